@@ -1,0 +1,50 @@
+# One set of verbs, here and in CI. `make demo` and `make test` need Python 3.11 and nothing else:
+# the environment is made on first use, in .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format lock clean
+
+help:  ## Say what there is.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: .venv/ready  ## Start the whole fleet, send it a file of mail, and show what it did.
+	@$(BIN)/smallfirst demo
+
+test: .venv/ready  ## Run every test.
+	$(BIN)/python -m pytest
+
+check: .venv/ready  ## Check style, types and the directions of imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
+	$(BIN)/python benchmarks/slm_runtimes.py --write
+
+format: .venv/ready  ## Put the code into the house's form.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# torch comes first, with the dependencies of whichever build the index serves; then everything else
+# exactly as locked, without asking the packages what they would like beside them.
+.venv/ready: pyproject.toml requirements/lock.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 is needed")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:  ## Work out requirements/lock.txt anew from pyproject.toml.
+	$(PYTHON) -m venv --clear .cache/lock
+	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,local,dev]' editables
+	.cache/lock/bin/python -m pip freeze --exclude smallfirst --exclude torch > requirements/lock.txt
+
+clean:  ## Remove everything that was made.
+	rm -rf .venv .cache .smallfirst dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
