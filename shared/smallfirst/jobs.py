@@ -1,8 +1,8 @@
 """The contract: what a job is, what an answer is, and what the producer gets back.
 
-Everything that crosses a process boundary is one of these models, written as JSON. This module owns the shapes and
-their bounds. It does not own where they are kept (`keys`), how they travel (`client`, the router and the workers), or
-which tasks exist (`catalogue`).
+Everything that crosses a process boundary is one of these models, written as JSON. This module owns
+the shapes and their bounds. It does not own where they are kept (`keys`), how they travel
+(`client`, the router and the workers), or which tasks exist (`catalogue`).
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from pydantic import (
     model_validator,
 )
 
-#: Version of the wire. A reader refuses any other, so that a change of meaning can never pass unnoticed.
-WIRE_VERSION = 1
-#: Most characters a job's text may have. Two hundred thousand is a book of 60 pages; a longer one is several jobs.
+#: Most characters a job's text may have. Two hundred thousand is a book of 60 pages; a longer one
+#: is several jobs.
 MAX_TEXT_CHARS = 200_000
 #: Most pairs of metadata a job may carry, and the most characters in a key and in a value.
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512
-#: The longest a job may wait for its answer. People answer some jobs, and people have weekends and holidays.
+#: The longest a job may wait for its answer. People answer some jobs, and people have weekends and
+#: holidays.
 MAX_DEADLINE = timedelta(days=30)
 
 
@@ -49,7 +49,10 @@ class Tier(StrEnum):
 
 
 class Priority(StrEnum):
-    """Who is waiting: a person (`interactive`) or a pipeline (`bulk`). Each has its own stream in every backlog."""
+    """Who is waiting: a person (`interactive`) or a pipeline (`bulk`).
+
+    Each has its own stream in every backlog.
+    """
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
@@ -101,7 +104,9 @@ Seconds = Annotated[
     timedelta,
     BeforeValidator(_seconds_to_timedelta),
     PlainSerializer(lambda value: value.total_seconds(), return_type=float),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DEADLINE.total_seconds()}),
+    WithJsonSchema(
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DEADLINE.total_seconds()}
+    ),
 ]
 #: An id is safe in a key, a file name and a URL.
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.:\-]{0,127}$")]
@@ -109,20 +114,36 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,63}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 ReplyTo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.\-]{1,64}$")]
 Text = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_encodable), AfterValidator(_not_blank)
+    str,
+    Field(min_length=1, max_length=MAX_TEXT_CHARS),
+    AfterValidator(_encodable),
+    AfterValidator(_not_blank),
 ]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_METADATA_KEY_CHARS)]
-MetadataValue = Annotated[str, StringConstraints(max_length=MAX_METADATA_VALUE_CHARS), AfterValidator(_encodable)]
-Traceparent = Annotated[str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+MetadataValue = Annotated[
+    str, StringConstraints(max_length=MAX_METADATA_VALUE_CHARS), AfterValidator(_encodable)
+]
+Traceparent = Annotated[
+    str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+]
 
 
 class Wire(BaseModel):
-    """Base of every model on the wire: strict, closed, immutable, and never quoting its input in an error."""
+    """Base of every model on the wire: strict, closed, immutable, its errors without the input."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False, ser_json_inf_nan="null"
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="null",
     )
+
+    def to_json(self) -> str:
+        """Write for the wire; what is None is left out."""
+        return self.model_dump_json(exclude_none=True)
 
 
 def new_job_id() -> str:
@@ -133,19 +154,27 @@ def new_job_id() -> str:
 class Job(Wire):
     """One unit of work: a text, the name of a task, and options.
 
-    Submitting the same id again is safe at any time: the job runs once and every submitter gets the one result.
+    Submitting the same id again is safe at any time: the job runs once and every submitter gets the
+    one result.
     """
 
-    v: Literal[1] = WIRE_VERSION
-    id: JobId = Field(default_factory=new_job_id, description="Chosen by the producer, or made here.")
+    v: Literal[1] = Field(default=1, description="Version of the wire; a reader refuses any other.")
+    id: JobId = Field(
+        default_factory=new_job_id, description="Chosen by the producer, or made here."
+    )
     task: Name = Field(description="Name of a task in the catalogue.")
-    text: Text = Field(description=f"What the task is asked of, 1 to {MAX_TEXT_CHARS:,} characters.")
+    text: Text = Field(
+        description=f"What the task is asked of, 1 to {MAX_TEXT_CHARS:,} characters."
+    )
     priority: Annotated[Priority, Field(strict=False)] = Field(
         default=Priority.BULK, description="`interactive` goes into every batch before `bulk`."
     )
     deadline: Annotated[Seconds, Field(gt=timedelta(0), le=MAX_DEADLINE)] | None = Field(
         default=None,
-        description="Seconds from submission, on Redis's clock, after which nobody wants the answer. At most 30 days.",
+        description=(
+            "Seconds from submission, on Redis's clock, after which nobody wants the answer."
+            " At most 30 days."
+        ),
     )
     first_tier: Annotated[Tier, Field(strict=False)] | None = Field(
         default=None, description="Skip the steps of cheaper tiers."
@@ -153,12 +182,18 @@ class Job(Wire):
     last_tier: Annotated[Tier, Field(strict=False)] | None = Field(
         default=None, description="Abstain rather than ask a dearer tier."
     )
-    explain: bool = Field(default=False, description="Say which words drove the answer, where the model can.")
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)] = Field(
-        default_factory=dict, description="Carried through to the result, unread."
+    explain: bool = Field(
+        default=False, description="Say which words drove the answer, where the model can."
     )
-    traceparent: Traceparent | None = Field(default=None, description="W3C trace context of the submission.")
-    reply_to: ReplyTo | None = Field(default=None, description="Whose reply stream is told when the result is there.")
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)] = (
+        Field(default_factory=dict, description="Carried through to the result, unread.")
+    )
+    traceparent: Traceparent | None = Field(
+        default=None, description="W3C trace context of the submission."
+    )
+    reply_to: ReplyTo | None = Field(
+        default=None, description="Whose reply stream is told when the result is there."
+    )
 
     @model_validator(mode="after")
     def _tiers_in_order(self) -> "Job":
@@ -168,7 +203,10 @@ class Job(Wire):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what is asked (task, text, options that change the answer), to tell a repeat from a conflict."""
+        """Hash of what is asked, to tell a repeat from a conflict.
+
+        It covers the task, the text, and the options that change the answer.
+        """
         asked = (self.task, self.text, str(self.first_tier), str(self.last_tier), str(self.explain))
         return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
 
@@ -189,7 +227,10 @@ class Span(Wire):
 
 
 class Evidence(Wire):
-    """A stretch of the text and how much it spoke for the answer: positive for, negative against, in logits."""
+    """A stretch of the text and how much it spoke for the answer.
+
+    The weight is in logits: positive for, negative against.
+    """
 
     start: int = Field(ge=0)
     end: int = Field(gt=0)
@@ -202,7 +243,9 @@ class LabelAnswer(Wire):
     kind: Literal["label"] = "label"
     label: Label
     confidence: Probability
-    distribution: dict[str, Probability] = Field(default_factory=dict, description="Every label's probability; sums to 1.")
+    distribution: dict[str, Probability] = Field(
+        default_factory=dict, description="Every label's probability; sums to 1."
+    )
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -212,7 +255,9 @@ class LabelsAnswer(Wire):
     kind: Literal["labels"] = "labels"
     labels: tuple[Label, ...]
     confidence: Probability = Field(description="Of the least sure of all the yes-or-no decisions.")
-    distribution: dict[str, Probability] = Field(default_factory=dict, description="Every label's own probability.")
+    distribution: dict[str, Probability] = Field(
+        default_factory=dict, description="Every label's own probability."
+    )
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -250,7 +295,8 @@ class RecordAnswer(Wire):
 
 
 Answer = Annotated[
-    LabelAnswer | LabelsAnswer | SpansAnswer | VectorAnswer | TextAnswer | RecordAnswer, Field(discriminator="kind")
+    LabelAnswer | LabelsAnswer | SpansAnswer | VectorAnswer | TextAnswer | RecordAnswer,
+    Field(discriminator="kind"),
 ]
 
 
@@ -260,21 +306,35 @@ class Attempt(Wire):
     step: int = Field(ge=0, description="Place of the step in the task's cascade, from 0.")
     tier: Annotated[Tier, Field(strict=False)]
     model: str = Field(description="Name of the model in the catalogue; `rules` for the rule tier.")
-    revision: str = Field(description="Which version of the model answered: a commit or a content hash.")
-    pool: str | None = Field(default=None, description="Where it ran; none for rules, which run in the router.")
+    revision: str = Field(
+        description="Which version of the model answered: a commit or a content hash."
+    )
+    pool: str | None = Field(
+        default=None, description="Where it ran; none for rules, which run in the router."
+    )
     outcome: Annotated[Outcome, Field(strict=False)]
     confidence: Probability | None = None
-    threshold: Probability | None = Field(default=None, description="The confidence it had to reach.")
-    reason: str | None = Field(default=None, description="Why it failed or was passed over, without any of the text.")
-    seconds: float = Field(default=0.0, ge=0.0, description="This job's share of the worker's seconds.")
-    waited_seconds: float = Field(default=0.0, ge=0.0, description="From its place in the backlog to the start of the pass.")
-    tokens: int = Field(default=0, ge=0, description="Tokens of this job that the model read, without padding.")
+    threshold: Probability | None = Field(
+        default=None, description="The confidence it had to reach."
+    )
+    reason: str | None = Field(
+        default=None, description="Why it failed or was passed over, without any of the text."
+    )
+    seconds: float = Field(
+        default=0.0, ge=0.0, description="This job's share of the worker's seconds."
+    )
+    waited_seconds: float = Field(
+        default=0.0, ge=0.0, description="From its place in the backlog to the start of the pass."
+    )
+    tokens: int = Field(
+        default=0, ge=0, description="Tokens of this job that the model read, without padding."
+    )
     cost: float = Field(default=0.0, ge=0.0, description="In the catalogue's currency.")
     answer: Answer | None = None
 
 
 class Problem(Wire):
-    """Why a job has no answer: a code for programs and a sentence for people. Never quotes the text."""
+    """Why a job has no answer: a code for programs and a sentence for people, never the text."""
 
     code: str
     message: str
@@ -283,18 +343,24 @@ class Problem(Wire):
 class Result(Wire):
     """What the producer gets, once per job."""
 
-    v: Literal[1] = WIRE_VERSION
+    v: Literal[1] = Field(default=1, description="Version of the wire.")
     id: JobId
-    task: str | None = Field(default=None, description="None only when the job was too broken to name one.")
+    task: str | None = Field(
+        default=None, description="None only when the job was too broken to name one."
+    )
     status: Annotated[Status, Field(strict=False)]
     answer: Answer | None = None
-    tier: Annotated[Tier, Field(strict=False)] | None = Field(default=None, description="The tier that answered.")
+    tier: Annotated[Tier, Field(strict=False)] | None = Field(
+        default=None, description="The tier that answered."
+    )
     problem: Problem | None = None
     trail: tuple[Attempt, ...] = ()
     submitted_at: Annotated[datetime, Field(strict=False)] = Field(description="On Redis's clock.")
     finished_at: Annotated[datetime, Field(strict=False)] = Field(description="On Redis's clock.")
     late: bool = Field(default=False, description="Finished after its deadline.")
-    fingerprint: str | None = Field(default=None, description="Of the job that was answered; see `Job.fingerprint`.")
+    fingerprint: str | None = Field(
+        default=None, description="Of the job that was answered; see `Job.fingerprint`."
+    )
     metadata: dict[str, str] = Field(default_factory=dict)
     traceparent: str | None = None
 

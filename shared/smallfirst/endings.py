@@ -1,0 +1,116 @@
+"""How a job ends: the one place where a `Result` is put together.
+
+Pure functions of what is known about the job; who writes the result is the ledger's business.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from smallfirst.jobs import (
+    Answer,
+    Attempt,
+    Job,
+    Outcome,
+    Problem,
+    Result,
+    Status,
+    Tier,
+)
+
+#: What a producer reads when its job's time was up.
+EXPIRED = Problem(code="expired", message="the deadline passed before a model saw the job")
+CANCELLED = Problem(code="cancelled", message="cancelled by the producer")
+
+
+def at(ms: int) -> datetime:
+    """Turn a moment of Redis's clock, in milliseconds since 1970, into a date with its zone."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def expires_ms(job: Job, submitted_ms: int, job_ttl: timedelta) -> int:
+    """When nobody wants the answer any more; every job has such a moment."""
+    life = min(job.deadline, job_ttl) if job.deadline else job_ttl
+    return submitted_ms + round(life.total_seconds() * 1000)
+
+
+def answered(
+    job: Job, answer: Answer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
+) -> Result:
+    """The last attempt's answer stands."""
+    late = job.deadline is not None and at(now_ms) > at(submitted_ms) + job.deadline
+    result = _ended(job, Status.ANSWERED, submitted_ms=submitted_ms, now_ms=now_ms)
+    return result.model_copy(
+        update={"answer": answer, "tier": trail[-1].tier, "trail": tuple(trail), "late": late}
+    )
+
+
+def unanswered(
+    job: Job,
+    status: Status,
+    problem: Problem,
+    *,
+    submitted_ms: int,
+    now_ms: int,
+    trail: Sequence[Attempt] = (),
+) -> Result:
+    """No answer stands, and why."""
+    result = _ended(job, status, submitted_ms=submitted_ms, now_ms=now_ms)
+    return result.model_copy(update={"problem": problem, "trail": tuple(trail)})
+
+
+def run_out(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int) -> Result:
+    """The cascade has no step left: abstain, or fail where not one step worked."""
+    times = {"submitted_ms": submitted_ms, "now_ms": now_ms}
+    if not trail:
+        problem = Problem(
+            code="no_step", message="no step of the cascade is within the job's tiers"
+        )
+        return unanswered(job, Status.ABSTAINED, problem, **times)
+    if all(attempt.outcome is Outcome.FAILED for attempt in trail):
+        problem = Problem(code="model_error", message=trail[-1].reason or "every step failed")
+        return unanswered(job, Status.FAILED, problem, trail=trail, **times)
+    last = trail[-1]
+    if last.outcome is Outcome.ESCALATED:
+        trail = (*trail[:-1], last.model_copy(update={"outcome": Outcome.ABSTAINED}))
+    problem = Problem(code="unsure", message="no step was sure enough, and nobody is left to ask")
+    return unanswered(job, Status.ABSTAINED, problem, trail=trail, **times)
+
+
+def without_job(
+    job_id: str,
+    status: Status,
+    problem: Problem,
+    *,
+    submitted_ms: int,
+    now_ms: int,
+    task: str | None = None,
+) -> Result:
+    """The ending of a job that cannot be read, or that is known by its id alone."""
+    return Result(
+        id=job_id,
+        task=task,
+        status=status,
+        problem=problem,
+        submitted_at=at(submitted_ms),
+        finished_at=at(now_ms),
+    )
+
+
+def _ended(job: Job, status: Status, *, submitted_ms: int, now_ms: int) -> Result:
+    return Result(
+        id=job.id,
+        task=job.task,
+        status=status,
+        submitted_at=at(submitted_ms),
+        finished_at=at(now_ms),
+        fingerprint=job.fingerprint,
+        metadata=dict(job.metadata),
+        traceparent=job.traceparent,
+    )
+
+
+def is_allowed(tier: Tier, first: Tier | None, last: Tier | None) -> bool:
+    """Whether a job's options let a step of this tier answer."""
+    lowest = first.rank if first else 0
+    highest = last.rank if last else Tier.HUMAN.rank
+    return lowest <= tier.rank <= highest

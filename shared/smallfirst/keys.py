@@ -1,0 +1,111 @@
+"""Every Redis key there is, declared once.
+
+Key, type, bound, writer; content:
+
+    {ns}:jobs                       stream; the producers' limit; producers
+        Submissions: `job` (JSON), or `cancel` (an id).
+    {ns}:escalations                stream; the jobs in flight; workers
+        Jobs that a step was not sure of: `id`, `job`, `leg`.
+    {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
+        Jobs waiting for a pool, and in its hands: `id`, `job`, `leg`.
+    {ns}:job:{id}                   hash; TTL `job_ttl`; settle.lua
+        Where a job in flight is, and who waits for it.
+    {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
+        The job's one result (JSON).
+    {ns}:results:{reply_to}         stream; MAXLEN, TTL a day; settle.lua
+        The `id` of each result that one producer waits for.
+    {ns}:dead                       stream; MAXLEN `max_dead`; settle.lua
+        Dead letters: reason, size and hash, never text.
+    {ns}:dead:{entry}               string; TTL `dead_ttl`; settle.lua
+        The raw submission behind a dead letter, for replay.
+    {ns}:workers:{pool}             zset; trimmed, TTL; beat.lua
+        Live workers by last heartbeat, in Redis's milliseconds.
+    {ns}:booked:{date}              hash; TTL 35 days; settle.lua
+        Jobs, seconds and cost by task, step and outcome.
+    {ns}:celery:*                   Celery's own; two batches a worker; Celery
+        One short list per pool, the messages held unstarted, bindings.
+
+The job's text stands in one place at a time: in the entry of the stream that the job is in. A dead
+letter keeps it apart from its reason, so that reasons can be listed without showing any text.
+"""
+
+from dataclasses import dataclass
+
+from smallfirst.jobs import Priority
+
+#: The consumer group of the two streams that triage reads, and of every pool's backlog.
+ROUTER_GROUP, POOL_GROUP = "router", "pool"
+#: Under this name the routers themselves say that they live; no pool can have it.
+ROUTERS = "@router"
+#: The consumer in whose name entries wait between dispatch and a worker's claim.
+QUEUE_CONSUMER = "queue"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one fleet; several fleets may share a Redis under different namespaces."""
+
+    namespace: str = "sf"
+
+    @property
+    def jobs(self) -> str:
+        """The stream that producers write to, and the only key that they write."""
+        return f"{self.namespace}:jobs"
+
+    @property
+    def escalations(self) -> str:
+        """The stream by which workers hand a job back to the router.
+
+        Apart from `jobs`, so that a producer cannot forge a trail and needs no right to write here.
+        """
+        return f"{self.namespace}:escalations"
+
+    @property
+    def dead(self) -> str:
+        """The dead letters."""
+        return f"{self.namespace}:dead"
+
+    def backlog(self, pool: str, priority: Priority) -> str:
+        """The jobs of one priority that wait for a pool; pending entries are the work in hand."""
+        return f"{self.namespace}:backlog:{pool}:{priority}"
+
+    def backlogs(self, pool: str) -> dict[Priority, str]:
+        """Both of a pool's backlogs, the more urgent first."""
+        return {priority: self.backlog(pool, priority) for priority in Priority}
+
+    def job(self, job_id: str) -> str:
+        """Where a job in flight is."""
+        return f"{self.namespace}:job:{job_id}"
+
+    def result(self, job_id: str) -> str:
+        """The one result of a job."""
+        return f"{self.namespace}:result:{job_id}"
+
+    def results(self, reply_to: str) -> str:
+        """The stream that tells one producer which results are there."""
+        return f"{self.namespace}:results:{reply_to}"
+
+    def dead_raw(self, entry: str) -> str:
+        """The raw submission behind one dead letter."""
+        return f"{self.dead}:{entry}"
+
+    def workers(self, pool: str) -> str:
+        """The live workers of a pool."""
+        return f"{self.namespace}:workers:{pool}"
+
+    def booked(self, date: str) -> str:
+        """What was spent on one day (UTC, as YYYY-MM-DD)."""
+        return f"{self.namespace}:booked:{date}"
+
+    @property
+    def celery_prefix(self) -> str:
+        """What stands before every key of Celery's."""
+        return f"{self.namespace}:celery:"
+
+    def queue(self, pool: str) -> str:
+        """The Celery list of a pool: batches published and not yet taken by a worker."""
+        return f"{self.celery_prefix}{pool}"
+
+    def unacked(self, pool: str) -> str:
+        """The hash of the messages that the pool's workers hold and have not started."""
+        return f"{self.celery_prefix}unacked:{pool}"

@@ -1,0 +1,318 @@
+"""The ledger: entries of Redis streams, who holds each, and how each ends.
+
+An entry is pending from its first read until it is settled, so whatever dies, the job is still
+there. This module owns that life and nothing else: what a job is asked, and where it goes next, is
+decided elsewhere. All times are Redis's own.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from importlib import resources
+from typing import Any, Literal
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from smallfirst.jobs import Outcome
+from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.legs import DeadLetter
+
+#: The most entries one recovery takes over; what is left comes with the next.
+RECOVERY_COUNT = 1000
+#: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
+MAX_REPLIES = 100_000
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """One entry of a stream, as read: fields as bytes, `starts` as the workers that began it."""
+
+    stream: str
+    entry: str
+    fields: dict[bytes, bytes]
+    starts: int = 0
+
+    @property
+    def time_ms(self) -> int:
+        """When the entry was written, by Redis's clock."""
+        return int(self.entry.partition("-")[0])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a worker got into its hands, and when."""
+
+    now_ms: int
+    entries: tuple[StreamEntry, ...]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long and how much of everything is kept."""
+
+    result_ttl: timedelta = timedelta(days=1)
+    job_ttl: timedelta = timedelta(days=7)
+    dead_ttl: timedelta = timedelta(days=7)
+    max_dead: int = 10_000
+
+    def as_arguments(self) -> list[int]:
+        """In the order in which settle.lua reads them."""
+        ttls = (self.result_ttl, self.job_ttl, self.dead_ttl)
+        return [*(round(ttl.total_seconds()) for ttl in ttls), self.max_dead, MAX_REPLIES]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one attempt took, to be booked when its entry is settled."""
+
+    task: str
+    step: int
+    outcome: Outcome
+    seconds: float
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """How one entry ends: see the columns of settle.lua."""
+
+    verb: Literal["result", "move", "cancel"]
+    entry: str
+    job_id: str = ""
+    fingerprint: str = ""
+    reply_to: str = ""
+    body: bytes | str = b""
+    leg: str = ""
+    to: str = ""
+    raw: bytes = b""
+    spent: Spent | None = None
+
+    def columns(self) -> list[bytes | str]:
+        """One row of settle.lua's arguments."""
+        spent = self.spent
+        task = f"{spent.task}:{spent.step}:{spent.outcome}" if spent else ""
+        took = f"{spent.seconds:.6f},{spent.cost:.9f}" if spent else ""
+        row = [self.verb, self.entry, self.job_id, self.fingerprint, self.reply_to]
+        return [*row, self.body, self.leg, self.to, self.raw, task, took]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many entries ended each way.
+
+    Attributes:
+        results: A result was written.
+        moves: The job went on to another stream.
+        joined: Answered by an earlier submission of the same id.
+        fenced: Settled by somebody else before.
+    """
+
+    results: int = 0
+    moves: int = 0
+    joined: int = 0
+    fenced: int = 0
+
+    def __add__(self, other: "Settled") -> "Settled":
+        return Settled(
+            self.results + other.results,
+            self.moves + other.moves,
+            self.joined + other.joined,
+            self.fenced + other.fenced,
+        )
+
+
+def dead_letter(
+    raw: bytes, reason: str, *, detail: str = "", job_id: str | None = None, task: str | None = None
+) -> str:
+    """Describe a raw submission that is given up, as JSON, by its size and hash alone."""
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    letter = DeadLetter(
+        id=job_id, task=task, reason=reason, detail=detail, size=len(raw), digest=digest
+    )
+    return letter.to_json()
+
+
+class Ledger:
+    """The streams of one fleet, seen by one holder (a router or a worker)."""
+
+    def __init__(
+        self, redis: "Redis", keys: Keys, holder: str, bounds: Bounds | None = None
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._holder = holder
+        self._bounds = bounds or Bounds()
+
+    @cached_property
+    def _scripts(self) -> dict[str, Any]:
+        folder = resources.files("smallfirst") / "lua"
+        names = ("settle", "claim", "hand_over", "recover", "beat", "tidy")
+        return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
+        return self._scripts[script](keys=list(keys), args=list(arguments))
+
+    def now_ms(self) -> int:
+        """Redis's clock in milliseconds."""
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def open(self, streams: Iterable[str], group: str) -> None:
+        """Make the streams and their consumer group, where they are not there yet."""
+        for stream in streams:
+            try:
+                self._redis.xgroup_create(stream, group, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    def read(
+        self, streams: Sequence[str], group: str, *, count: int, block: timedelta | None = None
+    ) -> list[StreamEntry]:
+        """Take up to `count` unread entries of each stream; they are this holder's from now on."""
+        block_ms = round(block.total_seconds() * 1000) if block else None
+        wanted: Any = dict.fromkeys(streams, ">")
+        try:
+            found: Any = self._redis.xreadgroup(
+                group, self._holder, wanted, count=count, block=block_ms
+            )
+        except ResponseError as error:
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                raise
+            # Redis was flushed, or failed over to an empty replica: the group is made anew, and
+            # whatever producers submit from here on is served.
+            self.open(streams, group)
+            return []
+        return list(_entries_of(found))
+
+    def renew(self, stream: str, group: str, entries: Sequence[str]) -> set[str]:
+        """Start the lease of entries afresh; return those that are still this holder's."""
+        return self._pass(stream, group, entries, to=self._holder)
+
+    def queue(self, stream: str, entries: Sequence[str]) -> set[str]:
+        """Pass entries on to whichever worker will get the message; return those passed."""
+        return self._pass(stream, POOL_GROUP, entries, to=QUEUE_CONSUMER)
+
+    def release(
+        self, stream: str, entries: Sequence[str], lease: timedelta, *, is_started: bool
+    ) -> set[str]:
+        """Give entries back, so that a router takes them over at once; a start is taken back."""
+        idle_ms = round(lease.total_seconds() * 1000) + 1
+        to = self._holder
+        return self._pass(stream, POOL_GROUP, entries, to=to, idle_ms=idle_ms, undo=is_started)
+
+    def _pass(
+        self,
+        stream: str,
+        group: str,
+        entries: Sequence[str],
+        *,
+        to: str,
+        idle_ms: int = 0,
+        undo: bool = False,
+    ) -> set[str]:
+        if not entries:
+            return set()
+        arguments = [group, self._holder, to, idle_ms, "1" if undo else "0", *entries]
+        return {entry.decode() for entry in self._run("hand_over", [stream], arguments)}
+
+    def claim(self, stream: str, entries: Sequence[str], lease: timedelta) -> Claim:
+        """Take entries into this worker's hands, and count their start."""
+        lease_ms = round(lease.total_seconds() * 1000)
+        arguments = [POOL_GROUP, self._holder, lease_ms, self._keys.namespace, QUEUE_CONSUMER]
+        now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
+        return Claim(int(now_ms), tuple(_held(stream, row) for row in found))
+
+    def recover(
+        self, stream: str, group: str, *, lease: timedelta, patience: timedelta
+    ) -> list[StreamEntry]:
+        """Take over the entries whose holder is gone.
+
+        `lease` is how long a holder may be silent; `patience` is the same for entries that were
+        dispatched and that no worker has started.
+        """
+        lease_ms, patience_ms = (round(x.total_seconds() * 1000) for x in (lease, patience))
+        arguments = [group, self._holder, lease_ms, patience_ms, QUEUE_CONSUMER, RECOVERY_COUNT]
+        return [_held(stream, row) for row in self._run("recover", [stream], arguments)]
+
+    def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
+        """End entries of one stream, in one transaction."""
+        if not settlements:
+            return Settled()
+        booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
+        arguments: list[object] = [group, self._keys.namespace, *self._bounds.as_arguments()]
+        for settlement in settlements:
+            arguments += settlement.columns()
+        return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
+
+    def beat(self, pool: str, *, dead_after: timedelta, leaving: bool = False) -> int:
+        """Say that this worker lives, or leaves; return how many of the pool live."""
+        ms = round(dead_after.total_seconds() * 1000)
+        key = self._keys.workers(pool)
+        return int(self._run("beat", [key], [self._holder, ms, "1" if leaving else "0"]))
+
+    def count_workers(self, pool: str, *, dead_after: timedelta) -> int:
+        """Count the live workers of a pool."""
+        ms = round(dead_after.total_seconds() * 1000)
+        return int(self._run("beat", [self._keys.workers(pool)], ["", ms, "0"]))
+
+    def count_entries(self, streams: Sequence[str]) -> int:
+        """Count the entries of streams: unread and pending, since what is settled is deleted."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.xlen(stream)
+        return sum(pipeline.execute())
+
+    def count_waiting_batches(self, pool: str) -> int:
+        """Count the pool's batches that are published and not started."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.llen(self._keys.queue(pool))
+        pipeline.hlen(self._keys.unacked(pool))
+        return sum(pipeline.execute())
+
+    def origin_of(self, job_id: str) -> str | None:
+        """The entry by which a job in flight was submitted."""
+        origin: Any = self._redis.hget(self._keys.job(job_id), "origin")
+        return origin.decode() if origin else None
+
+    def tidy(self, stream: str, group: str, *, idle: timedelta) -> None:
+        """Forget holders that hold nothing and were silent for long."""
+        self._run("tidy", [stream], [group, round(idle.total_seconds() * 1000)])
+
+
+def _held(stream: str, row: Sequence[Any]) -> StreamEntry:
+    """Read {entry, deliveries or starts, flat fields} as a script returns them."""
+    entry, count, flat = row
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return StreamEntry(stream, entry.decode(), fields, starts=int(count))
+
+
+def _entries_of(reply: Any) -> Iterator[StreamEntry]:
+    """Read the reply of XREADGROUP: a map or a list of pairs, by the protocol's version."""
+    pairs = reply.items() if isinstance(reply, dict) else reply or ()
+    for stream, found in pairs:
+        for entry, fields in _flatten(found):
+            yield StreamEntry(stream.decode(), entry.decode(), fields or {})
+
+
+def _flatten(found: Any) -> Iterator[Any]:
+    """Undo the extra list that the third version of the protocol puts around the entries."""
+    for item in found:
+        yield from item if item and isinstance(item[0], tuple | list) else (item,)
+
+
+__all__ = [
+    "POOL_GROUP",
+    "ROUTER_GROUP",
+    "Bounds",
+    "Claim",
+    "Ledger",
+    "Settled",
+    "Settlement",
+    "Spent",
+    "StreamEntry",
+    "dead_letter",
+]

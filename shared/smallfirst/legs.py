@@ -1,0 +1,53 @@
+"""What travels beside a job inside the fleet: which step is next, what was tried, what was found.
+
+Producers neither write nor read these; they are the router's note to the worker and back.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from smallfirst.jobs import Attempt, Probability, Span, Wire
+
+
+class Leg(Wire):
+    """One leg of a job's way: the step to try now, and the trail so far.
+
+    On its way to a pool `model` and `accept` say what to do; on its way back the last attempt of
+    the trail says what came of it.
+    """
+
+    v: Literal[1] = 1
+    task: str
+    step: int = Field(ge=0, description="Place of the step in the cascade, from 0.")
+    model: str
+    pool: str
+    accept: Probability = Field(description="The confidence the answer must reach.")
+    submitted_ms: int = Field(description="Redis's clock.")
+    parked_ms: int = Field(description="Redis's clock, when the job joined this backlog.")
+    expires_ms: int = Field(description="Redis's clock; from then on nobody wants the answer.")
+    num_chars: int = Field(ge=1, description="Of the text; its length before anyone tokenises it.")
+    explain: bool = False
+    trail: tuple[Attempt, ...] = ()
+    kept: tuple[Span, ...] = Field(default=(), description="Spans of earlier steps that stand.")
+
+
+class BatchMessage(Wire):
+    """What a Celery message carries: where the batch's entries are, and nothing of what they say."""
+
+    v: Literal[1] = 1
+    batch: str = Field(description="Names the batch in logs and in Flower.")
+    model: str
+    pool: str
+    entries: dict[str, tuple[str, ...]] = Field(description="Entry ids by priority.")
+
+
+class DeadLetter(Wire):
+    """Why a submission or a job was given up, without a word of its text."""
+
+    id: str | None = None
+    task: str | None = None
+    reason: str = Field(description="A code: invalid, unknown_task, poison, ...")
+    detail: str = ""
+    size: int = Field(ge=0, description="Bytes of the raw submission.")
+    digest: str = Field(description="`sha256:` and the hex digest of the raw submission.")

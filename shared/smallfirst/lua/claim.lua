@@ -1,0 +1,37 @@
+-- A worker takes entries of a backlog into its hands. Left alone are entries that are settled, and
+-- entries whose lease another holds: so a doubled or late message does no harm.
+--
+--   {backlog}          XPENDING, XCLAIM   consumer `queue` -> this worker; counts the start
+--   {ns}:result:{id}   EXISTS             a job that has its result (cancelled, say) is dropped
+--
+-- KEYS[1] backlog stream
+-- ARGV[1] group, [2] worker, [3] lease in ms, [4] namespace, [5] the queue's consumer, then entries
+-- Returns {now in ms, {entry, starts, fields}, ...}. The delivery count is 1 from the router's read
+-- and grows by 1 with each start, because every other hand-over claims with JUSTID.
+
+local time = redis.call('TIME')
+local claimed = { time[1] * 1000 + math.floor(time[2] / 1000) }
+
+local function take(entry)
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry, entry, 1)[1]
+  if not pending then return end
+  local holder, idle, deliveries = pending[2], pending[3], pending[4]
+  if holder ~= ARGV[5] and idle < tonumber(ARGV[3]) then return end
+  local found = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry)[1]
+  if not found or not found[2] then
+    redis.call('XACK', KEYS[1], ARGV[1], entry)
+    return
+  end
+  local fields = found[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 'id' and redis.call('EXISTS', ARGV[4] .. ':result:' .. fields[i + 1]) == 1 then
+      redis.call('XACK', KEYS[1], ARGV[1], entry)
+      redis.call('XDEL', KEYS[1], entry)
+      return
+    end
+  end
+  claimed[#claimed + 1] = { entry, deliveries, fields }
+end
+
+for i = 6, #ARGV do take(ARGV[i]) end
+return claimed

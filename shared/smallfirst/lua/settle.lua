@@ -1,0 +1,136 @@
+-- Ends entries of one stream: each job gets its result, or moves on to another stream. Atomic, and
+-- fenced twice: an entry that was settled already is left alone (XACK says so), and a result that
+-- stands is never replaced (SET NX).
+--
+--   {source}                   XACK, XDEL    the entry that ends here
+--   {ns}:job:{id}              hash          origin, fingerprint, reply, at, entry
+--   {ns}:result:{id}           string, TTL   the result, written once
+--   {ns}:results:{reply_to}    stream        the ids that a producer waits for
+--   {ns}:dead, {ns}:dead:{e}   stream, TTL   the reason; the raw submission
+--   {ns}:booked:{date}         hash, TTL     what was spent
+--
+-- KEYS[1] source stream, KEYS[2] booked hash
+-- ARGV[1] group, then the namespace and the bounds, then rows of 11 columns ('' where absent):
+--   verb         result | move | cancel
+--   entry        the entry in the source stream
+--   id           the job's id ('' where the submission is too broken to have one)
+--   fingerprint  on a first submission: check for duplicates, and register
+--   reply_to     whom to tell
+--   body         result: its JSON    move: the job's JSON
+--   leg          move: its JSON      result: the dead letter's JSON
+--   to           move: the stream it goes to
+--   raw          the dead letter's raw submission
+--   task         task:step:outcome, to book under
+--   spent        seconds,cost
+-- Returns {results, moves, joined, fenced}: how many rows ended each way.
+
+local COLUMNS = 11
+local source, booked = KEYS[1], KEYS[2]
+local group, ns = ARGV[1], ARGV[2]
+local result_ttl, job_ttl, dead_ttl = ARGV[3], ARGV[4], ARGV[5]
+local max_dead, max_replies = ARGV[6], ARGV[7]
+local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
+local counts = { results = 0, moves = 0, joined = 0, fenced = 0 }
+
+local function tell(reply_to, id)
+  if reply_to == '' then return end
+  local stream = ns .. ':results:' .. reply_to
+  redis.call('XADD', stream, 'MAXLEN', '~', max_replies, '*', 'id', id)
+  redis.call('EXPIRE', stream, REPLY_TTL)
+end
+
+local function bury(letter, raw)
+  local entry = redis.call('XADD', ns .. ':dead', 'MAXLEN', '~', max_dead, '*', 'letter', letter)
+  if raw ~= '' then redis.call('SET', ns .. ':dead:' .. entry, raw, 'EX', dead_ttl) end
+end
+
+local function book(task, spent)
+  if task == '' then return end
+  local seconds, cost = string.match(spent, '^([^,]*),([^,]*)$')
+  redis.call('HINCRBY', booked, task .. ':jobs', 1)
+  redis.call('HINCRBYFLOAT', booked, task .. ':seconds', seconds)
+  redis.call('HINCRBYFLOAT', booked, task .. ':cost', cost)
+  redis.call('EXPIRE', booked, BOOKED_TTL)
+end
+
+local function conflict(id, raw)
+  bury(cjson.encode({ id = id, reason = 'id_conflict', size = #raw, digest = 'sha1:' .. redis.sha1hex(raw),
+    detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
+end
+
+-- Whether the id is taken by an earlier submission; if so its result answers this one too.
+-- A refusal takes no id: a corrected job may be submitted under it again.
+local function joins(id, entry, fingerprint, reply_to, raw)
+  local done = redis.call('GET', ns .. ':result:' .. id)
+  if done then
+    if string.find(done, '"status":"refused"', 1, true) then
+      redis.call('DEL', ns .. ':result:' .. id)
+      return false
+    end
+    if not string.find(done, '"fingerprint":"' .. fingerprint .. '"', 1, true) then conflict(id, raw) end
+    tell(reply_to, id)
+    return true
+  end
+  local key = ns .. ':job:' .. id
+  local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply')
+  if known[1] and known[1] ~= entry then
+    if known[2] ~= fingerprint then conflict(id, raw) end
+    local waiting = '\n' .. (known[3] or '') .. '\n'
+    if reply_to ~= '' and not string.find(waiting, '\n' .. reply_to .. '\n', 1, true) then
+      redis.call('HSET', key, 'reply', known[3] == '' and reply_to or (known[3] .. '\n' .. reply_to))
+    end
+    return true
+  end
+  redis.call('HSET', key, 'origin', entry, 'fingerprint', fingerprint, 'reply', reply_to)
+  redis.call('EXPIRE', key, job_ttl)
+  return false
+end
+
+local function finish(id, body, reply_to)
+  if id == '' then return true end
+  local key = ns .. ':job:' .. id
+  local reply = redis.call('HGET', key, 'reply') or reply_to
+  if not redis.call('SET', ns .. ':result:' .. id, body, 'NX', 'EX', result_ttl) then
+    tell(reply_to, id)
+    return false
+  end
+  for name in string.gmatch(reply, '[^\n]+') do tell(name, id) end
+  redis.call('DEL', key)
+  return true
+end
+
+local function move(id, body, leg, to)
+  if redis.call('EXISTS', ns .. ':result:' .. id) == 1 then return false end
+  local entry = redis.call('XADD', to, '*', 'id', id, 'job', body, 'leg', leg)
+  local key = ns .. ':job:' .. id
+  redis.call('HSET', key, 'at', to, 'entry', entry)
+  redis.call('EXPIRE', key, job_ttl)
+  return true
+end
+
+local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw, task, spent)
+  if redis.call('XACK', source, group, entry) == 0 then return 'fenced' end
+  redis.call('XDEL', source, entry)
+  if verb == 'cancel' then
+    if redis.call('EXISTS', ns .. ':job:' .. id) == 0 then return 'joined' end
+    return finish(id, body, reply_to) and 'results' or 'fenced'
+  end
+  if fingerprint ~= '' and joins(id, entry, fingerprint, reply_to, raw ~= '' and raw or body) then
+    return 'joined'
+  end
+  if verb == 'move' then
+    if not move(id, body, leg, to) then return 'fenced' end
+    book(task, spent)
+    return 'moves'
+  end
+  if leg ~= '' then bury(leg, raw) end
+  if not finish(id, body, reply_to) then return 'fenced' end
+  book(task, spent)
+  return 'results'
+end
+
+for i = 8, #ARGV, COLUMNS do
+  local ended = settle(unpack(ARGV, i, i + COLUMNS - 1))
+  counts[ended] = counts[ended] + 1
+end
+return { counts.results, counts.moves, counts.joined, counts.fenced }

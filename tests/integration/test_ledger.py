@@ -1,0 +1,373 @@
+"""The ledger's laws, on a real Redis: who holds an entry, and how it ends."""
+
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from smallfirst.jobs import Outcome, Priority, Result, Status
+from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger import Bounds, Ledger, Settled, Settlement, Spent, dead_letter
+from smallfirst.legs import DeadLetter
+
+LEASE = timedelta(seconds=10)
+NO_TIME = timedelta(0)
+KEYS = Keys()
+BACKLOG = KEYS.backlog("cpu", Priority.BULK)
+
+
+def ledger_of(redis: Redis, holder: str = "router-a") -> Ledger:
+    """Open the ledger as one holder sees it."""
+    ledger = Ledger(redis, KEYS, holder)
+    ledger.open([KEYS.jobs, KEYS.escalations], ROUTER_GROUP)
+    ledger.open([BACKLOG], POOL_GROUP)
+    return ledger
+
+
+def park(redis: Redis, *ids: str) -> list[str]:
+    """Put jobs on the backlog, as triage does."""
+    return [redis.xadd(BACKLOG, {"id": i, "job": "{}", "leg": "{}"}).decode() for i in ids]
+
+
+def dispatched(redis: Redis, *ids: str) -> list[str]:
+    """Put jobs on the backlog and pass them to the queue, as dispatch does."""
+    park(redis, *ids)
+    router = ledger_of(redis)
+    entries = [entry.entry for entry in router.read([BACKLOG], POOL_GROUP, count=100)]
+    router.queue(BACKLOG, entries)
+    return entries
+
+
+def result_of(entry: str, job_id: str = "a1", body: str = '{"status":"answered"}') -> Settlement:
+    """A result as a worker settles it."""
+    return Settlement(verb="result", entry=entry, job_id=job_id, body=body, reply_to="me")
+
+
+def submission(redis: Redis, job_id: str, fingerprint: str = "f1", **more: str) -> Settlement:
+    """Submit a job, read it, and say that it should be parked."""
+    redis.xadd(KEYS.jobs, {"job": "{}"})
+    [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
+    columns = {"reply_to": "me", **more}
+    return Settlement(
+        verb="move",
+        entry=entry.entry,
+        job_id=job_id,
+        fingerprint=fingerprint,
+        body="{}",
+        leg="{}",
+        to=BACKLOG,
+        **columns,  # type: ignore[arg-type]
+    )
+
+
+def holder_of(redis: Redis, entry: str) -> tuple[str, int]:
+    """Who holds an entry, and how often it was delivered."""
+    [pending] = redis.xpending_range(BACKLOG, POOL_GROUP, entry, entry, 1)
+    return pending["consumer"].decode(), pending["times_delivered"]
+
+
+def replies(redis: Redis, reply_to: str = "me") -> list[bytes]:
+    """The ids a producer was told."""
+    return [fields[b"id"] for _, fields in redis.xrange(KEYS.results(reply_to))]
+
+
+def test_an_entry_is_pending_until_it_is_settled(redis: Redis) -> None:
+    """Read, queued, claimed: through all of it the entry stays, and then it is gone."""
+    [entry] = dispatched(redis, "a1")
+    assert holder_of(redis, entry) == (QUEUE_CONSUMER, 1)
+
+    worker = ledger_of(redis, "worker-a")
+    [claimed] = worker.claim(BACKLOG, [entry], LEASE).entries
+    assert (claimed.fields[b"id"], claimed.starts) == (b"a1", 1)
+    assert holder_of(redis, entry) == ("worker-a", 2)
+
+    assert worker.settle(BACKLOG, POOL_GROUP, [result_of(entry)]) == Settled(results=1)
+    assert redis.xlen(BACKLOG) == 0
+    assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
+    assert replies(redis) == [b"a1"]
+
+
+def test_a_doubled_message_claims_nothing(redis: Redis) -> None:
+    """What one worker holds, another leaves alone."""
+    entries = dispatched(redis, "a1", "a2")
+    first = ledger_of(redis, "worker-a").claim(BACKLOG, entries, LEASE)
+    second = ledger_of(redis, "worker-b").claim(BACKLOG, entries, LEASE)
+    assert [entry.entry for entry in first.entries] == entries
+    assert second.entries == ()
+
+
+def test_a_late_message_claims_nothing(redis: Redis) -> None:
+    """What is settled stays settled."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    worker.settle(BACKLOG, POOL_GROUP, [result_of(entry)])
+    assert worker.claim(BACKLOG, [entry], LEASE).entries == ()
+
+
+def test_a_lease_that_ran_out_can_be_claimed(redis: Redis) -> None:
+    """A worker that is silent for longer than the lease loses its entry, and the start counts."""
+    [entry] = dispatched(redis, "a1")
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
+    [again] = ledger_of(redis, "worker-b").claim(BACKLOG, [entry], NO_TIME).entries
+    assert (again.entry, again.starts) == (entry, 2)
+
+
+def test_renewing_keeps_the_lease_and_counts_no_start(redis: Redis) -> None:
+    """A renewed entry is its holder's; one that another took over is not."""
+    first, second = dispatched(redis, "a1", "a2")
+    mine, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    mine.claim(BACKLOG, [first, second], LEASE)
+    other.claim(BACKLOG, [second], NO_TIME)
+    assert mine.renew(BACKLOG, POOL_GROUP, [first, second]) == {first}
+    assert holder_of(redis, first) == ("worker-a", 2)
+    assert holder_of(redis, second) == ("worker-b", 3)
+
+
+def test_two_answers_make_one_result(redis: Redis) -> None:
+    """Whoever settles first wins; the other is fenced, and the result does not change."""
+    [entry] = dispatched(redis, "a1")
+    first, second = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    first.claim(BACKLOG, [entry], LEASE)
+    second.claim(BACKLOG, [entry], NO_TIME)
+    assert second.settle(BACKLOG, POOL_GROUP, [result_of(entry, body="2")]) == Settled(results=1)
+    assert first.settle(BACKLOG, POOL_GROUP, [result_of(entry, body="1")]) == Settled(fenced=1)
+    assert redis.get(KEYS.result("a1")) == b"2"
+    assert replies(redis) == [b"a1"]
+
+
+def test_a_job_escalates_once(redis: Redis) -> None:
+    """Two workers that were both unsure make one escalation."""
+    [entry] = dispatched(redis, "a1")
+    back = Settlement(
+        verb="move", entry=entry, job_id="a1", body="{}", leg="{}", to=KEYS.escalations
+    )
+    worker = ledger_of(redis, "worker-a")
+    assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(moves=1)
+    assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(fenced=1)
+    assert redis.xlen(KEYS.escalations) == 1
+
+
+def test_recovery_takes_what_a_dead_holder_had(redis: Redis) -> None:
+    """Past the lease an entry is its finder's, with its text and its starts."""
+    [entry] = dispatched(redis, "a1")
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
+    router = ledger_of(redis, "router-b")
+    assert router.recover(BACKLOG, POOL_GROUP, lease=LEASE, patience=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert (found.entry, found.starts, found.fields[b"id"]) == (entry, 1, b"a1")
+    assert holder_of(redis, entry) == ("router-b", 2)
+
+
+def test_recovery_is_more_patient_with_the_queue(redis: Redis) -> None:
+    """A batch that waits its turn is not lost: it has not started, so it has no lease."""
+    [entry] = dispatched(redis, "a1")
+    router = ledger_of(redis, "router-b")
+    assert router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert (found.entry, found.starts) == (entry, 0)
+
+
+def test_a_router_that_comes_back_publishes_nothing_it_lost(redis: Redis) -> None:
+    """What another router took over while this one was paused is not passed to the queue."""
+    park(redis, "a1")
+    paused, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
+    [entry] = paused.read([BACKLOG], POOL_GROUP, count=1)
+    other.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert paused.queue(BACKLOG, [entry.entry]) == set()
+    assert other.queue(BACKLOG, [entry.entry]) == {entry.entry}
+
+
+def test_what_is_released_is_found_at_once(redis: Redis) -> None:
+    """A draining holder's work starts elsewhere without waiting for its lease."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    worker.release(BACKLOG, [entry], LEASE, is_started=True)
+    router = ledger_of(redis, "router-b")
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, patience=LEASE)
+    assert (found.entry, found.starts) == (entry, 0)
+
+
+def test_a_job_that_has_its_result_is_not_started(redis: Redis) -> None:
+    """A cancelled job is dropped when a worker reaches for it."""
+    [entry] = dispatched(redis, "a1")
+    redis.set(KEYS.result("a1"), "{}", ex=60)
+    assert ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE).entries == ()
+    assert redis.xlen(BACKLOG) == 0
+
+
+def test_the_same_submission_twice_runs_once(redis: Redis) -> None:
+    """The second waits for the first's result, and both producers are told."""
+    ledger = ledger_of(redis)
+    first, second = submission(redis, "a1"), submission(redis, "a1", reply_to="you")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [first, second]) == Settled(moves=1, joined=1)
+    assert redis.xlen(BACKLOG) == 1
+
+    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=10)
+    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)])
+    assert replies(redis) == replies(redis, "you") == [b"a1"]
+    assert redis.xlen(KEYS.dead) == 0
+
+
+def test_a_submission_after_the_result_is_answered_from_it(redis: Redis) -> None:
+    """Asking again under the same id gets the result that stands."""
+    ledger = ledger_of(redis)
+    body = '{"status":"answered","fingerprint":"f1"}'
+    redis.set(KEYS.result("a1"), body, ex=60)
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
+    assert replies(redis) == [b"a1"]
+    assert redis.xlen(KEYS.dead) == 0
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["in flight", "done"])
+def test_another_job_under_the_same_id_is_a_dead_letter(redis: Redis, *, is_done: bool) -> None:
+    """The first job stands; the other is not lost without a word."""
+    ledger = ledger_of(redis)
+    if is_done:
+        redis.set(KEYS.result("a1"), '{"status":"answered","fingerprint":"f1"}', ex=60)
+    else:
+        ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1", "f2")])
+    [(entry, fields)] = redis.xrange(KEYS.dead)
+    assert DeadLetter.model_validate_json(fields[b"letter"]).reason == "id_conflict"
+    assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
+
+
+def test_a_refusal_takes_no_id(redis: Redis) -> None:
+    """A corrected job may be submitted under the id that was refused."""
+    redis.set(KEYS.result("a1"), '{"v":1,"id":"a1","status":"refused"}', ex=60)
+    ledger = ledger_of(redis)
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(moves=1)
+    assert redis.get(KEYS.result("a1")) is None
+
+
+def test_a_router_that_died_after_reading_harms_nobody(redis: Redis) -> None:
+    """The same entry, triaged again by another router, is no duplicate of itself."""
+    ledger = ledger_of(redis)
+    first = submission(redis, "a1")
+    redis.hset(KEYS.job("a1"), mapping={"origin": first.entry, "fingerprint": "f1", "reply": "me"})
+    redis.expire(KEYS.job("a1"), 60)
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [first]) == Settled(moves=1)
+
+
+def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Redis) -> None:
+    """The reason tells size and hash; the raw submission is a key of its own, with a TTL."""
+    redis.xadd(KEYS.jobs, {"job": "canary"})
+    ledger = ledger_of(redis)
+    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    letter = dead_letter(b"canary", "not_json")
+    refusal = Settlement(verb="result", entry=entry.entry, leg=letter, raw=b"canary")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(results=1)
+    [(dead, fields)] = redis.xrange(KEYS.dead)
+    found = DeadLetter.model_validate_json(fields[b"letter"])
+    assert (found.reason, found.size) == ("not_json", 6)
+    assert b"canary" not in fields[b"letter"]
+    assert redis.get(KEYS.dead_raw(dead.decode())) == b"canary"
+
+
+def test_cancelling_ends_a_job_in_flight(redis: Redis) -> None:
+    """The cancelled result stands; the worker's answer, when it comes, is fenced."""
+    ledger = ledger_of(redis)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    [request] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    cancel = Settlement(verb="cancel", entry=request.entry, job_id="a1", body="cancelled")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(results=1)
+    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+    assert ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)]) == Settled(fenced=1)
+    assert redis.get(KEYS.result("a1")) == b"cancelled"
+
+
+def test_cancelling_an_unknown_job_takes_no_id(redis: Redis) -> None:
+    """A job that was never submitted can still be."""
+    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    ledger = ledger_of(redis)
+    [request] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    cancel = Settlement(verb="cancel", entry=request.entry, job_id="a1", body="cancelled")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(joined=1)
+    assert redis.get(KEYS.result("a1")) is None
+
+
+def test_what_was_spent_is_booked_once(redis: Redis) -> None:
+    """A fenced answer costs its worker's time, and books nothing."""
+    [entry] = dispatched(redis, "a1")
+    ledger = ledger_of(redis)
+    spent = Spent("topic", 0, Outcome.ACCEPTED, 0.25, 0.001)
+    done = Settlement(verb="result", entry=entry, job_id="a1", body="1", spent=spent)
+    for _ in range(2):
+        ledger.settle(BACKLOG, POOL_GROUP, [done])
+    [key] = redis.keys(KEYS.booked("*"))
+    booked = redis.hgetall(key)
+    assert booked[b"topic:0:accepted:jobs"] == b"1"
+    assert float(booked[b"topic:0:accepted:seconds"]) == pytest.approx(0.25)
+    assert float(booked[b"topic:0:accepted:cost"]) == pytest.approx(0.001)
+
+
+def test_nothing_is_kept_for_ever(redis: Redis) -> None:
+    """Results, reply streams, job records and raw dead letters all have a TTL."""
+    bounds = Bounds(result_ttl=timedelta(seconds=5))
+    ledger = Ledger(redis, KEYS, "router-a", bounds)
+    ledger.open([KEYS.jobs], ROUTER_GROUP)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    [entry] = ledger_of(redis).read([BACKLOG], POOL_GROUP, count=1)
+    assert redis.ttl(KEYS.job("a1")) > 0
+    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)])
+    assert 0 < redis.ttl(KEYS.result("a1")) <= 5
+    assert redis.ttl(KEYS.results("me")) > 0
+    assert redis.exists(KEYS.job("a1")) == 0
+
+
+def test_workers_are_counted_while_they_beat(redis: Redis) -> None:
+    """A worker counts from its first beat until it leaves, or is silent for too long."""
+    one, two = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    assert one.beat("cpu", dead_after=LEASE) == 1
+    assert two.beat("cpu", dead_after=LEASE) == 2
+    assert one.beat("cpu", dead_after=LEASE, leaving=True) == 1
+    redis.zadd(KEYS.workers("cpu"), {"worker-b": 1})
+    assert one.count_workers("cpu", dead_after=LEASE) == 0
+
+
+def test_a_flushed_redis_gets_its_groups_back(redis: Redis) -> None:
+    """A failover to an empty replica costs what was on it, and no restart."""
+    ledger = ledger_of(redis)
+    redis.flushall()
+    assert ledger.read([KEYS.jobs], ROUTER_GROUP, count=1) == []
+    redis.xadd(KEYS.jobs, {"job": "{}"})
+    assert len(ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)) == 1
+
+
+def test_holders_that_hold_nothing_are_forgotten(redis: Redis) -> None:
+    """Restarts do not make the list of consumers grow; who holds something stays."""
+    park(redis, "a1")
+    ledger_of(redis, "holds").read([BACKLOG], POOL_GROUP, count=1)
+    ledger_of(redis, "idles").read([BACKLOG], POOL_GROUP, count=1)
+    ledger_of(redis).tidy(BACKLOG, POOL_GROUP, idle=timedelta(milliseconds=-1))
+    names = {consumer["name"] for consumer in redis.xinfo_consumers(BACKLOG, POOL_GROUP)}
+    assert names == {b"holds"}
+
+
+def test_a_text_of_any_kind_passes_through_unchanged(redis: Redis) -> None:
+    """Bytes are bytes: quotes, NUL, line breaks and emoji survive a move and a result."""
+    body = '{"text":"a\\u0000\\n\\" \U0001f9c2"}'
+    ledger = ledger_of(redis)
+    redis.xadd(KEYS.jobs, {"job": body})
+    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    move = Settlement(
+        verb="move", entry=entry.entry, job_id="a1", body=body, leg=body, to=BACKLOG
+    )
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [move])
+    [parked] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+    assert parked.fields[b"job"].decode() == parked.fields[b"leg"].decode() == body
+
+
+def test_a_result_reads_back_as_it_was_written(redis: Redis) -> None:
+    """What a worker wrote is what the producer's model reads."""
+    [entry] = dispatched(redis, "a1")
+    body = (
+        '{"v":1,"id":"a1","status":"expired",'
+        '"submitted_at":"2026-01-01T00:00:00Z","finished_at":"2026-01-01T00:00:01Z"}'
+    )
+    ledger_of(redis).settle(BACKLOG, POOL_GROUP, [result_of(entry, body=body)])
+    found = Result.model_validate_json(redis.get(KEYS.result("a1")) or b"")
+    assert found.status is Status.EXPIRED
