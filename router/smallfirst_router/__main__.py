@@ -1,0 +1,68 @@
+"""Starts one router: `python -m smallfirst_router`, configured by SMALLFIRST_* variables."""
+
+import os
+import signal
+import socket
+import sys
+from secrets import token_hex
+
+import structlog
+
+from smallfirst.broker import make_app
+from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.connection import bounds_of, connect
+from smallfirst.errors import SmallfirstError
+from smallfirst.keys import Keys
+from smallfirst.ledger import Ledger
+from smallfirst.logs import configure_logs
+from smallfirst.settings import RouterSettings, load_settings
+from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.errors import RouterError
+from smallfirst_router.publishing import Publisher
+from smallfirst_router.router import Router
+from smallfirst_router.triage import Triage
+
+log = structlog.get_logger()
+
+#: What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h).
+EXIT_CONFIG = 78
+
+
+def main() -> int:
+    """Run a router until SIGTERM or SIGINT; return the exit status."""
+    try:
+        settings = load_settings(RouterSettings)
+        configure_logs(settings.log_level, settings.log_format)
+        router = build(settings)
+    except (SmallfirstError, RouterError) as error:
+        sys.stderr.write(f"smallfirst-router: {error}\n")
+        return EXIT_CONFIG
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: router.stop())
+    log.info("router.started")
+    router.run()
+    log.info("router.stopped")
+    return 0
+
+
+def build(settings: RouterSettings) -> Router:
+    """Put a router together and give it the catalogue, so that a wrong one stops the start."""
+    keys = Keys(settings.namespace)
+    holder = f"router-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+    ledger = Ledger(connect(settings, role="router"), keys, holder, bounds_of(settings))
+    publisher = Publisher(make_app(settings, role="router"))
+    watch = CatalogueWatch(settings.catalogue)
+    router = Router(
+        ledger=ledger,
+        keys=keys,
+        triage=Triage(ledger, keys, settings),
+        dispatch=Dispatch(ledger, keys, publisher, settings),
+        watch=watch,
+        settings=settings,
+    )
+    router.serve(watch.current)
+    return router
+
+
+if __name__ == "__main__":
+    sys.exit(main())

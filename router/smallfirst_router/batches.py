@@ -1,0 +1,105 @@
+"""What goes into a batch: a pure function of what waits, what fits and how many are wanted.
+
+A batch is one forward pass, so its cost is its number of rows times its longest row. Jobs of like
+length travel together; tasks that share a model share the pass; whoever has waited longest leads.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from smallfirst.jobs import Priority
+
+#: Characters of ordinary text to one token of a BERT-class tokenizer: a hint for packing, no limit.
+CHARS_PER_TOKEN = 4
+#: Batches are not split among idle workers below this: a pass over a few rows costs as much each.
+MIN_SHARE = 8
+#: The most jobs in a batch by how many workers began its jobs before and did not end them. What
+#: kills its worker is soon alone, and hurts its batch-mates twice at most.
+JOBS_BY_STARTS = (1024, 8, 1)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A job in a backlog, as far as packing cares."""
+
+    entry: str
+    priority: Priority
+    task: str
+    model: str
+    num_chars: int
+    submitted_ms: int
+    starts: int = 0
+
+    @property
+    def num_tokens(self) -> int:
+        """About how many tokens the text has; two more frame it."""
+        return 2 + -(-self.num_chars // CHARS_PER_TOKEN)
+
+    @property
+    def key(self) -> tuple[Priority, str]:
+        """What tells it from all others: two streams may give out the same entry id."""
+        return (self.priority, self.entry)
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Order of service: interactive before bulk, then by age."""
+        return (self.priority is Priority.BULK, self.submitted_ms, self.entry)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one batch."""
+
+    jobs: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that share one forward pass."""
+
+    model: str
+    jobs: tuple[Waiting, ...]
+
+
+def form_batches(waiting: Iterable[Waiting], limits: Limits, room: int) -> list[Batch]:
+    """Form up to `room` batches, each led by the job that is due first among those left."""
+    left = sorted(waiting, key=lambda job: job.rank)
+    share = max(MIN_SHARE, -(-len(left) // max(room, 1)))
+    batches: list[Batch] = []
+    while left and len(batches) < room:
+        head = left[0]
+        batch = _fill(head, _mates_of(head, left), limits, share)
+        taken = {job.key for job in batch.jobs}
+        left = [job for job in left if job.key not in taken]
+        batches.append(batch)
+    return batches
+
+
+def _mates_of(head: Waiting, jobs: Iterable[Waiting]) -> list[Waiting]:
+    """Who may share a pass with the head, the nearest in length first, interactive before bulk."""
+    mates = [job for job in jobs if _may_share(head, job) and job is not head]
+    near = head.num_chars
+    return sorted(mates, key=lambda j: (j.priority is Priority.BULK, abs(j.num_chars - near)))
+
+
+def _may_share(head: Waiting, job: Waiting) -> bool:
+    return job.model == head.model and _jobs_after(job.starts) == _jobs_after(head.starts)
+
+
+def _fill(head: Waiting, mates: Sequence[Waiting], limits: Limits, share: int) -> Batch:
+    """Add mates while rows times the longest row stays within the token budget."""
+    most = min(limits.jobs, share, _jobs_after(head.starts))
+    jobs, longest = [head], head.num_tokens
+    for mate in mates:
+        if len(jobs) >= most:
+            break
+        stretched = max(longest, mate.num_tokens)
+        if (len(jobs) + 1) * stretched <= limits.tokens:
+            jobs.append(mate)
+            longest = stretched
+    return Batch(head.model, tuple(jobs))
+
+
+def _jobs_after(starts: int) -> int:
+    return JOBS_BY_STARTS[min(starts, len(JOBS_BY_STARTS) - 1)]

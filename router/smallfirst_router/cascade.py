@@ -1,0 +1,132 @@
+"""Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from smallfirst.catalogue import Catalogue, Kind, Step, Task
+from smallfirst.endings import is_allowed
+from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
+from smallfirst.model_files import pools_of
+from smallfirst.spans import merge_spans
+from smallfirst_router.rules import CompiledRule, compile_rule
+
+#: Asks a rule about a text: returns the attempt, which holds the answer if there is one.
+AskRule = Callable[["PlannedStep", str], Attempt]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a cascade, with everything about it that the catalogue decides."""
+
+    number: int
+    tier: Tier
+    model: str
+    pool: str | None
+    accept: float
+    rule: CompiledRule | None = None
+    rule_accepts: str = "match"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task as the router sees it."""
+
+    name: str
+    kind: Kind
+    max_chars: int
+    steps: tuple[PlannedStep, ...]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The next step is a model's: park the job on its pool's backlog."""
+
+    step: PlannedStep
+    trail: tuple[Attempt, ...]
+    kept: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Accept:
+    """A rule's answer stands."""
+
+    answer: Answer
+    trail: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True)
+class RunOut:
+    """No step is left."""
+
+    trail: tuple[Attempt, ...]
+
+
+def plan_tasks(catalogue: Catalogue) -> dict[str, Plan]:
+    """Work out every task's plan once: rules compiled, models placed on pools.
+
+    Raises:
+        CatalogueError: When a model fits no pool.
+        RuleError: When a pattern does not compile.
+    """
+    pools = pools_of(catalogue)
+    return {name: _plan(name, task, catalogue, pools) for name, task in catalogue.tasks.items()}
+
+
+def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) -> Plan:
+    steps = tuple(
+        _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
+    )
+    return Plan(name, task.kind, task.max_chars, steps)
+
+
+def _plan_step(
+    number: int, step: Step, task: Task, catalogue: Catalogue, pools: dict[str, str]
+) -> PlannedStep:
+    tier = catalogue.tier_of(step)
+    if step.rule is not None:
+        rule = compile_rule(step.rule, task.kind)
+        return PlannedStep(number, tier, "rules", None, 0.0, rule, step.rule_accepts)
+    model = step.model or ""
+    return PlannedStep(number, tier, model, pools[model], step.threshold)
+
+
+def next_move(
+    job: Job,
+    plan: Plan,
+    ask_rule: AskRule,
+    *,
+    step: int = 0,
+    trail: Sequence[Attempt] = (),
+    kept: Sequence[Span] = (),
+) -> Ask | Accept | RunOut:
+    """Walk the cascade until a rule's answer stands, a model must be asked, or it ends."""
+    tried, spans = tuple(trail), tuple(kept)
+    for planned in plan.steps[step:]:
+        if not is_allowed(planned.tier, job.first_tier, job.last_tier):
+            continue
+        if planned.rule is None:
+            return Ask(planned, tried, spans)
+        attempt = ask_rule(planned, job.text)
+        tried = (*tried, attempt)
+        spans = merge_spans(spans, _spans_of(attempt.answer))
+        if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
+            return Accept(_with_kept(attempt.answer, spans), tried)
+    return RunOut(tried)
+
+
+def rule_outcome(answer: Answer | None, accepts: str) -> Outcome:
+    """Whether a rule's answer stands; see `Step.accept`."""
+    if answer is None or accepts == "never":
+        return Outcome.ESCALATED
+    is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
+    return Outcome.ACCEPTED if is_match or accepts == "always" else Outcome.ESCALATED
+
+
+def _spans_of(answer: Answer | None) -> tuple[Span, ...]:
+    return answer.spans if isinstance(answer, SpansAnswer) else ()
+
+
+def _with_kept(answer: Answer, spans: tuple[Span, ...]) -> Answer:
+    if not isinstance(answer, SpansAnswer):
+        return answer
+    return answer.model_copy(update={"spans": spans})

@@ -1,0 +1,206 @@
+"""Dispatch: forms batches when a pool has room, and never before.
+
+What a pool's backlog offers is held here, still pending in the ledger, until it is published. A
+batch formed on arrival would be small exactly when the fleet is busiest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import groupby
+
+import structlog
+
+from smallfirst import endings
+from smallfirst.catalogue import Pool
+from smallfirst.jobs import Job, Priority, Problem, Status
+from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
+from smallfirst.legs import Leg
+from smallfirst.settings import RouterSettings
+from smallfirst_router.batches import Batch, Limits, Waiting, form_batches
+from smallfirst_router.publishing import Publisher
+
+log = structlog.get_logger()
+
+#: What is held of one pool, by what tells one entry from all others.
+Held = dict[tuple[Priority, str], Waiting]
+#: Batches that may wait for each live worker: one ready behind the running one, and one more.
+WAITING_PER_WORKER = 2
+#: A worker that was silent this long takes no new work. It beats every two seconds.
+DEAD_AFTER = timedelta(seconds=10)
+
+
+class Dispatch:
+    """What this router holds for each pool, and how it leaves."""
+
+    def __init__(
+        self, ledger: Ledger, keys: Keys, publisher: Publisher, settings: RouterSettings
+    ) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._publisher = publisher
+        self._settings = settings
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._patience = timedelta(seconds=settings.queue_patience_seconds)
+        self._held: dict[str, Held] = {}
+        self.pools: Mapping[str, Pool] = {}
+
+    def open(self) -> None:
+        """Make the backlogs of every pool, so that what scales the pools finds them."""
+        for pool in self.pools:
+            self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
+
+    def dispatch(self) -> int:
+        """Publish what there is room for; return how many batches."""
+        return sum(self._serve(name, pool) for name, pool in self.pools.items())
+
+    def _serve(self, name: str, pool: Pool) -> int:
+        room = self._room(name)
+        if room <= 0:
+            return 0
+        held = self._held.setdefault(name, {})
+        self._fill(name, held)
+        limits = Limits(pool.batch_jobs, pool.batch_tokens)
+        batches = form_batches(held.values(), limits, room) if held else []
+        for batch in batches:
+            self._send(name, pool, batch, held)
+        return len(batches)
+
+    def _room(self, name: str) -> int:
+        workers = self._ledger.count_workers(name, dead_after=DEAD_AFTER)
+        if not workers:
+            return 0
+        return WAITING_PER_WORKER * workers - self._ledger.count_waiting_batches(name)
+
+    def _fill(self, name: str, held: Held) -> None:
+        """Read more of both backlogs, as far as this router may hold."""
+        space = self._settings.hold_jobs - len(held)
+        if space > 0:
+            streams = list(self._keys.backlogs(name).values())
+            self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space))
+
+    def _hold(self, held: Held, entries: Sequence[StreamEntry]) -> None:
+        """Take entries in, but for those that no worker should see again."""
+        now_ms = self._ledger.now_ms() if entries else 0
+        for stream, group in groupby(entries, key=lambda entry: entry.stream):
+            ended = []
+            for entry in group:
+                leg = Leg.model_validate_json(entry.fields[b"leg"])
+                settlement = self._spent_out(entry, leg, now_ms)
+                if settlement:
+                    ended.append(settlement)
+                else:
+                    waiting = _waiting(entry, leg, _priority_of(stream))
+                    held[waiting.key] = waiting
+            self._ledger.settle(stream, POOL_GROUP, ended)
+
+    def _spent_out(self, entry: StreamEntry, leg: Leg, now_ms: int) -> Settlement | None:
+        """End a job whose time is up, or that has cost too many workers their lives."""
+        if now_ms >= leg.expires_ms:
+            return _give_up(entry, leg, Status.EXPIRED, endings.EXPIRED, now_ms)
+        if entry.starts < self._settings.max_starts:
+            return None
+        message = f"{entry.starts} workers started this job and none of them ended it"
+        problem = Problem(code="poison", message=message)
+        log.warning(
+            "job.poisonous",
+            starts=entry.starts,
+            task=leg.task,
+            step=leg.step,
+            pool=leg.pool,
+            consequence="the job is a dead letter; its batch-mates were answered",
+        )
+        return _give_up(entry, leg, Status.FAILED, problem, now_ms)
+
+    def _send(self, name: str, pool: Pool, batch: Batch, held: Held) -> None:
+        """Pass a batch's entries to the queue, then say so: in this order a crash loses nothing."""
+        kept: list[Waiting] = []
+        for priority, stream in self._keys.backlogs(name).items():
+            mine = [job for job in batch.jobs if job.priority is priority]
+            passed = self._ledger.queue(stream, [job.entry for job in mine])
+            kept += [job for job in mine if job.entry in passed]
+        for job in batch.jobs:
+            del held[job.key]
+        if kept:
+            self._publisher.publish(name, pool.tier, Batch(batch.model, tuple(kept)))
+            log.debug("batch.published", pool=name, model=batch.model, num_jobs=len(kept))
+
+    def renew(self) -> None:
+        """Keep the leases of what is held; forget what another router has taken over."""
+        for held, priority, stream, entries in self._each_held():
+            kept = self._ledger.renew(stream, POOL_GROUP, entries)
+            for entry in set(entries) - kept:
+                del held[priority, entry]
+
+    def recover(self) -> int:
+        """Take over the entries of dead workers and routers, and of lost messages."""
+        return sum(self._recover(name) for name in self.pools)
+
+    def _recover(self, name: str) -> int:
+        # A message is known to be lost when the queue holds none and its entries are still
+        # unclaimed; while the queue is not empty, only a much longer silence tells.
+        is_empty = self._ledger.count_waiting_batches(name) == 0
+        patience = self._lease if is_empty else self._patience
+        held = self._held.setdefault(name, {})
+        count = 0
+        for stream in self._keys.backlogs(name).values():
+            entries = self._ledger.recover(stream, POOL_GROUP, lease=self._lease, patience=patience)
+            self._hold(held, entries)
+            count += len(entries)
+        if count:
+            log.info("entries.recovered", pool=name, num_entries=count)
+        return count
+
+    def release(self) -> None:
+        """Hand everything held back, so that another router has it at once."""
+        for _, _, stream, entries in self._each_held():
+            self._ledger.release(stream, entries, self._lease, is_started=False)
+        self._held.clear()
+
+    def _each_held(self) -> Iterator[tuple[Held, Priority, str, list[str]]]:
+        """Go through what is held, stream by stream."""
+        for name, held in self._held.items():
+            for priority, stream in self._keys.backlogs(name).items():
+                entries = [entry for of, entry in held if of is priority]
+                if entries:
+                    yield held, priority, stream, entries
+
+
+def _priority_of(stream: str) -> Priority:
+    return Priority(stream.rpartition(":")[2])
+
+
+def _waiting(entry: StreamEntry, leg: Leg, priority: Priority) -> Waiting:
+    return Waiting(
+        entry=entry.entry,
+        priority=priority,
+        task=leg.task,
+        model=leg.model,
+        num_chars=leg.num_chars,
+        submitted_ms=leg.submitted_ms,
+        starts=entry.starts,
+    )
+
+
+def _give_up(
+    entry: StreamEntry, leg: Leg, status: Status, problem: Problem, now_ms: int
+) -> Settlement:
+    raw = entry.fields[b"job"]
+    job = Job.model_validate_json(raw)
+    result = endings.unanswered(
+        job, status, problem, submitted_ms=leg.submitted_ms, now_ms=now_ms, trail=leg.trail
+    )
+    letter = ""
+    if status is Status.FAILED:
+        letter = dead_letter(
+            raw, problem.code, detail=problem.message, job_id=job.id, task=job.task
+        )
+    return Settlement(
+        verb="result",
+        entry=entry.entry,
+        job_id=job.id,
+        reply_to=job.reply_to or "",
+        body=result.to_json(),
+        leg=letter,
+        raw=raw if letter else b"",
+    )

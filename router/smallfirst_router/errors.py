@@ -1,0 +1,28 @@
+"""The router's errors, one root, each with fields instead of a formatted sentence.
+
+    RouterError
+    └── RuleError      a rule of the catalogue cannot be used
+
+A job's text never stands in one of them.
+"""
+
+
+class RouterError(Exception):
+    """Root of everything the router raises on purpose."""
+
+
+class RuleError(RouterError):
+    """Raised when a rule of the catalogue cannot be used: its author mends it, a retry does not.
+
+    Attributes:
+        label: Of the pattern that is wrong, or the name of the finder; `rule` for the whole rule.
+        reason: What is wrong with it, in RE2's words where RE2 said so.
+    """
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(label, reason)
+        self.label = label
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.reason}"

@@ -1,0 +1,73 @@
+"""Puts batches on Celery's queues: ids only, with a description that tells size and never text."""
+
+from collections import Counter
+from uuid import uuid4
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from smallfirst.jobs import Tier
+from smallfirst.legs import BatchMessage
+from smallfirst_router.batches import Batch
+
+#: Units of size, each a thousand times the one before.
+_UNITS = ("B", "kB", "MB")
+
+
+class Publisher:
+    """The router's one way to a worker."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def publish(self, pool: str, tier: Tier, batch: Batch) -> str:
+        """Put a batch on its pool's queue; return its name.
+
+        Raises:
+            kombu.exceptions.OperationalError: When Redis could not be reached.
+        """
+        message = message_of(pool, batch)
+        self._app.send_task(
+            task_name(tier, batch.model),
+            args=[message.model_dump(mode="json")],
+            task_id=message.batch,
+            # Straight to the list: a binding table that is lost would lose the message with it.
+            queue=Queue(pool, Exchange(""), routing_key=pool),
+            argsrepr=describe_size(batch),
+            kwargsrepr=describe_tasks(batch),
+        )
+        return message.batch
+
+
+def task_name(tier: Tier, model: str) -> str:
+    """The name by which Flower lists a model's batches."""
+    return f"{tier}.{model}"
+
+
+def message_of(pool: str, batch: Batch) -> BatchMessage:
+    """Write down where a batch's entries are."""
+    entries: dict[str, list[str]] = {}
+    for job in batch.jobs:
+        entries.setdefault(job.priority.value, []).append(job.entry)
+    return BatchMessage(
+        batch=uuid4().hex,
+        model=batch.model,
+        pool=pool,
+        entries={priority: tuple(ids) for priority, ids in entries.items()},
+    )
+
+
+def describe_size(batch: Batch) -> str:
+    """Say how much a batch is, for people: `32 jobs, 1.9 kB`."""
+    size = float(sum(job.num_chars for job in batch.jobs))
+    unit = 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    jobs = f"{len(batch.jobs)} job{'s' if len(batch.jobs) > 1 else ''}"
+    return f"{jobs}, {size:.1f} {_UNITS[unit]}" if unit else f"{jobs}, {size:.0f} B"
+
+
+def describe_tasks(batch: Batch) -> str:
+    """Say what is asked in a batch, for people: `topic 20, urgency 12`."""
+    counts = Counter(job.task for job in batch.jobs)
+    return ", ".join(f"{task} {count}" for task, count in counts.most_common())

@@ -1,0 +1,193 @@
+"""The router's loop: read, triage, dispatch; and now and then renew, recover, reload, tidy."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.errors import CatalogueError
+from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger import Ledger, StreamEntry
+from smallfirst.settings import RouterSettings
+from smallfirst_router.cascade import plan_tasks
+from smallfirst_router.dispatch import DEAD_AFTER, Dispatch
+from smallfirst_router.errors import RouterError
+from smallfirst_router.triage import Triage
+
+log = structlog.get_logger()
+
+#: How long one read waits for jobs while work is about: the longest that a free pool goes unseen.
+BUSY_BLOCK = timedelta(milliseconds=20)
+#: The same while nothing is: a new job ends the wait at once.
+IDLE_BLOCK = timedelta(milliseconds=250)
+#: Holders that hold nothing are forgotten after this long.
+FORGET_AFTER = timedelta(hours=1)
+#: Waits between attempts to reach Redis: doubling, with jitter, up to the last.
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
+
+
+@dataclass
+class Chore:
+    """Something that is due every so often."""
+
+    every: timedelta
+    do: Callable[[], object]
+    due: float = 0.0
+
+
+class Router:
+    """One replica. Any number share the work, through one consumer group."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        keys: Keys,
+        triage: Triage,
+        dispatch: Dispatch,
+        watch: CatalogueWatch,
+        settings: RouterSettings,
+    ) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._triage = triage
+        self._dispatch = dispatch
+        self._watch = watch
+        self._settings = settings
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._stop = threading.Event()
+        self._failures = 0
+        second = timedelta(seconds=1)
+        self._chores = [
+            Chore(second, self.reload),
+            Chore(second, self.recover),
+            Chore(self._lease / 3, self._dispatch.renew),
+            Chore(2 * second, self._beat),
+            Chore(60 * second, self._tidy),
+        ]
+
+    def serve(self, catalogue: Catalogue) -> None:
+        """Take up a catalogue: every task planned, every pool's backlog made.
+
+        Raises:
+            CatalogueError: When a model fits no pool.
+            RouterError: When a rule does not compile.
+        """
+        self._triage.plans = plan_tasks(catalogue)
+        self._dispatch.pools = catalogue.pools
+
+    def run(self) -> None:
+        """Route until told to stop, through outages of Redis."""
+        while not self._stop.is_set() and not self._has_done(self.open):
+            pass
+        while not self._stop.is_set():
+            self._has_done(self.step)
+        with suppress(RedisError):
+            self.close()
+
+    def close(self) -> None:
+        """Hand back what is held, so that a peer has it at once, and sign off."""
+        self._dispatch.release()
+        self._ledger.beat(ROUTERS, dead_after=DEAD_AFTER, leaving=True)
+
+    def stop(self) -> None:
+        """Finish the step in hand, then close and return from `run`."""
+        self._stop.set()
+
+    def step(self) -> None:
+        """One round: what the router does, in order."""
+        self._do_chores()
+        self._triage.settle(self._read())
+        self._dispatch.dispatch()
+
+    def open(self) -> None:
+        """Make the streams that are read, and the backlogs that are written."""
+        self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
+        self._dispatch.open()
+
+    def _read(self) -> list[StreamEntry]:
+        """Read returned jobs always, and new ones while the backlogs have room for them."""
+        num_jobs = self._ledger.count_entries(self._backlogs())
+        streams = [self._keys.escalations]
+        # Beyond the bound, jobs wait in the one stream whose length producers look at.
+        if num_jobs < self._settings.max_backlog_jobs:
+            streams.append(self._keys.jobs)
+        block = BUSY_BLOCK if num_jobs else IDLE_BLOCK
+        count = self._settings.read_count
+        return self._ledger.read(streams, ROUTER_GROUP, count=count, block=block)
+
+    def _backlogs(self) -> list[str]:
+        pools = self._dispatch.pools
+        return [stream for pool in pools for stream in self._keys.backlogs(pool).values()]
+
+    def _do_chores(self) -> None:
+        now = time.monotonic()
+        for chore in self._chores:
+            if now >= chore.due:
+                chore.due = now + chore.every.total_seconds()
+                chore.do()
+
+    def recover(self) -> None:
+        """Take over what dead routers and workers had in hand."""
+        for stream in (self._keys.jobs, self._keys.escalations):
+            lease = self._lease
+            entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, patience=lease)
+            self._triage.settle(entries)
+        self._dispatch.recover()
+
+    def reload(self) -> None:
+        """Take up the catalogue where it changed for the better; keep the old one where not."""
+        if not self._watch.refresh():
+            return
+        try:
+            self.serve(self._watch.current)
+        except (CatalogueError, RouterError) as error:
+            log.warning(
+                "catalogue.rejected",
+                problem=str(error),
+                consequence="the catalogue before it stays in force; mend the file",
+            )
+            return
+        self._dispatch.open()
+        log.info("catalogue.reloaded", revision=self._watch.revision)
+
+    def _beat(self) -> None:
+        self._ledger.beat(ROUTERS, dead_after=DEAD_AFTER)
+
+    def _tidy(self) -> None:
+        for stream in (self._keys.jobs, self._keys.escalations):
+            self._ledger.tidy(stream, ROUTER_GROUP, idle=FORGET_AFTER)
+        for stream in self._backlogs():
+            self._ledger.tidy(stream, POOL_GROUP, idle=FORGET_AFTER)
+
+    def _has_done(self, do: Callable[[], None]) -> bool:
+        """Run one round; when Redis cannot be reached, wait a little longer each time."""
+        try:
+            do()
+        except (RedisError, OperationalError) as error:
+            self._failures += 1
+            wait = backoff_seconds(self._failures, random.random())  # noqa: S311 - jitter
+            log.warning(
+                "redis.unreachable",
+                error=type(error).__name__,
+                retry_seconds=round(wait, 2),
+                consequence="jobs wait in Redis; nothing is lost",
+            )
+            self._stop.wait(wait)
+            return False
+        self._failures = 0
+        return True
+
+
+def backoff_seconds(failures: int, chance: float) -> float:
+    """How long to wait after so many failures in a row: doubling, half of it by chance (0 to 1)."""
+    full = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** (failures - 1))
+    return full * (0.5 + chance / 2)

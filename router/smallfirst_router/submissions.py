@@ -1,0 +1,104 @@
+"""What producers send, read with suspicion: a job, a cancellation, or a refusal with its reason.
+
+Pure. Nothing here is quoted back: an error names the field and the rule, never the value, because
+the value may be somebody's letter.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from smallfirst.jobs import Job, Problem
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:\-]{0,127}\Z")
+_REPLY_TO = re.compile(r"[0-9A-Za-z_.\-]{1,64}\Z")
+#: The most faults one refusal lists, and the most characters of a foreign field's name it repeats.
+_MAX_FAULTS, _MAX_NAME_CHARS = 5, 40
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """A producer no longer wants a job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A submission that is no job, with as much of its id and address as could be made out."""
+
+    problem: Problem
+    raw: bytes
+    job_id: str = ""
+    reply_to: str = ""
+    task: str | None = None
+
+
+def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancellation | Refusal:
+    """Read one entry of the jobs stream."""
+    if b"cancel" in fields:
+        return _read_cancellation(fields[b"cancel"])
+    raw = fields.get(b"job")
+    if raw is None:
+        problem = Problem(code="invalid", message="the entry has no field `job`")
+        return Refusal(problem, _joined(fields)[:max_bytes])
+    if len(raw) > max_bytes:
+        message = f"the job has {len(raw)} bytes; the most is {max_bytes}"
+        return Refusal(Problem(code="too_large", message=message), raw, *_glimpse(raw[:4096]))
+    try:
+        return Job.model_validate_json(raw)
+    except ValidationError as error:
+        return Refusal(_problem_of(error), raw, *_address(raw))
+
+
+def _read_cancellation(raw: bytes) -> Cancellation | Refusal:
+    job_id = raw.decode("ascii", errors="replace")
+    if _ID.match(job_id):
+        return Cancellation(job_id)
+    return Refusal(Problem(code="invalid", message="cancel: is not the id of a job"), raw)
+
+
+def _problem_of(error: ValidationError) -> Problem:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        return Problem(code="not_json", message=f"the job is not JSON: {faults[0]['msg']}")
+    lines = [f"{_where(fault['loc'])}: {fault['msg']}" for fault in faults[:_MAX_FAULTS]]
+    if len(faults) > _MAX_FAULTS:
+        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
+    return Problem(code="invalid", message="; ".join(lines))
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    named = ".".join(str(part)[:_MAX_NAME_CHARS] for part in location)
+    return named.encode("ascii", errors="backslashreplace").decode() or "job"
+
+
+def _address(raw: bytes) -> tuple[str, str]:
+    """Make out the id and the reply stream of a broken job, so that its producer hears of it."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return _glimpse(raw[:4096])
+    if not isinstance(found, dict):
+        return "", ""
+    return _if_valid(_ID, found.get("id")), _if_valid(_REPLY_TO, found.get("reply_to"))
+
+
+def _glimpse(raw: bytes) -> tuple[str, str]:
+    """Look for the id and the reply stream in what is not JSON, or is too long to parse."""
+    return _search(raw, b"id"), _search(raw, b"reply_to")
+
+
+def _search(raw: bytes, name: bytes) -> str:
+    found = re.search(rb'"' + name + rb'"\s*:\s*"([0-9A-Za-z_.:\-]{1,128})"', raw)
+    return _if_valid(_ID if name == b"id" else _REPLY_TO, found[1].decode() if found else None)
+
+
+def _if_valid(pattern: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and pattern.match(value) else ""
+
+
+def _joined(fields: dict[bytes, bytes]) -> bytes:
+    return b"\n".join(name + b"=" + value for name, value in fields.items())

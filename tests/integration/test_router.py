@@ -1,0 +1,362 @@
+"""The router on a real Redis: triage, dispatch, recovery, reload. No worker runs here."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from smallfirst.broker import make_app
+from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.jobs import Job, Priority, Result, Status, Tier
+from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger import Bounds, Ledger
+from smallfirst.legs import DeadLetter, Leg
+from smallfirst.settings import RouterSettings
+from smallfirst_router.dispatch import DEAD_AFTER, Dispatch
+from smallfirst_router.publishing import Publisher
+from smallfirst_router.router import Router
+from smallfirst_router.triage import Triage
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu", Priority.BULK)
+CATALOGUE = """
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
+models:
+  minilm: {source: "bundled:minilm"}
+tasks:
+  ids:
+    kind: tag
+    labels: {card: a card}
+    cascade: [{rule: {find: [card]}, accept: always}]
+  topic:
+    kind: classify
+    labels: {a: one, b: two}
+    max_chars: 100
+    cascade: [{model: minilm, accept: 0.8}]
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A catalogue with a task for rules and a task for a model."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    return path
+
+
+def router_of(
+    redis: Redis, redis_url: str, catalogue: Path, name: str = "r1", **more: object
+) -> Router:
+    """Put a router together that is stepped by the test."""
+    values = {"redis_url": redis_url, "catalogue": catalogue, **more}
+    settings = RouterSettings.model_validate(values)
+    ledger = Ledger(redis, KEYS, name, Bounds())
+    watch = CatalogueWatch(catalogue)
+    publisher = Publisher(make_app(settings, role="router"))
+    triage = Triage(ledger, KEYS, settings)
+    dispatch = Dispatch(ledger, KEYS, publisher, settings)
+    router = Router(ledger, KEYS, triage, dispatch, watch, settings)
+    router.serve(watch.current)
+    router.open()
+    return router
+
+
+def submit(redis: Redis, *jobs: Job | str) -> None:
+    """Submit jobs, or whatever else."""
+    for job in jobs:
+        redis.xadd(KEYS.jobs, {"job": job if isinstance(job, str) else job.model_dump_json()})
+
+
+def result_of(redis: Redis, job_id: str) -> Result:
+    """The result of a job that has one."""
+    raw = redis.get(KEYS.result(job_id))
+    assert raw is not None, f"{job_id} has no result"
+    return Result.model_validate_json(raw)
+
+
+def topic(job_id: str, text: str = "hello", **more: object) -> Job:
+    """A job for the model's task."""
+    return Job.model_validate({"id": job_id, "task": "topic", "text": text, **more})
+
+
+def published(redis: Redis) -> list[dict[str, object]]:
+    """The Celery messages on the pool's queue, oldest first."""
+    return [json.loads(raw) for raw in reversed(redis.lrange(KEYS.queue("cpu"), 0, -1))]
+
+
+def start_worker(redis: Redis, name: str = "w1") -> Ledger:
+    """Let a worker beat, so that the router sends work."""
+    worker = Ledger(redis, KEYS, name)
+    worker.beat("cpu", dead_after=DEAD_AFTER)
+    return worker
+
+
+def test_a_rule_answers_in_the_router(redis: Redis, redis_url: str, catalogue: Path) -> None:
+    """A job that a rule can answer never leaves triage."""
+    submit(redis, Job(id="a1", task="ids", text="4111 1111 1111 1111"))
+    router_of(redis, redis_url, catalogue).step()
+    result = result_of(redis, "a1")
+    assert (result.status, result.tier) == (Status.ANSWERED, Tier.RULE)
+    assert redis.xlen(KEYS.jobs) == redis.xlen(BULK) == 0
+
+
+def test_a_models_job_waits_on_its_pools_backlog(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """It says which step is next and how sure it must be, and the text goes with it."""
+    submit(redis, topic("a1"))
+    router_of(redis, redis_url, catalogue).step()
+    [(_, fields)] = redis.xrange(BULK)
+    leg = Leg.model_validate_json(fields[b"leg"])
+    assert (leg.model, leg.pool, leg.step, leg.accept) == ("minilm", "cpu", 0, 0.8)
+    assert Job.model_validate_json(fields[b"job"]) == topic("a1")
+
+
+BAD = {
+    "not_json": '{"id": "bad", "task": "topic", "text": "x',
+    "invalid": '{"id": "bad", "task": "topic", "text": 5}',
+    "unknown_task": '{"id": "bad", "task": "nope", "text": "x"}',
+    "too_long": json.dumps({"id": "bad", "task": "topic", "text": "x" * 101}),
+    "too_large": json.dumps({"id": "bad", "task": "topic", "text": "x" * 5000}),
+}
+
+
+@pytest.mark.parametrize("code", BAD)
+def test_a_refusal_reaches_the_producer_and_the_dead_letters(
+    redis: Redis, redis_url: str, catalogue: Path, code: str
+) -> None:
+    """Bad input has its result and its letter, and the next job is answered."""
+    submit(redis, BAD[code], Job(id="good", task="ids", text="nothing"))
+
+    router_of(redis, redis_url, catalogue, max_job_bytes=2000).step()
+
+    refused = result_of(redis, "bad")
+    assert refused.status is Status.REFUSED
+    assert refused.problem is not None
+    assert refused.problem.code == code
+    [(entry, fields)] = redis.xrange(KEYS.dead)
+    letter = DeadLetter.model_validate_json(fields[b"letter"])
+    assert (letter.reason, letter.size, letter.id) == (code, len(BAD[code]), "bad")
+    raw = redis.get(KEYS.dead_raw(entry.decode()))
+    assert raw == BAD[code][:2000].encode()
+    assert result_of(redis, "good").status is Status.ANSWERED
+
+
+def test_a_deadline_that_passed_before_triage_expires_the_job(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """A job that waited too long in the stream is answered as expired, and parked nowhere."""
+    long_ago = f"{Ledger(redis, KEYS, 'x').now_ms() - 60_000}-0"
+    redis.xadd(KEYS.jobs, {"job": topic("a1", deadline=30).model_dump_json()}, id=long_ago)
+    router_of(redis, redis_url, catalogue).step()
+    assert result_of(redis, "a1").status is Status.EXPIRED
+    assert redis.xlen(BULK) == 0
+
+
+def test_nothing_is_published_while_no_worker_lives(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """An outage of a pool leaves its jobs on the backlog and burns no start."""
+    submit(redis, topic("a1"))
+    router = router_of(redis, redis_url, catalogue)
+    router.step()
+    assert published(redis) == []
+    start_worker(redis)
+    router.step()
+    assert len(published(redis)) == 1
+
+
+def test_a_message_tells_ids_and_size_and_no_text(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """What Celery and Flower see is how many jobs of which task, and how large."""
+    start_worker(redis)
+    submit(redis, topic("a1", "canary " * 10), topic("a2", "canary"))
+    router_of(redis, redis_url, catalogue).step()
+    [message] = published(redis)
+    headers = message["headers"]
+    assert isinstance(headers, dict)
+    assert headers["task"] == "slm.minilm"
+    assert (headers["argsrepr"], headers["kwargsrepr"]) == ("2 jobs, 76 B", "topic 2")
+    assert "canary" not in json.dumps(message)
+
+
+def test_two_batches_at_most_wait_for_a_worker(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """A batch is formed when somebody is about to be free, not before."""
+    start_worker(redis)
+    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    router = router_of(redis, redis_url, catalogue)
+    for _ in range(3):
+        router.step()
+    assert len(published(redis)) == 2
+    held = redis.xpending(BULK, POOL_GROUP)
+    assert held["pending"] == 20
+
+
+def test_an_interactive_job_is_in_the_next_batch(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """It overtakes a backlog of bulk jobs that were read before it."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    router.step()
+    submit(redis, topic("now", priority="interactive"))
+    router.step()
+    start_worker(redis)
+    router.step()
+    first = published(redis)[0]["headers"]
+    assert isinstance(first, dict)
+    [entry] = redis.xrange(KEYS.backlog("cpu", Priority.INTERACTIVE))
+    pending = redis.xpending_range(
+        KEYS.backlog("cpu", Priority.INTERACTIVE), POOL_GROUP, entry[0], entry[0], 1
+    )
+    assert pending[0]["consumer"] == QUEUE_CONSUMER.encode()
+
+
+def test_triage_stops_reading_when_the_backlogs_are_full(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """Beyond the bound, jobs wait in the stream whose length producers look at."""
+    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=3, read_count=2)
+    submit(redis, *(topic(f"a{n}") for n in range(10)))
+    for _ in range(5):
+        router.step()
+    assert (redis.xlen(BULK), redis.xlen(KEYS.jobs)) == (4, 6)
+
+
+def test_replicas_share_the_stream(redis: Redis, redis_url: str, catalogue: Path) -> None:
+    """Each submission is triaged by one of them."""
+    routers = [router_of(redis, redis_url, catalogue, f"r{n}", read_count=3) for n in range(3)]
+    submit(redis, *(topic(f"a{n}") for n in range(9)))
+    for router in routers:
+        router.step()
+    assert sorted(fields[b"id"] for _, fields in redis.xrange(BULK)) == [
+        f"a{n}".encode() for n in range(9)
+    ]
+
+
+def test_what_a_dead_router_had_read_is_triaged_by_another(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """An entry that was read and not settled is taken over when its lease is out."""
+    router = router_of(redis, redis_url, catalogue, lease_seconds=1)
+    submit(redis, topic("a1"))
+    Ledger(redis, KEYS, "dead").read([KEYS.jobs], ROUTER_GROUP, count=1)
+    [(entry, _)] = redis.xrange(KEYS.jobs)
+    redis.xclaim(KEYS.jobs, ROUTER_GROUP, "dead", 0, [entry], idle=5000, justid=True)
+    router.step()
+    assert redis.xlen(BULK) == 1
+
+
+def test_a_job_that_keeps_ending_its_workers_is_a_dead_letter(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """After its last start it ends as failed, with the reason, and can be looked at."""
+    router = router_of(redis, redis_url, catalogue, max_starts=2)
+    worker = start_worker(redis)
+    submit(redis, topic("a1"))
+    for _ in range(2):
+        router.step()
+        [(entry, _)] = redis.xrange(BULK)
+        worker.claim(BULK, [entry.decode()], timedelta(0))
+        redis.xclaim(BULK, POOL_GROUP, "w1", 0, [entry], idle=60_000, justid=True)
+        redis.delete(KEYS.queue("cpu"))
+        router.recover()
+    result = result_of(redis, "a1")
+    assert result.status is Status.FAILED
+    assert result.problem is not None
+    assert result.problem.code == "poison"
+    [(_, fields)] = redis.xrange(KEYS.dead)
+    assert DeadLetter.model_validate_json(fields[b"letter"]).reason == "poison"
+    assert redis.xlen(BULK) == 0
+
+
+def test_a_lost_message_is_published_again(redis: Redis, redis_url: str, catalogue: Path) -> None:
+    """The queue is empty and the entries are unclaimed: the message is gone, the job is not."""
+    router = router_of(redis, redis_url, catalogue)
+    start_worker(redis)
+    submit(redis, topic("a1"))
+    router.step()
+    [(entry, _)] = redis.xrange(BULK)
+    redis.delete(KEYS.queue("cpu"))
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=11_000, justid=True)
+    router.recover()
+    router.step()
+    assert len(published(redis)) == 1
+
+
+def test_a_message_that_waits_its_turn_is_not_repeated(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """A slow pool is not sent the same batch twice."""
+    router = router_of(redis, redis_url, catalogue)
+    start_worker(redis)
+    submit(redis, topic("a1"))
+    router.step()
+    [(entry, _)] = redis.xrange(BULK)
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=11_000, justid=True)
+    router.recover()
+    router.step()
+    assert len(published(redis)) == 1
+
+
+def test_a_router_that_stops_hands_back_what_it_held(
+    redis: Redis, redis_url: str, catalogue: Path
+) -> None:
+    """Its peers have the jobs at once, without waiting for a lease."""
+    first = router_of(redis, redis_url, catalogue, "r1")
+    second = router_of(redis, redis_url, catalogue, "r2")
+    start_worker(redis)
+    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    first.step()
+    first.close()
+    second.recover()
+    redis.delete(KEYS.queue("cpu"))
+    second.step()
+    assert len(published(redis)) == 2
+
+
+def test_a_changed_catalogue_is_taken_up(redis: Redis, redis_url: str, catalogue: Path) -> None:
+    """A task that was added is served without a restart."""
+    router = router_of(redis, redis_url, catalogue)
+    added = "  more:\n    kind: tag\n    labels: {ssn: n}\n    cascade: [{rule: {find: [ssn]}}]\n"
+    catalogue.write_text(CATALOGUE + added)
+    router.reload()
+    submit(redis, Job(id="a1", task="more", text="my ssn is 536-22-8741"))
+    router.step()
+    assert result_of(redis, "a1").status is Status.ANSWERED
+
+
+@pytest.mark.parametrize(
+    "wrong", ["tasks: [", CATALOGUE.replace("50M", "1M"), CATALOGUE.replace("[card]", "[crad]")]
+)
+def test_a_wrong_catalogue_is_not_taken_up(
+    redis: Redis, redis_url: str, catalogue: Path, wrong: str
+) -> None:
+    """The old one stays in force, whether the file, a model's place or a rule is wrong."""
+    router = router_of(redis, redis_url, catalogue)
+    catalogue.write_text(wrong)
+    router.reload()
+    submit(redis, Job(id="a1", task="ids", text="4111 1111 1111 1111"))
+    router.step()
+    assert result_of(redis, "a1").status is Status.ANSWERED
+
+
+def test_cancelling_a_parked_job_ends_it(redis: Redis, redis_url: str, catalogue: Path) -> None:
+    """The producer reads that it was cancelled, and no worker gets it."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"))
+    router.step()
+    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    router.step()
+    assert result_of(redis, "a1").status is Status.CANCELLED
+    worker = start_worker(redis)
+    router.step()
+    [(entry, _)] = redis.xrange(BULK)
+    assert worker.claim(BULK, [entry.decode()], DEAD_AFTER).entries == ()

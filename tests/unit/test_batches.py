@@ -1,0 +1,123 @@
+"""What goes into a batch."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst.jobs import Priority
+from smallfirst_router.batches import JOBS_BY_STARTS, Batch, Limits, Waiting, form_batches
+
+WIDE = Limits(jobs=64, tokens=100_000)
+
+
+def waiting(
+    number: int,
+    *,
+    chars: int = 40,
+    model: str = "minilm",
+    priority: Priority = Priority.BULK,
+    starts: int = 0,
+) -> Waiting:
+    """Make the job that was submitted as the number-th."""
+    return Waiting(f"{number}-0", priority, "topic", model, chars, number, starts)
+
+
+def padded_tokens(batch: Batch) -> int:
+    """Positions that the batch's pass computes."""
+    return len(batch.jobs) * max(job.num_tokens for job in batch.jobs)
+
+
+jobs = st.lists(
+    st.builds(
+        waiting,
+        st.integers(0, 10_000),
+        chars=st.integers(1, 5000),
+        model=st.sampled_from(["minilm", "deberta"]),
+        priority=st.sampled_from(Priority),
+        starts=st.integers(0, 4),
+    ),
+    max_size=80,
+    unique_by=lambda job: job.key,
+)
+
+
+@given(jobs, st.integers(1, 64), st.integers(16, 4096), st.integers(1, 6))
+def test_every_batch_is_within_its_limits(
+    backlog: list[Waiting], most_jobs: int, most_tokens: int, room: int
+) -> None:
+    """No batch exceeds the room, the count or the token budget, unless one job alone does."""
+    batches = form_batches(backlog, Limits(most_jobs, most_tokens), room)
+    assert len(batches) <= room
+    for batch in batches:
+        assert len(batch.jobs) <= most_jobs
+        assert padded_tokens(batch) <= most_tokens or len(batch.jobs) == 1
+
+
+@given(jobs, st.integers(1, 6))
+def test_a_job_is_in_one_batch_at_most_and_the_models_do_not_mix(
+    backlog: list[Waiting], room: int
+) -> None:
+    """Batches are disjoint parts of the backlog, each of one model."""
+    batches = form_batches(backlog, WIDE, room)
+    taken = [job.key for batch in batches for job in batch.jobs]
+    assert len(taken) == len(set(taken))
+    assert set(taken) <= {job.key for job in backlog}
+    assert all({job.model for job in batch.jobs} == {batch.model} for batch in batches)
+
+
+@given(jobs)
+def test_who_is_due_first_is_in_the_first_batch(backlog: list[Waiting]) -> None:
+    """Nobody starves: the oldest of the most urgent priority always leads."""
+    batches = form_batches(backlog, WIDE, 1)
+    first = min(backlog, key=lambda job: job.rank, default=None)
+    assert first is None or first in batches[0].jobs
+
+
+def test_interactive_jobs_go_before_older_bulk_jobs() -> None:
+    """An interactive job does not wait behind a backlog of bulk ones."""
+    backlog = [waiting(n) for n in range(100)]
+    backlog.append(waiting(500, priority=Priority.INTERACTIVE))
+    [batch] = form_batches(backlog, Limits(8, 10_000), 1)
+    assert batch.jobs[0].priority is Priority.INTERACTIVE
+    assert len(batch.jobs) == 8
+
+
+def test_jobs_of_like_length_travel_together() -> None:
+    """With as many short jobs as long ones, a pass over the short ones pads little."""
+    backlog = [waiting(n, chars=20 if n % 2 else 2000) for n in range(64)]
+    short, long = sorted(form_batches(backlog, Limits(32, 100_000), 2), key=padded_tokens)
+    assert {job.num_chars for job in short.jobs} == {20}
+    assert {job.num_chars for job in long.jobs} == {2000}
+
+
+def test_a_small_backlog_is_shared_among_idle_workers() -> None:
+    """Forty jobs and room for four batches make four batches, not one."""
+    batches = form_batches([waiting(n) for n in range(40)], WIDE, 4)
+    assert [len(batch.jobs) for batch in batches] == [10, 10, 10, 10]
+
+
+def test_a_few_jobs_stay_together() -> None:
+    """Below the smallest share, splitting would cost more than it gains."""
+    batches = form_batches([waiting(n) for n in range(6)], WIDE, 4)
+    assert [len(batch.jobs) for batch in batches] == [6]
+
+
+def test_a_full_backlog_makes_full_batches() -> None:
+    """Under load a batch is as large as its limits let it be."""
+    batches = form_batches([waiting(n) for n in range(1000)], WIDE, 4)
+    assert [len(batch.jobs) for batch in batches] == [64, 64, 64, 64]
+
+
+def test_what_was_started_before_travels_in_smaller_batches() -> None:
+    """A job that did not end is with fewer others each time, and at last alone."""
+    for starts, most in enumerate(JOBS_BY_STARTS):
+        backlog = [waiting(n, starts=starts) for n in range(100)]
+        [batch] = form_batches(backlog, WIDE, 1)
+        assert len(batch.jobs) == min(most, WIDE.jobs)
+
+
+def test_what_was_started_before_does_not_hold_fresh_jobs_up() -> None:
+    """Fresh jobs do not share a pass with those that may be poisonous."""
+    backlog = [waiting(0, starts=1), *(waiting(n) for n in range(1, 20))]
+    suspect, fresh = form_batches(backlog, WIDE, 2)
+    assert [job.starts for job in suspect.jobs] == [1]
+    assert {job.starts for job in fresh.jobs} == {0}
