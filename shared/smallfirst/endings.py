@@ -36,11 +36,12 @@ def expires_ms(job: Job, submitted_ms: int, job_ttl: timedelta) -> int:
 def answered(
     job: Job, answer: Answer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
 ) -> Result:
-    """The last attempt's answer stands."""
+    """The last attempt's answer stands, and so is written down once: not in the trail again."""
     late = job.deadline is not None and at(now_ms) > at(submitted_ms) + job.deadline
     result = _ended(job, Status.ANSWERED, submitted_ms=submitted_ms, now_ms=now_ms)
+    last = trail[-1].model_copy(update={"answer": None})
     return result.model_copy(
-        update={"answer": answer, "tier": trail[-1].tier, "trail": tuple(trail), "late": late}
+        update={"answer": answer, "tier": last.tier, "trail": (*trail[:-1], last), "late": late}
     )
 
 
@@ -60,20 +61,21 @@ def unanswered(
 
 def run_out(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int) -> Result:
     """The cascade has no step left: abstain, or fail where not one step worked."""
-    times = {"submitted_ms": submitted_ms, "now_ms": now_ms}
+    status, problem = _why_run_out(trail)
+    if status is Status.ABSTAINED and trail and trail[-1].outcome is Outcome.ESCALATED:
+        trail = (*trail[:-1], trail[-1].model_copy(update={"outcome": Outcome.ABSTAINED}))
+    return unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=now_ms, trail=trail)
+
+
+def _why_run_out(trail: Sequence[Attempt]) -> tuple[Status, Problem]:
     if not trail:
-        problem = Problem(
-            code="no_step", message="no step of the cascade is within the job's tiers"
-        )
-        return unanswered(job, Status.ABSTAINED, problem, **times)
+        message = "no step of the cascade is within the job's tiers"
+        return Status.ABSTAINED, Problem(code="no_step", message=message)
     if all(attempt.outcome is Outcome.FAILED for attempt in trail):
-        problem = Problem(code="model_error", message=trail[-1].reason or "every step failed")
-        return unanswered(job, Status.FAILED, problem, trail=trail, **times)
-    last = trail[-1]
-    if last.outcome is Outcome.ESCALATED:
-        trail = (*trail[:-1], last.model_copy(update={"outcome": Outcome.ABSTAINED}))
-    problem = Problem(code="unsure", message="no step was sure enough, and nobody is left to ask")
-    return unanswered(job, Status.ABSTAINED, problem, trail=trail, **times)
+        message = trail[-1].reason or "every step failed"
+        return Status.FAILED, Problem(code="model_error", message=message)
+    message = "no step was sure enough, and nobody is left to ask"
+    return Status.ABSTAINED, Problem(code="unsure", message=message)
 
 
 def without_job(

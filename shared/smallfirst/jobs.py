@@ -330,7 +330,9 @@ class Attempt(Wire):
         default=0, ge=0, description="Tokens of this job that the model read, without padding."
     )
     cost: float = Field(default=0.0, ge=0.0, description="In the catalogue's currency.")
-    answer: Answer | None = None
+    answer: Answer | None = Field(
+        default=None, description="What it said, unless that is the result's own answer."
+    )
 
 
 class Problem(Wire):

@@ -33,7 +33,7 @@ class Leg(Wire):
 
 
 class BatchMessage(Wire):
-    """What a Celery message carries: where the batch's entries are, and nothing of what they say."""
+    """What a Celery message carries: where the batch's entries are, not what they say."""
 
     v: Literal[1] = 1
     batch: str = Field(description="Names the batch in logs and in Flower.")
@@ -47,7 +47,7 @@ class DeadLetter(Wire):
 
     id: str | None = None
     task: str | None = None
-    reason: str = Field(description="A code: invalid, unknown_task, poison, ...")
+    reason: str = Field(description="A code, such as invalid, unknown_task, poison.")
     detail: str = ""
     size: int = Field(ge=0, description="Bytes of the raw submission.")
     digest: str = Field(description="`sha256:` and the hex digest of the raw submission.")

@@ -1,0 +1,266 @@
+"""Every setting of every component: one frozen class each, read from `SMALLFIRST_*` variables.
+
+A value comes from the command line, else from the environment, else from a file of the secrets
+directory (`smallfirst_redis_url`), else it is the default here. An empty variable counts as unset.
+One environment may serve all components: each takes what is its own, and a name that none of them
+knows is refused, since a setting that does nothing is worse than an error.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from smallfirst.errors import SettingsError, SettingsProblem
+from smallfirst.jobs import Name
+from smallfirst.wording import nearest, plain_rule
+
+PREFIX: Final = "SMALLFIRST_"
+#: Where Docker and Kubernetes put secrets as files.
+SECRETS_DIR: Final = Path("/run/secrets")
+#: Variables with our prefix that are no component's setting: where tests find public data.
+OTHER_VARIABLES: Final = frozenset({"SMALLFIRST_DATA"})
+
+DAY_SECONDS: Final = 86_400
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+#: What Kubernetes adds to every container for a Service whose name begins with `smallfirst`.
+#: Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_LINK = re.compile(r"SMALLFIRST_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?)")
+_SERVICE_PORT = re.compile(r"SMALLFIRST_(?:\w+_)?PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    """Check the form of the address. No message may quote it: it holds the password."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError("must be a URL such as redis://host:6379/0") from None
+    if parts.scheme not in _REDIS_SCHEMES:
+        raise ValueError(f"must begin with {', '.join(f'{s}://' for s in _REDIS_SCHEMES)}")
+    if parts.scheme == "unix":
+        return url
+    if not parts.hostname or not has_port or not re.fullmatch(r"(/\d*)?", parts.path):
+        raise ValueError("must be a URL such as redis://host:6379/0")
+    return url
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        # A container run under a number that is no user of its image has no home.
+        raise ValueError("must be an absolute path, since this user has no home") from None
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
+TtlSeconds = Annotated[int, Field(ge=60, le=366 * DAY_SECONDS)]
+LeaseSeconds = Annotated[float, Field(ge=1, le=3600)]
+TimeoutSeconds = Annotated[float, Field(gt=0, le=300)]
+
+
+class Settings(BaseSettings):
+    """What every component needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+    redis_url: RedisUrl = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Of the fleet's Redis: redis://, rediss:// (TLS) or unix://.",
+    )
+    namespace: Name = Field(
+        default="sf", description="Before every key; fleets that share a Redis need their own."
+    )
+    catalogue: Path = Field(default=Path("catalogue.yaml"), description="The catalogue's file.")
+    log_level: LogLevel = Field(default="info", description="The least that is logged.")
+    log_format: LogFormat = Field(
+        default="auto", description="`auto`: console where stderr is a terminal, else JSON."
+    )
+    result_ttl_seconds: TtlSeconds = Field(
+        default=DAY_SECONDS, description="How long a result can be fetched."
+    )
+    job_ttl_seconds: TtlSeconds = Field(
+        default=7 * DAY_SECONDS, description="After which a job without a deadline expires."
+    )
+    socket_timeout_seconds: TimeoutSeconds = Field(
+        default=10.0, description="The longest wait for Redis's answer to one command."
+    )
+    connect_timeout_seconds: TimeoutSeconds = Field(
+        default=3.0, description="The longest wait for a connection to Redis."
+    )
+
+    @property
+    def redis_address(self) -> str:
+        """Where Redis is, without user, password and options: fit for a log."""
+        parts = urlsplit(self.redis_url.get_secret_value())
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+class RouterSettings(Settings):
+    """What a router needs besides."""
+
+    read_count: int = Field(
+        default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
+    )
+    lease_seconds: LeaseSeconds = Field(
+        default=10.0, description="How long a claim holds unless it is renewed."
+    )
+    queue_patience_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        le=86_400,
+        description="How long a published batch may wait for a worker before it is sent again.",
+    )
+    max_backlog_jobs: int = Field(
+        default=200_000,
+        ge=1,
+        le=100_000_000,
+        description="The most jobs on all backlogs; beyond it, new ones wait in the jobs stream.",
+    )
+    max_job_bytes: int = Field(
+        default=1_048_576,
+        ge=1024,
+        le=16_777_216,
+        description="The largest submission that is read, in bytes of JSON.",
+    )
+    hold_jobs: int = Field(
+        default=1024,
+        ge=1,
+        le=100_000,
+        description="The most jobs of a pool in a router's hands, to form batches from.",
+    )
+    max_starts: int = Field(
+        default=5, ge=1, le=100, description="Starts of a job before it becomes a dead letter."
+    )
+    dead_ttl_seconds: TtlSeconds = Field(
+        default=7 * DAY_SECONDS, description="How long a dead letter can be replayed."
+    )
+    max_dead: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="The most dead letters kept."
+    )
+
+
+class WorkerSettings(Settings):
+    """What a worker needs besides."""
+
+    pool: Name = Field(description="Name of the catalogue's pool that this worker serves.")
+    threads: int = Field(
+        default=1, ge=1, le=256, description="Processor threads of one forward pass."
+    )
+    lease_seconds: LeaseSeconds = Field(
+        default=10.0, description="How long a claim holds unless it is renewed."
+    )
+    cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
+        default=Path("~/.cache/smallfirst"),
+        description="Where trained heads and converted models are kept.",
+    )
+    heartbeat_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Between two signs of life."
+    )
+
+    @field_validator("heartbeat_seconds")
+    @classmethod
+    def _beats_within_a_lease(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds >= info.data.get("lease_seconds", seconds + 1):
+            raise ValueError(f"must be less than {PREFIX}LEASE_SECONDS")
+        return seconds
+
+
+#: Every component's class; a variable is known if one of them has it.
+COMPONENTS: Final[tuple[type[Settings], ...]] = (Settings, RouterSettings, WorkerSettings)
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(cls: type[S], secrets_dir: Path = SECRETS_DIR, /, **overrides: object) -> S:
+    """Read one component's settings, once, at its entry point.
+
+    Args:
+        cls: Of the component.
+        secrets_dir: Where secrets lie as files; need not exist.
+        overrides: Values by field from the command line; None stands for not given.
+
+    Raises:
+        SettingsError: When a variable is unknown, missing or wrong; it never holds a value.
+    """
+    folder = secrets_dir if secrets_dir.is_dir() else None
+    problems = list(_unknown_variables(folder))
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = cls(_secrets_dir=folder, **given)  # type: ignore[arg-type]
+    except ValidationError as err:
+        details = err.errors(include_url=False)
+        problems += [
+            SettingsProblem(variable_of(str(detail["loc"][0])), plain_rule(detail))
+            for detail in details
+        ]
+    if problems:
+        raise SettingsError(*problems)
+    return settings
+
+
+def variable_of(field: str) -> str:
+    """Name the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def known_variables() -> frozenset[str]:
+    """List every variable that some component reads."""
+    return frozenset(variable_of(field) for cls in COMPONENTS for field in cls.model_fields)
+
+
+def _unknown_variables(secrets_dir: Path | None) -> Iterator[SettingsProblem]:
+    known = known_variables()
+    for variable in sorted(set(_given_variables(secrets_dir)) - known - OTHER_VARIABLES):
+        # The prefix, which all names share, would make all of them look alike.
+        near = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
+        meant = f", did you mean {PREFIX + near!r}?" if near else ""
+        yield SettingsProblem(variable, f"no such setting{meant}")
+
+
+def _given_variables(secrets_dir: Path | None) -> Iterator[str]:
+    """List what is set, names in upper case, without what Kubernetes adds for its Services."""
+    for name, value in os.environ.items():
+        if not _is_service_link(name, value):
+            yield from (name.upper(),) if name.upper().startswith(PREFIX) else ()
+    for file in secrets_dir.iterdir() if secrets_dir else ():
+        if file.name.upper().startswith(PREFIX):
+            yield file.name.upper()
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    is_address = value.startswith(("tcp://", "udp://", "sctp://")) or bool(
+        re.search(r"_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$", name)
+    )
+    return is_address and bool(_SERVICE_PORT.fullmatch(name))

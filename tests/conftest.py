@@ -1,0 +1,75 @@
+"""What every test may use: a private Redis, and a way to wait that is not a sleep.
+
+The Redis is empty before each test, and is checked for leaks after it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+from redis import Redis
+
+from smallfirst.local.redis_server import RedisServer
+
+#: Keys that need no TTL: `keys` declares what bounds them.
+LASTING_KEYS = re.compile(
+    r"[^:]+:(jobs|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
+)
+#: Seconds between two looks of `wait_until`.
+POLL_SECONDS = 0.01
+
+
+class WaitUntil(Protocol):
+    """The type of the fixture `wait_until`."""
+
+    def __call__(
+        self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
+    ) -> None:
+        """Return when `predicate` is true; fail after `timeout` seconds."""
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    """Wait until something is so; fail with its description when that takes too long."""
+
+    def wait(predicate: Callable[[], object], *, description: str, timeout: float = 10.0) -> None:
+        until = time.monotonic() + timeout
+        while not predicate():
+            assert time.monotonic() < until, f"not within {timeout:g} s: {description}"
+            time.sleep(POLL_SECONDS)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Start a Redis that nobody else uses and that keeps nothing, for all tests of a process."""
+    with RedisServer(tmp_path_factory.mktemp("redis"), persistent=False) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    """Connect to an empty Redis; afterwards no key without a TTL or a bound may be left."""
+    with Redis.from_url(redis_server.url) as redis:
+        redis.flushall()
+        yield redis
+        leaked = [key for key in _keys(redis) if _lasts(redis, key)]
+        assert not leaked, f"keys without a TTL or a bound: {leaked}"
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, redis: Redis) -> str:  # noqa: ARG001 - emptied and checked
+    """Where that Redis is found."""
+    return redis_server.url
+
+
+def _keys(redis: Redis) -> list[str]:
+    return [key.decode() for key in redis.scan_iter(count=1000)]
+
+
+def _lasts(redis: Redis, key: str) -> bool:
+    ttl: Any = redis.ttl(key)
+    return bool(ttl == -1 and not LASTING_KEYS.fullmatch(key))
