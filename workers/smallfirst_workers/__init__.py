@@ -1,0 +1,1 @@
+"""The workers: what runs models."""

@@ -1,0 +1,134 @@
+"""One worker process: a Celery worker on one pool's queue, its models loaded beforehand."""
+
+import os
+import socket
+import threading
+from datetime import timedelta
+from secrets import token_hex
+from typing import Any
+
+import structlog
+from celery import signals
+from kombu import Exchange, Queue
+
+from smallfirst.broker import make_app
+from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.connection import bounds_of, connect
+from smallfirst.errors import SmallfirstError
+from smallfirst.keys import Keys
+from smallfirst.ledger import Ledger
+from smallfirst.legs import BatchMessage
+from smallfirst.settings import WorkerSettings
+from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.errors import WorkerError
+from smallfirst_workers.holding import Holder
+from smallfirst_workers.models import Models
+
+log = structlog.get_logger()
+
+#: How often the catalogue's file is looked at.
+RELOAD_SECONDS = 1.0
+
+
+class WorkerProcess:
+    """What a worker consists of; `run` starts it and returns when it has drained."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self.name = f"{settings.pool}-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+        self.keys = Keys(settings.namespace)
+        self.watch = CatalogueWatch(settings.catalogue)
+        self.models = Models(settings.pool, cache=settings.cache_dir, threads=settings.threads)
+        self.app = make_app(settings, role="worker", pool=settings.pool)
+        lease = timedelta(seconds=settings.lease_seconds)
+        redis = connect(settings, role="worker")
+        ledger = Ledger(redis, self.keys, self.name, bounds_of(settings))
+        beat = timedelta(seconds=settings.heartbeat_seconds)
+        self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
+        self.runner = BatchRunner(ledger, self.keys, self.holder, lease)
+        self._stop = threading.Event()
+        self._consumer: Any = None
+
+    def run(self) -> int:
+        """Load the models, then take batches until SIGTERM; return the exit status."""
+        names = self.models.serve(self.watch.current)
+        if not names:
+            log.warning(
+                "worker.idle",
+                pool=self.settings.pool,
+                consequence="the catalogue places no model on this pool, so no work will come",
+            )
+        self._register(names)
+        self._connect_signals()
+        worker = self._celery_worker()
+        worker.start()
+        self._stop.set()
+        self.models.unload()
+        log.info("worker.stopped")
+        return int(worker.exitcode or 0)
+
+    def _celery_worker(self) -> Any:
+        pool = self.settings.pool
+        # Read straight from the list of the pool's name, without a binding that could be lost.
+        self.app.conf.task_queues = [Queue(pool, Exchange(""), routing_key=pool)]
+        return self.app.Worker(
+            hostname=f"{pool}@{self.name}",
+            queues=[pool],
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            task_events=True,
+        )
+
+    def _register(self, names: list[str]) -> None:
+        """Make a Celery task of each model: Flower reads best when a model is a name."""
+        for name in names:
+            register(self, name)
+        if self._consumer is not None:
+            self._consumer.update_strategies()
+
+    def _connect_signals(self) -> None:
+        # Celery's own set-up of logging would send everything twice.
+        signals.setup_logging.connect(_no_logging, weak=False)
+        signals.worker_ready.connect(self._on_ready, weak=False)
+        signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
+
+    def _on_ready(self, sender: Any, **_: object) -> None:
+        self._consumer = sender
+        self.holder.open()
+        threading.Thread(target=self._follow_catalogue, name="catalogue", daemon=True).start()
+        log.info("worker.ready", pool=self.settings.pool, worker=self.name)
+
+    def _on_shutting_down(self, **_: object) -> None:
+        self.holder.leave()
+
+    def _follow_catalogue(self) -> None:
+        """Take up each good change of the catalogue: new models, new tasks, new examples."""
+        while not self._stop.wait(RELOAD_SECONDS):
+            if not self.watch.refresh():
+                continue
+            try:
+                self._register(self.models.serve(self.watch.current))
+            except (SmallfirstError, WorkerError) as error:
+                log.warning(
+                    "catalogue.rejected",
+                    problem=str(error),
+                    consequence="this worker goes on with what it has loaded",
+                )
+
+
+def register(process: WorkerProcess, model: str) -> None:
+    """Give a model its Celery task, once."""
+    name = f"{process.watch.current.models[model].tier}.{model}"
+    if name in process.app.tasks:
+        return
+
+    @process.app.task(name=name)  # type: ignore[untyped-decorator]
+    def run_batch(message: dict[str, object]) -> dict[str, object]:
+        """Run one batch; what is returned is what Flower shows."""
+        batch = BatchMessage.model_validate(message, strict=False)
+        return run_message(process.runner, batch, process.models.served(model))
+
+
+def _no_logging(**_: object) -> None:
+    """Keep Celery's hands off logging; its presence is what counts."""

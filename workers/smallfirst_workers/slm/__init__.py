@@ -1,0 +1,1 @@
+"""The SLM tier: encoders on CPUs, one forward pass a batch."""

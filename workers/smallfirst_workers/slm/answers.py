@@ -1,0 +1,103 @@
+"""Probabilities into answers of the contract, with a confidence that a threshold can be put on.
+
+The confidence of an answer is that of its least sure decision: of the label for `classify`; of the
+yes or no on any label for `multilabel`; of any word's tag for `tag`, words outside every span
+included, since a name that was overlooked is as wrong as one that was made up.
+"""
+
+import numpy as np
+
+from smallfirst.catalogue import Kind
+from smallfirst.jobs import (
+    Answer,
+    Evidence,
+    LabelAnswer,
+    LabelsAnswer,
+    Span,
+    SpansAnswer,
+    VectorAnswer,
+)
+from smallfirst_workers.slm.explain import evidence
+from smallfirst_workers.slm.heads import Head, LinearHead
+from smallfirst_workers.slm.probabilities import Floats, normalise
+from smallfirst_workers.slm.states import TextStates
+from smallfirst_workers.slm.words import Tag, join_words
+
+#: Digits after the point of every probability and coordinate: more than any model is sure of.
+_DIGITS = 6
+
+
+def embed(states: TextStates) -> VectorAnswer:
+    """Answer a text's vector, of length 1."""
+    vector = normalise(states.vector)
+    return VectorAnswer(vector=tuple(round(float(number), _DIGITS) for number in vector))
+
+
+def judge(kind: Kind, head: Head, states: TextStates, *, explains: bool) -> Answer:
+    """Answer a task that has labels.
+
+    Args:
+        kind: Of the task.
+        head: The task's.
+        states: Of the text, with its words where they are tagged or explained.
+        explains: Whether the words that drove the answer are wanted.
+    """
+    if kind is Kind.TAG:
+        return _spans(head, states)
+    probabilities = head.of_text(states)
+    winner = int(probabilities.argmax())
+    words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
+    if kind is Kind.MULTILABEL:
+        return _labels(head.labels, probabilities, words)
+    return _label(head.labels, probabilities, words)
+
+
+def _label(
+    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
+) -> LabelAnswer:
+    """The likeliest label."""
+    distribution = _rounded(labels, probabilities)
+    label = max(distribution, key=distribution.__getitem__)
+    return LabelAnswer(
+        label=label, confidence=distribution[label], distribution=distribution, evidence=words
+    )
+
+
+def _labels(
+    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
+) -> LabelsAnswer:
+    """The labels that are likelier than not."""
+    rounded = [round(float(probability), _DIGITS) for probability in probabilities]
+    distribution = dict(zip(labels, rounded, strict=True))
+    confidence = min(max(probability, 1 - probability) for probability in rounded)
+    return LabelsAnswer(
+        labels=tuple(label for label, probability in distribution.items() if probability >= 0.5),
+        confidence=round(confidence, _DIGITS),
+        distribution=distribution,
+        evidence=words,
+    )
+
+
+def _spans(head: Head, states: TextStates) -> SpansAnswer:
+    """The stretches whose words bear a label."""
+    if states.words is None:
+        raise AssertionError("tagging needs the words' states")
+    judged = head.of_words(states.words)
+    names = (None, *head.labels)
+    tags = [
+        Tag(names[number], round(float(row[number]), _DIGITS), bool(begins))
+        for number, row, begins in zip(
+            judged.labels.argmax(axis=1), judged.labels, judged.begins, strict=True
+        )
+    ]
+    spans: tuple[Span, ...] = join_words(states.text, states.words.places, tags)
+    return SpansAnswer(spans=spans, confidence=min((tag.confidence for tag in tags), default=0.0))
+
+
+def _rounded(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
+    """Round a distribution so that it still sums to 1: the likeliest label takes what is left."""
+    rounded = np.round(probabilities.astype(np.float64), _DIGITS)
+    top = int(rounded.argmax())
+    rounded[top] = 0.0
+    rounded[top] = round(1.0 - float(rounded.sum()), _DIGITS)
+    return dict(zip(labels, map(float, rounded), strict=True))

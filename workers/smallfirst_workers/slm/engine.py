@@ -1,0 +1,213 @@
+"""The engine of the SLM tier: a batch of questions in, an answer each, one forward pass between.
+
+Questions of several tasks share the pass when their heads share the encoder. It knows nothing of
+Redis, Celery or cascades.
+"""
+
+import gc
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import structlog
+
+from smallfirst.catalogue import Kind, Model, Task
+from smallfirst.jobs import Answer, Problem
+from smallfirst_workers.engines import Asked, Pass
+from smallfirst_workers.errors import TaskError
+from smallfirst_workers.slm.answers import embed, judge
+from smallfirst_workers.slm.encoder import Encoder
+from smallfirst_workers.slm.heads import Head, own_head
+from smallfirst_workers.slm.isolation import isolate
+from smallfirst_workers.slm.model_folder import ModelFolder
+from smallfirst_workers.slm.reader import Reader
+from smallfirst_workers.slm.runtimes import load_runtime
+from smallfirst_workers.slm.states import TextStates
+from smallfirst_workers.slm.training import trained_head
+
+__all__ = ["Asked", "Pass", "SlmEngine"]
+
+_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
+_NOTHING_TO_READ = Problem(
+    code="nothing_to_read", message="There is nothing in the text that the model can read."
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Skill:
+    """A task as the model serves it. Only an `embed` task has no head."""
+
+    kind: Kind
+    head: Head | None
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """One question's answer, its tokens, and its share of the positions of its pass."""
+
+    answer: Answer | Problem
+    num_tokens: int
+    positions: int = 0
+
+
+class SlmEngine:
+    """A small model, loaded, and the tasks it was prepared for.
+
+    `prepare` may run in one thread while `run` runs in another: the skills change in one move.
+
+    Attributes:
+        name: Of the model in the catalogue.
+        folder: Its files.
+        encoder: Its tokenizer and runtime.
+    """
+
+    def __init__(
+        self, name: str, folder: ModelFolder, encoder: Encoder, *, model: Model, cache: Path
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.encoder = encoder
+        self._model = model
+        self._cache = cache
+        self._skills: dict[str, _Skill] = {}
+
+    @classmethod
+    def load(
+        cls, name: str, model: Model, folder: Path, *, cache: Path, threads: int
+    ) -> "SlmEngine":
+        """Load a model, converting it first if no process has yet.
+
+        Args:
+            name: Of the model in the catalogue.
+            model: What the catalogue says of it.
+            folder: Where its files lie.
+            cache: Folder of what is made once and shared by all processes.
+            threads: How many compute one pass. One, and a process per core, is fastest.
+
+        Raises:
+            ModelError: When it cannot be loaded.
+        """
+        files = ModelFolder.open(name, folder)
+        encoder = Encoder(
+            Reader.load(files, cache=cache, max_tokens=model.max_tokens),
+            load_runtime(files, model, cache=cache, threads=threads),
+            files.classifier,
+            files.is_multilabel,
+            model.pooling,
+        )
+        return cls(name, files, encoder, model=model, cache=cache)
+
+    @property
+    def revision(self) -> str:
+        """Which version of the model answers: the hub's commit, or a hash of its files."""
+        return self._model.revision or self.folder.content_hash[:12]
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model and of a prepared task's head answers."""
+        head = self._skills[task].head
+        return self.revision if head is None else f"{self.revision}+{head.key[:12]}"
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
+
+        Raises:
+            TaskError: When a task cannot be served; those prepared before go on being served.
+        """
+        self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
+
+    def run(self, asked: Sequence[Asked]) -> Pass:
+        """Answer a batch in one forward pass, or as few as make sense (see `Encoder.read`).
+
+        A question that cannot be answered has a Problem in its place and harms no other.
+
+        Raises:
+            MemoryError: When the machine has not enough memory for the batch.
+        """
+        started = perf_counter()
+        answered = isolate(asked, self._answer, instead=self._give_up) if asked else []
+        return Pass(
+            answers=[one.answer for one in answered],
+            tokens=[one.num_tokens for one in answered],
+            padded_tokens=sum(one.positions for one in answered),
+            seconds=perf_counter() - started,
+        )
+
+    def unload(self) -> None:
+        """Let go of the model and its heads; the engine is of no use afterwards."""
+        self._skills = {}
+        del self.encoder
+        gc.collect()
+
+    def _skill(self, name: str, task: Task) -> _Skill:
+        if task.kind is Kind.EMBED:
+            if self.folder.classifier is not None:
+                raise TaskError(name, f"wants vectors, but models.{self.name} only classifies")
+            return _Skill(task.kind, None)
+        if self.folder.classifier is not None:
+            return _Skill(task.kind, own_head(name, task, self.folder))
+        return _Skill(
+            task.kind,
+            trained_head(name, task, self.encoder, features=self._features, cache=self._cache),
+        )
+
+    @property
+    def _features(self) -> str:
+        """Everything that decides what states a text gets."""
+        reader, runtime = self.encoder.reader, self.encoder.runtime
+        parts = (self.folder.content_hash, runtime.name, self._model.pooling, reader.max_tokens)
+        return " ".join(map(str, parts))
+
+    def _answer(self, asked: Sequence[Asked]) -> list[_Answered]:
+        """Answer questions together; raises whatever any of them raises."""
+        states, positions = self.encoder.read(
+            [one.text for one in asked], wants_words=[self._wants_words(one) for one in asked]
+        )
+        answers = [self._judge(one, state) for one, state in zip(asked, states, strict=True)]
+        shares = [positions, *[0] * (len(asked) - 1)]
+        return [
+            _Answered(answer, state.num_tokens, share)
+            for answer, state, share in zip(answers, states, shares, strict=True)
+        ]
+
+    def _wants_words(self, asked: Asked) -> bool:
+        skill = self._skills.get(asked.task)
+        is_tagged = skill is not None and skill.kind is Kind.TAG
+        return is_tagged or (asked.explain and self._can_explain)
+
+    @property
+    def _can_explain(self) -> bool:
+        """Whether a text's vector is a sum over its tokens; see `explain`."""
+        return self.folder.classifier is None and self._model.pooling == "mean"
+
+    def _judge(self, asked: Asked, states: TextStates) -> Answer | Problem:
+        skill = self._skills.get(asked.task)
+        if skill is None:
+            return _UNKNOWN_TASK
+        if states.is_empty:
+            return _NOTHING_TO_READ
+        if skill.head is None:
+            return embed(states)
+        return judge(skill.kind, skill.head, states, explains=asked.explain and self._can_explain)
+
+    def _give_up(self, asked: Asked, err: Exception) -> list[_Answered]:
+        """Answer a question that raises on its own.
+
+        The text is the producer's and the error's message may quote it, so neither is told.
+        """
+        frame = traceback.extract_tb(err.__traceback__)[-1]
+        kind = type(err).__name__
+        log.warning(
+            "text.failed",
+            model=self.name,
+            task=asked.task,
+            num_chars=len(asked.text),
+            error=kind,
+            where=f"{Path(frame.filename).name}:{frame.lineno}",
+            consequence="this job fails at this step; its batch-mates are answered",
+        )
+        problem = Problem(code="model_error", message=f"The model failed on this text ({kind}).")
+        return [_Answered(problem, 0)]
