@@ -156,7 +156,7 @@ class Triage:
                 task=refusal.task,
             ).to_json()
         return Settlement(
-            verb="result",
+            verb="refuse",
             entry=entry.entry,
             job_id=refusal.job_id,
             reply_to=refusal.reply_to,

@@ -38,7 +38,9 @@ def configuration(settings: Settings, *, role: str, pool: str | None = None) -> 
         "broker_connection_max_retries": None,
         # A refused command (no permission, out of memory) should be seen, not retried for ever.
         "broker_channel_error_retry": False,
-        "broker_pool_limit": 4,
+        # Flower asks every worker six things at once, each on a connection of its own, and hears
+        # of no event while it waits for one.
+        "broker_pool_limit": 32 if role == "flower" else 4,
         # Without it a publisher waits for a free connection without end.
         "broker_pool_acquire_timeout": 5,
         "broker_transport_options": transport_options(settings, role=role, pool=pool),

@@ -231,7 +231,7 @@ class ResultUnreadable(ClientError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"the result of job {self.id} is of another version; update smallfirst here"
+        return f"the result of job {self.id} is not of this version; update smallfirst here"
 
 
 class ClientClosed(ClientError):

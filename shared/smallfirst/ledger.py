@@ -79,7 +79,7 @@ class Spent:
 class Settlement:
     """How one entry ends: see the columns of settle.lua."""
 
-    verb: Literal["result", "move", "cancel"]
+    verb: Literal["result", "move", "refuse", "cancel"]
     entry: str
     job_id: str = ""
     fingerprint: str = ""

@@ -3,9 +3,9 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from redis import Redis
 
 from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
@@ -49,7 +49,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 def router_of(
-    redis: Redis, redis_url: str, catalogue: Path, name: str = "r1", **more: object
+    redis: Any, redis_url: str, catalogue: Path, name: str = "r1", **more: object
 ) -> Router:
     """Put a router together that is stepped by the test."""
     values = {"redis_url": redis_url, "catalogue": catalogue, **more}
@@ -65,13 +65,13 @@ def router_of(
     return router
 
 
-def submit(redis: Redis, *jobs: Job | str) -> None:
+def submit(redis: Any, *jobs: Job | str) -> None:
     """Submit jobs, or whatever else."""
     for job in jobs:
         redis.xadd(KEYS.jobs, {"job": job if isinstance(job, str) else job.model_dump_json()})
 
 
-def result_of(redis: Redis, job_id: str) -> Result:
+def result_of(redis: Any, job_id: str) -> Result:
     """The result of a job that has one."""
     raw = redis.get(KEYS.result(job_id))
     assert raw is not None, f"{job_id} has no result"
@@ -83,19 +83,19 @@ def topic(job_id: str, text: str = "hello", **more: object) -> Job:
     return Job.model_validate({"id": job_id, "task": "topic", "text": text, **more})
 
 
-def published(redis: Redis) -> list[dict[str, object]]:
+def published(redis: Any) -> list[dict[str, object]]:
     """The Celery messages on the pool's queue, oldest first."""
     return [json.loads(raw) for raw in reversed(redis.lrange(KEYS.queue("cpu"), 0, -1))]
 
 
-def start_worker(redis: Redis, name: str = "w1") -> Ledger:
+def start_worker(redis: Any, name: str = "w1") -> Ledger:
     """Let a worker beat, so that the router sends work."""
     worker = Ledger(redis, KEYS, name)
     worker.beat("cpu", dead_after=DEAD_AFTER)
     return worker
 
 
-def test_a_rule_answers_in_the_router(redis: Redis, redis_url: str, catalogue: Path) -> None:
+def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Path) -> None:
     """A job that a rule can answer never leaves triage."""
     submit(redis, Job(id="a1", task="ids", text="4111 1111 1111 1111"))
     router_of(redis, redis_url, catalogue).step()
@@ -105,7 +105,7 @@ def test_a_rule_answers_in_the_router(redis: Redis, redis_url: str, catalogue: P
 
 
 def test_a_models_job_waits_on_its_pools_backlog(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """It says which step is next and how sure it must be, and the text goes with it."""
     submit(redis, topic("a1"))
@@ -127,7 +127,7 @@ BAD = {
 
 @pytest.mark.parametrize("code", BAD)
 def test_a_refusal_reaches_the_producer_and_the_dead_letters(
-    redis: Redis, redis_url: str, catalogue: Path, code: str
+    redis: Any, redis_url: str, catalogue: Path, code: str
 ) -> None:
     """Bad input has its result and its letter, and the next job is answered."""
     submit(redis, BAD[code], Job(id="good", task="ids", text="nothing"))
@@ -147,7 +147,7 @@ def test_a_refusal_reaches_the_producer_and_the_dead_letters(
 
 
 def test_a_deadline_that_passed_before_triage_expires_the_job(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """A job that waited too long in the stream is answered as expired, and parked nowhere."""
     long_ago = f"{Ledger(redis, KEYS, 'x').now_ms() - 60_000}-0"
@@ -158,7 +158,7 @@ def test_a_deadline_that_passed_before_triage_expires_the_job(
 
 
 def test_nothing_is_published_while_no_worker_lives(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """An outage of a pool leaves its jobs on the backlog and burns no start."""
     submit(redis, topic("a1"))
@@ -171,7 +171,7 @@ def test_nothing_is_published_while_no_worker_lives(
 
 
 def test_a_message_tells_ids_and_size_and_no_text(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """What Celery and Flower see is how many jobs of which task, and how large."""
     start_worker(redis)
@@ -185,9 +185,7 @@ def test_a_message_tells_ids_and_size_and_no_text(
     assert "canary" not in json.dumps(message)
 
 
-def test_two_batches_at_most_wait_for_a_worker(
-    redis: Redis, redis_url: str, catalogue: Path
-) -> None:
+def test_two_batches_at_most_wait_for_a_worker(redis: Any, redis_url: str, catalogue: Path) -> None:
     """A batch is formed when somebody is about to be free, not before."""
     start_worker(redis)
     submit(redis, *(topic(f"a{n}") for n in range(20)))
@@ -200,7 +198,7 @@ def test_two_batches_at_most_wait_for_a_worker(
 
 
 def test_an_interactive_job_is_in_the_next_batch(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """It overtakes a backlog of bulk jobs that were read before it."""
     router = router_of(redis, redis_url, catalogue)
@@ -220,7 +218,7 @@ def test_an_interactive_job_is_in_the_next_batch(
 
 
 def test_triage_stops_reading_when_the_backlogs_are_full(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """Beyond the bound, jobs wait in the stream whose length producers look at."""
     router = router_of(redis, redis_url, catalogue, max_backlog_jobs=3, read_count=2)
@@ -230,7 +228,7 @@ def test_triage_stops_reading_when_the_backlogs_are_full(
     assert (redis.xlen(BULK), redis.xlen(KEYS.jobs)) == (4, 6)
 
 
-def test_replicas_share_the_stream(redis: Redis, redis_url: str, catalogue: Path) -> None:
+def test_replicas_share_the_stream(redis: Any, redis_url: str, catalogue: Path) -> None:
     """Each submission is triaged by one of them."""
     routers = [router_of(redis, redis_url, catalogue, f"r{n}", read_count=3) for n in range(3)]
     submit(redis, *(topic(f"a{n}") for n in range(9)))
@@ -242,7 +240,7 @@ def test_replicas_share_the_stream(redis: Redis, redis_url: str, catalogue: Path
 
 
 def test_what_a_dead_router_had_read_is_triaged_by_another(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """An entry that was read and not settled is taken over when its lease is out."""
     router = router_of(redis, redis_url, catalogue, lease_seconds=1)
@@ -255,7 +253,7 @@ def test_what_a_dead_router_had_read_is_triaged_by_another(
 
 
 def test_a_job_that_keeps_ending_its_workers_is_a_dead_letter(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """After its last start it ends as failed, with the reason, and can be looked at."""
     router = router_of(redis, redis_url, catalogue, max_starts=2)
@@ -277,7 +275,7 @@ def test_a_job_that_keeps_ending_its_workers_is_a_dead_letter(
     assert redis.xlen(BULK) == 0
 
 
-def test_a_lost_message_is_published_again(redis: Redis, redis_url: str, catalogue: Path) -> None:
+def test_a_lost_message_is_published_again(redis: Any, redis_url: str, catalogue: Path) -> None:
     """The queue is empty and the entries are unclaimed: the message is gone, the job is not."""
     router = router_of(redis, redis_url, catalogue)
     start_worker(redis)
@@ -292,7 +290,7 @@ def test_a_lost_message_is_published_again(redis: Redis, redis_url: str, catalog
 
 
 def test_a_message_that_waits_its_turn_is_not_repeated(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """A slow pool is not sent the same batch twice."""
     router = router_of(redis, redis_url, catalogue)
@@ -307,7 +305,7 @@ def test_a_message_that_waits_its_turn_is_not_repeated(
 
 
 def test_a_router_that_stops_hands_back_what_it_held(
-    redis: Redis, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path
 ) -> None:
     """Its peers have the jobs at once, without waiting for a lease."""
     first = router_of(redis, redis_url, catalogue, "r1")
@@ -322,7 +320,7 @@ def test_a_router_that_stops_hands_back_what_it_held(
     assert len(published(redis)) == 2
 
 
-def test_a_changed_catalogue_is_taken_up(redis: Redis, redis_url: str, catalogue: Path) -> None:
+def test_a_changed_catalogue_is_taken_up(redis: Any, redis_url: str, catalogue: Path) -> None:
     """A task that was added is served without a restart."""
     router = router_of(redis, redis_url, catalogue)
     added = "  more:\n    kind: tag\n    labels: {ssn: n}\n    cascade: [{rule: {find: [ssn]}}]\n"
@@ -337,7 +335,7 @@ def test_a_changed_catalogue_is_taken_up(redis: Redis, redis_url: str, catalogue
     "wrong", ["tasks: [", CATALOGUE.replace("50M", "1M"), CATALOGUE.replace("[card]", "[crad]")]
 )
 def test_a_wrong_catalogue_is_not_taken_up(
-    redis: Redis, redis_url: str, catalogue: Path, wrong: str
+    redis: Any, redis_url: str, catalogue: Path, wrong: str
 ) -> None:
     """The old one stays in force, whether the file, a model's place or a rule is wrong."""
     router = router_of(redis, redis_url, catalogue)
@@ -348,7 +346,7 @@ def test_a_wrong_catalogue_is_not_taken_up(
     assert result_of(redis, "a1").status is Status.ANSWERED
 
 
-def test_cancelling_a_parked_job_ends_it(redis: Redis, redis_url: str, catalogue: Path) -> None:
+def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: Path) -> None:
     """The producer reads that it was cancelled, and no worker gets it."""
     router = router_of(redis, redis_url, catalogue)
     submit(redis, topic("a1"))

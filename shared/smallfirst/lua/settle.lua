@@ -11,13 +11,13 @@
 --
 -- KEYS[1] source stream, KEYS[2] booked hash
 -- ARGV[1] group, then the namespace and the bounds, then rows of 11 columns ('' where absent):
---   verb         result | move | cancel
+--   verb         result | move | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
 --   fingerprint  on a first submission: check for duplicates, and register
 --   reply_to     whom to tell
---   body         result: its JSON    move: the job's JSON
---   leg          move: its JSON      result: the dead letter's JSON
+--   body         the result's JSON   move: the job's JSON
+--   leg          the dead letter's   move: its JSON
 --   to           move: the stream it goes to
 --   raw          the dead letter's raw submission
 --   task         task:step:outcome, to book under
@@ -53,6 +53,10 @@ local function book(task, spent)
   redis.call('EXPIRE', booked, BOOKED_TTL)
 end
 
+local function is_refusal(result)
+  return string.find(result, '"status":"refused"', 1, true) ~= nil
+end
+
 local function conflict(id, raw)
   bury(cjson.encode({ id = id, reason = 'id_conflict', size = #raw, digest = 'sha1:' .. redis.sha1hex(raw),
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
@@ -63,7 +67,7 @@ end
 local function joins(id, entry, fingerprint, reply_to, raw)
   local done = redis.call('GET', ns .. ':result:' .. id)
   if done then
-    if string.find(done, '"status":"refused"', 1, true) then
+    if is_refusal(done) then
       redis.call('DEL', ns .. ':result:' .. id)
       return false
     end
@@ -87,7 +91,6 @@ local function joins(id, entry, fingerprint, reply_to, raw)
 end
 
 local function finish(id, body, reply_to)
-  if id == '' then return true end
   local key = ns .. ':job:' .. id
   local reply = redis.call('HGET', key, 'reply') or reply_to
   if not redis.call('SET', ns .. ':result:' .. id, body, 'NX', 'EX', result_ttl) then
@@ -97,6 +100,19 @@ local function finish(id, body, reply_to)
   for name in string.gmatch(reply, '[^\n]+') do tell(name, id) end
   redis.call('DEL', key)
   return true
+end
+
+-- Answers a submission that is no job. It ends no job of that id, in flight or done: who sent the
+-- refused one is told what stands, or what will.
+local function refuse(id, body, reply_to)
+  if id == '' then return 'results' end
+  if redis.call('EXISTS', ns .. ':job:' .. id) == 1 then return 'joined' end
+  local key = ns .. ':result:' .. id
+  local done = redis.call('GET', key)
+  local is_new = not done or is_refusal(done)
+  if is_new then redis.call('SET', key, body, 'EX', result_ttl) end
+  tell(reply_to, id)
+  return is_new and 'results' or 'joined'
 end
 
 local function move(id, body, leg, to)
@@ -114,6 +130,10 @@ local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw
   if verb == 'cancel' then
     if redis.call('EXISTS', ns .. ':job:' .. id) == 0 then return 'joined' end
     return finish(id, body, reply_to) and 'results' or 'fenced'
+  end
+  if verb == 'refuse' then
+    bury(leg, raw)
+    return refuse(id, body, reply_to)
   end
   if fingerprint ~= '' and joins(id, entry, fingerprint, reply_to, raw ~= '' and raw or body) then
     return 'joined'

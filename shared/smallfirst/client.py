@@ -1,0 +1,281 @@
+"""The two clients: the same methods, with and without an event loop of the program's own.
+
+Both are thin: what they do is in `producer`, which `Client` runs on a thread of its own. Jobs that
+are given as an iterable are pulled where the caller is, never on that thread.
+"""
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from contextlib import aclosing, closing, suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from smallfirst.chunks import chunks, gather
+from smallfirst.ending_tasks import end_tasks
+from smallfirst.errors import ClientClosed
+from smallfirst.jobs import Job, Result
+from smallfirst.loop_thread import LoopThread
+from smallfirst.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
+from smallfirst.transports import Transport, Whereabouts
+
+
+class AsyncClient:
+    """Submits jobs to a fleet and waits for their results, in the program's event loop.
+
+    Every method may raise `FleetUnreachable`, when Redis cannot be reached for ten seconds, and
+    `FleetRefused`, when Redis answers with an error. A submission that raised may be repeated: an
+    id is answered once, however often it is submitted.
+
+    Args:
+        url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or this machine's.
+        namespace: Of the fleet; several may share a Redis.
+        reply_to: Names the stream that tells this client of its results; made at random where left
+            out. Clients that share a name wake each other for nothing.
+        max_backlog: Most jobs that may wait for a router before this client holds back.
+        when_full: What it does then: `block` until there is room, or raise `BacklogFull` (`error`).
+        transport: Another way to the fleet, instead of `url`; see `testing`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "sf",
+        reply_to: str | None = None,
+        max_backlog: int = MAX_BACKLOG,
+        when_full: WhenFull = "block",
+        transport: Transport | None = None,
+    ) -> None:
+        self._producer = Producer(
+            transport or transport_to(url, namespace),
+            reply_to=reply_to,
+            max_backlog=max_backlog,
+            when_full=when_full,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def submit(self, job: Job) -> str:
+        """Submit one job; return its id."""
+        return (await self._producer.submit([job]))[0]
+
+    async def submit_many(self, jobs: Iterable[Job]) -> list[str]:
+        """Submit jobs, many in one round trip; return their ids. Those before an error are in."""
+        ids = []
+        for chunk in chunks(jobs):
+            ids += await self._producer.submit(chunk)
+        return ids
+
+    async def result(self, id: str, timeout: float | timedelta | None = None) -> Result:  # noqa: A002, ASYNC109
+        """Wait for the result of a job, whoever submitted it.
+
+        Args:
+            id: Of the job.
+            timeout: Seconds, or a timedelta; None waits for ever.
+
+        Raises:
+            ResultTimeout: When there is none in time. The job goes on.
+        """
+        async with aclosing(self.as_completed([id], timeout)) as results:
+            return await anext(results)
+
+    async def as_completed(
+        self,
+        ids: Iterable[str],
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109
+    ) -> AsyncGenerator[Result, None]:
+        """Yield the result of each of these jobs once, as they come. `timeout` is for all of them.
+
+        Raises:
+            ResultTimeout: When the time is up; it has the ids that are missing.
+        """
+        arrivals = self._producer.arrivals(ids, timeout)
+        try:
+            while results := await arrivals.next():
+                for result in results:
+                    yield result
+        finally:
+            arrivals.close()
+
+    async def map(
+        self,
+        jobs: Iterable[Job] | AsyncIterable[Job],
+        *,
+        max_in_flight: int = 1000,
+        ordered: bool = True,
+        cancel_on_close: bool = False,
+    ) -> AsyncGenerator[Result, None]:
+        """Submit jobs as there is room, and yield a result for each.
+
+        Memory is bounded however many jobs there are: no more than `max_in_flight` are pulled from
+        `jobs` and not yet yielded. If you leave the loop early, close the generator
+        (`contextlib.aclosing`).
+
+        Args:
+            jobs: Any iterable, pulled lazily. One that blocks should be asynchronous.
+            max_in_flight: Most jobs that are submitted and unanswered, or held back for the order.
+            ordered: Yield in the order of the jobs, or else as they are answered.
+            cancel_on_close: Cancel what is unanswered when the generator is closed early. A
+                cancellation is a result for ever: leave it out where ids are submitted again later.
+        """
+        flow = self._producer.flow(max_in_flight=max_in_flight, ordered=ordered)
+        feeder = asyncio.create_task(flow.feed(jobs))
+        try:
+            while not flow.is_done:
+                for result in await flow.collect():
+                    yield result
+                if feeder.done():
+                    feeder.result()
+        finally:
+            await end_tasks(feeder)
+            if cancel_on_close:
+                with suppress(ClientClosed):
+                    await flow.cancel_rest()
+            else:
+                flow.close()
+
+    async def status(self, id: str) -> Whereabouts:  # noqa: A002
+        """Find out where a job is now."""
+        return await self._producer.locate(id)
+
+    async def cancel(self, id: str) -> None:  # noqa: A002
+        """Ask that a job be dropped. Where no result stands yet, it will say cancelled."""
+        await self._producer.cancel(id)
+
+    async def close(self) -> None:
+        """Let the connections go. Whoever still waits gets `ClientClosed`."""
+        await self._producer.close()
+
+
+class Client:
+    """Submits jobs to a fleet and waits for their results; threads may share one.
+
+    Its work is done on a thread of its own, which starts with the first call and ends with `close`.
+    A client that was used does not survive a fork: create it after. Arguments, methods and errors
+    are those of `AsyncClient`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "sf",
+        reply_to: str | None = None,
+        max_backlog: int = MAX_BACKLOG,
+        when_full: WhenFull = "block",
+        transport: Transport | None = None,
+    ) -> None:
+        self._producer = Producer(
+            transport or transport_to(url, namespace),
+            reply_to=reply_to,
+            max_backlog=max_backlog,
+            when_full=when_full,
+        )
+        self._loop = LoopThread("smallfirst-client", at_end=self._producer.close)
+        # Ends the thread also when the client is dropped, or the program ends.
+        self._end = weakref.finalize(self, self._loop.stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def submit(self, job: Job) -> str:
+        """Submit one job; return its id."""
+        return self._loop.call(self._producer.submit([job]))[0]
+
+    def submit_many(self, jobs: Iterable[Job]) -> list[str]:
+        """Submit jobs, many in one round trip; return their ids. Those before an error are in."""
+        ids = []
+        for chunk in chunks(jobs):
+            ids += self._loop.call(self._producer.submit(chunk))
+        return ids
+
+    def result(self, id: str, timeout: float | timedelta | None = None) -> Result:  # noqa: A002
+        """Wait for the result of a job, whoever submitted it.
+
+        Args:
+            id: Of the job.
+            timeout: Seconds, or a timedelta; None waits for ever.
+
+        Raises:
+            ResultTimeout: When there is none in time. The job goes on.
+        """
+        with closing(self.as_completed([id], timeout)) as results:
+            return next(results)
+
+    def as_completed(
+        self, ids: Iterable[str], timeout: float | timedelta | None = None
+    ) -> Generator[Result, None, None]:
+        """Yield the result of each of these jobs once, as they come. `timeout` is for all of them.
+
+        Raises:
+            ResultTimeout: When the time is up; it has the ids that are missing.
+        """
+        arrivals = self._producer.arrivals(ids, timeout)
+        try:
+            while results := self._loop.call(arrivals.next()):
+                yield from results
+        finally:
+            self._loop.post(arrivals.close)
+
+    def map(
+        self,
+        jobs: Iterable[Job],
+        *,
+        max_in_flight: int = 1000,
+        ordered: bool = True,
+        cancel_on_close: bool = False,
+    ) -> Generator[Result, None, None]:
+        """Submit jobs as there is room, and yield a result for each.
+
+        Memory is bounded however many jobs there are: no more than `max_in_flight` are pulled from
+        `jobs` and not yet yielded.
+
+        Args:
+            jobs: Any iterable, pulled lazily in the caller's thread.
+            max_in_flight: Most jobs that are submitted and unanswered, or held back for the order.
+            ordered: Yield in the order of the jobs, or else as they are answered.
+            cancel_on_close: Cancel what is unanswered when the generator is closed early. A
+                cancellation is a result for ever: leave it out where ids are submitted again later.
+        """
+        flow = self._producer.flow(max_in_flight=max_in_flight, ordered=ordered)
+        source = iter(jobs)
+        try:
+            while not flow.is_done:
+                yield from self._loop.call(flow.turn(gather(source, flow.room)))
+        finally:
+            if cancel_on_close:
+                with suppress(ClientClosed):
+                    self._loop.call(flow.cancel_rest())
+            else:
+                self._loop.post(flow.close)
+
+    def status(self, id: str) -> Whereabouts:  # noqa: A002
+        """Find out where a job is now."""
+        return self._loop.call(self._producer.locate(id))
+
+    def cancel(self, id: str) -> None:  # noqa: A002
+        """Ask that a job be dropped. Where no result stands yet, it will say cancelled."""
+        self._loop.call(self._producer.cancel(id))
+
+    def close(self) -> None:
+        """Let the connections go and end the thread. Whoever still waits gets `ClientClosed`."""
+        self._end()

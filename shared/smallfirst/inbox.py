@@ -1,0 +1,239 @@
+"""Who in this process waits for which result, and how the result gets there.
+
+One task follows the notices of the client's reply stream, another fetches what they name. Notices
+may be missed, and nobody sends any for a job that another client submitted; so everything
+outstanding is also asked for by id, in rounds: often while that finds something, seldom while the
+notices do the work. It does not own submitting, nor the order in which results are given out.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+
+from pydantic import ValidationError
+
+from smallfirst.chunks import CHUNK, chunks
+from smallfirst.ending_tasks import end_tasks
+from smallfirst.errors import ClientClosed, ClientError, ResultUnreadable
+from smallfirst.home import Home
+from smallfirst.jobs import Result, Status
+from smallfirst.transports import Transport
+
+#: Seconds between two rounds, while they find something and while they do not.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
+#: A pause is at least so many times as long as the round before it took.
+PAUSE_PER_ROUND = 4
+#: Submissions remembered to tell an older refusal of the same id; see `Inbox.remember`.
+MAX_REMEMBERED = 20_000
+
+
+class Basket:
+    """The results that one caller waits for: those still missing, and those that are there."""
+
+    def __init__(self, inbox: "Inbox") -> None:
+        self._inbox = inbox
+        self._news = asyncio.Event()
+        self._arrived: deque[Result] = deque()
+        self._error: Exception | None = None
+        self.missing: set[str] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to wait for or to take."""
+        return bool(self.missing or self._arrived or self._error)
+
+    def expect(self, ids: Iterable[str]) -> None:
+        """Wait for these too."""
+        self._inbox.expect(self, ids)
+
+    def take(self) -> list[Result]:
+        """Return what has arrived; raise what went wrong if nothing has."""
+        taken = list(self._arrived)
+        self._arrived.clear()
+        if not taken and self._error:
+            error, self._error = self._error, None
+            raise error
+        return taken
+
+    async def wait(self) -> None:
+        """Wait until something has happened."""
+        self._inbox.start()
+        await self._news.wait()
+        self._news.clear()
+
+    def put(self, result: Result) -> None:
+        """Let a result arrive."""
+        self.missing.discard(result.id)
+        self._arrived.append(result)
+        self._news.set()
+
+    def fail(self, error: Exception) -> None:
+        """Let the caller know that waiting is no use."""
+        self._error = error
+        self._news.set()
+
+    def wake(self) -> None:
+        """Let the caller look again."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._inbox.forget(self)
+
+
+class Inbox:
+    """Fetches results as they come, for every caller of one client."""
+
+    def __init__(self, transport: Transport, reply_to: str, home: Home) -> None:
+        self._transport = transport
+        self._reply_to = reply_to
+        self._home = home
+        self._waiting: dict[str, list[Basket]] = {}
+        self._told: dict[str, None] = {}
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._remembered: dict[str, str] = {}
+
+    def expect(self, basket: Basket, ids: Iterable[str]) -> None:
+        """Put the results of these jobs into a basket when they come."""
+        for job_id in ids:
+            if job_id not in basket.missing:
+                basket.missing.add(job_id)
+                self._waiting.setdefault(job_id, []).append(basket)
+
+    def forget(self, basket: Basket) -> None:
+        """Put nothing into a basket any more."""
+        for job_id in basket.missing:
+            baskets = self._waiting.get(job_id, [])
+            if basket in baskets:
+                baskets.remove(basket)
+            if not baskets:
+                self._waiting.pop(job_id, None)
+        basket.missing = set()
+
+    def remember(self, ids: Sequence[str], entries: Sequence[str]) -> None:
+        """Note by which entries jobs were submitted.
+
+        A refused job may be corrected and submitted again under its id. Until a router has read it
+        the old refusal still stands, and must not be taken for the answer.
+        """
+        for job_id, entry in zip(ids, entries, strict=True):
+            self._remembered.pop(job_id, None)
+            self._remembered[job_id] = entry
+        while len(self._remembered) > MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+
+    async def look(self, ids: Sequence[str]) -> int:
+        """Fetch those of these results that are there and waited for; return how many."""
+        self._home.require()
+        wanted = [job_id for job_id in ids if job_id in self._waiting]
+        found = await self._transport.fetch(wanted)
+        doubtful = [job_id for job_id, raw in found.items() if not self._deliver(job_id, raw)]
+        num_found = len(found) - len(doubtful)
+        if believed := await self._believe(doubtful):
+            num_found += await self.look(believed)
+        return num_found
+
+    def start(self) -> None:
+        """Follow the notices and fetch, from now until `close`."""
+        self._home.require()
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._listen(), name="smallfirst-listen"),
+                asyncio.create_task(self._fetch(), name="smallfirst-fetch"),
+            ]
+
+    async def close(self) -> None:
+        """Stop, and let whoever still waits know."""
+        await end_tasks(*self._tasks)
+        self._fail_all(ClientClosed())
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._transport.notices(self._reply_to)) as notices:
+                    async for ids in notices:
+                        self._told.update((i, None) for i in ids if i in self._waiting)
+                        self._news.set()
+            except ClientError:
+                # The rounds find what is missed here, and say what is wrong to those who wait.
+                await asyncio.sleep(LONGEST_PAUSE)
+
+    async def _fetch(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                await self._fetch_told(until=loop.time() + pause)
+                started = loop.time()
+                found = await self._go_round()
+                pause = next_pause(pause, found, loop.time() - started)
+            except Exception as error:  # noqa: BLE001 - the outermost loop; whoever waits raises it
+                self._fail_all(error)
+                await asyncio.sleep(LONGEST_PAUSE)
+
+    async def _fetch_told(self, *, until: float) -> None:
+        """Fetch what notices name, as they come, until a moment of the loop's clock."""
+        while True:
+            while self._told:
+                some = list(self._told)[:CHUNK]
+                for job_id in some:
+                    del self._told[job_id]
+                await self.look(some)
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+            self._news.clear()
+
+    async def _go_round(self) -> int:
+        """Ask for everything outstanding, and meanwhile serve the notices first."""
+        found = 0
+        for chunk in chunks(list(self._waiting)):
+            found += await self.look(chunk)
+            await self._fetch_told(until=0.0)
+        return found
+
+    def _deliver(self, job_id: str, raw: str) -> bool:
+        """Put a result into the baskets; False where it may be older than the submission."""
+        try:
+            result = Result.model_validate_json(raw)
+        except ValidationError:
+            for basket in self._waiting.pop(job_id, ()):
+                basket.fail(ResultUnreadable(job_id))
+            return True
+        if is_older_refusal(result, self._remembered.get(job_id)):
+            return False
+        self._remembered.pop(job_id, None)
+        for basket in self._waiting.pop(job_id, ()):
+            basket.put(result)
+        return True
+
+    async def _believe(self, ids: Sequence[str]) -> list[str]:
+        """Return those whose submission was read: what stands now, stands."""
+        entries = {job_id: self._remembered[job_id] for job_id in ids}
+        unread = await self._transport.unread(list(entries.values())) if entries else set()
+        believed = [job_id for job_id, entry in entries.items() if entry not in unread]
+        for job_id in believed:
+            self._remembered.pop(job_id, None)
+        return believed
+
+    def _fail_all(self, error: Exception) -> None:
+        baskets = {id(basket): basket for waiting in self._waiting.values() for basket in waiting}
+        for basket in baskets.values():
+            basket.fail(error)
+
+
+def next_pause(pause: float, num_found: int, round_seconds: float) -> float:
+    """Say how long to wait before the next round: twice as long if this one found nothing."""
+    wanted = SHORTEST_PAUSE if num_found else min(2 * pause, LONGEST_PAUSE)
+    return max(wanted, PAUSE_PER_ROUND * round_seconds)
+
+
+def is_older_refusal(result: Result, entry: str | None) -> bool:
+    """Whether a result refuses an earlier submission than the one by this entry."""
+    if entry is None or result.status is not Status.REFUSED:
+        return False
+    return round(result.submitted_at.timestamp() * 1000) < int(entry.partition("-")[0])

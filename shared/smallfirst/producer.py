@@ -1,0 +1,113 @@
+"""The producer's side of the wire: the logic of both clients, whoever drives it.
+
+It owns when jobs may be submitted and what is done with the ids. `client` owns how that looks to a
+program with an event loop and to one without.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Literal
+
+from smallfirst.arrivals import Arrivals
+from smallfirst.chunks import CHUNK
+from smallfirst.errors import BacklogFull
+from smallfirst.flow import Flow
+from smallfirst.home import Home
+from smallfirst.inbox import Basket, Inbox
+from smallfirst.jobs import Job
+from smallfirst.pauses import pauses
+from smallfirst.transports import RedisTransport, Transport, Whereabouts
+
+#: Names the Redis to use where the program does not.
+URL_VARIABLE = "SMALLFIRST_REDIS_URL"
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+#: Most jobs that may wait for a router before a client holds back.
+MAX_BACKLOG = 100_000
+#: Seconds between two looks at a full backlog.
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+
+#: What a client does when the backlog is full: wait until it is not, or raise `BacklogFull`.
+WhenFull = Literal["block", "error"]
+
+
+class Producer:
+    """Submits jobs and waits for results. Lives in one event loop of one process."""
+
+    def __init__(
+        self, transport: Transport, *, reply_to: str | None, max_backlog: int, when_full: WhenFull
+    ) -> None:
+        self._transport = transport
+        self._reply_to = reply_to or secrets.token_hex(8)
+        self._max_backlog = max_backlog
+        self._when_full = when_full
+        self._home = Home()
+        self._inbox = Inbox(transport, self._reply_to, self._home)
+
+    async def submit(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit all of these, as the backlog has room; return their ids."""
+        ids: list[str] = []
+        waits = pauses(first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        while len(ids) < len(jobs):
+            if num_added := await self.add(jobs[len(ids) :]):
+                ids += [job.id for job in jobs[len(ids) : len(ids) + num_added]]
+                waits = pauses(first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+            else:
+                await asyncio.sleep(next(waits))
+        return ids
+
+    async def add(self, jobs: Sequence[Job]) -> int:
+        """Submit the first few of these, as far as the backlog has room; return how many."""
+        self._home.require()
+        room = self._max_backlog - await self._transport.count_backlog()
+        if room <= 0:
+            if self._when_full == "error":
+                raise BacklogFull(self._max_backlog)
+            return 0
+        some = [self._addressed(job) for job in jobs[: min(room, CHUNK)]]
+        entries = await self._transport.add(some)
+        self._inbox.remember([job.id for job in some], entries)
+        return len(some)
+
+    def arrivals(self, ids: Iterable[str], timeout: float | timedelta | None) -> Arrivals:
+        """Wait for results in whatever order they come."""
+        if timeout is not None and not isinstance(timeout, timedelta):
+            timeout = timedelta(seconds=timeout)
+        return Arrivals(self._inbox, ids, timeout)
+
+    def flow(self, *, max_in_flight: int, ordered: bool) -> Flow:
+        """Open a window over a stream of jobs."""
+        return Flow(
+            Basket(self._inbox),
+            add=self.add,
+            cancel=self._transport.cancel,
+            max_in_flight=max_in_flight,
+            ordered=ordered,
+        )
+
+    async def locate(self, job_id: str) -> Whereabouts:
+        """Find out where a job is."""
+        self._home.require()
+        return await self._transport.locate(job_id)
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask that a job be dropped."""
+        self._home.require()
+        await self._transport.cancel([job_id])
+
+    async def close(self) -> None:
+        """Let go of everything; whoever waits gets `ClientClosed`."""
+        if not self._home.is_closed:
+            self._home.is_closed = True
+            await self._inbox.close()
+            await self._transport.close()
+
+    def _addressed(self, job: Job) -> Job:
+        return job if job.reply_to else job.model_copy(update={"reply_to": self._reply_to})
+
+
+def transport_to(url: str | None, namespace: str) -> Transport:
+    """Find Redis: where the program says, where the environment says, or on this machine."""
+    return RedisTransport(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, namespace=namespace)

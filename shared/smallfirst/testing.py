@@ -1,0 +1,233 @@
+"""A fleet in memory, for the tests of programs that use a client.
+
+    fleet = MemoryFleet(lambda job: LabelAnswer(label="refund", confidence=0.98))
+    with fleet.client() as client:
+        assert client.result(client.submit(job)).answer.label == "refund"
+
+It keeps the promises of the wire (one result per id, duplicates answered from the first, a refused
+id may be submitted again) and passes the clients' own tests. It has no catalogue, no cascade, no
+deadlines and no time to live.
+"""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from smallfirst import endings
+from smallfirst.client import AsyncClient, Client
+from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, Result, Status, Tier
+from smallfirst.transports import State, Transport, Whereabouts
+
+#: Where a held job is said to be.
+PLACE = "memory"
+
+
+class MemoryFleet:
+    """Answers every job with a function of yours, at once, or when told to.
+
+    Args:
+        answer: Called once per job, one at a time. It returns an answer, or a whole result to play
+            a fleet that abstains, say. What it raises makes a result that says `failed`.
+    """
+
+    def __init__(self, answer: Callable[[Job], Answer | Result]) -> None:
+        self._answer = answer
+        self._lock = threading.RLock()
+        self._is_holding = False
+        self._jobs: dict[str, tuple[Job, int]] = {}
+        self._repliers: dict[str, set[str]] = defaultdict(set)
+        self._results: dict[str, Result] = {}
+        self._notices: dict[str, list[str]] = defaultdict(list)
+        self._bells: list[Callable[[], None]] = []
+
+    def client(self, **options: Any) -> Client:
+        """Make a client of this fleet; options are those of `Client`."""
+        return Client(transport=self.transport(), **options)
+
+    def async_client(self, **options: Any) -> AsyncClient:
+        """Make an asynchronous client of this fleet; options are those of `AsyncClient`."""
+        return AsyncClient(transport=self.transport(), **options)
+
+    def transport(self) -> Transport:
+        """Make a way to this fleet, for one client."""
+        return MemoryTransport(self)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many jobs are submitted and not answered."""
+        return len(self._jobs)
+
+    def hold(self) -> None:
+        """Answer nothing from now on."""
+        with self._lock:
+            self._is_holding = True
+
+    def release(self) -> None:
+        """Answer everything that waits, and from now on at once."""
+        with self._lock:
+            self._is_holding = False
+            self.answer_next(len(self._jobs))
+
+    def answer_next(self, num_jobs: int = 1) -> None:
+        """Answer the oldest jobs that wait, while the others are held."""
+        with self._lock:
+            for job_id in list(self._jobs)[:num_jobs]:
+                job, submitted_ms = self._jobs[job_id]
+                self._finish(job_id, self._ask(job, submitted_ms))
+
+    def submit(self, job: Job) -> int:
+        """Take a job in; return when, in ms since 1970."""
+        with self._lock:
+            now_ms = _now_ms()
+            done = self._results.get(job.id)
+            if done and done.status is Status.REFUSED:
+                del self._results[job.id]
+            elif done:
+                self._tell(job.reply_to, job.id)
+                return now_ms
+            if job.reply_to:
+                self._repliers[job.id].add(job.reply_to)
+            self._jobs.setdefault(job.id, (job, now_ms))
+            if not self._is_holding:
+                self.answer_next(len(self._jobs))
+            return now_ms
+
+    def cancel(self, job_id: str) -> None:
+        """End a job that waits."""
+        with self._lock:
+            if job_id in self._jobs:
+                job, submitted_ms = self._jobs[job_id]
+                problem = endings.CANCELLED
+                self._finish(job_id, _unanswered(job, Status.CANCELLED, problem, submitted_ms))
+
+    def locate(self, job_id: str) -> Whereabouts:
+        """Say where a job is."""
+        with self._lock:
+            if done := self._results.get(job_id):
+                return Whereabouts(id=job_id, state=State.DONE, status=done.status)
+            if job_id in self._jobs:
+                return Whereabouts(id=job_id, state=State.QUEUED, where=PLACE)
+            return Whereabouts(id=job_id, state=State.UNKNOWN)
+
+    def results_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the results (JSON) of those jobs that have one."""
+        with self._lock:
+            found = {job_id: self._results.get(job_id) for job_id in ids}
+        return {job_id: result.to_json() for job_id, result in found.items() if result}
+
+    def told(self, reply_to: str, num_heard: int | None) -> list[str]:
+        """Return the ids that a producer was told of, but for the first few."""
+        with self._lock:
+            return self._notices[reply_to][num_heard:]
+
+    def add_bell(self, bell: Callable[[], None]) -> None:
+        """Ring at every result."""
+        with self._lock:
+            self._bells.append(bell)
+
+    def remove_bell(self, bell: Callable[[], None]) -> None:
+        """Ring no more."""
+        with self._lock:
+            self._bells.remove(bell)
+
+    def _ask(self, job: Job, submitted_ms: int) -> Result:
+        try:
+            answer = self._answer(job)
+        except Exception as error:  # noqa: BLE001 - the user's; it goes into the result
+            problem = Problem(code="model_error", message=f"{type(error).__name__}: {error}")
+            return _unanswered(job, Status.FAILED, problem, submitted_ms)
+        if isinstance(answer, Result):
+            return answer.model_copy(update={"id": job.id, "fingerprint": job.fingerprint})
+        attempt = Attempt(
+            step=0,
+            tier=Tier.RULE,
+            model=PLACE,
+            revision=PLACE,
+            outcome=Outcome.ACCEPTED,
+            confidence=answer.confidence,
+            answer=answer,
+        )
+        return endings.answered(
+            job, answer, (attempt,), submitted_ms=submitted_ms, now_ms=_now_ms()
+        )
+
+    def _finish(self, job_id: str, result: Result) -> None:
+        del self._jobs[job_id]
+        self._results[job_id] = result
+        for reply_to in self._repliers.pop(job_id, ()):
+            self._tell(reply_to, job_id)
+
+    def _tell(self, reply_to: str | None, job_id: str) -> None:
+        if reply_to:
+            self._notices[reply_to].append(job_id)
+        for bell in self._bells:
+            bell()
+
+
+class MemoryTransport:
+    """The way of one client to a fleet in memory."""
+
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self._fleet = fleet
+
+    async def add(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit jobs; those that are not held are answered when this returns."""
+        return [f"{self._fleet.submit(job)}-0" for job in jobs]
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """End those that wait."""
+        for job_id in ids:
+            self._fleet.cancel(job_id)
+
+    async def unread(self, entries: Sequence[str]) -> set[str]:  # noqa: ARG002 - the protocol's
+        """Nothing: what is submitted is read at once."""
+        return set()
+
+    async def count_backlog(self) -> int:
+        """Count the jobs that are held."""
+        return self._fleet.num_waiting
+
+    async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the results of those that have one."""
+        return self._fleet.results_of(ids)
+
+    async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
+        """Yield the ids of results as they come."""
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+
+        def bell() -> None:
+            with suppress(RuntimeError):  # the loop is closed; its client was not
+                loop.call_soon_threadsafe(rung.set)
+
+        num_heard = len(self._fleet.told(reply_to, None))
+        self._fleet.add_bell(bell)
+        try:
+            while True:
+                rung.clear()
+                if ids := self._fleet.told(reply_to, num_heard):
+                    num_heard += len(ids)
+                    yield ids
+                else:
+                    await rung.wait()
+        finally:
+            self._fleet.remove_bell(bell)
+
+    async def locate(self, job_id: str) -> Whereabouts:
+        """Say where a job is."""
+        return self._fleet.locate(job_id)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _unanswered(job: Job, status: Status, problem: Problem, submitted_ms: int) -> Result:
+    return endings.unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=_now_ms())
+
+
+def _now_ms() -> int:
+    return round(datetime.now(UTC).timestamp() * 1000)

@@ -1,0 +1,265 @@
+"""What a client needs of a fleet, and how Redis gives it.
+
+It owns the producer's side of the wire: commands, connections, their errors. When to send, when to
+ask and whom to tell is `producer`'s and `inbox`'s. The in-memory transport is in `testing`.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from enum import StrEnum
+from time import monotonic
+from typing import Annotated, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from smallfirst.errors import FleetRefused, FleetUnreachable
+from smallfirst.jobs import Job, JobId, Result, Status, Wire
+from smallfirst.keys import Keys
+from smallfirst.pauses import pauses
+
+#: How long one call goes on trying to reach Redis.
+PATIENCE = timedelta(seconds=10)
+#: Connections of one client; one of them waits for notices.
+MAX_CONNECTIONS = 16
+#: A frozen link must not freeze the producer; the wait for notices ends well before.
+SOCKET_TIMEOUT, CONNECT_TIMEOUT, NOTICE_WAIT = 10.0, 3.0, 5.0
+#: Notices read at once.
+NOTICES_COUNT = 5000
+#: How far back `locate` looks for a job that no router has read yet, in pages.
+LOCATE_PAGE, LOCATE_PAGES = 100, 10
+
+_Reply = TypeVar("_Reply")
+
+
+class State(StrEnum):
+    """How far a job has come."""
+
+    UNKNOWN = "unknown"
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    DONE = "done"
+
+
+class Whereabouts(Wire):
+    """Where a job is now."""
+
+    id: JobId
+    state: Annotated[State, Field(strict=False)] = Field(
+        description="`submitted` until a router has read it; `unknown` also once its result went."
+    )
+    where: str | None = Field(
+        default=None, description="While queued: the pool's name, or `router` between two steps."
+    )
+    status: Annotated[Status, Field(strict=False)] | None = Field(
+        default=None, description="Of the result, when done."
+    )
+
+
+class Transport(Protocol):
+    """The wire as a client sees it. Every call raises `FleetUnreachable` or `FleetRefused`."""
+
+    async def add(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit jobs in order; return their entries: ms of the fleet's clock, `-`, a number."""
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """Say that nobody wants these jobs any more."""
+
+    async def unread(self, entries: Sequence[str]) -> set[str]:
+        """Return those entries that no router has read and settled yet."""
+
+    async def count_backlog(self) -> int:
+        """Count the jobs that wait for a router."""
+
+    async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the results (JSON) of those jobs that have one."""
+
+    def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
+        """Yield the ids of new results, for ever. Some may be missed."""
+
+    async def locate(self, job_id: str) -> Whereabouts:
+        """Find out where a job is."""
+
+    async def close(self) -> None:
+        """Let every connection go."""
+
+
+class RedisTransport:
+    """A fleet behind Redis.
+
+    A lost connection is tried again for `patience`. That may submit a job twice, which is safe: the
+    id is the same.
+    """
+
+    def __init__(self, url: str, *, namespace: str = "sf", patience: timedelta = PATIENCE) -> None:
+        self.address = _without_password(url)
+        self._keys = Keys(namespace)
+        self._patience_seconds = patience.total_seconds()
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=None,
+            decode_responses=True,
+            # Other producers write to the stream that `locate` reads.
+            encoding_errors="replace",
+            socket_timeout=SOCKET_TIMEOUT,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_keepalive=True,
+            health_check_interval=10,
+            client_name="smallfirst-client",
+            # The driver retries commands and connections inside each other, so its bounds multiply.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis: Redis = Redis.from_pool(pool)
+
+    async def add(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit jobs in one round trip."""
+        return await self._write([("job", job.to_json()) for job in jobs])
+
+    async def cancel(self, ids: Sequence[str]) -> None:
+        """Submit cancellations in one round trip."""
+        await self._write([("cancel", job_id) for job_id in ids])
+
+    async def unread(self, entries: Sequence[str]) -> set[str]:
+        """Look which entries still stand in the jobs stream, in one round trip."""
+
+        def execute() -> Awaitable[list[list[Any]]]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for entry in entries:
+                pipeline.xrange(self._keys.jobs, entry, entry)
+            return pipeline.execute()
+
+        found = await self._patiently(execute)
+        return {entry for entry, rows in zip(entries, found, strict=True) if rows}
+
+    async def count_backlog(self) -> int:
+        """Count the entries of the jobs stream."""
+        return int(await self._patiently(lambda: self._redis.xlen(self._keys.jobs)))
+
+    async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
+        """Read results by their ids in one round trip."""
+        if not ids:
+            return {}
+        keys = [self._keys.result(job_id) for job_id in ids]
+        found: list[Any] = await self._patiently(lambda: self._redis.mget(keys))
+        return {job_id: raw for job_id, raw in zip(ids, found, strict=True) if raw is not None}
+
+    async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
+        """Follow the reply stream from its present end."""
+        stream = self._keys.results(reply_to)
+        newest: Any = await self._patiently(lambda: self._redis.xrevrange(stream, count=1))
+        last = newest[0][0] if newest else "0-0"
+        while True:
+            found = await self._patiently(lambda: self._read_after(stream, last))  # noqa: B023
+            if found:
+                last = found[-1][0]
+                yield [fields["id"] for _, fields in found if "id" in fields]
+
+    async def locate(self, job_id: str) -> Whereabouts:
+        """Look for the result, for the job in flight, and for an entry that no router has read."""
+        found = await self._locate_known(job_id)
+        if found is None and await self._is_submitted(job_id):
+            return Whereabouts(id=job_id, state=State.SUBMITTED)
+        # A router may have read it between the two looks.
+        found = found or await self._locate_known(job_id)
+        return found or Whereabouts(id=job_id, state=State.UNKNOWN)
+
+    async def close(self) -> None:
+        """Close every connection; one that is broken is let go."""
+        with suppress(RedisError, OSError):
+            await self._redis.aclose()
+
+    async def _write(self, submissions: Sequence[tuple[str, str]]) -> list[str]:
+        def execute() -> Awaitable[list[str]]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for field, value in submissions:
+                pipeline.execute_command("XADD", self._keys.jobs, "*", field, value)
+            return pipeline.execute()
+
+        return await self._patiently(execute)
+
+    async def _read_after(self, stream: str, last: str) -> list[tuple[str, dict[str, str]]]:
+        block_ms = round(NOTICE_WAIT * 1000)
+        reply: Any = await self._redis.xread({stream: last}, count=NOTICES_COUNT, block=block_ms)
+        return reply[0][1] if reply else []
+
+    async def _locate_known(self, job_id: str) -> Whereabouts | None:
+        def execute() -> Awaitable[list[str | None]]:
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.get(self._keys.result(job_id))
+            pipeline.hget(self._keys.job(job_id), "at")
+            return pipeline.execute()
+
+        raw, at = await self._patiently(execute)
+        if raw is not None:
+            status = Result.model_validate_json(raw).status
+            return Whereabouts(id=job_id, state=State.DONE, status=status)
+        if at is None:
+            return None
+        return Whereabouts(id=job_id, state=State.QUEUED, where=self._place(at))
+
+    def _place(self, stream: str) -> str:
+        """Name the place behind a stream: a pool, or the router."""
+        prefix = self._keys.backlog("", "").removesuffix(":")  # type: ignore[arg-type]
+        return stream.removeprefix(prefix).rpartition(":")[0] or "router"
+
+    async def _is_submitted(self, job_id: str) -> bool:
+        """Look among the newest entries that no router has settled."""
+        newest = "+"
+        for _ in range(LOCATE_PAGES):
+            page = await self._read_before(newest)
+            if any(_is_of(job_id, fields.get("job", "")) for _, fields in page):
+                return True
+            if len(page) < LOCATE_PAGE:
+                return False
+            newest = f"({page[-1][0]}"
+        return False
+
+    async def _read_before(self, newest: str) -> list[tuple[str, dict[str, str]]]:
+        stream = self._keys.jobs
+        reply: Any = await self._patiently(
+            lambda: self._redis.xrevrange(stream, max=newest, count=LOCATE_PAGE)
+        )
+        return list(reply)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[_Reply]]) -> _Reply:
+        """Try until it works or patience runs out; translate what the driver raises."""
+        give_up_at = monotonic() + self._patience_seconds
+        for pause in pauses(first=0.05, longest=1.0):
+            try:
+                return await attempt()
+            except (AuthenticationError, AuthorizationError) as error:
+                raise FleetRefused(self.address, str(error)) from error
+            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+                if monotonic() + pause > give_up_at:
+                    raise FleetUnreachable(self.address, str(error)) from error
+            except RedisError as error:
+                raise FleetRefused(self.address, str(error)) from error
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
+
+
+def _is_of(job_id: str, raw: str) -> bool:
+    """Whether a submission, which anybody may have written, is the job of this id."""
+    if job_id not in raw:
+        return False
+    try:
+        job = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(job, dict) and job.get("id") == job_id
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
