@@ -1,6 +1,7 @@
 """Smallfirst, for producers: the contract and the client."""
 
 from smallfirst.client import AsyncClient, Client
+from smallfirst.client.transports import State, Whereabouts
 from smallfirst.errors import (
     BacklogFull,
     ClientClosed,
@@ -31,7 +32,6 @@ from smallfirst.jobs import (
     Tier,
     VectorAnswer,
 )
-from smallfirst.transports import State, Whereabouts
 
 __all__ = [
     "Answer",

@@ -19,8 +19,8 @@ from typing import Any
 
 from smallfirst import endings
 from smallfirst.client import AsyncClient, Client
+from smallfirst.client.transports import State, Transport, Whereabouts
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, Result, Status, Tier
-from smallfirst.transports import State, Transport, Whereabouts
 
 #: Where a held job is said to be.
 PLACE = "memory"

@@ -44,11 +44,11 @@ from smallfirst import (
     Whereabouts,
     endings,
 )
+from smallfirst.client.transports import RedisTransport
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger import Ledger, Settlement, StreamEntry
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.testing import MemoryFleet
-from smallfirst.transports import RedisTransport
 
 KEYS = Keys()
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)

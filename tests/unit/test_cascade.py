@@ -95,9 +95,7 @@ def test_a_rule_may_hand_its_spans_on() -> None:
 
 def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
     """An escalated job asks the next model, with its trail."""
-    tried = Attempt(
-        step=0, tier=Tier.SLM, model="minilm", revision="a", outcome=Outcome.ESCALATED
-    )
+    tried = Attempt(step=0, tier=Tier.SLM, model="minilm", revision="a", outcome=Outcome.ESCALATED)
     plan = plan_of(model_step(0), model_step(1, model="deberta"))
     move = next_move(job_of("x"), plan, ask_rule, step=1, trail=[tried])
     assert isinstance(move, Ask)

@@ -4,10 +4,10 @@ from itertools import islice
 
 import pytest
 
-from smallfirst.inbox import LONGEST_PAUSE, SHORTEST_PAUSE, next_pause
-from smallfirst.pauses import pauses
-from smallfirst.producer import DEFAULT_URL, URL_VARIABLE, transport_to
-from smallfirst.transports import RedisTransport
+from smallfirst.client.inbox import LONGEST_PAUSE, SHORTEST_PAUSE, next_pause
+from smallfirst.client.pauses import pauses
+from smallfirst.client.producer import DEFAULT_URL, URL_VARIABLE, transport_to
+from smallfirst.client.transports import RedisTransport
 
 
 @pytest.mark.parametrize(

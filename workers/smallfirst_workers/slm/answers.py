@@ -29,8 +29,7 @@ _DIGITS = 6
 
 def embed(states: TextStates) -> VectorAnswer:
     """Answer a text's vector, of length 1."""
-    vector = normalise(states.vector)
-    return VectorAnswer(vector=tuple(round(float(number), _DIGITS) for number in vector))
+    return VectorAnswer(vector=tuple(_digits(normalise(states.vector))))
 
 
 def judge(kind: Kind, head: Head, states: TextStates, *, explains: bool) -> Answer:
@@ -67,7 +66,7 @@ def _labels(
     labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
 ) -> LabelsAnswer:
     """The labels that are likelier than not."""
-    rounded = [round(float(probability), _DIGITS) for probability in probabilities]
+    rounded = _digits(probabilities)
     distribution = dict(zip(labels, rounded, strict=True))
     confidence = min(max(probability, 1 - probability) for probability in rounded)
     return LabelsAnswer(
@@ -85,13 +84,22 @@ def _spans(head: Head, states: TextStates) -> SpansAnswer:
     judged = head.of_words(states.words)
     names = (None, *head.labels)
     tags = [
-        Tag(names[number], round(float(row[number]), _DIGITS), bool(begins))
-        for number, row, begins in zip(
-            judged.labels.argmax(axis=1), judged.labels, judged.begins, strict=True
+        Tag(names[number], confidence, begins)
+        for number, confidence, begins in zip(
+            judged.labels.argmax(axis=1).tolist(),
+            _digits(judged.labels.max(axis=1)),
+            judged.begins.tolist(),
+            strict=True,
         )
     ]
     spans: tuple[Span, ...] = join_words(states.text, states.words.places, tags)
     return SpansAnswer(spans=spans, confidence=min((tag.confidence for tag in tags), default=0.0))
+
+
+def _digits(numbers: Floats) -> list[float]:
+    """Round all numbers; they are Python's own, since JSON knows no other."""
+    rounded: list[float] = np.round(numbers.astype(np.float64), _DIGITS).tolist()
+    return rounded
 
 
 def _rounded(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:

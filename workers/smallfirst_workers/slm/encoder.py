@@ -22,7 +22,7 @@ from smallfirst_workers.slm.windows import Window, plan_forwards
 MAX_POSITIONS = 8192
 #: What a forward pass costs whatever it holds, in positions; mostly the price of a shape that the
 #: runtime has not met before. Source: benchmarks/results/slm_runtimes.md.
-FORWARD_COST_POSITIONS = 256
+FORWARD_COST_POSITIONS = 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Encoder:
             probabilities at once, so that merging windows means something.
         is_multilabel: Whether that layer judges every label for itself.
         pooling: How an encoder's token states become one vector of the text.
+        forward_cost: What a forward pass costs whatever it holds, in positions.
     """
 
     reader: Reader
@@ -52,6 +53,7 @@ class Encoder:
     classifier: Classifier | None = None
     is_multilabel: bool = False
     pooling: Literal["mean", "cls"] = "mean"
+    forward_cost: int = FORWARD_COST_POSITIONS
 
     def read(
         self, texts: Sequence[str], *, wants_words: Sequence[bool]
@@ -78,7 +80,7 @@ class Encoder:
         groups = plan_forwards(
             [len(row.ids) for row in rows],
             max_positions=MAX_POSITIONS,
-            forward_cost=FORWARD_COST_POSITIONS,
+            forward_cost=self.forward_cost,
         )
         positions = sum(self._pass([rows[number] for number in group], merging) for group in groups)
         return [merged.finish() for merged in merging], positions

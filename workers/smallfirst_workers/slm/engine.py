@@ -6,6 +6,7 @@ Redis, Celery or cascades.
 
 import gc
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class _Skill:
 
 @dataclass(frozen=True)
 class _Answered:
-    """One question's answer, its tokens, and its share of the positions of its pass."""
+    """One question's answer, its share of its text's tokens and of its pass's positions."""
 
     answer: Answer | Problem
     num_tokens: int
@@ -122,7 +123,8 @@ class SlmEngine:
     def run(self, asked: Sequence[Asked]) -> Pass:
         """Answer a batch in one forward pass, or as few as make sense (see `Encoder.read`).
 
-        A question that cannot be answered has a Problem in its place and harms no other.
+        A text that several questions are about is read once, and they share its tokens. A question
+        that cannot be answered has a Problem in its place and harms no other.
 
         Raises:
             MemoryError: When the machine has not enough memory for the batch.
@@ -163,15 +165,17 @@ class SlmEngine:
 
     def _answer(self, asked: Sequence[Asked]) -> list[_Answered]:
         """Answer questions together; raises whatever any of them raises."""
-        states, positions = self.encoder.read(
-            [one.text for one in asked], wants_words=[self._wants_words(one) for one in asked]
+        wants_words = dict.fromkeys((one.text for one in asked), False)
+        for one in asked:
+            wants_words[one.text] |= self._wants_words(one)
+        found, positions = self.encoder.read(
+            list(wants_words), wants_words=list(wants_words.values())
         )
-        answers = [self._judge(one, state) for one, state in zip(asked, states, strict=True)]
+        states = dict(zip(wants_words, found, strict=True))
+        answers = [self._judge(one, states[one.text]) for one in asked]
+        tokens = _share_tokens(asked, states)
         shares = [positions, *[0] * (len(asked) - 1)]
-        return [
-            _Answered(answer, state.num_tokens, share)
-            for answer, state, share in zip(answers, states, shares, strict=True)
-        ]
+        return list(map(_Answered, answers, tokens, shares))
 
     def _wants_words(self, asked: Asked) -> bool:
         skill = self._skills.get(asked.task)
@@ -211,3 +215,15 @@ class SlmEngine:
         )
         problem = Problem(code="model_error", message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
+
+
+def _share_tokens(asked: Sequence[Asked], states: Mapping[str, TextStates]) -> list[int]:
+    """Share each text's tokens evenly among the questions about it; what is odd goes first."""
+    questions = Counter(one.text for one in asked)
+    met = Counter[str]()
+    shares = []
+    for one in asked:
+        later = questions[one.text] - met[one.text] - 1
+        shares.append((states[one.text].num_tokens + later) // questions[one.text])
+        met[one.text] += 1
+    return shares

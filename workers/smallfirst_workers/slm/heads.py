@@ -169,7 +169,7 @@ def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
         TaskError: When it judges something else than the task asks.
     """
     serves = {"sequence": Kind.CLASSIFY, "token": Kind.TAG}[str(folder.classifier)]
-    if folder.classifier == "sequence" and folder.is_multilabel:
+    if folder.is_multilabel:
         serves = Kind.MULTILABEL
     if task.kind is not serves:
         reason = f"is of kind {task.kind}, but models.{folder.name} can only {serves}"

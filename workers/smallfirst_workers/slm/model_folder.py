@@ -69,8 +69,9 @@ class ModelFolder:
 
     @property
     def is_multilabel(self) -> bool:
-        """Whether the model's own classifier judges every label for itself (sigmoid)."""
-        return self.config.get("problem_type") == "multi_label_classification"
+        """Whether the model's own classifier of texts judges every label for itself (sigmoid)."""
+        is_said = self.config.get("problem_type") == "multi_label_classification"
+        return is_said and self.classifier == "sequence"
 
     @property
     def own_labels(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ so that a worker need not import transformers (four seconds and 300 MB) to answe
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,6 +80,8 @@ class Reader:
             ModelError: When there is no fast tokenizer, or `max_tokens` is more than the model
                 takes.
         """
+        # The library would use every core of the machine in each of its processes.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         made = cache / "tokenizers" / f"{folder.content_hash[:16]}-{_RECIPE}"
         build_once(made, lambda to: _write_files(folder, to))
         facts = json.loads((made / "reader.json").read_text(encoding="utf-8"))
@@ -115,7 +118,10 @@ def _write_files(folder: ModelFolder, to: Path) -> None:
     tokenizer = _fast_tokenizer(folder)
     alone = tokenizer("a", add_special_tokens=False)["input_ids"]
     framed = tokenizer("a")["input_ids"]
-    at = next(n for n in range(len(framed)) if framed[n : n + len(alone)] == alone)
+    places = (n for n in range(len(framed)) if framed[n : n + len(alone)] == alone)
+    at = next(places, None)
+    if at is None or not alone:
+        raise ModelError(folder.name, "has a tokenizer that reads a text otherwise once framed")
     limits = [folder.max_positions, tokenizer.model_max_length]
     facts = {
         "before": framed[:at],

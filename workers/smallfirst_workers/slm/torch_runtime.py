@@ -15,6 +15,8 @@ from smallfirst_workers.slm.runtimes import Ids, Precision, States
 
 #: What torch's allocator writes into the RuntimeError that stands for a MemoryError.
 _OUT_OF_MEMORY = "not enough memory"
+#: Weights that no answer depends on; many encoders come without them.
+_UNUSED = ("pooler.",)
 
 
 class OneOutput(torch.nn.Module):
@@ -76,13 +78,18 @@ def load_module(folder: ModelFolder) -> OneOutput:
         "token": transformers.AutoModelForTokenClassification,
     }
     try:
-        model = architectures[folder.classifier].from_pretrained(
+        model, loaded = architectures[folder.classifier].from_pretrained(
             folder.path,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as err:
         raise ModelError(folder.name, f"cannot be loaded: {err}") from err
+    missing = sorted(key for key in loaded["missing_keys"] if not key.startswith(_UNUSED))
+    if missing:
+        # Transformers would make them up, and the model would answer at random.
+        raise ModelError(folder.name, f"lacks {len(missing)} of its weights, {missing[0]} first")
     return OneOutput(model).eval()

@@ -1,6 +1,6 @@
 """The producer's side of the wire: the logic of both clients, whoever drives it.
 
-It owns when jobs may be submitted and what is done with the ids. `client` owns how that looks to a
+It owns when jobs may be submitted and what is done with the ids. `clients` owns how that looks to a
 program with an event loop and to one without.
 """
 
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from smallfirst.arrivals import Arrivals
-from smallfirst.chunks import CHUNK
+from smallfirst.client.arrivals import Arrivals
+from smallfirst.client.chunks import CHUNK
+from smallfirst.client.flow import Flow
+from smallfirst.client.home import Home
+from smallfirst.client.inbox import Basket, Inbox
+from smallfirst.client.pauses import pauses
+from smallfirst.client.transports import RedisTransport, Transport, Whereabouts
 from smallfirst.errors import BacklogFull
-from smallfirst.flow import Flow
-from smallfirst.home import Home
-from smallfirst.inbox import Basket, Inbox
 from smallfirst.jobs import Job
-from smallfirst.pauses import pauses
-from smallfirst.transports import RedisTransport, Transport, Whereabouts
 
 #: Names the Redis to use where the program does not.
 URL_VARIABLE = "SMALLFIRST_REDIS_URL"

@@ -22,10 +22,10 @@ from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from smallfirst.client.pauses import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import Job, JobId, Result, Status, Wire
 from smallfirst.keys import Keys
-from smallfirst.pauses import pauses
 
 #: How long one call goes on trying to reach Redis.
 PATIENCE = timedelta(seconds=10)

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 
-from smallfirst.chunks import chunks
+from smallfirst.client.chunks import chunks
+from smallfirst.client.inbox import Basket, Inbox
 from smallfirst.errors import ResultTimeout
-from smallfirst.inbox import Basket, Inbox
 from smallfirst.jobs import Result
 
 #: The first look is given this long, however short the timeout.

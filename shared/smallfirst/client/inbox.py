@@ -13,12 +13,12 @@ from contextlib import aclosing
 
 from pydantic import ValidationError
 
-from smallfirst.chunks import CHUNK, chunks
-from smallfirst.ending_tasks import end_tasks
+from smallfirst.client.chunks import CHUNK, chunks
+from smallfirst.client.ending_tasks import end_tasks
+from smallfirst.client.home import Home
+from smallfirst.client.transports import Transport
 from smallfirst.errors import ClientClosed, ClientError, ResultUnreadable
-from smallfirst.home import Home
 from smallfirst.jobs import Result, Status
-from smallfirst.transports import Transport
 
 #: Seconds between two rounds, while they find something and while they do not.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0

@@ -12,13 +12,13 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from smallfirst.chunks import chunks, gather
-from smallfirst.ending_tasks import end_tasks
+from smallfirst.client.chunks import chunks, gather
+from smallfirst.client.ending_tasks import end_tasks
+from smallfirst.client.loop_thread import LoopThread
+from smallfirst.client.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
+from smallfirst.client.transports import Transport, Whereabouts
 from smallfirst.errors import ClientClosed
 from smallfirst.jobs import Job, Result
-from smallfirst.loop_thread import LoopThread
-from smallfirst.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
-from smallfirst.transports import Transport, Whereabouts
 
 
 class AsyncClient:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from itertools import islice
 from time import monotonic
 
-from smallfirst.chunks import CHUNK, GATHER_SECONDS, chunks
-from smallfirst.inbox import Basket
+from smallfirst.client.chunks import CHUNK, GATHER_SECONDS, chunks
+from smallfirst.client.inbox import Basket
+from smallfirst.client.pauses import pauses
 from smallfirst.jobs import Job, Result
-from smallfirst.pauses import pauses
 
 #: Seconds between two looks at a full backlog.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
