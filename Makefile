@@ -3,6 +3,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Trained heads and converted models stay in the checkout, where `make clean` finds them.
+export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench format lock clean
@@ -33,6 +35,7 @@ format: .venv/ready  ## Put the code into the house's form.
 # exactly as locked, without asking the packages what they would like beside them.
 .venv/ready: pyproject.toml requirements/lock.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 is needed")'
+	@echo "Making the environment in .venv; this happens once and takes a minute or two."
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements/lock.txt

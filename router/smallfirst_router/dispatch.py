@@ -26,8 +26,6 @@ log = structlog.get_logger()
 Held = dict[tuple[Priority, str], Waiting]
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
 WAITING_PER_WORKER = 2
-#: A worker that was silent this long takes no new work. It beats every two seconds.
-DEAD_AFTER = timedelta(seconds=10)
 
 
 class Dispatch:
@@ -67,7 +65,7 @@ class Dispatch:
         return len(batches)
 
     def _room(self, name: str) -> int:
-        workers = self._ledger.count_workers(name, dead_after=DEAD_AFTER)
+        workers = self._ledger.count_workers(name)
         if not workers:
             return 0
         return WAITING_PER_WORKER * workers - self._ledger.count_waiting_batches(name)

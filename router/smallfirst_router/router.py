@@ -19,7 +19,7 @@ from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import Ledger, StreamEntry
 from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import plan_tasks
-from smallfirst_router.dispatch import DEAD_AFTER, Dispatch
+from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.triage import Triage
 
@@ -96,7 +96,7 @@ class Router:
     def close(self) -> None:
         """Hand back what is held, so that a peer has it at once, and sign off."""
         self._dispatch.release()
-        self._ledger.beat(ROUTERS, dead_after=DEAD_AFTER, leaving=True)
+        self._ledger.beat(ROUTERS, leaving=True)
 
     def stop(self) -> None:
         """Finish the step in hand, then close and return from `run`."""
@@ -160,7 +160,7 @@ class Router:
         log.info("catalogue.reloaded", revision=self._watch.revision)
 
     def _beat(self) -> None:
-        self._ledger.beat(ROUTERS, dead_after=DEAD_AFTER)
+        self._ledger.beat(ROUTERS)
 
     def _tidy(self) -> None:
         for stream in (self._keys.jobs, self._keys.escalations):

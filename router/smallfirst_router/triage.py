@@ -144,6 +144,7 @@ class Triage:
             detail=problem.message,
             job_id=refusal.job_id or None,
             task=refusal.task,
+            is_refusal=True,
         )
         body = ""
         if refusal.job_id:

@@ -22,6 +22,8 @@ from smallfirst.legs import DeadLetter
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
+#: A worker that was silent this long takes no new work: several beats must go missing.
+DEAD_AFTER = timedelta(seconds=10)
 #: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
 MAX_REPLIES = 100_000
 
@@ -125,14 +127,24 @@ class Settled:
 
 
 def dead_letter(
-    raw: bytes, reason: str, *, detail: str = "", job_id: str | None = None, task: str | None = None
+    raw: bytes,
+    reason: str,
+    *,
+    detail: str = "",
+    job_id: str | None = None,
+    task: str | None = None,
+    is_refusal: bool = False,
 ) -> str:
     """Describe a raw submission that is given up, as JSON, by its size and hash alone."""
-    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-    letter = DeadLetter(
-        id=job_id, task=task, reason=reason, detail=detail, size=len(raw), digest=digest
-    )
-    return letter.to_json()
+    return DeadLetter(
+        id=job_id,
+        task=task,
+        reason=reason,
+        detail=detail,
+        size=len(raw),
+        digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        is_refusal=is_refusal,
+    ).to_json()
 
 
 class Ledger:
@@ -248,16 +260,17 @@ class Ledger:
             arguments += settlement.columns()
         return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
 
-    def beat(self, pool: str, *, dead_after: timedelta, leaving: bool = False) -> int:
+    def beat(self, pool: str, *, leaving: bool = False) -> int:
         """Say that this worker lives, or leaves; return how many of the pool live."""
-        ms = round(dead_after.total_seconds() * 1000)
-        key = self._keys.workers(pool)
-        return int(self._run("beat", [key], [self._holder, ms, "1" if leaving else "0"]))
+        return self._beat(pool, self._holder, "1" if leaving else "0")
 
-    def count_workers(self, pool: str, *, dead_after: timedelta) -> int:
+    def count_workers(self, pool: str) -> int:
         """Count the live workers of a pool."""
-        ms = round(dead_after.total_seconds() * 1000)
-        return int(self._run("beat", [self._keys.workers(pool)], ["", ms, "0"]))
+        return self._beat(pool, "", "0")
+
+    def _beat(self, pool: str, holder: str, leaving: str) -> int:
+        arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
+        return int(self._run("beat", [self._keys.workers(pool)], arguments))
 
     def count_entries(self, streams: Sequence[str]) -> int:
         """Count the entries of streams: unread and pending, since what is settled is deleted."""

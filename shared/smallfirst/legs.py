@@ -50,4 +50,5 @@ class DeadLetter(Wire):
     reason: str = Field(description="A code, such as invalid, unknown_task, poison.")
     detail: str = ""
     size: int = Field(ge=0, description="Bytes of the raw submission.")
-    digest: str = Field(description="`sha256:` and the hex digest of the raw submission.")
+    digest: str = Field(description="Of the raw submission: `sha256:` and hex digits.")
+    is_refusal: bool = Field(default=False, description="The id is free for a corrected job.")

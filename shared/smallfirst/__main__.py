@@ -1,0 +1,5 @@
+"""The command line, where no script is on the path: `python -m smallfirst`."""
+
+from smallfirst.cli import app
+
+app()

@@ -1,0 +1,227 @@
+"""`smallfirst dead`: the submissions and jobs that were given up, why, and once more."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from smallfirst.cli.link import Link, link_of
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    console,
+    fail,
+    note,
+    print_json,
+    say,
+    table,
+)
+from smallfirst.jobs import Status
+from smallfirst.legs import DeadLetter
+
+#: How many dead letters one page holds.
+_PAGE = 500
+#: What a job's id may have; see `JobId`.
+MAX_ID_CHARS = 128
+_REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
+
+app = typer.Typer(help="List, read and replay what was given up.", no_args_is_help=True)
+
+EntryArgument = Annotated[str, typer.Argument(help="The dead letter, as `dead list` names it.")]
+
+
+@dataclass(frozen=True)
+class Dead:
+    """One dead letter, by its entry."""
+
+    entry: str
+    letter: DeadLetter
+    has_raw: bool
+
+    @property
+    def time(self) -> datetime:
+        """When it was given up, on Redis's clock."""
+        return datetime.fromtimestamp(int(self.entry.partition("-")[0]) / 1000, UTC)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is known, without a word of the text."""
+        known = self.letter.model_dump(mode="json", exclude_none=True)
+        return {"entry": self.entry, "time": self.time.isoformat(), **known, "raw": self.has_raw}
+
+
+@app.command("list")
+def list_dead(
+    context: typer.Context,
+    *,
+    count: Annotated[int, typer.Option(min=1, help="The most to list, newest first.")] = 50,
+    reason: Annotated[str | None, typer.Option(help="Only those given up for this reason.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List dead letters, newest first: reasons and sizes, never texts."""
+    with link_of(context) as link:
+        found = [dead for dead, _ in zip(_letters(link, reason), range(count), strict=False)]
+    if as_json:
+        print_json([dead.as_json() for dead in found])
+        return
+    if not found:
+        note("no dead letters")
+        return
+    columns = ("entry", "time", "reason", "id", "task", "detail", "bytes")
+    console().print(table(columns, map(_columns, found), left=6))
+
+
+@app.command("show")
+def show_dead(
+    context: typer.Context,
+    entry: EntryArgument,
+    *,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the submission itself, text and all.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one dead letter; its text only when asked for."""
+    with link_of(context) as link:
+        dead = _find(link, entry)
+        submission = _raw_of(link, entry) if raw else None
+    known = dead.as_json()
+    if submission is not None:
+        known["submission"] = submission.decode("utf-8", errors="replace")
+    if as_json:
+        print_json(known)
+        return
+    for name, value in known.items():
+        say(f"{name:<10} {value}")
+
+
+@app.command("replay")
+def replay_dead(
+    context: typer.Context,
+    entries: Annotated[list[str] | None, typer.Argument(help="Which; see `dead list`.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    reason: Annotated[str | None, typer.Option(help="All with this reason.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit dead letters once more, and forget them.
+
+    A refused job keeps its id. Any other has its result already, which never changes, so it goes
+    under a new id: its own with `.replay1` behind it.
+    """
+    if bool(entries) == (every or reason is not None):
+        fail("name the entries to replay, or else --all or --reason", exit_code=USAGE)
+    with link_of(context) as link:
+        chosen = [_find(link, e) for e in entries] if entries else list(_letters(link, reason))
+        replayed = [_replay(link, dead) for dead in chosen]
+    if as_json:
+        print_json([asdict(one) for one in replayed])
+    for one in () if as_json else replayed:
+        say(one.id or f"({one.entry}: {one.problem or 'submitted without an id'})")
+    if any(one.problem for one in replayed):
+        raise typer.Exit(SOME_FAILED)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of one dead letter: submitted under an id, or why not."""
+
+    entry: str
+    id: str | None = None
+    problem: str | None = None
+
+
+def needs_new_id(letter: DeadLetter, result: bytes | None, *, is_in_flight: bool) -> bool:
+    """Whether a job can only run again under another id: its own has a result, or is running."""
+    has_lasting_result = result is not None and json.loads(result)["status"] != Status.REFUSED
+    return not letter.is_refusal or has_lasting_result or is_in_flight
+
+
+def next_id(job_id: str) -> str:
+    """Name the next replay of a job: x, x.replay1, x.replay2."""
+    before = _REPLAYED.match(job_id)
+    base, times = (before["base"], int(before["times"])) if before else (job_id, 0)
+    ending = f".replay{times + 1}"
+    return base[: MAX_ID_CHARS - len(ending)] + ending
+
+
+def _replay(link: Link, dead: Dead) -> Replayed:
+    """Submit a dead letter and forget it, at once or not at all."""
+    raw: Any = link.redis.get(link.keys.dead_raw(dead.entry))
+    if raw is None:
+        return Replayed(dead.entry, problem="its text is no longer kept")
+    job_id = dead.letter.id
+    if job_id and _is_taken(link, dead.letter, job_id):
+        job_id = _free_id(link, job_id)
+        raw = json.dumps({**json.loads(raw), "id": job_id}, ensure_ascii=False).encode()
+    pipeline = link.redis.pipeline(transaction=True)
+    pipeline.xadd(link.keys.jobs, {"job": raw})
+    pipeline.xdel(link.keys.dead, dead.entry)
+    pipeline.delete(link.keys.dead_raw(dead.entry))
+    pipeline.execute()
+    return Replayed(dead.entry, job_id)
+
+
+def _is_taken(link: Link, letter: DeadLetter, job_id: str) -> bool:
+    result: Any = link.redis.get(link.keys.result(job_id))
+    is_in_flight = bool(link.redis.exists(link.keys.job(job_id)))
+    return needs_new_id(letter, result, is_in_flight=is_in_flight)
+
+
+def _free_id(link: Link, job_id: str) -> str:
+    """Find the first replay's name that nothing has."""
+    job_id = next_id(job_id)
+    while link.redis.exists(link.keys.result(job_id), link.keys.job(job_id)):
+        job_id = next_id(job_id)
+    return job_id
+
+
+def _letters(link: Link, reason: str | None) -> Iterator[Dead]:
+    """Read dead letters page by page, newest first."""
+    newest = "+"
+    while page := _page(link, newest):
+        yield from (dead for dead in page if reason in (None, dead.letter.reason))
+        newest = f"({page[-1].entry}"
+
+
+def _page(link: Link, newest: str) -> list[Dead]:
+    found: Any = link.redis.xrevrange(link.keys.dead, max=newest, count=_PAGE)
+    return _read(link, found)
+
+
+def _find(link: Link, entry: str) -> Dead:
+    if not re.fullmatch(r"\d+-\d+", entry):
+        fail(f"{entry!r} is no dead letter; `smallfirst dead list` names them", exit_code=USAGE)
+    found: Any = link.redis.xrange(link.keys.dead, entry, entry)
+    if not found:
+        fail(f"there is no dead letter {entry}")
+    return _read(link, found)[0]
+
+
+def _read(link: Link, found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Dead]:
+    """Make dead letters of stream entries, and see which texts are still kept."""
+    pipeline = link.redis.pipeline(transaction=False)
+    for entry, _ in found:
+        pipeline.exists(link.keys.dead_raw(entry.decode()))
+    return [
+        Dead(entry.decode(), DeadLetter.model_validate_json(fields[b"letter"]), bool(has_raw))
+        for (entry, fields), has_raw in zip(found, pipeline.execute(), strict=True)
+    ]
+
+
+def _raw_of(link: Link, entry: str) -> bytes:
+    raw: Any = link.redis.get(link.keys.dead_raw(entry))
+    if raw is None:
+        fail("its text is no longer kept")
+    return bytes(raw)
+
+
+def _columns(dead: Dead) -> list[str]:
+    letter = dead.letter
+    when = dead.time.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+    known = [dead.entry, when, letter.reason, letter.id or "-", letter.task or "-", letter.detail]
+    return [*known, str(letter.size)]

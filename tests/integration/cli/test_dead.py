@@ -1,0 +1,116 @@
+"""Dead letters: listed, shown, replayed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from smallfirst.cli.dead import needs_new_id, next_id
+from smallfirst.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger import Ledger, Settlement, dead_letter
+from smallfirst.legs import DeadLetter
+
+Smallfirst = Callable[..., Any]
+KEYS = Keys()
+
+
+def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> str:
+    """Leave a dead letter as the fleet does."""
+    ledger = Ledger(redis, KEYS, "router-test")
+    ledger.open([KEYS.jobs], ROUTER_GROUP)
+    redis.xadd(KEYS.jobs, {"job": raw})
+    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    is_refusal = reason != "poison"
+    letter = dead_letter(
+        raw, reason, detail="because", job_id=job_id, task="topic", is_refusal=is_refusal
+    )
+    ledger.settle(
+        KEYS.jobs,
+        ROUTER_GROUP,
+        [
+            Settlement(
+                verb="refuse" if is_refusal else "result",
+                entry=entry.entry,
+                job_id=job_id or "",
+                body=b'{"status":"refused"}' if is_refusal else b'{"status":"failed"}',
+                leg=letter,
+                raw=raw,
+            )
+        ],
+    )
+    found: Any = redis.xrevrange(KEYS.dead, count=1)
+    return str(found[0][0].decode())
+
+
+def submitted(redis: Redis) -> list[bytes]:
+    """What stands in the jobs stream."""
+    found: Any = redis.xrange(KEYS.jobs)
+    return [fields[b"job"] for _, fields in found]
+
+
+def test_dead_letters_are_listed_without_their_text(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Reasons and sizes are shown; a text only when it is asked for."""
+    raw = b'{"id": "a", "task": "topic", "text": "secret"}'
+    entry = bury(redis, raw, "unknown_task", "a")
+    bury(redis, b"garbage", "not_json")
+    found = smallfirst("dead", "list", "--json").json
+    assert [letter["reason"] for letter in found] == ["not_json", "unknown_task"]
+    assert len(smallfirst("dead", "list", "--json", "--reason", "not_json").json) == 1
+    for arguments in (["list"], ["show", entry], ["show", entry, "--json"]):
+        assert "secret" not in smallfirst("dead", *arguments).out
+    assert smallfirst("dead", "show", entry, "--raw", "--json").json["submission"] == raw.decode()
+
+
+def test_a_refused_job_is_replayed_under_its_own_id(smallfirst: Smallfirst, redis: Redis) -> None:
+    """What was refused is submitted as it was, once, and its dead letter is gone."""
+    raw = b'{"id": "a", "task": "topic", "text": "billing"}'
+    entry = bury(redis, raw, "unknown_task", "a")
+    assert smallfirst("dead", "replay", entry).out == "a\n"
+    assert submitted(redis) == [raw]
+    assert redis.xlen(KEYS.dead) == 0
+    assert not redis.exists(KEYS.dead_raw(entry))
+    assert smallfirst("dead", "replay", entry).code == 1
+    assert submitted(redis) == [raw]
+
+
+def test_a_job_with_a_result_is_replayed_under_a_new_id(
+    smallfirst: Smallfirst, redis: Redis
+) -> None:
+    """A result never changes, so a poisonous job tries again as another one."""
+    entry = bury(redis, b'{"id": "a", "task": "topic", "text": "billing"}', "poison", "a")
+    [replayed] = smallfirst("dead", "replay", entry, "--json").json
+    assert replayed == {"entry": entry, "id": "a.replay1", "problem": None}
+    [job] = map(json.loads, submitted(redis))
+    assert job == {"id": "a.replay1", "task": "topic", "text": "billing"}
+
+
+def test_what_is_no_longer_kept_cannot_be_replayed(smallfirst: Smallfirst, redis: Redis) -> None:
+    """A dead letter without its text stays, and the command says that it did nothing."""
+    entry = bury(redis, b"garbage", "not_json")
+    redis.delete(KEYS.dead_raw(entry))
+    done = smallfirst("dead", "replay", "--all")
+    assert done.code == 1
+    assert "its text is no longer kept" in done.out
+    assert redis.xlen(KEYS.dead) == 1
+
+
+@pytest.mark.parametrize(
+    ("job_id", "following"),
+    [("a", "a.replay1"), ("a.replay1", "a.replay2"), ("x" * 128, "x" * 120 + ".replay1")],
+)
+def test_replays_are_numbered(job_id: str, following: str) -> None:
+    """The next id is the same job's, one higher, and never longer than an id may be."""
+    assert next_id(job_id) == following
+
+
+def test_an_id_is_free_where_nothing_lasting_has_it() -> None:
+    """A refusal takes no id; a result, a job in flight and a poisonous job do."""
+    refused = DeadLetter(reason="invalid", size=1, digest="sha256:0", is_refusal=True)
+    poison = DeadLetter(reason="poison", size=1, digest="sha256:0")
+    assert not needs_new_id(refused, None, is_in_flight=False)
+    assert not needs_new_id(refused, b'{"status":"refused"}', is_in_flight=False)
+    assert needs_new_id(refused, b'{"status":"answered"}', is_in_flight=False)
+    assert needs_new_id(refused, None, is_in_flight=True)
+    assert needs_new_id(poison, None, is_in_flight=False)

@@ -1,0 +1,121 @@
+"""One job at a time, and how commands end."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+from redis import Redis
+
+from smallfirst.cli import app
+from smallfirst.keys import Keys
+
+#: The fixtures' types, as far as they matter here; see conftest.
+Smallfirst = Callable[..., Any]
+WaitUntil = Callable[..., None]
+KEYS = Keys()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_submitted_job_is_answered_under_its_id(smallfirst: Smallfirst) -> None:
+    """`submit` prints the id, by which `result` and `status` find the answer."""
+    done = smallfirst("submit", "--task", "topic", "--id", "job-1", "billing please")
+    assert (done.code, done.out) == (0, "job-1\n")
+    done = smallfirst("result", "job-1", "--timeout", "10", "--json")
+    assert (done.code, done.json["answer"]["label"]) == (0, "billing")
+    assert smallfirst("status", "job-1").out == "answered\n"
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_text_can_come_from_stdin_and_be_waited_for(smallfirst: Smallfirst) -> None:
+    """`submit --wait` reads a piped text, and prints the result for people."""
+    done = smallfirst("submit", "--task", "topic", "--wait", stdin="return the pan\n")
+    assert done.code == 0
+    assert "answered by rule" in done.out
+    assert "return (0.90 sure)" in done.out
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_failed_job_is_exit_1(smallfirst: Smallfirst) -> None:
+    """A result without an answer says why, and is no success; an abstention is none either way."""
+    done = smallfirst("submit", "--task", "topic", "--wait", "fail now")
+    assert done.code == 1
+    assert "model_error: the model broke" in done.out
+    assert smallfirst("submit", "--task", "topic", "--wait", "abstain now").code == 0
+
+
+def test_what_is_not_there_yet_is_said(smallfirst: Smallfirst) -> None:
+    """Without a router a job is `submitted`, and without a submission its id is `unknown`."""
+    smallfirst("submit", "--task", "topic", "--id", "job-1", "billing please")
+    done = smallfirst("result", "job-1")
+    assert (done.code, done.out) == (1, "")
+    assert "no result of job-1 yet: it is submitted" in done.err
+    assert smallfirst("status", "job-1", "--json").json == {"id": "job-1", "state": "submitted"}
+    assert smallfirst("status", "job-2").code == 1
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_cancelled_job_says_so(
+    smallfirst: Smallfirst, redis: Redis, wait_until: WaitUntil
+) -> None:
+    """`cancel` ends a job that has no result yet."""
+    redis.hset(KEYS.job("job-1"), "origin", "1-1")
+    redis.expire(KEYS.job("job-1"), 60)
+    assert smallfirst("cancel", "job-1", "--json").json == {"id": "job-1", "cancel": "asked"}
+    wait_until(lambda: redis.exists(KEYS.result("job-1")), description="it is cancelled")
+    done = smallfirst("result", "job-1")
+    assert done.code == 1
+    assert "cancelled" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit", "x"], "Missing option '--task'"),
+        (["submit", "--task", "t", "--id", "a b", "x"], "id: must match pattern"),
+        (["submit", "--task", "t", "--metadata", "x", "y"], "--metadata takes KEY=VALUE"),
+        (["submit", "--task", "t", "--deadline", "-1", "y"], "deadline: must be greater than 0"),
+        (["result"], "Missing argument"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["dead", "replay"], "name the entries to replay, or else --all or --reason"),
+        (["dead", "show", "x"], "'x' is no dead letter"),
+        (["run", "missing.jsonl"], "missing.jsonl: no such file"),
+        (["up", "--catalogue", "missing.yaml"], "missing.yaml: no such file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    smallfirst: Smallfirst, arguments: list[str], words: str
+) -> None:
+    """Who uses a command wrongly is told what is wrong in one line, and nothing is done."""
+    done = smallfirst(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_without_redis_the_error_says_what_to_do(
+    command: list[str], bare_environment: dict[str, str]
+) -> None:
+    """An unreachable fleet is exit 3 and one line; --debug adds the traceback."""
+    for options, is_debug in (([], False), (["--debug"], True)):
+        done = subprocess.run(
+            [*command, "--redis-url", "redis://127.0.0.1:1/0", *options, "queues"],
+            env=bare_environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 3
+        assert "start a fleet with `smallfirst up`" in done.stderr
+        assert ("Traceback" in done.stderr) is is_debug
+        assert is_debug or done.stderr.count("\n") == 1
+
+
+def test_every_command_speaks_json() -> None:
+    """Each command has --json."""
+    group: Any = typer.main.get_command(app)
+    commands = {**group.commands, **group.commands["dead"].commands}
+    del commands["dead"]
+    for name, command in commands.items():
+        assert any("--json" in option.opts for option in command.params), name

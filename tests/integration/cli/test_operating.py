@@ -1,0 +1,84 @@
+"""What an operator sees: queues, the doctor, schemas."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from smallfirst.jobs import Priority
+from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger import Ledger
+
+Smallfirst = Callable[..., Any]
+KEYS = Keys()
+
+
+def put(ledger: Ledger, redis: Redis, stream: str, count: int) -> None:
+    """Add jobs to a backlog, submitted at the beginning of time."""
+    ledger.open([stream], POOL_GROUP)
+    leg = json.dumps({"submitted_ms": 0})
+    for _ in range(count):
+        redis.xadd(stream, {"id": "x", "job": "{}", "leg": leg})
+
+
+def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis) -> None:
+    """A pool's jobs are counted by who has them: nobody, a router, the queue, a worker."""
+    router, worker = Ledger(redis, KEYS, "router-h-1-x"), Ledger(redis, KEYS, "cpu-h-2-x")
+    stream = KEYS.backlog("cpu", Priority.BULK)
+    put(router, redis, stream, 10)
+    router.open([KEYS.backlog("cpu", Priority.INTERACTIVE)], POOL_GROUP)
+    entries = [entry.entry for entry in router.read([stream], POOL_GROUP, count=6)]
+    router.queue(stream, entries[:3])
+    worker.claim(stream, entries[:1], timedelta(seconds=10))
+    worker.beat("cpu")
+    redis.xadd(KEYS.jobs, {"job": "{}"})
+    found = smallfirst("queues", "--json").json
+    [pool] = found["pools"]
+    counts = {name: pool[name] for name in ("unread", "held", "queued", "working", "workers")}
+    assert counts == {"unread": 4, "held": 3, "queued": 2, "working": 1, "workers": 1}
+    assert pool["oldest_seconds"] > 10**9
+    assert [stream["unread"] for stream in found["streams"]] == [1, 0]
+    assert (found["routers"], found["dead_letters"]) == (0, 0)
+    assert "cpu" in smallfirst("queues").out
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(smallfirst: Smallfirst) -> None:
+    """Without a router the doctor fails, with the remedy beside it."""
+    done = smallfirst("doctor", "--json")
+    assert done.code == 1
+    checks = {check["name"]: check for check in done.json}
+    assert checks["redis"]["state"] == checks["eviction"]["state"] == "ok"
+    assert checks["persistence"]["state"] == "warn"
+    assert checks["routers"]["state"] == "fail"
+    assert "smallfirst up" in checks["routers"]["remedy"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_doctor_finds_a_fleet_well(smallfirst: Smallfirst) -> None:
+    """With everything there, no check fails, and a person reads a line each."""
+    done = smallfirst("doctor")
+    assert done.code == 0
+    assert "routers        1 alive" in done.out
+    assert "fail" not in done.out
+
+
+def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """A wrong catalogue fails with its line; the variable names the file."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text("version: 1\npools: {}\ntasks: {}\n")
+    done = smallfirst("doctor", SMALLFIRST_CATALOGUE=str(catalogue))
+    assert done.code == 1
+    assert "fail  catalogue" in done.out
+    assert f"{catalogue}:2" in done.out
+
+
+def test_schemas_are_json_schemas(smallfirst: Smallfirst) -> None:
+    """`schema` prints the schema of what is asked for, and of job and result where nothing is."""
+    assert smallfirst("schema", "job").json["required"] == ["task", "text"]
+    assert "trail" in smallfirst("schema", "result").json["properties"]
+    assert "pools" in smallfirst("schema", "catalogue").json["properties"]
+    assert set(smallfirst("schema").json) == {"job", "result"}

@@ -1,0 +1,133 @@
+"""A fleet on this machine: started, found, stopped, and why it cannot start."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from smallfirst.local.folder import Addresses, announced, only_fleet_in
+
+Smallfirst = Callable[..., Any]
+
+
+RULES_ONLY = """\
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M}
+tasks:
+  ids:
+    kind: tag
+    labels: {ssn: US social security number}
+    cascade:
+      - rule: {find: [ssn]}
+        accept: always
+"""
+
+
+@pytest.fixture
+def local(smallfirst: Smallfirst, tmp_path: Path) -> Smallfirst:
+    """Run a command that finds its fleet by the folder alone."""
+
+    def run(*arguments: object) -> Any:
+        return smallfirst("--folder", tmp_path / "fleet", *arguments, SMALLFIRST_REDIS_URL="")
+
+    return run
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A catalogue that needs no worker."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(RULES_ONLY)
+    return path
+
+
+def test_a_fleet_on_this_machine_is_found_by_itself(
+    local: Smallfirst, redis_url: str, catalogue: Path, tmp_path: Path
+) -> None:
+    """Where nothing names a Redis, the fleet that has the folder is the one that is meant."""
+    folder = tmp_path / "fleet"
+    addresses = Addresses(redis_url, "sf", str(catalogue), str(folder), None, 1)
+    with only_fleet_in(folder), announced(addresses):
+        assert local("queues", "--json").code == 0
+        checks = {check["name"]: check for check in local("doctor", "--json").json}
+    assert checks["catalogue"]["detail"].startswith(str(catalogue))
+
+
+def test_up_runs_a_fleet_until_it_is_interrupted(
+    local: Smallfirst,
+    command: list[str],
+    bare_environment: dict[str, str],
+    catalogue: Path,
+    tmp_path: Path,
+) -> None:
+    """`up` prints where things are, serves other commands, and drains on Ctrl-C with exit 0."""
+    folder = tmp_path / "fleet"
+    options = ["up", "--catalogue", str(catalogue), "--no-flower", "--json"]
+    with subprocess.Popen(
+        [*command, "--folder", str(folder), *options],
+        env=bare_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        addresses = json.loads(process.stdout.readline())
+        second = local("up", "--catalogue", catalogue)
+        done = local("submit", "--task", "ids", "--wait", "is 536-22-1234 his?")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    assert (done.code, "ssn 3-14" in done.out) == (0, True)
+    assert (second.code, "a fleet runs already" in second.err) == (1, True)
+    assert not (folder / "fleet.json").exists()
+    with Redis.from_url(addresses["redis_url"]) as redis, pytest.raises(RedisConnectionError):
+        redis.ping()
+
+
+def test_up_tells_why_a_process_cannot_start(local: Smallfirst, catalogue: Path) -> None:
+    """Where a router refuses the catalogue, `up` stops everything and shows what it said."""
+    bad = "patterns: [{label: ssn, pattern: '('}]"
+    catalogue.write_text(RULES_ONLY.replace("find: [ssn]", bad))
+    done = local("up", "--catalogue", catalogue, "--no-flower")
+    assert done.code == 1
+    assert "router-1 ended with 78" in done.err
+    assert "missing )" in done.err
+
+
+def test_a_wrong_catalogue_starts_nothing(
+    local: Smallfirst, catalogue: Path, tmp_path: Path
+) -> None:
+    """What can be seen in the file is said before any process is started."""
+    catalogue.write_text(RULES_ONLY.replace("cascade", "cascad"))
+    done = local("up", "--catalogue", catalogue)
+    assert done.code == 2
+    assert f"{catalogue}:8: tasks.ids.cascad" in done.err
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_the_demo_says_what_it_misses(smallfirst: Smallfirst, catalogue: Path) -> None:
+    """Without a file of texts the demo starts nothing and names the option."""
+    done = smallfirst("demo", "--catalogue", catalogue)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "--data" in done.err
+
+
+def test_the_demo_shows_one_table_and_leaves_nothing(
+    smallfirst: Smallfirst, catalogue: Path, tmp_path: Path
+) -> None:
+    """The demo asks each text what its gold names, prints who answered, and cleans up."""
+    gold = {"gold": {"ids": [{"start": 3, "end": 14, "label": "ssn"}]}}
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"id": "a", "text": "is 536-22-1234 his?", **gold}) + "\n")
+    rest = tmp_path / "rest"
+    rest.mkdir()
+    done = smallfirst("demo", "--catalogue", catalogue, "--data", data, TMPDIR=str(rest))
+    assert done.code == 0
+    assert "100.0 % span F1" in done.out
+    assert "smallfirst up --catalogue" in done.out
+    assert list(rest.iterdir()) == []
