@@ -68,7 +68,9 @@ class BatchRunner:
         return now_ms, items
 
     def _ask(self, items: Sequence[Item], served: Served) -> tuple[Pass, float]:
-        asked = [Asked(item.job.text, item.job.task, item.job.explain) for item in items]
+        asked = [
+            Asked(item.job.text, item.job.task, item.job.explain, item.leg.kept) for item in items
+        ]
         start = time.perf_counter()
         done = served.engine.run(asked) if asked else Pass([], [], 0, 0.0)
         return done, time.perf_counter() - start

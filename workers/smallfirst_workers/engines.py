@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from smallfirst.jobs import Answer, Problem, Tier
+from smallfirst.jobs import Answer, Problem, Span, Tier
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One question to an engine."""
+    """One question to an engine.
+
+    Attributes:
+        text: What is asked about.
+        task: Name of the task.
+        explain: Whether the words that drove the answer are wanted.
+        known: Spans that an earlier step was sure of: what they cover is not asked again.
+    """
 
     text: str
     task: str
     explain: bool = False
+    known: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)

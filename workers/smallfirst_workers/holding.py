@@ -17,9 +17,6 @@ from smallfirst.ledger import Ledger
 
 log = structlog.get_logger()
 
-#: A worker that was silent this long is taken for dead; several beats must go missing.
-DEAD_AFTER = timedelta(seconds=10)
-
 
 class Holder:
     """The entries in this process's hands, by stream."""
@@ -42,7 +39,7 @@ class Holder:
         """Tell the router to send nothing more; what is in hand is still kept."""
         self._stop.set()
         try:
-            self._ledger.beat(self._pool, dead_after=DEAD_AFTER, leaving=True)
+            self._ledger.beat(self._pool, leaving=True)
         except RedisError as error:
             log.warning("worker.left_unnoticed", error=type(error).__name__)
 
@@ -77,7 +74,7 @@ class Holder:
 
     def _keep(self) -> None:
         if not self._stop.is_set():
-            self._ledger.beat(self._pool, dead_after=DEAD_AFTER)
+            self._ledger.beat(self._pool)
         with self._lock:
             held = {stream: list(entries) for stream, entries in self._held.items()}
         for stream, entries in held.items():

@@ -5,7 +5,10 @@ yes or no on any label for `multilabel`; of any word's tag for `tag`, words outs
 included, since a name that was overlooked is as wrong as one that was made up.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from smallfirst.catalogue import Kind
 from smallfirst.jobs import (
@@ -32,7 +35,9 @@ def embed(states: TextStates) -> VectorAnswer:
     return VectorAnswer(vector=tuple(_digits(normalise(states.vector))))
 
 
-def judge(kind: Kind, head: Head, states: TextStates, *, explains: bool) -> Answer:
+def judge(
+    kind: Kind, head: Head, states: TextStates, *, explains: bool, known: Sequence[Span] = ()
+) -> Answer:
     """Answer a task that has labels.
 
     Args:
@@ -40,9 +45,11 @@ def judge(kind: Kind, head: Head, states: TextStates, *, explains: bool) -> Answ
         head: The task's.
         states: Of the text, with its words where they are tagged or explained.
         explains: Whether the words that drove the answer are wanted.
+        known: Spans of an earlier step. A tagger says nothing of the words in them, and need not
+            be sure of any.
     """
     if kind is Kind.TAG:
-        return _spans(head, states)
+        return _spans(head, states, known)
     probabilities = head.of_text(states)
     winner = int(probabilities.argmax())
     words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
@@ -77,8 +84,8 @@ def _labels(
     )
 
 
-def _spans(head: Head, states: TextStates) -> SpansAnswer:
-    """The stretches whose words bear a label."""
+def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:
+    """The stretches whose words bear a label; a text that is known all through has no more."""
     if states.words is None:
         raise AssertionError("tagging needs the words' states")
     judged = head.of_words(states.words)
@@ -92,8 +99,17 @@ def _spans(head: Head, states: TextStates) -> SpansAnswer:
             strict=True,
         )
     ]
+    for number in _words_within(states.words.places, known):
+        tags[number] = Tag(None, 1.0)
     spans: tuple[Span, ...] = join_words(states.text, states.words.places, tags)
     return SpansAnswer(spans=spans, confidence=min((tag.confidence for tag in tags), default=0.0))
+
+
+def _words_within(places: NDArray[np.int64], known: Sequence[Span]) -> Iterator[int]:
+    """Number the words, of places `(words, 2)`, that a known span covers or cuts."""
+    for span in known:
+        touched = (places[:, 0] < span.end) & (places[:, 1] > span.start)
+        yield from np.flatnonzero(touched).tolist()
 
 
 def _digits(numbers: Floats) -> list[float]:

@@ -195,7 +195,8 @@ class SlmEngine:
             return _NOTHING_TO_READ
         if skill.head is None:
             return embed(states)
-        return judge(skill.kind, skill.head, states, explains=asked.explain and self._can_explain)
+        explains = asked.explain and self._can_explain
+        return judge(skill.kind, skill.head, states, explains=explains, known=asked.known)
 
     def _give_up(self, asked: Asked, err: Exception) -> list[_Answered]:
         """Answer a question that raises on its own.

@@ -31,7 +31,7 @@ MIN_EXAMPLES_PER_LABEL = 2
 #: Inverse strengths of regularisation to choose from. On vectors of length 1 the best was 10 to 30
 #: for thousands of examples and 100 to 300 for a dozen a label (HEADLINES, BANKING77).
 _STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-_FIRST_GUESS = _STRENGTHS.index(30.0)
+_FIRST_GUESS = _STRENGTHS.index(10.0)
 #: How many folds there are, and from how many rows times outputs on one of them says enough.
 _NUM_FOLDS, _ONE_FOLD_FROM = 5, 20_000
 #: Where fitting stops (largest slope of the loss): roughly while choosing, finely at last. Ten

@@ -1,0 +1,148 @@
+"""Laws of training heads and of keeping them."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.jobs import LabelsAnswer
+from smallfirst_workers.errors import TaskError
+from smallfirst_workers.slm.engine import Asked, SlmEngine
+
+Load = Callable[..., SlmEngine]
+CASCADE = (Step(model="minilm"),)
+MODEL_ONLY = ("openvino", "tokenizers")
+
+
+@pytest.fixture
+def own_cache(engine: SlmEngine, cache: Path, tmp_path: Path) -> Path:
+    """A cache that knows the model and no head."""
+    assert engine.revision
+    for folder in MODEL_ONLY:
+        (tmp_path / folder).symlink_to(cache / folder)
+    return tmp_path
+
+
+def stamps(cache: Path) -> dict[str, int]:
+    """When each file of each head was written."""
+    files = (cache / "heads").glob("*/*")
+    return {f"{path.parent.name}/{path.name}": path.stat().st_mtime_ns for path in files}
+
+
+def test_a_head_is_trained_once(load: Load, tasks: Mapping[str, Task], own_cache: Path) -> None:
+    """A second process finds the heads of the first and answers as it does."""
+    first = load(cache=own_cache)
+    first.prepare(tasks)
+    before = stamps(own_cache)
+
+    second = load(cache=own_cache)
+    second.prepare(tasks)
+
+    assert len(before) == 6
+    assert stamps(own_cache) == before
+    asked = [Asked("my card is gone", task) for task in tasks]
+    assert second.run(asked).answers == first.run(asked).answers
+
+
+def test_only_what_changed_is_trained_again(
+    load: Load, tasks: Mapping[str, Task], own_cache: Path
+) -> None:
+    """Another description changes nothing; another example trains that one task's head."""
+    engine = load(cache=own_cache)
+    engine.prepare(tasks)
+    before = stamps(own_cache)
+    topic = tasks["topic"]
+
+    engine.prepare({**tasks, "topic": topic.model_copy(update={"description": "other"})})
+    assert stamps(own_cache) == before
+
+    more = (*topic.examples, Example(text="the new card never came", label="card"))
+    engine.prepare({**tasks, "topic": topic.model_copy(update={"examples": more})})
+    after = stamps(own_cache)
+    assert len(after) == len(before) + 2
+    assert {name: after[name] for name in before} == before
+
+
+def test_training_twice_gives_the_same_head(
+    load: Load, tasks: Mapping[str, Task], own_cache: Path, engine: SlmEngine
+) -> None:
+    """Nothing about training is left to chance."""
+    again = load(cache=own_cache)
+    again.prepare(tasks)
+
+    asked = [Asked("is there a refund for Ada Lovelace", task) for task in tasks]
+    assert again.run(asked).answers == engine.run(asked).answers
+
+
+def test_processes_that_start_together_train_once(minilm: Path, own_cache: Path) -> None:
+    """The first trains, the others wait and find its head."""
+    script = f"""
+from pathlib import Path
+from smallfirst.catalogue import Example, Kind, Model, Step, Task
+from smallfirst_workers.slm.engine import SlmEngine
+engine = SlmEngine.load("minilm", Model(source="./m"), Path({str(minilm)!r}),
+                        cache=Path({str(own_cache)!r}), threads=1)
+examples = [Example(text=f"{{way}} {{n}}", label=way) for way in ("up", "down") for n in range(4)]
+engine.prepare({{"move": Task(kind=Kind.CLASSIFY, labels={{"up": "", "down": ""}},
+                              examples=examples, cascade=(Step(model="minilm"),))}})
+"""
+    children = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    logs = [child.communicate(timeout=90)[0] for child in children]
+
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert sum(log.count("head.trained") for log in logs) == 1
+
+
+def test_several_labels_are_judged_each_for_itself(engine: SlmEngine) -> None:
+    """A text about two things bears both labels, and one about neither bears none."""
+    done = engine.run(
+        [Asked("my card is lost and I want a refund", "about"), Asked("it is snowing", "about")]
+    )
+
+    both, neither = done.answers
+    assert isinstance(both, LabelsAnswer)
+    assert isinstance(neither, LabelsAnswer)
+    assert set(both.labels) >= {"card", "refund"} - {"login"}
+    assert neither.labels == ()
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ((), "tasks.mood has no examples; the slm step needs at least 2 per label"),
+        (
+            ({"text": "fine", "label": "good"}, {"text": "nice", "label": "good"}),
+            "tasks.mood has 0 examples of 'bad'; the slm step needs at least 2",
+        ),
+    ],
+)
+def test_too_few_examples_are_refused_by_name(
+    engine: SlmEngine, examples: tuple[dict[str, str], ...], message: str
+) -> None:
+    """The error names task, label and number, and what was served before is still served."""
+    task = Task(
+        kind=Kind.CLASSIFY,
+        labels={"good": "", "bad": ""},
+        examples=tuple(Example(**one) for one in examples),
+        cascade=CASCADE,
+    )
+
+    with pytest.raises(TaskError) as caught:
+        engine.prepare({"mood": task})
+
+    assert str(caught.value) == message
+    assert isinstance(engine.run([Asked("a refund, please", "about")]).answers[0], LabelsAnswer)
+
+
+def test_a_revision_names_model_and_head(engine: SlmEngine) -> None:
+    """A head of other examples is another revision; an embedding has the model's alone."""
+    assert engine.revision == engine.folder.content_hash[:12]
+    assert engine.revision_of("similar") == engine.revision
+    assert engine.revision_of("topic") != engine.revision_of("about")
+    assert engine.revision_of("topic").startswith(engine.revision)

@@ -1,0 +1,133 @@
+"""Laws of models that bring a classifier of their own. They are tiny, random, and made here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from smallfirst.catalogue import Kind, Step, Task
+from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
+from smallfirst_workers.errors import TaskError
+from smallfirst_workers.slm.engine import Asked, SlmEngine
+
+Load = Callable[..., SlmEngine]
+Tiny = Callable[..., Path]
+TEXT = "Ada wrote to Grace, the good"
+LONG = "Ada wrote to the good Grace. " * 30
+
+
+def task(kind: Kind, *labels: str) -> Task:
+    """A task without examples: the model knows."""
+    return Task(kind=kind, labels=dict.fromkeys(labels, ""), cascade=(Step(model="minilm"),))
+
+
+def settings(*labels: str) -> dict[str, dict[int, str] | dict[str, int]]:
+    """The part of a configuration that names a classifier's outputs."""
+    return {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: number for number, label in enumerate(labels)},
+    }
+
+
+def test_a_text_classifier_answers_its_own_probabilities(load: Load, tiny: Tiny) -> None:
+    """The distribution is the softmax of the model's logits, whatever order the task lists."""
+    folder = tiny("ForSequenceClassification", **settings("good", "bad", "mixed"))
+    engine = load(folder, precision="float32")
+    engine.prepare({"mood": task(Kind.CLASSIFY, "mixed", "bad", "good")})
+
+    (answer,) = engine.run([Asked(TEXT, "mood")]).answers
+
+    assert isinstance(answer, LabelAnswer)
+    for label, probability in _reference(folder, TEXT).items():
+        assert abs(answer.distribution[label] - probability) < 1e-4
+
+
+def test_a_long_text_gets_the_mean_of_its_windows(load: Load, tiny: Tiny) -> None:
+    """Probabilities are averaged over windows and still sum to 1."""
+    engine = load(tiny("ForSequenceClassification", **settings("good", "bad")))
+    engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad")})
+
+    done = engine.run([Asked(LONG, "mood")])
+
+    (answer,) = done.answers
+    assert isinstance(answer, LabelAnswer)
+    assert abs(sum(answer.distribution.values()) - 1) < 1e-9
+    assert done.tokens[0] > 6 * 30
+
+
+def test_labels_judged_for_themselves_need_not_sum_to_one(load: Load, tiny: Tiny) -> None:
+    """A model made for several labels answers several, each with its own probability."""
+    folder = tiny(
+        "ForSequenceClassification",
+        problem_type="multi_label_classification",
+        **settings("good", "bad"),
+    )
+    engine = load(folder)
+    engine.prepare({"mood": task(Kind.MULTILABEL, "good", "bad")})
+
+    short, long = engine.run([Asked("the good", "mood"), Asked(LONG + "the good", "mood")]).answers
+
+    assert isinstance(short, LabelsAnswer)
+    assert isinstance(long, LabelsAnswer)
+    assert set(short.labels) == {label for label, p in short.distribution.items() if p >= 0.5}
+
+
+def test_a_token_classifier_answers_spans_of_whole_words(load: Load, tiny: Tiny) -> None:
+    """The beginning, inside and end of a label are one label, and spans hold whole words."""
+    names = ("O", "B-person", "I-person", "B-place", "I-place")
+    engine = load(tiny("ForTokenClassification", **settings(*names)))
+    engine.prepare({"who": task(Kind.TAG, "person", "place")})
+
+    text = "Ada wrote to unknown Grace in paris " * 4
+    (answer,) = engine.run([Asked(text, "who")]).answers
+
+    assert isinstance(answer, SpansAnswer)
+    assert answer.spans
+    words = set(text.split())
+    for span in answer.spans:
+        assert set(text[span.start : span.end].split()) <= words
+        assert span.label in {"person", "place"}
+    pairs = zip(answer.spans, answer.spans[1:], strict=False)
+    assert all(first.end <= second.start for first, second in pairs)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            task(Kind.CLASSIFY, "up", "down"),
+            "tasks.mood must have the labels of models.minilm, which are: bad, good",
+        ),
+        (
+            task(Kind.TAG, "good", "bad"),
+            "tasks.mood is of kind tag, but models.minilm can only classify",
+        ),
+        (
+            Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),)),
+            "tasks.mood wants vectors, but models.minilm only classifies",
+        ),
+    ],
+)
+def test_a_task_that_asks_for_something_else_is_refused(
+    load: Load, tiny: Tiny, wanted: Task, message: str
+) -> None:
+    """A model's own classifier serves the task it was made for, and no other."""
+    engine = load(tiny("ForSequenceClassification", **settings("good", "bad")), runtime="torch")
+
+    with pytest.raises(TaskError) as caught:
+        engine.prepare({"mood": wanted})
+
+    assert str(caught.value) == message
+
+
+def _reference(folder: Path, text: str) -> dict[str, float]:
+    """What transformers itself says."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
+    probabilities = np.asarray(logits.softmax(-1))
+    return {model.config.id2label[n]: float(p) for n, p in enumerate(probabilities)}
