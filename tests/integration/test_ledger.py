@@ -362,11 +362,11 @@ def test_nothing_is_kept_for_ever(redis: Any) -> None:
 def test_workers_are_counted_while_they_beat(redis: Any) -> None:
     """A worker counts from its first beat until it leaves, or is silent for too long."""
     one, two = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
-    assert one.beat("cpu", dead_after=LEASE) == 1
-    assert two.beat("cpu", dead_after=LEASE) == 2
-    assert one.beat("cpu", dead_after=LEASE, leaving=True) == 1
+    assert one.beat("cpu") == 1
+    assert two.beat("cpu") == 2
+    assert one.beat("cpu", leaving=True) == 1
     redis.zadd(KEYS.workers("cpu"), {"worker-b": 1})
-    assert one.count_workers("cpu", dead_after=LEASE) == 0
+    assert one.count_workers("cpu") == 0
 
 
 def test_a_flushed_redis_gets_its_groups_back(redis: Any) -> None:

@@ -14,7 +14,7 @@ from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger import Bounds, Ledger
 from smallfirst.legs import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
-from smallfirst_router.dispatch import DEAD_AFTER, Dispatch
+from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
 from smallfirst_router.triage import Triage
@@ -91,7 +91,7 @@ def published(redis: Any) -> list[dict[str, object]]:
 def start_worker(redis: Any, name: str = "w1") -> Ledger:
     """Let a worker beat, so that the router sends work."""
     worker = Ledger(redis, KEYS, name)
-    worker.beat("cpu", dead_after=DEAD_AFTER)
+    worker.beat("cpu")
     return worker
 
 
@@ -357,4 +357,4 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     worker = start_worker(redis)
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    assert worker.claim(BULK, [entry.decode()], DEAD_AFTER).entries == ()
+    assert worker.claim(BULK, [entry.decode()], timedelta(seconds=10)).entries == ()

@@ -1,0 +1,127 @@
+"""Kills: a process dies at the worst moment, and every job still ends in one result."""
+
+import os
+import signal
+from collections import Counter
+from typing import Any, Protocol
+
+import pytest
+
+from smallfirst import Client, Job
+from smallfirst.jobs import Priority, Status
+from smallfirst.keys import POOL_GROUP, ROUTERS, Keys
+from smallfirst.local.fleet import LocalFleet
+
+pytestmark = pytest.mark.timeout(300)
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu-small", Priority.BULK)
+#: Long enough that a batch takes a while: there is a middle to be killed in.
+TEXT = "I forgot my password and cannot log in to my account. " * 40
+
+
+class WaitUntil(Protocol):
+    """The type of the fixture `wait_until`."""
+
+    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
+
+
+def jobs(count: int) -> list[Job]:
+    """Make jobs that take their time."""
+    return [Job(id=f"j-{n}", task="topic", text=f"{n}: {TEXT}") for n in range(count)]
+
+
+def holders(redis: Any, stream: str, group: str) -> dict[str, int]:
+    """Who holds how many entries of a stream."""
+    found: Any = redis.xpending(stream, group)
+    return {c["name"].decode(): c["pending"] for c in found["consumers"]}
+
+
+def pid_of(holder: str) -> int:
+    """The process id that every holder's name tells: `<role>-<host>-<pid>-<random>`."""
+    return int(holder.rsplit("-", 2)[1])
+
+
+def worker_at_work(redis: Any) -> str | None:
+    """A worker that has entries in its hands."""
+    names = [name for name in holders(redis, BULK, POOL_GROUP) if name.startswith("cpu-small-")]
+    return names[0] if names else None
+
+
+def all_ended_once(client: Client, ids: list[str]) -> None:
+    """Every id has one result, and it is an answer."""
+    results = list(client.as_completed(ids, timeout=120))
+    assert Counter(result.id for result in results) == Counter(ids)
+    assert {result.status for result in results} <= {Status.ANSWERED, Status.ABSTAINED}
+
+
+def nothing_left(redis: Any) -> bool:
+    """No entry is left in any stream of work."""
+    streams = [KEYS.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
+    return not any(redis.xlen(stream) for stream in streams)
+
+
+def test_a_worker_killed_in_mid_batch_loses_nothing(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """What it had in its hands is answered by another, once."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        wait_until(lambda: worker_at_work(fleet_redis), description="a worker has a batch")
+        victim = worker_at_work(fleet_redis)
+        assert victim is not None
+        os.kill(pid_of(victim), signal.SIGKILL)
+        all_ended_once(client, ids)
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_a_router_killed_while_it_holds_jobs_loses_nothing(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """What it had read and not published is published by its peer."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+
+        def router_with_jobs() -> str | None:
+            found = holders(fleet_redis, BULK, POOL_GROUP)
+            return next((name for name in found if name.startswith("router-")), None)
+
+        wait_until(router_with_jobs, description="a router holds jobs")
+        victim = router_with_jobs()
+        assert victim is not None
+        os.kill(pid_of(victim), signal.SIGKILL)
+        all_ended_once(client, ids)
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_a_lost_message_is_only_a_delay(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """Celery's list is emptied under the fleet; the ledger still knows every job."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        queue = KEYS.queue("cpu-small")
+        wait_until(lambda: fleet_redis.llen(queue), description="a batch waits in the queue")
+        fleet_redis.delete(queue)
+        all_ended_once(client, ids)
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_a_stopped_worker_finishes_and_hands_over(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """SIGTERM in mid-batch: the batch is settled, and no start of any job was in vain."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        wait_until(lambda: worker_at_work(fleet_redis), description="a worker has a batch")
+        victim = worker_at_work(fleet_redis)
+        assert victim is not None
+        os.kill(pid_of(victim), signal.SIGTERM)
+        all_ended_once(client, ids)
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_routers_say_that_they_live(fleet: LocalFleet, fleet_redis: Any) -> None:
+    """Both are in the list by which `doctor` and a supervisor know them."""
+    assert fleet.addresses is not None
+    assert fleet_redis.zcard(KEYS.workers(ROUTERS)) == 2

@@ -1,0 +1,49 @@
+"""A whole fleet: its own Redis, two routers, a worker for each core, Flower."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from smallfirst import Client
+from smallfirst.local.fleet import LocalFleet
+
+ROOT = Path(__file__).parents[3]
+CATALOGUE = ROOT / "examples" / "support_mail" / "catalogue.yaml"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_in_the_checkout() -> Iterator[None]:
+    """Keep heads and converted models where `make clean` finds them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = os.environ.get("SMALLFIRST_CACHE_DIR", str(ROOT / ".cache" / "smallfirst"))
+        patch.setenv("SMALLFIRST_CACHE_DIR", folder)
+        # Flower answers its API without a password only when told to; it listens on loopback.
+        patch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
+        yield
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+    """The demo's fleet, ready."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with LocalFleet(CATALOGUE, folder, routers=2, persistent=False) as fleet:
+        fleet.wait_ready(timedelta(minutes=4))
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def client(fleet: LocalFleet) -> Iterator[Client]:
+    """A producer of the fleet's."""
+    with Client(fleet.redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def fleet_redis(fleet: LocalFleet) -> Iterator[Redis]:
+    """The fleet's own Redis."""
+    with Redis.from_url(fleet.redis_url) as redis:
+        yield redis
