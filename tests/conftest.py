@@ -4,6 +4,7 @@ The Redis is empty before each test, and is checked for leaks after it.
 """
 
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -28,6 +29,16 @@ class WaitUntil(Protocol):
         self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
     ) -> None:
         """Return when `predicate` is true; fail after `timeout` seconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_reach_children() -> None:
+    """Let children be interrupted, even where a shell runs the tests in the background.
+
+    It then has SIGINT ignored, which every process that a test starts would inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
