@@ -16,6 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
+    StringConstraints,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -33,6 +35,19 @@ PROBLEMS: Final = "catalogue_problems"
 
 #: Where in the catalogue: keys and indexes, from the outside in.
 Place = tuple[str | int, ...]
+
+#: How a date is written in a record: ISO 8601, its month and day within bounds.
+DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+#: What a value of each type of a record's field is in Python, as JSON is read.
+_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        "string": (str,),
+        "number": (int, float),
+        "integer": (int,),
+        "boolean": (bool,),
+        "date": (str,),
+    }
+)
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)
@@ -62,12 +77,29 @@ class Kind(StrEnum):
     MULTILABEL = "multilabel"
     TAG = "tag"
     EMBED = "embed"
+    EXTRACT = "extract"
+    JUDGE = "judge"
+    GENERATE = "generate"
 
 
+#: Kinds whose answer is made of the task's labels.
+LABEL_KINDS: Final = frozenset({Kind.CLASSIFY, Kind.MULTILABEL, Kind.TAG})
+#: Kinds that only a model which writes can answer: no step of tier `slm` serves them.
+WRITTEN_KINDS: Final = frozenset({Kind.EXTRACT, Kind.JUDGE, Kind.GENERATE})
 #: Which key of an example answers a task of each kind; an `embed` task needs no answer.
 ANSWER_KEYS: Final[Mapping[Kind, str]] = MappingProxyType(
-    {Kind.CLASSIFY: "label", Kind.MULTILABEL: "labels", Kind.TAG: "spans"}
+    {
+        Kind.CLASSIFY: "label",
+        Kind.MULTILABEL: "labels",
+        Kind.TAG: "spans",
+        Kind.EXTRACT: "record",
+        Kind.JUDGE: "verdict",
+        Kind.GENERATE: "reply",
+    }
 )
+#: What a judge may say.
+Verdict = Literal["yes", "no", "unsure"]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 class Pool(Entry):
@@ -87,6 +119,13 @@ class Pool(Entry):
         description="The most tokens, padding included, in one batch.",
     )
     batch_jobs: int = Field(default=64, ge=1, le=1024, description="The most jobs in one batch.")
+    batches_at_once: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many batches a worker runs side by side. One pass fills an SLM's process;"
+        " vLLM interleaves the requests of several.",
+    )
 
 
 class Model(Entry):
@@ -260,7 +299,27 @@ class Example(Entry):
     spans: tuple[Span, ...] | None = Field(
         default=None, description="The answer of a `tag` task, in characters; may be empty."
     )
+    record: dict[FieldName, JsonValue] | None = Field(
+        default=None, description="The answer of an `extract` task; null where the text says none."
+    )
+    verdict: Verdict | None = Field(default=None, description="The answer of a `judge` task.")
+    quote: str | None = Field(
+        default=None, description="What the verdict rests on, literally as it stands in the text."
+    )
+    reply: str | None = Field(default=None, description="The answer of a `generate` task.")
     id: str | None = Field(default=None, description="Of the job it came from, if any.")
+
+
+class RecordField(Entry):
+    """One field of the record that an `extract` task reads out of a text."""
+
+    type: Literal["string", "number", "integer", "boolean", "date"] = Field(
+        default="string", description="What its value is; a date is written 2026-11-23."
+    )
+    description: str = Field(default="", description="One line: what to look for.")
+    optional: bool = Field(
+        default=False, description="Whether null stands where the text has none."
+    )
 
 
 class Task(Entry):
@@ -270,6 +329,19 @@ class Task(Entry):
     description: str = Field(default="", description="One sentence: what the task is for.")
     labels: dict[Label, str] = Field(
         default_factory=dict, description="Each label with a one-line description."
+    )
+    fields: dict[FieldName, RecordField] = Field(
+        default_factory=dict,
+        description="What an `extract` task reads, in the order it is written.",
+    )
+    question: str | None = Field(
+        default=None, min_length=1, description="What a `judge` task is asked; yes, no or unsure."
+    )
+    instructions: str | None = Field(
+        default=None, min_length=1, description="More for a large model to heed, in plain words."
+    )
+    max_answer_tokens: int | None = Field(
+        default=None, ge=1, le=32_768, description="The longest answer a large model may write."
     )
     examples: tuple[Example, ...] = Field(
         default=(),
@@ -282,8 +354,36 @@ class Task(Entry):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Task":
-        _refuse((*_label_problems(self), *_rule_problems(self), *_example_problems(self)))
+        _refuse(
+            (
+                *_label_problems(self),
+                *_written_problems(self),
+                *_rule_problems(self),
+                *_example_problems(self),
+            )
+        )
         return self
+
+
+def record_schema(fields: Mapping[str, RecordField]) -> dict[str, JsonValue]:
+    """Write the JSON Schema of the record that these fields make.
+
+    Every field is required, in the order given: one that the text does not have is null, so that
+    each has a confidence of its own and none can be left out by mistake.
+    """
+    return {
+        "type": "object",
+        "properties": {name: _value_schema(field) for name, field in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _value_schema(field: RecordField) -> dict[str, JsonValue]:
+    schema: dict[str, JsonValue] = {"type": field.type}
+    if field.type == "date":
+        schema = {"type": "string", "pattern": DATE_PATTERN}
+    return {"anyOf": [schema, {"type": "null"}]} if field.optional else schema
 
 
 def example_problem(example: Example, kind: Kind, labels: Mapping[str, str]) -> str | None:
@@ -293,6 +393,8 @@ def example_problem(example: Example, kind: Kind, labels: Mapping[str, str]) -> 
         return None
     if getattr(example, wanted) is None:
         return f"needs `{wanted}`, since the task's kind is {kind}"
+    if example.quote is not None and example.quote not in example.text:
+        return "has a quote that does not stand literally in its text"
     unknown = sorted(set(_labels_of(example)) - set(labels))
     if unknown:
         near = did_you_mean(unknown[0], labels)
@@ -309,12 +411,24 @@ def _labels_of(example: Example) -> Iterable[str]:
 
 
 def _label_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if task.kind is Kind.EMBED and task.labels:
-        yield ("labels",), "an embed task has no labels"
-    if task.kind is not Kind.EMBED and not task.labels:
+    if task.kind not in LABEL_KINDS and task.labels:
+        article = "an" if task.kind in {Kind.EMBED, Kind.EXTRACT} else "a"
+        yield ("labels",), f"{article} {task.kind} task has no labels"
+    if task.kind in LABEL_KINDS and not task.labels:
         yield ("labels",), f"a {task.kind} task needs labels"
     elif task.kind is Kind.CLASSIFY and len(task.labels) < 2:
         yield ("labels",), "a classify task needs at least two labels"
+
+
+def _written_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.kind is Kind.EXTRACT and not task.fields:
+        yield ("fields",), "an extract task needs fields"
+    if task.kind is not Kind.EXTRACT and task.fields:
+        yield ("fields",), f"only an extract task has fields, and this one is {task.kind}"
+    if task.kind is Kind.JUDGE and not task.question:
+        yield ("question",), "a judge task needs a question"
+    if task.kind is not Kind.JUDGE and task.question:
+        yield ("question",), f"only a judge task has a question, and this one is {task.kind}"
 
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
@@ -332,12 +446,36 @@ def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
 
 
 def _example_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if not task.labels:
+    if task.kind in LABEL_KINDS and not task.labels:
         return
     for index, example in enumerate(task.examples):
-        problem = example_problem(example, task.kind, task.labels)
+        problem = example_problem(example, task.kind, task.labels) or record_problem(example, task)
         if problem:
             yield ("examples", index), problem
+
+
+def record_problem(example: Example, task: Task) -> str | None:
+    """Say where an example's record is not one of the task's; None where it is, or none is due."""
+    if task.kind is not Kind.EXTRACT or example.record is None:
+        return None
+    if set(example.record) != set(task.fields):
+        wrong = min(set(example.record) ^ set(task.fields))
+        return f"has a record whose fields are not the task's: {wrong!r}"
+    for name, field in task.fields.items():
+        if not fits_field(field, example.record[name]):
+            return f"has a record whose {name!r} is no {field.type}"
+    return None
+
+
+def fits_field(field: RecordField, value: JsonValue) -> bool:
+    """Whether a value may stand in a record's field."""
+    if value is None:
+        return field.optional
+    if isinstance(value, bool) and field.type != "boolean":
+        return False
+    if field.type == "date" and isinstance(value, str):
+        return re.fullmatch(DATE_PATTERN, value) is not None
+    return isinstance(value, _PYTHON_TYPES[field.type])
 
 
 class Catalogue(Entry):
@@ -357,7 +495,7 @@ class Catalogue(Entry):
 
     @model_validator(mode="after")
     def _steps_fit_together(self) -> "Catalogue":
-        _refuse((*_unknown_models(self), *_cheaper_after_dearer(self)))
+        _refuse((*_unknown_models(self), *_cheaper_after_dearer(self), *_beyond_slm(self)))
         return self
 
     def tier_of(self, step: Step) -> Tier:
@@ -371,6 +509,17 @@ def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
             if step.model is not None and step.model not in catalogue.models:
                 near = did_you_mean(step.model, catalogue.models)
                 rule = f"{step.model!r} is not one of `models`{near}"
+                yield ("tasks", name, "cascade", index, "model"), rule
+
+
+def _beyond_slm(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    for name, task in catalogue.tasks.items():
+        if task.kind not in WRITTEN_KINDS:
+            continue
+        for index, step in enumerate(task.cascade):
+            model = catalogue.models.get(step.model or "")
+            if model is not None and model.tier is Tier.SLM:
+                rule = f"a model of tier slm cannot write the answer of a {task.kind} task"
                 yield ("tasks", name, "cascade", index, "model"), rule
 
 

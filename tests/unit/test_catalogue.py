@@ -14,11 +14,13 @@ from smallfirst.catalogue import (
     Model,
     Pattern,
     Pool,
+    RecordField,
     Rule,
     Step,
     Task,
     place,
     place_text,
+    record_schema,
 )
 from smallfirst.catalogue_schema import catalogue_schema
 from smallfirst.jobs import Span, Tier
@@ -78,7 +80,8 @@ def test_counts_survive_being_printed(count: int) -> None:
         (Kind.CLASSIFY, {"up": ""}, "at least two labels"),
         (Kind.MULTILABEL, {}, "needs labels"),
         (Kind.TAG, {}, "needs labels"),
-        (Kind.EMBED, {"up": ""}, "has no labels"),
+        (Kind.EMBED, {"up": ""}, "an embed task has no labels"),
+        (Kind.GENERATE, {"up": ""}, "a generate task has no labels"),
     ],
 )
 def test_labels_fit_the_kind(kind: Kind, labels: dict[str, str], rule: str) -> None:
@@ -110,6 +113,87 @@ def test_examples_fit_the_task(kind: Kind, example: Example, rule: str) -> None:
         Task(kind=kind, labels=TWO_LABELS, examples=(fitting, example), cascade=BY_MODEL)
 
     assert "examples[1]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rule"),
+    [
+        ({"kind": "extract"}, "an extract task needs fields"),
+        ({"kind": "judge"}, "a judge task needs a question"),
+        ({"kind": "generate", "fields": {"total": {}}}, "only an extract task has fields"),
+        ({"kind": "generate", "question": "Is it so?"}, "only a judge task has a question"),
+        ({"kind": "extract", "fields": {"no name": {}}}, "fields"),
+        ({"kind": "generate", "max_answer_tokens": 0}, "max_answer_tokens"),
+    ],
+)
+def test_written_answers_have_what_they_need(asked: dict[str, Any], rule: str) -> None:
+    """A task whose answer is written says what to write, and nothing that its kind does not use."""
+    with pytest.raises(ValidationError, match=rule):
+        Task.model_validate({**asked, "cascade": BY_MODEL})
+
+
+@pytest.mark.parametrize(
+    ("asked", "right", "rule"),
+    [
+        ({"kind": "extract", "fields": {"a": {}}}, {}, "needs `record`"),
+        ({"kind": "extract", "fields": {"a": {}}}, {"record": {"b": "x"}}, "fields are not"),
+        ({"kind": "extract", "fields": {"a": {}}}, {"record": {"a": None}}, "'a' is no string"),
+        (
+            {"kind": "extract", "fields": {"a": {"type": "date"}}},
+            {"record": {"a": "2026-13-01"}},
+            "'a' is no date",
+        ),
+        (
+            {"kind": "extract", "fields": {"a": {"type": "number"}}},
+            {"record": {"a": True}},
+            "'a' is no number",
+        ),
+        ({"kind": "judge", "question": "?"}, {"quote": "x"}, "needs `verdict`"),
+        ({"kind": "judge", "question": "?"}, {"verdict": "no", "quote": "y"}, "literally"),
+        ({"kind": "generate"}, {"label": "up"}, "needs `reply`"),
+    ],
+)
+def test_written_examples_fit_the_task(
+    asked: dict[str, Any], right: dict[str, Any], rule: str
+) -> None:
+    """An example of a written answer has one, of the task's own fields, types and text."""
+    example = {"text": "x", **right}
+
+    with pytest.raises(ValidationError, match=rule):
+        Task.model_validate({**asked, "examples": [example], "cascade": BY_MODEL})
+
+
+def test_the_schema_of_a_record() -> None:
+    """Every field is required and in order; only an optional one may be null."""
+    fields = {
+        "number": RecordField(),
+        "due": RecordField(type="date", optional=True),
+        "total": RecordField(type="number"),
+    }
+
+    schema: Any = record_schema(fields)
+
+    assert list(schema["properties"]) == schema["required"] == ["number", "due", "total"]
+    assert schema["properties"]["total"] == {"type": "number"}
+    assert {"type": "null"} in schema["properties"]["due"]["anyOf"]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("kind", [Kind.EXTRACT, Kind.JUDGE, Kind.GENERATE])
+def test_no_small_model_writes(kind: Kind) -> None:
+    """A step of tier slm is refused where the answer has to be written; one of tier llm is not."""
+    asked = {
+        Kind.EXTRACT: {"fields": {"total": {"type": "number"}}},
+        Kind.JUDGE: {"question": "Is it so?"},
+        Kind.GENERATE: {},
+    }[kind]
+    by_both = ({"model": "mini"}, {"model": "big"})
+    task = Task.model_validate({"kind": kind, **asked, "cascade": by_both})
+    written = Task.model_validate({"kind": kind, **asked, "cascade": by_both[1:]})
+
+    with pytest.raises(ValidationError, match=rf"cascade\[0\].*cannot write .* {kind} task"):
+        catalogue(written=task)
+    assert catalogue(written=written).tasks["written"].kind is kind
 
 
 def test_an_embed_task_takes_any_example() -> None:

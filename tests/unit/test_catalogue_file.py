@@ -86,8 +86,8 @@ def test_a_good_catalogue(path: Path) -> None:
             "kind: classify",
             "kind: clasify",
             (
-                "catalogue.yaml:9: tasks.topic.kind: must be 'classify', 'multilabel', 'tag' or"
-                " 'embed', did you mean 'classify'?"
+                "catalogue.yaml:9: tasks.topic.kind: must be 'classify', 'multilabel', 'tag',"
+                " 'embed', 'extract', 'judge' or 'generate', did you mean 'classify'?"
             ),
         ),
         (

@@ -1,20 +1,21 @@
-"""Runs a batch: claim its entries, one pass, judge each answer, settle each job."""
+"""Runs a batch: claim its entries, ask the engine, judge each answer, settle each job."""
 
 import time
 import traceback
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
 
 import structlog
 
-from smallfirst.jobs import Priority
+from smallfirst.jobs import Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
-from smallfirst_workers.engines import Asked, Pass, Served
+from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
+from smallfirst_workers.errors import EngineDead
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.judging import Item, attempt_of, expire, judge, read_item, share_out
 
@@ -22,17 +23,64 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
+class Claimed:
+    """What a batch brought into this worker's hands, and when.
+
+    Attributes:
+        items: The jobs.
+        ms: Redis's clock at the claim.
+        monotonic: This process's clock at the same moment.
+    """
+
+    items: tuple[Item, ...]
+    ms: int
+    monotonic: float
+
+    def now_ms(self) -> int:
+        """Redis's clock by now, without asking it again."""
+        return self.ms + round((time.monotonic() - self.monotonic) * 1000)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What has come of a batch so far."""
+
+    results: int = 0
+    escalated: int = 0
+    fenced: int = 0
+    tokens: int = 0
+    positions: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Tally(*(mine + others for mine, others in pairs))
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a batch came to; Flower shows it as the task's result."""
 
     jobs: int
-    answered: int
+    results: int
     escalated: int
-    expired: int
     fenced: int
     tokens: int
     fill: float
     seconds: float
+
+
+def summarise(tally: Tally, *, num_jobs: int) -> Summary:
+    """Say what a batch came to; `fill` is how much of what was computed was no padding."""
+    return Summary(
+        jobs=num_jobs,
+        results=tally.results,
+        escalated=tally.escalated,
+        fenced=tally.fenced,
+        tokens=tally.tokens,
+        fill=round(tally.tokens / tally.positions, 3) if tally.positions else 1.0,
+        seconds=round(tally.seconds, 4),
+    )
 
 
 class BatchRunner:
@@ -47,16 +95,16 @@ class BatchRunner:
     def run(self, message: BatchMessage, served: Served) -> Summary:
         """Run one batch to its end. What is claimed and not settled here is given back."""
         with ExitStack() as hands:
-            now_ms, items = self._claim(message, hands)
-            expired = [item for item in items if now_ms >= item.leg.expires_ms]
-            live = [item for item in items if now_ms < item.leg.expires_ms]
-            settlements = [(item, expire(item, now_ms=now_ms)) for item in expired]
-            done, seconds = self._ask(live, served)
-            settlements += self._judge(live, done, seconds, served, now_ms)
-            settled = self._settle(settlements)
-        return _summary(live, expired, done, settled, seconds)
+            claimed = self._claim(message, hands)
+            live, tally = self._drop_expired(claimed)
+            for portion in served.engine.answer([_asked(item, claimed) for item in live]):
+                items = [live[place] for place in portion.places]
+                tally += self._settle(self._judge(items, portion.done, served, claimed))
+                tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
+                tally += Tally(positions=portion.done.padded_tokens)
+        return summarise(tally, num_jobs=len(claimed.items))
 
-    def _claim(self, message: BatchMessage, hands: ExitStack) -> tuple[int, list[Item]]:
+    def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
         """Take the batch's entries in, from both priorities' streams."""
         now_ms, items = 0, []
         for priority, entries in message.entries.items():
@@ -65,22 +113,20 @@ class BatchRunner:
             hands.enter_context(self._holder.holding(stream, [e.entry for e in claim.entries]))
             items += [read_item(entry) for entry in claim.entries]
             now_ms = claim.now_ms
-        return now_ms, items
+        return Claimed(tuple(items), now_ms, time.monotonic())
 
-    def _ask(self, items: Sequence[Item], served: Served) -> tuple[Pass, float]:
-        asked = [
-            Asked(item.job.text, item.job.task, item.job.explain, item.leg.kept) for item in items
-        ]
-        start = time.perf_counter()
-        done = served.engine.run(asked) if asked else Pass([], [], 0, 0.0)
-        return done, time.perf_counter() - start
+    def _drop_expired(self, claimed: Claimed) -> tuple[list[Item], Tally]:
+        """End what nobody wants any more, before a model sees it."""
+        live = [item for item in claimed.items if claimed.ms < item.leg.expires_ms]
+        late = [item for item in claimed.items if claimed.ms >= item.leg.expires_ms]
+        settled = self._settle([(item, expire(item, now_ms=claimed.ms)) for item in late])
+        return live, settled
 
     def _judge(
-        self, items: Sequence[Item], done: Pass, seconds: float, served: Served, now_ms: int
+        self, items: Sequence[Item], done: Pass, served: Served, claimed: Claimed
     ) -> list[tuple[Item, Settlement]]:
-        shares = share_out(done.tokens, seconds, served.price_per_hour)
-        ended_ms = now_ms + round(seconds * 1000)
         judged = []
+        shares = share_out(done.tokens, done.seconds, served.price_per_hour)
         for item, answer, share in zip(items, done.answers, shares, strict=True):
             attempt = attempt_of(
                 item,
@@ -88,20 +134,30 @@ class BatchRunner:
                 share,
                 tier=served.tier,
                 revision=served.engine.revision_of(item.job.task),
-                started_ms=now_ms,
+                started_ms=claimed.ms,
             )
-            escalations = self._keys.escalations
-            judged.append((item, judge(item, attempt, escalations=escalations, now_ms=ended_ms)))
+            now_ms = claimed.now_ms()
+            if isinstance(answer, Problem) and answer.code == EXPIRED:
+                judged.append((item, expire(item, now_ms=now_ms, attempt=attempt)))
+            else:
+                escalations = self._keys.escalations
+                judged.append((item, judge(item, attempt, escalations=escalations, now_ms=now_ms)))
         return judged
 
-    def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Settled:
+    def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Tally:
         by_stream: dict[str, list[Settlement]] = defaultdict(list)
         for item, settlement in settlements:
             by_stream[item.entry.stream].append(settlement)
         total = Settled()
         for stream, rows in by_stream.items():
             total += self._ledger.settle(stream, POOL_GROUP, rows)
-        return total
+        return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
+
+
+def _asked(item: Item, claimed: Claimed) -> Asked:
+    seconds_left = (item.leg.expires_ms - claimed.now_ms()) / 1000
+    job = item.job
+    return Asked(job.text, job.task, job.explain, item.leg.kept, seconds_left)
 
 
 def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> dict[str, object]:
@@ -114,6 +170,8 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
     ):
         try:
             summary = asdict(runner.run(message, served))
+        except EngineDead:
+            raise
         except BaseException as error:  # noqa: BLE001 - the outermost place; logged and re-raised
             # Where it happened, and never the error's own words: a tokenizer may quote the text.
             log.error(  # noqa: TRY400 - an exception's message is what must not be logged
@@ -125,19 +183,3 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
             raise RuntimeError(type(error).__name__) from None
         log.info("batch.settled", **summary)
         return summary
-
-
-def _summary(
-    live: Sequence[Item], expired: Sequence[Item], done: Pass, settled: Settled, seconds: float
-) -> Summary:
-    tokens = sum(done.tokens)
-    return Summary(
-        jobs=len(live) + len(expired),
-        answered=settled.results - len(expired),
-        escalated=settled.moves,
-        expired=len(expired),
-        fenced=settled.fenced,
-        tokens=tokens,
-        fill=round(tokens / done.padded_tokens, 3) if done.padded_tokens else 1.0,
-        seconds=round(seconds, 4),
-    )

@@ -1,13 +1,16 @@
-"""What an engine is: a model that answers questions in one pass. Each tier has its own.
+"""What an engine is: a model that answers questions, some at a time. Each tier has its own.
 
 Only the shape stands here, so that running a batch does not depend on what runs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
+
+#: The code of the problem by which an engine says that a question's time was up.
+EXPIRED = "expired"
 
 
 @dataclass(frozen=True)
@@ -19,23 +22,25 @@ class Asked:
         task: Name of the task.
         explain: Whether the words that drove the answer are wanted.
         known: Spans that an earlier step was sure of: what they cover is not asked again.
+        seconds_left: After which nobody wants the answer; None for never.
     """
 
     text: str
     task: str
     explain: bool = False
     known: tuple[Span, ...] = ()
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What an engine made of its questions, in their order.
+    """What a pass made of its questions, in their order.
 
     Attributes:
         answers: An answer each, or why there is none.
-        tokens: Tokens read for each, without padding.
+        tokens: Tokens read and written for each, without padding.
         padded_tokens: Positions computed for all of them together, padding included.
-        seconds: From the texts to the answers.
+        seconds: Of the worker, from the texts to the answers.
     """
 
     answers: list[Answer | Problem]
@@ -44,14 +49,22 @@ class Pass:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Portion:
+    """Some questions of a batch that are answered: `places` says which."""
+
+    places: tuple[int, ...]
+    done: Pass
+
+
 class Engine(Protocol):
     """A model, ready to answer."""
 
     def revision_of(self, task: str) -> str:
-        """Which version of the model, and of the task's head, answers."""
+        """Which version of the model, and of what it has learned of the task, answers."""
 
-    def run(self, asked: Sequence[Asked]) -> Pass:
-        """Answer all questions in one pass."""
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Answer every question once, in portions as they are done."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 ```
 WorkerError
-├── ModelError            a model cannot be loaded or served: the operator's to mend, never retried
+├── ModelError            a model cannot be loaded or served: the operator's to mend
 │   └── ConversionError   one runtime cannot take the model; another one may
-├── ModelMissing          the catalogue has moved a model elsewhere: the router's to place again
-└── TaskError             a task does not fit its model or its examples: the catalogue's to mend
+├── ModelMissing          the catalogue has moved a model elsewhere: to be placed again
+├── EngineDead            vLLM has died: the process ends, its jobs go to another
+├── PoolMissing           the worker was told of a pool that is not there: its operator's
+└── TaskError             a task does not fit its model or examples: the catalogue's
 ```
 
 An error carries fields; its sentence is made when somebody reads it. None quotes a job's text.
@@ -30,6 +32,28 @@ class ModelError(WorkerError):
 
 class ConversionError(ModelError):
     """Raised when a runtime cannot take a model, or answers differently from the reference."""
+
+
+class EngineDead(WorkerError):
+    """Raised when vLLM's own process has died. The worker ends; its jobs are not to blame."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return f"models.{self.model}: the engine has died"
+
+
+class PoolMissing(WorkerError):
+    """Raised when a worker is told to serve a pool that the catalogue does not have."""
+
+    def __init__(self, pool: str) -> None:
+        super().__init__(pool)
+        self.pool = pool
+
+    def __str__(self) -> str:
+        return f"the catalogue has no pool {self.pool!r}; see SMALLFIRST_POOL"
 
 
 class TaskError(WorkerError):

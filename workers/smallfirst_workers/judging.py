@@ -105,15 +105,16 @@ def judge(item: Item, attempt: Attempt, *, escalations: str, now_ms: int) -> Set
     )
 
 
-def expire(item: Item, *, now_ms: int) -> Settlement:
-    """End a job whose time was up before its pass began."""
+def expire(item: Item, *, now_ms: int, attempt: Attempt | None = None) -> Settlement:
+    """End a job whose time is up: before its pass began, or in the midst of an attempt."""
+    tried = (attempt,) if attempt else ()
     result = endings.unanswered(
         item.job,
         Status.EXPIRED,
         endings.EXPIRED,
         submitted_ms=item.leg.submitted_ms,
         now_ms=now_ms,
-        trail=item.leg.trail,
+        trail=(*item.leg.trail, *tried),
     )
     return _result(item, result.to_json(), None)
 

@@ -1,38 +1,49 @@
 """The models this worker serves: loaded for its pool, kept in step with the catalogue."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
+from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
-from smallfirst_workers.engines import Asked, Pass, Served
+from smallfirst_workers.engines import Asked, Engine, Pass, Portion, Served
 from smallfirst_workers.errors import ModelMissing
-from smallfirst_workers.slm.engine import SlmEngine
 
 log = structlog.get_logger()
 
 
+class LoadedEngine(Engine, Protocol):
+    """An engine whose life this module owns."""
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks."""
+
+    def unload(self) -> None:
+        """Let go of the model."""
+
+
 class Models:
-    """The engines of one pool, by model name. One pass or one change at a time."""
+    """The engines of one pool, by model name. One change at a time."""
 
     def __init__(self, pool: str, *, cache: Path, threads: int) -> None:
         self._pool = pool
         self._cache = cache
         self._threads = threads
         self._specs: dict[str, Model] = {}
-        self._engines: dict[str, SlmEngine] = {}
+        self._engines: dict[str, LoadedEngine] = {}
         self._catalogue: Catalogue | None = None
         self._lock = threading.Lock()
 
     def serve(self, catalogue: Catalogue) -> list[str]:
-        """Load what the catalogue places on this pool, train missing heads; return the models.
+        """Load what the catalogue places on this pool, make its tasks ready; return the models.
 
         Raises:
             CatalogueError: When a model fits no pool.
-            WorkerError: When a model cannot be loaded, or a task's head cannot be trained.
+            WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
@@ -50,12 +61,15 @@ class Models:
         if self._specs.get(name) == model:
             return
         folder = model_folder(model)
-        engine = SlmEngine.load(name, model, folder, cache=self._cache, threads=self._threads)
+        if model.tier is Tier.LLM:
+            engine = load_llm(name, model, folder)
+        else:
+            engine = load_slm(name, model, folder, cache=self._cache, threads=self._threads)
         old = self._engines.get(name)
         self._engines[name], self._specs[name] = engine, model
         if old is not None:
             old.unload()
-        log.info("model.loaded", model=name, revision=engine.revision)
+        log.info("model.loaded", model=name)
 
     def served(self, name: str) -> Served:
         """A model ready for a batch.
@@ -67,7 +81,7 @@ class Models:
         if catalogue is None or name not in self._engines:
             raise ModelMissing(model=name, pool=self._pool)
         price = catalogue.pools[self._pool].price_per_hour
-        return Served(_Locked(self._engines[name], self._lock), catalogue.models[name].tier, price)
+        return Served(self._engines[name], catalogue.models[name].tier, price)
 
     def unload(self) -> None:
         """Let go of every model."""
@@ -77,19 +91,65 @@ class Models:
             self._engines.clear()
 
 
-class _Locked:
-    """An engine that is not changed while it runs."""
+def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int) -> LoadedEngine:
+    """Load a small model. Where large ones run, what this imports need not be installed."""
+    from smallfirst_workers.slm.engine import SlmEngine  # noqa: PLC0415 - see above
 
-    def __init__(self, engine: SlmEngine, lock: threading.Lock) -> None:
-        self._engine = engine
-        self._lock = lock
+    engine = SlmEngine.load(name, model, folder, cache=cache, threads=threads)
+    return OnePass(engine)
+
+
+def load_llm(name: str, model: Model, folder: Path) -> LoadedEngine:
+    """Start a large model. Where small ones run, vLLM need not be installed."""
+    from smallfirst_workers.llm.engine import LlmEngine  # noqa: PLC0415 - see above
+
+    return LlmEngine.load(name, model, folder)
+
+
+class PassEngine(Protocol):
+    """An engine that answers all questions of a batch in one pass."""
 
     def revision_of(self, task: str) -> str:
-        return self._engine.revision_of(task)
+        """Which version of the model, and of the task's head, answers."""
 
     def run(self, asked: Sequence[Asked]) -> Pass:
+        """Answer a batch."""
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks."""
+
+    def unload(self) -> None:
+        """Let go of the model."""
+
+
+class OnePass:
+    """Gives a pass out as one portion, and keeps the engine from changing in the midst of it."""
+
+    def __init__(self, engine: PassEngine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model, and of the task's head, answers."""
+        return self._engine.revision_of(task)
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Answer all questions in one pass."""
+        if not asked:
+            return
         with self._lock:
-            return self._engine.run(asked)
+            done = self._engine.run(asked)
+        yield Portion(tuple(range(len(asked))), done)
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks, between two passes."""
+        with self._lock:
+            self._engine.prepare(tasks)
+
+    def unload(self) -> None:
+        """Let go of the model, after the pass that runs."""
+        with self._lock:
+            self._engine.unload()
 
 
 def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:

@@ -1,6 +1,7 @@
 """One worker process: a Celery worker on one pool's queue, its models loaded beforehand."""
 
 import os
+import signal
 import socket
 import threading
 from datetime import timedelta
@@ -20,7 +21,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
 from smallfirst.settings import WorkerSettings
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.errors import WorkerError
+from smallfirst_workers.errors import EngineDead, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.models import Models
 
@@ -28,6 +29,10 @@ log = structlog.get_logger()
 
 #: How often the catalogue's file is looked at.
 RELOAD_SECONDS = 1.0
+
+
+#: What a process exits with when its engine died under it (EX_SOFTWARE of sysexits.h).
+EXIT_ENGINE_DEAD = 70
 
 
 class WorkerProcess:
@@ -48,9 +53,12 @@ class WorkerProcess:
         self.runner = BatchRunner(ledger, self.keys, self.holder, lease)
         self._stop = threading.Event()
         self._consumer: Any = None
+        self._is_engine_dead = False
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
+        if self.settings.pool not in self.watch.current.pools:
+            raise PoolMissing(self.settings.pool)
         names = self.models.serve(self.watch.current)
         if not names:
             log.warning(
@@ -65,15 +73,28 @@ class WorkerProcess:
         self._stop.set()
         self.models.unload()
         log.info("worker.stopped")
-        return int(worker.exitcode or 0)
+        return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
+
+    def give_up(self) -> None:
+        """End the process, because its engine is dead: whoever keeps it running starts another.
+
+        What its batches had not settled was given back when they raised.
+        """
+        if not self._is_engine_dead:
+            self._is_engine_dead = True
+            log.error("engine.dead", consequence="this worker ends; its jobs go to another")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _celery_worker(self) -> Any:
         pool = self.settings.pool
         # Read straight from the list of the pool's name, without a binding that could be lost.
         self.app.conf.task_queues = [Queue(pool, Exchange(""), routing_key=pool)]
         return self.app.Worker(
-            hostname=f"{pool}@{self.name}",
+            hostname=f"{pool}@{self.name.removeprefix(pool + '-')}",
             queues=[pool],
+            # How many batches run at once: one pass fills a small model's process, while vLLM
+            # interleaves the requests of several batches.
+            concurrency=self.watch.current.pools[pool].batches_at_once,
             quiet=True,
             without_gossip=True,
             without_mingle=True,
@@ -127,7 +148,11 @@ def register(process: WorkerProcess, model: str) -> None:
     def run_batch(message: dict[str, object]) -> dict[str, object]:
         """Run one batch; what is returned is what Flower shows."""
         batch = BatchMessage.model_validate(message, strict=False)
-        return run_message(process.runner, batch, process.models.served(model))
+        try:
+            return run_message(process.runner, batch, process.models.served(model))
+        except EngineDead:
+            process.give_up()
+            raise
 
 
 def _no_logging(**_: object) -> None:
