@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import JsonValue
+
 from smallfirst.jobs import (
     Answer,
     Attempt,
     LabelAnswer,
     LabelsAnswer,
+    RecordAnswer,
     Result,
     Span,
     SpansAnswer,
@@ -25,8 +28,8 @@ from smallfirst.jobs import (
 
 #: A span as gold files and answers are compared: start, end, label.
 GoldSpan = tuple[int, int, str]
-#: The right answer of one job: a label, a set of labels, or a set of spans.
-Gold = str | frozenset[str] | frozenset[GoldSpan]
+#: The right answer of one job: a label or a verdict, a set of labels, a set of spans, or a record.
+Gold = str | frozenset[str] | frozenset[GoldSpan] | dict[str, JsonValue]
 
 #: Neighbouring buckets of a histogram differ by this factor, so a quantile is at most 1 % off.
 _GROWTH = 1.02
@@ -68,10 +71,10 @@ class Histogram:
 class Score:
     """How often answers were right, by the measure that fits their kind.
 
-    `right` and `total` count answers for labels (equal) and sets of labels (the exact set). For
-    spans they are twice the spans found, and the spans said plus the spans there are, so that the
-    ratio is the F1 over all spans of all texts (micro), where a span counts only when its start,
-    end and label are all right.
+    `right` and `total` count answers for labels and verdicts (equal), for sets of labels and for
+    records (all of it right, or not). For spans they are twice the spans found, and the spans said
+    plus the spans there are, so that the ratio is the F1 over all spans of all texts (micro), where
+    a span counts only when its start, end and label are all right.
     """
 
     measure: str | None = None
@@ -110,6 +113,10 @@ def _compare(answer: Answer | None, gold: Gold) -> tuple[str, int, int] | None:
         case SpansAnswer(spans=spans), frozenset() if _holds(gold, tuple):
             said = {gold_span(span) for span in spans}
             return "span F1", 2 * len(said & gold), len(said) + len(gold)
+        case RecordAnswer(record=record), dict():
+            return "exact record", int(record == gold), 1
+        case RecordAnswer(record={"verdict": str(verdict)}), str():
+            return "accuracy", int(verdict == gold), 1
     return None
 
 

@@ -34,8 +34,10 @@ from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.cli.tables import money, report_table
 from smallfirst.client import Client
+from smallfirst.jobs import Tier
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
+from smallfirst.local.fleet import can_run_vllm
 from smallfirst.report import Report
 
 #: More workers than this load longer than they help with a few hundred mails.
@@ -61,7 +63,8 @@ def demo(
         Path | None, typer.Option(help="What the fleet serves; else the support mail example.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="The texts, with gold by task; mails.jsonl beside it.")
+        list[Path] | None,
+        typer.Option(help="Texts with gold by task; else every .jsonl beside the catalogue."),
     ] = None,
     slm_processes: Annotated[
         int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
@@ -70,9 +73,8 @@ def demo(
 ) -> None:
     """Start a whole fleet, send it a file of support mail, show who answered what, stop it."""
     catalogue = catalogue or _example() / "catalogue.yaml"
-    data = data or catalogue.with_name("mails.jsonl")
     loaded = load_catalogue(catalogue)
-    rows = _rows_of(data, loaded)
+    rows = _rows_of(data or sorted(catalogue.parent.glob("*.jsonl")), loaded)
     note(_introduction(rows, loaded))
     with _fleet_folder() as folder:
         fleet = LocalFleet(
@@ -92,7 +94,8 @@ def _run(fleet: LocalFleet, rows: Sequence[Row]) -> Outcome:
     """Start the fleet, send every row, stop the fleet."""
     report = Report()
     with fleet:
-        show_start(fleet, READY_WITHIN)
+        # A large model takes long to load; the small tools do not wait for it.
+        show_start(fleet, READY_WITHIN, with_slow=False)
         if fleet.addresses and fleet.addresses.flower_url:
             note(f"watch it in a browser while it lasts: {fleet.addresses.flower_url}")
         started = monotonic()
@@ -107,18 +110,41 @@ def _run(fleet: LocalFleet, rows: Sequence[Row]) -> Outcome:
     return Outcome(report, seconds)
 
 
-def _rows_of(data: Path, catalogue: Catalogue) -> list[Row]:
-    """Ask of every text each task that its gold names, and each task that no gold names."""
-    if not data.is_file():
-        fail(f"{data}: no such file; name one with --data", exit_code=USAGE)
-    with data.open("rb") as file:
-        lines = list(read_lines(file))
-    golden = {task for line in lines for task in _gold_tasks(line)}
-    without_gold = [task for task in catalogue.tasks if task not in golden]
+def _rows_of(files: Sequence[Path], catalogue: Catalogue) -> list[Row]:
+    """Ask of every text the tasks that its gold names, as far as they can be served here.
+
+    What no gold names, such as `similar`, is asked of the texts in the largest file.
+    """
+    by_file = {path: _lines_of(path) for path in files}
+    if not any(by_file.values()):
+        fail("there are no texts to send; name a file with --data", exit_code=USAGE)
+    golden = {task for lines in by_file.values() for line in lines for task in _gold_tasks(line)}
+    served = _served_tasks(catalogue)
+    most = max(by_file.values(), key=len)
     return [
         _row(line, task)
+        for lines in by_file.values()
         for line in lines
-        for task in (*(t for t in catalogue.tasks if t in _gold_tasks(line)), *without_gold)
+        for task in served
+        if task in _gold_tasks(line) or (lines is most and task not in golden)
+    ]
+
+
+def _lines_of(path: Path) -> list[Line]:
+    if not path.is_file():
+        fail(f"{path}: no such file; name one with --data", exit_code=USAGE)
+    with path.open("rb") as file:
+        return list(read_lines(file))
+
+
+def _served_tasks(catalogue: Catalogue) -> list[str]:
+    """The tasks that something on this machine can answer: without vLLM, no large model can."""
+    if can_run_vllm():
+        return list(catalogue.tasks)
+    return [
+        name
+        for name, task in catalogue.tasks.items()
+        if any(catalogue.tier_of(step) is not Tier.LLM for step in task.cascade)
     ]
 
 
@@ -132,7 +158,9 @@ def _gold_tasks(line: Line) -> frozenset[str]:
 
 
 def _row(line: Line, task: str) -> Row:
-    row = read_row(line, Defaults(task=task))
+    # Without vLLM nobody would take what a small model was not sure of; so it abstains.
+    options = {} if can_run_vllm() else {"last_tier": Tier.SLM.value}
+    row = read_row(line, Defaults(task=task, options=options))
     if isinstance(row, BadRow):
         fail(f"line {row.number} of the data: {row.reason}")
     job = row.job.model_copy(update={"id": f"{row.job.id}.{task}"})
@@ -140,10 +168,10 @@ def _row(line: Line, task: str) -> Row:
 
 
 def _introduction(rows: Sequence[Row], catalogue: Catalogue) -> str:
-    mails = len({row.number for row in rows})
+    texts = len({row.job.text for row in rows})
     tasks = list(dict.fromkeys(row.job.task for row in rows))
     return (
-        f"{mails:,} mails, {len(tasks)} tasks ({', '.join(tasks)}): {len(rows):,} jobs for "
+        f"{texts:,} texts, {len(tasks)} tasks ({', '.join(tasks)}): {len(rows):,} jobs for "
         f"{_models(catalogue)} on this machine alone"
     )
 

@@ -211,8 +211,8 @@ def _gold_of(found: Mapping[str, Any], task: str) -> Gold | None:
 
 
 def _gold_value(value: object, where: str) -> Gold:
-    """Tell the kinds apart: a string, strings, or objects with start, end and label."""
-    if isinstance(value, str):
+    """Tell the kinds apart: a string, a record, strings, or objects with start, end and label."""
+    if isinstance(value, str | dict):
         return value
     if isinstance(value, list) and all(isinstance(member, str) for member in value):
         return _labels(value, where)

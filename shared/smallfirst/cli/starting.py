@@ -22,19 +22,25 @@ _DOING = {
 _LOADING = "loading models, training heads"
 
 
-def show_start(fleet: LocalFleet, timeout: timedelta) -> None:
+def show_start(fleet: LocalFleet, timeout: timedelta, *, with_slow: bool = True) -> None:
     """Wait until the fleet is ready: a live picture on a terminal, else a line as a part is there.
+
+    Large models are waited for only with `with_slow`; they load on behind what comes next.
 
     Raises:
         LocalFleetError: When it does not come up.
     """
     started = monotonic()
     if not sys.stderr.isatty():
-        fleet.wait_ready(timeout, _line_by_line(started))
+        fleet.wait_ready(timeout, _line_by_line(started), with_slow=with_slow)
         return
     spinner = Spinner("dots")
     with Live(console=console(stderr=True), refresh_per_second=10) as live:
-        fleet.wait_ready(timeout, lambda parts: live.update(_picture(parts, spinner, started)))
+        fleet.wait_ready(
+            timeout,
+            lambda parts: live.update(_picture(parts, spinner, started)),
+            with_slow=with_slow,
+        )
 
 
 def _line_by_line(started: float) -> Callable[[Sequence[Part]], None]:

@@ -52,11 +52,12 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Part:
-    """How much of one part of the fleet is alive."""
+    """How much of one part of the fleet is alive. A slow one takes long to start: a large model."""
 
     name: str
     live: int
     wanted: int
+    is_slow: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -104,6 +105,7 @@ class LocalFleet:
         #: The heartbeat key of each child that beats.
         self._beats: dict[str, str] = {}
         self._part_of: dict[str, str] = {}
+        self._slow_parts: set[str] = set()
         self._supervisor = Supervisor(self.logs, self._has_started)
         self.addresses: Addresses | None = None
         self.is_stopping = False
@@ -181,6 +183,7 @@ class LocalFleet:
                 name,
                 sum(up for child, up in started.items() if self._part_of[child] == name),
                 sum(self._part_of[child] == name for child in started),
+                is_slow=name in self._slow_parts,
             )
             for name in names
         ]
@@ -189,12 +192,15 @@ class LocalFleet:
         self,
         timeout: timedelta = timedelta(minutes=5),
         on_progress: Callable[[list[Part]], None] = lambda _: None,
+        *,
+        with_slow: bool = True,
     ) -> None:
         """Wait until every part is alive.
 
         Args:
             timeout: The first start trains the tasks' heads, which takes a while.
             on_progress: Called every tenth of a second with what is there so far.
+            with_slow: Whether to wait for large models too; the rest of the fleet works meanwhile.
 
         Raises:
             ChildFailedError: When a process could not be started.
@@ -206,7 +212,11 @@ class LocalFleet:
             self.check()
             parts = self.parts()
             on_progress(parts)
-            missing = tuple(f"{p.name} {p.live}/{p.wanted}" for p in parts if not p.is_ready)
+            missing = tuple(
+                f"{part.name} {part.live}/{part.wanted}"
+                for part in parts
+                if not part.is_ready and (with_slow or not part.is_slow)
+            )
             if not missing:
                 return
             if monotonic() > until:
@@ -232,12 +242,18 @@ class LocalFleet:
         self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
 
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
-        for pool in slm_pools(catalogue):
-            children = [f"worker-{pool}-{number + 1}" for number in range(self._num_workers)]
-            self._beats |= dict.fromkeys(children, self._keys.workers(pool))
-            extra = {"SMALLFIRST_POOL": pool, "SMALLFIRST_THREADS": "1"}
-            part, module = f"workers of {pool}", ("smallfirst_workers",)
-            self._start(opening, part, children, module, extra, grace=WORKER_GRACE)
+        for pool in used_pools(catalogue, Tier.SLM):
+            self._start_pool(opening, pool, self._num_workers)
+        for pool in used_pools(catalogue, Tier.LLM) if can_run_vllm() else ():
+            self._slow_parts.add(_part_of_pool(pool))
+            self._start_pool(opening, pool, 1)
+
+    def _start_pool(self, opening: ExitStack, pool: str, num_workers: int) -> None:
+        children = [f"worker-{pool}-{number + 1}" for number in range(num_workers)]
+        self._beats |= dict.fromkeys(children, self._keys.workers(pool))
+        extra = {"SMALLFIRST_POOL": pool, "SMALLFIRST_THREADS": "1"}
+        module = ("smallfirst_workers",)
+        self._start(opening, _part_of_pool(pool), children, module, extra, grace=WORKER_GRACE)
 
     def _start_routers(self, opening: ExitStack) -> None:
         children = [f"router-{number + 1}" for number in range(self._num_routers)]
@@ -317,10 +333,19 @@ class LocalFleet:
             connection.close()
 
 
-def slm_pools(catalogue: Catalogue) -> list[str]:
-    """Name the SLM pools on which the catalogue places a model, in the catalogue's order."""
+def _part_of_pool(pool: str) -> str:
+    return f"workers of {pool}"
+
+
+def used_pools(catalogue: Catalogue, tier: Tier) -> list[str]:
+    """Name a tier's pools on which the catalogue places a model, in the catalogue's order."""
     used = set(pools_of(catalogue).values())
-    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is Tier.SLM]
+    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is tier]
+
+
+def can_run_vllm() -> bool:
+    """Whether vLLM is installed."""
+    return importlib.util.find_spec("vllm") is not None
 
 
 def can_run_flower() -> bool:
