@@ -42,11 +42,14 @@ format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# What vLLM asks for and must not have beside this torch; see the extra `llm-cpu`.
+UNWANTED := torch torchvision torchaudio torchcodec smallfirst
+
 lock:  ## Work out requirements/lock.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,local,dev]' editables
-	.cache/lock/bin/python -m pip freeze --exclude smallfirst --exclude torch > requirements/lock.txt
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,llm-cpu,local,dev]' editables
+	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 
 clean:  ## Remove everything that was made.
 	rm -rf .venv .cache .smallfirst dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -182,11 +182,12 @@ def test_the_schema_of_a_record() -> None:
 @pytest.mark.parametrize("kind", [Kind.EXTRACT, Kind.JUDGE, Kind.GENERATE])
 def test_no_small_model_writes(kind: Kind) -> None:
     """A step of tier slm is refused where the answer has to be written; one of tier llm is not."""
-    asked = {
+    asked_by_kind: dict[Kind, dict[str, Any]] = {
         Kind.EXTRACT: {"fields": {"total": {"type": "number"}}},
         Kind.JUDGE: {"question": "Is it so?"},
         Kind.GENERATE: {},
-    }[kind]
+    }
+    asked = asked_by_kind[kind]
     by_both = ({"model": "mini"}, {"model": "big"})
     task = Task.model_validate({"kind": kind, **asked, "cascade": by_both})
     written = Task.model_validate({"kind": kind, **asked, "cascade": by_both[1:]})

@@ -1,0 +1,120 @@
+"""A fleet with a language model on real vLLM, in a worker of its own.
+
+The model is made here and knows nothing: whatever is true of its answers is true by construction,
+and not because a model was clever.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from smallfirst import Client
+from smallfirst.local.fleet import LocalFleet
+
+CONTROL = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+CATALOGUE = """
+version: 1
+pools:
+  llm:
+    tier: llm
+    max_parameters: 50M
+    batch_tokens: 16384
+    batch_jobs: 32
+    batches_at_once: 4
+    price_per_hour: 0.1
+models:
+  babble: {tier: llm, source: ./babble}
+tasks:
+  topic:
+    kind: classify
+    labels:
+      billing: charges, invoices, prices, vouchers, ways to pay
+      delivery: where a parcel is, what is missing from it, when and how it comes
+      account: login, profile, security, stored data
+    cascade: [{model: babble}]
+  invoice:
+    kind: extract
+    fields:
+      is_paid: {type: boolean, description: whether it was paid}
+      due: {type: date, description: day by which to pay}
+    cascade: [{model: babble}]
+  tampering:
+    kind: judge
+    question: Was this document changed after it was written?
+    cascade: [{model: babble}]
+  reply:
+    kind: generate
+    max_answer_tokens: 40
+    cascade: [{model: babble}]
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs vLLM where it is not installed."""
+    if importlib.util.find_spec("vllm") is not None:
+        return
+    skip = pytest.mark.skip(reason="vLLM is not installed: pip install '.[llm-cpu]'")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(skip)
+
+
+def make_model(folder: Path) -> None:
+    """Make a Llama of 1 M random parameters, with a tokenizer and a chat template of its own."""
+    vocabulary = Tokenizer(models.BPE())
+    vocabulary.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    vocabulary.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=list(CONTROL), initial_alphabet=alphabet
+    )
+    vocabulary.train_from_iterator([CATALOGUE], trainer)
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=vocabulary, eos_token=CONTROL[0])
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(7)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        eos_token_id=0,
+        bos_token_id=None,
+        tie_word_embeddings=True,
+    )
+    model: Any = LlamaForCausalLM
+    model(config).to(torch.bfloat16).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+    """A fleet whose one pool runs the model."""
+    folder = tmp_path_factory.mktemp("llm")
+    make_model(folder / "babble")
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
+    with fleet:
+        fleet.wait_ready(timedelta(minutes=6))
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def client(llm_fleet: LocalFleet) -> Iterator[Client]:
+    """A producer of the fleet's."""
+    with Client(llm_fleet.redis_url) as client:
+        yield client

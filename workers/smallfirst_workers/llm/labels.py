@@ -1,0 +1,81 @@
+"""The probability of each label, from the label's own tokens. Pure.
+
+A label is a path of tokens that ends with the model's end token, so that one label may begin as
+another does. Its probability is the product of its tokens' probabilities, and those of all labels
+are then normalised to sum to 1: the model is asked how likely it is to say exactly this and stop.
+Words around a label, quotes and braces never count, since nothing is generated.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+#: What is less likely than the best label by this factor is not followed further: it could not
+#: change any probability by more than rounding does.
+NEGLIGIBLE = math.log(1e-7)
+
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LabelTree:
+    """Labels as token paths, arranged by their beginnings.
+
+    Attributes:
+        labels: In the task's order.
+        paths: Of each label, the end token included.
+        branches: For each beginning of a path, the tokens that may come next.
+    """
+
+    labels: tuple[str, ...]
+    paths: tuple[Path, ...]
+    branches: Mapping[Path, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, labels: Sequence[str], tokens: Sequence[Sequence[int]], end: int) -> "LabelTree":
+        """Arrange labels, each written in `tokens`, and ended by the token `end`.
+
+        Raises:
+            ValueError: When two labels are the same tokens.
+        """
+        paths = tuple((*path, end) for path in tokens)
+        if len(set(paths)) != len(paths):
+            raise ValueError("two labels are the same to this model")
+        branches: dict[Path, dict[int, None]] = {}
+        for path in paths:
+            for length, token in enumerate(path):
+                branches.setdefault(path[:length], {})[token] = None
+        return cls(tuple(labels), paths, {path: tuple(next_) for path, next_ in branches.items()})
+
+    def open_paths(self, logprobs: Mapping[Path, float]) -> list[Path]:
+        """Which beginnings to ask about next, given the logprobs of those that are known.
+
+        A beginning bounds every label it begins. What falls below the best label known by now,
+        times `NEGLIGIBLE`, is not followed.
+        """
+        ended = (logprobs[path] for path in self.paths if path in logprobs)
+        floor = max(ended, default=-math.inf) + NEGLIGIBLE
+        return [
+            path
+            for path, tokens in self.branches.items()
+            if logprobs.get(path, -math.inf) > floor and (*path, tokens[0]) not in logprobs
+        ]
+
+    def distribution(self, logprobs: Mapping[Path, float]) -> dict[str, float]:
+        """Normalise over the labels.
+
+        Args:
+            logprobs: Of each path that was followed, natural, from the empty beginning on. A label
+                whose path was not followed to its end counts by what was followed.
+        """
+        scores = [_deepest(path, logprobs) for path in self.paths]
+        best = max(scores)
+        weights = [math.exp(score - best) for score in scores]
+        whole = sum(weights)
+        return {label: weight / whole for label, weight in zip(self.labels, weights, strict=True)}
+
+
+def _deepest(path: Path, logprobs: Mapping[Path, float]) -> float:
+    """The logprob of as much of a path as was followed."""
+    known: Iterable[Path] = (path[:length] for length in range(len(path), 0, -1))
+    return next(logprobs[begun] for begun in known if begun in logprobs)
