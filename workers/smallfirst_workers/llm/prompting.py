@@ -4,6 +4,7 @@ A text is tokenised with control tokens off, so that nothing in it can end its t
 another, whatever it spells.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,10 +172,11 @@ def control_tokens(tokenizer: Any) -> frozenset[int]:
 
 
 def spread(examples: Sequence[Example]) -> list[Example]:
-    """Order examples so that each label comes once before any comes twice."""
-    seen: dict[str | None, int] = {}
+    """Order examples so that each label, or verdict, comes once before any comes twice."""
+    seen: Counter[str | None] = Counter()
     ranked = []
     for place, example in enumerate(examples):
-        seen[example.label] = seen.get(example.label, 0) + 1
-        ranked.append((seen[example.label], place, example))
+        answer = example.label or example.verdict
+        seen[answer] += 1
+        ranked.append((seen[answer], place, example))
     return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]
