@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
@@ -48,6 +49,27 @@ def worker_at_work(redis: Any) -> str | None:
     return names[0] if names else None
 
 
+def router_with_jobs(redis: Any) -> str | None:
+    """A router that has read jobs and not published them."""
+    found = holders(redis, BULK, POOL_GROUP)
+    return next((name for name in found if name.startswith("router-")), None)
+
+
+def strike(
+    find: Callable[[Any], str | None], redis: Any, wait_until: WaitUntil, number: signal.Signals
+) -> None:
+    """Wait until somebody has work in hand, and send that process a signal."""
+    found: list[str | None] = []
+
+    def is_found() -> bool:
+        found[:] = [find(redis)]
+        return found[0] is not None
+
+    wait_until(is_found, description=f"{find.__name__} finds somebody")
+    assert found[0] is not None
+    os.kill(pid_of(found[0]), number)
+
+
 def all_ended_once(client: Client, ids: list[str]) -> None:
     """Every id has one result, and it is an answer."""
     results = list(client.as_completed(ids, timeout=120))
@@ -67,10 +89,7 @@ def test_a_worker_killed_in_mid_batch_loses_nothing(
     """What it had in its hands is answered by another, once."""
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(jobs(150))
-        wait_until(lambda: worker_at_work(fleet_redis), description="a worker has a batch")
-        victim = worker_at_work(fleet_redis)
-        assert victim is not None
-        os.kill(pid_of(victim), signal.SIGKILL)
+        strike(worker_at_work, fleet_redis, wait_until, signal.SIGKILL)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
@@ -81,15 +100,7 @@ def test_a_router_killed_while_it_holds_jobs_loses_nothing(
     """What it had read and not published is published by its peer."""
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(jobs(150))
-
-        def router_with_jobs() -> str | None:
-            found = holders(fleet_redis, BULK, POOL_GROUP)
-            return next((name for name in found if name.startswith("router-")), None)
-
-        wait_until(router_with_jobs, description="a router holds jobs")
-        victim = router_with_jobs()
-        assert victim is not None
-        os.kill(pid_of(victim), signal.SIGKILL)
+        strike(router_with_jobs, fleet_redis, wait_until, signal.SIGKILL)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
@@ -113,10 +124,7 @@ def test_a_stopped_worker_finishes_and_hands_over(
     """SIGTERM in mid-batch: the batch is settled, and no start of any job was in vain."""
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(jobs(150))
-        wait_until(lambda: worker_at_work(fleet_redis), description="a worker has a batch")
-        victim = worker_at_work(fleet_redis)
-        assert victim is not None
-        os.kill(pid_of(victim), signal.SIGTERM)
+        strike(worker_at_work, fleet_redis, wait_until, signal.SIGTERM)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
