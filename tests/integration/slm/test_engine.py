@@ -35,8 +35,8 @@ def test_one_pass_serves_several_tasks(counting: Counted) -> None:
 
     kinds = [type(answer) for answer in done.answers]
     assert kinds == [LabelAnswer, LabelsAnswer, SpansAnswer, VectorAnswer]
-    assert shapes == [(4, 3)]
-    assert done.padded_tokens == sum(done.tokens) == 12
+    assert shapes == [(4, 8)]
+    assert (sum(done.tokens), done.padded_tokens) == (12, 32)
 
 
 def test_several_questions_about_one_text_read_it_once(counting: Counted) -> None:
@@ -45,7 +45,7 @@ def test_several_questions_about_one_text_read_it_once(counting: Counted) -> Non
 
     done = engine.run([Asked("my card", task) for task in ("topic", "names", "similar")])
 
-    assert shapes == [(1, 4)]
+    assert shapes == [(1, 8)]
     assert done.tokens == [2, 1, 1]
     assert isinstance(done.answers[1], SpansAnswer)
 
@@ -68,7 +68,7 @@ def test_tokens_are_counted_without_padding(engine: SlmEngine) -> None:
     done = engine.run([Asked("card", "topic"), Asked("where is my new card", "topic")])
 
     assert done.tokens == [3, 7]
-    assert done.padded_tokens == 14
+    assert done.padded_tokens == 2 * 8
     assert done.seconds > 0
 
 
@@ -80,8 +80,8 @@ def test_a_lone_long_text_pads_nobody(counting: Counted) -> None:
 
     done = engine.run([Asked(text, "topic") for text in [*texts, "where is my card " * 40]])
 
-    assert len(shapes) == 2
-    assert done.padded_tokens == sum(done.tokens)
+    assert [rows for rows, _ in shapes] == [64, 1]
+    assert done.padded_tokens == sum(rows * length for rows, length in shapes)
 
 
 def test_a_long_text_is_read_through_windows(counting: Counted) -> None:

@@ -143,6 +143,6 @@ def test_too_few_examples_are_refused_by_name(
 def test_a_revision_names_model_and_head(engine: SlmEngine) -> None:
     """A head of other examples is another revision; an embedding has the model's alone."""
     assert engine.revision == engine.folder.content_hash[:12]
-    assert engine.revision_of("similar") == engine.revision
+    assert engine.revision_of("similar") == engine.revision_of("absent") == engine.revision
     assert engine.revision_of("topic") != engine.revision_of("about")
     assert engine.revision_of("topic").startswith(engine.revision)

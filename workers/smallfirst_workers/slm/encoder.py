@@ -17,12 +17,15 @@ from smallfirst_workers.slm.runtimes import Ids, Runtime, States
 from smallfirst_workers.slm.states import Merging, TextStates
 from smallfirst_workers.slm.windows import Window, plan_forwards
 
-#: The most positions in one forward pass, padding included: 32 windows of 256 tokens. Longer passes
+#: The most positions in one forward pass, padding included: 16 windows of 256 tokens. Longer passes
 #: are no faster (benchmarks/results/slm_runtimes.md) and need memory in proportion.
-MAX_POSITIONS = 8192
+MAX_POSITIONS = 4096
 #: What a forward pass costs whatever it holds, in positions; mostly the price of a shape that the
 #: runtime has not met before. Source: benchmarks/results/slm_runtimes.md.
-FORWARD_COST_POSITIONS = 64
+FORWARD_COST_POSITIONS = 128
+#: Rows are padded to a multiple of this, so that passes have few shapes: a runtime keeps about a
+#: megabyte for each shape that it has met, and is slow with a new one. Source: the same.
+LENGTH_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Encoder:
         is_multilabel: Whether that layer judges every label for itself.
         pooling: How an encoder's token states become one vector of the text.
         forward_cost: What a forward pass costs whatever it holds, in positions.
+        length_step: Rows are padded to a multiple of this.
     """
 
     reader: Reader
@@ -54,6 +58,7 @@ class Encoder:
     is_multilabel: bool = False
     pooling: Literal["mean", "cls"] = "mean"
     forward_cost: int = FORWARD_COST_POSITIONS
+    length_step: int = LENGTH_STEP
 
     def read(
         self, texts: Sequence[str], *, wants_words: Sequence[bool]
@@ -113,7 +118,9 @@ class Encoder:
         return input_ids.size
 
     def _pad(self, rows: Sequence[_Row]) -> tuple[Ids, Ids]:
-        shape = len(rows), max(len(row.ids) for row in rows)
+        longest = max(len(row.ids) for row in rows)
+        even = -(-longest // self.length_step) * self.length_step
+        shape = len(rows), min(even, self.reader.max_tokens)
         input_ids = np.full(shape, self.reader.pad_id, np.int64)
         attention_mask = np.zeros(shape, np.int64)
         for number, row in enumerate(rows):

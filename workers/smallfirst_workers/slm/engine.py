@@ -108,9 +108,11 @@ class SlmEngine:
         return self._model.revision or self.folder.content_hash[:12]
 
     def revision_of(self, task: str) -> str:
-        """Which version of the model and of a prepared task's head answers."""
-        head = self._skills[task].head
-        return self.revision if head is None else f"{self.revision}+{head.key[:12]}"
+        """Which version of the model answers, and of the task's head where it has one."""
+        skill = self._skills.get(task)
+        if skill is None or skill.head is None:
+            return self.revision
+        return f"{self.revision}+{skill.head.key[:12]}"
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks. Trains the heads that no process has trained yet.

@@ -17,6 +17,9 @@ from smallfirst_workers.slm.runtimes import Ids, Precision, States
 
 #: Changes whenever a conversion would write another graph for the same model and versions.
 _RECIPE = 1
+#: For how many shapes of a pass the compiled kernels are kept, about a megabyte each. The default,
+#: 5,000, let a process grow by a gigabyte in a minute of mixed lengths, and was no faster.
+_MAX_SHAPES = 128
 #: How far a converted model may be from torch in any number of its float32 output, which is of the
 #: order of 1. Summing in another order accounts for 1e-5.
 _TOLERANCE = 1e-3
@@ -79,6 +82,7 @@ def _compile(graph: Path, *, precision: Precision, threads: int) -> Any:
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         # Pinned, several processes of one thread each would all sit on the same core.
         "ENABLE_CPU_PINNING": False,
+        "CPU_RUNTIME_CACHE_CAPACITY": _MAX_SHAPES,
     }
     return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
 

@@ -71,6 +71,8 @@ def load_module(folder: ModelFolder) -> OneOutput:
     Raises:
         ModelError: When its files do not make a model.
     """
+    # Its remarks and progress bars are for people at a terminal; what matters here is raised.
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     architectures = {
         None: transformers.AutoModel,
