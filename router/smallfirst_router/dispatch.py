@@ -41,12 +41,18 @@ class Dispatch:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._patience = timedelta(seconds=settings.queue_patience_seconds)
         self._held: dict[str, Held] = {}
+        self._left_over: set[str] = set()
         self.pools: Mapping[str, Pool] = {}
+        self.places: Mapping[str, str] = {}
 
     def open(self) -> None:
-        """Make the backlogs of every pool, so that what scales the pools finds them."""
+        """Make the backlogs of every pool, so that what scales the pools finds them.
+
+        Backlogs of pools that the catalogue has no longer are emptied, back to triage.
+        """
         for pool in self.pools:
             self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
+        self._left_over = self._ledger.pools_with_backlogs() - set(self.pools)
 
     def dispatch(self) -> int:
         """Publish what there is room for; return how many batches."""
@@ -84,7 +90,7 @@ class Dispatch:
             ended = []
             for entry in group:
                 leg = Leg.model_validate_json(entry.fields[b"leg"])
-                settlement = self._spent_out(entry, leg, now_ms)
+                settlement = self._spent_out(entry, leg, now_ms) or self._misplaced(entry, leg)
                 if settlement:
                     ended.append(settlement)
                 else:
@@ -110,6 +116,20 @@ class Dispatch:
         )
         return _give_up(entry, leg, Status.FAILED, problem, now_ms)
 
+    def _misplaced(self, entry: StreamEntry, leg: Leg) -> Settlement | None:
+        """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
+        if self.places.get(leg.model) == entry.stream.split(":")[-2]:
+            return None
+        back = leg.model_copy(update={"is_unasked": True})
+        return Settlement(
+            verb="move",
+            entry=entry.entry,
+            job_id=entry.fields[b"id"].decode(),
+            body=entry.fields[b"job"],
+            leg=back.to_json(),
+            to=self._keys.escalations,
+        )
+
     def _send(self, name: str, pool: Pool, batch: Batch, held: Held) -> None:
         """Pass a batch's entries to the queue, then say so: in this order a crash loses nothing."""
         kept: list[Waiting] = []
@@ -132,7 +152,9 @@ class Dispatch:
 
     def recover(self) -> int:
         """Take over the entries of dead workers and routers, and of lost messages."""
-        return sum(self._recover(name) for name in self.pools)
+        for name in self._left_over:
+            self._fill(name, {})
+        return sum(self._recover(name) for name in (*self.pools, *self._left_over))
 
     def _recover(self, name: str) -> int:
         # A message is known to be lost when the queue holds none and its entries are still

@@ -17,6 +17,7 @@ from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.errors import CatalogueError
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import Ledger, StreamEntry
+from smallfirst.model_files import pools_of
 from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import plan_tasks
 from smallfirst_router.dispatch import Dispatch
@@ -83,6 +84,7 @@ class Router:
         """
         self._triage.plans = plan_tasks(catalogue)
         self._dispatch.pools = catalogue.pools
+        self._dispatch.places = pools_of(catalogue)
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis."""

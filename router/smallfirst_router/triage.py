@@ -98,7 +98,7 @@ class Triage:
         plan = self.plans.get(job.task)
         if plan is None:
             return _end(case, endings.run_out(job, trail, **times))
-        step = leg.step + 1 if leg else 0
+        step = _next_step(leg)
         kept = leg.kept if leg else ()
         move = next_move(job, plan, _ask_rule, step=step, trail=trail, kept=kept)
         if isinstance(move, Ask):
@@ -203,6 +203,12 @@ def _ask_rule(step: PlannedStep, text: str) -> Attempt:
         seconds=seconds,
         answer=answer,
     )
+
+
+def _next_step(leg: Leg | None) -> int:
+    if leg is None:
+        return 0
+    return leg.step if leg.is_unasked else leg.step + 1
 
 
 def _on_first_sight(case: Case) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.jobs import Outcome
+from smallfirst.jobs import Outcome, Priority
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.legs import DeadLetter
 
@@ -278,6 +278,13 @@ class Ledger:
         for stream in streams:
             pipeline.xlen(stream)
         return sum(pipeline.execute())
+
+    def pools_with_backlogs(self) -> set[str]:
+        """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
+        pattern = self._keys.backlog("*", Priority.BULK)
+        before, after = pattern.split("*")
+        found: Iterable[Any] = self._redis.scan_iter(match=pattern, count=10_000)
+        return {key.decode().removeprefix(before).removesuffix(after) for key in found}
 
     def count_waiting_batches(self, pool: str) -> int:
         """Count the pool's batches that are published and not started."""

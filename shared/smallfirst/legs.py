@@ -28,6 +28,9 @@ class Leg(Wire):
     expires_ms: int = Field(description="Redis's clock; from then on nobody wants the answer.")
     num_chars: int = Field(ge=1, description="Of the text; its length before anyone tokenises it.")
     explain: bool = False
+    is_unasked: bool = Field(
+        default=False, description="Comes back because the step could not be asked; ask it again."
+    )
     trail: tuple[Attempt, ...] = ()
     kept: tuple[Span, ...] = Field(default=(), description="Spans of earlier steps that stand.")
 

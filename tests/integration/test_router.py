@@ -40,6 +40,9 @@ tasks:
 """
 
 
+ONLY_RULE = 'cascade: [{rule: {patterns: [{label: a, pattern: "never"}]}}]'
+
+
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     """A catalogue with a task for rules and a task for a model."""
@@ -358,3 +361,35 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     router.step()
     [(entry, _)] = redis.xrange(BULK)
     assert worker.claim(BULK, [entry.decode()], timedelta(seconds=10)).entries == ()
+
+
+def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """What waits for a pool that is gone is asked again, of wherever the model runs now."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"), topic("a2"))
+    router.step()
+    catalogue.write_text(CATALOGUE.replace("  cpu: {tier", "  other: {tier"))
+    router.reload()
+    for _ in range(2):
+        router.recover()
+        router.step()
+    moved = redis.xrange(KEYS.backlog("other", Priority.BULK))
+    assert sorted(fields[b"id"] for _, fields in moved) == [b"a1", b"a2"]
+    assert {Leg.model_validate_json(fields[b"leg"]).pool for _, fields in moved} == {"other"}
+    assert redis.xlen(BULK) == 0
+
+
+def test_jobs_of_a_model_that_is_gone_go_on_to_what_is_left(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router that starts after the change finds them too; with no step left they abstain."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"))
+    router.step()
+    router.close()
+    without = CATALOGUE.replace("cascade: [{model: minilm, accept: 0.8}]", ONLY_RULE)
+    catalogue.write_text(without.replace("  cpu: {tier", "  other: {tier"))
+    successor = router_of(redis, redis_url, catalogue, "r2")
+    successor.recover()
+    successor.step()
+    assert result_of(redis, "a1").status is Status.ABSTAINED
