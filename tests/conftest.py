@@ -3,10 +3,12 @@
 The Redis is empty before each test, and is checked for leaks after it.
 """
 
+import os
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -29,6 +31,15 @@ class WaitUntil(Protocol):
         self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
     ) -> None:
         """Return when `predicate` is true; fail after `timeout` seconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_in_the_checkout() -> Iterator[None]:
+    """Keep heads and converted models where `make clean` finds them, for every process started."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Path(__file__).parents[1] / ".cache" / "smallfirst"
+        patch.setenv("SMALLFIRST_CACHE_DIR", os.environ.get("SMALLFIRST_CACHE_DIR", str(folder)))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,5 @@
 """A fleet to break: its own Redis, two routers, two workers, short leases."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +16,6 @@ CATALOGUE = ROOT / "examples" / "support_mail" / "catalogue.yaml"
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalFleet]:
     """The demo's fleet with leases of two seconds, so that the dead are found soon."""
-    cache = os.environ.get("SMALLFIRST_CACHE_DIR", str(ROOT / ".cache" / "smallfirst"))
-    monkeypatch.setenv("SMALLFIRST_CACHE_DIR", cache)
     monkeypatch.setenv("SMALLFIRST_LEASE_SECONDS", "2")
     monkeypatch.setenv("SMALLFIRST_HEARTBEAT_SECONDS", "0.5")
     with LocalFleet(CATALOGUE, tmp_path, routers=2, slm_processes=2, flower=False) as fleet:

@@ -62,7 +62,7 @@ class Models:
             return
         folder = model_folder(model)
         if model.tier is Tier.LLM:
-            engine = load_llm(name, model, folder)
+            engine = load_llm(name, model, folder, cache=self._cache)
         else:
             engine = load_slm(name, model, folder, cache=self._cache, threads=self._threads)
         old = self._engines.get(name)
@@ -99,11 +99,11 @@ def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int
     return OnePass(engine)
 
 
-def load_llm(name: str, model: Model, folder: Path) -> LoadedEngine:
+def load_llm(name: str, model: Model, folder: Path, *, cache: Path) -> LoadedEngine:
     """Start a large model. Where small ones run, vLLM need not be installed."""
     from smallfirst_workers.llm.engine import LlmEngine  # noqa: PLC0415 - see above
 
-    return LlmEngine.load(name, model, folder)
+    return LlmEngine.load(name, model, folder, cache=cache)
 
 
 class PassEngine(Protocol):

@@ -1,6 +1,5 @@
 """A whole fleet: its own Redis, two routers, a worker for each core, Flower."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,12 +15,9 @@ CATALOGUE = ROOT / "examples" / "support_mail" / "catalogue.yaml"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_in_the_checkout() -> Iterator[None]:
-    """Keep heads and converted models where `make clean` finds them."""
+def flower_tells() -> Iterator[None]:
+    """Let Flower answer its API without a password; it listens on loopback."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = os.environ.get("SMALLFIRST_CACHE_DIR", str(ROOT / ".cache" / "smallfirst"))
-        patch.setenv("SMALLFIRST_CACHE_DIR", folder)
-        # Flower answers its API without a password only when told to; it listens on loopback.
         patch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
         yield
 

@@ -47,14 +47,14 @@ class LlmEngine:
         self._busy = BusyClock()
 
     @classmethod
-    def load(cls, name: str, model: Model, folder: Path) -> "LlmEngine":
+    def load(cls, name: str, model: Model, folder: Path, *, cache: Path) -> "LlmEngine":
         """Start vLLM with a model.
 
         Raises:
             ModelError: When it cannot be served.
         """
         vllm = VllmLoop(name)
-        vllm.start(folder, model)
+        vllm.start(folder, model, cache=cache)
         prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens)
         revision = model.revision or content_hash(folder)[:12]
         return cls(name, revision, prompter, vllm)

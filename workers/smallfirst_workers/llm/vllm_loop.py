@@ -50,13 +50,13 @@ class VllmLoop:
         self._engine: Any = None
         self.max_tokens = 0
 
-    def start(self, folder: Path, model: Model) -> None:
-        """Load the model and warm the engine up.
+    def start(self, folder: Path, model: Model, *, cache: Path) -> None:
+        """Load the model and start the engine; what vLLM compiles it keeps below `cache`.
 
         Raises:
             ModelError: When vLLM is missing, or cannot take the model.
         """
-        for name, value in ENVIRONMENT.items():
+        for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
             os.environ.setdefault(name, value)
         self._thread.start()
         self._engine = self.call(self._open(folder, model))
