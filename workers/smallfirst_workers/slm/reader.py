@@ -104,7 +104,8 @@ class Reader:
     def row(self, reading: Reading, window: Window) -> NDArray[np.int64]:
         """Frame a window in its special tokens: `(row tokens,)`."""
         own = reading.ids[window.start : window.end]
-        return np.concatenate([self.before, own, self.after]).astype(np.int64)
+        framed: NDArray[np.int64] = np.concatenate([self.before, own, self.after]).astype(np.int64)
+        return framed
 
 
 def _limit(folder: ModelFolder, own: int, wanted: int | None) -> int:
