@@ -113,9 +113,18 @@ def _mappings(data: Any, key: str) -> dict[str, dict[str, Any]]:
 
 def _make_folders_absolute(data: Any, base: Path) -> None:
     for model in _mappings(data, "models").values():
-        source = model.get("source")
-        if isinstance(source, str) and (source in {".", ".."} or source.startswith(_FOLDERS)):
-            model["source"] = str(_absolute(source, base))
+        if "source" in model:
+            model["source"] = _absolute_folder(model["source"], base)
+        adapters = model.get("adapters")
+        if isinstance(adapters, dict):
+            model["adapters"] = {n: _absolute_folder(each, base) for n, each in adapters.items()}
+
+
+def _absolute_folder(source: Any, base: Path) -> Any:
+    """Make the path of a folder absolute, and leave alone what is none."""
+    if isinstance(source, str) and (source in {".", ".."} or source.startswith(_FOLDERS)):
+        return str(_absolute(source, base))
+    return source
 
 
 def _absolute(written: str, base: Path) -> Path:

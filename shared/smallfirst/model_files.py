@@ -94,11 +94,13 @@ def _hub_cache() -> Path:
 def model_parameters(model: Model) -> int:
     """Say how large a model is: as the catalogue declares, else as its files show.
 
+    One that runs elsewhere takes no room here, whatever its size: 0, unless it is declared.
+
     Raises:
         ModelFilesError: When neither says.
     """
-    if model.parameters is not None:
-        return model.parameters
+    if model.parameters is not None or model.is_remote:
+        return model.parameters or 0
     try:
         return count_parameters(model_folder(model))
     except ModelFilesError as err:
@@ -217,7 +219,7 @@ def pools_of(catalogue: Catalogue) -> dict[str, str]:
     placed, problems = {}, []
     for name, model in catalogue.models.items():
         try:
-            placed[name] = _pool_of(model, catalogue)
+            placed[name] = pool_of(model, catalogue)
         except (ModelFilesError, ValueError) as err:
             problems.append(CatalogueProblem(None, None, f"models.{name}", str(err)))
     if problems:
@@ -225,16 +227,25 @@ def pools_of(catalogue: Catalogue) -> dict[str, str]:
     return placed
 
 
-def _pool_of(model: Model, catalogue: Catalogue) -> str:
+def pool_of(model: Model, catalogue: Catalogue) -> str:
+    """Name the smallest pool that holds a model.
+
+    Raises:
+        ModelFilesError: When its size is not to be had.
+        ValueError: When no pool holds it; the message says what there is.
+    """
     size = model_parameters(model)
-    pool = place(size, model.tier, catalogue.pools)
+    pool = place(size, model.tier, catalogue.pools, is_remote=model.is_remote)
     if pool is None:
         raise ValueError(_misfit(size, model, catalogue))
     return pool
 
 
 def _misfit(size: int, model: Model, catalogue: Catalogue) -> str:
-    sizes = [p.max_parameters for p in catalogue.pools.values() if p.tier is model.tier]
+    if model.is_remote:
+        return "there is no remote llm pool to ask it from"
+    pools = [p for p in catalogue.pools.values() if p.tier is model.tier and not p.remote]
+    sizes = [p.capacity for p in pools]
     if not sizes:
         return f"there is no {model.tier} pool to run it"
     has, holds = format_count(size), format_count(max(sizes))

@@ -370,5 +370,6 @@ def test_the_schema_is_of_the_file_as_written() -> None:
     task, pool = schema["$defs"]["Task"]["properties"], schema["$defs"]["Pool"]["properties"]
 
     assert {choice["type"] for choice in task["examples"]["anyOf"]} == {"string", "array"}
-    assert {choice["type"] for choice in pool["max_parameters"]["anyOf"]} == {"integer", "string"}
+    sizes = {choice["type"] for choice in pool["max_parameters"]["anyOf"]}
+    assert sizes == {"integer", "string", "null"}
     assert schema["properties"]["tasks"]["additionalProperties"] is False

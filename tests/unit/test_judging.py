@@ -19,6 +19,7 @@ from smallfirst.jobs import (
 )
 from smallfirst.ledger import StreamEntry
 from smallfirst.legs import Leg
+from smallfirst_workers.engines import Pass
 from smallfirst_workers.judging import (
     Item,
     Share,
@@ -143,6 +144,8 @@ def test_the_shares_of_a_pass_are_the_whole_pass(
     tokens: list[int], seconds: float, price: float
 ) -> None:
     """What a pass took is booked once, no more and no less, whatever was in it."""
-    shares = share_out(tokens, seconds, price)
+    charges = [0.01] * len(tokens)
+    shares = share_out(Pass([], tokens, 0, seconds, charges), price)
     assert sum(share.seconds for share in shares) == pytest.approx(seconds)
-    assert sum(share.cost for share in shares) == pytest.approx(seconds * price / 3600)
+    booked = seconds * price / 3600 + sum(charges)
+    assert sum(share.cost for share in shares) == pytest.approx(booked)

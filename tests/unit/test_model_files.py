@@ -52,7 +52,11 @@ def catalogue(**models: Model) -> Catalogue:
         },
         models=models,
         tasks={
-            "similar": Task(kind=Kind.EMBED, cascade=tuple(Step(model=name) for name in models)[:1])
+            "mood": Task(
+                kind=Kind.CLASSIFY,
+                labels={"up": "", "down": ""},
+                cascade=tuple(Step(model=name) for name in models)[:1],
+            )
         },
     )
 

@@ -126,7 +126,7 @@ class BatchRunner:
         self, items: Sequence[Item], done: Pass, served: Served, claimed: Claimed
     ) -> list[tuple[Item, Settlement]]:
         judged = []
-        shares = share_out(done.tokens, done.seconds, served.price_per_hour)
+        shares = share_out(done, served.price_per_hour)
         for item, answer, share in zip(items, done.answers, shares, strict=True):
             attempt = attempt_of(
                 item,
@@ -157,7 +157,7 @@ class BatchRunner:
 def _asked(item: Item, claimed: Claimed) -> Asked:
     seconds_left = (item.leg.expires_ms - claimed.now_ms()) / 1000
     job = item.job
-    return Asked(job.text, job.task, job.explain, item.leg.kept, seconds_left)
+    return Asked(job.text, job.task, item.leg.step, job.explain, item.leg.kept, seconds_left)
 
 
 def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> dict[str, object]:

@@ -4,7 +4,7 @@ Only the shape stands here, so that running a batch does not depend on what runs
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
@@ -20,6 +20,7 @@ class Asked:
     Attributes:
         text: What is asked about.
         task: Name of the task.
+        step: Place in the task's cascade of the step that asks, from 0.
         explain: Whether the words that drove the answer are wanted.
         known: Spans that an earlier step was sure of: what they cover is not asked again.
         seconds_left: After which nobody wants the answer; None for never.
@@ -27,6 +28,7 @@ class Asked:
 
     text: str
     task: str
+    step: int = 0
     explain: bool = False
     known: tuple[Span, ...] = ()
     seconds_left: float | None = None
@@ -41,12 +43,15 @@ class Pass:
         tokens: Tokens read and written for each, without padding.
         padded_tokens: Positions computed for all of them together, padding included.
         seconds: Of the worker, from the texts to the answers.
+        charges: What somebody else charges for each, in the catalogue's currency; empty for
+            nothing.
     """
 
     answers: list[Answer | Problem]
     tokens: list[int]
     padded_tokens: int
     seconds: float
+    charges: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, SpansAnswer,
 from smallfirst.ledger import Settlement, Spent, StreamEntry
 from smallfirst.legs import Leg
 from smallfirst.spans import merge_spans
+from smallfirst_workers.engines import Pass
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ def read_item(entry: StreamEntry) -> Item:
     return Item(entry, job, Leg.model_validate_json(entry.fields[b"leg"]))
 
 
-def share_out(tokens: list[int], seconds: float, price_per_hour: float) -> list[Share]:
-    """Share a pass's seconds, and so its cost, over its jobs by the tokens each had read."""
-    whole = sum(tokens) or len(tokens)
+def share_out(done: Pass, price_per_hour: float) -> list[Share]:
+    """Share a pass's seconds over its jobs by the tokens each had read, and add its charges."""
+    whole = sum(done.tokens)
+    counts = done.tokens if whole else [1] * len(done.tokens)
+    charges = done.charges or [0.0] * len(counts)
     shares = []
-    for count in tokens:
-        part = seconds * ((count if sum(tokens) else 1) / whole)
-        shares.append(Share(count, part, part * price_per_hour / 3600))
+    for tokens, count, charge in zip(done.tokens, counts, charges, strict=True):
+        part = done.seconds * count / sum(counts)
+        shares.append(Share(tokens, part, part * price_per_hour / 3600 + charge))
     return shares
 
 

@@ -12,7 +12,7 @@ import typer
 from redis import Redis
 from redis.exceptions import RedisError
 
-from smallfirst.catalogue import Catalogue, place
+from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_file import load_catalogue
 from smallfirst.cli.link import globals_of, settings_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
@@ -21,7 +21,7 @@ from smallfirst.errors import CatalogueError, ModelFilesError
 from smallfirst.keys import ROUTERS, Keys
 from smallfirst.ledger import Ledger
 from smallfirst.local.redis_server import OLDEST_VERSION
-from smallfirst.model_files import model_parameters
+from smallfirst.model_files import model_parameters, pool_of
 from smallfirst.settings import Settings
 from smallfirst.sizes import format_count
 
@@ -111,10 +111,13 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
             detail = f"{error.source}: {error.reason}"
             yield Check(f"model {name}", State.FAIL, detail, error.remedy)
             continue
-        pool = place(size, model.tier, catalogue.pools)
-        about = f"{format_count(size)} parameters"
-        if pool is None:
+        about = f"at {model.endpoint}" if model.is_remote else f"{format_count(size)} parameters"
+        try:
+            pool = pool_of(model, catalogue)
+        except ValueError:
             remedy = f"give the catalogue a larger pool of the tier {model.tier}"
+            if model.is_remote:
+                remedy = "give the catalogue a pool of tier llm with `remote: true`"
             yield Check(f"model {name}", State.FAIL, f"{about}, no pool holds it", remedy)
         else:
             yield Check(f"model {name}", State.OK, f"{about}, on pool {pool}")
@@ -202,8 +205,8 @@ def _used_pools(catalogue: Catalogue | None) -> list[str]:
     used = set()
     for model in catalogue.models.values():
         try:
-            used.add(place(model_parameters(model), model.tier, catalogue.pools))
-        except ModelFilesError:
+            used.add(pool_of(model, catalogue))
+        except (ModelFilesError, ValueError):
             continue
     return [pool for pool in catalogue.pools if pool in used]
 

@@ -7,10 +7,7 @@ step. It knows nothing of Redis, Celery or cascades.
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
 from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
@@ -77,19 +74,7 @@ class LlmEngine:
         Raises:
             EngineDead: When the engine has died; what was given out stands.
         """
-        done: SimpleQueue[tuple[int, Future[Pass]]] = SimpleQueue()
-        futures = []
-        for place, one in enumerate(asked):
-            future = self._vllm.post(self._answer(one))
-            future.add_done_callback(partial(_put, done, place))
-            futures.append(future)
-        try:
-            for _ in asked:
-                place, future = done.get()
-                yield Portion((place,), future.result())
-        finally:
-            for future in futures:
-                future.cancel()
+        return self._vllm.loop.in_turn(asked, self._answer)
 
     def unload(self) -> None:
         """Stop the engine and its processes."""
@@ -159,7 +144,3 @@ class LlmEngine:
         }
         best = max(distribution, key=distribution.__getitem__)
         return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)
-
-
-def _put(done: "SimpleQueue[tuple[int, Future[Pass]]]", place: int, future: "Future[Pass]") -> None:
-    done.put((place, future))

@@ -4,20 +4,16 @@ It owns the engine's life and one request's way through it. What is asked, and w
 is decided elsewhere. Importing this module is cheap; vLLM is imported when the engine starts.
 """
 
-import asyncio
 import os
-import threading
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import EngineDead, ModelError
+from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.writings import Writing
-
-_Value = TypeVar("_Value")
 
 #: Set before vLLM is imported: no telemetry, no network, and no binding of threads to cores, which
 #: on a shared machine pins them all to the same ones.
@@ -39,14 +35,14 @@ class VllmLoop:
     """A running engine.
 
     Attributes:
+        loop: Where its coroutines run.
         max_tokens: The longest context, prompt and answer together.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._numbers = count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
+        self.loop = EventLoop("vllm")
         self._engine: Any = None
         self.max_tokens = 0
 
@@ -58,8 +54,7 @@ class VllmLoop:
         """
         for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
             os.environ.setdefault(name, value)
-        self._thread.start()
-        self._engine = self.call(self._open(folder, model))
+        self._engine = self.loop.call(self._open(folder, model))
 
     async def _open(self, folder: Path, model: Model) -> Any:
         try:
@@ -74,14 +69,6 @@ class VllmLoop:
             raise ModelError(self._name, f"cannot be served by vLLM: {err}") from err
         self.max_tokens = engine.model_config.max_model_len
         return engine
-
-    def call(self, coroutine: Coroutine[Any, Any, _Value]) -> _Value:
-        """Run a coroutine on the engine's loop to its end."""
-        return self.post(coroutine).result()
-
-    def post(self, coroutine: Coroutine[Any, Any, _Value]) -> "Future[_Value]":
-        """Start a coroutine on the engine's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     async def next_logprobs(
         self, prompt: Sequence[int], candidates: Sequence[int]
@@ -150,8 +137,7 @@ class VllmLoop:
             self._engine.shutdown(timeout=STOP_SECONDS)
             # Its finaliser needs modules that are gone when the interpreter ends.
             self._engine = None
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self.loop.stop()
 
 
 def engine_arguments(folder: Path, model: Model) -> dict[str, Any]:

@@ -71,11 +71,11 @@ def load_runtime(folder: ModelFolder, model: Model, *, cache: Path, threads: int
     return _torch(folder, precision, threads=threads)
 
 
-def resolve_precision(asked: Literal["auto", "float32", "bfloat16"]) -> Precision:
+def resolve_precision(asked: str) -> Precision:
     """Settle `auto`: bfloat16 where the processor multiplies it in hardware, else float32."""
-    if asked != "auto":
-        return asked
-    return "bfloat16" if _BFLOAT16_FLAGS & processor_flags() else "float32"
+    if asked == "auto":
+        return "bfloat16" if _BFLOAT16_FLAGS & processor_flags() else "float32"
+    return "bfloat16" if asked == "bfloat16" else "float32"
 
 
 @functools.cache

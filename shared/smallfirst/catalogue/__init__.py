@@ -1,0 +1,154 @@
+"""The catalogue: which pools, models and tasks there are, with every rule a value must obey.
+
+It owns meaning. Reading the YAML file, and pointing at the line that is wrong, is `catalogue_file`;
+watching the file is `catalogue_watch`. Nothing here opens a model: a model's size is read from its
+files by `model_files`.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from smallfirst.catalogue.entries import PROBLEMS, Entry, Place, place_text, refuse
+from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
+from smallfirst.catalogue.records import (
+    DATE_PATTERN,
+    FieldName,
+    RecordField,
+    fits_field,
+    record_schema,
+)
+from smallfirst.catalogue.steps import FINDERS, RULE_ACCEPTS, Pattern, Rule, Step, Think
+from smallfirst.catalogue.tasks import (
+    ANSWER_KEYS,
+    LABEL_KINDS,
+    WRITTEN_KINDS,
+    Example,
+    Kind,
+    Task,
+    Verdict,
+    example_problem,
+    record_problem,
+)
+from smallfirst.jobs import Name, Tier
+from smallfirst.wording import did_you_mean
+
+__all__ = [
+    "ANSWER_KEYS",
+    "DATE_PATTERN",
+    "FINDERS",
+    "LABEL_KINDS",
+    "PROBLEMS",
+    "RULE_ACCEPTS",
+    "WRITTEN_KINDS",
+    "Catalogue",
+    "Entry",
+    "Example",
+    "FieldName",
+    "Kind",
+    "Model",
+    "Pattern",
+    "Place",
+    "Pool",
+    "RecordField",
+    "Rule",
+    "Step",
+    "Task",
+    "Think",
+    "TokenPrices",
+    "Verdict",
+    "example_problem",
+    "fits_field",
+    "place",
+    "place_text",
+    "record_problem",
+    "record_schema",
+    "step_problems",
+]
+
+
+class Catalogue(Entry):
+    """Everything the fleet serves."""
+
+    version: Literal[1] = Field(description="Of this format.")
+    currency: str = Field(default="USD", description="Of every price in this file.")
+    pools: dict[Name, Pool] = Field(
+        min_length=1, description="Where models run, by name; a model goes to the smallest it fits."
+    )
+    models: dict[Name, Model] = Field(
+        default_factory=dict, description="The models that steps name."
+    )
+    tasks: dict[Name, Task] = Field(
+        min_length=1, description="What jobs may ask, by the name that a job gives."
+    )
+
+    @model_validator(mode="after")
+    def _steps_fit_together(self) -> "Catalogue":
+        refuse(
+            (
+                *_unknown_models(self),
+                *_cheaper_after_dearer(self),
+                *_beyond_model(self),
+            )
+        )
+        return self
+
+    def tier_of(self, step: Step) -> Tier:
+        """The class of tool that a step uses."""
+        return Tier.RULE if step.model is None else self.models[step.model].tier
+
+
+def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    for name, task in catalogue.tasks.items():
+        for index, step in enumerate(task.cascade):
+            if step.model is not None and step.model not in catalogue.models:
+                near = did_you_mean(step.model, catalogue.models)
+                rule = f"{step.model!r} is not one of `models`{near}"
+                yield ("tasks", name, "cascade", index, "model"), rule
+
+
+def _beyond_model(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    for name, task in catalogue.tasks.items():
+        for index, step in enumerate(task.cascade):
+            model = catalogue.models.get(step.model or "")
+            if model is not None:
+                for key, rule in step_problems(step, model, task.kind):
+                    yield ("tasks", name, "cascade", index, key), rule
+
+
+def step_problems(step: Step, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
+    """Say what a step wants of its model that this model cannot do: the key, and the rule."""
+    writes = model.tier is Tier.LLM and model.runner == "write"
+    if not writes and kind in WRITTEN_KINDS:
+        which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pool`"
+        yield "model", f"a model {which} cannot write the answer of a {kind} task"
+    if model.runner == "pool" and kind is Kind.TAG:
+        yield (
+            "model",
+            "a model whose runner is `pool` has one vector a text, and finds no spans",
+        )
+    if writes and kind is Kind.EMBED:
+        yield "model", "a model that writes gives no vectors; give it `runner: pool`"
+    if not writes:
+        for key in ("think", "vote", "adapter"):
+            if key in step.model_fields_set:
+                yield key, "only a model that writes heeds this"
+    if writes and kind is Kind.CLASSIFY and step.vote > 1 and step.think is None:
+        yield "vote", "without `think` every vote on labels would be the same"
+    if step.adapter is not None and step.adapter not in model.adapters:
+        near = did_you_mean(step.adapter, model.adapters)
+        yield "adapter", f"{step.adapter!r} is not one of the model's `adapters`{near}"
+
+
+def _cheaper_after_dearer(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    for name, task in catalogue.tasks.items():
+        dearest = Tier.RULE
+        for index, step in enumerate(task.cascade):
+            if step.model is not None and step.model not in catalogue.models:
+                continue
+            tier = catalogue.tier_of(step)
+            if tier.rank < dearest.rank:
+                rule = f"a step of tier {tier} stands after one of tier {dearest}; cheapest first"
+                yield ("tasks", name, "cascade", index), rule
+            dearest = max(dearest, tier, key=lambda each: each.rank)

@@ -1,0 +1,69 @@
+"""Records: the fields that an `extract` task reads, as a schema and as a check."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from smallfirst.catalogue.entries import Entry
+
+#: How a date is written in a record: ISO 8601, its month and day within bounds.
+DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+#: What a value of each type of a record's field is in Python, as JSON is read.
+_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        "string": (str,),
+        "number": (int, float),
+        "integer": (int,),
+        "boolean": (bool,),
+        "date": (str,),
+    }
+)
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class RecordField(Entry):
+    """One field of the record that an `extract` task reads out of a text."""
+
+    type: Literal["string", "number", "integer", "boolean", "date"] = Field(
+        default="string", description="What its value is; a date is written 2026-11-23."
+    )
+    description: str = Field(default="", description="One line: what to look for.")
+    optional: bool = Field(
+        default=False, description="Whether null stands where the text has none."
+    )
+
+
+def record_schema(fields: Mapping[str, RecordField]) -> dict[str, JsonValue]:
+    """Write the JSON Schema of the record that these fields make.
+
+    Every field is required, in the order given: one that the text does not have is null, so that
+    each has a confidence of its own and none can be left out by mistake.
+    """
+    return {
+        "type": "object",
+        "properties": {name: _value_schema(field) for name, field in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _value_schema(field: RecordField) -> dict[str, JsonValue]:
+    schema: dict[str, JsonValue] = {"type": field.type}
+    if field.type == "date":
+        schema = {"type": "string", "pattern": DATE_PATTERN}
+    return {"anyOf": [schema, {"type": "null"}]} if field.optional else schema
+
+
+def fits_field(field: RecordField, value: JsonValue) -> bool:
+    """Whether a value may stand in a record's field."""
+    if value is None:
+        return field.optional
+    if isinstance(value, bool) and field.type != "boolean":
+        return False
+    if field.type == "date" and isinstance(value, str):
+        return re.fullmatch(DATE_PATTERN, value) is not None
+    return isinstance(value, _PYTHON_TYPES[field.type])
