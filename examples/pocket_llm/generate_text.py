@@ -33,12 +33,11 @@ TASKS = {
     "tampering": tampering.demo_task,
     "reply": replies.demo_task,
 }
-#: How often a conversation is about each task: up to which number of it, in turn. Copying is learnt
-#: first, then topics nearly alone, since a label is one decision among hundreds of copied tokens.
+#: How often a conversation is about each task: up to which number of it, in turn. Topics come
+#: first, since a guide teaches them fast (`train`); records have most to learn.
 STAGES: tuple[tuple[float, dict[str, int]], ...] = (
-    (2688, {"topic": 46, "invoice": 27, "tampering": 22, "reply": 5}),
-    (4224, {"topic": 88, "invoice": 6, "tampering": 4, "reply": 2}),
-    (math.inf, {"topic": 50, "invoice": 27, "tampering": 18, "reply": 5}),
+    (5000, {"topic": 55, "invoice": 25, "tampering": 16, "reply": 4}),
+    (math.inf, {"topic": 24, "invoice": 44, "tampering": 27, "reply": 5}),
 )
 #: Turns of a conversation; several share one prompt, as few-shot examples do.
 NUM_TURNS = {
@@ -61,6 +60,8 @@ class Conversation:
     name: str
     task: Task
     turns: tuple[Example, ...]
+    #: What each mail is about, whatever the list of labels calls it; empty where no mail is read.
+    topics: tuple[str, ...] = ()
 
 
 def conversation(words: Pool, number: int) -> Conversation:
@@ -71,10 +72,11 @@ def conversation(words: Pool, number: int) -> Conversation:
     num_turns = rng.choice(NUM_TURNS[name])
     is_early = number < NUM_EARLY
     task, turn = _asked(name, words, rng, P_SHORT_EARLY if is_early else topics.P_SHORT_MAIL)
-    turns: list[Example] = []
-    while len(turns) < num_turns and sum(len(each.text) for each in turns) < MAX_CHARS:
+    turns: list[tuple[Example, str]] = []
+    while len(turns) < num_turns and sum(len(each.text) for each, _ in turns) < MAX_CHARS:
         turns.append(turn())
-    return Conversation(name, task, tuple(turns))
+    told = tuple(topic for _, topic in turns if topic)
+    return Conversation(name, task, tuple(each for each, _ in turns), told)
 
 
 def example(name: str, words: Pool, rng: random.Random) -> Example:
@@ -104,17 +106,22 @@ def _asked(name: str, words: Pool, rng: random.Random, p_short: float) -> tuple[
     if name == "topic":
         task, names = topics.any_task(rng)
 
-        def one_mail() -> Example:
+        def one_mail() -> tuple[Example, str]:
             topic = rng.choice(list(names))
-            return topics.mail_example(words, topic, names[topic], rng, p_short)
+            return topics.mail_example(words, topic, names[topic], rng, p_short), topic
 
         return task, one_mail
+    if name == "reply":
+
+        def one_reply() -> tuple[Example, str]:
+            topic = rng.choice(topics.TOPICS)
+            return replies.reply_example(words, topic, rng), topic
+
+        return replies.demo_task(), one_reply
     if name == "invoice":
         task = invoices.any_task(rng)
-        return task, lambda: invoices.invoice_example(words, task, rng)
-    if name == "tampering":
-        return tampering.any_task(rng), lambda: tampering.paper_example(words, rng)
-    return replies.demo_task(), lambda: example("reply", words, rng)
+        return task, lambda: (invoices.invoice_example(words, task, rng), "")
+    return tampering.any_task(rng), lambda: (tampering.paper_example(words, rng), "")
 
 
 def demo_rows(name: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ FIELDS = {
 }
 #: A field more, asked for at times so that the list of fields is read.
 CUSTOMER = {"customer": RecordField(description="who is to pay")}
-P_DEMO_FIELDS, P_DUE, P_PROSE = 0.65, 0.6, 0.3
+P_DEMO_FIELDS, P_DUE, P_PROSE = 0.8, 0.6, 0.3
 CURRENCIES = ("USD", "USD", "EUR", "GBP")
 #: How a paper announces each of its facts.
 SAYS = {

@@ -126,9 +126,9 @@ def cents(rng: random.Random) -> int:
 
 def written_cents(amount: int, currency: str, rng: random.Random) -> str:
     """Write an amount with its currency, as `USD`, `EUR` or `GBP` is written."""
-    plain, grouped = f"{amount / 100:.2f}", f"{amount / 100:,.2f}"
+    plain = f"{amount / 100:.2f}"
     sign = {"USD": "$", "EUR": "€", "GBP": "£"}[currency]
-    return rng.choice([f"{sign}{grouped}", f"{plain} {currency}", f"{currency} {grouped}"])
+    return rng.choice([f"{sign}{plain}", f"{plain} {currency}", f"{currency} {plain}"])
 
 
 def some(rng: random.Random, options: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The pocket model's tokenizer and chat template, and conversations as tokens with weights.
 
-Digits are tokens of their own, so that a number is copied digit by digit. Text of strangers is
-tokenised apart from the template, as the worker does.
+Digits go in pairs, so that a number is copied in few steps and seldom mistaken for another. Text of
+strangers is tokenised apart from the template, as the worker does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from generate_text import Conversation, conversation
 from pools import pool
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from topics import TOPICS
 from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Kind
@@ -39,10 +40,14 @@ CONTEXT = 2048
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokens of a conversation and how much each counts as a target; 0 outside the answers."""
+    """Tokens of a conversation and how much each counts as a target; 0 outside the answers.
+
+    `topics` numbers for each token what the mail it stands in is about; -1 outside of mails.
+    """
 
     ids: list[int]
     weights: list[float]
+    topics: list[int]
 
 
 def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
@@ -50,7 +55,7 @@ def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\d"), behavior="isolated"),
+            pre_tokenizers.Split(Regex(r"\d{1,2}"), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
@@ -113,6 +118,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, made: Conversation) -> Encoded:
     """Tokenise a conversation; its answers are the segments after which the assistant ends."""
     ids: list[int] = []
     weights: list[float] = []
+    topics: list[int] = []
+    subjects = iter(made.topics)
     is_answer = False
     deciding = LABEL_WEIGHT if made.task.kind is Kind.CLASSIFY else DECIDING_WEIGHT
     end = tokenizer.convert_tokens_to_ids(END)
@@ -124,7 +131,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, made: Conversation) -> Encoded:
             told = [deciding if i < NUM_DECIDING_TOKENS else 1.0 for i in range(len(tokens))]
         elif weights and weights[-1] > 0 and tokens[0] == end:
             told[0] = 1.0
+        is_mail = not segment.is_trusted and not is_answer
+        subject = TOPICS.index(next(subjects)) if is_mail and made.topics else -1
         is_answer = segment.is_trusted and segment.text.endswith(ROLES[2])
         ids += tokens
         weights += told
-    return Encoded(ids, weights)
+        topics += [subject] * len(tokens)
+    return Encoded(ids, weights, topics)

@@ -71,7 +71,7 @@ DESCRIPTIONS = (
     "Which team answers this mail.", "Topic of a mail to a shop.", "What the writer wants.", "",
 )  # fmt: skip
 P_SECOND_REQUEST, P_LOSSY, P_LOST_WORD = 0.15, 0.4, 0.15
-P_DEMO_PROMPT, P_ALIASES, P_BARE_LIST, P_SHORT_MAIL, P_BY_HAND = 0.6, 0.25, 0.3, 0.45, 0.25
+P_DEMO_PROMPT, P_ALIASES, P_BARE_LIST, P_SHORT_MAIL, P_BY_HAND = 0.75, 0.25, 0.3, 0.45, 0.25
 
 
 @cache

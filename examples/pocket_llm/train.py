@@ -18,12 +18,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from circuits import start_with_copying
+from circuits import hold_copying, start_with_copying
 from generate_text import conversation
 from pools import pool
 from tokens import CONTEXT, END, PAD, Encoded, encode, train_tokenizer
+from topics import TOPICS
+from torch.nn import Linear
 from torch.nn.functional import cross_entropy
 from transformers import (
     GenerationConfig,
@@ -32,6 +35,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     set_seed,
 )
+
+from smallfirst_workers.slm.runtimes import resolve_precision
 
 HERE = Path(__file__).parent
 SEED = 20
@@ -42,8 +47,11 @@ NUM_CONVERSATIONS_A_CHUNK = 384
 LONGEST = 768
 #: How much all the text counts beside the answers, and how much of it is looked at.
 TEXT_WEIGHT, TEXT_SHARE = 0.2, 0.25
+#: How much the guide counts at first and at last, and after how many layers it looks: the others
+#: carry its word on.
+GUIDE_WEIGHT, LEAST_GUIDE_WEIGHT, NUM_GUIDED_STEPS, GUIDED_LAYER = 1.0, 0.05, 1500, 2
 NUM_STEPS_TO_RISE, FALL_SHARE, FINAL_SHARE = 80, 0.35, 0.02
-CLIP, WEIGHT_DECAY = 1.0, 0.02
+CLIP, WEIGHT_DECAY = 1.0, 0.0
 NUM_STEPS_TO_MEASURE, NUM_STEPS_A_CHECKPOINT = 20, 100
 
 
@@ -69,10 +77,11 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Conversations padded to one length: ids and weights `(conversations, tokens)`."""
+    """Conversations padded to one length: ids, weights, topics `(conversations, tokens)`."""
 
     ids: torch.Tensor
     weights: torch.Tensor
+    topics: torch.Tensor
 
 
 def main() -> None:
@@ -83,10 +92,10 @@ def main() -> None:
     size = SIZES[arguments.size]
     arguments.work.mkdir(parents=True, exist_ok=True)
     tokenizer = same_tokenizer(arguments.work, size)
-    model = make_model(size, tokenizer).to(arguments.device)
-    say(f"{model.num_parameters() / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
-    seconds = train(model, tokenizer, size, arguments)
-    save(model, tokenizer, arguments.out, seconds)
+    learner = make_learner(size, tokenizer, arguments.device)
+    say(f"{learner.model.num_parameters() / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
+    seconds = train(learner, tokenizer, size, arguments)
+    save(learner.model, tokenizer, arguments.out, seconds)
 
 
 def _arguments() -> argparse.Namespace:
@@ -108,6 +117,45 @@ def same_tokenizer(work: Path, size: Size) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(work)
 
 
+@dataclass(frozen=True)
+class Learner:
+    """A model in training, with a guide that is thrown away after it.
+
+    The guide reads off the hidden states what a mail is about, at each of its tokens. One label
+    among hundreds of copied tokens would take far longer to be heard.
+    """
+
+    model: LlamaForCausalLM
+    guide: Linear
+    optimizer: torch.optim.Optimizer
+
+    def state(self) -> dict[str, Any]:
+        """Give all that a later run needs to go on."""
+        parts = (self.model, self.guide, self.optimizer)
+        names = ("model", "guide", "optimizer")
+        return {name: part.state_dict() for name, part in zip(names, parts, strict=True)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.model.load_state_dict(state["model"])
+        self.guide.load_state_dict(state["guide"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def make_learner(size: Size, tokenizer: PreTrainedTokenizerFast, device: str) -> Learner:
+    """Make an untrained model with all that its training needs."""
+    model = make_model(size, tokenizer).to(device)
+    guide = Linear(size.hidden, len(TOPICS)).to(device)
+    optimizer = torch.optim.AdamW(
+        [*model.parameters(), *guide.parameters()],
+        lr=size.learning_rate,
+        betas=(0.9, 0.97),
+        weight_decay=WEIGHT_DECAY,
+        fused=True,
+    )
+    return Learner(model, guide, optimizer)
+
+
 def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Make an untrained model of a size, which knows how to copy and nothing else."""
     config = LlamaConfig(
@@ -126,6 +174,7 @@ def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
     )
     model = LlamaForCausalLM(config)
     start_with_copying(model)
+    hold_copying(model)
     return model
 
 
@@ -161,82 +210,84 @@ def padded(group: list[Encoded], pad: int) -> Batch:
     ids = [each.ids + [pad] * (longest - len(each.ids)) for each in group]
     # A pad counts less than nothing, so that it can be told from text that counts nothing.
     weights = [each.weights + [-1.0] * (longest - len(each.ids)) for each in group]
-    return Batch(torch.tensor(ids), torch.tensor(weights))
+    topics = [each.topics + [-1] * (longest - len(each.topics)) for each in group]
+    return Batch(torch.tensor(ids), torch.tensor(weights), torch.tensor(topics))
 
 
-def loss_of(model: LlamaForCausalLM, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-    """Weigh the loss on the answers, and on a share of all the text.
+def loss_of(learner: Learner, batch: Batch, step: int) -> torch.Tensor:
+    """Weigh the loss on the answers, on a share of all the text, and on what the guide says.
 
     Only the states that count go through the output layer: `(targets, vocabulary)`.
     """
-    device = model.device
-    targets, weights = batch.ids[:, 1:], batch.weights[:, 1:]
-    is_looked_at = (torch.rand(weights.shape, generator=generator) < TEXT_SHARE) & (weights == 0)
+    model, device = learner.model, learner.model.device
+    targets, weights, topics = batch.ids[:, 1:], batch.weights[:, 1:], batch.topics[:, :-1]
+    # Which text is looked at depends on the step alone, so that a resumed run is the same run.
+    chance = torch.rand(weights.shape, generator=torch.Generator().manual_seed(SEED + step))
+    is_looked_at = (chance < TEXT_SHARE) & (weights == 0)
     counts = (is_looked_at | (weights > 0)).to(device)
-    with torch.autocast(device_type=device.type, dtype=torch.bfloat16):
-        states = model.model(batch.ids[:, :-1].to(device)).last_hidden_state  # (b, s, hidden)
-        logits = model.lm_head(states[counts])  # (targets, vocabulary)
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+        read = model.model(batch.ids[:, :-1].to(device), output_hidden_states=True)
+        logits = model.lm_head(read.last_hidden_state[counts])  # (targets, vocabulary)
+        guesses = learner.guide(read.hidden_states[GUIDED_LAYER][topics >= 0])  # (tokens, topics)
     each = cross_entropy(logits.float(), targets.to(device)[counts], reduction="none")
     answer = weights.to(device)[counts]
-    is_text = answer == 0
-    text = each[is_text].mean() if bool(is_text.any()) else each.sum() * 0
-    return (each * answer).sum() / answer.sum() + TEXT_WEIGHT * text
+    loss = (each * answer).sum() / answer.sum()
+    if bool((answer == 0).any()):
+        loss = loss + TEXT_WEIGHT * each[answer == 0].mean()
+    if len(guesses):
+        told = topics[topics >= 0].to(device)
+        loss = loss + guide_weight(step) * cross_entropy(guesses.float(), told)
+    return loss
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether bfloat16 is fast there; where a processor lacks it, it is slower by far."""
+    return device.type != "cpu" or resolve_precision("auto") == "bfloat16"
 
 
 def train(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    size: Size,
-    arguments: argparse.Namespace,
+    learner: Learner, tokenizer: PreTrainedTokenizerFast, size: Size, arguments: argparse.Namespace
 ) -> float:
     """Train in place; returns the seconds it took, those before a resumption included."""
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=size.learning_rate,
-        betas=(0.9, 0.97),
-        weight_decay=WEIGHT_DECAY,
-        fused=True,
-    )
-    step, num_steps, seconds = resume(arguments.work, model, optimizer)
+    step, num_steps, seconds = resume(arguments.work, learner)
     num_steps = arguments.steps or num_steps
     budget = 60 * (arguments.minutes or size.minutes)
     source, began = batches(tokenizer, size, step), time.monotonic()
     mean: float | None = None
-    model.train()
+    learner.model.train()
     while not num_steps or step < num_steps:
         if not num_steps and step == NUM_STEPS_TO_MEASURE:
             num_steps = round(budget / (time.monotonic() - began) * NUM_STEPS_TO_MEASURE)
             say(f"{num_steps} steps fit into {budget / 60:.0f} minutes")
         rate = size.learning_rate * share_of_rate(step, num_steps)
-        loss = take_step(model, optimizer, next(source), rate, step)
+        loss = take_step(learner, next(source), rate, step)
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         step += 1
         spent = seconds + time.monotonic() - began
         if step % 25 == 0:
             say(f"step {step}/{num_steps} loss {mean:.3f} rate {rate:.1e} {spent / 60:.1f} min")
         if step % NUM_STEPS_A_CHECKPOINT == 0:
-            keep(arguments.work, model, optimizer, (step, num_steps, spent))
+            keep(arguments.work, learner, (step, num_steps, spent))
     spent = seconds + time.monotonic() - began
-    keep(arguments.work, model, optimizer, (step, num_steps, spent))
+    keep(arguments.work, learner, (step, num_steps, spent))
     return spent
 
 
-def take_step(
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    rate: float,
-    step: int,
-) -> float:
-    """Learn from one batch; which text is looked at depends on the step alone."""
-    for group in optimizer.param_groups:
+def take_step(learner: Learner, batch: Batch, rate: float, step: int) -> float:
+    """Learn from one batch."""
+    for group in learner.optimizer.param_groups:
         group["lr"] = rate
-    loss = loss_of(model, batch, torch.Generator().manual_seed(SEED + step))
+    loss = loss_of(learner, batch, step)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    torch.nn.utils.clip_grad_norm_(learner.model.parameters(), CLIP)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
     return float(loss.detach())
+
+
+def guide_weight(step: int) -> float:
+    """Begin loudly, and leave the room to copying when topics are known."""
+    return max(LEAST_GUIDE_WEIGHT, GUIDE_WEIGHT * (1 - step / NUM_GUIDED_STEPS))
 
 
 def share_of_rate(step: int, num_steps: int) -> float:
@@ -251,27 +302,18 @@ def share_of_rate(step: int, num_steps: int) -> float:
     return rise * max(FINAL_SHARE, min(1.0, left))
 
 
-def keep(
-    work: Path,
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    state: tuple[int, int, float],
-) -> None:
+def keep(work: Path, learner: Learner, state: tuple[int, int, float]) -> None:
     """Write a checkpoint, whole or not at all."""
-    whole = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}
-    torch.save(whole, work / "state.new")
+    torch.save(learner.state() | {"state": state}, work / "state.new")
     (work / "state.new").replace(work / "state.pt")
 
 
-def resume(
-    work: Path, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer
-) -> tuple[int, int, float]:
+def resume(work: Path, learner: Learner) -> tuple[int, int, float]:
     """Go on from a checkpoint: the step, the number of steps, the seconds spent; zeros without."""
     if not (work / "state.pt").is_file():
         return 0, 0, 0.0
-    whole = torch.load(work / "state.pt", map_location=model.device, weights_only=True)
-    model.load_state_dict(whole["model"])
-    optimizer.load_state_dict(whole["optimizer"])
+    whole = torch.load(work / "state.pt", map_location=learner.model.device, weights_only=True)
+    learner.load(whole)
     step, num_steps, seconds = whole["state"]
     say(f"goes on at step {step} of {num_steps}")
     return step, num_steps, seconds
