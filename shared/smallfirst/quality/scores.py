@@ -1,0 +1,70 @@
+"""What every step of a cascade said of labelled rows: the ground of calibration and evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from smallfirst.jobs import Tier
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one step said of one row.
+
+    Attributes:
+        confidence: Of the answer, from 0 to 1, as the model gives it; 0 where there is none.
+        is_right: Whether the answer is the row's own; False where there is none.
+        said: The answer in one word, for counting confusions: a label or a verdict; else empty.
+        distribution: Probability by label, of a `classify` task; else empty.
+        seconds: Of a worker, this job's share.
+        waited_seconds: From the backlog to the start of its pass.
+        cost: In the catalogue's currency.
+    """
+
+    confidence: float
+    is_right: bool
+    said: str = ""
+    distribution: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    waited_seconds: float = 0.0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class StepAbout:
+    """Which step it was.
+
+    Attributes:
+        index: Its place in the cascade, from 0.
+        model: Its name in the catalogue; `rules` for a rule.
+        revision: Which version of it answered; see `Attempt.revision`.
+    """
+
+    index: int
+    tier: Tier
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One labelled row.
+
+    Attributes:
+        key: Hash of its text; tells rows apart and recognises those that a model learned from.
+        right: The right answer in one word, where it is a label or a verdict; else empty.
+        said: One for each step, in the cascade's order.
+    """
+
+    key: str
+    right: str
+    said: tuple[Said, ...]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All steps of a task on all rows."""
+
+    task: str
+    currency: str
+    steps: tuple[StepAbout, ...]
+    rows: tuple[ScoredRow, ...]
