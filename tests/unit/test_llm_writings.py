@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -460,25 +459,6 @@ def voted(kind: Kind, *texts: str) -> tuple[Answer | Problem, float]:
     """Let several writings vote; return the answer and how sure it is."""
     answer = read_writings(task(kind), TEXT, [wrote(text) for text in texts])
     return answer, 0.0 if isinstance(answer, Problem) else answer.confidence
-
-
-@pytest.mark.parametrize(
-    ("texts", "winner", "share"),
-    [
-        (("a", "b", "b"), "b", 2 / 3),
-        (("b", "a", "a", "b"), "b", 1 / 2),
-        (("a", "a "), "a", 1),
-        (("", "a", "b", "a", " "), "a", 2 / 5),
-        (("", "a"), "a", 1 / 2),
-    ],
-)
-def test_most_votes_win(texts: Sequence[str], winner: str, share: float) -> None:
-    """The first of equals stands; a writing that is no answer is a vote for nothing."""
-    answer, confidence = voted(Kind.GENERATE, *texts)
-
-    assert isinstance(answer, TextAnswer)
-    assert answer.text == winner
-    assert confidence == pytest.approx(share)
 
 
 def test_a_lone_writing_is_no_vote() -> None:

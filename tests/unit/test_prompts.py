@@ -85,9 +85,9 @@ def test_the_order_says_all_that_may_be_answered(kind: Kind) -> None:
     [
         (Kind.CLASSIFY, "up"),
         (Kind.MULTILABEL, '["up"]'),
-        (Kind.TAG, '[{"text": "up", "label": "up"}]'),
-        (Kind.EXTRACT, '{"total": 3.5, "due": "2026-01-02"}'),
-        (Kind.JUDGE, '{"verdict": "no", "quote": "went"}'),
+        (Kind.TAG, '[{"text":"up","label":"up"}]'),
+        (Kind.EXTRACT, '{"total":3.5,"due":"2026-01-02"}'),
+        (Kind.JUDGE, '{"verdict":"no","quote":"went"}'),
         (Kind.GENERATE, "Well."),
     ],
 )

@@ -92,6 +92,13 @@ class Task(Entry):
         default=(),
         description="Inline, or the path of a JSON Lines file relative to the catalogue.",
     )
+    shots: int = Field(
+        default=8,
+        ge=0,
+        le=64,
+        description="The most examples that a large model is shown with a text; where there are"
+        " more, those nearest to the text.",
+    )
     cascade: tuple[Step, ...] = Field(min_length=1, description="The steps, cheapest first.")
     max_chars: int = Field(
         default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS, description="A longer text is refused."

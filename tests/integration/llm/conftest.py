@@ -57,6 +57,26 @@ tasks:
     kind: generate
     max_answer_tokens: 40
     cascade: [{model: babble}]
+  about:
+    kind: multilabel
+    labels: {money: sums and payments, time: days and hours, people: names and offices}
+    max_answer_tokens: 60
+    cascade: [{model: babble}]
+  names:
+    kind: tag
+    labels: {person: name of a person, place: name of a place}
+    max_answer_tokens: 60
+    cascade: [{model: babble}]
+  pondered:
+    kind: classify
+    labels: {billing: money, delivery: parcels, account: login}
+    cascade: [{model: babble, think: {tokens: 24}, vote: 3}]
+  polled:
+    kind: extract
+    fields:
+      is_paid: {type: boolean, description: whether it was paid}
+      due: {type: date, description: day by which to pay}
+    cascade: [{model: babble, vote: 3}]
 """
 
 
@@ -99,6 +119,14 @@ def make_model(folder: Path) -> None:
     )
     model: Any = LlamaForCausalLM
     model(config).to(torch.bfloat16).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def babble(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model, for tests that run vLLM in their own process."""
+    folder = tmp_path_factory.mktemp("model") / "babble"
+    make_model(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

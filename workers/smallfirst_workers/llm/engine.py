@@ -9,21 +9,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from smallfirst.catalogue import Kind, Model, Task
-from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.catalogue import Example, Kind, Model, Task
+from smallfirst.jobs import Problem
 from smallfirst.model_files import content_hash
 from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
 from smallfirst_workers.errors import TaskError
+from smallfirst_workers.llm.asking import Asker, Heard, Question
 from smallfirst_workers.llm.busy import BusyClock
-from smallfirst_workers.llm.labels import LabelTree
-from smallfirst_workers.llm.labels import Path as LabelPath
 from smallfirst_workers.llm.prompting import Prompter, TaskPrompt
-from smallfirst_workers.llm.prompts import answer_schema, answer_tokens
 from smallfirst_workers.llm.vllm_loop import VllmLoop
-from smallfirst_workers.llm.writings import Writing, read_writings
-
-#: How freely the model writes when an answer that was none is asked for once more.
-RETRY_TEMPERATURE = 0.7
 
 _UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
 _TOO_LONG = Problem(
@@ -40,6 +34,7 @@ class LlmEngine:
         self._revision = revision
         self._prompter = prompter
         self._vllm = vllm
+        self._asker = Asker(prompter, vllm)
         self._prompts: dict[str, TaskPrompt] = {}
         self._busy = BusyClock()
 
@@ -52,13 +47,14 @@ class LlmEngine:
         """
         vllm = VllmLoop(name)
         vllm.start(folder, model, cache=cache)
-        prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens)
+        prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
         revision = model.revision or content_hash(folder)[:12]
         return cls(name, revision, prompter, vllm)
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - a prompt is no version of its own
-        """Which version of the model answers."""
-        return self._revision
+    def revision_of(self, task: str) -> str:
+        """Which version of the model answers, and of what it is told of the task."""
+        prompt = self._prompts.get(task)
+        return f"{self._revision}+{prompt.key}" if prompt else self._revision
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks.
@@ -74,7 +70,7 @@ class LlmEngine:
         Raises:
             EngineDead: When the engine has died; what was given out stands.
         """
-        return self._vllm.loop.in_turn(asked, self._answer)
+        return self._vllm.loop.in_turn(self._questions(asked), self._answer)
 
     def unload(self) -> None:
         """Stop the engine and its processes."""
@@ -85,62 +81,44 @@ class LlmEngine:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
         return self._prompter.prepare(name, task)
 
-    async def _answer(self, asked: Asked) -> Pass:
-        """Answer one question, and tell what it took of the engine."""
+    def _questions(self, asked: Sequence[Asked]) -> list[tuple[Asked, Question | Problem]]:
+        """Write each question's prompt, or say why it cannot be asked."""
+        shots = self._shots(asked)
+        return [(one, self._question(one, shots.get(one, ()))) for one in asked]
+
+    def _shots(self, asked: Sequence[Asked]) -> dict[Asked, tuple[Example, ...]]:
+        """Choose examples by nearness, the texts of a task in one pass of the encoder."""
+        chosen: dict[Asked, tuple[Example, ...]] = {}
+        for name in {one.task for one in asked}:
+            prompt = self._prompts.get(name)
+            if prompt is not None and prompt.nearest is not None:
+                ours = [one for one in asked if one.task == name]
+                near = prompt.nearest.to([one.text for one in ours], prompt.task.shots)
+                chosen |= dict(zip(ours, near, strict=True))
+        return chosen
+
+    def _question(self, asked: Asked, shots: Sequence[Example]) -> Question | Problem:
         prompt = self._prompts.get(asked.task)
-        if prompt is None:
-            return Pass([_UNKNOWN_TASK], [0], 0, 0.0)
+        if prompt is None or asked.step >= len(prompt.task.cascade):
+            return _UNKNOWN_TASK
         text = self._prompter.text_tokens(asked.text)
         if len(text) > prompt.max_text_tokens:
-            return Pass([_TOO_LONG], [0], 0, 0.0)
-        tokens = prompt.around(text)
+            return _TOO_LONG
+        tokens = self._prompter.around(prompt, text, shots)
+        return Question(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
+
+    async def _answer(self, put: tuple[Asked, Question | Problem]) -> Pass:
+        """Answer one question, and tell what it took of the engine."""
+        asked, question = put
+        if isinstance(question, Problem):
+            return Pass([question], [0], 0, 0.0)
         mark = self._busy.start(time.monotonic())
         try:
             async with asyncio.timeout(asked.seconds_left):
-                answer, written = await self._ask(prompt, tokens, asked.text)
+                heard = await self._asker.ask(question)
         except TimeoutError:
-            answer, written = _EXPIRED, 0
+            heard = Heard(_EXPIRED, 0)
         finally:
             seconds = self._busy.stop(mark, time.monotonic())
-        read = len(tokens) + written
-        return Pass([answer], [read], read, seconds)
-
-    async def _ask(
-        self, prompt: TaskPrompt, tokens: Sequence[int], text: str
-    ) -> tuple[Answer | Problem, int]:
-        """Ask in the way of the task's kind; return the answer and how many tokens were written."""
-        if prompt.labels is not None:
-            return await self._score(prompt.labels, tokens), 0
-        writings = await self._write(prompt.task, tokens)
-        answer = read_writings(prompt.task, text, writings)
-        if isinstance(answer, Problem):
-            # Once more and no oftener: what fails twice is for the next step.
-            writings += await self._write(prompt.task, tokens, temperature=RETRY_TEMPERATURE)
-            answer = read_writings(prompt.task, text, writings[-1:])
-        return answer, sum(len(writing.pieces) for writing in writings)
-
-    async def _write(
-        self, task: Task, tokens: Sequence[int], temperature: float = 0.0
-    ) -> list[Writing]:
-        return await self._vllm.write(
-            tokens,
-            max_tokens=answer_tokens(task),
-            schema=answer_schema(task),
-            temperature=temperature,
-        )
-
-    async def _score(self, labels: LabelTree, tokens: Sequence[int]) -> LabelAnswer:
-        """Find every label's probability, beginning by beginning."""
-        logprobs: dict[LabelPath, float] = {(): 0.0}
-        while asking := labels.open_paths(logprobs):
-            found = await asyncio.gather(
-                *(self._vllm.next_logprobs([*tokens, *p], labels.branches[p]) for p in asking)
-            )
-            for path, nexts in zip(asking, found, strict=True):
-                logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
-        distribution = {
-            label: round(probability, 6)
-            for label, probability in labels.distribution(logprobs).items()
-        }
-        best = max(distribution, key=distribution.__getitem__)
-        return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)
+        read = len(question.tokens) + heard.num_written
+        return Pass([heard.answer], [read], read, seconds)

@@ -12,9 +12,10 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from smallfirst_workers.engines import Asked, Pass, Portion
+from smallfirst_workers.engines import Pass, Portion
 
 _Value = TypeVar("_Value")
+_Question = TypeVar("_Question")
 _STOP_SECONDS = 10.0
 
 
@@ -35,7 +36,9 @@ class EventLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def in_turn(
-        self, asked: Sequence[Asked], answer: Callable[[Asked], Coroutine[Any, Any, Pass]]
+        self,
+        asked: Sequence[_Question],
+        answer: Callable[[_Question], Coroutine[Any, Any, Pass]],
     ) -> Iterator[Portion]:
         """Ask all questions at once, and give each answer out as it is there.
 

@@ -4,9 +4,12 @@ A text is tokenised with control tokens off, so that nothing in it can end its t
 another, whatever it spells.
 """
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,48 +19,75 @@ from jinja2 import TemplateError
 from smallfirst.catalogue import Example, Kind, Task
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.llm.labels import LabelTree
+from smallfirst_workers.llm.nearness import Embed, Nearest, bundled_encoder
 from smallfirst_workers.llm.prompts import (
+    THOUGHT_CLOSES,
+    THOUGHT_OPENS,
     Segment,
+    answer_text,
     answer_tokens,
+    as_chat,
     escape,
     messages_for,
     render_segments,
+    shared_messages,
 )
 
-#: The most examples that go into a prompt; more cost every job, and teach little.
-MAX_EXAMPLES = 8
 #: The most of the context, less the answer, that a prompt with examples may take before its text.
 EXAMPLES_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class TaskPrompt:
-    """A task, ready to be asked: tokens before a text and after it.
+class Frame:
+    """What stands around a text, as tokens.
 
     Attributes:
-        before: Instructions and examples; the same for all jobs, so the engine caches them.
+        before: Instructions and examples.
         after: What asks below the text, and opens the answer.
-        max_text_tokens: The longest text that leaves room for an answer.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.after)
+
+    def around(self, text: Sequence[int]) -> tuple[int, ...]:
+        """The whole prompt of one job."""
+        return (*self.before, *text, *self.after)
+
+
+@dataclass(frozen=True)
+class TaskPrompt:
+    """A task, ready to be asked.
+
+    Attributes:
+        bare: Instructions alone.
+        shared: Instructions with the examples that all jobs are shown, so the engine caches them.
+        max_text_tokens: The longest text that leaves room for a thought and an answer.
         labels: Of a `classify` task.
+        nearest: Chooses examples by the text; None where all jobs are shown the same.
+        key: Hash of everything that the model is told before a text.
     """
 
     task: Task
-    before: tuple[int, ...]
-    after: tuple[int, ...]
+    bare: Frame
+    shared: Frame
     max_text_tokens: int
     labels: LabelTree | None
-
-    def around(self, text: Sequence[int]) -> list[int]:
-        """The whole prompt of one job."""
-        return [*self.before, *text, *self.after]
+    nearest: Nearest | None
+    key: str
 
 
 class Prompter:
     """A model's tokenizer and chat template."""
 
-    def __init__(self, model: str, tokenizer: Any, *, max_tokens: int) -> None:
+    def __init__(
+        self, model: str, tokenizer: Any, *, max_tokens: int, embed: Callable[[], Embed | None]
+    ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        self._embed = cache(embed)
         # How control tokens are treated is a state of the tokenizer, and reloads have threads.
         self._tokenizing = Lock()
         if tokenizer.chat_template is None:
@@ -65,10 +95,23 @@ class Prompter:
         if tokenizer.eos_token_id is None:
             raise ModelError(model, "has no end token, so its labels cannot be told apart")
         self._control = control_tokens(tokenizer)
+        closes = tuple(self._tokens(Segment(THOUGHT_CLOSES, is_trusted=True)))
+        opens = tuple(self._tokens(Segment(THOUGHT_OPENS, is_trusted=True)))
+        begins_by_itself = self._begins_with_a_thought()
+        #: What opens a thought, what closes it, and what skips it, after a prompt.
+        self.thought_opens = () if begins_by_itself else opens
+        self.no_thought = closes if begins_by_itself else ()
+        self._thought_closes = closes
 
     @classmethod
-    def load(cls, model: str, folder: Path, *, max_tokens: int) -> "Prompter":
+    def load(cls, model: str, folder: Path, *, max_tokens: int, cache: Path) -> "Prompter":
         """Read the tokenizer of a model's folder.
+
+        Args:
+            model: Its name, for errors.
+            folder: Its files.
+            max_tokens: The longest context, prompt and answer together.
+            cache: Folder of what is made once and shared by all processes.
 
         Raises:
             ModelError: When there is none, or it has no chat template.
@@ -81,11 +124,16 @@ class Prompter:
             )
         except (OSError, ValueError) as err:
             raise ModelError(model, f"has no tokenizer that can be read: {err}") from err
-        return cls(model, tokenizer, max_tokens=max_tokens)
+        embed = partial(bundled_encoder, cache)
+        return cls(model, tokenizer, max_tokens=max_tokens, embed=embed)
 
     def text_tokens(self, text: str) -> list[int]:
         """Tokenise a stranger's text, as data."""
         return self._tokens(Segment(escape(text), is_trusted=False))
+
+    def thought_tokens(self, thought: str) -> list[int]:
+        """Tokenise what the model thought, as data, and close it."""
+        return [*self._tokens(Segment(thought, is_trusted=False)), *self._thought_closes]
 
     def prepare(self, name: str, task: Task) -> TaskPrompt:
         """Tokenise what all jobs of a task share.
@@ -95,35 +143,75 @@ class Prompter:
                 chat template refuses it.
         """
         try:
-            before, after = self._frame(task, self._fitting(task))
+            bare = self._frame(task, ())
+            shared = self._frame(task, self._fitting(task))
         except (ValueError, TemplateError) as err:
             raise TaskError(name, f"does not fit the model's chat template: {err}") from err
-        room = self._max_tokens - len(before) - len(after) - answer_tokens(task)
+        room = self._room(task) - len(bare)
         if room < 1:
             raise TaskError(name, f"leaves no room for a text in {self._max_tokens} tokens")
-        return TaskPrompt(task, before, after, room, self._label_tree(name, task))
+        labels, nearest = self._label_tree(name, task), self._nearest(task)
+        return TaskPrompt(task, bare, shared, room, labels, nearest, prompt_key(task))
+
+    def around(
+        self, prompt: TaskPrompt, text: Sequence[int], shots: Sequence[Example] = ()
+    ) -> tuple[int, ...]:
+        """Write the whole prompt of one job, with as many examples as there is room for.
+
+        Args:
+            prompt: Of the task.
+            text: Tokens of the text, at most `prompt.max_text_tokens`.
+            shots: Examples chosen for this text, the best last; else all jobs see the same.
+        """
+        task, room = prompt.task, self._room(prompt.task) - len(text)
+        for dropped in range(len(shots)):
+            frame = self._frame(task, shots[dropped:])
+            if len(frame) <= min(room, self._budget(task)):
+                return frame.around(text)
+        frame = prompt.shared if not shots and len(prompt.shared) <= room else prompt.bare
+        return frame.around(text)
+
+    def _room(self, task: Task) -> int:
+        """Tokens of the context that are left by the longest thought and answer."""
+        thought = max((step.think.tokens for step in task.cascade if step.think), default=0)
+        markers = 2 * len(self._thought_closes) if thought or self.no_thought else 0
+        return self._max_tokens - answer_tokens(task) - thought - markers
+
+    def _budget(self, task: Task) -> int:
+        return int(self._room(task) * EXAMPLES_SHARE)
+
+    def _nearest(self, task: Task) -> Nearest | None:
+        usable = [each for each in task.examples if answer_text(task, each) is not None]
+        if not 0 < task.shots < len(usable):
+            return None
+        embed = self._embed()
+        return Nearest(usable, embed) if embed else None
 
     def _fitting(self, task: Task) -> list[Example]:
         """As many of the task's examples as are worth their tokens, spread over the labels."""
         chosen: list[Example] = []
-        budget = (self._max_tokens - answer_tokens(task)) * EXAMPLES_SHARE
         for example in spread(task.examples):
-            if len(chosen) == MAX_EXAMPLES:
+            if len(chosen) == task.shots:
                 break
-            before, after = self._frame(task, [*chosen, example])
-            if len(before) + len(after) <= budget:
+            if len(self._frame(task, [*chosen, example])) <= self._budget(task):
                 chosen.append(example)
         return chosen
 
-    def _frame(
-        self, task: Task, examples: Sequence[Example]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _frame(self, task: Task, examples: Sequence[Example]) -> Frame:
         """Render the prompt around a text, and tokenise both sides of it."""
         segments = render_segments(messages_for(task, "x", examples), self._render)
         place = max(n for n, segment in enumerate(segments) if not segment.is_trusted)
         before = [token for segment in segments[:place] for token in self._tokens(segment)]
         after = [token for segment in segments[place + 1 :] for token in self._tokens(segment)]
-        return tuple(before), tuple(after)
+        return Frame(tuple(before), tuple(after))
+
+    def _begins_with_a_thought(self) -> bool:
+        """Whether the chat template opens a thought where the model has to answer."""
+        try:
+            rendered = self._render([{"role": "user", "content": "x"}])
+        except (ValueError, TemplateError):
+            return False  # one that cannot do without instructions; `prepare` gives it some
+        return rendered.rstrip().endswith(THOUGHT_OPENS.strip())
 
     def _render(self, messages: list[dict[str, str]]) -> str:
         rendered: str = self._tokenizer.apply_chat_template(
@@ -159,6 +247,13 @@ class Prompter:
             return LabelTree.of(labels, tokens, self._tokenizer.eos_token_id)
         except ValueError as err:
             raise TaskError(name, str(err)) from err
+
+
+def prompt_key(task: Task) -> str:
+    """Hash what the model is told before a text: another prompt is another version of the task."""
+    told = shared_messages(task, task.examples)
+    whole = json.dumps([task.shots, as_chat(told)], ensure_ascii=False)
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 def control_tokens(tokenizer: Any) -> frozenset[int]:

@@ -17,6 +17,8 @@ from smallfirst.catalogue import Example, Kind, RecordField, Task, record_schema
 
 #: The markers between which every text stands.
 FENCE_OPENS, FENCE_CLOSES = "<text>", "</text>"
+#: Between these a model reasons before it answers, as the models that were taught to reason do.
+THOUGHT_OPENS, THOUGHT_CLOSES = "<think>\n", "\n</think>\n\n"
 #: A `<` that could begin a marker, as it stands or escaped already.
 _MARKER_START = re.compile(r"(<|&(?:amp;)*lt;)(?=\s*/?\s*text\b)", re.IGNORECASE)
 _ESCAPED_START = re.compile(r"&((?:amp;)*)lt;(?=\s*/?\s*text\b)", re.IGNORECASE)
@@ -252,4 +254,5 @@ def _object(properties: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _json(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Write JSON as the engine lets a model write it, without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

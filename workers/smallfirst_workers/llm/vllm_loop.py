@@ -4,16 +4,22 @@ It owns the engine's life and one request's way through it. What is asked, and w
 is decided elsewhere. Importing this module is cheap; vLLM is imported when the engine starts.
 """
 
+import asyncio
 import os
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import EngineDead, ModelError
+from smallfirst_workers.llm.adapters import adapter_requests
+from smallfirst_workers.llm.engine_arguments import engine_arguments
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.writings import Writing
+from smallfirst_workers.slm.probabilities import Floats
 
 #: Set before vLLM is imported: no telemetry, no network, and no binding of threads to cores, which
 #: on a shared machine pins them all to the same ones.
@@ -26,9 +32,14 @@ ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
 }
 
-
 #: How long vLLM's processes may take to end by themselves.
 STOP_SECONDS = 5.0
+#: Of how many candidate tokens one request may ask the probability.
+#: Source: MAX_LOGPROB_TOKEN_IDS in vllm/sampling_params.py, 0.32.
+_MAX_CANDIDATES = 128
+#: What the model is warmed up with: any tokens do, and every vocabulary has these.
+_WARM_UP_TOKENS = tuple(range(8))
+_WARM_UP_SCHEMA = {"type": "object", "properties": {"is": {"type": "boolean"}}, "required": ["is"]}
 
 
 class VllmLoop:
@@ -44,19 +55,28 @@ class VllmLoop:
         self._numbers = count()
         self.loop = EventLoop("vllm")
         self._engine: Any = None
+        self._adapters: dict[str, Any] = {}
         self.max_tokens = 0
 
     def start(self, folder: Path, model: Model, *, cache: Path) -> None:
-        """Load the model and start the engine; what vLLM compiles it keeps below `cache`.
+        """Load the model and its adapters and start the engine, until it answers fast.
+
+        What vLLM compiles it keeps below `cache`.
 
         Raises:
-            ModelError: When vLLM is missing, or cannot take the model.
+            ModelError: When vLLM is missing, or cannot take the model or an adapter.
+            EngineDead: When the engine has died at its first requests.
         """
         for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
             os.environ.setdefault(name, value)
-        self._engine = self.loop.call(self._open(folder, model))
+        try:
+            self.loop.call(self._open(folder, model))
+            self.loop.call(self._take(model))
+        except BaseException:
+            self.stop()
+            raise
 
-    async def _open(self, folder: Path, model: Model) -> Any:
+    async def _open(self, folder: Path, model: Model) -> None:
         try:
             # vLLM takes seconds to import and is not installed where no LLM runs.
             from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
@@ -64,26 +84,59 @@ class VllmLoop:
         except ImportError as err:
             raise ModelError(self._name, "needs vLLM, which is not installed here") from err
         try:
-            engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_arguments(folder, model)))
+            arguments = AsyncEngineArgs(**engine_arguments(self._name, folder, model))
+            # Nobody else may hold it, or it outlives `stop`.
+            self._engine = AsyncLLM.from_engine_args(arguments)
         except (ValueError, RuntimeError, OSError) as err:
             raise ModelError(self._name, f"cannot be served by vLLM: {err}") from err
-        self.max_tokens = engine.model_config.max_model_len
-        return engine
+        self.max_tokens = self._engine.model_config.max_model_len
+
+    async def _take(self, model: Model) -> None:
+        """Load the adapters, so that a bad one is met now, and warm up what writes."""
+        self._adapters = adapter_requests(model.adapters)
+        for name, request in self._adapters.items():
+            try:
+                await self._engine.add_lora(request)
+            except Exception as err:
+                # Whatever went wrong in vLLM's process comes back as a bare Exception.
+                reason = f"cannot use adapters.{name}: vLLM says: {err}"
+                raise ModelError(self._name, reason) from err
+        if model.runner == "pool":
+            await self.pool(_WARM_UP_TOKENS)
+        else:
+            await self.warm_up()
+
+    async def warm_up(self) -> None:
+        """Have done now what vLLM does at its first requests: kernels and grammars are compiled.
+
+        Raises:
+            EngineDead: When the engine has died.
+        """
+        await self.next_logprobs(_WARM_UP_TOKENS, _WARM_UP_TOKENS[:2])
+        await self.write(_WARM_UP_TOKENS, max_tokens=4, schema=_WARM_UP_SCHEMA)
 
     async def next_logprobs(
-        self, prompt: Sequence[int], candidates: Sequence[int]
+        self, prompt: Sequence[int], candidates: Sequence[int], *, adapter: str | None = None
     ) -> dict[int, float]:
         """Tell how likely each candidate token is to come next; natural logarithms.
 
         Raises:
             EngineDead: When the engine has died.
         """
+        starts = range(0, len(candidates), _MAX_CANDIDATES)
+        parts = [candidates[start : start + _MAX_CANDIDATES] for start in starts]
+        found = await asyncio.gather(*(self._logprobs_of(prompt, part, adapter) for part in parts))
+        return {token: logprob for part in found for token, logprob in part.items()}
+
+    async def _logprobs_of(
+        self, prompt: Sequence[int], candidates: Sequence[int], adapter: str | None
+    ) -> dict[int, float]:
         from vllm import SamplingParams  # noqa: PLC0415 - see `_open`
 
         wanted = SamplingParams(
             max_tokens=1, temperature=0.0, logprob_token_ids=list(candidates), detokenize=False
         )
-        found = (await self._run(prompt, wanted)).outputs[0].logprobs[0]
+        found = (await self._run(prompt, wanted, adapter)).outputs[0].logprobs[0]
         return {token: found[token].logprob for token in candidates}
 
     async def write(
@@ -94,8 +147,10 @@ class VllmLoop:
         schema: dict[str, Any] | None = None,
         temperature: float = 0.0,
         num: int = 1,
+        stop: str | None = None,
+        adapter: str | None = None,
     ) -> list[Writing]:
-        """Let the model write, within a JSON schema where one is given.
+        """Let the model write, within a JSON schema where one is given, and no further than `stop`.
 
         Raises:
             EngineDead: When the engine has died.
@@ -103,29 +158,46 @@ class VllmLoop:
         from vllm import SamplingParams  # noqa: PLC0415 - see `_open`
         from vllm.sampling_params import StructuredOutputsParams  # noqa: PLC0415
 
-        # Without free white space a model that has lost its way cannot fill its bound with blanks.
-        form = StructuredOutputsParams(json=schema, disable_any_whitespace=True) if schema else None
+        form = StructuredOutputsParams(json=schema) if schema else None
         wanted = SamplingParams(
             max_tokens=max_tokens,
             temperature=temperature,
             n=num,
+            stop=stop,
             logprobs=0,
             structured_outputs=form,
         )
-        return [_writing_of(output) for output in (await self._run(prompt, wanted)).outputs]
+        outputs = (await self._run(prompt, wanted, adapter)).outputs
+        return [_writing_of(output) for output in outputs]
 
-    async def _run(self, prompt: Sequence[int], wanted: Any) -> Any:
+    async def pool(self, prompt: Sequence[int]) -> Floats:
+        """Read a prompt and pool its states: `(hidden,)`, float32, of any length.
+
+        Only an engine whose model's runner is `pool` does this, and it does nothing else.
+
+        Raises:
+            EngineDead: When the engine has died.
+        """
+        from vllm import PoolingParams  # noqa: PLC0415 - see `_open`
+
+        found = await self._run(prompt, PoolingParams(task="embed"), None)
+        return np.asarray(found.outputs.data.float().numpy(), np.float32)
+
+    async def _run(self, prompt: Sequence[int], wanted: Any, adapter: str | None) -> Any:
         """Run one request; cancelling it aborts it in the engine."""
-        from vllm.inputs import TokensPrompt  # noqa: PLC0415 - see `_open`
+        from vllm import PoolingParams  # noqa: PLC0415 - see `_open`
+        from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
         wanted.output_kind = RequestOutputKind.FINAL_ONLY
         tokens = TokensPrompt(prompt_token_ids=list(prompt))
         request = f"{self._name}-{next(self._numbers)}"
+        lora = self._adapters[adapter] if adapter is not None else None
+        run = self._engine.encode if isinstance(wanted, PoolingParams) else self._engine.generate
         found = None
         try:
-            async for output in self._engine.generate(tokens, wanted, request):
+            async for output in run(tokens, wanted, request, lora_request=lora):
                 found = output
         except EngineDeadError as err:
             raise EngineDead(self._name) from err
@@ -138,29 +210,6 @@ class VllmLoop:
             # Its finaliser needs modules that are gone when the interpreter ends.
             self._engine = None
         self.loop.stop()
-
-
-def engine_arguments(folder: Path, model: Model) -> dict[str, Any]:
-    """What vLLM is told of a model. No code of the model's own is ever run."""
-    arguments: dict[str, Any] = {
-        "model": str(folder),
-        "trust_remote_code": False,
-        "load_format": "safetensors",
-        "enable_prefix_caching": True,
-        # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
-        "enforce_eager": not _has_gpu(),
-        "disable_log_stats": True,
-        "dtype": "auto" if model.precision == "auto" else model.precision,
-    }
-    if model.max_tokens is not None:
-        arguments["max_model_len"] = model.max_tokens
-    return arguments
-
-
-def _has_gpu() -> bool:
-    import torch  # noqa: PLC0415 - heavy, and only here where vLLM brings it anyway
-
-    return bool(torch.cuda.is_available())
 
 
 def _writing_of(output: Any) -> Writing:

@@ -7,7 +7,6 @@ a word of what was written.
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +24,7 @@ from smallfirst.jobs import (
     TextAnswer,
 )
 from smallfirst_workers.llm.prompts import unescape
+from smallfirst_workers.llm.votes import vote
 
 _DECODER: Final = json.JSONDecoder()
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
@@ -76,7 +76,7 @@ def read_writings(task: Task, text: str, writings: Sequence[Writing]) -> Answer 
             reasons.append(str(err))
     if not answers:
         return Problem(code="invalid_answer", message=reasons[0])
-    return answers[0] if len(writings) == 1 else vote(answers, num_asked=len(writings))
+    return answers[0] if len(writings) == 1 else vote(task.kind, answers, num_asked=len(writings))
 
 
 def read_writing(task: Task, text: str, writing: Writing) -> Answer:
@@ -96,18 +96,6 @@ def read_writing(task: Task, text: str, writing: Writing) -> Answer:
     if task.kind is Kind.MULTILABEL:
         return _read_labels(task, writing)
     return _read_spans(task, text, writing)
-
-
-def vote(answers: Sequence[Answer], *, num_asked: int) -> Answer:
-    """The answer most often given, as sure as the share that gave it; the first of equals.
-
-    One that is not sure at all, such as a verdict without its quote, does not get sure by numbers.
-    """
-    said = [_said(answer) for answer in answers]
-    winner, _ = Counter(said).most_common(1)[0]
-    votes = [answer for answer, what in zip(answers, said, strict=True) if what == winner]
-    count = sum(answer.confidence > 0 for answer in votes)
-    return votes[0].model_copy(update={"confidence": count / num_asked})
 
 
 def places_of_values(text: str) -> dict[str, tuple[int, int]]:
@@ -226,12 +214,6 @@ def _read_text(writing: Writing) -> TextAnswer:
     if not text:
         raise Unfit("the model wrote nothing")
     return TextAnswer(text=text, confidence=_rounded(writing.mean_probability))
-
-
-def _said(answer: Answer) -> str:
-    """What an answer says, without how sure it is, for counting votes."""
-    said = answer.model_dump(exclude={"confidence", "distribution", "evidence"}, mode="json")
-    return json.dumps(said, sort_keys=True)
 
 
 def _rounded(probability: float) -> float:

@@ -1,0 +1,67 @@
+"""What vLLM is told of a model when it starts: the catalogue's words put into vLLM's."""
+
+from pathlib import Path
+from typing import Any
+
+from smallfirst.catalogue import Model
+from smallfirst_workers.llm.adapters import adapter_arguments
+
+
+def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
+    """What vLLM is told of a model. No code of the model's own is ever run.
+
+    `memory_share` counts on GPUs. On a processor the cache has the size that the environment
+    variable VLLM_CPU_KVCACHE_SPACE says, and vLLM heeds no share beside it.
+
+    Args:
+        name: Of the model, for errors.
+        folder: Its files.
+        model: What the catalogue says of it.
+
+    Raises:
+        ModelError: When one of its adapters cannot be served.
+    """
+    wanted = {
+        "quantization": model.quantization,
+        "gpu_memory_utilization": model.memory_share,
+        "max_model_len": model.max_tokens,
+    }
+    return {
+        "model": str(folder),
+        "trust_remote_code": False,
+        "load_format": "safetensors",
+        "dtype": model.precision,
+        "tensor_parallel_size": model.tensor_parallel,
+        # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
+        "enforce_eager": not _has_gpu(),
+        "disable_log_stats": True,
+        **{argument: value for argument, value in wanted.items() if value is not None},
+        **adapter_arguments(name, model.adapters),
+        **_runner_arguments(model),
+    }
+
+
+def _runner_arguments(model: Model) -> dict[str, Any]:
+    if model.runner == "write":
+        # Without free white space a model that has lost its way cannot fill its bound with blanks.
+        # Only the engine's own setting is heeded, not that of a request, and only by a backend
+        # that is named. Source: vllm/v1/structured_output/backend_xgrammar.py, 0.32.
+        form = {"backend": "xgrammar", "disable_any_whitespace": True}
+        return {
+            "runner": "generate",
+            "enable_prefix_caching": True,
+            "structured_outputs_config": form,
+        }
+    return {
+        "runner": "pooling",
+        # States that are read from the cache are not there to be pooled.
+        "enable_prefix_caching": False,
+        # vLLM makes a `PoolerConfig` of it; without activation, vectors keep their length.
+        "pooler_config": {"seq_pooling_type": model.pooling.upper(), "use_activation": False},
+    }
+
+
+def _has_gpu() -> bool:
+    import torch  # noqa: PLC0415 - heavy, and only here where vLLM brings it anyway
+
+    return bool(torch.cuda.is_available())

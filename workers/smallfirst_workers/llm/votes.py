@@ -1,0 +1,117 @@
+"""Votes: several answers to one question, and what they say together. Pure.
+
+How often a model says the same when it is asked again tells more of how sure it is than the
+probability of one sample. Source: Wang et al., Self-Consistency Improves Chain of Thought Reasoning
+in Language Models, 2022.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from smallfirst.catalogue import Kind
+from smallfirst.jobs import Answer, LabelAnswer, RecordAnswer, TextAnswer
+
+_WORDS = re.compile(r"\w+")
+
+
+def vote(kind: Kind, answers: Sequence[Answer], *, num_asked: int) -> Answer:
+    """Make one answer of several to the same question.
+
+    Args:
+        kind: Of the task: a record is voted on field by field, of texts the one that is most like
+            the others stands, and of all else the answer that was given most often.
+        answers: At least one; the first of equals wins.
+        num_asked: How many were asked for; one that was no answer is a vote for nothing.
+    """
+    records = [answer for answer in answers if isinstance(answer, RecordAnswer)]
+    texts = [answer for answer in answers if isinstance(answer, TextAnswer)]
+    if texts:
+        return _middle_text(texts, num_asked)
+    if kind is Kind.EXTRACT:
+        return _field_by_field(records, num_asked)
+    if kind is Kind.JUDGE:
+        return _verdict(records, num_asked)
+    return _commonest(answers, num_asked)
+
+
+def mean_label(answers: Sequence[LabelAnswer]) -> LabelAnswer:
+    """Average the distributions that several thoughts led to, and name the likeliest label."""
+    labels = list(answers[0].distribution)
+    mean = {
+        label: round(sum(answer.distribution[label] for answer in answers) / len(answers), 6)
+        for label in labels
+    }
+    best = max(mean, key=mean.__getitem__)
+    return LabelAnswer(label=best, confidence=mean[best], distribution=mean)
+
+
+def likeness(one: str, other: str) -> float:
+    """Compare two texts by the words they share, from 0 to 1: the F1 of their words, each counted.
+
+    Source: as ROUGE-1 does, Lin, ROUGE: A Package for Automatic Evaluation of Summaries, 2004.
+    """
+    mine, theirs = (Counter(_WORDS.findall(text.lower())) for text in (one, other))
+    shared, whole = (mine & theirs).total(), mine.total() + theirs.total()
+    return 2 * shared / whole if whole else float(one == other)
+
+
+def _middle_text(texts: Sequence[TextAnswer], num_asked: int) -> TextAnswer:
+    """Take the text most like the others, as sure as it is like them on average.
+
+    Source: Kumar and Byrne, Minimum Bayes-Risk Decoding for Statistical Machine Translation, 2004.
+    """
+    sums = [
+        sum(likeness(one.text, other.text) for place, other in enumerate(texts) if place != mine)
+        for mine, one in enumerate(texts)
+    ]
+    best = max(range(len(texts)), key=sums.__getitem__)
+    confidence = sums[best] / max(1, num_asked - 1)
+    return texts[best].model_copy(update={"confidence": _rounded(confidence)})
+
+
+def _field_by_field(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:
+    """Take each field's commonest value; the record is as sure as the field agreed on least."""
+    chosen: dict[str, JsonValue] = {}
+    least = 1.0
+    for name in records[0].record:
+        values = [answer.record[name] for answer in records]
+        winner, count = Counter(map(_written, values)).most_common(1)[0]
+        chosen[name] = next(value for value in values if _written(value) == winner)
+        least = min(least, count / num_asked)
+    return RecordAnswer(record=chosen, confidence=_rounded(least))
+
+
+def _verdict(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:
+    """Count verdicts, whatever they quote; those without their quote do not get sure by numbers."""
+    winner = Counter(str(answer.record["verdict"]) for answer in records).most_common(1)[0][0]
+    votes = [answer for answer in records if answer.record["verdict"] == winner]
+    resting = sum(answer.confidence > 0 for answer in votes)
+    surest = max(votes, key=lambda answer: answer.confidence)
+    return surest.model_copy(update={"confidence": _rounded(resting / num_asked)})
+
+
+def _commonest(answers: Sequence[Answer], num_asked: int) -> Answer:
+    said = [_written(_without_confidence(answer)) for answer in answers]
+    winner, count = Counter(said).most_common(1)[0]
+    chosen = answers[said.index(winner)]
+    return chosen.model_copy(update={"confidence": _rounded(count / num_asked)})
+
+
+def _without_confidence(answer: Answer) -> Mapping[str, JsonValue]:
+    """What an answer says, without how sure it is."""
+    dumped: Mapping[str, JsonValue] = answer.model_dump(
+        exclude={"confidence", "distribution", "evidence"}, mode="json"
+    )
+    return dumped
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _rounded(probability: float) -> float:
+    return round(min(1.0, max(0.0, probability)), 6)
