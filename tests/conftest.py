@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import yaml
 from redis import Redis
 
 from smallfirst.local.redis_server import RedisServer
@@ -20,6 +21,7 @@ from smallfirst.local.redis_server import RedisServer
 LASTING_KEYS = re.compile(
     r"[^:]+:(jobs|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
 )
+SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
 #: Seconds between two looks of `wait_until`.
 POLL_SECONDS = 0.01
 
@@ -50,6 +52,23 @@ def interrupts_reach_children() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the demo's catalogue without its large model, which takes half a minute to start."""
+    whole = yaml.safe_load((SUPPORT_MAIL / "catalogue.yaml").read_text("utf-8"))
+    large = {name for name, model in whole["models"].items() if model.get("tier") == "llm"}
+    for kind in ("pools", "models"):
+        whole[kind] = {n: each for n, each in whole[kind].items() if each.get("tier") != "llm"}
+    for task in whole["tasks"].values():
+        task["cascade"] = [step for step in task["cascade"] if step.get("model") not in large]
+        if "examples" in task:
+            task["examples"] = str(SUPPORT_MAIL / task["examples"])
+    whole["tasks"] = {name: task for name, task in whole["tasks"].items() if task["cascade"]}
+    path = tmp_path_factory.mktemp("catalogue") / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ mails stay an honest test.
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ SPLITS = {"train": "example", "heldout": "mail"}
 FRAME = ("greeting", "closing", "opener", "reply", "decoy", "urgency high", "urgency normal",
          "urgency low", "aside language")  # fmt: skip
 #: The share of names that are made of syllables, so that copying is learnt and not names.
-P_MADE_NAME = 0.65
+P_MADE_NAME, P_SPLICED = 0.65, 0.6
 P_MIDDLE = 0.4
+#: What is taken for a word of a phrase: not a slot, and long enough to be cut.
+WORD = re.compile(r"(?<![{\w])[A-Za-z]{3,}(?![}\w])")
 ONSETS = [
     "b", "br", "c", "ch", "d", "f", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "r", "s",
     "st", "t", "tr", "v", "w", "z",
@@ -71,10 +74,37 @@ def _own(path: Path, name: str) -> dict[str, list[str]]:
 
 
 def made_word(rng: random.Random) -> str:
-    """Make a word nobody has seen."""
+    """Make a word nobody has seen: of syllables, or of the ends of two words of the training text.
+
+    Syllables alone cover few of the tokens that a name may be written in, and a name of others was
+    not copied to its end.
+    """
+    if rng.random() < P_SPLICED:
+        first, second = rng.choice(_training_words()), rng.choice(_training_words())
+        spliced = first[: rng.randint(2, len(first))] + second[rng.randint(0, len(second)) :]
+        return spliced.capitalize()
     parts = [rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.choice([1, 1, 2]))]
     middle = rng.choice(CODAS) if rng.random() < P_MIDDLE else ""
     return (middle.join(parts) + rng.choice(CODAS)).capitalize()
+
+
+@cache
+def _training_words() -> list[str]:
+    """List the words of the training phrases, those that name something held out left out."""
+    heldout = {word.lower() for line in _held_out_names() for word in line.split()}
+    phrases = pool("train").phrases
+    found = {
+        word.lower()
+        for head in sorted(phrases)
+        for line in phrases[head]
+        for word in WORD.findall(line)
+    }
+    return sorted(found - heldout)
+
+
+def _held_out_names() -> list[str]:
+    lists = _own(HERE / "data" / "names.txt", "heldout")
+    return [line for head in sorted(lists) for line in lists[head]]
 
 
 def firm(words: Pool, rng: random.Random) -> str:

@@ -1,6 +1,6 @@
 """Trains the pocket model from scratch and writes it as a folder that any engine loads.
 
-    nice python train.py --minutes 35              # the one in `model/`; one core is enough
+    nice python train.py --minutes 70              # the one in `model/`; one core is enough
     python train.py --size medium --device cuda    # the same recipe, larger
 
 Steps, not the clock, drive the schedule: `--minutes` is turned into a number of steps once, by the
@@ -70,7 +70,7 @@ class Size:
 
 
 SIZES = {
-    "small": Size(256, 4, 4, 1024, 4096, 2048, 1.5e-3, 25),
+    "small": Size(256, 4, 4, 1024, 4096, 2048, 1.5e-3, 70),
     "medium": Size(768, 12, 12, 2048, 8192, 32768, 8e-4, 20),
 }
 

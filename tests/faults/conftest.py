@@ -9,16 +9,15 @@ from redis import Redis
 
 from smallfirst.local.fleet import LocalFleet
 
-ROOT = Path(__file__).parents[2]
-CATALOGUE = ROOT / "examples" / "support_mail" / "catalogue.yaml"
-
 
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalFleet]:
+def fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_catalogue: Path
+) -> Iterator[LocalFleet]:
     """The demo's fleet with leases of two seconds, so that the dead are found soon."""
     monkeypatch.setenv("SMALLFIRST_LEASE_SECONDS", "2")
     monkeypatch.setenv("SMALLFIRST_HEARTBEAT_SECONDS", "0.5")
-    with LocalFleet(CATALOGUE, tmp_path, routers=2, slm_processes=2, flower=False) as fleet:
+    with LocalFleet(small_catalogue, tmp_path, routers=2, slm_processes=2, flower=False) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         yield fleet
 

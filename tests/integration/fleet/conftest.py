@@ -10,9 +10,6 @@ from redis import Redis
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
 
-ROOT = Path(__file__).parents[3]
-CATALOGUE = ROOT / "examples" / "support_mail" / "catalogue.yaml"
-
 
 @pytest.fixture(scope="session", autouse=True)
 def flower_tells() -> Iterator[None]:
@@ -23,10 +20,10 @@ def flower_tells() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory, small_catalogue: Path) -> Iterator[LocalFleet]:
     """The demo's fleet, ready."""
     folder = tmp_path_factory.mktemp("fleet")
-    with LocalFleet(CATALOGUE, folder, routers=2, persistent=False) as fleet:
+    with LocalFleet(small_catalogue, folder, routers=2, persistent=False) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         yield fleet
 
