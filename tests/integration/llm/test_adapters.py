@@ -10,12 +10,15 @@ import torch
 from safetensors.torch import save_file
 
 from smallfirst.catalogue import Model
+from smallfirst_workers.errors import ModelError
 from smallfirst_workers.llm.vllm_loop import VllmLoop
 
 pytestmark = [
     pytest.mark.timeout(300),
     # vLLM imports parts of torch that are scripted with what torch is about to drop.
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
+    # It leaves its sockets' context to the interpreter (BackgroundResources in core_client.py).
+    pytest.mark.filterwarnings("ignore:Unclosed context <zmq:ResourceWarning"),
 ]
 
 HIDDEN, LAYERS, RANK = 128, 2, 4
@@ -24,7 +27,7 @@ PROMPT = tuple(range(20, 40))
 CANDIDATES = (30, 31, 32)
 
 
-def make_adapter(folder: Path, seed: int) -> None:
+def make_adapter(folder: Path, *, seed: int, parts: tuple[str, ...] = ("q_proj", "v_proj")) -> None:
     """Make a random adapter, in the manner of peft, that turns the model's attention about."""
     folder.mkdir()
     generator = torch.Generator().manual_seed(seed)
@@ -33,7 +36,7 @@ def make_adapter(folder: Path, seed: int) -> None:
             shape, generator=generator
         )
         for layer in range(LAYERS)
-        for part in ("q_proj", "v_proj")
+        for part in parts
         for side, shape in (("A", (RANK, HIDDEN)), ("B", (HIDDEN, RANK)))
     }
     save_file(tensors, folder / "adapter_model.safetensors")
@@ -41,7 +44,7 @@ def make_adapter(folder: Path, seed: int) -> None:
         "peft_type": "LORA",
         "r": RANK,
         "lora_alpha": 8,
-        "target_modules": ["q_proj", "v_proj"],
+        "target_modules": parts,
     }
     (folder / "adapter_config.json").write_text(json.dumps(about))
 
@@ -51,15 +54,19 @@ def adapted(babble: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The model with two adapters."""
     folder = tmp_path_factory.mktemp("adapters")
     for seed, name in enumerate(("law", "mail")):
-        make_adapter(folder / name, seed)
-    adapters = {name: str(folder / name) for name in ("mail", "law")}
-    model = Model(
-        source=str(babble), tier="llm", adapters=adapters, precision="float32", max_tokens=256
-    )
+        make_adapter(folder / name, seed=seed)
     vllm = VllmLoop("babble")
-    vllm.start(babble, model, cache=folder)
+    vllm.start(babble, with_adapters(folder, "mail", "law"), cache=folder)
     yield vllm
     vllm.stop()
+
+
+def with_adapters(folder: Path, *names: str) -> Model:
+    """The model as the catalogue has it, with the adapters of these names in a folder."""
+    adapters = {name: str(folder / name) for name in names}
+    return Model(
+        source="./babble", tier="llm", adapters=adapters, precision="float32", max_tokens=256
+    )
 
 
 def logprobs(vllm: VllmLoop, adapter: str | None = None) -> list[float]:
@@ -96,3 +103,14 @@ def test_any_number_of_tokens_can_be_scored(adapted: VllmLoop) -> None:
     found = adapted.loop.call(adapted.next_logprobs(PROMPT, range(VOCABULARY)))
 
     assert sum(map(math.exp, found.values())) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_an_adapter_that_vllm_refuses_is_named(adapted: VllmLoop, tmp_path: Path) -> None:
+    """One that was made for another model is no adapter of this; those loaded before go on."""
+    make_adapter(tmp_path / "torn", seed=0, parts=("no_such_projection",))
+    law = logprobs(adapted, "law")
+
+    with pytest.raises(ModelError, match=r"models\.babble cannot use adapters\.torn: vLLM says"):
+        adapted.loop.call(adapted._load_adapters(with_adapters(tmp_path, "law", "mail", "torn")))
+
+    assert logprobs(adapted, "law") == pytest.approx(law, abs=1e-5)

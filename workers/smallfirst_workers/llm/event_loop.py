@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -60,9 +61,23 @@ class EventLoop:
                 future.cancel()
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """Cancel what still runs, and end the loop and its thread."""
+        # A loop that is stuck cannot be tidied up, and is not to hold up who stops it.
+        with suppress(TimeoutError):
+            self.post(_cancel_others()).result(timeout=_STOP_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=_STOP_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+async def _cancel_others() -> None:
+    """Cancel every other coroutine of the loop, and wait until they have cleaned up."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
 
 
 def _put(done: "SimpleQueue[tuple[int, Future[Pass]]]", place: int, future: "Future[Pass]") -> None:

@@ -5,11 +5,12 @@ is decided elsewhere. Importing this module is cheap; vLLM is imported when the 
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -71,7 +72,8 @@ class VllmLoop:
             os.environ.setdefault(name, value)
         try:
             self.loop.call(self._open(folder, model))
-            self.loop.call(self._take(model))
+            self.loop.call(self._load_adapters(model))
+            self.loop.call(self.warm_up(model.runner))
         except BaseException:
             self.stop()
             raise
@@ -91,27 +93,27 @@ class VllmLoop:
             raise ModelError(self._name, f"cannot be served by vLLM: {err}") from err
         self.max_tokens = self._engine.model_config.max_model_len
 
-    async def _take(self, model: Model) -> None:
-        """Load the adapters, so that a bad one is met now, and warm up what writes."""
-        self._adapters = adapter_requests(model.adapters)
-        for name, request in self._adapters.items():
+    async def _load_adapters(self, model: Model) -> None:
+        """Load the adapters now rather than when they are asked for, so that a bad one is met."""
+        requests = adapter_requests(model.adapters)
+        for name, request in requests.items():
             try:
                 await self._engine.add_lora(request)
             except Exception as err:
                 # Whatever went wrong in vLLM's process comes back as a bare Exception.
                 reason = f"cannot use adapters.{name}: vLLM says: {err}"
                 raise ModelError(self._name, reason) from err
-        if model.runner == "pool":
-            await self.pool(_WARM_UP_TOKENS)
-        else:
-            await self.warm_up()
+        self._adapters = requests
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, runner: Literal["write", "pool"]) -> None:
         """Have done now what vLLM does at its first requests: kernels and grammars are compiled.
 
         Raises:
             EngineDead: When the engine has died.
         """
+        if runner == "pool":
+            await self.pool(_WARM_UP_TOKENS)
+            return
         await self.next_logprobs(_WARM_UP_TOKENS, _WARM_UP_TOKENS[:2])
         await self.write(_WARM_UP_TOKENS, max_tokens=4, schema=_WARM_UP_SCHEMA)
 
@@ -210,6 +212,8 @@ class VllmLoop:
             # Its finaliser needs modules that are gone when the interpreter ends.
             self._engine = None
         self.loop.stop()
+        # Nor is its memory to wait for Python to look for circles.
+        gc.collect()
 
 
 def _writing_of(output: Any) -> Writing:
