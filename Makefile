@@ -26,6 +26,11 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(BIN)/python benchmarks/slm_runtimes.py --write
+	$(BIN)/python benchmarks/llm_throughput.py --write
+	$(BIN)/python benchmarks/llm_bounds.py --write
+	$(BIN)/python benchmarks/llm_memory.py --write
+	$(BIN)/python benchmarks/promise.py --write
+	$(BIN)/python benchmarks/demo_mail.py --write
 
 format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/ruff format .
@@ -48,7 +53,7 @@ UNWANTED := torch torchvision torchaudio torchcodec smallfirst
 lock:  ## Work out requirements/lock.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,llm-cpu,local,dev]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,quality,local,dev]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 
 clean:  ## Remove everything that was made.

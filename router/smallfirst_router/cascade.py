@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from smallfirst.catalogue import Catalogue, Kind, Step, Task
+from smallfirst.catalogue import Catalogue, Kind, Step, Task, place_text
 from smallfirst.endings import is_allowed
+from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
+from smallfirst.legs import Terms
 from smallfirst.model_files import pools_of
+from smallfirst.promise_file import remedy
 from smallfirst.spans import merge_spans
 from smallfirst_router.rules import CompiledRule, compile_rule
 
@@ -16,7 +19,10 @@ AskRule = Callable[["PlannedStep", str], Attempt]
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step of a cascade, with everything about it that the catalogue decides."""
+    """One step of a cascade, with everything about it that the catalogue decides.
+
+    A step that is never asked keeps its place, since a job on its way names its step by number.
+    """
 
     number: int
     tier: Tier
@@ -25,6 +31,8 @@ class PlannedStep:
     accept: float
     rule: CompiledRule | None = None
     rule_accepts: str = "match"
+    terms: Terms | None = None
+    is_never_asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def plan_tasks(catalogue: Catalogue) -> dict[str, Plan]:
     """Work out every task's plan once: rules compiled, models placed on pools.
 
     Raises:
-        CatalogueError: When a model fits no pool.
+        CatalogueError: When a model fits no pool, or a rule is not the one that was calibrated.
         RuleError: When a pattern does not compile.
     """
     pools = pools_of(catalogue)
@@ -76,6 +84,7 @@ def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) ->
     steps = tuple(
         _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
     )
+    _check_rules(name, task, steps)
     return Plan(name, task.kind, task.max_chars, steps)
 
 
@@ -87,7 +96,41 @@ def _plan_step(
         rule = compile_rule(step.rule, task.kind)
         return PlannedStep(number, tier, "rules", None, 0.0, rule, step.rule_accepts)
     model = step.model or ""
-    return PlannedStep(number, tier, model, pools[model], step.threshold)
+    return PlannedStep(
+        number,
+        tier,
+        model,
+        pools[model],
+        step.threshold,
+        terms=_terms(step),
+        is_never_asked=step.promise is not None and step.promise.is_never_asked,
+    )
+
+
+def _check_rules(name: str, task: Task, steps: Sequence[PlannedStep]) -> None:
+    """See that rules still find what they found when their cascade was calibrated.
+
+    Raises:
+        CatalogueError: When one does not: the finders or python-stdnum are of another version.
+    """
+    for planned, step in zip(steps, task.cascade, strict=True):
+        rule, promise = planned.rule, step.promise
+        if rule is not None and promise is not None and rule.revision != promise.revision:
+            where = place_text(("tasks", name, "cascade", planned.number, "rule"))
+            said = f"finds otherwise than when it was calibrated; {remedy(name)}"
+            raise CatalogueError(CatalogueProblem(None, None, where, said))
+
+
+def _terms(step: Step) -> Terms | None:
+    """What a worker needs to know of a step's promise."""
+    promise = step.promise
+    if promise is None:
+        return None
+    return Terms(
+        revision=promise.revision,
+        temperature=promise.temperature,
+        accept_by_label=promise.threshold_by_label,
+    )
 
 
 def next_move(
@@ -102,7 +145,8 @@ def next_move(
     """Walk the cascade until a rule's answer stands, a model must be asked, or it ends."""
     tried, spans = tuple(trail), tuple(kept)
     for planned in plan.steps[step:]:
-        if not is_allowed(planned.tier, job.first_tier, job.last_tier):
+        is_due = is_allowed(planned.tier, job.first_tier, job.last_tier)
+        if not is_due or planned.is_never_asked:
             continue
         if planned.rule is None:
             return Ask(planned, tried, spans)

@@ -116,6 +116,7 @@ class Triage:
             model=step.model,
             pool=pool,
             accept=step.accept,
+            terms=step.terms,
             submitted_ms=case.submitted_ms,
             parked_ms=now_ms,
             expires_ms=case.expires_ms,

@@ -18,6 +18,7 @@ from smallfirst.catalogue import Catalogue, place_text
 from smallfirst.catalogue_problems import problems_of
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.example_file import read_examples
+from smallfirst.promise_file import with_promises
 from smallfirst.stamped_files import StampedFiles
 from smallfirst.yaml_tree import Place, YamlError, YamlTree, read_yaml
 
@@ -49,28 +50,36 @@ class Reading:
         return self.catalogue
 
 
-def load_catalogue(path: Path) -> Catalogue:
-    """Read a catalogue and the files of examples it names.
+def load_catalogue(path: Path, *, needs_promises: bool = True) -> Catalogue:
+    """Read a catalogue, the files of examples it names, and the promises beside it.
 
     Model folders come back absolute; relative ones are meant from the catalogue's own folder, as
     are the paths of examples.
 
+    Args:
+        path: Of the catalogue.
+        needs_promises: Whether a step that says `accept: calibrated` must have its promise; where
+            one is to be made there is none yet.
+
     Raises:
         CatalogueError: When anything about it is wrong.
     """
-    return read_catalogue(path).unwrap()
+    return read_catalogue(path, needs_promises=needs_promises).unwrap()
 
 
-def read_catalogue(path: Path) -> Reading:
+def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
     """Read a catalogue, and keep at hand which files it was read from."""
     files = StampedFiles()
     try:
-        return Reading(_read(path, files), None, files)
+        catalogue, tree = _read(path, files)
+        if needs_promises:
+            catalogue = _with_promises(catalogue, tree, path, files)
+        return Reading(catalogue, None, files)
     except CatalogueError as err:
         return Reading(None, err, files)
 
 
-def _read(path: Path, files: StampedFiles) -> Catalogue:
+def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree]:
     tree = _read_tree(path, files)
     _make_folders_absolute(tree.data, path.parent)
     example_paths = _take_example_paths(tree.data)
@@ -78,7 +87,7 @@ def _read(path: Path, files: StampedFiles) -> Catalogue:
         catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
     except ValidationError as err:
         raise CatalogueError(*problems_of(err, Catalogue, tree, path)) from None
-    return _with_examples(catalogue, example_paths, tree, path, files)
+    return _with_examples(catalogue, example_paths, tree, path, files), tree
 
 
 def _read_tree(path: Path, files: StampedFiles) -> YamlTree:
@@ -168,3 +177,15 @@ def _with_examples(
     if problems:
         raise CatalogueError(*problems)
     return catalogue.model_copy(update={"tasks": tasks})
+
+
+def _with_promises(
+    catalogue: Catalogue, tree: YamlTree, path: Path, files: StampedFiles
+) -> Catalogue:
+    promised, found = with_promises(catalogue, path, files)
+    if found:
+        problems = [
+            CatalogueProblem(path, tree.line_of(at), place_text(at), rule) for at, rule in found
+        ]
+        raise CatalogueError(*problems)
+    return promised

@@ -7,7 +7,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from smallfirst.jobs import Attempt, Probability, Span, Wire
+from smallfirst.jobs import Attempt, Label, Probability, Span, Wire
+
+
+class Terms(Wire):
+    """What a calibrated threshold was promised on; the worker judges by it."""
+
+    revision: str = Field(description="Of the model; the answer of another one does not stand.")
+    temperature: float = Field(
+        default=1.0, gt=0.0, description="Applied to a label's distribution before it is compared."
+    )
+    accept_by_label: dict[Label, Probability] | None = Field(
+        default=None,
+        description="In place of `accept`, by the label answered; one that is not here never"
+        " stands.",
+    )
 
 
 class Leg(Wire):
@@ -23,6 +37,9 @@ class Leg(Wire):
     model: str
     pool: str
     accept: Probability = Field(description="The confidence the answer must reach.")
+    terms: Terms | None = Field(
+        default=None, description="Where that threshold is calibrated; none for a plain number."
+    )
     submitted_ms: int = Field(description="Redis's clock.")
     parked_ms: int = Field(description="Redis's clock, when the job joined this backlog.")
     expires_ms: int = Field(description="Redis's clock; from then on nobody wants the answer.")

@@ -1,8 +1,14 @@
 """Where a job goes next."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from smallfirst.catalogue import Kind, Pattern, Rule
+from smallfirst.catalogue import Catalogue, Kind, Pattern, Promise, Rule, step_specs
+from smallfirst.catalogue_file import load_catalogue
+from smallfirst.errors import CatalogueError
 from smallfirst.jobs import (
     Attempt,
     Job,
@@ -12,6 +18,8 @@ from smallfirst.jobs import (
     SpansAnswer,
     Tier,
 )
+from smallfirst.legs import Terms
+from smallfirst.quality.promises import write_promise
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -19,10 +27,25 @@ from smallfirst_router.cascade import (
     PlannedStep,
     RunOut,
     next_move,
+    plan_tasks,
     rule_outcome,
 )
 from smallfirst_router.rules import compile_rule
 
+CALIBRATED = """\
+version: 1
+pools: {cpu: {tier: slm, max_parameters: 50M}}
+models: {mini: {source: bundled:minilm, parameters: 22M}}
+tasks:
+  orders:
+    kind: tag
+    labels: {order: An order's number.}
+    examples: [{text: about A-1234, spans: []}]
+    cascade:
+      - rule: {patterns: [{label: order, pattern: '\\bA-[0-9]{4}\\b'}]}
+      - model: mini
+        accept: calibrated
+"""
 ORDER = Rule(patterns=(Pattern(label="order", pattern=r"\bA-[0-9]{4}\b"),))
 
 
@@ -139,3 +162,59 @@ def test_a_label_by_rule_stands() -> None:
     assert rule_outcome(SpansAnswer(spans=(), confidence=1.0), "match") is Outcome.ESCALATED
     found = SpansAnswer(spans=(Span(start=0, end=1, label="a"),), confidence=1.0)
     assert rule_outcome(found, "match") is Outcome.ACCEPTED
+
+
+def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:
+    """It is passed over without a place in the trail; the steps after it keep their numbers."""
+    never = replace(model_step(0), is_never_asked=True)
+    move = next_move(job_of("x"), plan_of(never, model_step(1, model="deberta")), ask_rule)
+    assert isinstance(move, Ask)
+    assert (move.step.number, move.trail) == (1, ())
+    assert next_move(job_of("x"), plan_of(never), ask_rule) == RunOut(())
+
+
+def calibrated(path: Path, rule_revision: str) -> Catalogue:
+    """A catalogue of one rule and one model, calibrated for a revision of the rule."""
+    path.write_text(CALIBRATED)
+    catalogue = load_catalogue(path, needs_promises=False)
+    specs = step_specs(catalogue.tasks["orders"], catalogue.models)
+    found = {"share_answered": 0.5, "num_tested": 9, "num_wrong": 0, "error_bound": 0.3}
+    steps = [
+        {"tier": "rule", "model": "rules", "revision": rule_revision, "threshold": 1.0},
+        {"tier": "slm", "model": "mini", "revision": "abc", "threshold": 0.9, "temperature": 1.5},
+    ]
+    promise = {
+        "task": "orders",
+        "target": 0.05,
+        "confidence": 0.95,
+        "num_rows": 20,
+        "num_tested": 14,
+        "num_accepted": 9,
+        "num_wrong": 0,
+        "error_bound": 0.3,
+        "share_answered": 0.6,
+        "cost_per_job": 0.0,
+        "currency": "USD",
+        "abstention_cost": 1.0,
+        "seed": 0,
+        "data": "0" * 16,
+        "made_at": "2026-11-01T00:00:00Z",
+        "steps": [{**step, **found, "spec": spec} for step, spec in zip(steps, specs, strict=True)],
+    }
+    write_promise(Promise.model_validate_json(json.dumps(promise)), path)
+    return load_catalogue(path)
+
+
+def test_a_step_that_is_calibrated_tells_its_terms(tmp_path: Path) -> None:
+    """What the worker must know of the promise travels with the job: revision and temperature."""
+    revision = compile_rule(ORDER, Kind.TAG).revision
+    plan = plan_tasks(calibrated(tmp_path / "catalogue.yaml", revision))["orders"]
+    assert plan.steps[1].accept == 0.9
+    assert plan.steps[1].terms == Terms(revision="abc", temperature=1.5)
+
+
+def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:
+    """Another version of the finders voids the promise of the whole cascade."""
+    catalogue = calibrated(tmp_path / "catalogue.yaml", "0123456789ab")
+    with pytest.raises(CatalogueError, match="finds otherwise than when it was calibrated"):
+        plan_tasks(catalogue)

@@ -95,7 +95,7 @@ def test_a_good_catalogue(path: Path) -> None:
             "accept: 8",
             (
                 "catalogue.yaml:13: tasks.topic.cascade[0].accept: must be a probability from 0"
-                " to 1 for a model, or `match`, `always`, `never` for a rule"
+                " to 1 or `calibrated` for a model, or `match`, `always`, `never` for a rule"
             ),
         ),
         (

@@ -19,7 +19,7 @@ from smallfirst.jobs import (
 )
 from smallfirst.ledger import StreamEntry
 from smallfirst.legs import Leg
-from smallfirst_workers.engines import Pass
+from smallfirst_workers.engines import INVALID, Pass
 from smallfirst_workers.judging import (
     Item,
     Share,
@@ -104,6 +104,15 @@ def test_a_failed_step_goes_back_with_its_reason() -> None:
 
     [attempt] = Leg.model_validate_json(settlement.leg).trail
     assert (attempt.outcome, attempt.reason, attempt.answer) == (Outcome.FAILED, "no tokens", None)
+
+
+def test_a_model_that_had_no_answer_was_not_sure() -> None:
+    """An answer that was none is no failure: the next step is asked, and the trail says why."""
+    item = item_of()
+
+    attempt = tried(item, Problem(code=INVALID, message="no JSON object"))
+
+    assert (attempt.outcome, attempt.reason) == (Outcome.ESCALATED, "no JSON object")
 
 
 def test_spans_that_stood_before_are_part_of_the_answer() -> None:

@@ -11,6 +11,9 @@ from smallfirst.jobs import Answer, Problem, Span, Tier
 
 #: The code of the problem by which an engine says that a question's time was up.
 EXPIRED = "expired"
+#: The code by which it says that what the model gave, asked twice, was no answer. That is a model
+#: which does not know, and not one that failed: the next step is asked, or nobody is.
+INVALID = "invalid_answer"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,25 @@ back to the router, trail and all.
 from dataclasses import dataclass
 
 from smallfirst import endings
-from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, SpansAnswer, Status, Tier
+from smallfirst.jobs import (
+    Answer,
+    Attempt,
+    Job,
+    LabelAnswer,
+    Outcome,
+    Problem,
+    SpansAnswer,
+    Status,
+    Tier,
+)
 from smallfirst.ledger import Settlement, Spent, StreamEntry
 from smallfirst.legs import Leg
 from smallfirst.spans import merge_spans
-from smallfirst_workers.engines import Pass
+from smallfirst.tempering import tempered_answer
+from smallfirst_workers.engines import INVALID, Pass
+
+#: Why the answer of a model does not stand that is not the one that was calibrated.
+OTHER_REVISION = "calibrated for another revision"
 
 
 @dataclass(frozen=True)
@@ -64,20 +78,24 @@ def attempt_of(
     revision: str,
     started_ms: int,
 ) -> Attempt:
-    """Record a step tried: accepted, escalated, or failed."""
+    """Record a step tried: accepted, escalated, or failed.
+
+    Where the threshold is calibrated, the answer is as sure as its temperature makes it.
+    """
     leg = item.leg
     problem = answer if isinstance(answer, Problem) else None
-    given = None if isinstance(answer, Problem) else answer
+    given = None if isinstance(answer, Problem) else _tempered(answer, leg)
+    is_void = is_of_other_revision(leg, revision)
     return Attempt(
         step=leg.step,
         tier=tier,
         model=leg.model,
         revision=revision,
         pool=leg.pool,
-        outcome=_outcome(answer, leg.accept),
+        outcome=Outcome.ESCALATED if is_void and given else _outcome(answer, given, leg),
         confidence=given.confidence if given else None,
-        threshold=leg.accept,
-        reason=problem.message if problem else None,
+        threshold=_threshold(given, leg),
+        reason=problem.message if problem else OTHER_REVISION if is_void else None,
         seconds=share.seconds,
         waited_seconds=max(0.0, (started_ms - leg.parked_ms) / 1000),
         tokens=share.tokens,
@@ -122,10 +140,31 @@ def expire(item: Item, *, now_ms: int, attempt: Attempt | None = None) -> Settle
     return _result(item, result.to_json(), None)
 
 
-def _outcome(answer: Answer | Problem, accept: float) -> Outcome:
-    if isinstance(answer, Problem):
+def is_of_other_revision(leg: Leg, revision: str) -> bool:
+    """Whether the threshold was calibrated for another version of the model than this one."""
+    return leg.terms is not None and leg.terms.revision != revision
+
+
+def _tempered(answer: Answer, leg: Leg) -> Answer:
+    if leg.terms is None or not isinstance(answer, LabelAnswer):
+        return answer
+    return tempered_answer(answer, leg.terms.temperature)
+
+
+def _outcome(said: Answer | Problem, given: Answer | None, leg: Leg) -> Outcome:
+    if isinstance(said, Problem) and said.code != INVALID:
         return Outcome.FAILED
-    return Outcome.ACCEPTED if answer.confidence >= accept else Outcome.ESCALATED
+    threshold = _threshold(given, leg)
+    is_sure = given is not None and threshold is not None and given.confidence >= threshold
+    return Outcome.ACCEPTED if is_sure else Outcome.ESCALATED
+
+
+def _threshold(answer: Answer | None, leg: Leg) -> float | None:
+    """The confidence this answer must reach; None where nothing would do."""
+    by_label = leg.terms.accept_by_label if leg.terms else None
+    if by_label is None or not isinstance(answer, LabelAnswer):
+        return leg.accept
+    return by_label.get(answer.label)
 
 
 def _with_kept(answer: Answer, leg: Leg) -> Answer:

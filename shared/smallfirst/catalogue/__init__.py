@@ -12,6 +12,13 @@ from pydantic import Field, model_validator
 
 from smallfirst.catalogue.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
+from smallfirst.catalogue.promises import (
+    Promise,
+    StepPromise,
+    is_to_be_chosen,
+    promise_path,
+    step_specs,
+)
 from smallfirst.catalogue.records import (
     DATE_PATTERN,
     FieldName,
@@ -51,20 +58,25 @@ __all__ = [
     "Pattern",
     "Place",
     "Pool",
+    "Promise",
     "RecordField",
     "Rule",
     "Step",
+    "StepPromise",
     "Task",
     "Think",
     "TokenPrices",
     "Verdict",
     "example_problem",
     "fits_field",
+    "is_to_be_chosen",
     "place",
     "place_text",
+    "promise_path",
     "record_problem",
     "record_schema",
     "step_problems",
+    "step_specs",
 ]
 
 
@@ -134,7 +146,11 @@ def step_problems(step: Step, model: Model, kind: Kind) -> Iterator[tuple[str, s
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:
                 yield key, "only a model that writes heeds this"
-    if writes and kind is Kind.CLASSIFY and step.vote > 1 and step.think is None:
+    if model.is_remote and step.think is not None:
+        yield "think", "whether a model that runs elsewhere thinks is settled there"
+    # One that runs here scores the labels; one that runs elsewhere draws them.
+    is_scored = writes and kind is Kind.CLASSIFY and not model.is_remote
+    if is_scored and step.vote > 1 and step.think is None:
         yield "vote", "without `think` every vote on labels would be the same"
     if step.adapter is not None and step.adapter not in model.adapters:
         near = did_you_mean(step.adapter, model.adapters)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from smallfirst.catalogue.entries import Entry, refuse
+from smallfirst.catalogue.promises import StepPromise
 from smallfirst.jobs import Label, Name, Probability
 from smallfirst.wording import did_you_mean
 
@@ -12,6 +13,8 @@ from smallfirst.wording import did_you_mean
 FINDERS: Final = ("ssn", "card", "iban", "email", "phone", "date", "ip", "url")
 #: When a rule's answer stands; see `Step`.
 RULE_ACCEPTS: Final = ("match", "always", "never")
+#: When a model's answer stands that is as sure as calibration asks; see `promises`.
+CALIBRATED: Final = "calibrated"
 
 #: Keys of a step that a large model heeds.
 _OF_MODELS: Final = ("think", "vote", "adapter")
@@ -19,12 +22,14 @@ _OF_MODELS: Final = ("think", "vote", "adapter")
 
 def _is_acceptance(value: object) -> object:
     """Refuse in one sentence what is neither a model's acceptance nor a rule's."""
-    if value is None or value in RULE_ACCEPTS:
+    if value is None or value in {*RULE_ACCEPTS, CALIBRATED}:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return value
     words = ", ".join(f"`{word}`" for word in RULE_ACCEPTS)
-    raise ValueError(f"must be a probability from 0 to 1 for a model, or {words} for a rule")
+    raise ValueError(
+        f"must be a probability from 0 to 1 or `{CALIBRATED}` for a model, or {words} for a rule"
+    )
 
 
 class Pattern(Entry):
@@ -84,7 +89,8 @@ class Think(Entry):
 class Step(Entry):
     """One rung of a cascade: a rule or a model, and how sure it must be for its answer to stand.
 
-    `accept` is a probability for a model. For a rule it is `match` (an answer where something
+    `accept` is a probability for a model, or `calibrated`: what `smallfirst calibrate` found and
+    wrote beside the catalogue. For a rule it is `match` (an answer where something
     matched, else the next step is asked), `always` (no match is an answer too) or `never` (its
     spans are kept, and the next step adds its own).
     """
@@ -92,12 +98,13 @@ class Step(Entry):
     rule: Rule | None = Field(default=None, description="What to look for without a model.")
     model: Name | None = Field(default=None, description="Name of one of `models`.")
     accept: Annotated[
-        Probability | Literal["match", "always", "never"] | None,
+        Probability | Literal["match", "always", "never", "calibrated"] | None,
         BeforeValidator(_is_acceptance),
     ] = Field(
         default=None,
         description=(
-            "When the answer stands. A model: the probability it must reach (left out: always)."
+            "When the answer stands. A model: the probability it must reach (left out: always),"
+            " or `calibrated`: as `smallfirst calibrate` promised it."
             " A rule: `match` (the default), `always`, or `never`: spans kept, next step asked."
         ),
     )
@@ -115,22 +122,50 @@ class Step(Entry):
         default=None, description="One of the model's LoRA adapters, to answer with."
     )
 
+    #: What `accept: calibrated` stands for; set where the catalogue is read from its file.
+    _promise: StepPromise | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _one_tool_with_its_own_accept(self) -> "Step":
         if (self.rule is None) == (self.model is None):
             raise ValueError("a step needs either `rule` or `model`")
         if self.rule and isinstance(self.accept, float | int):
             refuse([(("accept",), "a rule accepts `match`, `always` or `never`, not a number")])
-        if self.model and isinstance(self.accept, str):
-            refuse([(("accept",), "a model accepts at a probability from 0 to 1")])
+        if self.rule and self.is_calibrated:
+            refuse([(("accept",), "a rule accepts `match`, `always` or `never`; no promise")])
+        if self.model and self.accept in RULE_ACCEPTS:
+            rule = f"a model accepts at a probability from 0 to 1, or `{CALIBRATED}`"
+            refuse([(("accept",), rule)])
         if self.rule:
             of_models = (name for name in _OF_MODELS if name in self.model_fields_set)
             refuse([((name,), "a rule has none of this") for name in of_models])
         return self
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether its threshold is what calibration promised."""
+        return self.accept == CALIBRATED
+
+    @property
+    def promise(self) -> StepPromise | None:
+        """What calibration found out about it, where some step of its cascade goes by that."""
+        return self._promise
+
+    def with_promise(self, promise: StepPromise) -> "Step":
+        """The same step, going by a promise."""
+        step = self.model_copy()
+        step._promise = promise  # noqa: SLF001 - of its own kind
+        return step
+
+    @property
     def threshold(self) -> float:
-        """The confidence a model's answer must reach; without `accept` every answer stands."""
+        """The confidence a model's answer must reach; without `accept` every answer stands.
+
+        The highest there is, where no promise was read: then as good as nothing stands.
+        """
+        if self.is_calibrated:
+            found = self._promise.threshold if self._promise else "never"
+            return 1.0 if found == "never" else found
         return self.accept if isinstance(self.accept, float | int) else 0.0
 
     @property

@@ -13,7 +13,19 @@ import typer
 from redis.exceptions import RedisError
 from typer.core import TyperGroup
 
-from smallfirst.cli import dead, demo, doctor, jobs, queues, run, schema, up
+from smallfirst.cli import (
+    calibrate,
+    dead,
+    demo,
+    doctor,
+    evaluate,
+    jobs,
+    queues,
+    run,
+    schema,
+    train,
+    up,
+)
 from smallfirst.cli.link import Globals, globals_of, settings_of
 from smallfirst.cli.output import (
     INTERRUPTED,
@@ -130,5 +142,8 @@ app.command()(jobs.status)
 app.command()(jobs.cancel)
 app.command()(queues.queues)
 app.add_typer(dead.app, name="dead")
+app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
+app.command()(evaluate.evaluate)
 app.command()(schema.schema)
+app.command()(train.train)

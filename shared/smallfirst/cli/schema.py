@@ -1,4 +1,4 @@
-"""`smallfirst schema`: the JSON Schema of what crosses the wire, and of the catalogue."""
+"""`smallfirst schema`: the JSON Schema of what crosses the wire, of the catalogue, of a promise."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smallfirst.catalogue import Promise
 from smallfirst.catalogue_schema import catalogue_schema
 from smallfirst.cli.output import JsonOption, print_json
 from smallfirst.jobs import Job, Result
@@ -17,12 +18,14 @@ class Subject(StrEnum):
     JOB = "job"
     RESULT = "result"
     CATALOGUE = "catalogue"
+    PROMISE = "promise"
 
 
 _SCHEMAS: Mapping[Subject, Callable[[], dict[str, Any]]] = {
     Subject.JOB: lambda: Job.model_json_schema(mode="validation"),
     Subject.RESULT: lambda: Result.model_json_schema(mode="serialization"),
     Subject.CATALOGUE: catalogue_schema,
+    Subject.PROMISE: lambda: Promise.model_json_schema(mode="serialization"),
 }
 
 
@@ -33,7 +36,7 @@ def schema(
     *,
     as_json: JsonOption = False,  # noqa: ARG001 - a schema is JSON either way
 ) -> None:
-    """Print the JSON Schema of a job, a result or the catalogue."""
+    """Print the JSON Schema of a job, a result, the catalogue or a promise."""
     if subject is not None:
         print_json(_SCHEMAS[subject](), indent=2)
         return

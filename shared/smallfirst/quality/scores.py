@@ -28,6 +28,14 @@ class Said:
     waited_seconds: float = 0.0
     cost: float = 0.0
 
+    def stands(self, threshold: float) -> bool:
+        """Whether there is an answer, and one as sure as that.
+
+        A rule's answer is certain where it stands by the rule's own `accept`, and else is none, so
+        every threshold above 0 does for a rule.
+        """
+        return 0.0 < self.confidence >= threshold
+
 
 @dataclass(frozen=True)
 class StepAbout:

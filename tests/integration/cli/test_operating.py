@@ -81,4 +81,5 @@ def test_schemas_are_json_schemas(smallfirst: Smallfirst) -> None:
     assert smallfirst("schema", "job").json["required"] == ["task", "text"]
     assert "trail" in smallfirst("schema", "result").json["properties"]
     assert "pools" in smallfirst("schema", "catalogue").json["properties"]
+    assert "target" in smallfirst("schema", "promise").json["properties"]
     assert set(smallfirst("schema").json) == {"job", "result"}

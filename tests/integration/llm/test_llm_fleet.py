@@ -65,9 +65,9 @@ def test_a_verdict_without_its_quote_never_counts(client: Client) -> None:
     """Babble quotes nothing that stands in the text, so no verdict of it is sure at all."""
     jobs = [Job(task="tampering", text=f"The sum of {n} and 5 is 25.") for n in range(20)]
     for result in client.map(jobs):
-        is_refused = result.status is Status.FAILED
+        is_none = result.status is Status.ABSTAINED
         is_unsure = isinstance(result.answer, RecordAnswer) and result.answer.confidence == 0.0
-        assert is_refused or is_unsure
+        assert is_none or is_unsure
 
 
 def test_free_text_is_bounded(client: Client) -> None:

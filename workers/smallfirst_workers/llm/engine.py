@@ -47,9 +47,12 @@ class LlmEngine:
         """
         vllm = VllmLoop(name)
         vllm.start(folder, model, cache=cache)
-        prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
-        revision = model.revision or content_hash(folder)[:12]
-        return cls(name, revision, prompter, vllm)
+        try:
+            prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
+        except BaseException:
+            vllm.stop()
+            raise
+        return cls(name, revision_of(model, folder), prompter, vllm)
 
     def revision_of(self, task: str) -> str:
         """Which version of the model answers, and of what it is told of the task."""
@@ -122,3 +125,9 @@ class LlmEngine:
             seconds = self._busy.stop(mark, time.monotonic())
         read = len(question.tokens) + heard.num_written
         return Pass([heard.answer], [read], read, seconds)
+
+
+def revision_of(model: Model, folder: Path) -> str:
+    """Which version of a model it is: the commit or the hash of its files, and its adapters'."""
+    adapters = [content_hash(Path(model.adapters[name]))[:6] for name in sorted(model.adapters)]
+    return "+".join([model.revision or content_hash(folder)[:12], *adapters])

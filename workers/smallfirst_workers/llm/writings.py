@@ -23,6 +23,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     TextAnswer,
 )
+from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.prompts import unescape
 from smallfirst_workers.llm.votes import vote
 
@@ -75,7 +76,7 @@ def read_writings(task: Task, text: str, writings: Sequence[Writing]) -> Answer 
         except Unfit as err:
             reasons.append(str(err))
     if not answers:
-        return Problem(code="invalid_answer", message=reasons[0])
+        return Problem(code=INVALID, message=reasons[0])
     return answers[0] if len(writings) == 1 else vote(task.kind, answers, num_asked=len(writings))
 
 

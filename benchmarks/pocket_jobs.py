@@ -1,0 +1,40 @@
+"""Jobs for the pocket LLM: unseen texts of its four tasks, and a catalogue that serves them."""
+
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue_file import load_catalogue
+
+POCKET = Path(__file__).parent.parent / "examples" / "pocket_llm"
+TASKS = ("topic", "invoice", "tampering", "reply")
+
+
+def write_catalogue(folder: Path, model: Path, *, batches_at_once: int = 8) -> Catalogue:
+    """Write the pocket LLM's own catalogue, every answer standing as it is given."""
+    text = (POCKET / "catalogue.yaml").read_text("utf-8")
+    text = text.replace("source: ./model", f"source: {model}").replace("accept: 0.5", "accept: 0.0")
+    pool = f"tier: llm\n    batch_tokens: 16384\n    batches_at_once: {batches_at_once}\n"
+    text = text.replace("tier: llm\n    max_parameters", f"{pool}    max_parameters")
+    (folder / "catalogue.yaml").write_text(text, "utf-8")
+    return load_catalogue(folder / "catalogue.yaml")
+
+
+def mixed_texts(count: int, first: int = 0) -> list[tuple[str, str]]:
+    """Make texts that were never trained on, the tasks in turn; (task, text)."""
+    sys.path.insert(0, str(POCKET))
+    from generate_text import examples  # noqa: PLC0415 - found by the line above
+    from pools import pool  # noqa: PLC0415
+
+    each = -(-(first + count) // len(TASKS))
+    words: Any = pool("heldout")
+    made = {name: [one.text for one in examples(name, words, each)] for name in TASKS}
+    turns = ((name, place) for place in range(each) for name in TASKS)
+    return [(name, made[name][place]) for name, place in islice(turns, first, first + count)]
+
+
+def endless(texts: list[tuple[str, str]]) -> Any:
+    """Repeat texts for ever, each time a little different, so that no cache answers."""
+    return ((task, f"{text}\n({n})") for n, (task, text) in enumerate(cycle(texts)))

@@ -1,0 +1,45 @@
+"""Where a figure comes from: the commit, the command, the machine, the versions."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from smallfirst_workers.slm.runtimes import processor_flags
+
+#: Features of a processor that decide how fast matrices are multiplied.
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16")
+
+
+def provenance(*libraries: str) -> str:
+    """Write the lines that stand below a table: all that it takes to measure it again."""
+    flags = ", ".join(flag for flag in _FLAGS if flag in processor_flags())
+    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
+    return "\n".join(
+        (
+            f"- commit: {_commit()}",
+            f"- command: `{shlex.join(['python', *sys.argv])}`",
+            (
+                f"- machine: {os.cpu_count()} cores, {platform.machine()} ({flags or 'no flags'});"
+                f" load average at the end: {os.getloadavg()[0]:.1f}"
+            ),
+            f"- versions: Python {platform.python_version()}, {versions}",
+        )
+    )
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    done = subprocess.run(  # noqa: S603 - a constant command
+        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def write_result(name: str, text: str) -> None:
+    """Write a table into `benchmarks/results`."""
+    path = Path(__file__).parent / "results" / f"{name}.md"
+    path.write_text(text.rstrip() + "\n", encoding="utf-8")

@@ -1,0 +1,159 @@
+"""`smallfirst calibrate`: from labelled rows to thresholds that keep a promise."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallfirst.catalogue import Catalogue, Promise, StepPromise
+from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
+from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with
+from smallfirst.cli.tables import money
+from smallfirst.cli.up import CatalogueOption
+
+if TYPE_CHECKING:
+    from smallfirst.quality.rows import Row
+    from smallfirst.quality.thresholds import Aim, Unsupported
+
+_COLUMNS = ("step", "answered by", "threshold", "temperature", "answers", "wrong", "error at most")
+
+
+def calibrate(  # noqa: PLR0913 - a command's signature is its options
+    task: Annotated[str, typer.Argument(help="Of the catalogue.")],
+    *,
+    data: DataOption,
+    target: Annotated[
+        float,
+        typer.Option(min=0.0001, max=0.5, help="The largest share of accepted answers wrong."),
+    ] = 0.02,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")
+    ] = 0.95,
+    per_label: Annotated[
+        bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
+    ] = False,
+    abstention_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Of a job nobody answers; 100 times the dearest step's cost if not said."
+        ),
+    ] = None,
+    drop_seen: Annotated[
+        bool, typer.Option("--drop-seen", help="Leave out rows that a model was trained on.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Splits the rows: a part chooses, the rest tests.")] = 0,
+    catalogue: CatalogueOption = None,
+    slm_processes: Annotated[
+        int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the thresholds of a task's whole cascade, so that a promise about its errors holds.
+
+    Every step is asked about every row. The result stands in calibration/TASK.json beside the
+    catalogue, where `accept: calibrated` finds it. Exit 1, and nothing written, where the rows do
+    not bear the promise.
+    """
+    loaded, path = catalogue_with(task, catalogue)
+    from smallfirst.quality import asking, calibrating, promises, thresholds  # noqa: PLC0415
+
+    rows = _rows(loaded, task, data, drop_seen=drop_seen)
+    aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
+    calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
+    examples = [row.example for row in rows]
+    scores = asking.ask_every_step(
+        path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
+    )
+    origin = calibrating.Origin(loaded, seed, datetime.now(UTC).replace(microsecond=0))
+    found = calibrating.calibrate(scores, aim, origin)
+    if isinstance(found, thresholds.Unsupported):
+        _refuse(found, aim, as_json=as_json)
+        raise typer.Exit(SOME_FAILED)
+    written = promises.write_promise(found, path)
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude_none=True))
+    else:
+        _show(found)
+    note(f"\nwritten to {written}")
+    note("".join(_advice(loaded, task)))
+
+
+def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> "tuple[Row, ...]":
+    """Read the rows, and see that no model of the cascade has learned from them."""
+    from smallfirst.quality.apart import check_askable  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.quality.rows import read_rows, seen_keys, unseen_rows  # noqa: PLC0415
+
+    check_askable(catalogue, task)
+    rows = read_rows(data, task, catalogue.tasks[task])
+    kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
+    if len(kept) < len(rows):
+        note(f"{len(rows) - len(kept):,} of {len(rows):,} rows were seen in training: left out")
+    return kept
+
+
+def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:
+    from smallfirst.quality.promises import why_unsupported  # noqa: PLC0415 - see `calibrate`
+
+    if as_json:
+        print_json({"is_supported": False, **asdict(found)})
+    note(why_unsupported(found, aim))
+
+
+def _show(promise: Promise) -> None:
+    from smallfirst.quality.promises import in_words  # noqa: PLC0415 - see `calibrate`
+
+    out = console()
+    rows = [list(_cells(index, step)) for index, step in enumerate(promise.steps)]
+    out.print(table(_COLUMNS, rows, left=2, title=f"{promise.task}, {promise.num_rows:,} rows"))
+    out.print()
+    out.print(in_words(promise), markup=False)
+    for line in _more(promise):
+        out.print(line, markup=False)
+
+
+def _cells(index: int, step: StepPromise) -> Iterator[str]:
+    yield str(index)
+    yield f"{step.tier} {'' if step.model == 'rules' else step.model}".strip()
+    yield _threshold(step)
+    yield "" if step.temperature == 1.0 else f"{step.temperature:.2f}"
+    yield share(step.share_answered)
+    yield f"{step.num_wrong} of {step.num_tested:,}"
+    yield share(step.error_bound) if step.num_tested else "-"
+
+
+def _threshold(step: StepPromise) -> str:
+    if step.model == "rules":
+        return "as it says"
+    if step.threshold == "never":
+        return "never"
+    by_label = step.threshold_by_label
+    return f"{step.threshold:.4f}{'' if by_label is None else ' and up'}"
+
+
+def _more(promise: Promise) -> Iterator[str]:
+    currency = promise.currency
+    yield (
+        f"It answers {share(promise.share_answered)} of jobs at {money(promise.cost_per_job * 1e3)}"
+        f" {currency} a thousand and abstains from the rest, each counted as"
+        f" {money(promise.abstention_cost)} {currency}."
+    )
+    for index, step in enumerate(promise.steps):
+        if step.is_never_asked:
+            yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
+    if promise.labels_never_accepted:
+        named = ", ".join(promise.labels_never_accepted)
+        yield f"Nothing could be promised of these labels, so they are never accepted: {named}."
+
+
+def _advice(catalogue: Catalogue, task: str) -> Iterator[str]:
+    """Say what makes the fleet go by the promise, where it does not yet."""
+    steps: list[Any] = list(catalogue.tasks[task].cascade)
+    if any(step.is_calibrated for step in steps):
+        yield "a fleet that runs takes it up by itself"
+    else:
+        places = [index for index, step in enumerate(steps) if step.model is not None]
+        named = ", ".join(f"tasks.{task}.cascade[{index}]" for index in places)
+        yield f"to go by it, write `accept: calibrated` in {named}"

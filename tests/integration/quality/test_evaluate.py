@@ -1,0 +1,149 @@
+"""Evaluation of a real task through a real fleet, by the command that a user would type."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smallfirst import Client
+from smallfirst.jobs import Job, LabelAnswer
+from smallfirst.local.fleet import LocalFleet
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "support_mail"
+CATALOGUE = """\
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M, price_per_hour: 0.05}
+models:
+  minilm: {source: bundled:minilm}
+  minilm-fine: {source: bundled:minilm, precision: float32}
+tasks:
+  topic:
+    kind: classify
+    labels:
+      billing: invoices, payments, refunds that did not arrive
+      delivery: where a parcel is, late or lost, how it is sent
+      return: sending something back, damaged or faulty goods, exchanges
+      product_question: what a product is, does, fits or contains
+      account: signing in, passwords, addresses, newsletters, data protection
+      complaint: how somebody was treated, quality of service
+      other: not for support at all
+    examples: topic.jsonl
+    cascade:
+      - rule: {patterns: [{label: billing, pattern: "(?i)invoice"}]}
+      - model: minilm
+        accept: 0.7
+      - model: minilm-fine
+        accept: ACCEPT
+"""
+NUM_ROWS = 80
+
+# Two fleets are started, one after the other.
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the command was given, and what it said."""
+
+    catalogue: Path
+    rows: list[dict[str, Any]]
+    found: dict[str, Any]
+    page: str
+
+
+def written(folder: Path, accept: object) -> Path:
+    """Write the catalogue with its examples."""
+    catalogue = folder / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE.replace("ACCEPT", str(accept)))
+    shutil.copy(EXAMPLE / "examples" / "topic.jsonl", folder)
+    return catalogue
+
+
+def evaluate(catalogue: Path, rows: Path, *more: object) -> "subprocess.CompletedProcess[str]":
+    """Run the command."""
+    command = [sys.executable, "-m", "smallfirst", "evaluate", "topic", "--data", str(rows)]
+    command += ["--catalogue", str(catalogue), "--json", *map(str, more)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    """The support mail's topics, on some of its mails."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    catalogue, rows, page = written(folder, 0.5), folder / "rows.jsonl", folder / "report.html"
+    lines = (EXAMPLE / "mails.jsonl").read_text().splitlines()[:NUM_ROWS]
+    rows.write_text("\n".join(lines))
+    done = evaluate(catalogue, rows, "--html", page)
+    assert done.returncode == 0, done.stderr
+    return Evaluated(
+        catalogue, [*map(json.loads, lines)], json.loads(done.stdout), page.read_text()
+    )
+
+
+def test_the_cascade_of_the_report_is_the_cascade_of_the_fleet(
+    evaluated: Evaluated, tmp_path: Path
+) -> None:
+    """What was added up from single steps is what a fleet answers when it walks the cascade."""
+    jobs = [Job(id=row["id"], task="topic", text=row["text"]) for row in evaluated.rows]
+    with LocalFleet(evaluated.catalogue, tmp_path, flower=False, persistent=False) as fleet:
+        fleet.wait_ready(timedelta(minutes=4))
+        with Client(fleet.redis_url) as client:
+            answers = [result.answer for result in client.map(jobs)]
+    right = [
+        isinstance(answer, LabelAnswer) and answer.label == row["gold"]["topic"]
+        for answer, row in zip(answers, evaluated.rows, strict=True)
+    ]
+    cascade = evaluated.found["cascade"]
+    # Rows batched with others are rounded otherwise; one may fall to the other side of a threshold.
+    answered = sum(answer is not None for answer in answers)
+    assert abs(cascade["coverage"] * NUM_ROWS - answered) <= 1
+    assert abs(cascade["accuracy"] * NUM_ROWS - sum(right)) <= 1
+
+
+def test_every_alternative_is_there_and_is_priced(evaluated: Evaluated) -> None:
+    """Each step alone, lots, and the rival; whoever asks a model pays for it."""
+    found = evaluated.found
+    assert [step["model"] for step in found["steps"]] == ["rules", "minilm", "minilm-fine"]
+    ways = [each["way"] for each in found["alternatives"]]
+    assert ways.count("alone") == 3
+    assert "random" in ways
+    free = {tuple(a["steps"]) for a in found["alternatives"] if not a["cost_per_thousand"]}
+    assert free == {(0,)}
+    assert found["comparison"]["rival"] in {a["name"] for a in found["alternatives"]}
+    assert sum(found["cascade"]["answered_by"]) == pytest.approx(found["cascade"]["coverage"])
+
+
+def test_no_text_stands_in_the_report(evaluated: Evaluated) -> None:
+    """Neither the page nor the figures hold what somebody wrote."""
+    told = json.dumps(evaluated.found) + evaluated.page
+    for row in evaluated.rows:
+        longest = max(row["text"].splitlines(), key=len)
+        assert longest not in told
+        assert json.dumps(longest)[1:-1] not in told
+
+
+def test_rows_that_were_learned_from_are_refused(tmp_path: Path) -> None:
+    """A model is not judged by its own examples, and no fleet is started for it."""
+    catalogue = written(tmp_path, 0.5)
+    done = evaluate(catalogue, tmp_path / "topic.jsonl")
+    assert done.returncode == 1
+    assert "were seen in training" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = evaluate(catalogue, tmp_path / "topic.jsonl", "--drop-seen")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no row is left" in done.stderr
+
+
+def test_a_missing_promise_is_told_with_its_remedy(tmp_path: Path) -> None:
+    """A cascade that waits for its promise cannot be judged by it."""
+    done = evaluate(written(tmp_path, "calibrated"), EXAMPLE / "mails.jsonl")
+    assert done.returncode == 2
+    assert "smallfirst calibrate topic" in done.stderr
+    assert "cascade[2].accept" in done.stderr
