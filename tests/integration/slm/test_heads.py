@@ -115,10 +115,10 @@ def test_several_labels_are_judged_each_for_itself(engine: SlmEngine) -> None:
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        ((), "tasks.mood has no examples; the slm step needs at least 2 per label"),
+        ((), "tasks.mood has no examples; its head needs at least 2 per label"),
         (
             ({"text": "fine", "label": "good"}, {"text": "nice", "label": "good"}),
-            "tasks.mood has 0 examples of 'bad'; the slm step needs at least 2",
+            "tasks.mood has 0 examples of 'bad'; its head needs at least 2",
         ),
     ],
 )

@@ -20,7 +20,7 @@ from smallfirst_workers.engines import Asked, Pass
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.answers import embed, judge
 from smallfirst_workers.slm.encoder import Encoder
-from smallfirst_workers.slm.heads import Head, own_head
+from smallfirst_workers.slm.heads import Head, own_head, trained_beside
 from smallfirst_workers.slm.isolation import isolate
 from smallfirst_workers.slm.model_folder import ModelFolder
 from smallfirst_workers.slm.reader import Reader
@@ -114,6 +114,11 @@ class SlmEngine:
             return self.revision
         return f"{self.revision}+{skill.head.key[:12]}"
 
+    def head_of(self, task: str) -> Head | None:
+        """What judges a task, where it is prepared and has labels."""
+        skill = self._skills.get(task)
+        return skill.head if skill else None
+
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
 
@@ -153,6 +158,9 @@ class SlmEngine:
             return _Skill(task.kind, None)
         if self.folder.classifier is not None:
             return _Skill(task.kind, own_head(name, task, self.folder))
+        if self.folder.has_head:
+            head = trained_beside(name, task, self.folder, self._model.pooling)
+            return _Skill(task.kind, head)
         return _Skill(
             task.kind,
             trained_head(name, task, self.encoder, features=self._features, cache=self._cache),

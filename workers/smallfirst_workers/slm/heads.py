@@ -1,7 +1,8 @@
 """Heads: what turns a text's states into probabilities of one task's labels.
 
-A head is either linear, on the states of a frozen encoder, or the model's own classifier. Training
-one is `training`; keeping the trained ones on disk is here.
+A head is linear on the states of an encoder, or the model's own classifier. A linear one is trained
+from the task's examples (`training`), or lies beside the encoder it was trained with (`learning`);
+keeping it on disk is here.
 """
 
 import hashlib
@@ -16,12 +17,14 @@ from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Kind, Task
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.model_folder import ModelFolder
+from smallfirst_workers.slm.model_folder import HEAD_FILE, ModelFolder
 from smallfirst_workers.slm.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.slm.states import TextStates, WordStates
 
 #: Changes whenever training would make another head of the same examples.
 RECIPE = 1
+#: How the vectors came about that a head beside its encoder was trained on.
+TRAINED_POOLING = "mean"
 #: The tag of a word outside every span, in token classifiers of every school.
 _OUTSIDE = "O"
 #: What schools of tagging put before a label, and which of them begin a span.
@@ -101,12 +104,18 @@ class LinearHead:
         """Write the head into an empty folder, with facts about its training for people."""
         save_file({"weights": self.weights, "bias": self.bias}, folder / "head.safetensors")
         about = {"key": self.key, "kind": self.kind, "labels": self.labels, **facts}
-        (folder / "head.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        (folder / HEAD_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearHead":
+        """The same head under another key, its labels in another order."""
+        first = int(self.kind is Kind.TAG)
+        outputs = [*range(first), *(first + self.labels.index(label) for label in labels)]
+        return LinearHead(key, self.kind, labels, self.weights[outputs], self.bias[outputs])
 
     @classmethod
     def load(cls, folder: Path) -> "LinearHead":
         """Read a head that `save` wrote."""
-        about = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
         tensors = load_file(folder / "head.safetensors")
         return cls(
             about["key"],
@@ -181,6 +190,30 @@ def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
     return OwnHead(folder.content_hash, tuple(task.labels), tuple(columns), tuple(beginnings))
+
+
+def trained_beside(name: str, task: Task, folder: ModelFolder, pooling: str) -> LinearHead:
+    """Fit the head that lies beside an encoder to a task.
+
+    Args:
+        name: Of the task.
+        task: Which must be what the head was trained for.
+        folder: With the head.
+        pooling: How the catalogue has token states become one vector.
+
+    Raises:
+        TaskError: When it was trained for something else.
+    """
+    head = LinearHead.load(folder.path)
+    if task.kind is not head.kind:
+        reason = f"is of kind {task.kind}, but models.{folder.name} is trained to {head.kind}"
+        raise TaskError(name, reason)
+    if set(task.labels) != set(head.labels):
+        named = ", ".join(sorted(head.labels))
+        raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
+    if pooling != TRAINED_POOLING:
+        raise TaskError(name, f"needs models.{folder.name} to have pooling {TRAINED_POOLING}")
+    return head.reordered(tuple(task.labels), key=folder.content_hash)
 
 
 def _label_of(output: str, kind: Kind) -> str:

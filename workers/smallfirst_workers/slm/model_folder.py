@@ -22,6 +22,9 @@ _POSITIONS_AFTER_PADDING = frozenset(
     {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "roberta-prelayernorm"}
 )
 
+#: What `smallfirst train` writes beside an encoder, with the weights in `head.safetensors`.
+HEAD_FILE = "head.json"
+
 Classifier = Literal["sequence", "token"]
 
 
@@ -66,6 +69,11 @@ class ModelFolder:
         if architecture.endswith("ForSequenceClassification"):
             return "sequence"
         return "token" if architecture.endswith("ForTokenClassification") else None
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a trained head lies beside the encoder; see `LinearHead.save`."""
+        return self.classifier is None and (self.path / HEAD_FILE).is_file()
 
     @property
     def is_multilabel(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from smallfirst.catalogue import Example, Kind, Task
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.build_once import build_once
-from smallfirst_workers.slm.encoder import Encoder
 from smallfirst_workers.slm.heads import LinearHead, head_key
 from smallfirst_workers.slm.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.slm.states import TextStates
@@ -45,6 +45,15 @@ log = structlog.get_logger()
 Layer = tuple[Floats, Floats]  # weights (outputs, hidden) and bias (outputs,)
 
 
+class ReadsTexts(Protocol):
+    """A frozen encoder, small or large; `Encoder` is one."""
+
+    def read(
+        self, texts: Sequence[str], *, wants_words: Sequence[bool]
+    ) -> tuple[list[TextStates], int]:
+        """Read texts: the states of each, and how many positions were computed."""
+
+
 @dataclass(frozen=True)
 class _Rows:
     """What is fitted.
@@ -63,7 +72,7 @@ class _Rows:
 
 
 def trained_head(
-    name: str, task: Task, encoder: Encoder, *, features: str, cache: Path
+    name: str, task: Task, encoder: ReadsTexts, *, features: str, cache: Path
 ) -> LinearHead:
     """Load a task's head from the cache, training it first if no process has yet.
 
@@ -86,12 +95,12 @@ def trained_head(
 
 def _check_examples(name: str, task: Task) -> None:
     if not task.examples:
-        needed = f"the slm step needs at least {MIN_EXAMPLES_PER_LABEL} per label"
+        needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL} per label"
         raise TaskError(name, f"has no examples; {needed}")
     counts = Counter(label for example in task.examples for label in _labels_of(example, task.kind))
     label, count = min(((label, counts[label]) for label in task.labels), key=lambda pair: pair[1])
     if count < MIN_EXAMPLES_PER_LABEL:
-        needed = f"the slm step needs at least {MIN_EXAMPLES_PER_LABEL}"
+        needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL}"
         raise TaskError(name, f"has {count} examples of {label!r}; {needed}")
 
 
@@ -103,7 +112,7 @@ def _labels_of(example: Example, kind: Kind) -> list[str]:
     return [example.label] if example.label is not None else []
 
 
-def _train(name: str, task: Task, encoder: Encoder, key: str, to: Path) -> None:
+def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> None:
     # Imported by the one process that trains: a second and 100 MB.
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
@@ -124,7 +133,7 @@ def _train(name: str, task: Task, encoder: Encoder, key: str, to: Path) -> None:
     log.info("head.trained", task=name, **facts)
 
 
-def _read_rows(name: str, task: Task, encoder: Encoder) -> _Rows:
+def _read_rows(name: str, task: Task, encoder: ReadsTexts) -> _Rows:
     texts = [example.text for example in task.examples]
     is_tag = task.kind is Kind.TAG
     states, _ = encoder.read(texts, wants_words=[is_tag] * len(texts))
