@@ -124,3 +124,11 @@ def test_a_pool_says_how_large_its_models_may_be_unless_they_run_elsewhere(
     """A pool without a size, or a remote pool of small models, is a mistake."""
     with pytest.raises(ValidationError, match=r"max_parameters|remote"):
         Pool.model_validate(pool)
+
+
+def test_a_remote_model_draws_its_labels_and_thinks_as_it_is_set_up() -> None:
+    """So it may vote on labels, and how it reasons is not said here."""
+    far = {"source": "big", "tier": "llm", "endpoint": ENDPOINT}
+    assert catalogue({"model": "far", "vote": 3}, far=far).tasks["task"].cascade[0].vote == 3
+    with pytest.raises(ValidationError, match="think: whether a model that runs elsewhere"):
+        catalogue({"model": "far", "think": {"tokens": 50}}, far=far)

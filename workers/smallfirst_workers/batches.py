@@ -15,9 +15,17 @@ from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
 from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
-from smallfirst_workers.errors import EngineDead
+from smallfirst_workers.errors import EndpointDown, EngineDead
 from smallfirst_workers.holding import Holder
-from smallfirst_workers.judging import Item, attempt_of, expire, judge, read_item, share_out
+from smallfirst_workers.judging import (
+    Item,
+    attempt_of,
+    expire,
+    is_of_other_revision,
+    judge,
+    read_item,
+    share_out,
+)
 
 log = structlog.get_logger()
 
@@ -91,6 +99,7 @@ class BatchRunner:
         self._keys = keys
         self._holder = holder
         self._lease = lease
+        self._warned: set[tuple[str, str]] = set()
 
     def run(self, message: BatchMessage, served: Served) -> Summary:
         """Run one batch to its end. What is claimed and not settled here is given back."""
@@ -128,12 +137,14 @@ class BatchRunner:
         judged = []
         shares = share_out(done, served.price_per_hour)
         for item, answer, share in zip(items, done.answers, shares, strict=True):
+            revision = served.engine.revision_of(item.job.task)
+            self._warn_of_void_promise(item, revision)
             attempt = attempt_of(
                 item,
                 answer,
                 share,
                 tier=served.tier,
-                revision=served.engine.revision_of(item.job.task),
+                revision=revision,
                 started_ms=claimed.ms,
             )
             now_ms = claimed.now_ms()
@@ -143,6 +154,21 @@ class BatchRunner:
                 escalations = self._keys.escalations
                 judged.append((item, judge(item, attempt, escalations=escalations, now_ms=now_ms)))
         return judged
+
+    def _warn_of_void_promise(self, item: Item, revision: str) -> None:
+        """Warn once of a model that answers and is not the one that was calibrated."""
+        known = (item.job.task, revision)
+        if not is_of_other_revision(item.leg, revision) or known in self._warned:
+            return
+        self._warned.add(known)
+        log.warning(
+            "promise.void",
+            task=item.job.task,
+            model=item.leg.model,
+            revision=revision,
+            consequence="no answer of this model stands; its jobs go to the next step",
+            remedy=f"calibrate the task again: smallfirst calibrate {item.job.task}",
+        )
 
     def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Tally:
         by_stream: dict[str, list[Settlement]] = defaultdict(list)
@@ -171,6 +197,13 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
         try:
             summary = asdict(runner.run(message, served))
         except EngineDead:
+            raise
+        except EndpointDown as error:
+            log.warning(
+                "batch.given_back",
+                reason=str(error),
+                consequence="its jobs are dispatched again, and it counts as no start of theirs",
+            )
             raise
         except BaseException as error:  # noqa: BLE001 - the outermost place; logged and re-raised
             # Where it happened, and never the error's own words: a tokenizer may quote the text.

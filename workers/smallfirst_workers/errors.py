@@ -5,9 +5,11 @@ WorkerError
 ├── ModelError            a model cannot be loaded or served: the operator's to mend
 │   └── ConversionError   one runtime cannot take the model; another one may
 ├── ModelMissing          the catalogue has moved a model elsewhere: to be placed again
+├── EndpointDown          a remote model does not answer, and the worker cannot wait for it
 ├── EngineDead            vLLM has died: the process ends, its jobs go to another
 ├── PoolMissing           the worker was told of a pool that is not there: its operator's
-└── TaskError             a task does not fit its model or examples: the catalogue's
+├── TaskError             a task does not fit its model or examples: the catalogue's
+└── TrainingError         a model cannot be trained as asked: its trainer's
 ```
 
 An error carries fields; its sentence is made when somebody reads it. None quotes a job's text.
@@ -32,6 +34,20 @@ class ModelError(WorkerError):
 
 class ConversionError(ModelError):
     """Raised when a runtime cannot take a model, or answers differently from the reference."""
+
+
+class EndpointDown(WorkerError):
+    """Raised when a remote model does not answer and is not to be waited for any longer.
+
+    Its jobs were not to blame: they go back to the queue, and their start is taken back.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return f"models.{self.model}: its endpoint does not answer"
 
 
 class EngineDead(WorkerError):
@@ -78,3 +94,14 @@ class ModelMissing(WorkerError):
 
     def __str__(self) -> str:
         return f"models.{self.model} is not on the pool {self.pool}"
+
+
+class TrainingError(WorkerError):
+    """Raised when a model cannot be trained as asked; nothing has been written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from smallfirst.keys import POOL_GROUP
 from smallfirst.ledger import Ledger
+from smallfirst_workers.errors import EndpointDown
 
 log = structlog.get_logger()
 
@@ -47,14 +48,16 @@ class Holder:
     def holding(self, stream: str, entries: Sequence[str]) -> Iterator[None]:
         """Keep entries for as long as the block runs; give back what it did not settle.
 
-        What is given back counts as started: if it keeps raising, it ends as a dead letter.
+        What is given back counts as started: if it keeps raising, it ends as a dead letter. Only
+        for an endpoint that is down no job can be to blame.
         """
         with self._lock:
             self._held.setdefault(stream, set()).update(entries)
         try:
             yield
-        except BaseException:
-            self._ledger.release(stream, entries, self._lease, is_started=False)
+        except BaseException as error:
+            is_blameless = isinstance(error, EndpointDown)
+            self._ledger.release(stream, entries, self._lease, is_started=is_blameless)
             raise
         finally:
             with self._lock:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -11,7 +11,7 @@ from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
 from smallfirst_workers.engines import Asked, Engine, Pass, Portion, Served
-from smallfirst_workers.errors import ModelMissing
+from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 
 log = structlog.get_logger()
 
@@ -24,6 +24,14 @@ class LoadedEngine(Engine, Protocol):
 
     def unload(self) -> None:
         """Let go of the model."""
+
+
+@runtime_checkable
+class PatientEngine(Protocol):
+    """An engine that waits for something beyond this process."""
+
+    def stop_waiting(self) -> None:
+        """Give up the questions that wait; their batches raise."""
 
 
 class Models:
@@ -50,6 +58,7 @@ class Models:
             for name in names:
                 self._load(name, catalogue.models[name])
                 self._engines[name].prepare(tasks_of(name, catalogue))
+                check_promises(name, catalogue, self._engines[name])
             for name in set(self._engines) - set(names):
                 self._engines.pop(name).unload()
                 del self._specs[name]
@@ -60,10 +69,12 @@ class Models:
         """Load a model unless the very same one is loaded; the old leaves when the new stands."""
         if self._specs.get(name) == model:
             return
-        folder = model_folder(model)
-        if model.tier is Tier.LLM:
-            engine = load_llm(name, model, folder, cache=self._cache)
+        if model.is_remote:
+            engine = load_remote(name, model)
+        elif model.tier is Tier.LLM:
+            engine = load_llm(name, model, model_folder(model), cache=self._cache)
         else:
+            folder = model_folder(model)
             engine = load_slm(name, model, folder, cache=self._cache, threads=self._threads)
         old = self._engines.get(name)
         self._engines[name], self._specs[name] = engine, model
@@ -83,6 +94,15 @@ class Models:
         price = catalogue.pools[self._pool].price_per_hour
         return Served(self._engines[name], catalogue.models[name].tier, price)
 
+    def stop_waiting(self) -> None:
+        """Let no engine wait any longer for what may never come: the worker has to go.
+
+        May be called from a signal handler: it takes no lock, and does not wait itself.
+        """
+        for engine in list(self._engines.values()):
+            if isinstance(engine, PatientEngine):
+                engine.stop_waiting()
+
     def unload(self) -> None:
         """Let go of every model."""
         with self._lock:
@@ -101,9 +121,27 @@ def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int
 
 def load_llm(name: str, model: Model, folder: Path, *, cache: Path) -> LoadedEngine:
     """Start a large model. Where small ones run, vLLM need not be installed."""
+    if model.runner == "pool":
+        from smallfirst_workers.llm.pooled.engine import PooledEngine  # noqa: PLC0415 - see above
+
+        return PooledEngine.load(name, model, folder, cache=cache)
     from smallfirst_workers.llm.engine import LlmEngine  # noqa: PLC0415 - see above
 
     return LlmEngine.load(name, model, folder, cache=cache)
+
+
+def load_remote(name: str, model: Model) -> LoadedEngine:
+    """Make ready to ask a model that runs elsewhere. Only who asks one needs the client.
+
+    Raises:
+        ModelError: When the client is not installed, or the endpoint's key is missing.
+    """
+    try:
+        from smallfirst_workers.llm.remote.engine import RemoteEngine  # noqa: PLC0415 - see above
+    except ImportError as err:
+        reason = "needs a package that is missing: pip install 'smallfirst[remote]'"
+        raise ModelError(name, reason) from err
+    return RemoteEngine.load(name, model)
 
 
 class PassEngine(Protocol):
@@ -150,6 +188,25 @@ class OnePass:
         """Let go of the model, after the pass that runs."""
         with self._lock:
             self._engine.unload()
+
+
+def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
+    """See that a model is the one for which its steps were calibrated.
+
+    Raises:
+        TaskError: When it is another one, so that the promise is void.
+    """
+    for name, task in tasks_of(model, catalogue).items():
+        revision = engine.revision_of(name)
+        for step in task.cascade:
+            promise = step.promise if step.model == model else None
+            if promise is not None and promise.revision != revision:
+                reason = (
+                    f"is calibrated for revision {promise.revision} of models.{model}, and this is"
+                    f" {revision} (its files, runtime or precision differ);"
+                    f" run `smallfirst calibrate {name} --data ROWS`"
+                )
+                raise TaskError(name, reason)
 
 
 def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:

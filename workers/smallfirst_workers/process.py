@@ -122,6 +122,7 @@ class WorkerProcess:
 
     def _on_shutting_down(self, **_: object) -> None:
         self.holder.leave()
+        self.models.stop_waiting()
 
     def _follow_catalogue(self) -> None:
         """Take up each good change of the catalogue: new models, new tasks, new examples."""

