@@ -32,6 +32,8 @@ from smallfirst_workers.llm.engine_arguments import engine_arguments
 from smallfirst_workers.llm.prompting import Prompter
 from smallfirst_workers.llm.vllm_loop import ENVIRONMENT, VllmLoop
 
+#: Prompts of a first round that is not counted.
+NUM_WARM_UP = 200
 Texts = Sequence[tuple[str, str]]
 
 
@@ -125,15 +127,16 @@ def measure(options: argparse.Namespace, folder: Path) -> list[tuple[float, floa
     fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
     with fleet, Client(fleet.redis_url) as client:
         fleet.wait_ready(timedelta(minutes=10))
-        for number in range(options.rounds + 1):
-            texts = mixed_texts(options.prompts, first=number * options.prompts)
-            mine.send(texts)
+        texts = mixed_texts(NUM_WARM_UP + options.rounds * options.prompts)
+        starts = range(NUM_WARM_UP, len(texts), options.prompts)
+        for first, last in ((0, NUM_WARM_UP), *((n, n + options.prompts) for n in starts)):
+            mine.send(texts[first:last])
             seconds, written = mine.recv()
-            rounds.append((seconds, through_fleet(client, texts), written))
-            print(f"round {number}: offline {seconds:.1f} s, fleet {rounds[-1][1]:.1f} s")
+            rounds.append((seconds, through_fleet(client, texts[first:last]), written))
+            print(f"{last}: offline {seconds:.1f} s, fleet {rounds[-1][1]:.1f} s", flush=True)
     mine.send([])
     rival.join()
-    return rounds[1:]  # the first one warms up
+    return rounds[1:]
 
 
 def report(options: argparse.Namespace, rounds: Sequence[tuple[float, float, int]]) -> str:

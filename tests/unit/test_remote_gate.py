@@ -1,8 +1,10 @@
 """Who is let through to an endpoint that does not answer, and when."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.llm.remote.breaker import MAX_FAILURES
@@ -69,3 +71,17 @@ async def test_nobody_waits_in_a_worker_that_has_to_go() -> None:
         await gate.enter()
     gate.succeed()
     assert not (await gate.enter()).is_probe
+
+
+async def test_each_reason_is_logged_once() -> None:
+    """An endpoint that is back with another fault needs another remedy."""
+    with capture_logs() as logs:
+        gate = await opened()
+        for trouble in (REFUSED, replace(REFUSED, what="HTTP 401"), REFUSED):
+            gate._breaker = replace(gate._breaker, open_until=0.0)
+            gate.fail(await gate.enter(), trouble)
+        gate.succeed()
+        gate.fail(await gate.enter(), REFUSED)
+    said = [entry.get("reason", entry["event"]) for entry in logs]
+    refused = "no connection"
+    assert said == [refused, "HTTP 401", refused, "endpoint.back", refused]

@@ -42,6 +42,7 @@ class Gate:
         self._line = asyncio.Lock()
         self._news = asyncio.Event()
         self._is_leaving = False
+        self._reason: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -79,22 +80,30 @@ class Gate:
         """Say that the endpoint answered."""
         if self.is_open:
             log.info("endpoint.back", model=self._model, endpoint=self._endpoint)
+        self._reason = None
         self._change(self._breaker.succeeded())
 
     def fail(self, passage: Passage, trouble: Trouble) -> None:
         """Say that it did not, however often it was asked."""
-        before, now = self._breaker, time.monotonic()
-        at_once = trouble.opens_at_once
-        self._change(before.failed(now, is_probe=passage.is_probe, at_once=at_once))
-        if before.is_closed and self.is_open:
-            log.warning(
-                "endpoint.down",
-                model=self._model,
-                endpoint=self._endpoint,
-                reason=trouble.what,
-                consequence="its jobs wait in this worker until it answers or they expire",
-                remedy=trouble.remedy,
-            )
+        now, at_once = time.monotonic(), trouble.opens_at_once
+        is_news = passage.is_probe or not self.is_open
+        self._change(self._breaker.failed(now, is_probe=passage.is_probe, at_once=at_once))
+        if self.is_open and is_news:
+            self._say(trouble)
+
+    def _say(self, trouble: Trouble) -> None:
+        """Log why the endpoint is down: once, and once more for each new reason."""
+        if trouble.what == self._reason:
+            return
+        self._reason = trouble.what
+        log.warning(
+            "endpoint.down",
+            model=self._model,
+            endpoint=self._endpoint,
+            reason=trouble.what,
+            consequence="its jobs wait in this worker until it answers or they expire",
+            remedy=trouble.remedy,
+        )
 
     def abandon(self, passage: Passage) -> None:
         """Say that whoever was let through has left without news."""
