@@ -1,5 +1,7 @@
 """When an endpoint is asked, and when it is left alone."""
 
+import pytest
+
 from smallfirst_workers.llm.remote.breaker import (
     FIRST_SECONDS,
     LAST_SECONDS,
@@ -59,6 +61,13 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_a_bound() -> None:
         breaker = breaker.entered().failed(now, is_probe=True)
     assert waits[:3] == [FIRST_SECONDS, 2 * FIRST_SECONDS, 4 * FIRST_SECONDS]
     assert waits[-1] == LAST_SECONDS
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(7.0, 7.0), (0.0, FIRST_SECONDS), (9e9, 60.0)])
+def test_an_endpoint_that_says_when_is_asked_then(asked: float, wait: float) -> None:
+    """However often it failed before; but neither at once nor never."""
+    breaker = broken().entered().failed(0.0, is_probe=True).entered()
+    assert breaker.failed(0.0, is_probe=True, asked=asked).seconds_to_wait(0.0) == wait
 
 
 def test_news_from_before_it_opened_changes_nothing() -> None:

@@ -271,6 +271,8 @@ def remote_fleet(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(KEY_VARIABLE, KEY)
         patch.setenv("SMALLFIRST_MAX_STARTS", "1")
+        # Nor is a machine that stood still for some seconds to cost a start.
+        patch.setenv("SMALLFIRST_LEASE_SECONDS", "60")
         fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False)
         with fleet:
             fleet.wait_ready(timedelta(minutes=2))

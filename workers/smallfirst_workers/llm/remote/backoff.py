@@ -9,7 +9,7 @@ MAX_TRIES: Final = 4
 #: Bound of the first pause, in seconds; it doubles with each failure, up to the last bound.
 FIRST_SECONDS: Final = 0.5
 LAST_SECONDS: Final = 20.0
-#: The longest pause that an endpoint may ask for, in seconds; the breaker takes care of the rest.
+#: The longest pause that an endpoint may ask for, in seconds; then it is asked whether it meant it.
 LONGEST_ASKED_SECONDS: Final = 60.0
 
 

@@ -12,6 +12,8 @@ Source: Nygard, Release It!, 2007, "Circuit Breaker".
 from dataclasses import dataclass, replace
 from typing import Final
 
+from smallfirst_workers.llm.remote.backoff import LONGEST_ASKED_SECONDS
+
 #: Failures in a row, each after all its tries, that open a closed breaker.
 MAX_FAILURES: Final = 5
 #: How long it stays open, in seconds: the first time, doubled each time its probe fails, at most.
@@ -64,7 +66,9 @@ class Breaker:
         """The endpoint answered."""
         return Breaker(num_successes=self.num_successes + 1)
 
-    def failed(self, now: float, *, is_probe: bool, at_once: bool = False) -> "Breaker":
+    def failed(
+        self, now: float, *, is_probe: bool, at_once: bool = False, asked: float | None = None
+    ) -> "Breaker":
         """The endpoint did not answer.
 
         Args:
@@ -72,13 +76,15 @@ class Breaker:
             is_probe: Whether it was the probe that failed. What others, sent before it opened, have
                 to tell is no news to an open breaker.
             at_once: Whether this one failure tells enough.
+            asked: Seconds for which the endpoint asked to be left alone, in place of a guess.
         """
         if not self.is_closed and not is_probe:
             return self
         failures = self.num_failures + 1
         if self.is_closed and failures < MAX_FAILURES and not at_once:
             return replace(self, num_failures=failures)
-        seconds = min(LAST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.num_openings, 16))
+        guess = min(LAST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.num_openings, 16))
+        seconds = guess if asked is None else min(LONGEST_ASKED_SECONDS, max(FIRST_SECONDS, asked))
         return replace(
             self,
             num_failures=failures,

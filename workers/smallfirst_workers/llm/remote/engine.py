@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion
 
 from smallfirst.catalogue import Kind, Model, Step, Task
 from smallfirst.jobs import Answer, Problem
-from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
+from smallfirst_workers.engines import EXPIRED, INVALID, Asked, Pass, Portion
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.busy import BusyClock
 from smallfirst_workers.llm.event_loop import EventLoop
@@ -153,7 +153,7 @@ class RemoteEngine:
     async def _ask(self, question: Question, bill: Bill) -> Answer | Problem:
         """Ask; once more and no oftener where what was written is no answer."""
         answer = await self._ask_once(question, bill, is_again=False)
-        if isinstance(answer, Problem) and answer.code == "invalid_answer":
+        if isinstance(answer, Problem) and answer.code == INVALID:
             answer = await self._ask_once(question, bill, is_again=True)
         return answer
 

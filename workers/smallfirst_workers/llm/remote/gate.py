@@ -85,9 +85,14 @@ class Gate:
 
     def fail(self, passage: Passage, trouble: Trouble) -> None:
         """Say that it did not, however often it was asked."""
-        now, at_once = time.monotonic(), trouble.opens_at_once
         is_news = passage.is_probe or not self.is_open
-        self._change(self._breaker.failed(now, is_probe=passage.is_probe, at_once=at_once))
+        failed = self._breaker.failed(
+            time.monotonic(),
+            is_probe=passage.is_probe,
+            at_once=trouble.opens_at_once,
+            asked=trouble.asked_seconds,
+        )
+        self._change(failed)
         if self.is_open and is_news:
             self._say(trouble)
 

@@ -15,12 +15,13 @@ from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenL
 
 from smallfirst.catalogue import Kind, Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.remote.chances import Token, distribution
 from smallfirst_workers.llm.remote.forms import Form
 from smallfirst_workers.llm.votes import vote
 from smallfirst_workers.llm.writings import Writing, places_of_values, read_writings
 
-_NO_LABEL = Problem(code="invalid_answer", message="the model's answer is no label of the task's")
+_NO_LABEL = Problem(code=INVALID, message="the model's answer is no label of the task's")
 
 
 def read_completion(form: Form, text: str, completion: ChatCompletion) -> Answer | Problem:
