@@ -145,9 +145,10 @@ def _headlines(options: argparse.Namespace, rows: Any, asked: dict[str, Asking])
 
 
 #: What a reader must know who takes the figure for one that was predicted.
-_SECOND_RECIPE = """The tuned model's settings are the second that were tried on these rows: the
-first (5 epochs, 8e-5, neither smoothing nor consistency) had 90.40 %. They came from the
-literature, not from a search, but after that figure was known."""
+_SECOND_RECIPE = """\
+The tuned model's settings are the second that were tried on these rows: the first (5 epochs, 8e-5,
+neither smoothing nor consistency) had 90.40 %. They are the literature's, not a search's, but
+they were taken after that figure was known."""
 
 
 def _recorded_name(row: dict[str, str]) -> str:
