@@ -29,7 +29,8 @@ class Holder:
         self._beat = min(beat, lease / 3)
         self._held: dict[str, set[str]] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._has_left = threading.Event()
+        self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
 
     def open(self) -> None:
@@ -38,11 +39,17 @@ class Holder:
 
     def leave(self) -> None:
         """Tell the router to send nothing more; what is in hand is still kept."""
-        self._stop.set()
+        self._has_left.set()
         try:
             self._ledger.beat(self._pool, leaving=True)
         except RedisError as error:
             log.warning("worker.left_unnoticed", error=type(error).__name__)
+
+    def close(self) -> None:
+        """End the thread, when nothing is in hand any more."""
+        self._is_closed.set()
+        if self._thread.is_alive():
+            self._thread.join(self._lease.total_seconds())
 
     @contextmanager
     def holding(self, stream: str, entries: Sequence[str]) -> Iterator[None]:
@@ -56,12 +63,17 @@ class Holder:
         try:
             yield
         except BaseException as error:
+            # Let go of first: a lease renewed after the release would hide the entries for another.
+            self._let_go(stream, entries)
             is_blameless = isinstance(error, EndpointDown)
             self._ledger.release(stream, entries, self._lease, is_started=is_blameless)
             raise
-        finally:
-            with self._lock:
-                self._held[stream].difference_update(entries)
+        else:
+            self._let_go(stream, entries)
+
+    def _let_go(self, stream: str, entries: Sequence[str]) -> None:
+        with self._lock:
+            self._held[stream].difference_update(entries)
 
     def _run(self) -> None:
         while True:
@@ -73,12 +85,14 @@ class Holder:
                     error=type(error).__name__,
                     consequence="past the lease another worker may repeat the work in hand",
                 )
-            self._stop.wait(self._beat.total_seconds())
+            # It goes on while the last batches drain, so leaving must not cut the pause short.
+            if self._is_closed.wait(self._beat.total_seconds()):
+                return
 
     def _keep(self) -> None:
-        if not self._stop.is_set():
+        if not self._has_left.is_set():
             self._ledger.beat(self._pool)
-        with self._lock:
-            held = {stream: list(entries) for stream, entries in self._held.items()}
-        for stream, entries in held.items():
-            self._ledger.renew(stream, POOL_GROUP, entries)
+        for stream in list(self._held):
+            # Whoever lets go meanwhile waits for this renewal, and releases after it.
+            with self._lock:
+                self._ledger.renew(stream, POOL_GROUP, list(self._held[stream]))

@@ -72,6 +72,7 @@ class WorkerProcess:
         worker.start()
         self._stop.set()
         self.models.unload()
+        self.holder.close()
         log.info("worker.stopped")
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
 
