@@ -3,6 +3,7 @@
 The Redis is empty before each test, and is checked for leaks after it.
 """
 
+import importlib.util
 import os
 import re
 import signal
@@ -33,6 +34,17 @@ class WaitUntil(Protocol):
         self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
     ) -> None:
         """Return when `predicate` is true; fail after `timeout` seconds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs vLLM where it is not installed."""
+    if importlib.util.find_spec("vllm") is not None:
+        return
+    skip = pytest.mark.skip(reason="vLLM is not installed: pip install '.[llm-cpu]'")
+    folders = [Path(__file__).parent / "integration" / name for name in ("llm", "llm_remote")]
+    for item in items:
+        if any(folder in item.path.parents for folder in folders):
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session", autouse=True)

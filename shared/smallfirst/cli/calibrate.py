@@ -3,19 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
-from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with
+from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
 from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
-    from smallfirst.quality.rows import Row
     from smallfirst.quality.thresholds import Aim, Unsupported
 
 _COLUMNS = ("step", "answered by", "threshold", "temperature", "answers", "wrong", "error at most")
@@ -27,7 +25,12 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     data: DataOption,
     target: Annotated[
         float,
-        typer.Option(min=0.0001, max=0.5, help="The largest share of accepted answers wrong."),
+        typer.Option(
+            "--target-error",
+            min=0.0001,
+            max=0.5,
+            help="The largest share of accepted answers wrong.",
+        ),
     ] = 0.02,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")
@@ -60,7 +63,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     loaded, path = catalogue_with(task, catalogue)
     from smallfirst.quality import asking, calibrating, promises, thresholds  # noqa: PLC0415
 
-    rows = _rows(loaded, task, data, drop_seen=drop_seen)
+    rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
+    if num_left_out:
+        note(
+            f"{num_left_out:,} of {num_left_out + len(rows):,} rows were seen in training: left out"
+        )
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
     calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
     examples = [row.example for row in rows]
@@ -79,19 +86,6 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         _show(found)
     note(f"\nwritten to {written}")
     note("".join(_advice(loaded, task)))
-
-
-def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> "tuple[Row, ...]":
-    """Read the rows, and see that no model of the cascade has learned from them."""
-    from smallfirst.quality.apart import check_askable  # noqa: PLC0415 - see `calibrate`
-    from smallfirst.quality.rows import read_rows, seen_keys, unseen_rows  # noqa: PLC0415
-
-    check_askable(catalogue, task)
-    rows = read_rows(data, task, catalogue.tasks[task])
-    kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
-    if len(kept) < len(rows):
-        note(f"{len(rows) - len(kept):,} of {len(rows):,} rows were seen in training: left out")
-    return kept
 
 
 def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:

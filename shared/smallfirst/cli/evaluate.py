@@ -10,14 +10,13 @@ import typer
 from smallfirst.catalogue import Catalogue, Promise, promise_path
 from smallfirst.catalogue_file import load_catalogue
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
-from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with
+from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
     from smallfirst.quality.alternatives import Alternative
     from smallfirst.quality.evaluating import Evaluation
     from smallfirst.quality.intervals import Interval
-    from smallfirst.quality.rows import Row
 
 _PAGE_PACKAGES = ("jinja2", "matplotlib")
 
@@ -48,7 +47,9 @@ def evaluate(
     _check_page(html)
     from smallfirst.quality import asking, evaluating, gates, measured  # noqa: PLC0415 - an extra
 
-    rows, num_left_out = _rows(loaded, task, data, drop_seen=drop_seen)
+    rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
+    if not rows:
+        fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
     examples = [row.example for row in rows]
     scores = asking.ask_every_step(
         path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
@@ -84,21 +85,6 @@ def _check_page(html: Path | None) -> None:
         fail("the page needs what draws it: pip install 'smallfirst[quality]'")
     if html.is_dir() or not html.absolute().parent.is_dir():
         fail(f"{html}: must be a file in a folder that exists", exit_code=USAGE)
-
-
-def _rows(
-    catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool
-) -> "tuple[tuple[Row, ...], int]":
-    """Read the rows that no model of the cascade has learned from, and count the others."""
-    from smallfirst.quality.apart import check_askable  # noqa: PLC0415 - an extra
-    from smallfirst.quality.rows import read_rows, seen_keys, unseen_rows  # noqa: PLC0415
-
-    check_askable(catalogue, task)
-    rows = read_rows(data, task, catalogue.tasks[task])
-    kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
-    if not kept:
-        fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
-    return kept, len(rows) - len(kept)
 
 
 def _report(

@@ -15,7 +15,9 @@ from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.local import LocalFleet
+from smallfirst.quality.apart import check_askable
 from smallfirst.quality.asking import READY_WITHIN, Advance, Onlooker
+from smallfirst.quality.rows import Row, read_rows, seen_keys, unseen_rows
 from smallfirst.settings import Settings, load_settings
 from smallfirst.wording import did_you_mean
 
@@ -42,6 +44,20 @@ def catalogue_with(task: str, path: Path | None) -> tuple[Catalogue, Path]:
         near = did_you_mean(task, catalogue.tasks)
         fail(f"{found} has no task {task!r}{near}", exit_code=USAGE)
     return catalogue, found
+
+
+def unseen_rows_of(
+    catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool
+) -> tuple[tuple[Row, ...], int]:
+    """Read the rows that no model of the cascade has learned from, and count the others.
+
+    Raises:
+        SmallfirstError: When a row is wrong, or was learned from and is not to be dropped.
+    """
+    check_askable(catalogue, task)
+    rows = read_rows(data, task, catalogue.tasks[task])
+    kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
+    return kept, len(rows) - len(kept)
 
 
 @contextmanager

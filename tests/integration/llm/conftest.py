@@ -4,7 +4,6 @@ The model is made here and knows nothing: whatever is true of its answers is tru
 and not because a model was clever.
 """
 
-import importlib.util
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -78,16 +77,6 @@ tasks:
       due: {type: date, description: day by which to pay}
     cascade: [{model: babble, vote: 3}]
 """
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs vLLM where it is not installed."""
-    if importlib.util.find_spec("vllm") is not None:
-        return
-    skip = pytest.mark.skip(reason="vLLM is not installed: pip install '.[llm-cpu]'")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
 
 
 def make_model(folder: Path) -> None:

@@ -85,16 +85,6 @@ tasks:
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs vLLM where it is not installed."""
-    if importlib.util.find_spec("vllm") is not None:
-        return
-    skip = pytest.mark.skip(reason="vLLM is not installed: pip install '.[llm-cpu]'")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
-
-
 class ModelServer:
     """A server of vLLM on a port of its own, that can be killed and started again."""
 

@@ -69,7 +69,7 @@ class Calibrated:
 def calibrate(catalogue: Path, rows: Path, *more: str) -> "subprocess.CompletedProcess[str]":
     """Run the command."""
     command = [sys.executable, "-m", "smallfirst", "calibrate", "topic", "--data", str(rows)]
-    command += ["--catalogue", str(catalogue), "--target", str(TARGET), "--json", *more]
+    command += ["--catalogue", str(catalogue), "--target-error", str(TARGET), "--json", *more]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
