@@ -30,6 +30,13 @@ def show_start(fleet: LocalFleet, timeout: timedelta, *, with_slow: bool = True)
     Raises:
         LocalFleetError: When it does not come up.
     """
+    _wait_in_sight(fleet, timeout, with_slow=with_slow)
+    for part in fleet.parts():
+        if not part.is_ready:
+            note(f"{part.name} {part.live}/{part.wanted}  still loading; what is for them waits")
+
+
+def _wait_in_sight(fleet: LocalFleet, timeout: timedelta, *, with_slow: bool) -> None:
     started = monotonic()
     if not sys.stderr.isatty():
         fleet.wait_ready(timeout, _line_by_line(started), with_slow=with_slow)
