@@ -221,7 +221,7 @@ def _conftest_of_llm() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Any) -> Iterator[ModelServer]:
     """The model, served; ready for every test."""
     folder = tmp_path_factory.mktemp("served")
@@ -235,7 +235,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Any) -> Iterato
         server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_proxy(server: ModelServer) -> Iterator[Proxy]:
     """The proxy before it."""
     with Proxy(server.port) as proxy:
@@ -250,7 +250,7 @@ def proxy(running_proxy: Proxy) -> Iterator[Proxy]:
     running_proxy.heal()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def remote_fleet(
     server: ModelServer, running_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalFleet]:
