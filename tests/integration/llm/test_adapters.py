@@ -17,8 +17,6 @@ pytestmark = [
     pytest.mark.timeout(300),
     # vLLM imports parts of torch that are scripted with what torch is about to drop.
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
-    # It leaves its sockets' context to the interpreter (BackgroundResources in core_client.py).
-    pytest.mark.filterwarnings("ignore:Unclosed context <zmq:ResourceWarning"),
 ]
 
 HIDDEN, LAYERS, RANK = 128, 2, 4

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import DATE_PATTERN
@@ -21,6 +22,8 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.keys import Keys
+from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -114,7 +117,7 @@ def test_a_text_beyond_the_context_fails_alone(client: Client) -> None:
     assert short.status is Status.ANSWERED
 
 
-def test_a_killed_engine_loses_no_job(client: Client) -> None:
+def test_a_killed_engine_loses_no_job(llm_fleet: LocalFleet, client: Client) -> None:
     """The process of vLLM dies under load: each job still has one answer."""
 
     def jobs() -> Iterator[Job]:
@@ -125,10 +128,18 @@ def test_a_killed_engine_loses_no_job(client: Client) -> None:
     ids = client.submit_many(jobs())
     results = client.as_completed(ids, timeout=400)
     first = next(results)
-    [engine] = [pid for pid in descendants(os.getpid()) if is_engine(pid)]
+    [engine] = [pid for pid in descendants(worker_of(llm_fleet)) if is_engine(pid)]
     os.kill(engine, signal.SIGKILL)
     seen = Counter(result.id for result in (first, *results))
     assert seen == Counter(ids)
+
+
+def worker_of(fleet: LocalFleet) -> int:
+    """The process of the fleet's one LLM worker, as its heartbeat tells it."""
+    with Redis.from_url(fleet.redis_url) as redis:
+        beats: Any = redis.zrange(Keys().workers("llm"), 0, -1)
+    [holder] = beats
+    return int(holder.decode().rsplit("-", 2)[1])
 
 
 def descendants(pid: int) -> Iterator[int]:
