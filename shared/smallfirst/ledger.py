@@ -109,7 +109,7 @@ class Settled:
         results: A result was written.
         moves: The job went on to another stream.
         joined: Answered by an earlier submission of the same id.
-        fenced: Settled by somebody else before.
+        fenced: Settled before, or in another's hands by now.
     """
 
     results: int = 0
@@ -251,11 +251,15 @@ class Ledger:
         return [_held(stream, row) for row in self._run("recover", [stream], arguments)]
 
     def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
-        """End entries of one stream, in one transaction."""
+        """End entries of one stream that are this holder's, in one transaction.
+
+        Those that another took over meanwhile are left to it, and counted as fenced.
+        """
         if not settlements:
             return Settled()
         booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
-        arguments: list[object] = [group, self._keys.namespace, *self._bounds.as_arguments()]
+        about = (group, self._holder, self._keys.namespace)
+        arguments: list[object] = [*about, *self._bounds.as_arguments()]
         for settlement in settlements:
             arguments += settlement.columns()
         return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
