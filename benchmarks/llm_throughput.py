@@ -30,7 +30,7 @@ from smallfirst.local.fleet import LocalFleet
 from smallfirst_workers.llm.asking import Asker, Question
 from smallfirst_workers.llm.engine_arguments import engine_arguments
 from smallfirst_workers.llm.prompting import Prompter
-from smallfirst_workers.llm.vllm_loop import ENVIRONMENT, VllmLoop
+from smallfirst_workers.llm.vllm_loop import ENVIRONMENT, STOP_SECONDS, VllmLoop
 
 #: Prompts of a first round that is not counted.
 NUM_WARM_UP = 200
@@ -102,6 +102,9 @@ def offline(catalogue: Catalogue, cache: Path, ends: Connection) -> None:
             questions.append(Question(prompts[task], step, text, tokens))
         written = asyncio.run(loop.answer(questions, asker))
         ends.send((loop.seconds, written))
+    loop.loop.stop()
+    # Nobody else ends vLLM's own process, and this one would wait for it for ever.
+    llm.llm_engine.engine_core.shutdown(timeout=STOP_SECONDS)
 
 
 def through_fleet(client: Client, texts: Texts) -> float:
