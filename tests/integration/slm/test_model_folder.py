@@ -76,3 +76,15 @@ def test_a_tokenizer_without_offsets_is_refused(load: Load, tiny: Tiny) -> None:
     )
 
     assert "tokenizer" in refusal(load, folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("model.safetensors", None), ("model.safetensors", b""), ("config.json", b'{"model_type"')],
+)
+def test_a_torn_file_is_named(load: Load, tiny: Tiny, file: str, content: bytes | None) -> None:
+    """A download that broke off is refused, and the error says which file to fetch again."""
+    path = tiny() / file
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+
+    assert f"models.minilm cannot be loaded: {file}: " in refusal(load, path.parent)

@@ -1,7 +1,7 @@
 """A model as it lies on disk: what its files say about it, and what is refused before any is run.
 
-It reads JSON and hashes bytes; it imports neither torch nor transformers, so a worker whose model
-is already converted never loads them.
+It reads JSON, the headers of weights, and hashes bytes; it imports neither torch nor transformers,
+so a worker whose model is already converted never loads them.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
 
 from smallfirst_workers.errors import ModelError
 
@@ -41,16 +43,18 @@ class ModelFolder:
         """Read and check the folder of the catalogue's model `name`.
 
         Raises:
-            ModelError: When files are missing, or the model wants code of its own to be run.
+            ModelError: When files are missing or torn, or the model wants code of its own to be
+                run.
         """
-        if not any(path.glob("*.safetensors")):
-            raise ModelError(name, "has no weights in safetensors (pickled weights can run code)")
-        folder = cls(name, path, _read_json(path / "config.json"))
-        if not folder.config:
+        _check_weights(name, path)
+        config, of_tokenizer = (
+            _checked_json(name, path / f"{part}.json") for part in ("config", "tokenizer_config")
+        )
+        if not config:
             raise ModelError(name, "has no config.json")
-        if "auto_map" in folder.config or "auto_map" in _read_json(path / "tokenizer_config.json"):
+        if "auto_map" in config or "auto_map" in of_tokenizer:
             raise ModelError(name, "asks to run code of its own (auto_map), which is refused")
-        return folder
+        return cls(name, path, config)
 
     @cached_property
     def content_hash(self) -> str:
@@ -96,6 +100,26 @@ class ModelFolder:
         # Sentence encoders are trained on shorter texts than they have positions for.
         trained = _read_json(self.path / "sentence_bert_config.json").get("max_seq_length")
         return min((int(limit) for limit in (positions, trained) if limit), default=None)
+
+
+def _check_weights(name: str, path: Path) -> None:
+    """Read the headers of the weights, which tell whether each file is whole."""
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        raise ModelError(name, "has no weights in safetensors (pickled weights can run code)")
+    for file in files:
+        try:
+            with safe_open(file, framework="np"):
+                pass
+        except (SafetensorError, OSError) as err:
+            raise ModelError(name, f"cannot be loaded: {file.name}: {err}") from err
+
+
+def _checked_json(name: str, path: Path) -> dict[str, Any]:
+    try:
+        return _read_json(path)
+    except (ValueError, OSError) as err:
+        raise ModelError(name, f"cannot be loaded: {path.name}: {err}") from err
 
 
 def _read_json(path: Path) -> dict[str, Any]:
