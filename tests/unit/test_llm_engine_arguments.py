@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.llm.adapters import adapter_arguments
 from smallfirst_workers.llm.engine_arguments import engine_arguments
+from smallfirst_workers.slm.runtimes import processor_flags
 
 FOLDER = Path("/models/big")
 
@@ -57,7 +59,15 @@ def test_what_is_left_out_is_left_to_vllm() -> None:
 
     assert not arguments.keys() & {"quantization", "gpu_memory_utilization", "max_model_len"}
     assert not arguments.keys() & {"enable_lora", "pooler_config"}
-    assert (arguments["model"], arguments["dtype"]) == (str(FOLDER), "auto")
+    assert arguments["model"] == str(FOLDER)
+
+
+def test_bfloat16_is_not_emulated() -> None:
+    """Left to itself, a processor without it computes in float32; what is asked for is done."""
+    has_it = bool(processor_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+    assert told()["dtype"] == ("auto" if has_it or torch.cuda.is_available() else "float32")
+    assert told(precision="bfloat16")["dtype"] == "bfloat16"
 
 
 @pytest.mark.parametrize("runner", ["write", "pool"])

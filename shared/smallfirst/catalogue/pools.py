@@ -118,7 +118,7 @@ class Model(Entry):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
         description="`auto`: bfloat16 where the processor multiplies it in hardware, else float32;"
-        " a large model: as its files say.",
+        " a large model: as its files say, but float32 on a processor that would emulate bfloat16.",
     )
     quantization: Name | None = Field(
         default=None,

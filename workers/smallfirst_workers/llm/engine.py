@@ -52,7 +52,8 @@ class LlmEngine:
         except BaseException:
             vllm.stop()
             raise
-        return cls(name, revision_of(model, folder), prompter, vllm)
+        revision = f"{revision_of(model, folder)}+{vllm.precision}"
+        return cls(name, revision, prompter, vllm)
 
     def revision_of(self, task: str) -> str:
         """Which version of the model answers, and of what it is told of the task."""

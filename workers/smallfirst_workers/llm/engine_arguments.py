@@ -5,6 +5,7 @@ from typing import Any
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.llm.adapters import adapter_arguments
+from smallfirst_workers.slm.runtimes import resolve_precision
 
 
 def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
         "model": str(folder),
         "trust_remote_code": False,
         "load_format": "safetensors",
-        "dtype": model.precision,
+        "dtype": _precision(model.precision),
         "tensor_parallel_size": model.tensor_parallel,
         # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
         "enforce_eager": not _has_gpu(),
@@ -59,6 +60,12 @@ def _runner_arguments(model: Model) -> dict[str, Any]:
         # vLLM makes a `PoolerConfig` of it; without activation, vectors keep their length.
         "pooler_config": {"seq_pooling_type": model.pooling.upper(), "use_activation": False},
     }
+
+
+def _precision(asked: str) -> str:
+    """Settle `auto` where no GPU is: a processor without bfloat16 emulates it, slowly."""
+    is_emulated = not _has_gpu() and resolve_precision("auto") == "float32"
+    return "float32" if asked == "auto" and is_emulated else asked
 
 
 def _has_gpu() -> bool:

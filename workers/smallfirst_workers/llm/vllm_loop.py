@@ -49,6 +49,7 @@ class VllmLoop:
     Attributes:
         loop: Where its coroutines run.
         max_tokens: The longest context, prompt and answer together.
+        precision: What it computes in: `bfloat16`.
     """
 
     def __init__(self, name: str) -> None:
@@ -58,6 +59,7 @@ class VllmLoop:
         self._engine: Any = None
         self._adapters: dict[str, Any] = {}
         self.max_tokens = 0
+        self.precision = ""
 
     def start(self, folder: Path, model: Model, *, cache: Path) -> None:
         """Load the model and its adapters and start the engine, until it answers fast.
@@ -92,6 +94,7 @@ class VllmLoop:
         except (ValueError, RuntimeError, OSError) as err:
             raise ModelError(self._name, f"cannot be served by vLLM: {err}") from err
         self.max_tokens = self._engine.model_config.max_model_len
+        self.precision = str(self._engine.model_config.dtype).removeprefix("torch.")
 
     async def _load_adapters(self, model: Model) -> None:
         """Load the adapters now rather than when they are asked for, so that a bad one is met."""

@@ -90,8 +90,8 @@ class PooledEngine:
             vllm.stop()
             raise
         content = content_hash(folder)
-        decides = (content, "vllm", model.precision, model.quantization, model.pooling)
-        revision = model.revision or content[:12]
+        decides = (content, "vllm", vllm.precision, model.quantization, model.pooling)
+        revision = f"{model.revision or content[:12]}+{vllm.precision}"
         return cls(name, revision, encoder, features=" ".join(map(str, decides)), cache=cache)
 
     def revision_of(self, task: str) -> str:
