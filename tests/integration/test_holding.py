@@ -8,7 +8,7 @@ import pytest
 from smallfirst.jobs import Priority
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, StreamEntry
-from smallfirst_workers.errors import EndpointDown
+from smallfirst_workers.errors import EndpointDown, ModelBroken
 from smallfirst_workers.holding import Holder
 
 LEASE = timedelta(seconds=60)
@@ -34,8 +34,11 @@ def recovered(redis: Any) -> list[StreamEntry]:
     return router.recover(BACKLOG, POOL_GROUP, lease=LEASE, patience=LEASE)
 
 
-@pytest.mark.parametrize(("error", "starts"), [(EndpointDown("far"), 0), (ValueError(), 1)])
-def test_only_an_endpoint_that_is_down_costs_no_start(
+@pytest.mark.parametrize(
+    ("error", "starts"),
+    [(EndpointDown("far"), 0), (ModelBroken("near", "ValueError"), 0), (ValueError(), 1)],
+)
+def test_what_no_job_is_to_blame_for_costs_no_start(
     redis: Any, error: Exception, starts: int
 ) -> None:
     """Whatever else a batch raises, one of its jobs may be to blame for."""

@@ -15,7 +15,7 @@ from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
 from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
-from smallfirst_workers.errors import EndpointDown, EngineDead
+from smallfirst_workers.errors import BlamelessError, EngineDead
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.judging import (
     Item,
@@ -26,6 +26,7 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
+from smallfirst_workers.wellness import answers_of
 
 log = structlog.get_logger()
 
@@ -106,7 +107,8 @@ class BatchRunner:
         with ExitStack() as hands:
             claimed = self._claim(message, hands)
             live, tally = self._drop_expired(claimed)
-            for portion in served.engine.answer([_asked(item, claimed) for item in live]):
+            asked = [_asked(item, claimed) for item in live]
+            for portion in answers_of(message.model, served.engine, asked):
                 items = [live[place] for place in portion.places]
                 tally += self._settle(self._judge(items, portion.done, served, claimed))
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
@@ -198,7 +200,7 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
             summary = asdict(runner.run(message, served))
         except EngineDead:
             raise
-        except EndpointDown as error:
+        except BlamelessError as error:
             log.warning(
                 "batch.given_back",
                 reason=str(error),

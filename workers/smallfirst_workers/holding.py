@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from smallfirst.keys import POOL_GROUP
 from smallfirst.ledger import Ledger
-from smallfirst_workers.errors import EndpointDown
+from smallfirst_workers.errors import BlamelessError
 
 log = structlog.get_logger()
 
@@ -55,8 +55,8 @@ class Holder:
     def holding(self, stream: str, entries: Sequence[str]) -> Iterator[None]:
         """Keep entries for as long as the block runs; give back what it did not settle.
 
-        What is given back counts as started: if it keeps raising, it ends as a dead letter. Only
-        for an endpoint that is down no job can be to blame.
+        What is given back counts as started, unless no job can be to blame: what keeps raising ends
+        as a dead letter.
         """
         with self._lock:
             self._held.setdefault(stream, set()).update(entries)
@@ -65,7 +65,7 @@ class Holder:
         except BaseException as error:
             # Let go of first: a lease renewed after the release would hide the entries for another.
             self._let_go(stream, entries)
-            is_blameless = isinstance(error, EndpointDown)
+            is_blameless = isinstance(error, BlamelessError)
             self._ledger.release(stream, entries, self._lease, is_started=is_blameless)
             raise
         else:

@@ -12,6 +12,7 @@ from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
 from smallfirst_workers.engines import Asked, Engine, Pass, Portion, Served
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
+from smallfirst_workers.wellness import check_well
 
 log = structlog.get_logger()
 
@@ -51,36 +52,52 @@ class Models:
 
         Raises:
             CatalogueError: When a model fits no pool.
-            WorkerError: When a model cannot be loaded, or a task cannot be served by it.
+            WorkerError: When a model cannot be loaded, answers not even a plain question, or cannot
+                serve a task.
         """
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
             for name in names:
-                self._load(name, catalogue.models[name])
-                self._engines[name].prepare(tasks_of(name, catalogue))
-                check_promises(name, catalogue, self._engines[name])
+                self._serve_one(name, catalogue)
             for name in set(self._engines) - set(names):
                 self._engines.pop(name).unload()
                 del self._specs[name]
             self._catalogue = catalogue
         return names
 
-    def _load(self, name: str, model: Model) -> None:
-        """Load a model unless the very same one is loaded; the old leaves when the new stands."""
+    def _serve_one(self, name: str, catalogue: Catalogue) -> None:
+        """Make one model ready; the one before it leaves only when the new one answers."""
+        model = catalogue.models[name]
         if self._specs.get(name) == model:
+            self._make_ready(name, self._engines[name], catalogue)
             return
-        if model.is_remote:
-            engine = load_remote(name, model)
-        elif model.tier is Tier.LLM:
-            engine = load_llm(name, model, model_folder(model), cache=self._cache)
-        else:
-            folder = model_folder(model)
-            engine = load_slm(name, model, folder, cache=self._cache, threads=self._threads)
+        engine = self._load(name, model)
+        try:
+            self._make_ready(name, engine, catalogue)
+        except BaseException:
+            engine.unload()
+            raise
         old = self._engines.get(name)
         self._engines[name], self._specs[name] = engine, model
         if old is not None:
             old.unload()
         log.info("model.loaded", model=name)
+
+    def _make_ready(self, name: str, engine: LoadedEngine, catalogue: Catalogue) -> None:
+        tasks = tasks_of(name, catalogue)
+        engine.prepare(tasks)
+        check_promises(name, catalogue, engine)
+        if catalogue.models[name].tier is Tier.SLM:
+            # A large model has answered its first requests when it started.
+            check_answers(name, tasks, engine)
+
+    def _load(self, name: str, model: Model) -> LoadedEngine:
+        if model.is_remote:
+            return load_remote(name, model)
+        folder = model_folder(model)
+        if model.tier is Tier.LLM:
+            return load_llm(name, model, folder, cache=self._cache)
+        return load_slm(name, model, folder, cache=self._cache, threads=self._threads)
 
     def served(self, name: str) -> Served:
         """A model ready for a batch.
@@ -207,6 +224,17 @@ def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
                     f" run `smallfirst calibrate {name} --data ROWS`"
                 )
                 raise TaskError(name, reason)
+
+
+def check_answers(model: str, tasks: Mapping[str, Task], engine: Engine) -> None:
+    """See that a model answers, before a job depends on it. It is warm then, too.
+
+    Raises:
+        ModelBroken: When it does not.
+    """
+    for name, task in tasks.items():
+        step = next(n for n, step in enumerate(task.cascade) if step.model == model)
+        check_well(model, engine, Asked("", name, step))
 
 
 def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:

@@ -21,7 +21,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
 from smallfirst.settings import WorkerSettings
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.errors import EngineDead, PoolMissing, WorkerError
+from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.models import Models
 
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 RELOAD_SECONDS = 1.0
 
 
-#: What a process exits with when its engine died under it (EX_SOFTWARE of sysexits.h).
-EXIT_ENGINE_DEAD = 70
+#: What a process exits with when its model failed under it (EX_SOFTWARE of sysexits.h).
+EXIT_MODEL_LOST = 70
 
 
 class WorkerProcess:
@@ -53,7 +53,7 @@ class WorkerProcess:
         self.runner = BatchRunner(ledger, self.keys, self.holder, lease)
         self._stop = threading.Event()
         self._consumer: Any = None
-        self._is_engine_dead = False
+        self._has_given_up = False
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
@@ -74,16 +74,17 @@ class WorkerProcess:
         self.models.unload()
         self.holder.close()
         log.info("worker.stopped")
-        return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
+        return EXIT_MODEL_LOST if self._has_given_up else int(worker.exitcode or 0)
 
-    def give_up(self) -> None:
-        """End the process, because its engine is dead: whoever keeps it running starts another.
+    def give_up(self, error: EngineDead | ModelBroken) -> None:
+        """End the process, because its model is lost: whoever keeps it running starts another.
 
         What its batches had not settled was given back when they raised.
         """
-        if not self._is_engine_dead:
-            self._is_engine_dead = True
-            log.error("engine.dead", consequence="this worker ends; its jobs go to another")
+        if not self._has_given_up:
+            self._has_given_up = True
+            consequence = "this worker ends; its jobs go to another"
+            log.error("model.lost", reason=str(error), consequence=consequence)
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _celery_worker(self) -> Any:
@@ -152,8 +153,8 @@ def register(process: WorkerProcess, model: str) -> None:
         batch = BatchMessage.model_validate(message, strict=False)
         try:
             return run_message(process.runner, batch, process.models.served(model))
-        except EngineDead:
-            process.give_up()
+        except (EngineDead, ModelBroken) as error:
+            process.give_up(error)
             raise
 
 
