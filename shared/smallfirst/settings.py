@@ -75,6 +75,9 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidat
 LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
 TtlSeconds = Annotated[int, Field(ge=60, le=366 * DAY_SECONDS)]
 LeaseSeconds = Annotated[float, Field(ge=1, le=3600)]
+#: Renewed every 2 seconds and looked at every second, it has a dead worker's jobs started elsewhere
+#: within 10; a holder must be silent for three renewals to lose what it has in hand.
+LEASE_SECONDS: Final = 6.0
 TimeoutSeconds = Annotated[float, Field(gt=0, le=300)]
 
 
@@ -132,7 +135,7 @@ class RouterSettings(Settings):
         default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=10.0, description="How long a claim holds unless it is renewed."
+        default=LEASE_SECONDS, description="How long a claim holds unless it is renewed."
     )
     queue_patience_seconds: float = Field(
         default=60.0,
@@ -177,7 +180,7 @@ class WorkerSettings(Settings):
         default=1, ge=1, le=256, description="Processor threads of one forward pass."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=10.0, description="How long a claim holds unless it is renewed."
+        default=LEASE_SECONDS, description="How long a claim holds unless it is renewed."
     )
     cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
         default=Path("~/.cache/smallfirst"),
