@@ -1,14 +1,16 @@
 """Celery's configuration for router, workers and Flower: one place, a reason beside each setting.
 
 Celery carries hints: which entries of a backlog a worker should claim. Redis's streams are the
-truth, so everything here prefers losing a message to repeating, hanging or wedging on one. The
-only module of this package that imports Celery; `import smallfirst` never reaches it.
+truth, so everything here prefers losing a message to repeating, hanging or wedging on one. With
+`guarded_transport` the only module of this package that imports Celery or what Celery is made of;
+`import smallfirst` never reaches it.
 """
 
 from typing import Any
 
 from celery import Celery
 
+from smallfirst.guarded_transport import TRANSPORT
 from smallfirst.keys import Keys
 from smallfirst.settings import Settings
 
@@ -33,6 +35,8 @@ def configuration(settings: Settings, *, role: str, pool: str | None = None) -> 
     """All of Celery's settings that differ from its defaults."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
+        # An entry of a list that is no message costs nobody anything but a line in the log.
+        "broker_transport": TRANSPORT,
         # Components may start before Redis does, and outlive its restarts.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

@@ -1,0 +1,93 @@
+"""kombu's Redis transport, but for messages that are none.
+
+Only the router writes to a pool's list, and access rules keep everybody else out. Should an
+administrator's hand slip nevertheless, a list entry that is not a message of Celery's ends the
+worker that reads it, each in its turn (celery#7975), or makes it connect anew for ever, with
+nothing behind it read. Here such an entry is dropped and told of: the ledger knows every job, so
+nothing is lost with it.
+"""
+
+import base64
+import binascii
+import json
+from queue import Empty
+from typing import Any
+
+import structlog
+from kombu.transport import redis
+
+log = structlog.get_logger()
+
+#: Where Celery finds the transport: `broker_transport`.
+TRANSPORT = f"{__name__}:Transport"
+_TEXTS = (("headers", "id"), ("headers", "task"), ("properties", "delivery_tag"))
+
+
+class Channel(redis.Channel):  # type: ignore[misc]
+    """Reads on behind an entry that is no JSON."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, RecursionError) as err:
+            _drop("is no JSON" if isinstance(err, ValueError) else "is nested too deep")
+            raise Empty from err
+
+
+class Transport(redis.Transport):  # type: ignore[misc]
+    """Hands on what is a message of Celery's, and drops the rest."""
+
+    Channel = Channel
+
+    def _deliver(self, message: object, queue: str) -> None:
+        problem = why_malformed(message)
+        if problem is not None:
+            _drop(problem)
+            return
+        super()._deliver(message, queue)
+
+
+def why_malformed(message: object) -> str | None:
+    """Say why an entry of a list is no message that Celery can start; None where it is one.
+
+    Source: the second version of Celery's protocol, docs/internals/protocol.rst of Celery 5.7.
+    """
+    if not isinstance(message, dict):
+        return "is no object"
+    for part in ("headers", "properties"):
+        if not isinstance(message.get(part), dict):
+            return f"has no {part}"
+    for part, name in _TEXTS:
+        if not isinstance(message[part].get(name), str):
+            return f"has no {part}.{name}"
+    properties = message["properties"]
+    if not isinstance(properties.get("delivery_info"), dict):
+        return "has no properties.delivery_info"
+    if message.get("content-type") != "application/json" or not _is_call(message, properties):
+        return "has no call as its body"
+    return None
+
+
+def _is_call(message: dict[str, Any], properties: dict[str, Any]) -> bool:
+    """Whether the body is JSON of positional arguments, named ones and what is embedded."""
+    if properties.get("body_encoding") != "base64":
+        return False
+    try:
+        call = json.loads(base64.b64decode(message.get("body", ""), validate=True))
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        return False
+    kinds = (list, dict, dict)
+    return (
+        isinstance(call, list)
+        and len(call) == len(kinds)
+        and all(isinstance(part, kind) for part, kind in zip(call, kinds, strict=True))
+    )
+
+
+def _drop(problem: str) -> None:
+    log.warning(
+        "message.malformed",
+        problem=problem,
+        consequence="it is dropped; what it should have carried is dispatched again",
+        remedy="see who else can write to Celery's lists; the router alone should",
+    )
