@@ -17,6 +17,7 @@ from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
+from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_router.batches import Batch, Limits, Waiting, form_batches
 from smallfirst_router.publishing import Publisher
 
@@ -89,14 +90,21 @@ class Dispatch:
         for stream, group in groupby(entries, key=lambda entry: entry.stream):
             ended = []
             for entry in group:
-                leg = Leg.model_validate_json(entry.fields[b"leg"])
-                settlement = self._spent_out(entry, leg, now_ms) or self._misplaced(entry, leg)
-                if settlement:
-                    ended.append(settlement)
+                found = self._look_at(entry, now_ms)
+                if isinstance(found, Waiting):
+                    held[found.key] = found
                 else:
-                    waiting = _waiting(entry, leg, _priority_of(stream))
-                    held[waiting.key] = waiting
+                    ended.append(found)
             self._ledger.settle(stream, POOL_GROUP, ended)
+
+    def _look_at(self, entry: StreamEntry, now_ms: int) -> Waiting | Settlement:
+        """Read an entry: it waits for a worker, or no worker should see it again."""
+        try:
+            leg = Leg.model_validate_json(entry.fields[b"leg"])
+            ended = self._spent_out(entry, leg, now_ms) or self._misplaced(entry, leg)
+        except READING_ERRORS:
+            return unreadable(entry, now_ms)
+        return ended or _waiting(entry, leg, _priority_of(entry.stream))
 
     def _spent_out(self, entry: StreamEntry, leg: Leg, now_ms: int) -> Settlement | None:
         """End a job whose time is up, or that has cost too many workers their lives."""

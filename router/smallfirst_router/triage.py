@@ -14,6 +14,7 @@ from smallfirst.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement, Spent, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
+from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -62,7 +63,7 @@ class Triage:
 
     def _decide(self, entry: StreamEntry, now_ms: int) -> Settlement:
         if entry.stream == self._keys.escalations:
-            return self._next(self._returned(entry), now_ms)
+            return self._decide_again(entry, now_ms)
         submission = read_submission(entry.fields, self._settings.max_job_bytes)
         if isinstance(submission, Refusal):
             return self._refuse(entry, submission, now_ms)
@@ -72,12 +73,12 @@ class Triage:
         raw = entry.fields[b"job"]
         return self._admit(Case(entry, submission, raw, entry.time_ms, expires_ms), now_ms)
 
-    def _returned(self, entry: StreamEntry) -> Case:
-        """Read a job that a worker handed back. What the fleet wrote itself is taken as it is."""
-        leg = Leg.model_validate_json(entry.fields[b"leg"])
-        raw = entry.fields[b"job"]
-        job = Job.model_validate_json(raw)
-        return Case(entry, job, raw, leg.submitted_ms, leg.expires_ms, leg)
+    def _decide_again(self, entry: StreamEntry, now_ms: int) -> Settlement:
+        try:
+            case = _returned(entry)
+        except READING_ERRORS:
+            return unreadable(entry, now_ms)
+        return self._next(case, now_ms)
 
     def _admit(self, case: Case, now_ms: int) -> Settlement:
         plan = self.plans.get(case.job.task)
@@ -176,6 +177,14 @@ class Triage:
         )
         body = result.to_json()
         return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
+
+
+def _returned(entry: StreamEntry) -> Case:
+    """Read a job that a worker handed back."""
+    leg = Leg.model_validate_json(entry.fields[b"leg"])
+    raw = entry.fields[b"job"]
+    job = Job.model_validate_json(raw)
+    return Case(entry, job, raw, leg.submitted_ms, leg.expires_ms, leg)
 
 
 def _unfit(job: Job, plan: Plan | None) -> Problem | None:

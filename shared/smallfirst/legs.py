@@ -5,7 +5,7 @@ Producers neither write nor read these; they are the router's note to the worker
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from smallfirst.jobs import Attempt, Label, Probability, Span, Wire
 
@@ -30,6 +30,9 @@ class Leg(Wire):
     On its way to a pool `model` and `accept` say what to do; on its way back the last attempt of
     the trail says what came of it.
     """
+
+    # While a new version is rolled out, what it adds is no reason for the old one to fail a job.
+    model_config = ConfigDict(extra="ignore")
 
     v: Literal[1] = 1
     task: str

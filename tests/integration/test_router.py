@@ -393,3 +393,45 @@ def test_jobs_of_a_model_that_is_gone_go_on_to_what_is_left(
     successor.recover()
     successor.step()
     assert result_of(redis, "a1").status is Status.ABSTAINED
+
+
+def test_what_the_fleet_cannot_read_stops_nobody(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Entries of its own streams that are none end as dead letters; the job beside them goes on."""
+    router = router_of(redis, redis_url, catalogue)
+    start_worker(redis)
+    redis.xadd(KEYS.escalations, {"id": "a1", "job": "{", "leg": "{}"})
+    redis.xadd(BULK, {"id": "a2", "leg": "no"})
+    redis.xadd(BULK, {"id": "no id at all", "job": "{}"})
+    redis.xadd(BULK, {"rubbish": "x"})
+    submit(redis, topic("a3"))
+    for _ in range(3):
+        router.step()
+
+    for job_id in ("a1", "a2"):
+        result = result_of(redis, job_id)
+        assert result.problem is not None
+        assert (result.status, result.problem.code) == (Status.FAILED, "unreadable")
+    letters = [DeadLetter.model_validate_json(f[b"letter"]) for _, f in redis.xrange(KEYS.dead)]
+    assert [letter.reason for letter in letters] == ["unreadable"] * 4
+    assert len(published(redis)) == 1
+    assert redis.xlen(KEYS.escalations) == 0
+    assert redis.xlen(BULK) == 1
+
+
+def test_a_note_of_a_newer_version_is_read(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """While a new version is rolled out, what it adds is no reason to fail a job."""
+    router = router_of(redis, redis_url, catalogue)
+    start_worker(redis)
+    submit(redis, topic("a1"))
+    router.step()
+    [(entry, fields)] = redis.xrange(BULK)
+    redis.xack(BULK, POOL_GROUP, entry)
+    redis.xdel(BULK, entry)
+    redis.delete(KEYS.queue("cpu"))
+    newer = {**json.loads(fields[b"leg"]), "mood": "merry"}
+    redis.xadd(BULK, {**fields, b"leg": json.dumps(newer)})
+    router.step()
+    assert len(published(redis)) == 1
+    assert redis.xlen(KEYS.dead) == 0

@@ -12,8 +12,9 @@ import structlog
 
 from smallfirst.jobs import Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Ledger, Settled, Settlement
+from smallfirst.ledger import Claim, Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
+from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
 from smallfirst_workers.errors import BlamelessError, EngineDead
 from smallfirst_workers.holding import Holder
@@ -122,9 +123,20 @@ class BatchRunner:
             stream = self._keys.backlog(message.pool, Priority(priority))
             claim = self._ledger.claim(stream, entries, self._lease)
             hands.enter_context(self._holder.holding(stream, [e.entry for e in claim.entries]))
-            items += [read_item(entry) for entry in claim.entries]
+            items += self._read(stream, claim)
             now_ms = claim.now_ms
         return Claimed(tuple(items), now_ms, time.monotonic())
+
+    def _read(self, stream: str, claim: Claim) -> list[Item]:
+        """Read entries; those that cannot be read end here."""
+        items, ended = [], []
+        for entry in claim.entries:
+            try:
+                items.append(read_item(entry))
+            except READING_ERRORS:
+                ended.append(unreadable(entry, claim.now_ms))
+        self._ledger.settle(stream, POOL_GROUP, ended)
+        return items
 
     def _drop_expired(self, claimed: Claimed) -> tuple[list[Item], Tally]:
         """End what nobody wants any more, before a model sees it."""
