@@ -12,7 +12,7 @@ POCKET = Path(__file__).parent.parent / "examples" / "pocket_llm"
 TASKS = ("topic", "invoice", "tampering", "reply")
 
 
-def write_catalogue(folder: Path, model: Path, *, batches_at_once: int = 8) -> Catalogue:
+def write_catalogue(folder: Path, model: Path, *, batches_at_once: int = 24) -> Catalogue:
     """Write the pocket LLM's own catalogue, every answer standing as it is given."""
     text = (POCKET / "catalogue.yaml").read_text("utf-8")
     text = text.replace("source: ./model", f"source: {model}").replace("accept: 0.5", "accept: 0.0")
