@@ -7,7 +7,7 @@ BIN := .venv/bin
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check fuzz bench format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(BIN)/python benchmarks/slm_runtimes.py --write

@@ -1,0 +1,85 @@
+"""Nonsense in the catalogue: it is served, or its problems are named, and nothing else happens."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz.nonsense import values
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue_file import load_catalogue
+from smallfirst.errors import CatalogueError
+
+DEMO = Path(__file__).parents[2] / "examples" / "support_mail" / "catalogue.yaml"
+WHOLE: Any = yaml.safe_load(DEMO.read_text("utf-8"))
+
+
+def places(tree: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a tree, as the keys that lead there."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    found = []
+    for key, value in inner:
+        found.append((*above, key))
+        if isinstance(value, dict | list):
+            found += places(value, (*above, key))
+    return found
+
+
+def changed(at: tuple[Any, ...], value: object, *, is_gone: bool) -> Any:
+    """The demo's catalogue with one place otherwise."""
+    whole = copy.deepcopy(WHOLE)
+    parent = whole
+    for key in at[:-1]:
+        parent = parent[key]
+    if is_gone:
+        del parent[at[-1]]
+    else:
+        parent[at[-1]] = value
+    return whole
+
+
+def read(path: Path) -> Catalogue | CatalogueError:
+    """Read a catalogue; any error but its own is a failure."""
+    try:
+        return load_catalogue(path)
+    except CatalogueError as error:
+        return error
+
+
+@given(
+    at=st.sampled_from(places(WHOLE)),
+    value=st.one_of(values, st.sampled_from(["", "never", -1, 10**30, "bundled:minilm", "rule"])),
+    is_gone=st.booleans(),
+)
+def test_a_changed_catalogue_is_served_or_named(
+    tmp_path: Path, at: tuple[Any, ...], value: object, *, is_gone: bool
+) -> None:
+    """One value wrong, or one key gone: every problem says where it stands."""
+    path = tmp_path / "catalogue.yaml"
+    written = yaml.safe_dump(changed(at, value, is_gone=is_gone), sort_keys=False)
+    path.write_bytes(written.encode("utf-8", errors="surrogatepass"))
+    found = read(path)
+    if isinstance(found, CatalogueError):
+        assert found.problems
+        assert all(problem.path for problem in found.problems)
+        assert str(found)
+
+
+@given(raw=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+def test_what_is_no_catalogue_is_refused(tmp_path: Path, raw: bytes) -> None:
+    """Bytes of any kind are refused in words."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_bytes(raw)
+    assert isinstance(read(path), CatalogueError)
+
+
+def test_a_bomb_of_anchors_is_refused(tmp_path: Path) -> None:
+    """A few lines that unfold to billions of entries cost no memory."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    path = tmp_path / "catalogue.yaml"
+    path.write_text("\n".join(lines))
+    assert isinstance(read(path), CatalogueError)
