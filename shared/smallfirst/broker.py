@@ -35,8 +35,8 @@ def configuration(settings: Settings, *, role: str, pool: str | None = None) -> 
     """All of Celery's settings that differ from its defaults."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
-        # An entry of a list that is no message costs nobody anything but a line in the log.
-        "broker_transport": TRANSPORT,
+        # An entry of a list that is no message costs a worker nothing but a line in the log.
+        "broker_transport": TRANSPORT if role == "worker" else None,
         # Components may start before Redis does, and outlive its restarts.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

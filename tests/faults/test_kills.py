@@ -129,6 +129,45 @@ def test_a_stopped_worker_finishes_and_hands_over(
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
 
+def test_a_worker_told_twice_hands_back_at_once(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """The second SIGTERM waits for no batch: what was in hand is another's, and cost no start."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        names: list[str] = []
+
+        def somebody_works() -> bool:
+            names[:] = [name for name in [worker_at_work(fleet_redis)] if name]
+            return bool(names)
+
+        wait_until(somebody_works, description="a worker has a batch in hand")
+        os.kill(pid_of(names[0]), signal.SIGTERM)
+        living = KEYS.workers("cpu-small")
+        wait_until(
+            lambda: fleet_redis.zscore(living, names[0]) is None,
+            description="the worker has signed off",
+        )
+        os.kill(pid_of(names[0]), signal.SIGTERM)
+        all_ended_once(client, ids)
+    assert any("worker.handed_back" in log.read_text() for log in fleet.logs.glob("worker-*.log"))
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_a_killed_redis_comes_back_with_every_job(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """Routers, workers and producer wait for it, and go on: no job is lost, none is doubled."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        wait_until(lambda: worker_at_work(fleet_redis), description="a batch is in hand")
+        before = fleet_redis.info("server")["process_id"]
+        os.kill(before, signal.SIGKILL)
+        all_ended_once(client, ids)
+        assert fleet_redis.info("server")["process_id"] != before
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
 def test_routers_say_that_they_live(fleet: LocalFleet, fleet_redis: Any) -> None:
     """Both are in the list by which `doctor` and a supervisor know them."""
     assert fleet.addresses is not None

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from typer.core import TyperGroup
 
 from smallfirst.cli import (
+    acl,
     calibrate,
     dead,
     demo,
@@ -144,6 +145,7 @@ app.command()(queues.queues)
 app.add_typer(dead.app, name="dead")
 app.command()(calibrate.calibrate)
 app.command()(doctor.doctor)
+app.command()(acl.acl)
 app.command()(evaluate.evaluate)
 app.command()(schema.schema)
 app.command()(train.train)

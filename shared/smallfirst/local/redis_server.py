@@ -168,7 +168,7 @@ def find_binary() -> str:
     """
     too_old = []
     for binary in _candidates():
-        version = _version_of(binary)
+        version = version_of(binary)
         if version >= OLDEST_VERSION:
             return binary
         too_old.append(f"{binary} is {version[0]}.{version[1]}")
@@ -183,7 +183,7 @@ def _candidates() -> Iterator[str]:
         yield from filter(None, [shutil.which("redis-server", path=f"{place}/bin")])
 
 
-def _version_of(binary: str) -> tuple[int, int]:
+def version_of(binary: str) -> tuple[int, int]:
     """Ask a server for its version; (0, 0) where it does not say."""
     said = subprocess.run(  # noqa: S603 - a server that was just found
         [binary, "--version"], capture_output=True, text=True, check=False, timeout=10

@@ -1,0 +1,189 @@
+"""Who may do what in Redis: the users of an access control file, each with what its work takes.
+
+One place, from which the command line and whatever deploys a fleet draw. A test has every component
+work under its user without a refusal, and counts every command that is granted and never used.
+
+Redis 7 is needed: its selectors tie commands to keys (`+get` to results alone), and tell reading
+from writing (`%R~`). Source: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smallfirst.keys import Keys
+
+
+class Role(StrEnum):
+    """Who connects to Redis."""
+
+    PRODUCER = "producer"
+    ROUTER = "router"
+    WORKER = "worker"
+    FLOWER = "flower"
+    SCALER = "scaler"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Commands on keys, or on no key at all.
+
+    Attributes:
+        commands: As Redis names them, a subcommand behind a bar.
+        keys: Patterns; `%R~` before one only lets it be read, `%W~` only written.
+    """
+
+    commands: str
+    keys: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    def rule(self) -> str:
+        """One selector."""
+        parts = [*(f"+{command}" for command in self.commands.split())]
+        return f"({' '.join([*parts, *self.keys, *(f'&{each}' for each in self.channels)])})"
+
+
+#: What every client says when it connects, and between two commands.
+_CONNECTING = "hello ping client|setname"
+#: What loads scripts; what they do is checked command by command.
+_SCRIPTS = "script|load"
+
+
+def grants(role: Role, namespace: str) -> tuple[Grant, ...]:
+    """What one role's work takes."""
+    keys = Keys(namespace)
+    made = {
+        Role.PRODUCER: _of_producer,
+        Role.ROUTER: _of_router,
+        Role.WORKER: _of_worker,
+        Role.FLOWER: _of_flower,
+        Role.SCALER: _of_scaler,
+    }
+    return made[role](keys)
+
+
+def acl_file(namespace: str, passwords: Mapping[Role, str]) -> str:
+    """Write the file that Redis's setting `aclfile` names. Only hashes of passwords stand in it.
+
+    A role without a password is left out, and so cannot connect; nor can anybody without a name.
+    """
+    lines = ["user default off"]
+    for role, password in sorted(passwords.items()):
+        hashed = hashlib.sha256(password.encode()).hexdigest()
+        lines.append(f"user {role} on #{hashed} {' '.join(rules(role, namespace))}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def rules(role: Role, namespace: str) -> tuple[str, ...]:
+    """One role's rules, but for its password."""
+    base, *selectors = (Grant(_CONNECTING), *grants(role, namespace))
+    start = ("resetkeys", "resetchannels", "-@all")
+    return (*start, *base.rule()[1:-1].split(), *(grant.rule() for grant in selectors))
+
+
+def _of_producer(keys: Keys) -> tuple[Grant, ...]:
+    """Submits, waits for results, asks where a job is. Writes one stream and nothing else."""
+    return (
+        Grant("xadd", (f"%W~{keys.jobs}",)),
+        Grant("xlen xrange xrevrange", (f"%R~{keys.jobs}",)),
+        Grant("xread xrevrange", (f"%R~{keys.results('*')}",)),
+        Grant("get mget", (f"%R~{keys.result('*')}",)),
+        Grant("hget", (f"%R~{keys.job('*')}",)),
+    )
+
+
+def _of_router(keys: Keys) -> tuple[Grant, ...]:
+    """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
+    streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.namespace}:backlog:*")
+    return (
+        Grant(f"{_SCRIPTS} time scan multi exec"),
+        Grant(
+            "xgroup|create xgroup|delconsumer xreadgroup xlen xrange xpending xclaim xack xdel"
+            " xinfo|consumers",
+            streams,
+        ),
+        Grant("evalsha", (*streams, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
+        Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
+        *_settling(keys),
+        Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
+        Grant("llen lpush", (f"~{keys.queue('*')}",)),
+        Grant("hlen", (f"%R~{keys.unacked('*')}",)),
+        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _of_worker(keys: Keys) -> tuple[Grant, ...]:
+    """Takes messages, claims entries, settles them or hands them back for the next step."""
+    backlogs = (f"~{keys.namespace}:backlog:*",)
+    return (
+        Grant(f"{_SCRIPTS} time"),
+        Grant("xpending xclaim xack xdel", backlogs),
+        Grant("evalsha", (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
+        Grant("xadd", (f"%W~{keys.escalations}",)),
+        *_settling(keys),
+        Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
+        *_consuming(keys),
+        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _settling(keys: Keys) -> tuple[Grant, ...]:
+    """What settle.lua does besides ending an entry."""
+    return (
+        Grant("set get del exists", (f"~{keys.result('*')}",)),
+        Grant("xadd expire", (f"~{keys.results('*')}",)),
+        Grant("hget hmget hset expire del exists", (f"~{keys.job('*')}",)),
+        Grant("xadd", (f"%W~{keys.dead}",)),
+        Grant("set", (f"%W~{keys.dead_raw('*')}",)),
+        Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
+    )
+
+
+def _consuming(keys: Keys) -> tuple[Grant, ...]:
+    """What kombu does to hand a worker its messages, and to restore those it did not start."""
+    return (
+        Grant("brpop llen", (f"~{keys.queue('*')}",)),
+        Grant("sadd", (f"~{keys.celery_prefix}_kombu.binding*",)),
+        *_held_unstarted(keys),
+    )
+
+
+def _of_flower(keys: Keys) -> tuple[Grant, ...]:
+    """Listens to the events of Celery, and counts its lists.
+
+    kombu gives every listener a queue of its own, and asks all workers for a sign of life; those
+    do not listen to that.
+    """
+    prefix = keys.celery_prefix
+    own = (f"~{prefix}celeryev.*", f"~{prefix}*.reply.celery.pidbox")
+    return (
+        Grant(_SCRIPTS),
+        # To a pattern one may subscribe only if that very pattern is allowed; database 0's is.
+        Grant("psubscribe punsubscribe", channels=(f"{prefix}/0.celeryev/*",)),
+        Grant("publish", channels=(f"{prefix}*",)),
+        Grant("llen", (f"%R~{prefix}*",)),
+        # kombu's script for bindings that expire names a binding and its queue in one call.
+        Grant(
+            "brpop del exists sadd srem evalsha zadd zrangebyscore",
+            (*own, f"~{prefix}_kombu.binding*"),
+        ),
+        *_held_unstarted(keys),
+    )
+
+
+def _held_unstarted(keys: Keys) -> tuple[Grant, ...]:
+    """The messages that kombu holds for a consumer, and the lock under which it restores them."""
+    prefix = keys.celery_prefix
+    held = (f"~{prefix}unacked:*", f"~{prefix}unacked_index:*")
+    return (
+        Grant("script|exists time multi exec discard unwatch"),
+        Grant("zadd zrem zrange hset hget hdel watch", held),
+        Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
+    )
+
+
+def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
+    """Counts what waits, for KEDA: unread entries and those in hand."""
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    return (Grant("xinfo|groups xpending xlen", streams),)

@@ -1,0 +1,41 @@
+"""`smallfirst acl`: the access control file for the fleet's Redis."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallfirst.acl import Role, acl_file
+from smallfirst.cli.link import globals_of, settings_of
+from smallfirst.cli.output import USAGE, fail
+
+_HELP = "Holds a file for each role that may connect, named after it, with its password."
+
+
+def acl(
+    context: typer.Context,
+    secrets: Annotated[Path, typer.Argument(help=_HELP, exists=True, file_okay=False)],
+) -> None:
+    """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
+
+    Roles are producer, router, worker, flower and scaler; one without a password cannot connect.
+    Only hashes of passwords are printed. Redis 7 is needed.
+    """
+    passwords = dict(_passwords(secrets))
+    if not passwords:
+        fail(f"{secrets}: has a file for none of {', '.join(Role)}", exit_code=USAGE)
+    namespace = settings_of(globals_of(context)).namespace
+    typer.echo(acl_file(namespace, passwords), nl=False)
+
+
+def _passwords(secrets: Path) -> list[tuple[Role, str]]:
+    found = []
+    for role in Role:
+        file = secrets / role
+        if not file.is_file():
+            continue
+        password = file.read_text("utf-8").strip()
+        if not password:
+            fail(f"{file}: is empty", exit_code=USAGE)
+        found.append((role, password))
+    return found
