@@ -158,9 +158,10 @@ class Dispatch:
 
     def _recover(self, name: str) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
-        # unclaimed; while the queue is not empty, only a much longer silence tells.
-        is_empty = self._ledger.count_waiting_batches(name) == 0
-        patience = self._lease if is_empty else self._patience
+        # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
+        # only a much longer silence tells. Twice published is harmless: one copy is claimed.
+        has_lost = self._has_lost_a_worker(name) or self._ledger.count_waiting_batches(name) == 0
+        patience = self._lease if has_lost else self._patience
         held = self._held.setdefault(name, {})
         count = 0
         for stream in self._keys.backlogs(name).values():
@@ -170,6 +171,17 @@ class Dispatch:
         if count:
             log.info("entries.recovered", pool=name, num_entries=count)
         return count
+
+    def _has_lost_a_worker(self, name: str) -> bool:
+        num_died = self._ledger.mourn(name)
+        if num_died:
+            log.warning(
+                "worker.lost",
+                pool=name,
+                num_workers=num_died,
+                consequence="what it had in hand, started or not, is dispatched again",
+            )
+        return num_died > 0
 
     def release(self) -> None:
         """Hand everything held back, so that another router has it at once."""

@@ -109,3 +109,7 @@ class Keys:
     def unacked(self, pool: str) -> str:
         """The hash of the messages that the pool's workers hold and have not started."""
         return f"{self.celery_prefix}unacked:{pool}"
+
+    def unacked_index(self, pool: str) -> str:
+        """The zset beside that hash, by when each message was taken."""
+        return f"{self.celery_prefix}unacked_index:{pool}"

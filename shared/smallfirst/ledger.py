@@ -22,8 +22,10 @@ from smallfirst.legs import DeadLetter
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
-#: A worker that was silent this long takes no new work: several beats must go missing.
-DEAD_AFTER = timedelta(seconds=10)
+#: A worker that was silent this long takes no new work: several beats must go missing. Together
+#: with a router's second between two recoveries it keeps within the ten seconds after which a
+#: killed worker's jobs have started elsewhere.
+DEAD_AFTER = timedelta(seconds=7)
 #: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
 MAX_REPLIES = 100_000
 
@@ -109,7 +111,7 @@ class Settled:
         results: A result was written.
         moves: The job went on to another stream.
         joined: Answered by an earlier submission of the same id.
-        fenced: Settled by somebody else before.
+        fenced: Settled by somebody else before, or held by somebody else now.
     """
 
     results: int = 0
@@ -161,7 +163,7 @@ class Ledger:
     @cached_property
     def _scripts(self) -> dict[str, Any]:
         folder = resources.files("smallfirst") / "lua"
-        names = ("settle", "claim", "hand_over", "recover", "beat", "tidy")
+        names = ("settle", "claim", "hand_over", "recover", "beat", "mourn", "tidy")
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
@@ -251,11 +253,12 @@ class Ledger:
         return [_held(stream, row) for row in self._run("recover", [stream], arguments)]
 
     def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
-        """End entries of one stream, in one transaction."""
+        """End entries of one stream, in one transaction: those that are still this holder's."""
         if not settlements:
             return Settled()
         booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
-        arguments: list[object] = [group, self._keys.namespace, *self._bounds.as_arguments()]
+        bounds = self._bounds.as_arguments()
+        arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         for settlement in settlements:
             arguments += settlement.columns()
         return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
@@ -267,6 +270,15 @@ class Ledger:
     def count_workers(self, pool: str) -> int:
         """Count the live workers of a pool."""
         return self._beat(pool, "", "0")
+
+    def mourn(self, pool: str) -> int:
+        """Strike off the pool's dead workers; return how many there were.
+
+        What they had taken from the queue and not started is not in the queue any more, and no
+        longer counts as waiting.
+        """
+        keys = [self._keys.workers(pool), self._keys.unacked(pool), self._keys.unacked_index(pool)]
+        return int(self._run("mourn", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
 
     def _beat(self, pool: str, holder: str, leaving: str) -> int:
         arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]

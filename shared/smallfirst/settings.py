@@ -132,7 +132,7 @@ class RouterSettings(Settings):
         default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=10.0, description="How long a claim holds unless it is renewed."
+        default=6.0, description="How long a claim holds unless it is renewed."
     )
     queue_patience_seconds: float = Field(
         default=60.0,
@@ -177,14 +177,17 @@ class WorkerSettings(Settings):
         default=1, ge=1, le=256, description="Processor threads of one forward pass."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=10.0, description="How long a claim holds unless it is renewed."
+        default=6.0, description="How long a claim holds unless it is renewed."
     )
     cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
         default=Path("~/.cache/smallfirst"),
         description="Where trained heads and converted models are kept.",
     )
     heartbeat_seconds: float = Field(
-        default=2.0, gt=0, le=60, description="Between two signs of life."
+        default=2.0,
+        gt=0,
+        le=3,
+        description="Between two signs of life; 7 silent seconds are death.",
     )
 
     @field_validator("heartbeat_seconds")

@@ -136,6 +136,17 @@ def test_two_answers_make_one_result(redis: Any) -> None:
     assert replies(redis) == [b"a1"]
 
 
+def test_a_late_answer_is_fenced_before_the_new_one_is_there(redis: Any) -> None:
+    """Whose lease has passed on settles nothing, even if its successor has not answered yet."""
+    [entry] = dispatched(redis, "a1")
+    late = ledger_of(redis, "worker-a")
+    late.claim(BACKLOG, [entry], LEASE)
+    ledger_of(redis, "router-b").recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert late.settle(BACKLOG, POOL_GROUP, [result_of(entry)]) == Settled(fenced=1)
+    assert redis.get(KEYS.result("a1")) is None
+    assert holder_of(redis, entry)[0] == "router-b"
+
+
 def test_a_job_escalates_once(redis: Any) -> None:
     """Two workers that were both unsure make one escalation."""
     [entry] = dispatched(redis, "a1")
@@ -143,6 +154,7 @@ def test_a_job_escalates_once(redis: Any) -> None:
         verb="move", entry=entry, job_id="a1", body="{}", leg="{}", to=KEYS.escalations
     )
     worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
     assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(moves=1)
     assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(fenced=1)
     assert redis.xlen(KEYS.escalations) == 1
@@ -334,6 +346,7 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     """A fenced answer costs its worker's time, and books nothing."""
     [entry] = dispatched(redis, "a1")
     ledger = ledger_of(redis)
+    ledger.claim(BACKLOG, [entry], LEASE)
     spent = Spent("topic", 0, Outcome.ACCEPTED, 0.25, 0.001)
     done = Settlement(verb="result", entry=entry, job_id="a1", body="1", spent=spent)
     for _ in range(2):
@@ -407,6 +420,8 @@ def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:
         '{"v":1,"id":"a1","status":"expired",'
         '"submitted_at":"2026-01-01T00:00:00Z","finished_at":"2026-01-01T00:00:01Z"}'
     )
-    ledger_of(redis).settle(BACKLOG, POOL_GROUP, [result_of(entry, body=body)])
+    ledger = ledger_of(redis)
+    ledger.claim(BACKLOG, [entry], LEASE)
+    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry, body=body)])
     found = Result.model_validate_json(redis.get(KEYS.result("a1")) or b"")
     assert found.status is Status.EXPIRED

@@ -15,8 +15,8 @@ from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
 from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
-from smallfirst_workers.errors import EndpointDown, EngineDead
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.errors import EngineDead
+from smallfirst_workers.holding import BLAMELESS, Holder
 from smallfirst_workers.judging import (
     Item,
     attempt_of,
@@ -106,11 +106,15 @@ class BatchRunner:
         with ExitStack() as hands:
             claimed = self._claim(message, hands)
             live, tally = self._drop_expired(claimed)
+            waiting = set(range(len(live)))
             for portion in served.engine.answer([_asked(item, claimed) for item in live]):
                 items = [live[place] for place in portion.places]
                 tally += self._settle(self._judge(items, portion.done, served, claimed))
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
                 tally += Tally(positions=portion.done.padded_tokens)
+                waiting -= set(portion.places)
+                if waiting and not any(self._holds(live[place]) for place in waiting):
+                    break  # What is left is another's by now; closing the engine's answer ends it.
         return summarise(tally, num_jobs=len(claimed.items))
 
     def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
@@ -118,8 +122,10 @@ class BatchRunner:
         now_ms, items = 0, []
         for priority, entries in message.entries.items():
             stream = self._keys.backlog(message.pool, Priority(priority))
+            asked_at = time.monotonic()
             claim = self._ledger.claim(stream, entries, self._lease)
-            hands.enter_context(self._holder.holding(stream, [e.entry for e in claim.entries]))
+            taken = [entry.entry for entry in claim.entries]
+            hands.enter_context(self._holder.holding(stream, taken, since=asked_at))
             items += [read_item(entry) for entry in claim.entries]
             now_ms = claim.now_ms
         return Claimed(tuple(items), now_ms, time.monotonic())
@@ -171,13 +177,24 @@ class BatchRunner:
         )
 
     def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Tally:
+        """End what is still in hand; an entry whose lease was lost is somebody else's to end."""
         by_stream: dict[str, list[Settlement]] = defaultdict(list)
+        num_lost = 0
         for item, settlement in settlements:
-            by_stream[item.entry.stream].append(settlement)
-        total = Settled()
+            if self._holds(item):
+                by_stream[item.entry.stream].append(settlement)
+            else:
+                num_lost += 1
+        if num_lost:
+            log.warning("lease.lost", num_jobs=num_lost, consequence="another worker answers them")
+        total = Settled(fenced=num_lost)
         for stream, rows in by_stream.items():
             total += self._ledger.settle(stream, POOL_GROUP, rows)
+            self._holder.let_go(stream, [row.entry for row in rows])
         return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
+
+    def _holds(self, item: Item) -> bool:
+        return self._holder.holds(item.entry.stream, item.entry.entry)
 
 
 def _asked(item: Item, claimed: Claimed) -> Asked:
@@ -198,10 +215,10 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
             summary = asdict(runner.run(message, served))
         except EngineDead:
             raise
-        except EndpointDown as error:
+        except BLAMELESS as error:
             log.warning(
                 "batch.given_back",
-                reason=str(error),
+                error=type(error).__name__,
                 consequence="its jobs are dispatched again, and it counts as no start of theirs",
             )
             raise

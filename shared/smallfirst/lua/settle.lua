@@ -1,8 +1,8 @@
 -- Ends entries of one stream: each job gets its result, or moves on to another stream. Atomic, and
--- fenced twice: an entry that was settled already is left alone (XACK says so), and a result that
--- stands is never replaced (SET NX).
+-- fenced twice: an entry that is settled already, or that another holds by now, is left alone
+-- (XPENDING says so), and a result that stands is never replaced (SET NX).
 --
---   {source}                   XACK, XDEL    the entry that ends here
+--   {source}                   XPENDING, XACK, XDEL   the entry that ends here
 --   {ns}:job:{id}              hash          origin, fingerprint, reply, at, entry
 --   {ns}:result:{id}           string, TTL   the result, written once
 --   {ns}:results:{reply_to}    stream        the ids that a producer waits for
@@ -10,7 +10,7 @@
 --   {ns}:booked:{date}         hash, TTL     what was spent
 --
 -- KEYS[1] source stream, KEYS[2] booked hash
--- ARGV[1] group, then the namespace and the bounds, then rows of 11 columns ('' where absent):
+-- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 11 columns ('' where absent):
 --   verb         result | move | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
@@ -26,9 +26,9 @@
 
 local COLUMNS = 11
 local source, booked = KEYS[1], KEYS[2]
-local group, ns = ARGV[1], ARGV[2]
-local result_ttl, job_ttl, dead_ttl = ARGV[3], ARGV[4], ARGV[5]
-local max_dead, max_replies = ARGV[6], ARGV[7]
+local group, holder, ns = ARGV[1], ARGV[2], ARGV[3]
+local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
+local max_dead, max_replies = ARGV[7], ARGV[8]
 local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
 local counts = { results = 0, moves = 0, joined = 0, fenced = 0 }
 
@@ -125,7 +125,9 @@ local function move(id, body, leg, to)
 end
 
 local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw, task, spent)
-  if redis.call('XACK', source, group, entry) == 0 then return 'fenced' end
+  local pending = redis.call('XPENDING', source, group, entry, entry, 1)[1]
+  if not pending or pending[2] ~= holder then return 'fenced' end
+  redis.call('XACK', source, group, entry)
   redis.call('XDEL', source, entry)
   if verb == 'cancel' then
     if redis.call('EXISTS', ns .. ':job:' .. id) == 0 then return 'joined' end
@@ -149,7 +151,7 @@ local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw
   return 'results'
 end
 
-for i = 8, #ARGV, COLUMNS do
+for i = 9, #ARGV, COLUMNS do
   local ended = settle(unpack(ARGV, i, i + COLUMNS - 1))
   counts[ended] = counts[ended] + 1
 end
