@@ -190,6 +190,14 @@ class WorkerSettings(Settings):
         description="Between two signs of life; 7 silent seconds are death.",
     )
 
+    pass_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="The longest wait for a pass's next answers before the worker ends itself;"
+        " remote models wait for their endpoint without it.",
+    )
+
     @field_validator("heartbeat_seconds")
     @classmethod
     def _beats_within_a_lease(cls, seconds: float, info: ValidationInfo) -> float:

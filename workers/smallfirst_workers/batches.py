@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ from smallfirst.jobs import Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
-from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
+from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import EngineDead
 from smallfirst_workers.holding import BLAMELESS, Holder
 from smallfirst_workers.judging import (
@@ -26,6 +26,7 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
+from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -94,11 +95,14 @@ def summarise(tally: Tally, *, num_jobs: int) -> Summary:
 class BatchRunner:
     """What running batches takes, put together once per process."""
 
-    def __init__(self, ledger: Ledger, keys: Keys, holder: Holder, lease: timedelta) -> None:
+    def __init__(
+        self, ledger: Ledger, keys: Keys, holder: Holder, lease: timedelta, watchdog: Watchdog
+    ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._holder = holder
         self._lease = lease
+        self._watchdog = watchdog
         self._warned: set[tuple[str, str]] = set()
 
     def run(self, message: BatchMessage, served: Served) -> Summary:
@@ -107,7 +111,8 @@ class BatchRunner:
             claimed = self._claim(message, hands)
             live, tally = self._drop_expired(claimed)
             waiting = set(range(len(live)))
-            for portion in served.engine.answer([_asked(item, claimed) for item in live]):
+            asked = [_asked(item, claimed) for item in live]
+            for portion in self._watched(served.engine, asked):
                 items = [live[place] for place in portion.places]
                 tally += self._settle(self._judge(items, portion.done, served, claimed))
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
@@ -116,6 +121,16 @@ class BatchRunner:
                 if waiting and not any(self._holds(live[place]) for place in waiting):
                     break  # What is left is another's by now; closing the engine's answer ends it.
         return summarise(tally, num_jobs=len(claimed.items))
+
+    def _watched(self, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Give the engine's answers out, and end the process where they do not come."""
+        if isinstance(engine, PatientEngine):
+            yield from engine.answer(asked)
+            return
+        with self._watchdog.watching() as watch:
+            for portion in engine.answer(asked):
+                yield portion
+                watch.progress()
 
     def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
         """Take the batch's entries in, from both priorities' streams."""

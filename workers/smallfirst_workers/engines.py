@@ -5,7 +5,7 @@ Only the shape stands here, so that running a batch does not depend on what runs
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
 
@@ -73,6 +73,14 @@ class Engine(Protocol):
 
     def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
         """Answer every question once, in portions as they are done."""
+
+
+@runtime_checkable
+class PatientEngine(Protocol):
+    """An engine that waits for something beyond this process."""
+
+    def stop_waiting(self) -> None:
+        """Give up the questions that wait; their batches raise."""
 
 
 @dataclass(frozen=True)

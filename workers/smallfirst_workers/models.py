@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
-from smallfirst_workers.engines import Asked, Engine, Pass, Portion, Served
+from smallfirst_workers.engines import Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 
 log = structlog.get_logger()
@@ -24,14 +24,6 @@ class LoadedEngine(Engine, Protocol):
 
     def unload(self) -> None:
         """Let go of the model."""
-
-
-@runtime_checkable
-class PatientEngine(Protocol):
-    """An engine that waits for something beyond this process."""
-
-    def stop_waiting(self) -> None:
-        """Give up the questions that wait; their batches raise."""
 
 
 class Models:
