@@ -15,7 +15,7 @@ from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
 from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
-from smallfirst_workers.errors import EngineDead
+from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.holding import BLAMELESS, Holder
 from smallfirst_workers.judging import (
     Item,
@@ -26,6 +26,7 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
+from smallfirst_workers.probing import has_failed, is_sound
 from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -112,7 +113,7 @@ class BatchRunner:
             live, tally = self._drop_expired(claimed)
             waiting = set(range(len(live)))
             asked = [_asked(item, claimed) for item in live]
-            for portion in self._watched(served.engine, asked):
+            for portion in self._sound(message.model, served.engine, asked):
                 items = [live[place] for place in portion.places]
                 tally += self._settle(self._judge(items, portion.done, served, claimed))
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
@@ -121,6 +122,28 @@ class BatchRunner:
                 if waiting and not any(self._holds(live[place]) for place in waiting):
                     break  # What is left is another's by now; closing the engine's answer ends it.
         return summarise(tally, num_jobs=len(claimed.items))
+
+    def _sound(self, model: str, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Give answers out as long as the model is not found broken.
+
+        Raises:
+            ModelBroken: When it fails on these questions, and on a plain one too.
+        """
+        try:
+            for portion in self._watched(engine, asked):
+                if has_failed(portion.done):
+                    self._probe(model, engine, asked[0])
+                yield portion
+        except (EngineDead, *BLAMELESS, GeneratorExit):
+            raise
+        except BaseException:
+            self._probe(model, engine, asked[0])
+            raise
+
+    def _probe(self, model: str, engine: Engine, asked: Asked) -> None:
+        with self._watchdog.watching():
+            if not is_sound(engine, asked.task, asked.step):
+                raise ModelBroken(model)
 
     def _watched(self, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
         """Give the engine's answers out, and end the process where they do not come."""
@@ -228,7 +251,7 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
     ):
         try:
             summary = asdict(runner.run(message, served))
-        except EngineDead:
+        except (EngineDead, ModelBroken):
             raise
         except BLAMELESS as error:
             log.warning(

@@ -14,6 +14,8 @@ EXPIRED = "expired"
 #: The code by which it says that what the model gave, asked twice, was no answer. That is a model
 #: which does not know, and not one that failed: the next step is asked, or nobody is.
 INVALID = "invalid_answer"
+#: The code by which it says that the model raised on this question alone.
+MODEL_ERROR = "model_error"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ WorkerError
 │   └── ConversionError   one runtime cannot take the model; another one may
 ├── ModelMissing          the catalogue has moved a model elsewhere: to be placed again
 ├── EndpointDown          a remote model does not answer, and the worker cannot wait for it
+├── ModelBroken          a model fails on every text: the process ends, its jobs go to another
 ├── EngineDead            vLLM has died: the process ends, its jobs go to another
 ├── PoolMissing           the worker was told of a pool that is not there: its operator's
 ├── TaskError             a task does not fit its model or examples: the catalogue's
@@ -59,6 +60,17 @@ class EngineDead(WorkerError):
 
     def __str__(self) -> str:
         return f"models.{self.model}: the engine has died"
+
+
+class ModelBroken(WorkerError):
+    """Raised when a loaded model fails on a plain text too. Its jobs were not to blame."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return f"models.{self.model}: fails on every text"
 
 
 class PoolMissing(WorkerError):

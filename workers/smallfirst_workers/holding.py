@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 
 from smallfirst.keys import POOL_GROUP
 from smallfirst.ledger import Ledger
-from smallfirst_workers.errors import EndpointDown
+from smallfirst_workers.errors import EndpointDown, ModelBroken
 
 log = structlog.get_logger()
 
 #: No job can be to blame for these: a start that ends in one is taken back.
-BLAMELESS = (EndpointDown, RedisError)
+BLAMELESS = (EndpointDown, ModelBroken, RedisError)
 
 
 @dataclass(frozen=True)

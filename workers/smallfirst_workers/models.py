@@ -12,6 +12,7 @@ from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
 from smallfirst_workers.engines import Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
+from smallfirst_workers.probing import is_sound
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class Models:
                 self._load(name, catalogue.models[name])
                 self._engines[name].prepare(tasks_of(name, catalogue))
                 check_promises(name, catalogue, self._engines[name])
+                check_sound(name, catalogue, self._engines[name])
             for name in set(self._engines) - set(names):
                 self._engines.pop(name).unload()
                 del self._specs[name]
@@ -180,6 +182,17 @@ class OnePass:
         """Let go of the model, after the pass that runs."""
         with self._lock:
             self._engine.unload()
+
+
+def check_sound(model: str, catalogue: Catalogue, engine: Engine) -> None:
+    """See that a small model answers a plain text, before it takes any job. Large ones warm up.
+
+    Raises:
+        ModelError: When it fails: its files load, and are not what they should be.
+    """
+    tasks = tasks_of(model, catalogue)
+    if isinstance(engine, OnePass) and tasks and not is_sound(engine, next(iter(tasks))):
+        raise ModelError(model, "loads, and fails on a plain text; look at its files and runtime")
 
 
 def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:

@@ -22,7 +22,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
 from smallfirst.settings import WorkerSettings
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.errors import EngineDead, PoolMissing, WorkerError
+from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.models import Models
 from smallfirst_workers.watchdog import Watchdog
@@ -81,14 +81,18 @@ class WorkerProcess:
         log.info("worker.stopped")
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
 
-    def give_up(self) -> None:
-        """End the process, because its engine is dead: whoever keeps it running starts another.
+    def give_up(self, error: EngineDead | ModelBroken) -> None:
+        """End the process, since its engine is of no use: whoever keeps it running starts another.
 
         What its batches had not settled was given back when they raised.
         """
         if not self._is_engine_dead:
             self._is_engine_dead = True
-            log.error("engine.dead", consequence="this worker ends; its jobs go to another")
+            log.error(
+                "engine.dead",
+                problem=str(error),
+                consequence="this worker ends; its jobs go to another",
+            )
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _celery_worker(self) -> Any:
@@ -185,8 +189,8 @@ def register(process: WorkerProcess, model: str) -> None:
         batch = BatchMessage.model_validate(message, strict=False)
         try:
             return run_message(process.runner, batch, process.models.served(model))
-        except EngineDead:
-            process.give_up()
+        except (EngineDead, ModelBroken) as error:
+            process.give_up(error)
             raise
 
 
