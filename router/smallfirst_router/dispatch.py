@@ -5,10 +5,12 @@ batch formed on arrival would be small exactly when the fleet is busiest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
 
 import structlog
+from redis.exceptions import RedisError
 
 from smallfirst import endings
 from smallfirst.catalogue import Pool
@@ -104,7 +106,10 @@ class Dispatch:
             return _give_up(entry, leg, Status.EXPIRED, endings.EXPIRED, now_ms)
         if entry.starts < self._settings.max_starts:
             return None
-        message = f"{entry.starts} workers started this job and none of them ended it"
+        last = self._last_words(entry, leg.pool)
+        message = (
+            f"{entry.starts} workers started this job and none of them ended it: the last {last}"
+        )
         problem = Problem(code="poison", message=message)
         log.warning(
             "job.poisonous",
@@ -115,6 +120,13 @@ class Dispatch:
             consequence="the job is a dead letter; its batch-mates were answered",
         )
         return _give_up(entry, leg, Status.FAILED, problem, now_ms)
+
+    def _last_words(self, entry: StreamEntry, pool: str) -> str:
+        """How the last start ended. In a cluster nobody tells how another process died."""
+        with suppress(RedisError):
+            if words := self._ledger.end_of(entry.holder, pool):
+                return words
+        return "ended without a word"
 
     def _misplaced(self, entry: StreamEntry, leg: Leg) -> Settlement | None:
         """Send a job back to triage whose model runs elsewhere by now, or nowhere."""

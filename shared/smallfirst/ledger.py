@@ -28,16 +28,19 @@ RECOVERY_COUNT = 1000
 DEAD_AFTER = timedelta(seconds=7)
 #: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
 MAX_REPLIES = 100_000
+#: How long it is known how a process ended: the lease after which somebody asks is far shorter.
+END_TTL = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class StreamEntry:
-    """One entry of a stream, as read: fields as bytes, `starts` as the workers that began it."""
+    """One entry of a stream: fields as bytes, `starts` as the workers that began it, its holder."""
 
     stream: str
     entry: str
     fields: dict[bytes, bytes]
     starts: int = 0
+    holder: str = ""
 
     @property
     def time_ms(self) -> int:
@@ -284,6 +287,16 @@ class Ledger:
         arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
         return int(self._run("beat", [self._keys.workers(pool)], arguments))
 
+    def note_end(self, process: str, words: str) -> None:
+        """Write down how a process (`<host>-<pid>`), or its last failed batch, ended."""
+        self._redis.set(self._keys.end(process), words, ex=END_TTL)
+
+    def end_of(self, holder: str, pool: str) -> str | None:
+        """How a worker's process or last failed batch ended, where anybody has told."""
+        process = holder.removeprefix(f"{pool}-").rpartition("-")[0]
+        found: Any = self._redis.get(self._keys.end(process))
+        return found.decode() if found else None
+
     def count_entries(self, streams: Sequence[str]) -> int:
         """Count the entries of streams: unread and pending, since what is settled is deleted."""
         pipeline = self._redis.pipeline(transaction=False)
@@ -316,10 +329,10 @@ class Ledger:
 
 
 def _held(stream: str, row: Sequence[Any]) -> StreamEntry:
-    """Read {entry, deliveries or starts, flat fields} as a script returns them."""
-    entry, count, flat = row
+    """Read {entry, deliveries or starts, flat fields, holder} as a script returns them."""
+    entry, count, flat, holder = row
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return StreamEntry(stream, entry.decode(), fields, starts=int(count))
+    return StreamEntry(stream, entry.decode(), fields, starts=int(count), holder=holder.decode())
 
 
 def _entries_of(reply: Any) -> Iterator[StreamEntry]:

@@ -1,14 +1,17 @@
 """Runs a batch: claim its entries, ask the engine, judge each answer, settle each job."""
 
+import os
+import socket
 import time
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
 
 import structlog
+from redis.exceptions import RedisError
 
 from smallfirst.jobs import Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
@@ -155,6 +158,12 @@ class BatchRunner:
                 yield portion
                 watch.progress()
 
+    def note_failure(self, error: BaseException) -> None:
+        """Leave word of what a batch raised, for the dead letter that may come of it."""
+        with suppress(RedisError):
+            process = f"{socket.gethostname()}-{os.getpid()}"
+            self._ledger.note_end(process, f"raised {type(error).__name__}")
+
     def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
         """Take the batch's entries in, from both priorities' streams."""
         now_ms, items = 0, []
@@ -268,6 +277,7 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
                 where=traceback.format_tb(error.__traceback__),
                 consequence="its jobs are dispatched again, in smaller batches",
             )
+            runner.note_failure(error)
             raise RuntimeError(type(error).__name__) from None
         log.info("batch.settled", **summary)
         return summary
