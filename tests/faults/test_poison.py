@@ -93,7 +93,7 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
 
     def is_done() -> bool:
         router.step()
-        return redis.exists(*(KEYS.result(job_id) for job_id in IDS)) == len(IDS)
+        return bool(redis.exists(*(KEYS.result(job_id) for job_id in IDS)) == len(IDS))
 
     try:
         wait_until(is_done, description="every job has its result", timeout=120)

@@ -327,7 +327,7 @@ class LocalFleet:
         return any(mark in holder for holder in holders)
 
     def _note_exit(self, child: Child, exit_code: int) -> None:
-        """Leave word of how a process died, for the dead letter of a job that may have killed it."""
+        """Leave word of how a process died, for the dead letter of a job that killed it."""
         with suppress(RedisError):
             if self._redis:
                 process = f"{socket.gethostname()}-{child.pid}"
