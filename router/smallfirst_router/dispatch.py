@@ -5,10 +5,12 @@ batch formed on arrival would be small exactly when the fleet is busiest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
 
 import structlog
+from redis.exceptions import RedisError
 
 from smallfirst import endings
 from smallfirst.catalogue import Pool
@@ -112,7 +114,10 @@ class Dispatch:
             return _give_up(entry, leg, Status.EXPIRED, endings.EXPIRED, now_ms)
         if entry.starts < self._settings.max_starts:
             return None
-        message = f"{entry.starts} workers started this job and none of them ended it"
+        last = self._last_words(entry, leg.pool)
+        message = (
+            f"{entry.starts} workers started this job and none of them ended it: the last {last}"
+        )
         problem = Problem(code="poison", message=message)
         log.warning(
             "job.poisonous",
@@ -123,6 +128,13 @@ class Dispatch:
             consequence="the job is a dead letter; its batch-mates were answered",
         )
         return _give_up(entry, leg, Status.FAILED, problem, now_ms)
+
+    def _last_words(self, entry: StreamEntry, pool: str) -> str:
+        """How the last start ended. In a cluster nobody tells how another process died."""
+        with suppress(RedisError):
+            if words := self._ledger.end_of(entry.holder, pool):
+                return words
+        return "ended without a word"
 
     def _misplaced(self, entry: StreamEntry, leg: Leg) -> Settlement | None:
         """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
@@ -166,9 +178,10 @@ class Dispatch:
 
     def _recover(self, name: str) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
-        # unclaimed; while the queue is not empty, only a much longer silence tells.
-        is_empty = self._ledger.count_waiting_batches(name) == 0
-        patience = self._lease if is_empty else self._patience
+        # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
+        # only a much longer silence tells. Twice published is harmless: one copy is claimed.
+        has_lost = self._has_lost_a_worker(name) or self._ledger.count_waiting_batches(name) == 0
+        patience = self._lease if has_lost else self._patience
         held = self._held.setdefault(name, {})
         count = 0
         for stream in self._keys.backlogs(name).values():
@@ -178,6 +191,17 @@ class Dispatch:
         if count:
             log.info("entries.recovered", pool=name, num_entries=count)
         return count
+
+    def _has_lost_a_worker(self, name: str) -> bool:
+        num_died = self._ledger.mourn(name)
+        if num_died:
+            log.warning(
+                "worker.lost",
+                pool=name,
+                num_workers=num_died,
+                consequence="what it had in hand, started or not, is dispatched again",
+            )
+        return num_died > 0
 
     def release(self) -> None:
         """Hand everything held back, so that another router has it at once."""

@@ -96,6 +96,7 @@ def _of_producer(keys: Keys) -> tuple[Grant, ...]:
 def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.namespace}:backlog:*")
+    unacked = (f"~{keys.unacked('*')}", f"~{keys.unacked_index('*')}")
     return (
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(
@@ -103,12 +104,13 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             " xinfo|consumers",
             streams,
         ),
-        Grant("evalsha", (*streams, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
+        Grant("evalsha", (*streams, f"~{keys.booked('*')}", f"~{keys.workers('*')}", *unacked)),
         Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
         *_settling(keys),
         Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
         Grant("llen lpush", (f"~{keys.queue('*')}",)),
-        Grant("hlen", (f"%R~{keys.unacked('*')}",)),
+        Grant("hlen del", unacked),
+        Grant("get", (f"%R~{keys.end('*')}",)),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
     )
 
@@ -121,6 +123,7 @@ def _of_worker(keys: Keys) -> tuple[Grant, ...]:
         Grant("xpending xclaim xack xdel", backlogs),
         Grant("evalsha", (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
         Grant("xadd", (f"%W~{keys.escalations}",)),
+        Grant("set", (f"%W~{keys.end('*')}",)),
         *_settling(keys),
         Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
         *_consuming(keys),

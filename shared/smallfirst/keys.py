@@ -20,6 +20,8 @@ Key, type, bound, writer; content:
         The raw submission behind a dead letter, for replay.
     {ns}:workers:{pool}             zset; trimmed, TTL; beat.lua
         Live workers by last heartbeat, in Redis's milliseconds.
+    {ns}:end:{host}-{pid}           string; TTL an hour; workers, the local supervisor
+        How a worker's last failed batch, or its process, ended: an error's name, an exit code.
     {ns}:booked:{date}              hash; TTL 35 days; settle.lua
         Jobs, seconds and cost by task, step and outcome.
     {ns}:celery:*                   Celery's own; two batches a worker; Celery
@@ -93,6 +95,10 @@ class Keys:
         """The live workers of a pool."""
         return f"{self.namespace}:workers:{pool}"
 
+    def end(self, process: str) -> str:
+        """How a process, named by host and process id, or its last failed batch ended."""
+        return f"{self.namespace}:end:{process}"
+
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
         return f"{self.namespace}:booked:{date}"
@@ -109,3 +115,7 @@ class Keys:
     def unacked(self, pool: str) -> str:
         """The hash of the messages that the pool's workers hold and have not started."""
         return f"{self.celery_prefix}unacked:{pool}"
+
+    def unacked_index(self, pool: str) -> str:
+        """The zset beside that hash, by when each message was taken."""
+        return f"{self.celery_prefix}unacked_index:{pool}"

@@ -22,20 +22,25 @@ from smallfirst.legs import DeadLetter
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
-#: A worker that was silent this long takes no new work: several beats must go missing.
-DEAD_AFTER = timedelta(seconds=10)
+#: A worker that was silent this long takes no new work: several beats must go missing. Together
+#: with a router's second between two recoveries it keeps within the ten seconds after which a
+#: killed worker's jobs have started elsewhere.
+DEAD_AFTER = timedelta(seconds=7)
 #: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
 MAX_REPLIES = 100_000
+#: How long it is known how a process ended: the lease after which somebody asks is far shorter.
+END_TTL = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class StreamEntry:
-    """One entry of a stream, as read: fields as bytes, `starts` as the workers that began it."""
+    """One entry of a stream: fields as bytes, `starts` as the workers that began it, its holder."""
 
     stream: str
     entry: str
     fields: dict[bytes, bytes]
     starts: int = 0
+    holder: str = ""
 
     @property
     def time_ms(self) -> int:
@@ -109,7 +114,7 @@ class Settled:
         results: A result was written.
         moves: The job went on to another stream.
         joined: Answered by an earlier submission of the same id.
-        fenced: Settled before, or in another's hands by now.
+        fenced: Settled by somebody else before, or held by somebody else now.
     """
 
     results: int = 0
@@ -161,7 +166,7 @@ class Ledger:
     @cached_property
     def _scripts(self) -> dict[str, Any]:
         folder = resources.files("smallfirst") / "lua"
-        names = ("settle", "claim", "hand_over", "recover", "beat", "tidy")
+        names = ("settle", "claim", "hand_over", "recover", "beat", "mourn", "tidy")
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
@@ -251,15 +256,12 @@ class Ledger:
         return [_held(stream, row) for row in self._run("recover", [stream], arguments)]
 
     def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
-        """End entries of one stream that are this holder's, in one transaction.
-
-        Those that another took over meanwhile are left to it, and counted as fenced.
-        """
+        """End entries of one stream, in one transaction: those that are still this holder's."""
         if not settlements:
             return Settled()
         booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
-        about = (group, self._holder, self._keys.namespace)
-        arguments: list[object] = [*about, *self._bounds.as_arguments()]
+        bounds = self._bounds.as_arguments()
+        arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         for settlement in settlements:
             arguments += settlement.columns()
         return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
@@ -272,9 +274,28 @@ class Ledger:
         """Count the live workers of a pool."""
         return self._beat(pool, "", "0")
 
+    def mourn(self, pool: str) -> int:
+        """Strike off the pool's dead workers; return how many there were.
+
+        What they had taken from the queue and not started is not in the queue any more, and no
+        longer counts as waiting.
+        """
+        keys = [self._keys.workers(pool), self._keys.unacked(pool), self._keys.unacked_index(pool)]
+        return int(self._run("mourn", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
+
     def _beat(self, pool: str, holder: str, leaving: str) -> int:
         arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
         return int(self._run("beat", [self._keys.workers(pool)], arguments))
+
+    def note_end(self, process: str, words: str) -> None:
+        """Write down how a process (`<host>-<pid>`), or its last failed batch, ended."""
+        self._redis.set(self._keys.end(process), words, ex=END_TTL)
+
+    def end_of(self, holder: str, pool: str) -> str | None:
+        """How a worker's process or last failed batch ended, where anybody has told."""
+        process = holder.removeprefix(f"{pool}-").rpartition("-")[0]
+        found: Any = self._redis.get(self._keys.end(process))
+        return found.decode() if found else None
 
     def count_entries(self, streams: Sequence[str]) -> int:
         """Count the entries of streams: unread and pending, since what is settled is deleted."""
@@ -308,10 +329,10 @@ class Ledger:
 
 
 def _held(stream: str, row: Sequence[Any]) -> StreamEntry:
-    """Read {entry, deliveries or starts, flat fields} as a script returns them."""
-    entry, count, flat = row
+    """Read {entry, deliveries or starts, flat fields, holder} as a script returns them."""
+    entry, count, flat, holder = row
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return StreamEntry(stream, entry.decode(), fields, starts=int(count))
+    return StreamEntry(stream, entry.decode(), fields, starts=int(count), holder=holder.decode())
 
 
 def _entries_of(reply: Any) -> Iterator[StreamEntry]:

@@ -75,9 +75,6 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidat
 LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
 TtlSeconds = Annotated[int, Field(ge=60, le=366 * DAY_SECONDS)]
 LeaseSeconds = Annotated[float, Field(ge=1, le=3600)]
-#: Renewed every 2 seconds and looked at every second, it has a dead worker's jobs started elsewhere
-#: within 10; a holder must be silent for three renewals to lose what it has in hand.
-LEASE_SECONDS: Final = 6.0
 TimeoutSeconds = Annotated[float, Field(gt=0, le=300)]
 
 
@@ -135,7 +132,7 @@ class RouterSettings(Settings):
         default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=LEASE_SECONDS, description="How long a claim holds unless it is renewed."
+        default=6.0, description="How long a claim holds unless it is renewed."
     )
     queue_patience_seconds: float = Field(
         default=60.0,
@@ -180,14 +177,25 @@ class WorkerSettings(Settings):
         default=1, ge=1, le=256, description="Processor threads of one forward pass."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=LEASE_SECONDS, description="How long a claim holds unless it is renewed."
+        default=6.0, description="How long a claim holds unless it is renewed."
     )
     cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
         default=Path("~/.cache/smallfirst"),
         description="Where trained heads and converted models are kept.",
     )
     heartbeat_seconds: float = Field(
-        default=2.0, gt=0, le=60, description="Between two signs of life."
+        default=2.0,
+        gt=0,
+        le=3,
+        description="Between two signs of life; 7 silent seconds are death.",
+    )
+
+    pass_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="The longest wait for a pass's next answers before the worker ends itself;"
+        " remote models wait for their endpoint without it.",
     )
 
     @field_validator("heartbeat_seconds")

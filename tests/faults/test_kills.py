@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
+from tests.faults.invariants import assert_unchanged, digests
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
@@ -126,6 +127,26 @@ def test_a_stopped_worker_finishes_and_hands_over(
         ids = client.submit_many(jobs(150))
         strike(worker_at_work, fleet_redis, wait_until, signal.SIGTERM)
         all_ended_once(client, ids)
+    wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
+
+
+def test_a_worker_that_was_paused_does_no_harm_when_it_goes_on(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """Stopped in mid-batch until others have answered, then continued: what it says is fenced."""
+    with Client(fleet.redis_url) as client:
+        ids = client.submit_many(jobs(150))
+        wait_until(lambda: worker_at_work(fleet_redis), description="a worker has work in hand")
+        pid = pid_of(worker_at_work(fleet_redis) or "")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            all_ended_once(client, ids)
+            before = digests(fleet_redis, ids)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        more = client.submit_many([Job(task="topic", text=f"{n}: {TEXT}") for n in range(20)])
+        all_ended_once(client, more)
+    assert_unchanged(fleet_redis, before)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
 

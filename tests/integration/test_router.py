@@ -11,7 +11,7 @@ from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger import Bounds, Ledger
+from smallfirst.ledger import DEAD_AFTER, Bounds, Ledger
 from smallfirst.legs import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
 from smallfirst_router.dispatch import Dispatch
@@ -21,6 +21,8 @@ from smallfirst_router.triage import Triage
 
 KEYS = Keys()
 BULK = KEYS.backlog("cpu", Priority.BULK)
+#: Of an entry that waits in the queue: longer than a lease, shorter than the queue's patience.
+LOST_MS = 30_000
 CATALOGUE = """
 version: 1
 pools:
@@ -286,10 +288,38 @@ def test_a_lost_message_is_published_again(redis: Any, redis_url: str, catalogue
     router.step()
     [(entry, _)] = redis.xrange(BULK)
     redis.delete(KEYS.queue("cpu"))
-    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=11_000, justid=True)
+    # Between the lease and the longer patience, far from both: idle time is told by Redis's clock,
+    # which a machine may set back by a second between two commands.
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=LOST_MS, justid=True)
+    router.recover()
+    start_worker(redis)
+    router.step()
+    assert len(published(redis)) == 1
+
+
+def test_a_message_that_died_with_its_worker_is_published_again(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """The dead worker's Celery held it unstarted, beside one that a living worker holds."""
+    router = router_of(redis, redis_url, catalogue)
+    start_worker(redis)
+    submit(redis, topic("a1"))
+    router.step()
+    [(entry, _)] = redis.xrange(BULK)
+    redis.delete(KEYS.queue("cpu"))
+    redis.hset(KEYS.unacked("cpu"), mapping={"tag-1": "{}", "tag-2": "{}"})
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=LOST_MS, justid=True)
+    router.recover()
+    router.step()
+    assert published(redis) == []
+
+    silent_ms = round(DEAD_AFTER.total_seconds() * 1000) + 1000
+    redis.zadd(KEYS.workers("cpu"), {"w1": Ledger(redis, KEYS, "x").now_ms() - silent_ms})
+    start_worker(redis, "w2")
     router.recover()
     router.step()
     assert len(published(redis)) == 1
+    assert redis.zrange(KEYS.workers("cpu"), 0, -1) == [b"w2"]
 
 
 def test_a_message_that_waits_its_turn_is_not_repeated(
@@ -301,7 +331,7 @@ def test_a_message_that_waits_its_turn_is_not_repeated(
     submit(redis, topic("a1"))
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=11_000, justid=True)
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=LOST_MS, justid=True)
     router.recover()
     router.step()
     assert len(published(redis)) == 1

@@ -1,5 +1,6 @@
 """Starts one worker: `python -m smallfirst_workers`, configured by SMALLFIRST_* variables."""
 
+import faulthandler
 import sys
 
 import structlog
@@ -18,6 +19,8 @@ EXIT_CONFIG = 78
 
 def main() -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit status."""
+    # What kills a process from within leaves its stacks; they hold no locals, so no text.
+    faulthandler.enable()
     try:
         settings = load_settings(WorkerSettings)
         configure_logs(settings.log_level, settings.log_format)

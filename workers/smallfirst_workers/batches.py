@@ -1,23 +1,26 @@
 """Runs a batch: claim its entries, ask the engine, judge each answer, settle each job."""
 
+import os
+import socket
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
 
 import structlog
+from redis.exceptions import RedisError
 
 from smallfirst.jobs import Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Claim, Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
 from smallfirst.unreadable import READING_ERRORS, unreadable
-from smallfirst_workers.engines import EXPIRED, Asked, Pass, Served
-from smallfirst_workers.errors import BlamelessError, EngineDead
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
+from smallfirst_workers.errors import EngineDead, ModelBroken
+from smallfirst_workers.holding import BLAMELESS, Holder
 from smallfirst_workers.judging import (
     Item,
     attempt_of,
@@ -27,7 +30,8 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
-from smallfirst_workers.wellness import answers_of
+from smallfirst_workers.probing import has_failed, is_sound
+from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -96,11 +100,14 @@ def summarise(tally: Tally, *, num_jobs: int) -> Summary:
 class BatchRunner:
     """What running batches takes, put together once per process."""
 
-    def __init__(self, ledger: Ledger, keys: Keys, holder: Holder, lease: timedelta) -> None:
+    def __init__(
+        self, ledger: Ledger, keys: Keys, holder: Holder, lease: timedelta, watchdog: Watchdog
+    ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._holder = holder
         self._lease = lease
+        self._watchdog = watchdog
         self._warned: set[tuple[str, str]] = set()
 
     def run(self, message: BatchMessage, served: Served) -> Summary:
@@ -108,21 +115,65 @@ class BatchRunner:
         with ExitStack() as hands:
             claimed = self._claim(message, hands)
             live, tally = self._drop_expired(claimed)
+            waiting = set(range(len(live)))
             asked = [_asked(item, claimed) for item in live]
-            for portion in answers_of(message.model, served.engine, asked):
+            for portion in self._sound(message.model, served.engine, asked):
                 items = [live[place] for place in portion.places]
                 tally += self._settle(self._judge(items, portion.done, served, claimed))
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
                 tally += Tally(positions=portion.done.padded_tokens)
+                waiting -= set(portion.places)
+                if waiting and not any(self._holds(live[place]) for place in waiting):
+                    break  # What is left is another's by now; closing the engine's answer ends it.
         return summarise(tally, num_jobs=len(claimed.items))
+
+    def _sound(self, model: str, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Give answers out as long as the model is not found broken.
+
+        Raises:
+            ModelBroken: When it fails on these questions, and on a plain one too.
+        """
+        try:
+            for portion in self._watched(engine, asked):
+                if has_failed(portion.done):
+                    self._probe(model, engine, asked[0])
+                yield portion
+        except (EngineDead, *BLAMELESS, GeneratorExit):
+            raise
+        except BaseException:
+            self._probe(model, engine, asked[0])
+            raise
+
+    def _probe(self, model: str, engine: Engine, asked: Asked) -> None:
+        with self._watchdog.watching():
+            if not is_sound(engine, asked.task, asked.step):
+                raise ModelBroken(model)
+
+    def _watched(self, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Give the engine's answers out, and end the process where they do not come."""
+        if isinstance(engine, PatientEngine):
+            yield from engine.answer(asked)
+            return
+        with self._watchdog.watching() as watch:
+            for portion in engine.answer(asked):
+                yield portion
+                watch.progress()
+
+    def note_failure(self, error: BaseException) -> None:
+        """Leave word of what a batch raised, for the dead letter that may come of it."""
+        with suppress(RedisError):
+            process = f"{socket.gethostname()}-{os.getpid()}"
+            self._ledger.note_end(process, f"raised {type(error).__name__}")
 
     def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
         """Take the batch's entries in, from both priorities' streams."""
         now_ms, items = 0, []
         for priority, entries in message.entries.items():
             stream = self._keys.backlog(message.pool, Priority(priority))
+            asked_at = time.monotonic()
             claim = self._ledger.claim(stream, entries, self._lease)
-            hands.enter_context(self._holder.holding(stream, [e.entry for e in claim.entries]))
+            taken = [entry.entry for entry in claim.entries]
+            hands.enter_context(self._holder.holding(stream, taken, since=asked_at))
             items += self._read(stream, claim)
             now_ms = claim.now_ms
         return Claimed(tuple(items), now_ms, time.monotonic())
@@ -185,13 +236,24 @@ class BatchRunner:
         )
 
     def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Tally:
+        """End what is still in hand; an entry whose lease was lost is somebody else's to end."""
         by_stream: dict[str, list[Settlement]] = defaultdict(list)
+        num_lost = 0
         for item, settlement in settlements:
-            by_stream[item.entry.stream].append(settlement)
-        total = Settled()
+            if self._holds(item):
+                by_stream[item.entry.stream].append(settlement)
+            else:
+                num_lost += 1
+        if num_lost:
+            log.warning("lease.lost", num_jobs=num_lost, consequence="another worker answers them")
+        total = Settled(fenced=num_lost)
         for stream, rows in by_stream.items():
             total += self._ledger.settle(stream, POOL_GROUP, rows)
+            self._holder.let_go(stream, [row.entry for row in rows])
         return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
+
+    def _holds(self, item: Item) -> bool:
+        return self._holder.holds(item.entry.stream, item.entry.entry)
 
 
 def _asked(item: Item, claimed: Claimed) -> Asked:
@@ -210,12 +272,12 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
     ):
         try:
             summary = asdict(runner.run(message, served))
-        except EngineDead:
+        except (EngineDead, ModelBroken):
             raise
-        except BlamelessError as error:
+        except BLAMELESS as error:
             log.warning(
                 "batch.given_back",
-                reason=str(error),
+                error=type(error).__name__,
                 consequence="its jobs are dispatched again, and it counts as no start of theirs",
             )
             raise
@@ -227,6 +289,7 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
                 where=traceback.format_tb(error.__traceback__),
                 consequence="its jobs are dispatched again, in smaller batches",
             )
+            runner.note_failure(error)
             raise RuntimeError(type(error).__name__) from None
         log.info("batch.settled", **summary)
         return summary

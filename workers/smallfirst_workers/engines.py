@@ -5,7 +5,7 @@ Only the shape stands here, so that running a batch does not depend on what runs
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
 
@@ -14,8 +14,8 @@ EXPIRED = "expired"
 #: The code by which it says that what the model gave, asked twice, was no answer. That is a model
 #: which does not know, and not one that failed: the next step is asked, or nobody is.
 INVALID = "invalid_answer"
-#: The code by which it says that it failed on a text; whether on all, `wellness` finds out.
-FAILED = "model_error"
+#: The code by which it says that the model raised on this question alone.
+MODEL_ERROR = "model_error"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,14 @@ class Engine(Protocol):
 
     def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
         """Answer every question once, in portions as they are done."""
+
+
+@runtime_checkable
+class PatientEngine(Protocol):
+    """An engine that waits for something beyond this process."""
+
+    def stop_waiting(self) -> None:
+        """Give up the questions that wait; their batches raise."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ WorkerError
 ├── ModelError            a model cannot be loaded or served: the operator's to mend
 │   └── ConversionError   one runtime cannot take the model; another one may
 ├── ModelMissing          the catalogue has moved a model elsewhere: to be placed again
-├── BlamelessError        a batch could not be run, and none of its jobs is to blame
-│   ├── EndpointDown      a remote model does not answer, and the worker cannot wait for it
-│   └── ModelBroken       a loaded model answers nothing any more: the process ends
+├── EndpointDown          a remote model does not answer, and the worker cannot wait for it
+├── ModelBroken          a model fails on every text: the process ends, its jobs go to another
 ├── EngineDead            vLLM has died: the process ends, its jobs go to another
 ├── PoolMissing           the worker was told of a pool that is not there: its operator's
 ├── TaskError             a task does not fit its model or examples: the catalogue's
@@ -38,15 +37,11 @@ class ConversionError(ModelError):
     """Raised when a runtime cannot take a model, or answers differently from the reference."""
 
 
-class BlamelessError(WorkerError):
-    """Raised when a batch cannot be run and none of its jobs is to blame.
+class EndpointDown(WorkerError):
+    """Raised when a remote model does not answer and is not to be waited for any longer.
 
-    They go back to the queue, and their start is taken back.
+    Its jobs were not to blame: they go back to the queue, and their start is taken back.
     """
-
-
-class EndpointDown(BlamelessError):
-    """Raised when a remote model does not answer and is not to be waited for any longer."""
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
@@ -54,21 +49,6 @@ class EndpointDown(BlamelessError):
 
     def __str__(self) -> str:
         return f"models.{self.model}: its endpoint does not answer"
-
-
-class ModelBroken(BlamelessError):
-    """Raised when a model that is loaded fails on a plain question too: it is not the texts.
-
-    `cause` is the name of what it raised; its words may quote a text and are not kept.
-    """
-
-    def __init__(self, model: str, cause: str) -> None:
-        super().__init__(model, cause)
-        self.model = model
-        self.cause = cause
-
-    def __str__(self) -> str:
-        return f"models.{self.model} answers nothing, not even a plain question ({self.cause})"
 
 
 class EngineDead(WorkerError):
@@ -80,6 +60,17 @@ class EngineDead(WorkerError):
 
     def __str__(self) -> str:
         return f"models.{self.model}: the engine has died"
+
+
+class ModelBroken(WorkerError):
+    """Raised when a loaded model fails on a plain text too. Its jobs were not to blame."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return f"models.{self.model}: fails on every text"
 
 
 class PoolMissing(WorkerError):

@@ -3,16 +3,16 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.jobs import Tier
 from smallfirst.model_files import model_folder, pools_of
-from smallfirst_workers.engines import Asked, Engine, Pass, Portion, Served
+from smallfirst_workers.engines import Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
-from smallfirst_workers.wellness import check_well
+from smallfirst_workers.probing import is_sound
 
 log = structlog.get_logger()
 
@@ -25,14 +25,6 @@ class LoadedEngine(Engine, Protocol):
 
     def unload(self) -> None:
         """Let go of the model."""
-
-
-@runtime_checkable
-class PatientEngine(Protocol):
-    """An engine that waits for something beyond this process."""
-
-    def stop_waiting(self) -> None:
-        """Give up the questions that wait; their batches raise."""
 
 
 class Models:
@@ -52,8 +44,7 @@ class Models:
 
         Raises:
             CatalogueError: When a model fits no pool.
-            WorkerError: When a model cannot be loaded, answers not even a plain question, or cannot
-                serve a task.
+            WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
@@ -69,11 +60,11 @@ class Models:
         """Make one model ready; the one before it leaves only when the new one answers."""
         model = catalogue.models[name]
         if self._specs.get(name) == model:
-            self._make_ready(name, self._engines[name], catalogue)
+            _make_ready(name, self._engines[name], catalogue)
             return
         engine = self._load(name, model)
         try:
-            self._make_ready(name, engine, catalogue)
+            _make_ready(name, engine, catalogue)
         except BaseException:
             engine.unload()
             raise
@@ -82,14 +73,6 @@ class Models:
         if old is not None:
             old.unload()
         log.info("model.loaded", model=name)
-
-    def _make_ready(self, name: str, engine: LoadedEngine, catalogue: Catalogue) -> None:
-        tasks = tasks_of(name, catalogue)
-        engine.prepare(tasks)
-        check_promises(name, catalogue, engine)
-        if catalogue.models[name].tier is Tier.SLM:
-            # A large model has answered its first requests when it started.
-            check_answers(name, tasks, engine)
 
     def _load(self, name: str, model: Model) -> LoadedEngine:
         if model.is_remote:
@@ -207,6 +190,23 @@ class OnePass:
             self._engine.unload()
 
 
+def _make_ready(model: str, engine: LoadedEngine, catalogue: Catalogue) -> None:
+    engine.prepare(tasks_of(model, catalogue))
+    check_promises(model, catalogue, engine)
+    check_sound(model, catalogue, engine)
+
+
+def check_sound(model: str, catalogue: Catalogue, engine: Engine) -> None:
+    """See that a small model answers a plain text, before it takes any job. Large ones warm up.
+
+    Raises:
+        ModelError: When it fails: its files load, and are not what they should be.
+    """
+    tasks = tasks_of(model, catalogue)
+    if isinstance(engine, OnePass) and tasks and not is_sound(engine, next(iter(tasks))):
+        raise ModelError(model, "loads, and fails on a plain text; look at its files and runtime")
+
+
 def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
     """See that a model is the one for which its steps were calibrated.
 
@@ -224,17 +224,6 @@ def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
                     f" run `smallfirst calibrate {name} --data ROWS`"
                 )
                 raise TaskError(name, reason)
-
-
-def check_answers(model: str, tasks: Mapping[str, Task], engine: Engine) -> None:
-    """See that a model answers, before a job depends on it. It is warm then, too.
-
-    Raises:
-        ModelBroken: When it does not.
-    """
-    for name, task in tasks.items():
-        step = next(n for n, step in enumerate(task.cascade) if step.model == model)
-        check_well(model, engine, Asked("", name, step))
 
 
 def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:

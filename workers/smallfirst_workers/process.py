@@ -1,5 +1,6 @@
 """One worker process: a Celery worker on one pool's queue, its models loaded beforehand."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 import structlog
 from celery import signals
 from kombu import Exchange, Queue
+from redis.exceptions import RedisError
 
 from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
@@ -24,6 +26,7 @@ from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.models import Models
+from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -31,8 +34,10 @@ log = structlog.get_logger()
 RELOAD_SECONDS = 1.0
 
 
-#: What a process exits with when its model failed under it (EX_SOFTWARE of sysexits.h).
-EXIT_MODEL_LOST = 70
+#: What a process exits with when its engine died under it (EX_SOFTWARE of sysexits.h).
+EXIT_ENGINE_DEAD = 70
+#: The same when it was told twice to go, and left without finishing its work (128 + SIGTERM).
+EXIT_HANDED_BACK = 143
 
 
 class WorkerProcess:
@@ -50,10 +55,11 @@ class WorkerProcess:
         ledger = Ledger(redis, self.keys, self.name, bounds_of(settings))
         beat = timedelta(seconds=settings.heartbeat_seconds)
         self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
-        self.runner = BatchRunner(ledger, self.keys, self.holder, lease)
+        watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
+        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, watchdog)
         self._stop = threading.Event()
         self._consumer: Any = None
-        self._has_given_up = False
+        self._is_engine_dead = False
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
@@ -74,17 +80,20 @@ class WorkerProcess:
         self.models.unload()
         self.holder.close()
         log.info("worker.stopped")
-        return EXIT_MODEL_LOST if self._has_given_up else int(worker.exitcode or 0)
+        return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
 
     def give_up(self, error: EngineDead | ModelBroken) -> None:
-        """End the process, because its model is lost: whoever keeps it running starts another.
+        """End the process, since its engine is of no use: whoever keeps it running starts another.
 
         What its batches had not settled was given back when they raised.
         """
-        if not self._has_given_up:
-            self._has_given_up = True
-            consequence = "this worker ends; its jobs go to another"
-            log.error("model.lost", reason=str(error), consequence=consequence)
+        if not self._is_engine_dead:
+            self._is_engine_dead = True
+            log.error(
+                "engine.dead",
+                problem=str(error),
+                consequence="this worker ends; its jobs go to another",
+            )
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _celery_worker(self) -> Any:
@@ -123,8 +132,39 @@ class WorkerProcess:
         log.info("worker.ready", pool=self.settings.pool, worker=self.name)
 
     def _on_shutting_down(self, **_: object) -> None:
+        # Celery ignores a second SIGTERM, and a second SIGINT makes its threads pool raise.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_told_twice)
         self.holder.leave()
         self.models.stop_waiting()
+
+    def _on_told_twice(self, *_: object) -> None:
+        """Hand back what is in hand, and go without finishing it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        # Not here: what this signal interrupted may be in the midst of the same connection.
+        threading.Thread(target=self._hand_back, name="hand-back", daemon=True).start()
+
+    def _hand_back(self) -> None:
+        try:
+            num_entries = self.holder.give_back_all()
+            log.warning(
+                "worker.handed_back",
+                num_jobs=num_entries,
+                consequence="another worker answers them, and it counts as no start of theirs",
+            )
+        except RedisError as error:
+            log.warning(
+                "worker.left_unnoticed",
+                error=type(error).__name__,
+                consequence="another worker answers what was in hand when its lease is out",
+            )
+        finally:
+            # Nobody else would end vLLM's own process.
+            for child in multiprocessing.active_children():
+                child.kill()
+            # A pass cannot be interrupted: native code computes it.
+            os._exit(EXIT_HANDED_BACK)
 
     def _follow_catalogue(self) -> None:
         """Take up each good change of the catalogue: new models, new tasks, new examples."""

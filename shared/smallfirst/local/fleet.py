@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_file import load_catalogue
 from smallfirst.jobs import Tier
 from smallfirst.keys import ROUTERS, Keys
+from smallfirst.ledger import Ledger
 from smallfirst.local.cores import usable_cores
 from smallfirst.local.failures import NotReadyError
 from smallfirst.local.folder import Addresses, announced, only_fleet_in
@@ -106,7 +107,7 @@ class LocalFleet:
         self._beats: dict[str, str] = {}
         self._part_of: dict[str, str] = {}
         self._slow_parts: set[str] = set()
-        self._supervisor = Supervisor(self.logs, self._has_started)
+        self._supervisor = Supervisor(self.logs, self._has_started, self._note_exit)
         self.addresses: Addresses | None = None
         self.is_stopping = False
 
@@ -325,6 +326,13 @@ class LocalFleet:
             return False
         return any(mark in holder for holder in holders)
 
+    def _note_exit(self, child: Child, exit_code: int) -> None:
+        """Leave word of how a process died, for the dead letter of a job that killed it."""
+        with suppress(RedisError):
+            if self._redis:
+                process = f"{socket.gethostname()}-{child.pid}"
+                Ledger(self._redis, self._keys, "supervisor").note_end(process, words_of(exit_code))
+
     def _flower_answers(self) -> bool:
         assert self.addresses is not None
         address = (self.addresses.flower_url or "").removeprefix("http://")
@@ -336,6 +344,16 @@ class LocalFleet:
             return False
         finally:
             connection.close()
+
+
+def words_of(exit_code: int) -> str:
+    """Say how a process ended: a negative code is a signal's number."""
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    try:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"was killed by signal {-exit_code}"
 
 
 def _part_of_pool(pool: str) -> str:

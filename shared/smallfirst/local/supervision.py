@@ -62,9 +62,16 @@ class Supervisor:
         has_started: Whether a child has come to life, for instance because its heartbeat is there.
             One that had started and then dies, whatever killed it, is always started again; a
             poisonous job may kill a worker many times and must not stop the fleet.
+        on_exit: Told of each child that ended by itself, and with which code.
     """
 
-    def __init__(self, logs: Path, has_started: Callable[[Child], bool]) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        has_started: Callable[[Child], bool],
+        on_exit: Callable[[Child, int], None] = lambda _child, _code: None,
+    ) -> None:
+        self._on_exit = on_exit
         self._logs = logs
         self._has_started = has_started
         self._kept: dict[str, Kept] = {}
@@ -136,6 +143,7 @@ class Supervisor:
     def _mourn(self, kept: Kept, exit_code: int, now: float) -> None:
         """Note an exit, and when to try again, if at all."""
         child = kept.child
+        self._on_exit(child, exit_code)
         kept.exits += 1
         kept.failed_starts = 0 if kept.has_started else kept.failed_starts + 1
         kept.has_started = False

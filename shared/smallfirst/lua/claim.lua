@@ -6,7 +6,7 @@
 --
 -- KEYS[1] backlog stream
 -- ARGV[1] group, [2] worker, [3] lease in ms, [4] namespace, [5] the queue's consumer, then entries
--- Returns {now in ms, {entry, starts, fields}, ...}. The delivery count is 1 from the router's read
+-- Returns {now in ms, {entry, starts, fields, worker}, ...}. The delivery count is 1 from the router's read
 -- and grows by 1 with each start, because every other hand-over claims with JUSTID.
 
 local time = redis.call('TIME')
@@ -30,7 +30,7 @@ local function take(entry)
       return
     end
   end
-  claimed[#claimed + 1] = { entry, deliveries, fields }
+  claimed[#claimed + 1] = { entry, deliveries, fields, ARGV[2] }
 end
 
 for i = 6, #ARGV do take(ARGV[i]) end

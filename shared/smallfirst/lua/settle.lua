@@ -1,6 +1,6 @@
 -- Ends entries of one stream: each job gets its result, or moves on to another stream. Atomic, and
--- fenced twice: an entry that was settled already, or that another holds by now, is left alone, and
--- a result that stands is never replaced (SET NX).
+-- fenced twice: an entry that is settled already, or that another holds by now, is left alone
+-- (XPENDING says so), and a result that stands is never replaced (SET NX).
 --
 --   {source}                   XPENDING, XACK, XDEL   the entry that ends here
 --   {ns}:job:{id}              hash          origin, fingerprint, reply, at, entry
@@ -10,8 +10,7 @@
 --   {ns}:booked:{date}         hash, TTL     what was spent
 --
 -- KEYS[1] source stream, KEYS[2] booked hash
--- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 11 columns (''
--- where absent):
+-- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 11 columns ('' where absent):
 --   verb         result | move | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)

@@ -16,7 +16,7 @@ import structlog
 
 from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.jobs import Answer, Problem
-from smallfirst_workers.engines import FAILED, Asked, Pass
+from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.answers import embed, judge
 from smallfirst_workers.slm.encoder import Encoder
@@ -224,7 +224,7 @@ class SlmEngine:
             where=f"{Path(frame.filename).name}:{frame.lineno}",
             consequence="this job fails at this step; its batch-mates are answered",
         )
-        problem = Problem(code=FAILED, message=f"The model failed on this text ({kind}).")
+        problem = Problem(code=MODEL_ERROR, message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
 
 

@@ -1,0 +1,112 @@
+"""A job that kills its worker among 64: its neighbours are answered, and it is a dead letter."""
+
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faults.invariants import Stopwatch, lasting_keys, remains
+
+from smallfirst.jobs import Job, Result, Status
+from smallfirst.keys import Keys
+from smallfirst.ledger import Ledger
+from smallfirst.legs import DeadLetter
+from smallfirst.local.fleet import words_of
+from smallfirst.local.processes import Child, Command
+from smallfirst.local.supervision import Supervisor
+from smallfirst.settings import RouterSettings
+from smallfirst_router.__main__ import build
+
+pytestmark = pytest.mark.timeout(180)
+
+KEYS = Keys()
+IDS = [f"j-{number}" for number in range(64)]
+CATALOGUE = """
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 64}
+models:
+  minilm: {source: "bundled:minilm"}
+tasks:
+  topic:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{model: minilm, accept: 0.8}]
+"""
+
+
+def submit(redis: Any) -> None:
+    """Submit 64 jobs, one of which is poison."""
+    for job_id in IDS:
+        job = Job(id=job_id, task="topic", text="poison" if job_id == "j-40" else "hello")
+        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+
+
+def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor:
+    """Keep the dying worker alive as the local fleet does, and leave word of each of its ends."""
+    host = socket.gethostname()
+
+    def has_started(child: Child) -> bool:
+        mark = f"-{host}-{child.pid}-".encode()
+        return any(mark in name for name in redis.zrange(KEYS.workers("cpu"), 0, -1))
+
+    def note(child: Child, exit_code: int) -> None:
+        Ledger(redis, KEYS, "supervisor").note_end(f"{host}-{child.pid}", words_of(exit_code))
+
+    supervisor = Supervisor(folder, has_started, note)
+    supervisor.open()
+    arguments = (sys.executable, "-m", "tests.faults.dying_worker", redis_url, how)
+    supervisor.start(Command(name="worker", arguments=arguments))
+    return supervisor
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("abort", "was killed by SIGABRT"),
+        ("kill", "was killed by SIGKILL"),
+        ("raise", "raised MemoryError"),
+    ],
+)
+def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
+    redis: Any,
+    redis_url: str,
+    tmp_path: Path,
+    how: str,
+    words: str,
+    wait_until: Callable[..., None],
+) -> None:
+    """63 answers and one dead letter that says how its worker ended and how often it was begun."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE)
+    submit(redis)
+    router = build(
+        RouterSettings.model_validate(
+            {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 1}
+        )
+    )
+    router.open()
+    supervisor = supervised(redis, redis_url, tmp_path, how)
+    watch = Stopwatch(f"poison by {how}")
+
+    def is_done() -> bool:
+        router.step()
+        return bool(redis.exists(*(KEYS.result(job_id) for job_id in IDS)) == len(IDS))
+
+    try:
+        wait_until(is_done, description="every job has its result", timeout=120)
+    finally:
+        supervisor.hurry.set()
+        supervisor.close()
+    watch.report()
+    results = [Result.model_validate_json(redis.get(KEYS.result(job_id))) for job_id in IDS]
+    assert [one.id for one in results if one.status is not Status.ANSWERED] == ["j-40"]
+    [(_, fields)] = redis.xrange(KEYS.dead)
+    letter = DeadLetter.model_validate_json(fields[b"letter"])
+    assert (letter.id, letter.reason) == ("j-40", "poison")
+    assert letter.detail.startswith("5 workers started this job")
+    assert letter.detail.endswith(words)
+    assert remains(redis, ["cpu"]) == {}
+    assert lasting_keys(redis) == []

@@ -1,0 +1,68 @@
+"""With the settings as they come, a killed worker's jobs start elsewhere within ten seconds."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faults.invariants import Stopwatch
+from tests.faults.test_poison import CATALOGUE
+
+from smallfirst.jobs import Job, Priority
+from smallfirst.keys import Keys
+from smallfirst.ledger import Ledger
+from smallfirst.legs import BatchMessage
+from smallfirst.settings import RouterSettings, WorkerSettings
+from smallfirst_router.__main__ import build
+from smallfirst_workers.holding import Holder
+
+pytestmark = pytest.mark.timeout(120)
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu", Priority.BULK)
+
+
+@pytest.mark.parametrize("state", ["in work", "not started"])
+def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
+    redis: Any, redis_url: str, tmp_path: Path, state: str, wait_until: Callable[..., None]
+) -> None:
+    """Killed just after it claimed, when its lease is longest; or with a message not yet begun."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE)
+    lease = timedelta(seconds=WorkerSettings(pool="cpu").lease_seconds)
+    beat = timedelta(seconds=WorkerSettings(pool="cpu").heartbeat_seconds)
+    router = build(RouterSettings.model_validate({"redis_url": redis_url, "catalogue": catalogue}))
+    router.open()
+    job = Job(id="a", task="topic", text="poison")
+    redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+    dead = Ledger(redis, KEYS, "cpu-h-1-dead")
+    dead.beat("cpu")
+    router.step()
+    message = redis.rpop(KEYS.queue("cpu"))
+    if state == "in work":
+        dead.claim(BULK, _entries(message), lease)
+    else:
+        redis.hset(KEYS.unacked("cpu"), "tag", message)
+    watch = Stopwatch(f"job of a killed worker, {state}")
+
+    living = Ledger(redis, KEYS, "cpu-h-2-living")
+    holder = Holder(living, "cpu", lease=lease, beat=beat)
+    holder.open()
+
+    def is_begun() -> bool:
+        router.step()
+        raw = redis.rpop(KEYS.queue("cpu"))
+        return raw is not None and bool(living.claim(BULK, _entries(raw), lease).entries)
+
+    wait_until(is_begun, description="the job starts elsewhere", timeout=60)
+    seconds = watch.report()
+    holder.close()
+    assert lease.total_seconds() - 1 < seconds < 10
+
+
+def _entries(message: bytes) -> tuple[str, ...]:
+    body = json.loads(base64.b64decode(json.loads(message)["body"]))
+    return BatchMessage.model_validate(body[0][0], strict=False).entries["bulk"]

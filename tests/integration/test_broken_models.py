@@ -1,0 +1,104 @@
+"""A broken model is told from a job that breaks it. Real ledger, engines at a seam."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
+from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger import Ledger
+from smallfirst.legs import BatchMessage, Leg
+from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass, Portion, Served
+from smallfirst_workers.errors import ModelBroken
+from smallfirst_workers.holding import Holder
+from smallfirst_workers.watchdog import Watchdog
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu", Priority.BULK)
+LEASE = timedelta(seconds=60)
+
+
+class Failing:
+    """An engine that fails on some texts: it raises, or says so of each."""
+
+    def __init__(self, failing: str, error: type[BaseException] | None) -> None:
+        self.failing = failing
+        self.error = error
+
+    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+        return "1"
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Answer all in one pass."""
+        bad = [self.failing in one.text for one in asked]
+        if self.error and any(bad):
+            raise self.error
+        problem = Problem(code=MODEL_ERROR, message="failed")
+        answers = [problem if b else LabelAnswer(label="a", confidence=0.99) for b in bad]
+        ones = [1] * len(asked)
+        yield Portion(tuple(range(len(asked))), Pass([*answers], ones, len(asked), 0.01))
+
+
+def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
+    """Park and dispatch jobs, and make a worker ready to run them as one batch."""
+    router = Ledger(redis, KEYS, "router-a")
+    router.open([BULK], POOL_GROUP)
+    now_ms = router.now_ms()
+    for number, text in enumerate(texts):
+        job = Job(id=f"a{number}", task="topic", text=text)
+        leg = Leg(
+            task="topic",
+            step=0,
+            model="m",
+            pool="cpu",
+            accept=0.5,
+            submitted_ms=now_ms,
+            parked_ms=now_ms,
+            expires_ms=now_ms + 600_000,
+            num_chars=len(text),
+        )
+        redis.xadd(BULK, {"id": job.id, "job": job.model_dump_json(), "leg": leg.to_json()})
+    entries = tuple(entry.entry for entry in router.read([BULK], POOL_GROUP, count=100))
+    router.queue(BULK, entries)
+    worker = Ledger(redis, KEYS, "worker-a")
+    holder = Holder(worker, "cpu", lease=LEASE, beat=LEASE)
+    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None))
+    message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
+    return runner, message
+
+
+def starts(redis: Any) -> list[int]:
+    """How many starts of each entry count, as the next router finds them."""
+    router = Ledger(redis, KEYS, "router-b")
+    found = router.recover(BULK, POOL_GROUP, lease=LEASE, patience=LEASE)
+    return [entry.starts for entry in found]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, None])
+def test_a_model_that_fails_on_everything_costs_no_job_a_start(redis: Any, error: Any) -> None:
+    """Whether it raises or answers every text with its error: the jobs go back as they came."""
+    runner, message = batch_of(redis, "one", "two")
+    with pytest.raises(ModelBroken):
+        run_message(runner, message, Served(Failing("", error), Tier.SLM, 0.0))
+    assert starts(redis) == [0, 0]
+    assert redis.get(KEYS.result("a0")) is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, SystemExit, RecursionError])
+def test_a_job_that_breaks_its_pass_costs_its_batch_a_start(redis: Any, error: Any) -> None:
+    """The model is sound on plain words, so one of the jobs is to blame; the worker lives on."""
+    runner, message = batch_of(redis, "good", "poison")
+    with pytest.raises(RuntimeError):
+        run_message(runner, message, Served(Failing("poison", error), Tier.SLM, 0.0))
+    assert starts(redis) == [1, 1]
+
+
+def test_a_text_that_fails_alone_is_only_that_texts_failure(redis: Any) -> None:
+    """Its neighbour is answered, and it goes back to the router with its failed attempt."""
+    runner, message = batch_of(redis, "good", "poison")
+    run_message(runner, message, Served(Failing("poison", None), Tier.SLM, 0.0))
+    assert redis.get(KEYS.result("a0")) is not None
+    assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (0, 1)

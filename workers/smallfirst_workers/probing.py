@@ -1,0 +1,33 @@
+"""Tells a broken model from a job that breaks it, by a question that no sound model fails on."""
+
+import structlog
+
+from smallfirst.jobs import Problem
+from smallfirst_workers.engines import MODEL_ERROR, Asked, Engine, Pass, PatientEngine
+
+log = structlog.get_logger()
+
+#: Plain words: a model that fails on these fails on everything.
+PLAIN_TEXT = "Hello, this is a short and plain text."
+
+
+def has_failed(done: Pass) -> bool:
+    """Whether the model failed on every question of a pass."""
+    return bool(done.answers) and all(
+        isinstance(answer, Problem) and answer.code == MODEL_ERROR for answer in done.answers
+    )
+
+
+def is_sound(engine: Engine, task: str, step: int = 0) -> bool:
+    """Ask the plain question; a model elsewhere counts as sound, since its trouble is told apart.
+
+    What the engine raises here is the answer to the question, so it is not raised further.
+    """
+    if isinstance(engine, PatientEngine):
+        return True
+    try:
+        portions = list(engine.answer([Asked(PLAIN_TEXT, task, step)]))
+    except Exception as error:  # noqa: BLE001 - whatever it is, a plain text should not cause it
+        log.warning("probe.failed", task=task, error=type(error).__name__)
+        return False
+    return not any(has_failed(portion.done) for portion in portions)

@@ -1,0 +1,69 @@
+"""The watchdog: ends a process whose pass outlives its bound, with a stack dump.
+
+A thread of Python's could not do it, since native code that hangs may hold the interpreter. The
+timer is faulthandler's, which needs no interpreter and prints no locals, so no job's text.
+"""
+
+import faulthandler
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import count
+from time import monotonic
+
+#: What faulthandler exits with: it can be told no other.
+EXIT_HUNG = 1
+
+
+class Watchdog:
+    """Bounds how long a process may go without an answer from any of its passes.
+
+    Args:
+        bound: The longest wait for the next answers of a pass; None for no bound.
+    """
+
+    def __init__(self, bound: timedelta | None) -> None:
+        self._bound = bound
+        self._due: dict[int, float] = {}
+        self._names = count()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def watching(self) -> Iterator["Watch"]:
+        """Expect the first answers of a pass within the bound, until the block ends."""
+        watch = Watch(self, next(self._names))
+        watch.progress()
+        try:
+            yield watch
+        finally:
+            self._set(watch.name, None)
+
+    def _set(self, name: int, begun: float | None) -> None:
+        if self._bound is None:
+            return
+        with self._lock:
+            self._due.pop(name, None)
+            if begun is not None:
+                self._due[name] = begun + self._bound.total_seconds()
+            self._arm()
+
+    def _arm(self) -> None:
+        """Set the one timer there is to the pass that is due first."""
+        if not self._due:
+            faulthandler.cancel_dump_traceback_later()
+            return
+        seconds = max(0.001, min(self._due.values()) - monotonic())
+        faulthandler.dump_traceback_later(seconds, exit=True)
+
+
+class Watch:
+    """One pass under watch."""
+
+    def __init__(self, dog: Watchdog, name: int) -> None:
+        self.name = name
+        self._dog = dog
+
+    def progress(self) -> None:
+        """Say that answers came: the bound begins anew."""
+        self._dog._set(self.name, monotonic())  # noqa: SLF001 - of the same module
