@@ -82,7 +82,11 @@ def _seconds_to_timedelta(value: object) -> object:
     """Read a duration as a number of seconds, the one form it has on the wire."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return timedelta(seconds=value)
+    try:
+        return timedelta(seconds=value)
+    except OverflowError:
+        # Only a ValueError is a fault of the field; any other error leaves pydantic as it is.
+        raise ValueError("must be a number of seconds that fits a duration") from None
 
 
 def _encodable(text: str) -> str:

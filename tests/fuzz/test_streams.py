@@ -83,7 +83,8 @@ def test_every_submission_is_answered_parked_or_refused(
     refused = read_dead(redis)
     for fields in nonsense:
         read = read_submission(fields, MAX_BYTES)
-        if isinstance(read, Job):
+        # One that brings no id is given another one at each reading.
+        if isinstance(read, Job) and b'"id"' in fields[b"job"]:
             assert read.id in parked or redis.exists(KEYS.result(read.id))
         if isinstance(read, Refusal):
             assert refused
