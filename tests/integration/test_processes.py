@@ -153,6 +153,15 @@ def test_a_child_that_cannot_start_is_given_up(
     assert supervisor.failure.last_lines.splitlines() == ["the catalogue is missing"] * 3
 
 
+def test_who_is_struck_down_at_once_is_not_given_up(
+    supervisor: Supervisor, wait_until: WaitUntil
+) -> None:
+    """A child that came to life and died before anybody looked did not fail to start."""
+    supervisor.start(command("import os; print('up', flush=True); os.kill(os.getpid(), 9)"))
+    wait_until(lambda: child_of(supervisor).tail().count("up") > 4, description="five lives")
+    assert supervisor.failure is None
+
+
 def test_a_child_that_nobody_needs_is_done_without(
     supervisor: Supervisor, wait_until: WaitUntil
 ) -> None:

@@ -133,12 +133,14 @@ class Supervisor:
                 kept.start_again_at = None
             return
         exit_code = kept.child.exit_code()
+        # Looked for in the dead, too: one that came to life and was struck down between two looks,
+        # by a poisonous job say, did not fail to start.
+        if not kept.has_started and self._has_started(kept.child):
+            kept.has_started, kept.failed_starts, kept.exits = True, 0, 0
         if exit_code is not None:
             self._mourn(kept, exit_code, now)
             return
         kept.child.trim_log()
-        if not kept.has_started and self._has_started(kept.child):
-            kept.has_started, kept.failed_starts, kept.exits = True, 0, 0
 
     def _mourn(self, kept: Kept, exit_code: int, now: float) -> None:
         """Note an exit, and when to try again, if at all."""
