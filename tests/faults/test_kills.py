@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 KEYS = Keys()
 BULK = KEYS.backlog("cpu-small", Priority.BULK)
 #: Long enough that a batch takes a while: there is a middle to be killed in.
-TEXT = "I forgot my password and cannot log in to my account. " * 40
+TEXT = "I forgot my password and cannot log in to my account. " * 20
 
 
 class WaitUntil(Protocol):
@@ -89,7 +89,7 @@ def test_a_worker_killed_in_mid_batch_loses_nothing(
 ) -> None:
     """What it had in its hands is answered by another, once."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         strike(worker_at_work, fleet_redis, wait_until, signal.SIGKILL)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
@@ -100,7 +100,7 @@ def test_a_router_killed_while_it_holds_jobs_loses_nothing(
 ) -> None:
     """What it had read and not published is published by its peer."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         strike(router_with_jobs, fleet_redis, wait_until, signal.SIGKILL)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
@@ -111,7 +111,7 @@ def test_a_lost_message_is_only_a_delay(
 ) -> None:
     """Celery's list is emptied under the fleet; the ledger still knows every job."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         queue = KEYS.queue("cpu-small")
         wait_until(lambda: fleet_redis.llen(queue), description="a batch waits in the queue")
         fleet_redis.delete(queue)
@@ -124,7 +124,7 @@ def test_a_stopped_worker_finishes_and_hands_over(
 ) -> None:
     """SIGTERM in mid-batch: the batch is settled, and no start of any job was in vain."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         strike(worker_at_work, fleet_redis, wait_until, signal.SIGTERM)
         all_ended_once(client, ids)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
@@ -135,7 +135,7 @@ def test_a_worker_that_was_paused_does_no_harm_when_it_goes_on(
 ) -> None:
     """Stopped in mid-batch until others have answered, then continued: what it says is fenced."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         wait_until(lambda: worker_at_work(fleet_redis), description="a worker has work in hand")
         pid = pid_of(worker_at_work(fleet_redis) or "")
         os.kill(pid, signal.SIGSTOP)
@@ -155,7 +155,7 @@ def test_a_worker_told_twice_hands_back_at_once(
 ) -> None:
     """The second SIGTERM waits for no batch: what was in hand is another's, and cost no start."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         names: list[str] = []
 
         def somebody_works() -> bool:
@@ -180,7 +180,7 @@ def test_a_killed_redis_comes_back_with_every_job(
 ) -> None:
     """Routers, workers and producer wait for it, and go on: no job is lost, none is doubled."""
     with Client(fleet.redis_url) as client:
-        ids = client.submit_many(jobs(150))
+        ids = client.submit_many(jobs(80))
         wait_until(lambda: worker_at_work(fleet_redis), description="a batch is in hand")
         before = fleet_redis.info("server")["process_id"]
         os.kill(before, signal.SIGKILL)

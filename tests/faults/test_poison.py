@@ -93,10 +93,12 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
 
     def is_done() -> bool:
         router.step()
-        return bool(redis.exists(*(KEYS.result(job_id) for job_id in IDS)) == len(IDS))
+        num_done: Any = redis.exists(*(KEYS.result(job_id) for job_id in IDS))
+        # A second message about what is settled may still be on its way; a living worker takes it.
+        return num_done == len(IDS) and not remains(redis, ["cpu"])
 
     try:
-        wait_until(is_done, description="every job has its result", timeout=120)
+        wait_until(is_done, description="every job has its result, nothing else", timeout=120)
     finally:
         supervisor.hurry.set()
         supervisor.close()
@@ -108,5 +110,4 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
     assert (letter.id, letter.reason) == ("j-40", "poison")
     assert letter.detail.startswith("5 workers started this job")
     assert letter.detail.endswith(words)
-    assert remains(redis, ["cpu"]) == {}
     assert lasting_keys(redis) == []
