@@ -22,6 +22,9 @@ from smallfirst import Client, Job
 from smallfirst.local.fleet import LocalFleet
 
 NUM_A_READING = 1000
+#: One turn of everything that is written falls to so many texts of `mixed_texts`, a fourth of which
+#: are topics.
+NUM_TEXTS_A_WRITTEN_TURN = 64
 #: Readings that are left out: buffers and caches fill up first.
 NUM_WARM_UP_READINGS = 4
 
@@ -53,7 +56,7 @@ def weighed_texts() -> list[tuple[str, str]]:
     return [
         text
         for n, text in enumerate(mixed_texts(4000))
-        if text[0] == "topic" or n % 16 < len(TASKS)
+        if text[0] == "topic" or n % NUM_TEXTS_A_WRITTEN_TURN < len(TASKS)
     ]
 
 
@@ -82,7 +85,9 @@ def report(found: Sequence[float]) -> str:
                 f"**{slope:+.2f} MB a thousand requests** after the first"
                 f" {NUM_WARM_UP_READINGS * NUM_A_READING:,} (line through the readings; from"
                 f" {steady.min():,.0f} to {steady.max():,.0f} MB). Worker and vLLM's process"
-                " together, private memory; four topics for an invoice, a paper and a reply."
+                " together, private memory;"
+                f" {NUM_TEXTS_A_WRITTEN_TURN // len(TASKS)} topics for an invoice, a paper and a"
+                " reply."
             ),
             "",
             "| requests | MB |",
