@@ -7,18 +7,20 @@ alone (private pages). No two texts are alike, so that nothing is answered from 
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pocket_jobs import POCKET, TASKS, endless, mixed_texts, write_catalogue
 from provenance import provenance, write_result
+from redis import Redis
 
 from smallfirst import Client, Job
+from smallfirst.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 NUM_A_READING = 1000
@@ -37,12 +39,17 @@ def descendants(pid: int) -> Iterator[int]:
             yield from descendants(child)
 
 
-def worker_megabytes() -> float:
-    """Add up the private memory of the LLM worker and of all below it."""
-    for pid in descendants(os.getpid()):
-        if b"smallfirst_workers" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return sum(private_megabytes(each) for each in (pid, *descendants(pid)))
-    raise RuntimeError("there is no worker")
+def worker_of(fleet: LocalFleet, pool: str) -> int:
+    """The process of a pool's one worker, as its heartbeat tells it."""
+    with Redis.from_url(fleet.redis_url) as redis:
+        beats: Any = redis.zrange(Keys().workers(pool), 0, -1)
+    [holder] = beats
+    return int(holder.decode().rsplit("-", 2)[1])
+
+
+def megabytes_of(worker: int) -> float:
+    """Add up the private memory of a worker and of all below it."""
+    return sum(private_megabytes(pid) for pid in (worker, *descendants(worker)))
 
 
 def private_megabytes(pid: int) -> float:
@@ -60,13 +67,13 @@ def weighed_texts() -> list[tuple[str, str]]:
     ]
 
 
-def readings(client: Client, options: argparse.Namespace) -> Iterator[float]:
+def readings(client: Client, worker: int, num_requests: int) -> Iterator[float]:
     """Send a thousand jobs and read the memory, again and again."""
     texts = endless(weighed_texts())
-    for number in range(options.requests // NUM_A_READING):
+    for number in range(num_requests // NUM_A_READING):
         jobs = [Job(task=task, text=text) for task, text in islice(texts, NUM_A_READING)]
         assert len({result.id for result in client.map(jobs)}) == NUM_A_READING
-        megabytes = worker_megabytes()
+        megabytes = megabytes_of(worker)
         print(f"{(number + 1) * NUM_A_READING:,}: {megabytes:,.0f} MB", flush=True)
         yield megabytes
 
@@ -108,13 +115,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        write_catalogue(folder, options.model.absolute())
+        catalogue = write_catalogue(folder, options.model.absolute())
         fleet = LocalFleet(
             folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False
         )
         with fleet, Client(fleet.redis_url) as client:
             fleet.wait_ready(timedelta(minutes=10))
-            found = list(readings(client, options))
+            worker = worker_of(fleet, *catalogue.pools)
+            found = list(readings(client, worker, options.requests))
     text = report(found)
     print(text)
     if options.write:
