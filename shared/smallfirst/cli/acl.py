@@ -7,7 +7,7 @@ import typer
 
 from smallfirst.acl import Role, acl_file
 from smallfirst.cli.link import globals_of, settings_of
-from smallfirst.cli.output import USAGE, fail
+from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
 
 _HELP = "Holds a file for each role that may connect, named after it, with its password."
 
@@ -15,6 +15,8 @@ _HELP = "Holds a file for each role that may connect, named after it, with its p
 def acl(
     context: typer.Context,
     secrets: Annotated[Path, typer.Argument(help=_HELP, exists=True, file_okay=False)],
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
 
@@ -25,7 +27,11 @@ def acl(
     if not passwords:
         fail(f"{secrets}: has a file for none of {', '.join(Role)}", exit_code=USAGE)
     namespace = settings_of(globals_of(context)).namespace
-    typer.echo(acl_file(namespace, passwords), nl=False)
+    written = acl_file(namespace, passwords)
+    if as_json:
+        print_json({"lines": written.splitlines()})
+        return
+    typer.echo(written, nl=False)
 
 
 def _passwords(secrets: Path) -> list[tuple[Role, str]]:
