@@ -69,9 +69,10 @@ class Triage:
             return self._refuse(entry, submission, now_ms)
         if isinstance(submission, Cancellation):
             return self._cancel(entry, submission, now_ms)
-        expires_ms = endings.expires_ms(submission, entry.time_ms, self._job_ttl)
+        written_ms = entry.written_ms(now_ms)
+        expires_ms = endings.expires_ms(submission, written_ms, self._job_ttl)
         raw = entry.fields[b"job"]
-        return self._admit(Case(entry, submission, raw, entry.time_ms, expires_ms), now_ms)
+        return self._admit(Case(entry, submission, raw, written_ms, expires_ms), now_ms)
 
     def _decide_again(self, entry: StreamEntry, now_ms: int) -> Settlement:
         try:
@@ -154,7 +155,7 @@ class Triage:
                 refusal.job_id,
                 Status.REFUSED,
                 problem,
-                submitted_ms=entry.time_ms,
+                submitted_ms=entry.written_ms(now_ms),
                 now_ms=now_ms,
                 task=refusal.task,
             ).to_json()

@@ -22,9 +22,13 @@ EXPIRED = Problem(code="expired", message="the deadline passed before a model sa
 CANCELLED = Problem(code="cancelled", message="cancelled by the producer")
 
 
+#: The last moment that a date can tell: the end of the year 9999.
+LAST_MS = 253_402_300_799_999
+
+
 def at(ms: int) -> datetime:
     """Turn a moment of Redis's clock, in milliseconds since 1970, into a date with its zone."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return datetime.fromtimestamp(min(max(ms, 0), LAST_MS) / 1000, UTC)
 
 
 def expires_ms(job: Job, submitted_ms: int, job_ttl: timedelta) -> int:

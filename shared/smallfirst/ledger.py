@@ -42,10 +42,12 @@ class StreamEntry:
     starts: int = 0
     holder: str = ""
 
-    @property
-    def time_ms(self) -> int:
-        """When the entry was written, by Redis's clock."""
-        return int(self.entry.partition("-")[0])
+    def written_ms(self, now_ms: int) -> int:
+        """When the entry was written, by Redis's clock, and never later than now.
+
+        Whoever writes an entry may choose its id, and so claim any moment.
+        """
+        return min(int(self.entry.partition("-")[0]), now_ms)
 
 
 @dataclass(frozen=True)

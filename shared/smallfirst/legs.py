@@ -3,11 +3,15 @@
 Producers neither write nor read these; they are the router's note to the worker and back.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from smallfirst.endings import LAST_MS
 from smallfirst.jobs import Attempt, Label, Probability, Span, Wire
+
+#: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
+Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
 
 
 class Terms(Wire):
@@ -43,9 +47,9 @@ class Leg(Wire):
     terms: Terms | None = Field(
         default=None, description="Where that threshold is calibrated; none for a plain number."
     )
-    submitted_ms: int = Field(description="Redis's clock.")
-    parked_ms: int = Field(description="Redis's clock, when the job joined this backlog.")
-    expires_ms: int = Field(description="Redis's clock; from then on nobody wants the answer.")
+    submitted_ms: Moment = Field(description="Redis's clock.")
+    parked_ms: Moment = Field(description="Redis's clock, when the job joined this backlog.")
+    expires_ms: Moment = Field(description="Redis's clock; from then on nobody wants the answer.")
     num_chars: int = Field(ge=1, description="Of the text; its length before anyone tokenises it.")
     explain: bool = False
     is_unasked: bool = Field(

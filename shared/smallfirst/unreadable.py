@@ -5,7 +5,7 @@ far from this one, or by an administrator's hand; it must stop nobody, and its j
 """
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from smallfirst import endings
 from smallfirst.jobs import JobId, Problem, Status
@@ -14,7 +14,7 @@ from smallfirst.ledger import Settlement, StreamEntry, dead_letter
 log = structlog.get_logger()
 
 #: What reading an entry raises: a field is missing, or is not what it should be.
-READING_ERRORS = (KeyError, ValidationError)
+READING_ERRORS = (KeyError, ValueError)
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 _PROBLEM = Problem(code="unreadable", message="the fleet's own note on this job cannot be read")
 
@@ -35,7 +35,7 @@ def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
     if job_id is None:
         return Settlement(verb="refuse", entry=entry.entry, leg=letter, raw=raw)
     result = endings.without_job(
-        job_id, Status.FAILED, _PROBLEM, submitted_ms=entry.time_ms, now_ms=now_ms
+        job_id, Status.FAILED, _PROBLEM, submitted_ms=entry.written_ms(now_ms), now_ms=now_ms
     )
     return Settlement(
         verb="result",

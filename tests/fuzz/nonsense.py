@@ -80,8 +80,29 @@ submissions = st.one_of(
     st.builds(lambda raw: {b"cancel": raw}, st.one_of(st.binary(max_size=50), st.just(b"a1"))),
     st.dictionaries(st.binary(min_size=1, max_size=10), st.binary(max_size=50), min_size=1),
 )
+#: Moments as a clock, a broken clock or malice would have them.
+moments = st.one_of(st.integers(0, 2**42), st.sampled_from([-1, -(10**18), 2**48, 2**63, 10**30]))
+#: Notes of the router that read well and say anything.
+legs = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(["topic", "ids", "gone"]),
+        "step": st.sampled_from([0, 1, 7, 10**12]),
+        "model": st.sampled_from(["minilm", "gone"]),
+        "pool": st.sampled_from(["cpu", "gone"]),
+        "accept": st.sampled_from([0.0, 0.8, 1.0]),
+        "submitted_ms": moments,
+        "parked_ms": moments,
+        "expires_ms": moments,
+        "num_chars": st.sampled_from([1, 40, 2**40]),
+    }
+).map(lambda leg: json.dumps(leg).encode())
 #: What may stand in the streams that only the fleet writes to, if it does not.
 entries = st.fixed_dictionaries(
-    {b"id": st.one_of(st.just(b"a1"), st.binary(max_size=20))},
-    optional={b"job": st.one_of(jobs(), broken_json), b"leg": st.one_of(jobs(), broken_json)},
+    {b"leg": st.one_of(legs, legs, jobs(), broken_json)},
+    optional={
+        b"id": st.one_of(st.just(b"a1"), st.binary(max_size=20)),
+        b"job": st.one_of(jobs(), jobs(), broken_json),
+    },
 )
+#: Whoever adds an entry may choose its id, and so the moment that it claims.
+entry_ids = st.sampled_from(["*", "*", "*", "300000000000000-0", "18446744073709551614-7"])

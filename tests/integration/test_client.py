@@ -224,8 +224,8 @@ class RedisFleet:
                 job_id,
                 Status.CANCELLED,
                 endings.CANCELLED,
-                submitted_ms=entry.time_ms,
-                now_ms=entry.time_ms,
+                submitted_ms=(now_ms := self._ledger.now_ms()),
+                now_ms=now_ms,
             )
             body = result.model_dump_json()
             return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
@@ -254,8 +254,8 @@ class RedisFleet:
             job,
             Status.ANSWERED,
             endings.CANCELLED,
-            submitted_ms=entry.time_ms,
-            now_ms=self._ledger.now_ms(),
+            submitted_ms=entry.written_ms(now_ms := self._ledger.now_ms()),
+            now_ms=now_ms,
         ).model_copy(update={"problem": None, "answer": capitals(job)})
         return Settlement(
             verb="result", entry=entry.entry, job_id=job.id, body=result.model_dump_json()

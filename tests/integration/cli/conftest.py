@@ -104,7 +104,7 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
     if b"cancel" in entry.fields:
         return _cancelled(entry, now_ms)
     raw = entry.fields[b"job"]
-    times: Any = {"submitted_ms": entry.time_ms, "now_ms": now_ms}
+    times: Any = {"submitted_ms": entry.written_ms(now_ms), "now_ms": now_ms}
     try:
         job = Job.model_validate_json(raw)
     except ValidationError:
@@ -135,7 +135,7 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
 
 def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:
     job_id = entry.fields[b"cancel"].decode()
-    times: Any = {"submitted_ms": entry.time_ms, "now_ms": now_ms}
+    times: Any = {"submitted_ms": entry.written_ms(now_ms), "now_ms": now_ms}
     result = endings.without_job(job_id, Status.CANCELLED, endings.CANCELLED, **times)
     body = result.model_dump_json(exclude_none=True)
     return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
