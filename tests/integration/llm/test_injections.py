@@ -97,7 +97,9 @@ BOUNDS: dict[str, Callable[[Answer, str], bool]] = {
     "reply": is_short_text,
 }
 #: Kinds whose answer may be none, since it has to stand in the text, or to end in time.
-MAY_ABSTAIN = {"names", "tampering", "about"}
+MAY_ALWAYS_ABSTAIN = {"names", "tampering", "about"}
+#: The same, and free text: random weights write blanks alone now and then, which is no text.
+MAY_ABSTAIN = {*MAY_ALWAYS_ABSTAIN, "reply"}
 
 
 def is_in_bounds(task: str, result: Result, text: str) -> bool:
@@ -123,4 +125,5 @@ def test_no_output_leaves_its_schema(client: Client, task: str) -> None:
         if not is_in_bounds(task, result, text)
     ]
     assert not out_of_bounds
-    assert any(result.status is Status.ANSWERED for result in results) or task in MAY_ABSTAIN
+    is_answered = any(result.status is Status.ANSWERED for result in results)
+    assert is_answered or task in MAY_ALWAYS_ABSTAIN

@@ -100,7 +100,8 @@ def test_a_deadline_ends_a_job_in_the_engine(client: Client) -> None:
     soon = timedelta(seconds=0.2)
     jobs = [Job(task="reply", text=f"Tell me about pan {n}.", deadline=soon) for n in range(100)]
     statuses = Counter(result.status for result in client.map(jobs))
-    assert set(statuses) <= {Status.ANSWERED, Status.EXPIRED}
+    # Random weights write blanks alone now and then, which is no text.
+    assert set(statuses) <= {Status.ANSWERED, Status.ABSTAINED, Status.EXPIRED}
     assert statuses[Status.EXPIRED] > 0
 
 

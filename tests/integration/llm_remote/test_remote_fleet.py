@@ -200,7 +200,10 @@ def test_a_killed_endpoint_costs_no_job_anything(
     wait_until(server.is_ready, description="it is back", timeout=900)
     ended = [first, *results]
     assert Counter(result.id for result in ended) == Counter(ids)
-    assert {result.status for result in ended} == {Status.ANSWERED}
+    # A reply of blanks alone is none, and random weights write some.
+    by_task = {task: {r.status for r in ended if r.task == task} for task in tasks}
+    assert by_task["topic"] == {Status.ANSWERED}
+    assert by_task["reply"] <= {Status.ANSWERED, Status.ABSTAINED}
     assert {len(result.trail) for result in ended} == {1}
 
 
