@@ -1,7 +1,7 @@
 """Who may do what in Redis: the users of an access control file, each with what its work takes.
 
 One place, from which the command line and whatever deploys a fleet draw. A test has every component
-work under its user without a refusal, and counts every command that is granted and never used.
+work under its user without a refusal, and tries what it must not.
 
 Redis 7 is needed: its selectors tie commands to keys (`+get` to results alone), and tell reading
 from writing (`%R~`). Source: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
@@ -146,7 +146,8 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
 def _consuming(keys: Keys) -> tuple[Grant, ...]:
     """What kombu does to hand a worker its messages, and to restore those it did not start."""
     return (
-        Grant("brpop llen", (f"~{keys.queue('*')}",)),
+        # What it held and did not start it puts back.
+        Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
         Grant("sadd", (f"~{keys.celery_prefix}_kombu.binding*",)),
         *_held_unstarted(keys),
     )

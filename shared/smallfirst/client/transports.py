@@ -243,9 +243,15 @@ class RedisTransport:
                 if monotonic() + pause > give_up_at:
                     raise FleetUnreachable(self.address, str(error)) from error
             except RedisError as error:
-                raise FleetRefused(self.address, str(error)) from error
+                # Nor is the driver's own error chained: it quotes the command, and so the text.
+                raise FleetRefused(self.address, _words_of(error)) from None
             await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
+
+
+def _words_of(error: RedisError) -> str:
+    """What Redis said, without the command of a pipeline that the driver puts before it."""
+    return str(error).rpartition(" of pipeline caused error: ")[2]
 
 
 def _is_of(job_id: str, raw: str) -> bool:

@@ -1,0 +1,28 @@
+"""Celery's configuration, where a default of kombu's would be a hole."""
+
+import ssl
+from typing import Any
+
+import pytest
+
+from smallfirst.broker import make_app
+from smallfirst.settings import Settings
+
+
+def connection_of(role: str, url: str) -> Any:
+    """What kombu makes of TLS for one component, without connecting."""
+    settings = Settings.model_validate({"redis_url": url})
+    found: Any = make_app(settings, role=role).connection_for_read().ssl
+    return found
+
+
+@pytest.mark.parametrize("role", ["router", "worker", "flower"])
+def test_whoever_says_rediss_is_encrypted_and_verified(role: str) -> None:
+    """No component sends its password in clear, or to whoever answers."""
+    plain = connection_of(role, "rediss://u:p@127.0.0.1:6379/0")
+    own = connection_of(role, "rediss://u:p@127.0.0.1:6379/0?ssl_ca_certs=/ca.crt")
+    assert plain == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    assert own["ssl_ca_certs"] == "/ca.crt"
+    # Left out, it is what redis-py verifies by: everybody.
+    assert own.get("ssl_cert_reqs", ssl.CERT_REQUIRED) == ssl.CERT_REQUIRED
+    assert not connection_of(role, "redis://127.0.0.1:6379/0")
