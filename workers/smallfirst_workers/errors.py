@@ -52,7 +52,10 @@ class EndpointDown(WorkerError):
 
 
 class EngineDead(WorkerError):
-    """Raised when vLLM's own process has died. The worker ends; its jobs are not to blame."""
+    """Raised when vLLM's own process has died. The worker ends.
+
+    Its jobs' start counts, since one of them may be what kills the engine.
+    """
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
