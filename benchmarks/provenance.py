@@ -24,11 +24,17 @@ def provenance(*libraries: str) -> str:
             f"- command: `{shlex.join(['python', *sys.argv])}`",
             (
                 f"- machine: {os.cpu_count()} cores, {platform.machine()} ({flags or 'no flags'});"
-                f" load average at the end: {os.getloadavg()[0]:.1f}"
+                f" load average at the end: {os.getloadavg()[0]:.1f}{_gpu()}"
             ),
             f"- versions: Python {platform.python_version()}, {versions}",
         )
     )
+
+
+def _gpu() -> str:
+    import torch  # noqa: PLC0415 - one script needs no torch, and it takes seconds
+
+    return f"; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
 
 
 def _commit() -> str:
