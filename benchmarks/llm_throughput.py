@@ -127,6 +127,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[tuple[float, floa
     mine, theirs = context.Pipe()
     rival = context.Process(target=offline, args=(catalogue, folder / "cache", theirs))
     rival.start()
+    theirs.close()  # so that its death is an EOFError here
     mine.recv()
     rounds = []
     fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)

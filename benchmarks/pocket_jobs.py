@@ -24,9 +24,8 @@ def write_catalogue(
     served |= {"source": str(model)}
     if memory_share is not None:
         served |= {"memory_share": memory_share, "max_tokens": 2048}
-    for task in written["tasks"].values():
-        for step in task["cascade"]:
-            step |= {"accept": 0.0} if "accept" in step else {}
+    for step in (step for task in written["tasks"].values() for step in task["cascade"]):
+        step.update({"accept": 0.0} if "accept" in step else {})
     (folder / "catalogue.yaml").write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")
     return load_catalogue(folder / "catalogue.yaml")
 
