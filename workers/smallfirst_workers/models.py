@@ -1,5 +1,6 @@
 """The models this worker serves: loaded for its pool, kept in step with the catalogue."""
 
+import gc
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,12 +49,15 @@ class Models:
         """
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
+            before = dict(self._specs)
             for name in names:
                 self._serve_one(name, catalogue)
             for name in set(self._engines) - set(names):
                 self._engines.pop(name).unload()
                 del self._specs[name]
             self._catalogue = catalogue
+            if self._specs != before:
+                _freeze_heap()
         return names
 
     def _serve_one(self, name: str, catalogue: Catalogue) -> None:
@@ -109,6 +113,17 @@ class Models:
             for engine in self._engines.values():
                 engine.unload()
             self._engines.clear()
+
+
+def _freeze_heap() -> None:
+    """Keep Python's collector from walking through all that models and libraries hold.
+
+    They make up a million objects that stay, and each full collection visits every one. What a
+    model before left behind is collected first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int) -> LoadedEngine:

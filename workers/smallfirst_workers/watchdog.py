@@ -14,10 +14,15 @@ from time import monotonic
 
 #: What faulthandler exits with: it can be told no other.
 EXIT_HUNG = 1
+#: The timer is set anew no more often than this: each setting starts a thread.
+_MAX_SLACK = timedelta(seconds=1)
 
 
 class Watchdog:
     """Bounds how long a process may go without an answer from any of its passes.
+
+    It never ends a pass within its bound, and ends one at most a second, or a tenth of the bound,
+    after it.
 
     Args:
         bound: The longest wait for the next answers of a pass; None for no bound.
@@ -25,7 +30,11 @@ class Watchdog:
 
     def __init__(self, bound: timedelta | None) -> None:
         self._bound = bound
+        self._slack = min(_MAX_SLACK, bound / 10).total_seconds() if bound else 0.0
         self._due: dict[int, float] = {}
+        #: When the timer goes off: never before the first pass is due, nor later than the slack
+        #: after; None while it is not set.
+        self._set_for: float | None = None
         self._names = count()
         self._lock = threading.Lock()
 
@@ -49,12 +58,15 @@ class Watchdog:
             self._arm()
 
     def _arm(self) -> None:
-        """Set the one timer there is to the pass that is due first."""
+        """Set the one timer there is to the pass that is due first, unless it is already."""
         if not self._due:
             faulthandler.cancel_dump_traceback_later()
+            self._set_for = None
             return
-        seconds = max(0.001, min(self._due.values()) - monotonic())
-        faulthandler.dump_traceback_later(seconds, exit=True)
+        first = min(self._due.values())
+        if self._set_for is None or not first <= self._set_for <= first + self._slack:
+            self._set_for = first + self._slack
+            faulthandler.dump_traceback_later(max(0.001, self._set_for - monotonic()), exit=True)
 
 
 class Watch:

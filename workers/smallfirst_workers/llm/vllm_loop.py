@@ -145,7 +145,12 @@ class VllmLoop:
         from vllm import SamplingParams  # noqa: PLC0415 - see `_open`
 
         wanted = SamplingParams(
-            max_tokens=1, temperature=0.0, logprob_token_ids=list(candidates), detokenize=False
+            max_tokens=1,
+            temperature=0.0,
+            logprob_token_ids=list(candidates),
+            detokenize=False,
+            # Made for one request, it need not be copied in depth for it.
+            skip_clone=True,
         )
         found = (await self._run(prompt, wanted, adapter)).outputs[0].logprobs[0]
         return {token: found[token].logprob for token in candidates}
@@ -177,6 +182,7 @@ class VllmLoop:
             stop=stop,
             logprobs=0,
             structured_outputs=form,
+            skip_clone=True,
         )
         outputs = (await self._run(prompt, wanted, adapter)).outputs
         return [_writing_of(output) for output in outputs]
