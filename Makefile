@@ -7,7 +7,7 @@ BIN := .venv/bin
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz bench format lock clean
+.PHONY: help demo test check fuzz chaos bench format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 
 fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
+
+chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and check its promise.
+	$(BIN)/python -m tests.faults.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(BIN)/python benchmarks/slm_runtimes.py --write

@@ -8,11 +8,10 @@ truth, so everything here prefers losing a message to repeating, hanging or wedg
 
 import ssl
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
 
-from smallfirst.guarded_transport import TRANSPORT
+from smallfirst.guarded_transport import transport_of
 from smallfirst.keys import Keys
 from smallfirst.settings import Settings
 
@@ -36,9 +35,9 @@ def make_app(settings: Settings, *, role: str, pool: str | None = None) -> Celer
 def configuration(settings: Settings, *, role: str, pool: str | None = None) -> dict[str, Any]:
     """All of Celery's settings that differ from its defaults."""
     return {
-        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_url": settings.redis.broker_url,
         # An entry of a list that is no message costs a worker nothing but a line in the log.
-        "broker_transport": TRANSPORT if role == "worker" else None,
+        "broker_transport": transport_of(settings.redis) if role == "worker" else None,
         "broker_use_ssl": _tls(settings),
         # Components may start before Redis does, and outlive its restarts.
         "broker_connection_retry_on_startup": True,
@@ -98,10 +97,10 @@ def _tls(settings: Settings) -> dict[str, Any] | None:
     kombu goes by the name of its transport and not by the address, and left to itself verifies
     nobody. Source: kombu/connection.py and kombu/utils/url.py, 5.7.
     """
-    parts = urlsplit(settings.redis_url.get_secret_value())
-    if parts.scheme != "rediss":
+    address = settings.redis
+    if not address.is_encrypted:
         return None
-    given = {name: value for name, value in parse_qsl(parts.query) if name.startswith("ssl_")}
+    given = {name: value for name, value in address.options.items() if name.startswith("ssl_")}
     return {**given, "ssl_cert_reqs": ssl.CERT_REQUIRED}
 
 
@@ -124,6 +123,12 @@ def transport_options(settings: Settings, *, role: str, pool: str | None) -> dic
         "retry_on_timeout": False,
         "client_name": f"smallfirst-{role}",
     }
+    if settings.redis.master is not None:
+        options["master_name"] = settings.redis.master
+        options["sentinel_kwargs"] = settings.redis.sentinel_options(
+            socket_timeout=settings.socket_timeout_seconds,
+            socket_connect_timeout=settings.connect_timeout_seconds,
+        )
     # Messages held unstarted are counted by pool, and restored by the same pool alone. Flower and
     # the router consume nothing of the pools', so theirs stay apart.
     owner = pool or f"@{role}"

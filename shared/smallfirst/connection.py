@@ -5,6 +5,7 @@ from datetime import timedelta
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MasterDownError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -21,15 +22,15 @@ def connect(settings: Settings, *, role: str) -> Redis:
     A retried command may have run twice. Every command of the ledger is safe to repeat: scripts are
     fenced by XACK, and what XREADGROUP read unseen stays pending and is recovered.
     """
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
+    return settings.redis.connect(
         socket_timeout=settings.socket_timeout_seconds,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_keepalive=True,
         health_check_interval=10,
         client_name=f"smallfirst-{role}",
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        # After a failover the old master answers as what it is now, until its address is another's.
+        retry_on_error=[RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError],
     )
 
 

@@ -16,35 +16,58 @@ from typing import Any
 import structlog
 from kombu.transport import redis
 
+from smallfirst.redis_address import RedisAddress
+
 log = structlog.get_logger()
 
-#: Where Celery finds the transport: `broker_transport`.
-TRANSPORT = f"{__name__}:Transport"
 _TEXTS = (("headers", "id"), ("headers", "task"), ("properties", "delivery_tag"))
 
 
-class Channel(redis.Channel):  # type: ignore[misc]
+def transport_of(address: RedisAddress) -> str:
+    """Name the transport for an address as Celery finds it: `broker_transport`."""
+    return f"{__name__}:{'Transport' if address.master is None else 'SentinelTransport'}"
+
+
+class _ReadsOn:
     """Reads on behind an entry that is no JSON."""
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         except (ValueError, RecursionError) as err:
             _drop("is no JSON" if isinstance(err, ValueError) else "is nested too deep")
             raise Empty from err
 
 
-class Transport(redis.Transport):  # type: ignore[misc]
+class _Drops:
     """Hands on what is a message of Celery's, and drops the rest."""
-
-    Channel = Channel
 
     def _deliver(self, message: object, queue: str) -> None:
         problem = why_malformed(message)
         if problem is not None:
             _drop(problem)
             return
-        super()._deliver(message, queue)
+        super()._deliver(message, queue)  # type: ignore[misc]
+
+
+class Channel(_ReadsOn, redis.Channel):  # type: ignore[misc]
+    """Guarded, of one server."""
+
+
+class Transport(_Drops, redis.Transport):  # type: ignore[misc]
+    """Guarded, of one server."""
+
+    Channel = Channel
+
+
+class SentinelChannel(_ReadsOn, redis.SentinelChannel):  # type: ignore[misc]
+    """Guarded, of the master that Sentinels name."""
+
+
+class SentinelTransport(_Drops, redis.SentinelTransport):  # type: ignore[misc]
+    """Guarded, of the master that Sentinels name."""
+
+    Channel = SentinelChannel
 
 
 def why_malformed(message: object) -> str | None:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from smallfirst.errors import SettingsError, SettingsProblem
 from smallfirst.jobs import Name
+from smallfirst.redis_address import RedisAddress
 from smallfirst.wording import nearest, plain_rule
 
 PREFIX: Final = "SMALLFIRST_"
@@ -35,7 +35,6 @@ SECRETS_DIR: Final = Path("/run/secrets")
 OTHER_VARIABLES: Final = frozenset({"SMALLFIRST_DATA"})
 
 DAY_SECONDS: Final = 86_400
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
 #: What Kubernetes adds to every container for a Service whose name begins with `smallfirst`.
 #: Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(r"SMALLFIRST_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?)")
@@ -48,17 +47,7 @@ def _lower(value: object) -> object:
 
 def _redis_url(url: SecretStr) -> SecretStr:
     """Check the form of the address. No message may quote it: it holds the password."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        has_port = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError("must be a URL such as redis://host:6379/0") from None
-    if parts.scheme not in _REDIS_SCHEMES:
-        raise ValueError(f"must begin with {', '.join(f'{s}://' for s in _REDIS_SCHEMES)}")
-    if parts.scheme == "unix":
-        return url
-    if not parts.hostname or not has_port or not re.fullmatch(r"(/\d*)?", parts.path):
-        raise ValueError("must be a URL such as redis://host:6379/0")
+    RedisAddress.parse(url.get_secret_value())
     return url
 
 
@@ -93,7 +82,10 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Of the fleet's Redis: redis://, rediss:// (TLS) or unix://.",
+        description=(
+            "Of the fleet's Redis: redis://, rediss:// (TLS) or unix://; or of the Sentinels that"
+            " know it: redis+sentinel://HOST:PORT,HOST:PORT/MASTER, rediss+sentinel://."
+        ),
     )
     namespace: Name = Field(
         default="sf", description="Before every key; fleets that share a Redis need their own."
@@ -119,10 +111,12 @@ class Settings(BaseSettings):
     @property
     def redis_address(self) -> str:
         """Where Redis is, without user, password and options: fit for a log."""
-        parts = urlsplit(self.redis_url.get_secret_value())
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{host}{port}{parts.path}"
+        return self.redis.shown
+
+    @property
+    def redis(self) -> RedisAddress:
+        """The parts of that address; they hold the password."""
+        return RedisAddress.parse(self.redis_url.get_secret_value())
 
 
 class RouterSettings(Settings):

@@ -12,13 +12,18 @@ from datetime import timedelta
 from enum import StrEnum
 from time import monotonic
 from typing import Annotated, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import Field
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    MasterDownError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -26,17 +31,21 @@ from smallfirst.client.pauses import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import Job, JobId, Result, Status, Wire
 from smallfirst.keys import Keys
+from smallfirst.redis_address import RedisAddress
 
-#: How long one call goes on trying to reach Redis.
-PATIENCE = timedelta(seconds=10)
+#: How long one call goes on trying to reach Redis: through a failover, and past a frozen connection.
+PATIENCE = timedelta(seconds=15)
 #: Connections of one client; one of them waits for notices.
 MAX_CONNECTIONS = 16
-#: A frozen link must not freeze the producer; the wait for notices ends well before.
-SOCKET_TIMEOUT, CONNECT_TIMEOUT, NOTICE_WAIT = 10.0, 3.0, 5.0
+#: A frozen link must not use up the patience; the wait for notices ends well before.
+SOCKET_TIMEOUT, CONNECT_TIMEOUT, NOTICE_WAIT = 5.0, 3.0, 2.5
 #: Notices read at once.
 NOTICES_COUNT = 5000
 #: How far back `locate` looks for a job that no router has read yet, in pages.
 LOCATE_PAGE, LOCATE_PAGES = 100, 10
+
+#: What passes by itself: a connection lost, and a failover that is not over.
+_PASSING = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError)
 
 _Reply = TypeVar("_Reply")
 
@@ -101,25 +110,23 @@ class RedisTransport:
     """
 
     def __init__(self, url: str, *, namespace: str = "sf", patience: timedelta = PATIENCE) -> None:
-        self.address = _without_password(url)
+        address = RedisAddress.parse(url)
+        self.address = address.shown
         self._keys = Keys(namespace)
         self._patience_seconds = patience.total_seconds()
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=None,
-            decode_responses=True,
+        options: dict[str, Any] = {
+            "decode_responses": True,
             # Other producers write to the stream that `locate` reads.
-            encoding_errors="replace",
-            socket_timeout=SOCKET_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_keepalive=True,
-            health_check_interval=10,
-            client_name="smallfirst-client",
+            "encoding_errors": "replace",
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "client_name": "smallfirst-client",
             # The driver retries commands and connections inside each other, so its bounds multiply.
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis: Redis = Redis.from_pool(pool)
+            "retry": Retry(NoBackoff(), 0),
+        }
+        self._redis = _connect(address, options)
 
     async def add(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs in one round trip."""
@@ -175,8 +182,10 @@ class RedisTransport:
 
     async def close(self) -> None:
         """Close every connection; one that is broken is let go."""
-        with suppress(RedisError, OSError):
-            await self._redis.aclose()
+        group = getattr(self._redis.connection_pool, "sentinel_manager", None)
+        for redis in (self._redis, *(group.sentinels if group else ())):
+            with suppress(RedisError, OSError):
+                await redis.aclose()
 
     async def _write(self, submissions: Sequence[tuple[str, str]]) -> list[str]:
         def execute() -> Awaitable[list[str]]:
@@ -239,9 +248,12 @@ class RedisTransport:
                 return await attempt()
             except (AuthenticationError, AuthorizationError) as error:
                 raise FleetRefused(self.address, str(error)) from error
-            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            except (*_PASSING, OSError) as error:
                 if monotonic() + pause > give_up_at:
-                    raise FleetUnreachable(self.address, str(error)) from error
+                    raise FleetUnreachable(self.address, _words_of(error)) from None
+                if isinstance(error, ReadOnlyError | MasterDownError):
+                    # Its connections lead to a server that is no longer, or not yet, the master.
+                    await self._redis.connection_pool.disconnect()
             except RedisError as error:
                 # Nor is the driver's own error chained: it quotes the command, and so the text.
                 raise FleetRefused(self.address, _words_of(error)) from None
@@ -249,7 +261,17 @@ class RedisTransport:
         raise AssertionError("pauses never end")
 
 
-def _words_of(error: RedisError) -> str:
+def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    """Open connections: to one server a bounded number, for which callers wait."""
+    if address.master is not None:
+        return address.connect_async(**options)
+    pool = BlockingConnectionPool.from_url(
+        address.url, max_connections=MAX_CONNECTIONS, timeout=None, **options
+    )
+    return Redis.from_pool(pool)
+
+
+def _words_of(error: RedisError | OSError) -> str:
     """What Redis said, without the command of a pipeline that the driver puts before it."""
     return str(error).rpartition(" of pipeline caused error: ")[2]
 
@@ -263,9 +285,3 @@ def _is_of(job_id: str, raw: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(job, dict) and job.get("id") == job_id
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

@@ -175,6 +175,10 @@ class LocalFleet:
         if self._supervisor.failure is not None:
             raise self._supervisor.failure
 
+    def children(self) -> dict[str, Child]:
+        """The processes that there are, by name, `redis` among them."""
+        return self._supervisor.children()
+
     def parts(self) -> list[Part]:
         """How much of the fleet is alive, in the order of its start."""
         started = self._supervisor.started()
@@ -283,25 +287,28 @@ class LocalFleet:
             command = Command(
                 name=child,
                 arguments=(sys.executable, "-m", *module),
-                environment=self._environment() | (extra or {}),
+                environment=self._environment(child) | (extra or {}),
                 grace=grace,
                 death_signal=signal.SIGKILL,
             )
             self._supervisor.start(command, is_essential=part != "flower")
 
-    def _environment(self) -> dict[str, str]:
-        """What every process is told: this process's own settings, and where the fleet is."""
-        assert self.addresses is not None
+    def _environment(self, child: str) -> dict[str, str]:
+        """What a process is told: this process's own settings, and where the fleet is."""
         return {
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             # A file in the working folder must not stand in for a module of the same name.
             "PYTHONSAFEPATH": "1",
             "SMALLFIRST_LOG_FORMAT": os.environ.get("SMALLFIRST_LOG_FORMAT", "json"),
-            "SMALLFIRST_REDIS_URL": self.addresses.redis_url,
+            "SMALLFIRST_REDIS_URL": self._redis_url_of(child),
             "SMALLFIRST_NAMESPACE": self._keys.namespace,
             "SMALLFIRST_CATALOGUE": str(self._catalogue_path),
         }
+
+    def _redis_url_of(self, child: str) -> str:  # noqa: ARG002 - for who leads each by its own link
+        """Where one process finds Redis."""
+        return self.redis_url
 
     def _addresses(self, redis_url: str) -> Addresses:
         port = self._flower_port or free_port()

@@ -118,6 +118,11 @@ class Supervisor:
         with self._lock:
             return {n: k.has_started for n, k in self._kept.items() if not k.is_given_up}
 
+    def children(self) -> dict[str, Child]:
+        """Every command's present child, by the command's name; some may have just ended."""
+        with self._lock:
+            return {name: kept.child for name, kept in self._kept.items()}
+
     def _watch(self) -> None:
         while not self._closing.wait(TICK.total_seconds()):
             with self._lock:

@@ -1,0 +1,399 @@
+"""A long run under random faults: whatever can die, stop, freeze or lie does so, again and again.
+
+    make chaos                                            # 30 minutes, 100,000 jobs
+    python -m tests.faults.chaos --minutes 30 --seed 7    # the same faults at the same moments
+
+At its end every confirmed job must have exactly one result that never changed, and Redis must be at
+rest. It prints how long each kind of fault was felt. What is struck depends on who has work just
+then, so that two runs of a seed are alike, not equal.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import yaml
+from redis import Redis
+from redis.exceptions import RedisError
+from tests.faults.invariants import assert_unchanged, lasting_keys, orphans, remains
+from tests.faults.links import LinkedFleet
+from tests.faults.producers import CANARY, Producer, Results, jobs_of, texts_of
+
+from smallfirst.jobs import Result, Status
+from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
+
+SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
+KEYS = Keys()
+SLM, LLM = "cpu-small", "cpu-llm"
+NUM_ROUTERS, NUM_SLM_WORKERS, NUM_PRODUCERS = 2, 3, 2
+#: The share of the time in which jobs come; the rest is for what is left.
+BUSY = 0.85
+#: Seconds between two faults, and how long one lasts that ends.
+PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
+#: How long the last job may take once all faults are over.
+SETTLES = timedelta(minutes=10)
+OLD_JOB = {"v": 0, "id": "old", "task": "ids", "body": "from before the wire had a version"}
+
+
+@dataclass
+class Fault:
+    """One fault: when it began, and when nobody felt it any more."""
+
+    kind: str
+    #: Entries that were in the struck one's hands, by stream and consumer.
+    held: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
+    begun: float = field(default_factory=monotonic)
+    seconds: float | None = None
+
+
+class Chaos:
+    """Strikes a fleet at random.
+
+    Args:
+        fleet: Whom.
+        redis: The fleet's Redis, by a link that is never struck.
+        seed: Of the dice.
+    """
+
+    def __init__(self, fleet: LinkedFleet, redis: Any, seed: int) -> None:
+        self._fleet = fleet
+        self._redis = redis
+        self._dice = random.Random(seed)
+        self._stop = threading.Event()
+        self._mending: list[threading.Timer] = []
+        self.faults: list[Fault] = []
+        self.pids: set[int] = set()
+        self._kinds: dict[str, tuple[int, Callable[[], Fault]]] = {
+            "SIGKILL": (6, lambda: self._signal(signal.SIGKILL)),
+            "SIGTERM": (3, lambda: self._signal(signal.SIGTERM)),
+            "SIGSTOP, then SIGCONT": (4, self._pause),
+            "link cut": (4, lambda: self._break("cut")),
+            "link frozen": (3, lambda: self._break("freeze")),
+            "connections half open": (2, lambda: self._break("forget")),
+            "link of 100 ms": (2, lambda: self._break("slow_down", 0.1)),
+            "Redis killed": (1, self._kill_redis),
+            "Celery message destroyed": (2, self._destroy_message),
+            "Celery message doubled": (2, self._double_message),
+            "malformed entries": (2, self._write_nonsense),
+        }
+
+    def run(self, until: float) -> None:
+        """Strike until a moment of the monotonic clock; then mend everything."""
+        names = list(self._kinds)
+        weights = [weight for weight, _ in self._kinds.values()]
+        watching = threading.Thread(target=self._watch, daemon=True)
+        watching.start()
+        while monotonic() < until:
+            [kind] = self._dice.choices(names, weights)
+            with suppress(RedisError, ProcessLookupError):
+                fault = self._kinds[kind][1]()
+                fault.kind = kind
+                self.faults.append(fault)
+            self._stop.wait(self._dice.uniform(*PAUSE))
+        for timer in self._mending:
+            timer.join()
+        self._stop.set()
+        watching.join()
+
+    def look(self) -> None:
+        """See who has recovered from what, and note who there is."""
+        self.pids |= {child.pid for child in self._fleet.children().values()}
+        for fault in self.faults:
+            if fault.seconds is None and not self._is_felt(fault):
+                fault.seconds = monotonic() - fault.begun
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.25):
+            with suppress(RedisError):
+                self.look()
+
+    def _is_felt(self, fault: Fault) -> bool:
+        return any(
+            entries & entries_of(self._redis, stream, consumer)
+            for (stream, consumer), entries in fault.held.items()
+        )
+
+    def _victim(self) -> str:
+        names = [name for name in self._fleet.children() if name in self._fleet.links]
+        return self._dice.choice(sorted(names))
+
+    def _held_by(self, name: str) -> dict[tuple[str, str], set[bytes]]:
+        """What a child has in hand now."""
+        mark = f"-{self._fleet.children()[name].pid}-"
+        held = {}
+        for stream, group in STREAMS.items():
+            for consumer in self._redis.xpending(stream, group)["consumers"]:
+                who = consumer["name"].decode()
+                if mark in who:
+                    held[stream, who] = entries_of(self._redis, stream, who)
+        return held
+
+    def _signal(self, number: signal.Signals) -> Fault:
+        """Send a signal to a child; instead of the large model's worker, often to its engine."""
+        name = self._victim()
+        fault = Fault("", self._held_by(name))
+        below = list(descendants(self._fleet.children()[name].pid))
+        is_below = bool(below) and number is signal.SIGKILL and self._dice.random() < 0.5
+        os.kill(self._dice.choice(below) if is_below else self._pid(name), number)
+        return fault
+
+    def _pause(self) -> Fault:
+        name = self._victim()
+        fault, pid = Fault("", self._held_by(name)), self._pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        self._later(lambda: os.kill(pid, signal.SIGCONT))
+        return fault
+
+    def _break(self, how: str, *options: float) -> Fault:
+        name = self._victim()
+        fault = Fault("", self._held_by(name))
+        link = self._fleet.links[name]
+        getattr(link, how)(*options)
+        self._later(link.mend)
+        return fault
+
+    def _kill_redis(self) -> Fault:
+        os.kill(self._pid("redis"), signal.SIGKILL)
+        return Fault("")
+
+    def _destroy_message(self) -> Fault:
+        self._redis.lpop(KEYS.queue(self._dice.choice((SLM, LLM))))
+        return Fault("")
+
+    def _double_message(self) -> Fault:
+        queue = KEYS.queue(self._dice.choice((SLM, LLM)))
+        for message in self._redis.lrange(queue, 0, 0):
+            self._redis.rpush(queue, message)
+        return Fault("")
+
+    def _write_nonsense(self) -> Fault:
+        """Write what is no message, no submission, and one of an older version."""
+        for entry in (b"null", b"\xff\xfe", b"[" * 10_000, b"{}"):
+            self._redis.lpush(KEYS.queue(self._dice.choice((SLM, LLM))), entry)
+        for raw in (b"\xff", b"{", b'"job"', json.dumps(OLD_JOB).encode()):
+            self._redis.xadd(KEYS.jobs, {"job": raw})
+        self._redis.xadd(KEYS.escalations, {"leg": b"?"})
+        self._redis.xadd(self._dice.choice(list(KEYS.backlogs(SLM).values())), {"no": b"\x00"})
+        return Fault("")
+
+    def _pid(self, name: str) -> int:
+        return self._fleet.children()[name].pid
+
+    def _later(self, mend: Callable[[], object]) -> None:
+        def quietly() -> None:
+            with suppress(ProcessLookupError):
+                mend()
+
+        timer = threading.Timer(self._dice.uniform(*LASTS), quietly)
+        timer.start()
+        self._mending = [each for each in self._mending if each.is_alive()] + [timer]
+
+
+STREAMS = {
+    KEYS.jobs: ROUTER_GROUP,
+    KEYS.escalations: ROUTER_GROUP,
+    **{stream: POOL_GROUP for pool in (SLM, LLM) for stream in KEYS.backlogs(pool).values()},
+}
+
+
+def entries_of(redis: Any, stream: str, consumer: str) -> set[bytes]:
+    """What one consumer has in hand."""
+    group = STREAMS[stream]
+    pending = redis.xpending_range(stream, group, "-", "+", 5000, consumername=consumer)
+    return {each["message_id"] for each in pending}
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes below one, as Linux lists them."""
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                yield child
+                yield from descendants(child)
+
+
+def write_catalogue(folder: Path) -> Path:
+    """Write the demo's catalogue, its paths absolute."""
+    whole = yaml.safe_load((SUPPORT_MAIL / "catalogue.yaml").read_text("utf-8"))
+    for model in whole["models"].values():
+        if ":" not in model["source"]:
+            model["source"] = str((SUPPORT_MAIL / model["source"]).resolve())
+    for task in whole["tasks"].values():
+        if "examples" in task:
+            task["examples"] = str(SUPPORT_MAIL / task["examples"])
+    path = folder / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
+    return path
+
+
+@dataclass
+class Report:
+    """What a run showed."""
+
+    seed: int
+    minutes: float
+    statuses: dict[str, int]
+    faults: list[Fault]
+    num_repeats: int
+    settled_seconds: float
+
+    def __str__(self) -> str:
+        """A table of the faults below the counts."""
+        felt: dict[str, list[float]] = defaultdict(list)
+        for fault in self.faults:
+            felt[fault.kind] += [fault.seconds] if fault.seconds is not None and fault.held else []
+        counts = {kind: sum(f.kind == kind for f in self.faults) for kind in felt}
+        ends = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
+        head = (
+            f"Seed {self.seed}, {self.minutes:g} minutes: {sum(self.statuses.values()):,} jobs"
+            f" confirmed, {ends}; none lost, none with two results; {len(self.faults)} faults;"
+            f" {self.num_repeats} submissions repeated by id; at rest {self.settled_seconds:.0f} s"
+            " after the last fault."
+        )
+        rows = [_row(kind, counts[kind], felt[kind]) for kind in sorted(felt)]
+        titles = (
+            "| fault | times | with work in hand | median, s | longest, s |\n|---|---|---|---|---|"
+        )
+        return "\n".join((head, "", titles, *rows, ""))
+
+
+def _row(kind: str, count: int, seconds: Sequence[float]) -> str:
+    middle = f"{statistics.median(seconds):.1f}" if seconds else ""
+    longest = f"{max(seconds):.1f}" if seconds else ""
+    return f"| {kind} | {count} | {len(seconds)} | {middle} | {longest} |"
+
+
+def run(*, minutes: float, seed: int, num_jobs: int, num_poison: int, folder: Path) -> Report:
+    """Run a fleet under faults, and check what must hold.
+
+    Raises:
+        AssertionError: When it does not.
+    """
+    path = write_catalogue(folder)
+    fleet = LinkedFleet(
+        path,
+        folder / "fleet",
+        routers=NUM_ROUTERS,
+        slm_processes=NUM_SLM_WORKERS,
+        worker_module="tests.faults.mortal_worker",
+    )
+    with fleet, Redis.from_url(fleet.redis_url, socket_timeout=10) as redis:
+        fleet.wait_ready(timedelta(minutes=10))
+        chaos = Chaos(fleet, redis, seed)
+        report = _strike(fleet, chaos, redis, minutes, seed, num_jobs, num_poison)
+    assert not orphans(chaos.pids), "processes outlived the fleet"
+    leaks = [str(log) for log in fleet.logs.glob("*") if CANARY in log.read_text(errors="replace")]
+    assert not leaks, f"texts of jobs in {leaks}"
+    return report
+
+
+def _strike(
+    fleet: LinkedFleet,
+    chaos: Chaos,
+    redis: Any,
+    minutes: float,
+    seed: int,
+    num_jobs: int,
+    num_poison: int,
+) -> Report:
+    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
+    texts = texts_of(seed)
+    share, poison = num_jobs // len(names), num_poison // len(names)
+    producers = [
+        Producer(fleet.redis_url, list(jobs_of(seed, n, share, texts, poison)), minutes * 60 * BUSY)
+        for n in names
+    ]
+    results = Results(fleet.redis_url, names)
+    results.start()
+    threads = [producer.start() for producer in producers]
+    chaos.run(monotonic() + minutes * 60)
+    over = monotonic()
+    for thread in threads:
+        thread.join(SETTLES.total_seconds())
+    ids = [name for producer in producers for name in producer.confirmed]
+    assert len(ids) == share * len(names), "a producer could not submit everything"
+    _wait_for_rest(redis, results, ids)
+    settled = monotonic() - over
+    results.stop()
+    chaos.look()
+    return Report(
+        seed,
+        minutes,
+        _check(redis, results, ids),
+        chaos.faults,
+        sum(producer.num_repeats for producer in producers),
+        settled,
+    )
+
+
+def _wait_for_rest(redis: Any, results: Results, ids: Sequence[str]) -> None:
+    pause = threading.Event()
+    until = monotonic() + SETTLES.total_seconds()
+    while len(results.told) < len(ids) or remains(redis, (SLM, LLM)):
+        missing = len(ids) - len(results.told)
+        assert monotonic() < until, f"{missing} without a result; {remains(redis, (SLM, LLM))}"
+        pause.wait(0.5)
+
+
+def _check(redis: Any, results: Results, ids: Sequence[str]) -> dict[str, int]:
+    """Check every job's end; count them by status."""
+    assert set(results.told) == set(ids), "told of other jobs than were confirmed"
+    doubled = [name for name, count in results.told.items() if count != 1]
+    assert not doubled, f"told more than once: {doubled[:5]}"
+    assert_unchanged(redis, results.digests)
+    left = lasting_keys(redis)
+    assert not left, f"keys without a bound: {left}"
+    statuses: dict[str, int] = defaultdict(int)
+    for start in range(0, len(ids), 1000):
+        for raw in redis.mget([KEYS.result(name) for name in ids[start : start + 1000]]):
+            result = Result.model_validate_json(raw)
+            _check_one(result)
+            statuses[str(result.status)] += 1
+    return dict(statuses)
+
+
+def _check_one(result: Result) -> None:
+    if result.id.startswith("deadly"):
+        assert result.status is Status.FAILED, f"{result.id} ended as {result.status}"
+    else:
+        said = result.problem.code if result.problem else ""
+        is_answer = result.status in (Status.ANSWERED, Status.ABSTAINED)
+        assert is_answer, f"{result.id} ended as {result.status}: {said}"
+
+
+def main() -> None:
+    """Run, and print the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1000))
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--poison", type=int, default=6)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)  # noqa: T201 - the drill's output
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(
+            minutes=options.minutes,
+            seed=options.seed,
+            num_jobs=options.jobs,
+            num_poison=options.poison,
+            folder=Path(folder),
+        )
+    sys.stdout.write(f"{report}\n")
+
+
+if __name__ == "__main__":
+    main()

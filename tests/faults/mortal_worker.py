@@ -1,0 +1,44 @@
+"""A real worker whose small models end its process on one text: a job that kills.
+
+SMALLFIRST_POOL=cpu-small python -m tests.faults.mortal_worker
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from smallfirst_workers import models
+from smallfirst_workers.__main__ import main as main_of_worker
+from smallfirst_workers.engines import Asked, Portion
+
+#: What a text must hold to kill.
+POISON = "(this text kills)"
+
+
+class Mortal:
+    """An engine that answers every text but one."""
+
+    def __init__(self, engine: models.LoadedEngine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the engine in everything else."""
+        return getattr(self._engine, name)
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Answer, or end as native code ends that went wrong."""
+        if any(POISON in one.text for one in asked):
+            os.abort()
+        yield from self._engine.answer(asked)
+
+
+def main() -> int:
+    """Run a worker until SIGTERM or SIGINT."""
+    load = models.load_slm
+    models.load_slm = lambda *args, **options: Mortal(load(*args, **options))
+    return main_of_worker()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
