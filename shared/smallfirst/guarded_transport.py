@@ -1,22 +1,31 @@
-"""kombu's Redis transport, but for messages that are none.
+"""kombu's Redis transport, but for messages that are none, and for a Redis that is full.
 
 Only the router writes to a pool's list, and access rules keep everybody else out. Should an
 administrator's hand slip nevertheless, a list entry that is not a message of Celery's ends the
 worker that reads it, each in its turn (celery#7975), or makes it connect anew for ever, with
 nothing behind it read. Here such an entry is dropped and told of: the ledger knows every job, so
 nothing is lost with it.
+
+And a Redis that refuses to write for a while, because its memory or its disk is full or a failover
+is under way, is to kombu an error of the program, which ends the worker. Here it is what it is: a
+broken connection, to be tried again.
 """
 
 import base64
 import binascii
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
 import structlog
-from kombu.transport import redis
+from kombu.transport import redis, virtual
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from smallfirst.redis_address import RedisAddress
+from smallfirst.redis_refusals import is_passing
 
 log = structlog.get_logger()
 
@@ -28,8 +37,43 @@ def transport_of(address: RedisAddress) -> str:
     return f"{__name__}:{'Transport' if address.master is None else 'SentinelTransport'}"
 
 
+@contextmanager
+def _refusals_pass() -> Iterator[None]:
+    """Let Celery connect anew where Redis refuses to write and soon will not."""
+    try:
+        yield
+    except ResponseError as err:
+        if not is_passing(err):
+            raise
+        raise RedisConnectionError("refuses to write: it is full, or not the master") from None
+
+
+class _QoS(redis.QoS):  # type: ignore[misc]
+    """Keeps acknowledgements that Redis refused, and makes good for them with the next.
+
+    Left as it is, a refused one would hold the place of the next message for ever.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._owed: set[str] = set()
+
+    def ack(self, delivery_tag: str) -> None:
+        self._owed.add(delivery_tag)
+        try:
+            for tag in tuple(self._owed):
+                self._remove_from_indices(tag).execute()
+                self._owed.discard(tag)
+        except ResponseError as err:
+            if not is_passing(err):
+                raise
+        virtual.QoS.ack(self, delivery_tag)
+
+
 class _ReadsOn:
     """Reads on behind an entry that is no JSON."""
+
+    QoS = _QoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -41,6 +85,10 @@ class _ReadsOn:
 
 class _Drops:
     """Hands on what is a message of Celery's, and drops the rest."""
+
+    def on_readable(self, fileno: int) -> None:
+        with _refusals_pass():
+            super().on_readable(fileno)  # type: ignore[misc]
 
     def _deliver(self, message: object, queue: str) -> None:
         problem = why_malformed(message)

@@ -32,8 +32,9 @@ from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import Job, JobId, Result, Status, Wire
 from smallfirst.keys import Keys
 from smallfirst.redis_address import RedisAddress
+from smallfirst.redis_refusals import words_of
 
-#: How long one call goes on trying to reach Redis: through a failover, and past a frozen connection.
+#: How long one call tries to reach Redis: through a failover, and past a frozen connection.
 PATIENCE = timedelta(seconds=15)
 #: Connections of one client; one of them waits for notices.
 MAX_CONNECTIONS = 16
@@ -250,13 +251,13 @@ class RedisTransport:
                 raise FleetRefused(self.address, str(error)) from error
             except (*_PASSING, OSError) as error:
                 if monotonic() + pause > give_up_at:
-                    raise FleetUnreachable(self.address, _words_of(error)) from None
+                    raise FleetUnreachable(self.address, words_of(error)) from None
                 if isinstance(error, ReadOnlyError | MasterDownError):
                     # Its connections lead to a server that is no longer, or not yet, the master.
                     await self._redis.connection_pool.disconnect()
             except RedisError as error:
                 # Nor is the driver's own error chained: it quotes the command, and so the text.
-                raise FleetRefused(self.address, _words_of(error)) from None
+                raise FleetRefused(self.address, words_of(error)) from None
             await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
 
@@ -269,11 +270,6 @@ def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:
         address.url, max_connections=MAX_CONNECTIONS, timeout=None, **options
     )
     return Redis.from_pool(pool)
-
-
-def _words_of(error: RedisError | OSError) -> str:
-    """What Redis said, without the command of a pipeline that the driver puts before it."""
-    return str(error).rpartition(" of pipeline caused error: ")[2]
 
 
 def _is_of(job_id: str, raw: str) -> bool:

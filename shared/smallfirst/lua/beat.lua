@@ -10,8 +10,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[3] == '1' then
   redis.call('ZREM', KEYS[1], ARGV[1])
 elseif ARGV[1] ~= '' then
-  redis.call('ZADD', KEYS[1], now, ARGV[1])
+  -- First what frees memory: a script that has written is let go on where memory is full.
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. (now - ARGV[2] * 10))
+  redis.call('ZADD', KEYS[1], now, ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[2] * 10)
 end
 return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
