@@ -15,14 +15,14 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from kombu.transport import redis, virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from smallfirst.redis_address import RedisAddress
 from smallfirst.redis_refusals import is_passing
@@ -49,31 +49,45 @@ def _refusals_pass() -> Iterator[None]:
 
 
 class _QoS(redis.QoS):  # type: ignore[misc]
-    """Keeps acknowledgements that Redis refused, and makes good for them with the next.
+    """Keeps acknowledgements that did not arrive, and makes good for them as soon as it can.
 
-    Left as it is, a refused one would hold the place of the next message for ever.
+    kombu's own would hold the place of the next message for ever: the worker, its one place taken,
+    reads no more, and so does not even notice that its connection is gone.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._owed: set[str] = set()
+    #: Of every connection of this process, since what follows a broken one pays for it.
+    _owed: ClassVar[set[str]] = set()
 
     def ack(self, delivery_tag: str) -> None:
         self._owed.add(delivery_tag)
-        try:
-            for tag in tuple(self._owed):
-                self._remove_from_indices(tag).execute()
-                self._owed.discard(tag)
-        except ResponseError as err:
-            if not is_passing(err):
-                raise
         virtual.QoS.ack(self, delivery_tag)
+        try:
+            self.pay()
+        except RedisError as err:
+            if isinstance(err, ResponseError) and not is_passing(err):
+                raise
+            log.warning(
+                "message.not_acknowledged",
+                error=type(err).__name__,
+                consequence="it counts as waiting until Redis is back",
+            )
+
+    def pay(self) -> None:
+        """Acknowledge what is owed."""
+        for tag in tuple(self._owed):
+            self._remove_from_indices(tag).execute()
+            self._owed.discard(tag)
 
 
 class _ReadsOn:
     """Reads on behind an entry that is no JSON."""
 
     QoS = _QoS
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        with suppress(RedisError):
+            self.qos.pay()  # type: ignore[attr-defined]
+        super()._brpop_start(timeout)  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
