@@ -145,6 +145,22 @@ def test_each_role_connects_and_nobody_else(server: Deployment) -> None:
 
 
 @needs_redis_7
+def test_the_scaler_can_count(server: Deployment) -> None:
+    """What KEDA asks to learn a lag and what is pending is granted, on every trigger's stream."""
+    with Redis.from_url(server.url("admin")) as redis:
+        for trigger in _triggers():
+            redis.xgroup_create(trigger["stream"], trigger["consumerGroup"], mkstream=True)
+    with Redis.from_url(server.url("scaler")) as scaler:
+        version: Any = scaler.info()
+        assert version["redis_version"] >= "7"
+        for trigger in _triggers():
+            groups: Any = scaler.xinfo_groups(trigger["stream"])
+            assert [group["lag"] for group in groups] == [0]
+            pending: Any = scaler.xpending(trigger["stream"], trigger["consumerGroup"])
+            assert pending["pending"] == 0
+
+
+@needs_redis_7
 @pytest.mark.timeout(300)
 def test_what_is_rendered_answers_every_task(server: Deployment) -> None:
     """Router and worker, started as rendered, answer what `helm test` submits, and end."""
@@ -161,6 +177,18 @@ def test_what_is_rendered_answers_every_task(server: Deployment) -> None:
 
 def _content() -> str:
     return str(yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))["catalogue"]["content"])
+
+
+def _triggers() -> list[dict[str, str]]:
+    """Give one trigger for each stream that KEDA would ask about."""
+    scaling = {"autoscaling": {"type": "keda"}}
+    objects = rendered(values={"router": scaling, "pools": {"cpu-small": scaling}})
+    triggers = [
+        one["metadata"]
+        for component in ("router", "pool-cpu-small")
+        for one in named(objects, "ScaledObject", component)["spec"]["triggers"]
+    ]
+    return [one for one in triggers if "lagCount" in one]
 
 
 def _pings(url: str) -> bool:
