@@ -71,6 +71,12 @@ def test_a_redis_elsewhere_is_reached_on_its_port_alone() -> None:
     assert {(peer, ports) for _, peer, ports in ways} == {("10.20.0.0/16", (6380,)), DNS}
 
 
+def test_sentinels_are_reached_too() -> None:
+    """Behind Sentinels, the way out has the server's port and theirs."""
+    ways = arrows(rendered("external-redis-sentinel-tls"), "egress")
+    assert {(peer, ports) for _, peer, ports in ways} == {("10.20.0.0/16", (6379, 26379)), DNS}
+
+
 def test_only_the_download_reaches_the_net() -> None:
     """The Job that fetches models may speak HTTPS to anybody; no other pod may."""
     out = {own for own, peer, _ in arrows(rendered("one-gpu"), "egress") if peer == "0.0.0.0/0"}

@@ -14,6 +14,7 @@ EXTERNAL = {
         "Secret/flower-auth",
         "Secret/flower-tls",
     },
+    "external-redis-sentinel-tls": {"Secret/fleet-redis", "Secret/fleet-redis-ca"},
     "external-redis-tls": {"Secret/fleet-redis", "Secret/fleet-redis-ca", "Secret/flower-auth"},
 }
 #: Keys that the Secrets of others hold, as the values' comments say.
@@ -26,6 +27,8 @@ EXTERNAL_KEYS = {
         "producer-url",
         "scaler-username",
         "scaler-password",
+        "sentinel-username",
+        "sentinel-password",
     },
     "Secret/fleet-redis-ca": {"ca.crt"},
 }

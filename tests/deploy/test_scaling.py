@@ -120,6 +120,19 @@ def test_keda_verifies_an_external_redis() -> None:
         assert not {"enableTLS", "unsafeSsl"} & set(trigger["metadata"])
 
 
+def test_keda_asks_the_sentinels() -> None:
+    """Behind Sentinels, each trigger follows the master, and has their password."""
+    objects = rendered("external-redis-sentinel-tls")
+    for component in ("router", "pool-cpu-small"):
+        for trigger in named(objects, "ScaledObject", component)["spec"]["triggers"]:
+            assert trigger["type"] == "redis-sentinel-streams"
+            assert trigger["metadata"]["sentinelMaster"] == "fleet"
+            assert trigger["metadata"]["addresses"].count(".redis.example.com:26379") == 3
+            assert "address" not in trigger["metadata"]
+    found = named(objects, "TriggerAuthentication", "scaler")["spec"]["secretTargetRef"]
+    assert {"sentinelUsername", "sentinelPassword"} <= {one["parameter"] for one in found}
+
+
 def test_hpa_scales_on_the_processor() -> None:
     """The alternative without KEDA targets the same Deployment."""
     spec = named(scaled("hpa", minReplicas=2), "HorizontalPodAutoscaler", "pool-cpu-small")["spec"]

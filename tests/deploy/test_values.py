@@ -101,6 +101,10 @@ FAULTS = [
     ({"redis": {"internal": {"enabled": False}}}, "a fleet needs a Redis"),
     ({"redis": {"external": {"enabled": True}}}, "redis.external.host is needed"),
     ({"redis": {"external": {"enabled": True}}}, "redis.external.existingSecret is needed"),
+    (
+        {"redis": {"external": {"enabled": True, "sentinel": {"hosts": ["s:26379"]}}}},
+        "redis.external.sentinel.master is needed",
+    ),
     ({"catalogue": {"content": "a: [b"}}, "catalogue.content is no YAML"),
     ({"pools": {"gpu": {}}}, "pools.gpu serves the pool gpu, which the catalogue does not"),
     ({"pools": {"cpu-small": {"enabled": False}}}, "no entry of pools serves the catalogue's pool"),

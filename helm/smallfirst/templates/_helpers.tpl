@@ -126,3 +126,26 @@ labels:
 {{- define "smallfirst.redisDatabase" -}}
 {{- if .Values.redis.external.enabled }}{{ int .Values.redis.external.database }}{{ else }}0{{ end -}}
 {{- end }}
+
+{{/* Where KEDA finds Redis, in its own words: one server, or Sentinels and the master they know. */}}
+{{- define "smallfirst.scalerAddress" -}}
+{{- $external := .Values.redis.external -}}
+databaseIndex: {{ include "smallfirst.redisDatabase" . | quote }}
+{{- if and $external.enabled $external.sentinel.hosts }}
+addresses: {{ join "," $external.sentinel.hosts | quote }}
+sentinelMaster: {{ $external.sentinel.master | quote }}
+{{- else }}
+address: {{ printf "%s:%s" (include "smallfirst.redisHost" .) (include "smallfirst.redisPort" .) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* On which ports an external Redis is reached: its own, and its Sentinels'. */}}
+{{- define "smallfirst.externalPorts" -}}
+{{- $ports := list (int .Values.redis.external.port) -}}
+{{- range .Values.redis.external.sentinel.hosts -}}
+{{- $ports = append $ports (splitList ":" . | last | int) -}}
+{{- end -}}
+{{- range $ports | uniq }}
+- {port: {{ . }}, protocol: TCP}
+{{- end }}
+{{- end }}

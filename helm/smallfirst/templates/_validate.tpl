@@ -22,10 +22,14 @@
 {{- $faults := list -}}
 {{- $external := .Values.redis.external -}}
 {{- if $external.enabled -}}
-{{- range list "host" "existingSecret" -}}
-{{- if not (get $external .) -}}
-{{- $faults = append $faults (printf "redis.external.%s is needed where redis.external.enabled" .) -}}
+{{- if not $external.existingSecret -}}
+{{- $faults = append $faults "redis.external.existingSecret is needed where redis.external.enabled" -}}
 {{- end -}}
+{{- if not (or $external.host $external.sentinel.hosts) -}}
+{{- $faults = append $faults "redis.external.host is needed where redis.external.enabled, or sentinel.hosts" -}}
+{{- end -}}
+{{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
+{{- $faults = append $faults "redis.external.sentinel.master is needed beside sentinel.hosts" -}}
 {{- end -}}
 {{- else if not .Values.redis.internal.enabled -}}
 {{- $faults = append $faults "a fleet needs a Redis: redis.internal.enabled or redis.external.enabled" -}}
