@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import pytest
-from tests.deploy.charts import EXAMPLES, containers, environment, named, pods, rendered
+from tests.deploy.charts import EXAMPLES, containers, environment, named, of_kind, pods, rendered
 
 from smallfirst.settings import (
     RouterSettings,
@@ -144,6 +144,34 @@ def test_workers_wait_for_what_is_fetched() -> None:
         one for one in worker["spec"]["containers"][0]["volumeMounts"] if one["name"] == "models"
     )
     assert mount["readOnly"] is True
+
+
+def test_another_template_is_another_job() -> None:
+    """Kubernetes changes no Job's template, so a new image is fetched with by a new Job."""
+    tags = [{}, {"images": {"slm": {"tag": "9.9.9"}}}]
+    jobs = [of_kind(rendered("one-gpu", values), "Job")[0]["metadata"]["name"] for values in tags]
+    assert jobs[0] != jobs[1]
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "volume"),
+    [
+        ({"existingConfigMap": "ours"}, {"configMap": {"name": "ours"}}),
+        (
+            {"existingClaim": "ours"},
+            {"persistentVolumeClaim": {"claimName": "ours", "readOnly": True}},
+        ),
+    ],
+)
+def test_a_catalogue_of_ones_own(catalogue: dict[str, str], volume: dict[str, object]) -> None:
+    """An existing ConfigMap or claim is mounted, none is made, and `test.jobs` says what to try."""
+    objects = rendered(values={"catalogue": catalogue, "test": {"jobs": {"topic": "x"}}})
+    pod = named(objects, "Deployment", "router")["spec"]["template"]["spec"]
+    assert {"name": "catalogue", **volume} in pod["volumes"]
+    assert not of_kind(objects, "ConfigMap")
+    tests = named(objects, "Pod", "test")["spec"]["containers"]
+    assert [one["name"] for one in tests] == ["topic"]
+    assert not of_kind(rendered(values={"catalogue": catalogue}), "Pod")
 
 
 def test_air_gapped_processes_are_offline() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, HELMS, refusal, rendered
+from tests.deploy.charts import CHART, HELMS, helm, refusal, rendered
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
@@ -108,6 +108,10 @@ FAULTS = [
     ({"catalogue": {"content": "a: [b"}}, "catalogue.content is no YAML"),
     ({"pools": {"gpu": {}}}, "pools.gpu serves the pool gpu, which the catalogue does not"),
     ({"pools": {"cpu-small": {"enabled": False}}}, "no entry of pools serves the catalogue's pool"),
+    (
+        {"catalogue": {"content": "{pools: {cpu-small: {}}, models: {big: {tensor_parallel: 2}}}"}},
+        "model big is spread over 2 GPUs (tensor_parallel), and no pool has gpu.count 2",
+    ),
     ({"modelCache": {"download": {"enabled": True}}}, "modelCache.download.models names nothing"),
     ({"modelCache": {"download": {"enabled": True}}}, "modelCache.download needs a claim"),
     ({"pools": {"cpu-small": {"graceMarginSeconds": 10}}}, "graceMarginSeconds 10 is less than 11"),
@@ -169,6 +173,12 @@ def test_air_gapped_refuses_what_needs_the_net(values: dict[str, object], told: 
     """With `airGapped`, whatever would fetch a model or an image from outside is refused."""
     assert told in refusal({"airGapped": True, **values})
     rendered(values=values)
+
+
+def test_an_old_kubernetes_is_refused() -> None:
+    """The chart says which versions it is for."""
+    place = ("template", "acme", str(CHART), "--kube-version", "1.28")
+    assert "kubeVersion" in helm(*place).stderr
 
 
 def test_faults_of_defaults_show_in_every_pool() -> None:

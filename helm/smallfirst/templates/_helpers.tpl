@@ -96,7 +96,7 @@ labels:
 {{- end -}}
 {{- end }}
 
-{{/* What is to be fetched, as one short hash: names the Job, and the mark it leaves when it is done. */}}
+{{/* What is to be fetched, as one short hash: names the mark that the Job leaves when it is done. */}}
 {{- define "smallfirst.downloadHash" -}}
 {{- .Values.modelCache.download.models | toJson | sha256sum | trunc 10 -}}
 {{- end }}

@@ -46,12 +46,20 @@
 {{- $faults = append $faults (printf "catalogue.content is no YAML: %s" $catalogue.Error) -}}
 {{- else -}}
 {{- $served := list -}}
+{{- $gpus := list -}}
 {{- range include "smallfirst.poolNames" . | fromJsonArray -}}
 {{- $pool := include "smallfirst.pool" (dict "root" $ "name" .) | fromYaml -}}
 {{- $name := $pool.pool | default . -}}
 {{- $served = append $served $name -}}
+{{- $gpus = append $gpus (int $pool.gpu.count) -}}
 {{- if not (hasKey ($catalogue.pools | default dict) $name) -}}
 {{- $faults = append $faults (printf "pools.%s serves the pool %s, which the catalogue does not declare" . $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $model := $catalogue.models -}}
+{{- $wanted := int (dig "tensor_parallel" 1 $model) -}}
+{{- if and (gt $wanted 1) (not (has $wanted $gpus)) -}}
+{{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel), and no pool has gpu.count %d" $name $wanted $wanted) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $_ := $catalogue.pools -}}
