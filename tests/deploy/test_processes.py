@@ -131,6 +131,14 @@ def test_gpus_and_shared_memory() -> None:
     assert "shared-memory" not in str(one)
 
 
+def test_a_rollout_needs_no_spare_gpu() -> None:
+    """A pool with GPUs replaces one worker at a time, the old one first."""
+    objects = rendered("one-gpu")
+    strategy = named(objects, "Deployment", "pool-gpu")["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert "strategy" not in named(objects, "Deployment", "pool-cpu-small")["spec"]
+
+
 def test_workers_wait_for_what_is_fetched() -> None:
     """A pool starts when the Job's mark says that all models, at their commits, are there."""
     objects = rendered("one-gpu")

@@ -10,7 +10,7 @@ def test_pods_are_restricted(example: str | None) -> None:
     for name, pod in pods(rendered(example)):
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True, name
-        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["runAsUser"] >= 10_000, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
         kinds = {kind for volume in spec["volumes"] for kind in set(volume) - {"name"}}

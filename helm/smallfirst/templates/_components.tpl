@@ -186,7 +186,6 @@ config:
 {{- $memory := printf "%dMi" (mul 2 (int .Values.redis.internal.maxMemoryMiB)) -}}
 kind: StatefulSet
 image: redis
-user: 999
 containers:
   - name: redis
     command:

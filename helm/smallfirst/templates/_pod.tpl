@@ -34,7 +34,6 @@ spec:
 {{- $root := .root -}}
 {{- $component := .component -}}
 {{- $config := $component.config -}}
-{{- $user := int ($component.user | default 10001) -}}
 serviceAccountName: {{ include "smallfirst.name" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -44,9 +43,9 @@ restartPolicy: {{ ternary "OnFailure" "Never" (eq $component.kind "Job") }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ $user }}
-  runAsGroup: {{ $user }}
-  fsGroup: {{ $user }}
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile: {type: RuntimeDefault}
 {{- with $root.Values.images.pullSecrets }}
