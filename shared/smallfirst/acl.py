@@ -190,4 +190,5 @@ def _held_unstarted(keys: Keys) -> tuple[Grant, ...]:
 def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
     """Counts what waits, for KEDA: unread entries and those in hand."""
     streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
-    return (Grant("xinfo|groups xpending xlen", streams),)
+    # Before it asks for a lag, KEDA asks for Redis's version, of which INFO alone tells.
+    return (Grant("info"), Grant("xinfo|groups xpending xlen", streams))

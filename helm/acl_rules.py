@@ -1,0 +1,27 @@
+"""Writes what each role may do in Redis into the chart, from the one place that says it.
+
+The chart's own Redis gets it as its access control file, with namespace and passwords filled
+in.
+`python helm/acl_rules.py` writes the file; a test checks that it is current.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from smallfirst.acl import Role, rules
+
+TARGET = Path(__file__).parent / "smallfirst" / "files" / "redis-acl.yaml"
+#: Stands for the namespace until the chart is rendered; no command or key holds a capital letter.
+PLACEHOLDER = "NAMESPACE"
+_HEAD = "# Written by helm/acl_rules.py from smallfirst.acl; not to be edited.\n"
+
+
+def written() -> str:
+    """What the file must hold."""
+    users = {str(role): " ".join(rules(role, PLACEHOLDER)) for role in Role}
+    return _HEAD + yaml.safe_dump(users, width=10_000)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(written(), "utf-8")

@@ -1,0 +1,304 @@
+{{/*
+Which components there are, each as one entry; every template walks over them. A further component is
+one more `define` here and one more line in `smallfirst.components`.
+
+    kind        Deployment, StatefulSet, Job or Pod
+    config      its values: `defaults` with its own laid over them
+    image       which of `images`
+    containers  [{name, command}]
+    role        its user in Redis; none: it does not connect
+    settings    SMALLFIRST_* without the prefix
+    env         other variables, as in a container
+    secrets     paths of the mounts that it needs beside those of the shared template
+    ports       [{name, port}]
+    probes      {startup, liveness, readiness}, as in a container
+    streams     {short name: stream}, and `group`: what waits for it, for KEDA
+    ingress     rules of its NetworkPolicy; `egress` likewise, beside names and Redis
+    catalogue, modelCache: whether it mounts them
+*/}}
+
+{{- define "smallfirst.components" -}}
+{{- $all := dict "router" (include "smallfirst.component.router" . | fromYaml) -}}
+{{- range include "smallfirst.poolNames" . | fromJsonArray -}}
+{{- $entry := include "smallfirst.component.pool" (dict "root" $ "name" .) | fromYaml -}}
+{{- $_ := set $all (printf "pool-%s" .) $entry -}}
+{{- end -}}
+{{- if .Values.flower.enabled -}}
+{{- $_ := set $all "flower" (include "smallfirst.component.flower" . | fromYaml) -}}
+{{- end -}}
+{{- if include "smallfirst.hasInternalRedis" . -}}
+{{- $_ := set $all "redis" (include "smallfirst.component.redis" . | fromYaml) -}}
+{{- end -}}
+{{- if .Values.modelCache.download.enabled -}}
+{{- $_ := set $all "download" (include "smallfirst.component.download" . | fromYaml) -}}
+{{- end -}}
+{{- if include "smallfirst.testJobs" . | fromJson -}}
+{{- $_ := set $all "test" (include "smallfirst.component.test" . | fromYaml) -}}
+{{- end -}}
+{{- range $name, $component := $all -}}
+{{- with $component.Error -}}{{- fail (printf "component %s: %s" $name .) -}}{{- end -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end }}
+
+{{- define "smallfirst.hasInternalRedis" -}}
+{{- if and .Values.redis.internal.enabled (not .Values.redis.external.enabled) }}true{{ end -}}
+{{- end }}
+
+{{/* `defaults` with a component's own values over them: (dict "root" $ "own" .Values.router). */}}
+{{- define "smallfirst.config" -}}
+{{- mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy .own) | toYaml -}}
+{{- end }}
+
+{{/* The probes of a router or worker, each if there is a command for it: (dict "root" $ "startupSeconds" 60). */}}
+{{- define "smallfirst.probes" -}}
+{{- $probes := dict -}}
+{{- range $name, $probe := .root.Values.probes -}}
+{{- if $probe.command -}}
+{{- $made := dict "exec" (dict "command" $probe.command) -}}
+{{- $_ := set $made "periodSeconds" (int $probe.periodSeconds) -}}
+{{- $_ := set $made "timeoutSeconds" (int $probe.timeoutSeconds) -}}
+{{- if eq $name "startup" -}}
+{{- $_ := set $made "failureThreshold" (int (ceil (divf $.startupSeconds $probe.periodSeconds))) -}}
+{{- else -}}
+{{- $_ := set $made "failureThreshold" (int $probe.failureThreshold) -}}
+{{- end -}}
+{{- $_ := set $probes $name $made -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $probes -}}
+{{- end }}
+
+{{- define "smallfirst.component.router" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" .Values.router) | fromYaml -}}
+kind: Deployment
+image: router
+role: router
+catalogue: true
+modelCache: {{ .Values.modelCache.mountInRouter }}
+containers:
+  - name: router
+    command: [python, -m, smallfirst_router]
+settings:
+  LEASE_SECONDS: {{ .Values.leaseSeconds }}
+probes:
+  {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
+group: router
+streams:
+  jobs: {{ printf "%s:jobs" .Values.namespace | quote }}
+  escalations: {{ printf "%s:escalations" .Values.namespace | quote }}
+hasMetrics: true
+config:
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{/* One pool: (dict "root" $ "name" "cpu-small"). */}}
+{{- define "smallfirst.component.pool" -}}
+{{- $pool := include "smallfirst.pool" . | fromYaml -}}
+{{- $config := include "smallfirst.config" (dict "root" .root "own" $pool) | fromYaml -}}
+{{- $served := $pool.pool | default .name -}}
+{{- $backlog := printf "%s:backlog:%s" .root.Values.namespace $served -}}
+kind: Deployment
+image: {{ $pool.image }}
+role: worker
+catalogue: true
+modelCache: true
+containers:
+  - name: worker
+    command: [python, -m, smallfirst_workers]
+settings:
+  CACHE_DIR: /var/cache/smallfirst
+  LEASE_SECONDS: {{ .root.Values.leaseSeconds }}
+  PASS_SECONDS: {{ int $pool.passSeconds }}
+  POOL: {{ $served }}
+  THREADS: {{ int $pool.threads }}
+probes:
+  {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
+group: pool
+streams:
+  interactive: {{ printf "%s:interactive" $backlog | quote }}
+  bulk: {{ printf "%s:bulk" $backlog | quote }}
+canRest: true
+hasMetrics: true
+config:
+  {{- $_ := set $config "graceSeconds" (add (int $pool.passSeconds) (int $pool.graceMarginSeconds)) }}
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{- define "smallfirst.component.flower" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" .Values.flower) | fromYaml -}}
+{{- $hasAuth := include "smallfirst.hasFlowerAuth" . -}}
+{{- $secret := .Values.flower.auth.existingSecret | default (include "smallfirst.name" (dict "root" . "name" "flower")) -}}
+kind: Deployment
+image: flower
+role: flower
+containers:
+  - name: flower
+    command:
+      - celery
+      - -A
+      - smallfirst.watch
+      - flower
+      - --address={{ ternary "0.0.0.0" "127.0.0.1" (not (empty $hasAuth)) }}
+      - --port=5555
+      - --read_only=True
+      - --max_tasks=10000
+      - --tasks_columns=name,uuid,state,args,result,received,started,runtime,worker
+env:
+  {{- if $hasAuth }}
+  - name: FLOWER_BASIC_AUTH
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: basic-auth}}
+  - name: FLOWER_COOKIE_SECRET
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: cookie-secret}}
+  {{- else }}
+  []
+  {{- end }}
+{{- if $hasAuth }}
+ports: [{name: http, port: 5555}]
+service:
+  type: {{ .Values.flower.service.type }}
+  port: {{ int .Values.flower.service.port }}
+{{- end }}
+{{- $look := printf "from urllib.request import urlopen; urlopen('http://127.0.0.1:5555/healthcheck', timeout=4)" }}
+probes:
+  startup: {exec: {command: [python, -c, {{ $look | quote }}]}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}
+  liveness: {exec: {command: [python, -c, {{ $look | quote }}]}, periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3}
+  readiness: {exec: {command: [python, -c, {{ $look | quote }}]}, periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3}
+{{- with .Values.flower.auth.basicAuth }}
+annotations:
+  checksum/auth: {{ sha256sum . }}
+{{- end }}
+ingress:
+  {{- if and $hasAuth .Values.flower.peers }}
+  - from:
+      {{- toYaml .Values.flower.peers | nindent 6 }}
+    ports: [{port: 5555, protocol: TCP}]
+  {{- else }}
+  []
+  {{- end }}
+config:
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{- define "smallfirst.component.redis" -}}
+{{- $own := omit .Values.redis.internal "enabled" "existingSecret" "maxMemoryMiB" "cpu" "persistence" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" $own) | fromYaml -}}
+{{- $memory := printf "%dMi" (mul 2 (int .Values.redis.internal.maxMemoryMiB)) -}}
+kind: StatefulSet
+image: redis
+containers:
+  - name: redis
+    command:
+      - redis-server
+      - --port
+      - "6379"
+      - --dir
+      - /data
+      - --save
+      - ""
+      - --appendonly
+      - "yes"
+      - --appendfsync
+      - everysec
+      - --maxmemory
+      - {{ int .Values.redis.internal.maxMemoryMiB }}mb
+      - --maxmemory-policy
+      - noeviction
+      - --aclfile
+      - /etc/redis/users.acl
+env:
+  - name: REDISCLI_AUTH
+    valueFrom: {secretKeyRef: {name: {{ include "smallfirst.redisSecret" . }}, key: scaler-password}}
+ports: [{name: redis, port: 6379}]
+service: {type: ClusterIP, port: 6379}
+volumes:
+  - name: users
+    secret:
+      secretName: {{ include "smallfirst.redisSecret" . }}
+      items: [{key: users.acl, path: users.acl}]
+  {{- if not .Values.redis.internal.persistence.enabled }}
+  - name: data
+    emptyDir: {}
+  {{- end }}
+mounts:
+  - {name: users, mountPath: /etc/redis, readOnly: true}
+  - {name: data, mountPath: /data}
+probes:
+  startup: {tcpSocket: {port: redis}, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}
+  liveness: {tcpSocket: {port: redis}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
+  readiness:
+    exec: {command: [sh, -c, "redis-cli --user scaler --no-auth-warning ping | grep -q PONG"]}
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 3
+annotations:
+  checksum/users: {{ printf "%s %s" .Values.namespace (.Files.Get "files/redis-acl.yaml") | sha256sum }}
+config:
+  {{- $_ := set $config "resources" (dict "requests" (dict "cpu" .Values.redis.internal.cpu "memory" $memory) "limits" (dict "memory" $memory)) }}
+  {{- $_ := set $config "graceSeconds" (max 60 (int $config.graceSeconds)) }}
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{/* Fetches models of the hub into the claim, and leaves a mark when all of them are there. */}}
+{{- define "smallfirst.component.download" -}}
+{{- $commands := list -}}
+{{- range .Values.modelCache.download.models -}}
+{{- $commands = append $commands (printf "hf download %s --revision %s" .repository .revision) -}}
+{{- end -}}
+{{- $mark := printf "/models/.complete-%s" (include "smallfirst.downloadHash" .) -}}
+{{- $commands = append $commands (printf "touch %s" $mark) -}}
+kind: Job
+image: slm
+modelCache: true
+writesModels: true
+containers:
+  - name: download
+    command: [sh, -ec, {{ join "\n" $commands | quote }}]
+env:
+  {{- with .Values.modelCache.download.tokenSecret.name }}
+  - name: HF_TOKEN
+    valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.modelCache.download.tokenSecret.key }}}}
+  {{- else }}
+  []
+  {{- end }}
+egress:
+  - to: [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: "::/0"}}]
+    ports: [{port: 443, protocol: TCP}]
+config:
+  {{- include "smallfirst.config" (dict "root" . "own" dict) | nindent 2 }}
+{{- end }}
+
+{{/* What `helm test` submits, by task, as JSON. */}}
+{{- define "smallfirst.testJobs" -}}
+{{- $jobs := dict -}}
+{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
+{{- range $task, $_ := (.Values.catalogue.content | fromYaml).tasks -}}
+{{- $_ := set $jobs $task $.Values.test.text -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite $jobs (deepCopy .Values.test.jobs) | toJson -}}
+{{- end }}
+
+{{- define "smallfirst.component.test" -}}
+kind: Pod
+image: router
+role: producer
+containers:
+  {{- range $task, $text := include "smallfirst.testJobs" . | fromJson }}
+  - name: {{ $task | replace "_" "-" | trunc 63 | trimSuffix "-" }}
+    command:
+      - python
+      - -m
+      - smallfirst
+      - submit
+      - --task
+      - {{ $task }}
+      - --wait
+      - --timeout
+      - {{ int $.Values.test.timeoutSeconds | quote }}
+      - --
+      - {{ $text | quote }}
+  {{- end }}
+config:
+  {{- include "smallfirst.config" (dict "root" . "own" dict) | nindent 2 }}
+{{- end }}

@@ -1,0 +1,151 @@
+{{/* Names, labels and images: what every object of the chart shares. */}}
+
+{{/* 37 characters leave room for the longest component, `-pool-` and 20 of a pool's name, within 63. */}}
+{{- define "smallfirst.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 37 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 37 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 37 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Of one component: (dict "root" $ "name" "router"). */}}
+{{- define "smallfirst.name" -}}
+{{- printf "%s-%s" (include "smallfirst.fullname" .root) .name -}}
+{{- end }}
+
+{{- define "smallfirst.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .name }}
+{{- end }}
+
+{{- define "smallfirst.labels" -}}
+{{ include "smallfirst.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: {{ .root.Chart.Name }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The head of an object's metadata. */}}
+{{- define "smallfirst.metadata" -}}
+name: {{ include "smallfirst.name" . }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "smallfirst.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* An image's full name; a digest wins over a tag: (dict "root" $ "image" "router"). */}}
+{{- define "smallfirst.image" -}}
+{{- $image := index .root.Values.images .image -}}
+{{- $name := $image.repository -}}
+{{- with .root.Values.images.registry -}}
+{{- $name = printf "%s/%s" (trimSuffix "/" .) $name -}}
+{{- end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name ($image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where the Secret with Redis's addresses and passwords is, and which of its keys is a role's. */}}
+{{- define "smallfirst.redisSecret" -}}
+{{- if .Values.redis.external.enabled -}}
+{{- .Values.redis.external.existingSecret -}}
+{{- else -}}
+{{- .Values.redis.internal.existingSecret | default (include "smallfirst.name" (dict "root" . "name" "redis")) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "smallfirst.redisKey" -}}
+{{- $keys := dict -}}
+{{- if .root.Values.redis.external.enabled -}}{{- $keys = .root.Values.redis.external.keys -}}{{- end -}}
+{{- get $keys .key | default .key -}}
+{{- end }}
+
+{{- define "smallfirst.redisHost" -}}
+{{- if .Values.redis.external.enabled -}}
+{{- .Values.redis.external.host -}}
+{{- else -}}
+{{- printf "%s.%s.svc" (include "smallfirst.name" (dict "root" . "name" "redis")) .Release.Namespace -}}
+{{- end -}}
+{{- end }}
+
+{{- define "smallfirst.redisPort" -}}
+{{- if .Values.redis.external.enabled }}{{ int .Values.redis.external.port }}{{ else }}6379{{ end -}}
+{{- end }}
+
+{{/* The ConfigMap with the catalogue. */}}
+{{- define "smallfirst.catalogueConfigMap" -}}
+{{- .Values.catalogue.existingConfigMap | default (include "smallfirst.name" (dict "root" . "name" "catalogue")) -}}
+{{- end }}
+
+{{/* The claim with the models of the hub; empty where there is none. */}}
+{{- define "smallfirst.modelClaim" -}}
+{{- if .Values.modelCache.existingClaim -}}
+{{- .Values.modelCache.existingClaim -}}
+{{- else if .Values.modelCache.create -}}
+{{- include "smallfirst.name" (dict "root" . "name" "models") -}}
+{{- end -}}
+{{- end }}
+
+{{/* What is to be fetched, as one short hash: names the mark that the Job leaves when it is done. */}}
+{{- define "smallfirst.downloadHash" -}}
+{{- .Values.modelCache.download.models | toJson | sha256sum | trunc 10 -}}
+{{- end }}
+
+{{/* One pool's values: the defaults with the pool's own laid over them; (dict "root" $ "name" "cpu"). */}}
+{{- define "smallfirst.pool" -}}
+{{- mergeOverwrite (deepCopy .root.Values.poolDefaults) (deepCopy (index .root.Values.pools .name)) | toYaml -}}
+{{- end }}
+
+{{/* The names of the pools that are on, as a list. */}}
+{{- define "smallfirst.poolNames" -}}
+{{- $names := list -}}
+{{- range $name, $own := .Values.pools -}}
+{{- if kindIs "map" $own -}}
+{{- if ternary $own.enabled $.Values.poolDefaults.enabled (hasKey $own "enabled") -}}
+{{- $names = append $names $name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end }}
+
+{{- define "smallfirst.hasFlowerAuth" -}}
+{{- if or .Values.flower.auth.existingSecret .Values.flower.auth.basicAuth }}true{{ end -}}
+{{- end }}
+
+{{- define "smallfirst.redisDatabase" -}}
+{{- if .Values.redis.external.enabled }}{{ int .Values.redis.external.database }}{{ else }}0{{ end -}}
+{{- end }}
+
+{{/* Where KEDA finds Redis, in its own words: one server, or Sentinels and the master they know. */}}
+{{- define "smallfirst.scalerAddress" -}}
+{{- $external := .Values.redis.external -}}
+databaseIndex: {{ include "smallfirst.redisDatabase" . | quote }}
+{{- if and $external.enabled $external.sentinel.hosts }}
+addresses: {{ join "," $external.sentinel.hosts | quote }}
+sentinelMaster: {{ $external.sentinel.master | quote }}
+{{- else }}
+address: {{ printf "%s:%s" (include "smallfirst.redisHost" .) (include "smallfirst.redisPort" .) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* On which ports an external Redis is reached: its own, and its Sentinels'. */}}
+{{- define "smallfirst.externalPorts" -}}
+{{- $ports := list (int .Values.redis.external.port) -}}
+{{- range .Values.redis.external.sentinel.hosts -}}
+{{- $ports = append $ports (splitList ":" . | last | int) -}}
+{{- end -}}
+{{- range $ports | uniq }}
+- {port: {{ . }}, protocol: TCP}
+{{- end }}
+{{- end }}

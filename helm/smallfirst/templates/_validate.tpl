@@ -1,0 +1,166 @@
+{{/* What no schema can say. Every fault is told at once, each with the value that mends it. */}}
+
+{{- define "smallfirst.validate" -}}
+{{- $faults := list -}}
+{{- range list "redis" "catalogue" "models" "flower" "airGapped" -}}
+{{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
+{{- end -}}
+{{- range include "smallfirst.poolNames" . | fromJsonArray -}}
+{{- $faults = concat $faults (include "smallfirst.faults.pool" (dict "root" $ "name" .) | fromJsonArray) -}}
+{{- end -}}
+{{- range $name, $component := include "smallfirst.components" . | fromYaml -}}
+{{- if eq $component.kind "Deployment" -}}
+{{- $faults = concat $faults (include "smallfirst.faults.scaling" (dict "name" $name "component" $component) | fromJsonArray) -}}
+{{- end -}}
+{{- end -}}
+{{- if $faults -}}
+{{- fail (printf "\n\nThese values cannot work:\n- %s\n" (join "\n- " $faults)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "smallfirst.faults.redis" -}}
+{{- $faults := list -}}
+{{- $external := .Values.redis.external -}}
+{{- if $external.enabled -}}
+{{- if not $external.existingSecret -}}
+{{- $faults = append $faults "redis.external.existingSecret is needed where redis.external.enabled" -}}
+{{- end -}}
+{{- if not (or $external.host $external.sentinel.hosts) -}}
+{{- $faults = append $faults "redis.external.host is needed where redis.external.enabled, or sentinel.hosts" -}}
+{{- end -}}
+{{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
+{{- $faults = append $faults "redis.external.sentinel.master is needed beside sentinel.hosts" -}}
+{{- end -}}
+{{- else if not .Values.redis.internal.enabled -}}
+{{- $faults = append $faults "a fleet needs a Redis: redis.internal.enabled or redis.external.enabled" -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* Pools of the catalogue and pools of the chart must be the same ones. */}}
+{{- define "smallfirst.faults.catalogue" -}}
+{{- $faults := list -}}
+{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
+{{- $catalogue := .Values.catalogue.content | fromYaml -}}
+{{- if $catalogue.Error -}}
+{{- $faults = append $faults (printf "catalogue.content is no YAML: %s" $catalogue.Error) -}}
+{{- else -}}
+{{- $served := list -}}
+{{- $gpus := list -}}
+{{- range include "smallfirst.poolNames" . | fromJsonArray -}}
+{{- $pool := include "smallfirst.pool" (dict "root" $ "name" .) | fromYaml -}}
+{{- $name := $pool.pool | default . -}}
+{{- $served = append $served $name -}}
+{{- $gpus = append $gpus (int $pool.gpu.count) -}}
+{{- if not (hasKey ($catalogue.pools | default dict) $name) -}}
+{{- $faults = append $faults (printf "pools.%s serves the pool %s, which the catalogue does not declare" . $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $model := $catalogue.models -}}
+{{- $wanted := int (dig "tensor_parallel" 1 $model) -}}
+{{- if and (gt $wanted 1) (not (has $wanted $gpus)) -}}
+{{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel), and no pool has gpu.count %d" $name $wanted $wanted) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := $catalogue.pools -}}
+{{- if not (has $name $served) -}}
+{{- $faults = append $faults (printf "no entry of pools serves the catalogue's pool %s: its jobs would wait for ever" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{- define "smallfirst.faults.models" -}}
+{{- $faults := list -}}
+{{- $download := .Values.modelCache.download -}}
+{{- if and $download.enabled (not $download.models) -}}
+{{- $faults = append $faults "modelCache.download.models names nothing to fetch" -}}
+{{- end -}}
+{{- if and $download.enabled (not (include "smallfirst.modelClaim" .)) -}}
+{{- $faults = append $faults "modelCache.download needs a claim: modelCache.create or modelCache.existingClaim" -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{- define "smallfirst.faults.flower" -}}
+{{- $faults := list -}}
+{{- $flower := .Values.flower -}}
+{{- $ways := list -}}
+{{- if $flower.ingress.enabled -}}{{ $ways = append $ways "flower.ingress" }}{{- end -}}
+{{- if $flower.httpRoute.enabled -}}{{ $ways = append $ways "flower.httpRoute" }}{{- end -}}
+{{- if ne $flower.service.type "ClusterIP" -}}{{ $ways = append $ways (printf "flower.service.type %s" $flower.service.type) }}{{- end -}}
+{{- if $flower.peers -}}{{ $ways = append $ways "flower.peers" }}{{- end -}}
+{{- if and $flower.enabled $ways (not (include "smallfirst.hasFlowerAuth" .)) -}}
+{{- $faults = append $faults (printf "%s would show Flower without auth: set flower.auth.existingSecret or flower.auth.basicAuth" (join ", " $ways)) -}}
+{{- end -}}
+{{- if and $flower.ingress.enabled (not $flower.ingress.host) -}}
+{{- $faults = append $faults "flower.ingress.host is needed where flower.ingress.enabled" -}}
+{{- end -}}
+{{- if and $flower.httpRoute.enabled (not $flower.httpRoute.parentRefs) -}}
+{{- $faults = append $faults "flower.httpRoute.parentRefs is needed where flower.httpRoute.enabled" -}}
+{{- end -}}
+{{- range concat (.Values.defaults.extraEnv | default list) ($flower.extraEnv | default list) -}}
+{{- if has .name (list "FLOWER_UNAUTHENTICATED_API" "FLOWER_READ_ONLY" "FLOWER_AUTH_PROVIDER") -}}
+{{- $faults = append $faults (printf "%s is not to be set: Flower here is read-only, and asks who is there" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{- define "smallfirst.faults.airGapped" -}}
+{{- $faults := list -}}
+{{- if .Values.airGapped -}}
+{{- if .Values.modelCache.download.enabled -}}
+{{- $faults = append $faults "airGapped forbids modelCache.download: fill modelCache.existingClaim from within" -}}
+{{- end -}}
+{{- if not (or .Values.images.registry (eq .Values.images.pullPolicy "Never")) -}}
+{{- $faults = append $faults "airGapped needs images.registry, or images.pullPolicy Never where nodes hold the images" -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* One value per pool, passSeconds, and what must hold beside it. */}}
+{{- define "smallfirst.faults.pool" -}}
+{{- $faults := list -}}
+{{- $pool := include "smallfirst.pool" . | fromYaml -}}
+{{- $lease := .root.Values.leaseSeconds -}}
+{{- $least := int (ceil (addf $lease 5)) -}}
+{{- if lt (int $pool.graceMarginSeconds) $least -}}
+{{- $faults = append $faults (printf "pools.%s: graceMarginSeconds %d is less than %d (leaseSeconds and 5): a worker that finished its pass could be killed before it has settled" .name (int $pool.graceMarginSeconds) $least) -}}
+{{- end -}}
+{{- $beat := dig "settings" "HEARTBEAT_SECONDS" (dig "HEARTBEAT_SECONDS" 2 .root.Values.defaults.settings) $pool -}}
+{{- if ge (float64 $beat) (float64 $lease) -}}
+{{- $faults = append $faults (printf "pools.%s: a heartbeat every %v s cannot keep a lease of %v s (leaseSeconds)" .name $beat $lease) -}}
+{{- end -}}
+{{- range list "POOL" "PASS_SECONDS" "LEASE_SECONDS" "THREADS" "CACHE_DIR" -}}
+{{- if hasKey ($pool.settings | default dict) . -}}
+{{- $faults = append $faults (printf "pools.%s: settings.%s comes from another value" $.name .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{- define "smallfirst.faults.scaling" -}}
+{{- $faults := list -}}
+{{- $config := .component.config -}}
+{{- $scaling := $config.autoscaling -}}
+{{- $name := .name -}}
+{{- if ne $scaling.type "none" -}}
+{{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}
+{{- $faults = append $faults (printf "%s: autoscaling.maxReplicas is less than minReplicas" $name) -}}
+{{- end -}}
+{{- if and (eq (int $scaling.minReplicas) 0) (not (and (eq $scaling.type "keda") .component.canRest)) -}}
+{{- $faults = append $faults (printf "%s: autoscaling.minReplicas 0 needs keda, and is for pools alone: a router sends what waits on their backlogs" $name) -}}
+{{- end -}}
+{{- if and (eq $scaling.type "keda") (not .component.streams) -}}
+{{- $faults = append $faults (printf "%s: nothing waits for it that KEDA could count" $name) -}}
+{{- end -}}
+{{- if and (eq $scaling.type "keda") (eq (int $scaling.minReplicas) 0) (lt (int $scaling.cooldownSeconds) (int $config.startupSeconds)) -}}
+{{- $faults = append $faults (printf "%s: autoscaling.cooldownSeconds %d is less than startupSeconds %d: it would load its models more than it answers" $name (int $scaling.cooldownSeconds) (int $config.startupSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}

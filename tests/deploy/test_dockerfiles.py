@@ -1,0 +1,112 @@
+"""The images' recipes: small last stages, nobody as root, versions as the project says them."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.deploy.charts import CHART, ROOT
+
+FILES = (ROOT / "router" / "Dockerfile", *sorted((ROOT / "workers").glob("Dockerfile.*")))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+#: With what no last stage may be made, but for the one that says why.
+COMPILERS = re.compile(r"\b(gcc|g\+\+|clang|build-essential|make|cargo)\b")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: on what it stands, its name, its instructions."""
+
+    base: str
+    name: str
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Its instructions."""
+        return "\n".join(self.lines)
+
+
+def stages(path: Path) -> list[Stage]:
+    """Read a recipe, its continued lines joined, its comments dropped."""
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    found: list[Stage] = []
+    for line in lines:
+        if begun := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
+            found.append(Stage(begun[1], begun[2] or "", ()))
+        elif found:
+            last = found[-1]
+            found[-1] = Stage(last.base, last.name, (*last.lines, line))
+    return found
+
+
+def shipped(path: Path) -> list[str]:
+    """What each image holds that no other is built on: its instructions, with its base's."""
+    every = stages(path)
+    by_name = {stage.name: stage for stage in every}
+    used = {stage.base for stage in every} | {
+        name for stage in every for name in re.findall(r"--from=(\S+)", stage.text)
+    }
+    ends = [stage for stage in every if not stage.name or stage.name not in used]
+    return ["\n".join(part.text for part in (by_name.get(end.base), end) if part) for end in ends]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_last_stage_is_small_and_nobody(path: Path) -> None:
+    """What is shipped runs as a number that is nobody, and compiles nothing that need not be."""
+    for text in shipped(path):
+        assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+        assert "HEALTHCHECK" not in text
+        assert "pip install" not in text
+        assert path.suffix == ".llm" or not COMPILERS.search(text)
+
+
+def test_the_exception_says_why() -> None:
+    """Where a compiler is shipped, the recipe gives the source of that need."""
+    assert "triton/runtime/build.py" in (ROOT / "workers" / "Dockerfile.llm").read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_base_can_be_pinned(path: Path) -> None:
+    """Every stage stands on one argument, or on a stage before it; no tag is `latest`."""
+    text = path.read_text("utf-8")
+    assert re.search(r"^ARG BASE=python:3\.11-slim-\w+$", text, re.MULTILINE)
+    names = {stage.name for stage in stages(path)}
+    assert {stage.base for stage in stages(path)} <= {"${BASE}", *names}
+    assert ":latest" not in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_copied_is_there(path: Path) -> None:
+    """Each file that comes from the checkout exists, and the ignored ones are not among them."""
+    kept = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    for stage in stages(path):
+        for line in stage.lines:
+            if line.startswith("COPY ") and "--from" not in line:
+                for source in line.split()[1:-1]:
+                    assert (ROOT / source).exists(), source
+                    assert f"!{source}" in kept, source
+
+
+def test_versions_are_those_of_the_project() -> None:
+    """What a recipe pins is what pyproject.toml pins; each extra exists."""
+    pinned = {one for extra in PROJECT["optional-dependencies"].values() for one in extra}
+    text = "\n".join(path.read_text("utf-8") for path in FILES)
+    for requirement in re.findall(r"\b(?:torch|flower)==[\d.]+", text):
+        assert requirement in pinned
+    extras = set(re.findall(r"'\.\[(\w+)\]'", text))
+    assert extras == {"router", "slm", "llm"} <= set(PROJECT["optional-dependencies"])
+
+
+def test_users_and_commands_are_those_of_the_chart() -> None:
+    """Chart and images agree on the version, on who runs, and on what is run."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert chart["appVersion"] == PROJECT["version"]
+    assert "runAsUser: 10001" in (CHART / "templates" / "_pod.tpl").read_text("utf-8")
+    components = (CHART / "templates" / "_components.tpl").read_text("utf-8")
+    for module in ("smallfirst_router", "smallfirst_workers"):
+        assert f"command: [python, -m, {module}]" in components
+        assert any(f'"{module}"]' in text for path in FILES for text in shipped(path))

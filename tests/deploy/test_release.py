@@ -1,0 +1,104 @@
+"""A release's life under the real helm: installed, upgraded, rolled back, taken away."""
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.deploy.charts import CHART, HELMS, NAMESPACE, RELEASE, helm
+from tests.deploy.kube_api import Cluster, api_server
+
+Helm = Callable[..., Any]
+ROUTER, REDIS = f"{RELEASE}-smallfirst-router", f"{RELEASE}-smallfirst-redis"
+
+
+@pytest.fixture(params=HELMS)
+def release(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cluster, Helm]]:
+    """Give an empty cluster, and helm pointed at it."""
+    with api_server() as (cluster, port):
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
+
+        def run(*arguments: str) -> Any:
+            place = ("--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig))
+            done = helm(*arguments, *place, version=request.param)
+            assert done.returncode == 0, done.stderr
+            return done
+
+        yield cluster, run
+
+
+def _kubeconfig(port: int) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "current-context": "here",
+        "users": [{"name": "me", "user": {}}],
+    }
+
+
+def _install(run: Helm, verb: str, *more: str) -> None:
+    run(verb, RELEASE, str(CHART), "--disable-openapi-validation", *more)
+
+
+def test_a_release_lives_and_goes(release: tuple[Cluster, Helm]) -> None:
+    """Install, upgrade and roll back change what they should; uninstall leaves nothing."""
+    cluster, run = release
+    _install(run, "install")
+    assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == 2
+    _install(run, "upgrade", "--set", "router.replicas=5")
+    assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == 5
+    run("rollback", RELEASE, "1")
+    assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == 2
+    history = yaml.safe_load(run("history", RELEASE, "--output", "yaml").stdout)
+    assert [one["status"] for one in history] == ["superseded", "superseded", "deployed"]
+    run("uninstall", RELEASE)
+    assert not cluster.objects
+
+
+def test_passwords_outlive_an_upgrade(release: tuple[Cluster, Helm]) -> None:
+    """What was drawn at the first installation is found again, users and addresses with it."""
+    cluster, run = release
+    _install(run, "install", "--set", "flower.auth.basicAuth=ops:hunter2")
+    before = _secrets(cluster)
+    assert len(before[REDIS]["worker-password"]) == 32
+    _install(run, "upgrade", "--set", "flower.auth.basicAuth=ops:hunter2,router.replicas=3")
+    assert _secrets(cluster) == before
+    run("rollback", RELEASE, "1")
+    assert _secrets(cluster) == before
+
+
+def test_two_releases_draw_differently(release: tuple[Cluster, Helm]) -> None:
+    """No password comes from anything that another release shares."""
+    cluster, run = release
+    _install(run, "install")
+    run("install", "other", str(CHART), "--disable-openapi-validation")
+    one, other = (_secrets(cluster)[f"{name}-smallfirst-redis"] for name in (RELEASE, "other"))
+    drawn = [key for key in one if key.endswith("-password")]
+    assert len(drawn) == 6
+    assert not {one[key] for key in drawn} & {other[key] for key in drawn}
+
+
+def test_a_pool_comes_and_goes(release: tuple[Cluster, Helm], tmp_path: Path) -> None:
+    """A pool that the values no longer name is taken away, with its account and its policy."""
+    cluster, run = release
+    content = "{version: 1, pools: {a: {tier: slm}, cpu-small: {tier: slm}}, tasks: {ids: {}}}"
+    values = tmp_path / "two.yaml"
+    values.write_text(yaml.safe_dump({"catalogue": {"content": content}, "pools": {"a": {}}}))
+    _install(run, "install", "--values", str(values))
+    name = f"{RELEASE}-smallfirst-pool-a"
+    kinds = ("Deployment", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget")
+    assert all(name in cluster.of(kind) for kind in kinds)
+    _install(run, "upgrade", "--reset-values")
+    assert not any(name in cluster.of(kind) for kind in kinds)
+
+
+def _secrets(cluster: Cluster) -> dict[str, dict[str, str]]:
+    return {
+        name: {key: base64.b64decode(coded).decode() for key, coded in one["data"].items()}
+        for name, one in cluster.of("Secret").items()
+    }

@@ -1,0 +1,148 @@
+"""Scaling: on what waits and what is in hand, as one sum; and nobody else sets the replicas."""
+
+import pytest
+from tests.deploy.charts import (
+    EXAMPLES,
+    NAMESPACE,
+    RELEASE,
+    Object,
+    named,
+    of_kind,
+    rendered,
+)
+
+from smallfirst.jobs import Priority
+from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
+
+REDIS = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
+
+
+def scaled(type_: str, **more: object) -> list[Object]:
+    """Render with the pool and the router scaled in one way."""
+    scaling = {"type": type_, **more}
+    values = {
+        "namespace": "shop",
+        "router": {"autoscaling": scaling},
+        "pools": {"cpu-small": {"autoscaling": scaling}},
+    }
+    return rendered(values=values)
+
+
+@pytest.mark.parametrize("type_", ["keda", "hpa"])
+def test_whoever_is_scaled_says_no_replicas(type_: str) -> None:
+    """A Deployment that something scales leaves its replicas to it; the others say theirs."""
+    objects = scaled(type_)
+    for component in ("router", "pool-cpu-small"):
+        assert "replicas" not in named(objects, "Deployment", component)["spec"]
+    assert named(objects, "Deployment", "flower")["spec"]["replicas"] == 1
+    assert "replicas" in named(rendered(), "Deployment", "router")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("component", "group", "streams"),
+    [
+        ("pool-cpu-small", POOL_GROUP, {p: Keys("shop").backlog("cpu-small", p) for p in Priority}),
+        (
+            "router",
+            ROUTER_GROUP,
+            {"jobs": Keys("shop").jobs, "escalations": Keys("shop").escalations},
+        ),
+    ],
+)
+def test_keda_sums_what_waits_and_what_is_in_hand(
+    component: str, group: str, streams: dict[str, str]
+) -> None:
+    """Lag and pending of each stream, each a trigger, are added up by the formula."""
+    spec = named(scaled("keda"), "ScaledObject", component)["spec"]
+    triggers = {one["name"]: one for one in spec["triggers"]}
+    formula = spec["advanced"]["scalingModifiers"]["formula"]
+    assert sorted(formula.split(" + ")) == sorted(triggers)
+    assert set(triggers) == {f"{short}_{what}" for short in streams for what in ("lag", "pending")}
+    for short, stream in streams.items():
+        lag, pending = (triggers[f"{short}_{what}"]["metadata"] for what in ("lag", "pending"))
+        for metadata in (lag, pending):
+            assert (metadata["stream"], metadata["consumerGroup"]) == (stream, group)
+            assert metadata["address"] == REDIS
+        assert "lagCount" in lag
+        # With `lagCount` KEDA would count what waits a second time.
+        assert set(pending) & {"lagCount", "streamLength"} == set()
+        assert "pendingEntriesCount" in pending
+
+
+def test_keda_has_the_form_of_its_kind() -> None:
+    """A ScaledObject's fields are those of KEDA, and every value of a trigger is a string."""
+    for each in of_kind(scaled("keda"), "ScaledObject"):
+        spec = each["spec"]
+        assert set(spec) <= {
+            "scaleTargetRef",
+            "minReplicaCount",
+            "maxReplicaCount",
+            "pollingInterval",
+            "cooldownPeriod",
+            "fallback",
+            "advanced",
+            "triggers",
+        }
+        assert set(spec["advanced"]) == {"scalingModifiers", "horizontalPodAutoscalerConfig"}
+        modifiers = spec["advanced"]["scalingModifiers"]
+        assert set(modifiers) == {"formula", "target", "activationTarget", "metricType"}
+        assert modifiers["metricType"] == "AverageValue"
+        for trigger in spec["triggers"]:
+            assert set(trigger) == {"type", "name", "metadata", "authenticationRef"}
+            assert trigger["type"] == "redis-streams"
+            assert all(isinstance(value, str) for value in trigger["metadata"].values())
+
+
+def test_a_pool_rests_and_a_router_does_not() -> None:
+    """A pool may have no worker at all while nothing waits."""
+    objects = rendered("one-gpu")
+    assert named(objects, "ScaledObject", "pool-gpu")["spec"]["minReplicaCount"] == 0
+    assert not of_kind(objects, "HorizontalPodAutoscaler")
+
+
+def test_keda_connects_as_the_scaler() -> None:
+    """Name and password come from the Secret with Redis's users; without TLS nothing else does."""
+    spec = named(scaled("keda"), "TriggerAuthentication", "scaler")["spec"]
+    assert {one["parameter"]: one["key"] for one in spec["secretTargetRef"]} == {
+        "username": "scaler-username",
+        "password": "scaler-password",
+    }
+
+
+def test_keda_verifies_an_external_redis() -> None:
+    """With TLS, KEDA gets the switch and the certificate from Secrets, and nothing in metadata."""
+    objects = rendered("external-redis-tls")
+    found = named(objects, "TriggerAuthentication", "scaler")["spec"]["secretTargetRef"]
+    assert {one["parameter"] for one in found} == {"username", "password", "tls", "ca"}
+    assert named(objects, "Secret", "scaler")["stringData"] == {"tls": "enable"}
+    for trigger in named(objects, "ScaledObject", "pool-cpu-small")["spec"]["triggers"]:
+        assert trigger["metadata"]["address"] == "redis.example.com:6380"
+        assert not {"enableTLS", "unsafeSsl"} & set(trigger["metadata"])
+
+
+def test_keda_asks_the_sentinels() -> None:
+    """Behind Sentinels, each trigger follows the master, and has their password."""
+    objects = rendered("external-redis-sentinel-tls")
+    for component in ("router", "pool-cpu-small"):
+        for trigger in named(objects, "ScaledObject", component)["spec"]["triggers"]:
+            assert trigger["type"] == "redis-sentinel-streams"
+            assert trigger["metadata"]["sentinelMaster"] == "fleet"
+            assert trigger["metadata"]["addresses"].count(".redis.example.com:26379") == 3
+            assert "address" not in trigger["metadata"]
+    found = named(objects, "TriggerAuthentication", "scaler")["spec"]["secretTargetRef"]
+    assert {"sentinelUsername", "sentinelPassword"} <= {one["parameter"] for one in found}
+
+
+def test_hpa_scales_on_the_processor() -> None:
+    """The alternative without KEDA targets the same Deployment."""
+    spec = named(scaled("hpa", minReplicas=2), "HorizontalPodAutoscaler", "pool-cpu-small")["spec"]
+    assert spec["scaleTargetRef"]["name"] == f"{RELEASE}-smallfirst-pool-cpu-small"
+    assert (spec["minReplicas"], spec["metrics"][0]["resource"]["name"]) == (2, "cpu")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_budgets_never_block_a_drain(example: str | None) -> None:
+    """A budget says how many may be away, never how many must stay, and one at least may go."""
+    for budget in of_kind(rendered(example), "PodDisruptionBudget"):
+        assert "minAvailable" not in budget["spec"]
+        assert budget["spec"]["maxUnavailable"] != 0
