@@ -38,11 +38,23 @@ def main() -> int:
         sys.stderr.write(f"smallfirst-router: {error}\n")
         return EXIT_CONFIG
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: router.stop())
+        signal.signal(number, lambda *_: _leave(router))
     log.info("router.started")
     router.run()
     log.info("router.stopped")
     return 0
+
+
+def _leave(router: Router) -> None:
+    """Finish the round in hand at the first signal; at the second one, not even that.
+
+    What a router holds is a peer's when the lease is out; whoever cannot wait leaves it to that.
+    """
+    if router.is_stopping:
+        log.warning("router.left", consequence="what it had in hand is a peer's in a few seconds")
+        os._exit(128 + signal.SIGTERM)
+    log.info("router.stopping")
+    router.stop()
 
 
 def build(settings: RouterSettings) -> Router:

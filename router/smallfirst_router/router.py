@@ -104,6 +104,11 @@ class Router:
         """Finish the step in hand, then close and return from `run`."""
         self._stop.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
     def step(self) -> None:
         """One round: what the router does, in order."""
         self._do_chores()

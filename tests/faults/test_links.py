@@ -1,5 +1,7 @@
 """Links between a worker and Redis that break, freeze, are forgotten or slow: no job notices."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -182,3 +184,20 @@ def test_a_slow_link_costs_time_and_nothing_else(
             link.mend()
     assert_each_ended_once(results, ids)
     assert {name: set(fleet_redis.zrange(KEYS.workers(name), 0, -1)) for name in before} == before
+
+
+def test_a_router_told_twice_leaves_at_once(fleet: LinkedFleet, wait_until: WaitUntil) -> None:
+    """Even from within a command whose answer never comes; its supervisor starts another."""
+    pid, link = fleet.children()["router-1"].pid, fleet.links["router-1"]
+    log = fleet.logs / "router-1.log"
+    link.freeze()
+    try:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: "router.stopping" in log.read_text(), description="it heard the first")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: "router.left" in log.read_text(), description="it left", timeout=5)
+    finally:
+        link.mend()
+    wait_until(
+        lambda: log.read_text().count("router.started") == 2, description="another", timeout=60
+    )
