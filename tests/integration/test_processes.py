@@ -142,6 +142,26 @@ def test_a_crashed_child_is_started_again(supervisor: Supervisor, wait_until: Wa
     assert supervisor.failure is None
 
 
+LEAVES_ONE_BEHIND = """
+import subprocess, sys, time
+sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("sleeper", sleeper.pid, "up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_child_left_behind_ends_too(
+    supervisor: Supervisor, wait_until: WaitUntil
+) -> None:
+    """A killed worker ends nothing itself; the engine of its model would keep all its memory."""
+    supervisor.start(command(LEAVES_ONE_BEHIND))
+    child = child_of(supervisor)
+    wait_until(says(child, "up"), description="the child is up")
+    left = int(child.tail().split()[1])
+    os.kill(child.pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(left), description="what it left behind is gone")
+
+
 def test_a_child_that_cannot_start_is_given_up(
     supervisor: Supervisor, wait_until: WaitUntil
 ) -> None:

@@ -83,9 +83,16 @@ class Child:
 
     def kill(self) -> None:
         """End it now, and whatever it started itself."""
+        self.clear_up()
+        self.process.wait()
+
+    def clear_up(self) -> None:
+        """End whatever it started itself and left behind, such as the engine of a large model.
+
+        A killed worker ends nothing, and an engine without a worker keeps all its memory.
+        """
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
 
     def tail(self, num_lines: int = 12) -> str:
         """The last lines of its log."""
@@ -129,7 +136,7 @@ def stop_children(
         Those that had to be killed.
     """
     patience = hurry or threading.Event()
-    waiting = list(children)
+    stopping = waiting = list(children)
     asked_at = monotonic()
     for child in waiting:
         child.terminate()
@@ -143,4 +150,6 @@ def stop_children(
                 killed.append(child)
         if waiting:
             sleep(POLL_SECONDS)
+    for child in stopping:
+        child.clear_up()
     return killed

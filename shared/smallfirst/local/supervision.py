@@ -150,6 +150,7 @@ class Supervisor:
     def _mourn(self, kept: Kept, exit_code: int, now: float) -> None:
         """Note an exit, and when to try again, if at all."""
         child = kept.child
+        child.clear_up()
         self._on_exit(child, exit_code)
         kept.exits += 1
         kept.failed_starts = 0 if kept.has_started else kept.failed_starts + 1
