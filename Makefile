@@ -26,6 +26,7 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 
 fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
+	mkdir -p .cache/fuzz && $(BIN)/python -m tests.fuzz.guided -runs=1000000 -max_len=4096 .cache/fuzz
 
 chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and check its promise.
 	$(BIN)/python -m tests.faults.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
