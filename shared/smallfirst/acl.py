@@ -23,6 +23,7 @@ class Role(StrEnum):
     WORKER = "worker"
     FLOWER = "flower"
     SCALER = "scaler"
+    EXPORTER = "exporter"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def grants(role: Role, namespace: str) -> tuple[Grant, ...]:
         Role.WORKER: _of_worker,
         Role.FLOWER: _of_flower,
         Role.SCALER: _of_scaler,
+        Role.EXPORTER: _of_exporter,
     }
     return made[role](keys)
 
@@ -192,3 +194,16 @@ def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
     streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
     # Before it asks for a lag, KEDA asks for Redis's version, of which INFO alone tells.
     return (Grant("info"), Grant("xinfo|groups xpending xlen", streams))
+
+
+def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
+    """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    return (
+        Grant("time scan info"),
+        Grant("xinfo|groups xpending xlen", streams),
+        Grant("xlen", (f"%R~{keys.dead}",)),
+        Grant("zcount", (f"%R~{keys.workers('*')}",)),
+        Grant("llen", (f"%R~{keys.queue('*')}",)),
+        Grant("hgetall", (f"%R~{keys.booked('*')}",)),
+    )

@@ -200,8 +200,22 @@ class WorkerSettings(Settings):
         return seconds
 
 
+class ExporterSettings(Settings):
+    """What the exporter of metrics needs besides."""
+
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address that scrapes are answered on."
+    )
+    metrics_port: int = Field(default=9464, ge=1, le=65_535, description="The port of it.")
+
+
 #: Every component's class; a variable is known if one of them has it.
-COMPONENTS: Final[tuple[type[Settings], ...]] = (Settings, RouterSettings, WorkerSettings)
+COMPONENTS: Final[tuple[type[Settings], ...]] = (
+    Settings,
+    RouterSettings,
+    WorkerSettings,
+    ExporterSettings,
+)
 
 S = TypeVar("S", bound=Settings)
 

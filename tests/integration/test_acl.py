@@ -18,6 +18,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from smallfirst import Client, Job
 from smallfirst.acl import Role, acl_file, rules
 from smallfirst.client.transports import State
+from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port, version_of
@@ -172,6 +173,9 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         groups: Any = scaler.xinfo_groups(BULK)
         assert [group["name"] for group in groups] == [POOL_GROUP.encode()]
         assert scaler.xpending(KEYS.jobs, ROUTER_GROUP)["pending"] == 0
+    with fleet.redis.connect(Role.EXPORTER) as exporter:
+        metrics = {metric.name for metric in Fleet(exporter, KEYS).collect()}
+    assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
     assert fleet.redis.refused() == []
 
 
@@ -196,6 +200,10 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         (Role.FLOWER, ("LPUSH", "sf:celery:cpu", "null")),
         (Role.SCALER, ("XRANGE", KEYS.jobs, "-", "+")),
         (Role.SCALER, ("XADD", KEYS.jobs, "*", "job", "{}")),
+        (Role.EXPORTER, ("XRANGE", KEYS.jobs, "-", "+")),
+        (Role.EXPORTER, ("XRANGE", KEYS.dead, "-", "+")),
+        (Role.EXPORTER, ("GET", "sf:result:a1")),
+        (Role.EXPORTER, ("DEL", KEYS.booked("2026-01-01"))),
         *(
             (role, (command,))
             for role in Role

@@ -1,0 +1,186 @@
+"""The exporter: what waits, in whose hands, for how long, at what cost; from a real Redis."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+from tests.faults.test_poison import CATALOGUE
+
+from smallfirst.exporter import Fleet
+from smallfirst.jobs import Job, Outcome, Priority
+from smallfirst.keys import POOL_GROUP, ROUTERS, Keys
+from smallfirst.ledger import Ledger, Settlement, Spent
+from smallfirst.local.redis_server import free_port
+from smallfirst.settings import RouterSettings
+from smallfirst_router.__main__ import build
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu", Priority.BULK)
+
+
+@pytest.fixture
+def value(redis: Redis) -> Callable[..., float | None]:
+    """Read one sample as a scrape would."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Fleet(redis, KEYS))
+
+    def sample(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"smallfirst_{name}", labels)
+
+    return sample
+
+
+@pytest.fixture
+def router(redis_url: str, tmp_path: Path) -> Any:
+    """A router over a catalogue with one pool, `cpu`."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE)
+    router = build(RouterSettings.model_validate({"redis_url": redis_url, "catalogue": catalogue}))
+    router.open()
+    return router
+
+
+def submit(redis: Any, count: int) -> None:
+    """Submit jobs of the one task."""
+    for number in range(count):
+        job = Job(id=f"j-{number}", task="topic", text=f"parcel {number}")
+        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+
+
+def test_an_empty_redis_is_up_and_holds_nothing(value: Callable[..., float | None]) -> None:
+    """Before any component was there, every gauge that has no pool in its name is nought."""
+    assert value("redis_up") == 1
+    assert value("dead_letters") == 0
+    assert value("jobs_unread", pool="@router", stream="jobs") == 0
+    assert value("workers", pool=ROUTERS) == 0
+
+
+def test_jobs_are_counted_on_their_way(
+    redis: Any, router: Any, value: Callable[..., float | None]
+) -> None:
+    """Unread by a router; parked; in the queue; in a worker's hands: each is told apart."""
+    submit(redis, 5)
+    assert value("jobs_unread", pool="@router", stream="jobs") == 5
+    assert (value("oldest_job_age_seconds", pool="@router", stream="jobs") or 0) < 60
+
+    Ledger(redis, KEYS, "cpu-h-1-abc").beat("cpu")
+    router.step()
+    on_bulk = {"pool": "cpu", "stream": "bulk"}
+    assert value("jobs_unread", pool="@router", stream="jobs") == 0
+    assert value("jobs_pending", **on_bulk) == 5
+    assert value("jobs_queued", **on_bulk) == 5
+    assert value("queue_batches", pool="cpu") == 1
+    assert value("workers", pool="cpu") == 1
+
+    entries = [entry.decode() for entry, _ in redis.xrange(BULK)]
+    Ledger(redis, KEYS, "cpu-h-1-abc").claim(BULK, entries[:2], timedelta(seconds=6))
+    assert value("jobs_queued", **on_bulk) == 3
+    assert value("jobs_pending", **on_bulk) == 5
+    assert (value("oldest_job_age_seconds", **on_bulk) or 0) >= 0
+
+
+def test_the_age_is_that_of_the_oldest_job(redis: Any, value: Callable[..., float | None]) -> None:
+    """As old as its entry's id says, which Redis's clock wrote."""
+    now_ms = redis.time()[0] * 1000
+    redis.xgroup_create(KEYS.jobs, "router", id="0", mkstream=True)
+    redis.xadd(KEYS.jobs, {"job": "{}"}, id=f"{now_ms - 90_000}-0")
+    labels = {"pool": "@router", "stream": "jobs"}
+    # Nobody has read it, and nobody may look: it is as old as the first scrape that saw it.
+    assert value("oldest_job_age_seconds", **labels) == 0
+    assert 0 < (value("oldest_job_age_seconds", **labels) or 0) < 30
+    redis.xreadgroup("router", "r", {KEYS.jobs: ">"})
+    redis.xadd(KEYS.jobs, {"job": "{}"})
+    assert value("oldest_job_age_seconds", **labels) == pytest.approx(90, abs=10)
+
+
+def test_what_was_booked_is_counted(
+    redis: Any, router: Any, value: Callable[..., float | None]
+) -> None:
+    """By task, step and outcome: attempts, seconds and cost."""
+    booked = KEYS.booked("2020-01-01")
+    redis.hset(booked, "topic:0:accepted:jobs", 9)
+    redis.expire(booked, 60)
+    assert value("attempts_total", task="topic", step="0", outcome="accepted") is None
+    submit(redis, 1)
+    entry = router_entry(redis, router)
+    spent = Spent(task="topic", step=0, outcome=Outcome.ACCEPTED, seconds=0.25, cost=0.5)
+    row = Settlement(verb="result", entry=entry, job_id="j-0", body="{}", spent=spent)
+    ledger = Ledger(redis, KEYS, "cpu-h-1-abc")
+    ledger.claim(BULK, [entry], timedelta(seconds=6))
+    ledger.settle(BULK, POOL_GROUP, [row])
+    labels = {"task": "topic", "step": "0", "outcome": "accepted"}
+    assert value("attempts_total", **labels) == 1
+    assert value("worker_seconds_total", **labels) == 0.25
+    assert value("cost_total", **labels) == 0.5
+
+
+def router_entry(redis: Any, router: Any) -> str:
+    """Let the router park and dispatch the one job; return its entry."""
+    Ledger(redis, KEYS, "cpu-h-1-abc").beat("cpu")
+    router.step()
+    [(entry, _)] = redis.xrange(BULK)
+    return str(entry.decode())
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[str], str]]:
+    """Start exporters; give the address of each one's metrics."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_one(redis_url: str) -> str:
+        port = free_port()
+        own = {"SMALLFIRST_REDIS_URL": redis_url, "SMALLFIRST_METRICS_PORT": str(port)}
+        command = [sys.executable, "-m", "smallfirst.exporter"]
+        started.append(subprocess.Popen(command, env={**os.environ, **own}))
+        return f"http://127.0.0.1:{port}/metrics"
+
+    yield start_one
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def scrape(url: str) -> dict[str, float]:
+    """Read the samples that have no labels."""
+    with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310 - our own address
+        families = text_string_to_metric_families(reply.read().decode())
+        return {s.name: s.value for family in families for s in family.samples if not s.labels}
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there."""
+    try:
+        return bool(scrape(url))
+    except OSError:
+        return False
+
+
+def test_prometheus_gets_it_from_a_process(
+    redis: Any, redis_url: str, start: Callable[[str], str], wait_until: Callable[..., None]
+) -> None:
+    """In its own form, with no job's text in it."""
+    redis.xadd(KEYS.jobs, {"job": Job(id="a", task="topic", text="canary-2b7d").to_json()})
+    url = start(redis_url)
+    wait_until(lambda: answers(url), description="it answers", timeout=30)
+    assert scrape(url)["smallfirst_redis_up"] == 1
+    with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310
+        assert "canary" not in reply.read().decode()
+
+
+def test_a_redis_that_is_away_is_told_of(
+    start: Callable[[str], str], wait_until: Callable[..., None]
+) -> None:
+    """The exporter lives on, and says so; nothing else is claimed."""
+    url = start(f"redis://127.0.0.1:{free_port()}/0")
+    wait_until(lambda: answers(url), description="it answers", timeout=60)
+    assert scrape(url) == {"smallfirst_redis_up": 0.0}
