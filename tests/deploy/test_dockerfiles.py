@@ -97,8 +97,9 @@ def test_versions_are_those_of_the_project() -> None:
     text = "\n".join(path.read_text("utf-8") for path in FILES)
     for requirement in re.findall(r"\b(?:torch|flower)==[\d.]+", text):
         assert requirement in pinned
-    extras = set(re.findall(r"'\.\[(\w+)\]'", text))
-    assert extras == {"router", "slm", "llm"} <= set(PROJECT["optional-dependencies"])
+    named = re.findall(r"'\.\[([\w,]+)\]'", text)
+    extras = {extra for one in named for extra in one.split(",")}
+    assert extras == {"router", "exporter", "slm", "llm"} <= set(PROJECT["optional-dependencies"])
 
 
 def test_users_and_commands_are_those_of_the_chart() -> None:

@@ -11,15 +11,17 @@ def test_nothing_is_promised_that_is_not_served() -> None:
 
 
 def test_where_asked_for_they_are_read() -> None:
-    """Routers and workers have the port; a PodMonitor each reads it; Prometheus's namespace may."""
+    """The exporter has the port and its own user; a PodMonitor reads it; Prometheus may."""
     objects = rendered(values={"metrics": {"enabled": True, "port": 9200}})
-    for component in ("router", "pool-cpu-small"):
-        pod = named(objects, "Deployment", component)["spec"]["template"]
-        port = {"name": "metrics", "containerPort": 9200, "protocol": "TCP"}
-        assert pod["spec"]["containers"][0]["ports"] == [port]
-        monitor = named(objects, "PodMonitor", component)["spec"]
-        assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-        assert monitor["podMetricsEndpoints"] == [{"port": "metrics", "interval": "15s"}]
-        (rule,) = named(objects, "NetworkPolicy", component)["spec"]["ingress"]
-        assert rule["ports"] == [{"port": 9200, "protocol": "TCP"}]
-    assert len(of_kind(objects, "PodMonitor")) == 2
+    pod = named(objects, "Deployment", "exporter")["spec"]["template"]
+    [container] = pod["spec"]["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": 9200, "protocol": "TCP"}]
+    told = {each["name"]: each for each in container["env"]}
+    assert told["SMALLFIRST_METRICS_PORT"]["value"] == "9200"
+    key = told["SMALLFIRST_REDIS_URL"]["valueFrom"]["secretKeyRef"]["key"]
+    assert key == "exporter-url"
+    [monitor] = of_kind(objects, "PodMonitor")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "15s"}]
+    (rule,) = named(objects, "NetworkPolicy", "exporter")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 9200, "protocol": "TCP"}]

@@ -24,6 +24,7 @@ EXTERNAL_KEYS = {
         "router-url",
         "worker-url",
         "flower-url",
+        "exporter-url",
         "producer-url",
         "scaler-username",
         "scaler-password",

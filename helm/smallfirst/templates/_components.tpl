@@ -26,6 +26,9 @@ one more `define` here and one more line in `smallfirst.components`.
 {{- if .Values.flower.enabled -}}
 {{- $_ := set $all "flower" (include "smallfirst.component.flower" . | fromYaml) -}}
 {{- end -}}
+{{- if .Values.metrics.enabled -}}
+{{- $_ := set $all "exporter" (include "smallfirst.component.exporter" . | fromYaml) -}}
+{{- end -}}
 {{- if include "smallfirst.hasInternalRedis" . -}}
 {{- $_ := set $all "redis" (include "smallfirst.component.redis" . | fromYaml) -}}
 {{- end -}}
@@ -87,7 +90,6 @@ group: router
 streams:
   jobs: {{ printf "%s:jobs" .Values.namespace | quote }}
   escalations: {{ printf "%s:escalations" .Values.namespace | quote }}
-hasMetrics: true
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
@@ -119,7 +121,6 @@ streams:
   interactive: {{ printf "%s:interactive" $backlog | quote }}
   bulk: {{ printf "%s:bulk" $backlog | quote }}
 canRest: true
-hasMetrics: true
 config:
   {{- $_ := set $config "graceSeconds" (add (int $pool.passSeconds) (int $pool.graceMarginSeconds)) }}
   {{- toYaml $config | nindent 2 }}
@@ -176,6 +177,27 @@ ingress:
   {{- else }}
   []
   {{- end }}
+config:
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{/* Counts, for Prometheus. That Redis is away it says in a metric, so no probe asks for more than its port. */}}
+{{- define "smallfirst.component.exporter" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" .Values.exporter) | fromYaml -}}
+kind: Deployment
+image: router
+role: exporter
+containers:
+  - name: exporter
+    command: [python, -m, smallfirst.exporter]
+settings:
+  METRICS_HOST: 0.0.0.0
+  METRICS_PORT: {{ int .Values.metrics.port }}
+hasMetrics: true
+probes:
+  startup: {tcpSocket: {port: metrics}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}
+  liveness: {tcpSocket: {port: metrics}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
+  readiness: {tcpSocket: {port: metrics}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
