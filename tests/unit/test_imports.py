@@ -1,4 +1,4 @@
-"""What a producer's program loads."""
+"""What a producer's program loads, and what the health probe does."""
 
 import subprocess
 import sys
@@ -22,6 +22,12 @@ def loaded_by(module: str, names: tuple[str, ...]) -> str:
 def test_the_client_loads_nothing_heavy() -> None:
     """`from smallfirst import Client` loads no model library, no Celery and no command line."""
     assert loaded_by("smallfirst.client", HEAVY) == "[]"
+
+
+def test_the_probe_waits_for_no_library() -> None:
+    """It runs every few seconds beside each process: the standard library is enough for it."""
+    others = ("pydantic", "pydantic_settings", "redis", "structlog", "smallfirst.errors")
+    assert loaded_by("smallfirst.health", (*HEAVY, *others)) == "[]"
 
 
 def test_every_name_of_the_contract_is_there_when_asked_for() -> None:
