@@ -12,6 +12,7 @@ from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import bounds_of, connect
 from smallfirst.errors import SmallfirstError
+from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
 from smallfirst.logs import configure_logs
@@ -33,7 +34,9 @@ def main() -> int:
     try:
         settings = load_settings(RouterSettings)
         configure_logs(settings.log_level, settings.log_format)
-        router = build(settings)
+        health = Health(settings.health_dir)
+        health.open()
+        router = build(settings, health)
     except (SmallfirstError, RouterError) as error:
         sys.stderr.write(f"smallfirst-router: {error}\n")
         return EXIT_CONFIG
@@ -57,11 +60,13 @@ def _leave(router: Router) -> None:
     router.stop()
 
 
-def build(settings: RouterSettings) -> Router:
+def build(settings: RouterSettings, health: Health | None = None) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys = Keys(settings.namespace)
     holder = f"router-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
-    ledger = Ledger(connect(settings, role="router"), keys, holder, bounds_of(settings))
+    health = health or Health(None)
+    redis = connect(settings, role="router", on_retry=health.beat)
+    ledger = Ledger(redis, keys, holder, bounds_of(settings))
     publisher = Publisher(make_app(settings, role="router"))
     watch = CatalogueWatch(settings.catalogue)
     router = Router(
@@ -71,6 +76,7 @@ def build(settings: RouterSettings) -> Router:
         dispatch=Dispatch(ledger, keys, publisher, settings),
         watch=watch,
         settings=settings,
+        health=health,
     )
     router.serve(watch.current)
     return router

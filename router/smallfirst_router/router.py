@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.errors import CatalogueError
+from smallfirst.health import Health
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import Ledger, StreamEntry
 from smallfirst.model_files import pools_of
@@ -56,6 +57,7 @@ class Router:
         dispatch: Dispatch,
         watch: CatalogueWatch,
         settings: RouterSettings,
+        health: Health | None = None,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
@@ -64,6 +66,7 @@ class Router:
         self._watch = watch
         self._settings = settings
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._health = health or Health(None)
         self._stop = threading.Event()
         self._failures = 0
         second = timedelta(seconds=1)
@@ -90,6 +93,7 @@ class Router:
         """Route until told to stop, through outages of Redis."""
         while not self._stop.is_set() and not self._has_done(self.open):
             pass
+        self._health.enter()
         while not self._stop.is_set():
             self._has_done(self.step)
         with suppress(RedisError):
@@ -102,6 +106,7 @@ class Router:
 
     def stop(self) -> None:
         """Finish the step in hand, then close and return from `run`."""
+        self._health.leave()
         self._stop.set()
 
     @property
@@ -176,7 +181,12 @@ class Router:
             self._ledger.tidy(stream, POOL_GROUP, idle=FORGET_AFTER)
 
     def _has_done(self, do: Callable[[], None]) -> bool:
-        """Run one round; when Redis cannot be reached, wait a little longer each time."""
+        """Run one round; when Redis cannot be reached, wait a little longer each time.
+
+        A sign of life comes before the round and before the wait, which is of 5 s at most; within
+        the round, before a command that Redis left without an answer is tried again (`connect`).
+        """
+        self._health.beat()
         try:
             do()
         except (RedisError, OperationalError) as error:
@@ -188,6 +198,7 @@ class Router:
                 retry_seconds=round(wait, 2),
                 consequence="jobs wait in Redis; nothing is lost",
             )
+            self._health.beat()
             self._stop.wait(wait)
             return False
         self._failures = 0

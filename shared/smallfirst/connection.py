@@ -1,5 +1,6 @@
 """One way to connect to Redis, every wait bounded: a frozen link must not freeze the fleet."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from redis import Redis
@@ -16,19 +17,41 @@ from smallfirst.settings import RouterSettings, Settings
 RETRIES = 3
 
 
-def connect(settings: Settings, *, role: str) -> Redis:
+class _Pauses(ExponentialWithJitterBackoff):
+    """How long to wait between two tries, up to a second, and whom to tell of each."""
+
+    def __init__(self, on_retry: Callable[[], object]) -> None:
+        super().__init__(base=0.05, cap=1.0)
+        self._on_retry = on_retry
+
+    def compute(self, failures: int) -> float:
+        self._on_retry()
+        return super().compute(failures)
+
+
+def connect(
+    settings: Settings, *, role: str, on_retry: Callable[[], object] = lambda: None
+) -> Redis:
     """Open a pool of connections; replies are bytes.
 
     A retried command may have run twice. Every command of the ledger is safe to repeat: scripts are
     fenced by XACK, and what XREADGROUP read unseen stays pending and is recovered.
+
+    Args:
+        settings: Where Redis is.
+        role: Of the component, for Redis's list of clients.
+        on_retry: Called before a command, or a connection, is tried again. One that is left without
+            an answer is given up after minutes only, since the tries of both multiply.
     """
+    # Each connection copies its retries deeply: a method would become that of another object.
+    pauses = _Pauses(lambda: on_retry())  # noqa: PLW0108 - functions are not copied
     return settings.redis.connect(
         socket_timeout=settings.socket_timeout_seconds,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_keepalive=True,
         health_check_interval=10,
         client_name=f"smallfirst-{role}",
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
+        retry=Retry(pauses, RETRIES),
         # After a failover the old master answers as what it is now, until its address is another's.
         retry_on_error=[RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError],
     )

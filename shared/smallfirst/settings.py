@@ -65,6 +65,13 @@ LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower
 TtlSeconds = Annotated[int, Field(ge=60, le=366 * DAY_SECONDS)]
 LeaseSeconds = Annotated[float, Field(ge=1, le=3600)]
 TimeoutSeconds = Annotated[float, Field(gt=0, le=300)]
+HealthDir = Annotated[
+    Path | None,
+    Field(
+        description="Where `alive` and `ready` are kept for `python -m smallfirst.health`,"
+        " a folder for each process; none are written where it is unset."
+    ),
+]
 
 
 class Settings(BaseSettings):
@@ -161,6 +168,7 @@ class RouterSettings(Settings):
     max_dead: int = Field(
         default=10_000, ge=1, le=1_000_000, description="The most dead letters kept."
     )
+    health_dir: HealthDir = None
 
 
 class WorkerSettings(Settings):
@@ -191,6 +199,7 @@ class WorkerSettings(Settings):
         description="The longest wait for a pass's next answers before the worker ends itself;"
         " remote models wait for their endpoint without it.",
     )
+    health_dir: HealthDir = None
 
     @field_validator("heartbeat_seconds")
     @classmethod

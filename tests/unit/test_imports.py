@@ -1,15 +1,43 @@
-"""What a producer's program loads."""
+"""What a producer's program loads, and what the health probe does."""
 
 import subprocess
 import sys
 
+import pytest
+
+import smallfirst
+
 HEAVY = ("torch", "transformers", "celery", "kombu", "vllm", "numpy", "typer", "rich", "yaml")
 
 
-def test_the_client_loads_nothing_heavy() -> None:
-    """`import smallfirst` loads no model library, no Celery and no command line."""
-    script = f"import sys, smallfirst; print([m for m in {HEAVY} if m in sys.modules])"
-    loaded = subprocess.run(
+def loaded_by(module: str, names: tuple[str, ...]) -> str:
+    """Which of some modules there are once another is imported, as Python prints a list."""
+    script = f"import sys, {module}; print([m for m in {names} if m in sys.modules])"
+    ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
-    assert loaded.stdout.strip() == "[]"
+    return ended.stdout.strip()
+
+
+def test_the_client_loads_nothing_heavy() -> None:
+    """`from smallfirst import Client` loads no model library, no Celery and no command line."""
+    assert loaded_by("smallfirst.client", HEAVY) == "[]"
+
+
+def test_the_probe_waits_for_no_library() -> None:
+    """It runs every few seconds beside each process: the standard library is enough for it."""
+    others = ("pydantic", "pydantic_settings", "redis", "structlog", "smallfirst.errors")
+    assert loaded_by("smallfirst.health", (*HEAVY, *others)) == "[]"
+
+
+def test_every_name_of_the_contract_is_there_when_asked_for() -> None:
+    """Names are imported late, and none is forgotten, nor listed twice."""
+    assert sorted(smallfirst._HOMES) == sorted(smallfirst.__all__)
+    assert [name for name in smallfirst.__all__ if not hasattr(smallfirst, name)] == []
+    assert set(smallfirst.__all__) <= set(dir(smallfirst))
+
+
+def test_a_name_that_is_none_of_ours_is_refused() -> None:
+    """Nothing is imported for it."""
+    with pytest.raises(AttributeError, match="no attribute 'Clinet'"):
+        _ = smallfirst.Clinet  # type: ignore[attr-defined]

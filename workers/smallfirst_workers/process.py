@@ -18,6 +18,7 @@ from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import bounds_of, connect
 from smallfirst.errors import SmallfirstError
+from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
@@ -25,6 +26,7 @@ from smallfirst.settings import WorkerSettings
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
+from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.models import Models
 from smallfirst_workers.watchdog import Watchdog
 
@@ -50,8 +52,10 @@ class WorkerProcess:
         self.watch = CatalogueWatch(settings.catalogue)
         self.models = Models(settings.pool, cache=settings.cache_dir, threads=settings.threads)
         self.app = make_app(settings, role="worker", pool=settings.pool)
+        self.health = Health(settings.health_dir)
+        beat_in_main_loop(self.app, self.health)
         lease = timedelta(seconds=settings.lease_seconds)
-        redis = connect(settings, role="worker")
+        redis = connect(settings, role="worker", on_retry=self.health.beat)
         ledger = Ledger(redis, self.keys, self.name, bounds_of(settings))
         beat = timedelta(seconds=settings.heartbeat_seconds)
         self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
@@ -63,6 +67,13 @@ class WorkerProcess:
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
+        self.health.open()
+        try:
+            return self._serve()
+        finally:
+            self.health.leave()
+
+    def _serve(self) -> int:
         if self.settings.pool not in self.watch.current.pools:
             raise PoolMissing(self.settings.pool)
         names = self.models.serve(self.watch.current)
@@ -110,6 +121,7 @@ class WorkerProcess:
             without_gossip=True,
             without_mingle=True,
             task_events=True,
+            health=self.health,
         )
 
     def _register(self, names: list[str]) -> None:
@@ -128,10 +140,13 @@ class WorkerProcess:
     def _on_ready(self, sender: Any, **_: object) -> None:
         self._consumer = sender
         self.holder.open()
+        self.health.enter()
         threading.Thread(target=self._follow_catalogue, name="catalogue", daemon=True).start()
         log.info("worker.ready", pool=self.settings.pool, worker=self.name)
 
     def _on_shutting_down(self, **_: object) -> None:
+        # Here, since not every end that may follow cleans up behind itself.
+        self.health.leave()
         # Celery ignores a second SIGTERM, and a second SIGINT makes its threads pool raise.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_told_twice)
