@@ -240,3 +240,18 @@ def _container(objects: list[dict[str, Any]], component: str) -> dict[str, Any]:
     found: dict[str, Any]
     (found,) = named(objects, "Deployment", component)["spec"]["template"]["spec"]["containers"]
     return found
+
+
+def test_routers_and_workers_are_probed_by_their_own_files() -> None:
+    """As the chart comes: none of the three asks Redis, and all find the folder they look at."""
+    objects = rendered()
+    for component in ("router", "pool-cpu-small"):
+        [container] = named(objects, "Deployment", component)["spec"]["template"]["spec"][
+            "containers"
+        ]
+        told = {each["name"]: each.get("value") for each in container["env"]}
+        assert told["SMALLFIRST_HEALTH_DIR"] == "/tmp/health"
+        health = ["python", "-m", "smallfirst.health"]
+        assert container["startupProbe"]["exec"]["command"] == [*health, "ready"]
+        assert container["livenessProbe"]["exec"]["command"] == [*health, "live"]
+        assert container["readinessProbe"]["exec"]["command"] == [*health, "ready"]

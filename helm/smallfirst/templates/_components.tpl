@@ -83,6 +83,7 @@ containers:
   - name: router
     command: [python, -m, smallfirst_router]
 settings:
+  HEALTH_DIR: /tmp/health
   LEASE_SECONDS: {{ .Values.leaseSeconds }}
 probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
@@ -110,6 +111,7 @@ containers:
     command: [python, -m, smallfirst_workers]
 settings:
   CACHE_DIR: /var/cache/smallfirst
+  HEALTH_DIR: /tmp/health
   LEASE_SECONDS: {{ .root.Values.leaseSeconds }}
   PASS_SECONDS: {{ int $pool.passSeconds }}
   POOL: {{ $served }}
