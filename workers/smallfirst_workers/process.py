@@ -62,6 +62,7 @@ class WorkerProcess:
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.runner = BatchRunner(ledger, self.keys, self.holder, lease, watchdog)
         self._stop = threading.Event()
+        self._leaving = threading.Thread(target=self.holder.leave, name="leaving", daemon=True)
         self._consumer: Any = None
         self._is_engine_dead = False
 
@@ -89,6 +90,8 @@ class WorkerProcess:
         worker.start()
         self._stop.set()
         self.models.unload()
+        if self._leaving.is_alive():
+            self._leaving.join(self.settings.lease_seconds)
         self.holder.close()
         log.info("worker.stopped")
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
@@ -150,7 +153,9 @@ class WorkerProcess:
         # Celery ignores a second SIGTERM, and a second SIGINT makes its threads pool raise.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_told_twice)
-        self.holder.leave()
+        # Not here: over a link that froze it takes as long as Redis is patiently tried.
+        if self._leaving.ident is None:
+            self._leaving.start()
         self.models.stop_waiting()
 
     def _on_told_twice(self, *_: object) -> None:
