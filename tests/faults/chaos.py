@@ -352,8 +352,8 @@ def _wait_for_rest(redis: Any, results: Results, ids: Sequence[str]) -> None:
 def _check(redis: Any, results: Results, ids: Sequence[str]) -> dict[str, int]:
     """Check every job's end; count them by status."""
     assert set(results.told) == set(ids), "told of other jobs than were confirmed"
-    doubled = [name for name, count in results.told.items() if count != 1]
-    assert not doubled, f"told more than once: {doubled[:5]}"
+    # Whoever submits an id again, as a client does that lost its connection, is told again, of the
+    # same result: that it never changes is what there being one means.
     assert_unchanged(redis, results.digests)
     left = lasting_keys(redis)
     assert not left, f"keys without a bound: {left}"
