@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.faults import chaos
+from tests.faults import chaos, strikes
 
 pytestmark = pytest.mark.timeout(900)
 SEED, MINUTES, NUM_JOBS, NUM_POISON = 5, 1.25, 2500, 2
@@ -17,4 +17,4 @@ def test_a_fleet_under_random_faults_keeps_its_promise(tmp_path: Path) -> None:
     print(report)  # noqa: T201 - the figures of a drill
     assert sum(report.statuses.values()) == NUM_JOBS
     assert report.statuses["failed"] == NUM_POISON
-    assert len(report.faults) >= MINUTES * 60 / (chaos.PAUSE[1] + 5)
+    assert len(report.faults) >= MINUTES * 60 / (strikes.PAUSE[1] + 5)
