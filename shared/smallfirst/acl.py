@@ -200,7 +200,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
     """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
     streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
     return (
-        Grant("time scan info"),
+        Grant("time info"),
         Grant("xinfo|groups xpending xlen", streams),
         Grant("xlen", (f"%R~{keys.dead}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),

@@ -2,15 +2,16 @@
 
     python -m smallfirst.exporter        # http://127.0.0.1:9464/metrics
 
-It reads Redis at each scrape, so one replica is enough and any number do no harm. It never reads a
-job, and needs no right to: the ages of those in somebody's hands come from the ids of their
-entries, which are times; how long others have been unread it knows from its own scrapes.
+It reads Redis at each scrape, a few commands for each pool of the catalogue, however many jobs
+there are; so one replica is enough and any number do no harm. It never reads a job, and needs no
+right to: the ages of those in somebody's hands come from the ids of their entries, which are times;
+how long others have been unread it knows from its own scrapes.
 """
 
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,9 +24,9 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import connect
 from smallfirst.errors import SmallfirstError
-from smallfirst.jobs import Priority
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import DEAD_AFTER
 from smallfirst.logs import configure_logs
@@ -35,7 +36,6 @@ log = structlog.get_logger()
 
 #: What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h).
 EXIT_CONFIG = 78
-_SCAN_COUNT = 1000
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,15 @@ class Fleet(Collector):
     Args:
         redis: Connected.
         keys: Of the fleet.
+        pools: Asked at each scrape for the names of its pools.
     """
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: Redis, keys: Keys, pools: Callable[[], Iterable[str]]) -> None:
         self._redis: Any = redis
         self._keys = keys
+        self._pools = pools
+        #: Prometheus may scrape while another one still reads.
+        self._lock = threading.Lock()
         #: By stream: what was last read, and since when (ms) there was more behind it.
         self._unread_since: dict[str, tuple[bytes, int]] = {}
 
@@ -74,7 +78,8 @@ class Fleet(Collector):
         """Give every metric; where Redis does not answer, that alone."""
         is_up = GaugeMetricFamily("smallfirst_redis_up", "Whether Redis answered this scrape.")
         try:
-            found = list(self._metrics())
+            with self._lock:
+                found = list(self._metrics())
         except RedisError as error:
             log.warning("redis.unreachable", error=type(error).__name__, consequence="no metrics")
             found = []
@@ -83,7 +88,7 @@ class Fleet(Collector):
 
     def _metrics(self) -> Iterator[Metric]:
         now_ms = self._now_ms()
-        pools = self._pools()
+        pools = list(self._pools())
         yield from self._streams(pools, now_ms)
         yield self._workers(pools, now_ms)
         yield self._messages(pools)
@@ -96,13 +101,6 @@ class Fleet(Collector):
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
-
-    def _pools(self) -> list[str]:
-        """Every pool that has, or had, a backlog."""
-        marks = self._keys.backlog("*", Priority.BULK)
-        head, tail = marks.split("*")
-        found = self._redis.scan_iter(match=marks, count=_SCAN_COUNT)
-        return sorted(key.decode().removeprefix(head).removesuffix(tail) for key in found)
 
     def _streams(self, pools: Iterable[str], now_ms: int) -> Iterator[Metric]:
         """The two streams that routers read have pool `router`; escalations are urgent there."""
@@ -208,9 +206,21 @@ def _gauge(name: str, words: str, value: float) -> Metric:
 
 
 def serve(settings: ExporterSettings, stop: threading.Event) -> None:
-    """Answer scrapes until told to stop."""
+    """Answer scrapes until told to stop.
+
+    Raises:
+        CatalogueError: When the catalogue is wrong at the start.
+        OSError: When the port is taken.
+    """
+    watch = CatalogueWatch(settings.catalogue)
+
+    def pools() -> Iterable[str]:
+        watch.refresh()
+        return watch.current.pools
+
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fleet(connect(settings, role="exporter"), Keys(settings.namespace)))
+    redis = connect(settings, role="exporter")
+    registry.register(Fleet(redis, Keys(settings.namespace), pools))
     server, thread = start_http_server(
         settings.metrics_port, settings.metrics_host, registry=registry
     )

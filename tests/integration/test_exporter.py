@@ -32,7 +32,7 @@ BULK = KEYS.backlog("cpu", Priority.BULK)
 def value(redis: Redis) -> Callable[..., float | None]:
     """Read one sample as a scrape would."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fleet(redis, KEYS))
+    registry.register(Fleet(redis, KEYS, lambda: ["cpu"]))
 
     def sample(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"smallfirst_{name}", labels)
@@ -133,13 +133,19 @@ def router_entry(redis: Any, router: Any) -> str:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[str], str]]:
-    """Start exporters; give the address of each one's metrics."""
+def start(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Start exporters over a catalogue with one pool; give the address of each one's metrics."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(CATALOGUE)
     started: list[subprocess.Popen[bytes]] = []
 
     def start_one(redis_url: str) -> str:
         port = free_port()
-        own = {"SMALLFIRST_REDIS_URL": redis_url, "SMALLFIRST_METRICS_PORT": str(port)}
+        own = {
+            "SMALLFIRST_REDIS_URL": redis_url,
+            "SMALLFIRST_METRICS_PORT": str(port),
+            "SMALLFIRST_CATALOGUE": str(catalogue),
+        }
         command = [sys.executable, "-m", "smallfirst.exporter"]
         started.append(subprocess.Popen(command, env={**os.environ, **own}))
         return f"http://127.0.0.1:{port}/metrics"

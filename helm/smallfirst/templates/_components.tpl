@@ -189,6 +189,7 @@ config:
 kind: Deployment
 image: router
 role: exporter
+catalogue: true
 containers:
   - name: exporter
     command: [python, -m, smallfirst.exporter]
