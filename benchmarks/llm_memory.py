@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from pocket_jobs import POCKET, TASKS, endless, mixed_texts, write_catalogue
 from provenance import provenance, write_result
 from redis import Redis
@@ -31,14 +32,6 @@ NUM_TEXTS_A_WRITTEN_TURN = 64
 NUM_WARM_UP_READINGS = 4
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The processes below one, as Linux lists them."""
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            yield child
-            yield from descendants(child)
-
-
 def worker_of(fleet: LocalFleet, pool: str) -> int:
     """The process of a pool's one worker, as its heartbeat tells it."""
     with Redis.from_url(fleet.redis_url) as redis:
@@ -49,7 +42,8 @@ def worker_of(fleet: LocalFleet, pool: str) -> int:
 
 def megabytes_of(worker: int) -> tuple[float, float]:
     """The private memory of a worker, and of all below it."""
-    return private_megabytes(worker), sum(map(private_megabytes, descendants(worker)))
+    below = psutil.Process(worker).children(recursive=True)
+    return private_megabytes(worker), sum(private_megabytes(p.pid) for p in below)
 
 
 def private_megabytes(pid: int) -> float:

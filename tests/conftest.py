@@ -5,35 +5,23 @@ The Redis is empty before each test, and is checked for leaks after it.
 
 import importlib.util
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import yaml
 from redis import Redis
+from tests.faults.invariants import LASTING_KEYS
+from tests.waiting import WaitUntil
 
 from smallfirst.local.redis_server import RedisServer
 
-#: Keys that need no TTL: `keys` declares what bounds them.
-LASTING_KEYS = re.compile(
-    r"[^:]+:(jobs|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
-)
 SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
 #: Seconds between two looks of `wait_until`.
 POLL_SECONDS = 0.01
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(
-        self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
-    ) -> None:
-        """Return when `predicate` is true; fail after `timeout` seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,13 +5,13 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import psutil
 from redis.exceptions import RedisError
 from tests.faults.links import LinkedFleet
 
@@ -74,7 +74,7 @@ class Chaos:
         watching.start()
         while monotonic() < until:
             [kind] = self._dice.choices(names, weights)
-            with suppress(RedisError, ProcessLookupError):
+            with suppress(RedisError, ProcessLookupError, psutil.NoSuchProcess):
                 fault = self._kinds[kind][1]()
                 fault.kind = kind
                 self.faults.append(fault)
@@ -121,7 +121,7 @@ class Chaos:
         """Send a signal to a child; instead of the large model's worker, often to its engine."""
         name = self._victim()
         fault = Fault("", self._held_by(name))
-        below = list(descendants(self._fleet.children()[name].pid))
+        below = [each.pid for each in psutil.Process(self._pid(name)).children(recursive=True)]
         is_below = bool(below) and number is signal.SIGKILL and self._dice.random() < 0.5
         os.kill(self._dice.choice(below) if is_below else self._pid(name), number)
         return fault
@@ -190,12 +190,3 @@ def entries_of(redis: Any, stream: str, consumer: str) -> set[bytes]:
     group = STREAMS[stream]
     pending = redis.xpending_range(stream, group, "-", "+", 5000, consumername=consumer)
     return {each["message_id"] for each in pending}
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """The processes below one, as Linux lists them."""
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in map(int, task.read_text().split()):
-                yield child
-                yield from descendants(child)

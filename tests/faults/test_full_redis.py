@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 from tests.faults.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.errors import FleetRefused
@@ -22,12 +23,6 @@ pytestmark = pytest.mark.timeout(300)
 KEYS = Keys()
 POOL = "cpu-small"
 TEXT = "I forgot my password and cannot log in to my account. " * 20
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from redis import Redis
 from tests.faults.links import LinkedFleet
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.health import ALIVE, READY, why_not_live, why_not_ready
@@ -31,12 +33,6 @@ BROKEN_SECONDS = 20.0
 #: the probes allow, as they do with the settings that everybody has.
 SOCKET_TIMEOUT_SECONDS = 3
 TEXT = "I forgot my password and cannot log in to my account. " * 20
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 class ProbedFleet(LinkedFleet):
@@ -84,7 +80,7 @@ def test_both_are_ready_once_the_models_are_loaded(
 ) -> None:
     """The command says so, and nothing else."""
     for child in CHILDREN:
-        wait_until(lambda child=child: is_ready(fleet, child), description=f"{child} is ready")
+        wait_until(partial(is_ready, fleet, child), description=f"{child} is ready")
         for what in ("live", "ready"):
             assert probe(fleet, child, what, MAX_AGE_SECONDS) == (0, "")
 

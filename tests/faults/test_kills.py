@@ -4,10 +4,11 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from tests.faults.invariants import assert_unchanged, digests
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
@@ -20,12 +21,6 @@ KEYS = Keys()
 BULK = KEYS.backlog("cpu-small", Priority.BULK)
 #: Long enough that a batch takes a while: there is a middle to be killed in.
 TEXT = "I forgot my password and cannot log in to my account. " * 20
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 def jobs(count: int) -> list[Job]:

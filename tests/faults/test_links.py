@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -18,6 +18,7 @@ from tests.faults.invariants import (
     remains,
 )
 from tests.faults.links import Link, LinkedFleet
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority
@@ -32,12 +33,6 @@ BULK = KEYS.backlog(POOL, Priority.BULK)
 TEXT = "I forgot my password and cannot log in to my account. " * 20
 #: How long a link is broken: ten leases.
 CUT = timedelta(seconds=60)
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 @pytest.fixture(scope="module")

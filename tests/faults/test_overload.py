@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from redis import Redis
 from tests.faults.invariants import Stopwatch, assert_each_ended_once
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.errors import BacklogFull
@@ -24,12 +25,6 @@ KEYS = Keys()
 TEXT = "I forgot my password and cannot log in to my account. " * 10
 #: What one worker has to do for a good while.
 NUM_FLOOD = 600
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 @pytest.fixture(scope="module")

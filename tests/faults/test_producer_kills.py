@@ -6,10 +6,11 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from tests.faults.invariants import assert_each_ended_once, remains
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.keys import Keys
@@ -31,12 +32,6 @@ with Client(sys.argv[1], reply_to="restarted") as client:
     for result in client.as_completed(ids):
         print(result.id, flush=True)
 """
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 def start(fleet: LocalFleet, output: Path) -> "subprocess.Popen[bytes]":

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import structlog
 from redis import Redis
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority
@@ -28,12 +29,6 @@ BULK = KEYS.backlog("cpu-small", Priority.BULK)
 TEXT = "I forgot my password and cannot log in to my account. " * 8
 NUM_JOBS = 40
 WITHIN_SECONDS = 10.0
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +15,7 @@ from redis import Redis, Sentinel
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
 from tests.faults.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.keys import Keys
@@ -28,12 +29,6 @@ KEYS = Keys()
 POOL, MASTER, NUM_SENTINELS = "cpu-small", "fleet", 3
 DOWN_AFTER_MS = 2000
 TEXT = "I forgot my password and cannot log in to my account. " * 10
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 class WatchedFleet(LocalFleet):

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.acl import Role, acl_file, rules
@@ -47,12 +48,6 @@ tasks:
     kind: embed
     cascade: [{model: minilm}]
 """
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 @dataclass(frozen=True)

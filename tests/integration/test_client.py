@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol
 
 import pytest
 from redis import Redis
+from tests.waiting import WaitUntil
 
 from smallfirst import (
     AsyncClient,
@@ -53,15 +54,6 @@ from smallfirst.testing import MemoryFleet
 KEYS = Keys()
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 Kind = Literal["async", "threaded"]
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture of this name."""
-
-    def __call__(
-        self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
-    ) -> None:
-        """Return when `predicate` is true; fail after `timeout` seconds."""
 
 
 Eventually = Callable[[Callable[[], object], str], Awaitable[None]]

@@ -4,8 +4,8 @@ import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from typing import Protocol
+
+from tests.waiting import WaitUntil
 
 from smallfirst import Job, LabelAnswer
 from smallfirst.testing import MemoryFleet
@@ -19,15 +19,6 @@ fleet = MemoryFleet(lambda job: LabelAnswer(label="x", confidence=1.0))
 client = fleet.client()
 job = Job(id="a", task="topic", text="hello")
 """
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture of this name."""
-
-    def __call__(
-        self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
-    ) -> None:
-        """Return when `predicate` is true; fail after `timeout` seconds."""
 
 
 def run(script: str) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from tests.waiting import WaitUntil
 
 from smallfirst.local.follow import LogFollower
 from smallfirst.local.processes import Child, Command, stop_children
@@ -28,15 +28,6 @@ time.sleep(600)
 """
 IGNORES = DRAINS.replace("sys.exit(0)", "pass")
 FAILS = "print('the catalogue is missing', flush=True); raise SystemExit(3)"
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(
-        self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
-    ) -> None:
-        """Return when `predicate` is true."""
 
 
 def command(

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import psutil
 import pytest
 from redis import Redis
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import DATE_PATTERN
@@ -26,12 +28,6 @@ from smallfirst.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(600)
-
-
-class WaitUntil(Protocol):
-    """The type of the fixture `wait_until`."""
-
-    def __call__(self, predicate: Any, *, description: str, timeout: float = 10.0) -> None: ...
 
 
 def ask(client: Client, **job: Any) -> Result:
@@ -139,7 +135,11 @@ def test_who_dies_with_200_requests_in_flight_loses_none(
     results = client.as_completed(ids, timeout=400)
     first = next(results)
     worker = worker_of(llm_fleet)
-    [engine] = [pid for pid in descendants(worker) if is_engine(pid)]
+    [engine] = [
+        below.pid
+        for below in psutil.Process(worker).children(recursive=True)
+        if is_engine(below.pid)
+    ]
     os.kill(engine if victim == "engine" else worker, signal.SIGKILL)
     seen = Counter(result.id for result in (first, *results))
     assert seen == Counter(ids)
@@ -153,14 +153,6 @@ def worker_of(fleet: LocalFleet) -> int:
         beats: Any = redis.zrange(Keys().workers("llm"), 0, -1)
     [holder] = beats
     return int(holder.decode().rsplit("-", 2)[1])
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """The processes below one, as Linux lists them."""
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            yield child
-            yield from descendants(child)
 
 
 def is_engine(pid: int) -> bool:
