@@ -7,7 +7,7 @@ truth, so everything here prefers losing a message to repeating, hanging or wedg
 """
 
 import ssl
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 
@@ -17,6 +17,48 @@ from smallfirst.settings import Settings
 
 #: Where a task would go that names no pool: nobody reads it, and nothing is sent there.
 NO_POOL = "none"
+
+#: What does not hang on who it is that asks.
+_FIXED: Final[dict[str, Any]] = {
+    # JSON alone: a pickle in a queue would be a program in a queue.
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_protocol": 2,
+    # Compressed bodies would be unpacked before anything could limit their size.
+    "task_compression": None,
+    "task_default_queue": NO_POOL,
+    # Acknowledged when started: the ledger brings back what is lost. Late acknowledgement
+    # repeats every running task on a connection blip, and a failed one wedges the worker.
+    "task_acks_late": False,
+    "task_reject_on_worker_lost": False,
+    # Results are our own keys with a TTL; a result backend would only grow.
+    "task_ignore_result": True,
+    "task_store_errors_even_if_ignored": False,
+    # Flower shows a batch as sent, received, started, and done.
+    "task_send_sent_event": True,
+    "task_track_started": True,
+    "worker_send_task_events": True,
+    # The router retries by itself, in its own loop, where it also renews what it holds.
+    "task_publish_retry": False,
+    # One pass at a time in a process: torch and OpenVINO use their own threads inside it, and
+    # release the interpreter, so that events and heartbeats go on meanwhile.
+    "worker_pool": "threads",
+    "worker_concurrency": 1,
+    # One batch ready behind the running one, and no more to lose. Disabling prefetch
+    # altogether idled the threads pool 950 ms between two tasks (Celery 5.7.0, measured).
+    "worker_prefetch_multiplier": 1,
+    # Whoever can publish to the control channel could stop workers.
+    "worker_enable_remote_control": False,
+    # structlog owns the output.
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_disable_rate_limits": True,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
 
 
 def make_app(settings: Settings, *, role: str, pool: str | None = None) -> Celery:
@@ -50,44 +92,7 @@ def configuration(settings: Settings, *, role: str, pool: str | None = None) -> 
         # Without it a publisher waits for a free connection without end.
         "broker_pool_acquire_timeout": 5,
         "broker_transport_options": transport_options(settings, role=role, pool=pool),
-        # JSON alone: a pickle in a queue would be a program in a queue.
-        "task_serializer": "json",
-        "result_serializer": "json",
-        "event_serializer": "json",
-        "accept_content": ["json"],
-        "result_accept_content": ["json"],
-        "task_protocol": 2,
-        # Compressed bodies would be unpacked before anything could limit their size.
-        "task_compression": None,
-        "task_default_queue": NO_POOL,
-        # Acknowledged when started: the ledger brings back what is lost. Late acknowledgement
-        # repeats every running task on a connection blip, and a failed one wedges the worker.
-        "task_acks_late": False,
-        "task_reject_on_worker_lost": False,
-        # Results are our own keys with a TTL; a result backend would only grow.
-        "task_ignore_result": True,
-        "task_store_errors_even_if_ignored": False,
-        # Flower shows a batch as sent, received, started, and done.
-        "task_send_sent_event": True,
-        "task_track_started": True,
-        "worker_send_task_events": True,
-        # The router retries by itself, in its own loop, where it also renews what it holds.
-        "task_publish_retry": False,
-        # One pass at a time in a process: torch and OpenVINO use their own threads inside it, and
-        # release the interpreter, so that events and heartbeats go on meanwhile.
-        "worker_pool": "threads",
-        "worker_concurrency": 1,
-        # One batch ready behind the running one, and no more to lose. Disabling prefetch
-        # altogether idled the threads pool 950 ms between two tasks (Celery 5.7.0, measured).
-        "worker_prefetch_multiplier": 1,
-        # Whoever can publish to the control channel could stop workers.
-        "worker_enable_remote_control": False,
-        # structlog owns the output.
-        "worker_hijack_root_logger": False,
-        "worker_redirect_stdouts": False,
-        "worker_disable_rate_limits": True,
-        "timezone": "UTC",
-        "enable_utc": True,
+        **_FIXED,
     }
 
 
