@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.deploy.charts import environment, named, of_kind, refusal, rendered
 
+from smallfirst.local.fleet import FLOWER_OPTIONS
+
 WAYS = [
     {"ingress": {"enabled": True, "host": "flower.example.com"}},
     {"httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]}},
@@ -49,6 +51,7 @@ def test_it_is_read_only_and_shows_no_texts() -> None:
     assert "--read_only=True" in command
     columns = "name,uuid,state,args,result,received,started,runtime,worker"
     assert f"--tasks_columns={columns}" in command
+    assert set(FLOWER_OPTIONS) <= set(command)
 
 
 @pytest.mark.parametrize("name", ["FLOWER_UNAUTHENTICATED_API", "FLOWER_READ_ONLY"])

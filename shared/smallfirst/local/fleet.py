@@ -40,8 +40,8 @@ from smallfirst.model_files import pools_of
 #: in hand, and 2.2 stays for minutes after it has said that it shuts down.
 ROUTER_GRACE, WORKER_GRACE, FLOWER_GRACE = (timedelta(seconds=s) for s in (10, 30, 0))
 #: It shows what happens and changes nothing; arguments and results tell sizes, never texts.
-_FLOWER_OPTIONS = (
-    "--address=127.0.0.1",
+#: The chart has the same; a test holds the two together.
+FLOWER_OPTIONS = (
     "--read_only=True",
     "--max_tasks=10000",
     "--tasks_columns=name,uuid,state,args,result,received,started,runtime,worker",
@@ -243,7 +243,8 @@ class LocalFleet:
         if self.addresses.flower_url is None:
             return
         port = self.addresses.flower_url.rpartition(":")[2]
-        module = ("celery", "-A", "smallfirst.watch", "flower", *_FLOWER_OPTIONS, f"--port={port}")
+        module = ("celery", "-A", "smallfirst.watch", "flower", *FLOWER_OPTIONS)
+        module += ("--address=127.0.0.1", f"--port={port}")
         self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
 
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
