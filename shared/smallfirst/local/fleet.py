@@ -243,8 +243,8 @@ class LocalFleet:
         if self.addresses.flower_url is None:
             return
         port = self.addresses.flower_url.rpartition(":")[2]
-        module = ("celery", "-A", "smallfirst.watch", "flower", *FLOWER_OPTIONS)
-        module += ("--address=127.0.0.1", f"--port={port}")
+        place = ("--address=127.0.0.1", f"--port={port}")
+        module = ("celery", "-A", "smallfirst.watch", "flower", *FLOWER_OPTIONS, *place)
         self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
 
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:

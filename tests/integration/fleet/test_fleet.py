@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import (
@@ -175,15 +176,24 @@ def test_twenty_thousand_jobs_have_one_result_each(client: Client, fleet_redis: 
     assert fleet_redis.llen(KEYS.queue("cpu-small")) == 0
 
 
-def test_flower_shows_each_batch_and_no_text(fleet: LocalFleet, client: Client) -> None:
+def test_flower_shows_each_batch_and_no_text(
+    fleet: LocalFleet, client: Client, wait_until: WaitUntil
+) -> None:
     """Its model's name, its size, its runtime and its state; never what a job says."""
     ask(client, task="topic", text="canary-5d1c is my password")
     assert fleet.addresses is not None
     url = f"{fleet.addresses.flower_url}/api/tasks?limit=1000"
-    with urllib.request.urlopen(url) as reply:  # noqa: S310 - the fleet's own http address
-        raw = reply.read().decode()
-    batches = [task for task in json.loads(raw).values() if task["state"] == "SUCCESS"]
-    assert batches
+
+    def shown() -> str:
+        with urllib.request.urlopen(url) as reply:  # noqa: S310 - the fleet's own http address
+            return str(reply.read().decode())
+
+    def done() -> list[dict[str, Any]]:
+        return [task for task in json.loads(shown()).values() if task["state"] == "SUCCESS"]
+
+    # A result is there before the event that tells of its batch's end.
+    wait_until(done, description="Flower shows a batch that ended")
+    raw, batches = shown(), done()
     assert {task["name"] for task in batches} == {"slm.minilm"}
     assert all(task["runtime"] > 0 for task in batches)
     assert all("job" in task["args"] and "B" in task["args"] for task in batches)
