@@ -15,6 +15,7 @@ import pytest
 import yaml
 from redis import Redis
 from tests.faults.invariants import LASTING_KEYS
+from tests.observed import Observed, observed
 from tests.waiting import WaitUntil
 
 from smallfirst.local.redis_server import RedisServer
@@ -82,6 +83,15 @@ def wait_until() -> WaitUntil:
             time.sleep(POLL_SECONDS)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def fleet_observed(
+    tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> Iterator[Observed]:
+    """A small fleet whose every component tells of itself."""
+    with observed(tmp_path_factory.mktemp("observed"), wait_until) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,11 @@ from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
 from smallfirst.logs import configure_logs
+from smallfirst.metrics import serve_metrics
 from smallfirst.settings import RouterSettings, load_settings
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
 from smallfirst_router.triage import Triage
@@ -36,16 +38,22 @@ def main() -> int:
         configure_logs(settings.log_level, settings.log_format)
         health = Health(settings.health_dir)
         health.open()
-        router = build(settings, health)
+        metrics = RouterMetrics()
+        router = build(settings, metrics, health)
+        with serve_metrics(metrics.registry, settings):
+            _run(router)
     except (SmallfirstError, RouterError) as error:
         sys.stderr.write(f"smallfirst-router: {error}\n")
         return EXIT_CONFIG
+    return 0
+
+
+def _run(router: Router) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _leave(router))
     log.info("router.started")
     router.run()
     log.info("router.stopped")
-    return 0
 
 
 def _leave(router: Router) -> None:
@@ -60,11 +68,13 @@ def _leave(router: Router) -> None:
     router.stop()
 
 
-def build(settings: RouterSettings, health: Health | None = None) -> Router:
+def build(
+    settings: RouterSettings, metrics: RouterMetrics | None = None, health: Health | None = None
+) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys = Keys(settings.namespace)
     holder = f"router-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
-    health = health or Health(None)
+    health, metrics = health or Health(None), metrics or RouterMetrics()
     redis = connect(settings, role="router", on_retry=health.beat)
     ledger = Ledger(redis, keys, holder, bounds_of(settings))
     publisher = Publisher(make_app(settings, role="router"))
@@ -72,10 +82,11 @@ def build(settings: RouterSettings, health: Health | None = None) -> Router:
     router = Router(
         ledger=ledger,
         keys=keys,
-        triage=Triage(ledger, keys, settings),
-        dispatch=Dispatch(ledger, keys, publisher, settings),
+        triage=Triage(ledger, keys, settings, metrics),
+        dispatch=Dispatch(ledger, keys, publisher, settings, metrics),
         watch=watch,
         settings=settings,
+        metrics=metrics,
         health=health,
     )
     router.serve(watch.current)

@@ -62,6 +62,16 @@ class Batch:
     jobs: tuple[Waiting, ...]
 
 
+def fill_of(batch: Batch, limits: Limits) -> float:
+    """Say how full a batch is: the share of its bound in jobs or in tokens, the fuller of the two.
+
+    A single job that is larger than the bound in tokens fills its batch.
+    """
+    longest = max(job.num_tokens for job in batch.jobs)
+    tokens = len(batch.jobs) * longest / limits.tokens
+    return min(1.0, max(len(batch.jobs) / limits.jobs, tokens))
+
+
 def form_batches(waiting: Iterable[Waiting], limits: Limits, room: int) -> list[Batch]:
     """Form up to `room` batches, each led by the job that is due first among those left."""
     left = sorted(waiting, key=lambda job: job.rank)

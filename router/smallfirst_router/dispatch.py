@@ -20,7 +20,8 @@ from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
 from smallfirst.unreadable import READING_ERRORS, unreadable
-from smallfirst_router.batches import Batch, Limits, Waiting, form_batches
+from smallfirst_router.batches import Batch, Limits, Waiting, fill_of, form_batches
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 
 log = structlog.get_logger()
@@ -35,12 +36,18 @@ class Dispatch:
     """What this router holds for each pool, and how it leaves."""
 
     def __init__(
-        self, ledger: Ledger, keys: Keys, publisher: Publisher, settings: RouterSettings
+        self,
+        ledger: Ledger,
+        keys: Keys,
+        publisher: Publisher,
+        settings: RouterSettings,
+        metrics: RouterMetrics,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._publisher = publisher
         self._settings = settings
+        self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._patience = timedelta(seconds=settings.queue_patience_seconds)
         self._held: dict[str, Held] = {}
@@ -71,6 +78,7 @@ class Dispatch:
         batches = form_batches(held.values(), limits, room) if held else []
         for batch in batches:
             self._send(name, pool, batch, held)
+            self._metrics.count_batch(name, batch.model, fill=fill_of(batch, limits))
         return len(batches)
 
     def _room(self, name: str) -> int:
@@ -189,12 +197,14 @@ class Dispatch:
             self._hold(held, entries)
             count += len(entries)
         if count:
+            self._metrics.count_recovered(name, count)
             log.info("entries.recovered", pool=name, num_entries=count)
         return count
 
     def _has_lost_a_worker(self, name: str) -> bool:
         num_died = self._ledger.mourn(name)
         if num_died:
+            self._metrics.count_lost(name, num_died)
             log.warning(
                 "worker.lost",
                 pool=name,

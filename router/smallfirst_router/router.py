@@ -23,6 +23,7 @@ from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import plan_tasks
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class Router:
         dispatch: Dispatch,
         watch: CatalogueWatch,
         settings: RouterSettings,
+        metrics: RouterMetrics,
         health: Health | None = None,
     ) -> None:
         self._ledger = ledger
@@ -65,6 +67,7 @@ class Router:
         self._dispatch = dispatch
         self._watch = watch
         self._settings = settings
+        self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._health = health or Health(None)
         self._stop = threading.Event()
@@ -116,9 +119,11 @@ class Router:
 
     def step(self) -> None:
         """One round: what the router does, in order."""
+        began = time.monotonic()
         self._do_chores()
         self._triage.settle(self._read())
         self._dispatch.dispatch()
+        self._metrics.count_round(time.monotonic() - began)
 
     def open(self) -> None:
         """Make the streams that are read, and the backlogs that are written."""

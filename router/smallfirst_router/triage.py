@@ -23,6 +23,7 @@ from smallfirst_router.cascade import (
     next_move,
     rule_outcome,
 )
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission
 
 log = structlog.get_logger()
@@ -43,10 +44,13 @@ class Case:
 class Triage:
     """Decides on entries of the jobs and the escalations stream, and settles them."""
 
-    def __init__(self, ledger: Ledger, keys: Keys, settings: RouterSettings) -> None:
+    def __init__(
+        self, ledger: Ledger, keys: Keys, settings: RouterSettings, metrics: RouterMetrics
+    ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._settings = settings
+        self._metrics = metrics
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         self.plans: Mapping[str, Plan] = {}
 
@@ -58,6 +62,7 @@ class Triage:
             by_stream[entry.stream].append(self._decide(entry, now_ms))
         settled = Settled()
         for stream, settlements in by_stream.items():
+            self._metrics.count_decisions(settlements)
             settled += self._ledger.settle(stream, ROUTER_GROUP, settlements)
         return settled
 

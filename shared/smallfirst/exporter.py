@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -30,6 +30,7 @@ from smallfirst.errors import SmallfirstError
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import DEAD_AFTER
 from smallfirst.logs import configure_logs
+from smallfirst.metrics import serve_metrics
 from smallfirst.settings import ExporterSettings, load_settings
 
 log = structlog.get_logger()
@@ -210,7 +211,7 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
 
     Raises:
         CatalogueError: When the catalogue is wrong at the start.
-        OSError: When the port is taken.
+        SettingsError: When the port is taken.
     """
     watch = CatalogueWatch(settings.catalogue)
 
@@ -221,14 +222,8 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     registry = CollectorRegistry(auto_describe=False)
     redis = connect(settings, role="exporter")
     registry.register(Fleet(redis, Keys(settings.namespace), pools))
-    server, thread = start_http_server(
-        settings.metrics_port, settings.metrics_host, registry=registry
-    )
-    log.info("exporter.started", host=settings.metrics_host, port=settings.metrics_port)
-    stop.wait()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve_metrics(registry, settings):
+        stop.wait()
 
 
 def main() -> int:
@@ -240,7 +235,7 @@ def main() -> int:
         settings = load_settings(ExporterSettings)
         configure_logs(settings.log_level, settings.log_format)
         serve(settings, stop)
-    except (SmallfirstError, OSError) as error:
+    except SmallfirstError as error:
         sys.stderr.write(f"smallfirst-exporter: {error}\n")
         return EXIT_CONFIG
     return 0

@@ -126,7 +126,18 @@ class Settings(BaseSettings):
         return RedisAddress.parse(self.redis_url.get_secret_value())
 
 
-class RouterSettings(Settings):
+class MetricsSettings(Settings):
+    """What every component needs that Prometheus reads."""
+
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address that scrapes are answered on."
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="The port of it; none is opened where unset."
+    )
+
+
+class RouterSettings(MetricsSettings):
     """What a router needs besides."""
 
     read_count: int = Field(
@@ -171,7 +182,7 @@ class RouterSettings(Settings):
     health_dir: HealthDir = None
 
 
-class WorkerSettings(Settings):
+class WorkerSettings(MetricsSettings):
     """What a worker needs besides."""
 
     pool: Name = Field(description="Name of the catalogue's pool that this worker serves.")
@@ -209,12 +220,9 @@ class WorkerSettings(Settings):
         return seconds
 
 
-class ExporterSettings(Settings):
+class ExporterSettings(MetricsSettings):
     """What the exporter of metrics needs besides."""
 
-    metrics_host: str = Field(
-        default="127.0.0.1", min_length=1, description="The address that scrapes are answered on."
-    )
     metrics_port: int = Field(default=9464, ge=1, le=65_535, description="The port of it.")
 
 

@@ -1,6 +1,7 @@
 """Metrics: nothing of them unless asked for; then a port, a PodMonitor, and Prometheus let in."""
 
-from tests.deploy.charts import named, of_kind, rendered
+import pytest
+from tests.deploy.charts import RELEASE, environment, named, of_kind, rendered
 
 
 def test_nothing_is_promised_that_is_not_served() -> None:
@@ -10,18 +11,31 @@ def test_nothing_is_promised_that_is_not_served() -> None:
     assert "metrics" not in str(objects).replace("/metrics", "")
 
 
-def test_where_asked_for_they_are_read() -> None:
-    """The exporter has the port and its own user; a PodMonitor reads it; Prometheus may."""
+@pytest.mark.parametrize(
+    ("component", "role"),
+    [("exporter", "exporter"), ("router", "router"), ("pool-cpu-small", "worker")],
+)
+def test_where_asked_for_they_are_read(component: str, role: str) -> None:
+    """Each has the port and its own user; a PodMonitor reads it; Prometheus may."""
     objects = rendered(values={"metrics": {"enabled": True, "port": 9200}})
-    pod = named(objects, "Deployment", "exporter")["spec"]["template"]
+    pod = named(objects, "Deployment", component)["spec"]["template"]
     [container] = pod["spec"]["containers"]
     assert container["ports"] == [{"name": "metrics", "containerPort": 9200, "protocol": "TCP"}]
-    told = {each["name"]: each for each in container["env"]}
-    assert told["SMALLFIRST_METRICS_PORT"]["value"] == "9200"
-    key = told["SMALLFIRST_REDIS_URL"]["valueFrom"]["secretKeyRef"]["key"]
-    assert key == "exporter-url"
-    [monitor] = of_kind(objects, "PodMonitor")
+    told = environment(container)
+    assert told["SMALLFIRST_METRICS_PORT"] == "9200"
+    assert told["SMALLFIRST_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - within its own pod
+    assert told["SMALLFIRST_REDIS_URL"]["secretKeyRef"]["key"] == f"{role}-url"
+    monitor = named(objects, "PodMonitor", component)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "15s"}]
-    (rule,) = named(objects, "NetworkPolicy", "exporter")["spec"]["ingress"]
+    (rule,) = named(objects, "NetworkPolicy", component)["spec"]["ingress"]
     assert rule["ports"] == [{"port": 9200, "protocol": "TCP"}]
+
+
+def test_nobody_else_is_read() -> None:
+    """Flower has a page of its own, and Redis speaks another language."""
+    objects = rendered(values={"metrics": {"enabled": True}})
+    monitors = {each["metadata"]["name"] for each in of_kind(objects, "PodMonitor")}
+    assert monitors == {
+        f"{RELEASE}-smallfirst-{c}" for c in ("exporter", "router", "pool-cpu-small")
+    }

@@ -23,6 +23,7 @@ from smallfirst.legs import BatchMessage
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import Asked, Pass, Portion, Served
 from smallfirst_workers.holding import Holder
+from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.watchdog import Watchdog
 
 LEASE = timedelta(seconds=1)
@@ -58,7 +59,7 @@ def main(url: str, how: str) -> None:
     ledger = Ledger(redis, keys, name)
     holder = Holder(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
     holder.open()
-    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None))
+    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), WorkerMetrics("cpu"))
     served = Served(Deadly(how), Tier.SLM, 0.0)
     while True:
         raw = redis.rpop(keys.queue("cpu"))

@@ -17,6 +17,7 @@ from smallfirst.ledger import Bounds, Ledger
 from smallfirst.legs import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
 from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
 from smallfirst_router.submissions import Refusal, read_submission
@@ -57,10 +58,10 @@ def router(redis: Redis, redis_url: str, tmp_path: Any) -> Router:
     ledger = Ledger(redis, KEYS, "router-a", Bounds())
     watch = CatalogueWatch(settings.catalogue)
     publisher = Publisher(make_app(settings, role="router"))
-    triage = Triage(ledger, KEYS, settings)
-    router = Router(
-        ledger, KEYS, triage, Dispatch(ledger, KEYS, publisher, settings), watch, settings
-    )
+    metrics = RouterMetrics()
+    triage = Triage(ledger, KEYS, settings, metrics)
+    dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
+    router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)
     return router
 

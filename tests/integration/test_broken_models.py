@@ -14,6 +14,7 @@ from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass, Portion, Served
 from smallfirst_workers.errors import ModelBroken
 from smallfirst_workers.holding import Holder
+from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.watchdog import Watchdog
 
 KEYS = Keys()
@@ -65,7 +66,7 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
     router.queue(BULK, entries)
     worker = Ledger(redis, KEYS, "worker-a")
     holder = Holder(worker, "cpu", lease=LEASE, beat=LEASE)
-    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None))
+    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), WorkerMetrics("cpu"))
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
     return runner, message
 

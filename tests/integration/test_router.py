@@ -15,6 +15,7 @@ from smallfirst.ledger import DEAD_AFTER, Bounds, Ledger
 from smallfirst.legs import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
 from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
 from smallfirst_router.triage import Triage
@@ -62,9 +63,10 @@ def router_of(
     ledger = Ledger(redis, KEYS, name, Bounds())
     watch = CatalogueWatch(catalogue)
     publisher = Publisher(make_app(settings, role="router"))
-    triage = Triage(ledger, KEYS, settings)
-    dispatch = Dispatch(ledger, KEYS, publisher, settings)
-    router = Router(ledger, KEYS, triage, dispatch, watch, settings)
+    metrics = RouterMetrics()
+    triage = Triage(ledger, KEYS, settings, metrics)
+    dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
+    router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)
     router.open()
     return router

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallfirst.jobs import Priority
-from smallfirst_router.batches import JOBS_BY_STARTS, Batch, Limits, Waiting, form_batches
+from smallfirst_router.batches import (
+    JOBS_BY_STARTS,
+    Batch,
+    Limits,
+    Waiting,
+    fill_of,
+    form_batches,
+)
 
 WIDE = Limits(jobs=64, tokens=100_000)
 
@@ -121,3 +128,21 @@ def test_what_was_started_before_does_not_hold_fresh_jobs_up() -> None:
     suspect, fresh = form_batches(backlog, WIDE, 2)
     assert [job.starts for job in suspect.jobs] == [1]
     assert {job.starts for job in fresh.jobs} == {0}
+
+
+def test_a_batch_is_as_full_as_its_fuller_bound() -> None:
+    """Half of its jobs, or three quarters of its tokens; never more than full."""
+    eight = Batch("minilm", tuple(waiting(n, chars=40) for n in range(8)))
+    assert fill_of(eight, Limits(jobs=16, tokens=10_000)) == 0.5
+    assert fill_of(eight, Limits(jobs=16, tokens=128)) == 8 * 12 / 128
+    assert fill_of(Batch("minilm", (waiting(0, chars=4000),)), Limits(jobs=16, tokens=128)) == 1.0
+
+
+@given(jobs, st.integers(1, 64), st.integers(16, 4096))
+def test_every_formed_batch_is_filled_within_its_bounds(
+    backlog: list[Waiting], most_jobs: int, most_tokens: int
+) -> None:
+    """More than nothing, and no more than everything."""
+    limits = Limits(most_jobs, most_tokens)
+    for batch in form_batches(backlog, limits, room=3):
+        assert 0 < fill_of(batch, limits) <= 1

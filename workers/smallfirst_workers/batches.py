@@ -30,6 +30,7 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
+from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.probing import has_failed, is_sound
 from smallfirst_workers.watchdog import Watchdog
 
@@ -101,17 +102,25 @@ class BatchRunner:
     """What running batches takes, put together once per process."""
 
     def __init__(
-        self, ledger: Ledger, keys: Keys, holder: Holder, lease: timedelta, watchdog: Watchdog
+        self,
+        ledger: Ledger,
+        keys: Keys,
+        holder: Holder,
+        lease: timedelta,
+        watchdog: Watchdog,
+        metrics: WorkerMetrics,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._holder = holder
         self._lease = lease
         self._watchdog = watchdog
+        self.metrics = metrics
         self._warned: set[tuple[str, str]] = set()
 
     def run(self, message: BatchMessage, served: Served) -> Summary:
         """Run one batch to its end. What is claimed and not settled here is given back."""
+        began = time.monotonic()
         with ExitStack() as hands:
             claimed = self._claim(message, hands)
             live, tally = self._drop_expired(claimed)
@@ -125,7 +134,13 @@ class BatchRunner:
                 waiting -= set(portion.places)
                 if waiting and not any(self._holds(live[place]) for place in waiting):
                     break  # What is left is another's by now; closing the engine's answer ends it.
+        self._count(message.model, tally, len(claimed.items), time.monotonic() - began)
         return summarise(tally, num_jobs=len(claimed.items))
+
+    def _count(self, model: str, tally: Tally, num_jobs: int, seconds: float) -> None:
+        counted = {"num_jobs": num_jobs, "num_fenced": tally.fenced}
+        self.metrics.count_batch(model, **counted, seconds=seconds)
+        self.metrics.count_positions(model, tokens=tally.tokens, positions=tally.positions)
 
     def _sound(self, model: str, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
         """Give answers out as long as the model is not found broken.
@@ -212,6 +227,7 @@ class BatchRunner:
                 revision=revision,
                 started_ms=claimed.ms,
             )
+            self.metrics.count_attempt(item.job.task, attempt)
             now_ms = claimed.now_ms()
             if isinstance(answer, Problem) and answer.code == EXPIRED:
                 judged.append((item, expire(item, now_ms=now_ms, attempt=attempt)))
@@ -273,8 +289,10 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
         try:
             summary = asdict(runner.run(message, served))
         except (EngineDead, ModelBroken):
+            runner.metrics.count_outcome(message.model, "broken")
             raise
         except BLAMELESS as error:
+            runner.metrics.count_outcome(message.model, "given_back")
             log.warning(
                 "batch.given_back",
                 error=type(error).__name__,
@@ -289,6 +307,7 @@ def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> d
                 where=traceback.format_tb(error.__traceback__),
                 consequence="its jobs are dispatched again, in smaller batches",
             )
+            runner.metrics.count_outcome(message.model, "failed")
             runner.note_failure(error)
             raise RuntimeError(type(error).__name__) from None
         log.info("batch.settled", **summary)

@@ -22,11 +22,13 @@ from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
+from smallfirst.metrics import serve_metrics
 from smallfirst.settings import WorkerSettings
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
 from smallfirst_workers.main_loop import beat_in_main_loop
+from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models
 from smallfirst_workers.watchdog import Watchdog
 
@@ -60,7 +62,8 @@ class WorkerProcess:
         beat = timedelta(seconds=settings.heartbeat_seconds)
         self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
-        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, watchdog)
+        self.metrics = WorkerMetrics(settings.pool)
+        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, watchdog, self.metrics)
         self._stop = threading.Event()
         self._leaving = threading.Thread(target=self.holder.leave, name="leaving", daemon=True)
         self._consumer: Any = None
@@ -70,7 +73,8 @@ class WorkerProcess:
         """Load the models, then take batches until SIGTERM; return the exit status."""
         self.health.open()
         try:
-            return self._serve()
+            with serve_metrics(self.metrics.registry, self.settings):
+                return self._serve()
         finally:
             self.health.leave()
 

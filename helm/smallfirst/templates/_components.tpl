@@ -8,6 +8,7 @@ one more `define` here and one more line in `smallfirst.components`.
     containers  [{name, command}]
     role        its user in Redis; none: it does not connect
     settings    SMALLFIRST_* without the prefix
+    hasMetrics  whether Prometheus may read it, where `metrics.enabled`
     env         other variables, as in a container
     secrets     paths of the mounts that it needs beside those of the shared template
     ports       [{name, port}]
@@ -85,6 +86,7 @@ containers:
 settings:
   HEALTH_DIR: /tmp/health
   LEASE_SECONDS: {{ .Values.leaseSeconds }}
+hasMetrics: true
 probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: router
@@ -116,6 +118,7 @@ settings:
   PASS_SECONDS: {{ int $pool.passSeconds }}
   POOL: {{ $served }}
   THREADS: {{ int $pool.threads }}
+hasMetrics: true
 probes:
   {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: pool
@@ -193,9 +196,6 @@ catalogue: true
 containers:
   - name: exporter
     command: [python, -m, smallfirst.exporter]
-settings:
-  METRICS_HOST: 0.0.0.0
-  METRICS_PORT: {{ int .Values.metrics.port }}
 hasMetrics: true
 probes:
   startup: {tcpSocket: {port: metrics}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}

@@ -159,6 +159,9 @@ securityContext:
 {{- if $component.catalogue -}}
 {{- $_ := set $settings "CATALOGUE" "/etc/smallfirst/catalogue/catalogue.yaml" -}}
 {{- end -}}
+{{- if and $component.hasMetrics $root.Values.metrics.enabled -}}
+{{- $settings = merge $settings (dict "METRICS_HOST" "0.0.0.0" "METRICS_PORT" (int $root.Values.metrics.port)) -}}
+{{- end -}}
 {{- $settings = mergeOverwrite $settings (deepCopy ($component.settings | default dict)) (deepCopy ($component.config.settings | default dict)) -}}
 - {name: HOME, value: /tmp}
 {{- with $component.role }}

@@ -46,6 +46,8 @@ FLOWER_OPTIONS = (
     "--max_tasks=10000",
     "--tasks_columns=name,uuid,state,args,result,received,started,runtime,worker",
 )
+#: What one process alone may be told: two cannot share a port of metrics, nor a folder of health.
+OF_ONE_PROCESS = frozenset({"SMALLFIRST_METRICS_PORT", "SMALLFIRST_HEALTH_DIR"})
 #: How long Flower must live to count as started, should nobody ask it.
 _STEADY_SECONDS = 5.0
 _POLL_SECONDS = 0.1
@@ -297,7 +299,7 @@ class LocalFleet:
     def _environment(self, child: str) -> dict[str, str]:
         """What a process is told: this process's own settings, and where the fleet is."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in OF_ONE_PROCESS},
             "PYTHONUNBUFFERED": "1",
             # A file in the working folder must not stand in for a module of the same name.
             "PYTHONSAFEPATH": "1",

@@ -1,0 +1,96 @@
+"""What a worker tells of itself: how full its batches are, how sure it is, how long jobs wait.
+
+What came of jobs in the whole fleet is not here but at the exporter, which reads it from Redis.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from smallfirst.jobs import Attempt
+
+#: Powers of two, as batches grow; the last is the most that a pool may state.
+JOBS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+#: From a pass of a small model over one text to a long answer of a large one.
+SECONDS_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+#: Narrow where thresholds lie.
+CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+
+
+class WorkerMetrics:
+    """The metrics of one worker process.
+
+    Args:
+        pool: That the worker serves; a label of each.
+    """
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._batches = Counter(
+            "smallfirst_batches",
+            "Batches by what came of them: settled, given_back, failed, broken.",
+            ["pool", "model", "outcome"],
+            registry=self.registry,
+        )
+        self._batch_jobs = Histogram(
+            "smallfirst_batch_jobs",
+            "Jobs of a batch that this worker could claim.",
+            ["pool", "model"],
+            buckets=JOBS_BUCKETS,
+            registry=self.registry,
+        )
+        self._batch_seconds = Histogram(
+            "smallfirst_batch_seconds",
+            "From taking a batch up to settling its last job.",
+            ["pool", "model"],
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self._positions = Counter(
+            "smallfirst_positions",
+            "Positions that passes computed, by kind: token or padding.",
+            ["pool", "model", "kind"],
+            registry=self.registry,
+        )
+        self._confidence = Histogram(
+            "smallfirst_confidence",
+            "How sure the answers were.",
+            ["task", "step", "outcome"],
+            buckets=CONFIDENCE_BUCKETS,
+            registry=self.registry,
+        )
+        self._waited = Histogram(
+            "smallfirst_job_wait_seconds",
+            "From joining the pool's backlog to being claimed.",
+            ["pool", "task"],
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self._fenced = Counter(
+            "smallfirst_fenced_jobs",
+            "Answers that came after another worker's, or after the lease, and were dropped.",
+            ["pool", "model"],
+            registry=self.registry,
+        )
+
+    def count_attempt(self, task: str, attempt: Attempt) -> None:
+        """Count one answer, or none, of a model."""
+        self._waited.labels(self._pool, task).observe(attempt.waited_seconds or 0.0)
+        if attempt.confidence is not None:
+            labels = (task, str(attempt.step), str(attempt.outcome))
+            self._confidence.labels(*labels).observe(attempt.confidence)
+
+    def count_positions(self, model: str, *, tokens: int, positions: int) -> None:
+        """Count what a pass computed: `positions` of it, of which `tokens` were no padding."""
+        self._positions.labels(self._pool, model, "token").inc(tokens)
+        self._positions.labels(self._pool, model, "padding").inc(max(0, positions - tokens))
+
+    def count_batch(self, model: str, *, num_jobs: int, num_fenced: int, seconds: float) -> None:
+        """Count a batch that came to its end."""
+        self.count_outcome(model, "settled")
+        self._batch_jobs.labels(self._pool, model).observe(num_jobs)
+        self._batch_seconds.labels(self._pool, model).observe(seconds)
+        self._fenced.labels(self._pool, model).inc(num_fenced)
+
+    def count_outcome(self, model: str, outcome: str) -> None:
+        """Count a batch by what came of it."""
+        self._batches.labels(self._pool, model, outcome).inc()
