@@ -85,7 +85,7 @@ def wait_until() -> WaitUntil:
     return wait
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fleet_observed(
     tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
 ) -> Iterator[Observed]:

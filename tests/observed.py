@@ -75,6 +75,15 @@ class Observed:
             for family in text_string_to_metric_families(self.read(component))
         }
 
+    def names(self) -> set[str]:
+        """What a query may name, samples or none."""
+        endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+        return {
+            f"{family.name}{ending}"
+            for family in self.scrape().values()
+            for ending in endings.get(family.type, [""])
+        }
+
     def value(self, component: str, sample: str, **labels: str) -> float:
         """The sum of the samples of a name that have these labels."""
         return sum(

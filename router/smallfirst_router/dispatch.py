@@ -16,7 +16,7 @@ from smallfirst import endings
 from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
 from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
+from smallfirst.ledger import Ending, Ledger, Settlement, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
 from smallfirst.unreadable import READING_ERRORS, unreadable
@@ -105,6 +105,7 @@ class Dispatch:
                     held[found.key] = found
                 else:
                     ended.append(found)
+            self._metrics.count_endings(ended)
             self._ledger.settle(stream, POOL_GROUP, ended)
 
     def _look_at(self, entry: StreamEntry, now_ms: int) -> Waiting | Settlement:
@@ -265,4 +266,5 @@ def _give_up(
         body=result.to_json(),
         leg=letter,
         raw=raw if letter else b"",
+        ending=Ending(job.task, status),
     )

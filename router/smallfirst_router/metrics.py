@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from smallfirst.ledger import Settlement
+from smallfirst.metrics import count_endings, ended_jobs
 
 #: Shares of what a batch may hold.
 FILL_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -25,6 +26,7 @@ class RouterMetrics:
             ["decision"],
             registry=self.registry,
         )
+        self._ended = ended_jobs(self.registry)
         self._fill = Histogram(
             "smallfirst_batch_fill",
             "Share of what a batch may hold, in jobs or in tokens, whichever is fuller.",
@@ -52,9 +54,14 @@ class RouterMetrics:
         )
 
     def count_decisions(self, settlements: Sequence[Settlement]) -> None:
-        """Count what triage decided."""
+        """Count what triage decided, and the jobs that it ended."""
         for settlement in settlements:
             self._decisions.labels(DECISIONS[settlement.verb]).inc()
+        self.count_endings(settlements)
+
+    def count_endings(self, settlements: Sequence[Settlement]) -> None:
+        """Count the jobs that end with these."""
+        count_endings(self._ended, settlements)
 
     def count_batch(self, pool: str, model: str, *, fill: float) -> None:
         """Count a batch that was published, by the share of it that is used."""

@@ -11,7 +11,7 @@ import structlog
 from smallfirst import endings
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
 from smallfirst.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger import Ledger, Settled, Settlement, Spent, StreamEntry, dead_letter
+from smallfirst.ledger import Ending, Ledger, Settled, Settlement, Spent, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
 from smallfirst.unreadable import READING_ERRORS, unreadable
@@ -242,6 +242,7 @@ def _end(case: Case, result: Result) -> Settlement:
         body=result.to_json(),
         raw=b"" if case.leg else case.raw,
         spent=_spent_on_rules(case.job.task, result),
+        ending=Ending(case.job.task, result.status),
     )
 
 

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import connect
 from smallfirst.errors import SmallfirstError
@@ -63,13 +64,13 @@ class Fleet(Collector):
     Args:
         redis: Connected.
         keys: Of the fleet.
-        pools: Asked at each scrape for the names of its pools.
+        catalogue: Asked for at each scrape: its pools, and the tiers of its steps.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, pools: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, redis: Redis, keys: Keys, catalogue: Callable[[], Catalogue]) -> None:
         self._redis: Any = redis
         self._keys = keys
-        self._pools = pools
+        self._catalogue = catalogue
         #: Prometheus may scrape while another one still reads.
         self._lock = threading.Lock()
         #: By stream: what was last read, and since when (ms) there was more behind it.
@@ -89,7 +90,8 @@ class Fleet(Collector):
 
     def _metrics(self) -> Iterator[Metric]:
         now_ms = self._now_ms()
-        pools = list(self._pools())
+        catalogue = self._catalogue()
+        pools = list(catalogue.pools)
         yield from self._streams(pools, now_ms)
         yield self._workers(pools, now_ms)
         yield self._messages(pools)
@@ -97,7 +99,7 @@ class Fleet(Collector):
             "dead_letters", "Dead letters that are kept.", self._redis.xlen(self._keys.dead)
         )
         yield from self._memory()
-        yield from self._booked()
+        yield from self._booked(catalogue)
 
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
@@ -184,22 +186,29 @@ class Fleet(Collector):
         yield _gauge("redis_memory_bytes", "What Redis holds in memory.", used)
         yield _gauge("redis_max_memory_bytes", "Beyond which it refuses writes; 0: no bound.", most)
 
-    def _booked(self) -> Iterator[Metric]:
+    def _booked(self, catalogue: Catalogue) -> Iterator[Metric]:
         """What was booked since midnight (UTC): counters that begin anew each day."""
         kinds = {
             "jobs": ("smallfirst_attempts", "Attempts by task, step and outcome."),
             "seconds": ("smallfirst_worker_seconds", "Worker seconds that they took."),
             "cost": ("smallfirst_cost", "What they cost, in the catalogue's currency."),
         }
-        labels = ["task", "step", "outcome"]
+        labels = ["task", "step", "tier", "outcome"]
         metrics = {
             kind: CounterMetricFamily(*words, labels=labels) for kind, words in kinds.items()
         }
         today = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
         for name, value in self._redis.hgetall(today).items():
             task, step, outcome, kind = name.decode().split(":")
-            metrics[kind].add_metric([task, step, outcome], float(value))
+            tier = _tier_of(catalogue, task, int(step))
+            metrics[kind].add_metric([task, step, tier, outcome], float(value))
         yield from metrics.values()
+
+
+def _tier_of(catalogue: Catalogue, task: str, step: int) -> str:
+    """Say of which tier a step is; of none where the catalogue has it no longer."""
+    steps = catalogue.tasks[task].cascade if task in catalogue.tasks else ()
+    return str(catalogue.tier_of(steps[step])) if step < len(steps) else ""
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:
@@ -215,13 +224,13 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     """
     watch = CatalogueWatch(settings.catalogue)
 
-    def pools() -> Iterable[str]:
+    def catalogue() -> Catalogue:
         watch.refresh()
-        return watch.current.pools
+        return watch.current
 
     registry = CollectorRegistry(auto_describe=False)
     redis = connect(settings, role="exporter")
-    registry.register(Fleet(redis, Keys(settings.namespace), pools))
+    registry.register(Fleet(redis, Keys(settings.namespace), catalogue))
     with serve_metrics(registry, settings):
         stop.wait()
 

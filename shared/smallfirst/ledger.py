@@ -16,7 +16,7 @@ from typing import Any, Literal
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.jobs import Outcome, Priority
+from smallfirst.jobs import Outcome, Priority, Status
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.legs import DeadLetter
 
@@ -84,9 +84,17 @@ class Spent:
     cost: float
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a job of a task ends."""
+
+    task: str
+    status: Status
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """How one entry ends: see the columns of settle.lua."""
+    """How one entry ends: see the columns of settle.lua; `ending` is for who counts them."""
 
     verb: Literal["result", "move", "refuse", "cancel"]
     entry: str
@@ -98,6 +106,7 @@ class Settlement:
     to: str = ""
     raw: bytes = b""
     spent: Spent | None = None
+    ending: Ending | None = None
 
     def columns(self) -> list[bytes | str]:
         """One row of settle.lua's arguments."""

@@ -4,16 +4,36 @@ No component forks: workers run their batches in threads, and vLLM's processes h
 ours. So a process's one registry holds all there is to tell; nothing is gathered from children.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from smallfirst.errors import SettingsError, SettingsProblem
+from smallfirst.ledger import Settlement
 from smallfirst.settings import MetricsSettings, variable_of
 
 log = structlog.get_logger()
+
+
+def ended_jobs(registry: CollectorRegistry) -> Counter:
+    """Make the one counter that routers and workers share: whoever ends a job counts it."""
+    words = "Jobs by how they ended; a router or a worker ends each."
+    return Counter("smallfirst_ended_jobs", words, ["task", "status"], registry=registry)
+
+
+def count_endings(counter: Counter, settlements: Sequence[Settlement]) -> None:
+    """Count the jobs that end with these. A task that a producer made up is not among them."""
+    for settlement in settlements:
+        if settlement.ending:
+            ending = settlement.ending
+            counter.labels(ending.task, str(ending.status)).inc()
 
 
 @contextmanager
@@ -26,6 +46,8 @@ def serve_metrics(registry: CollectorRegistry, settings: MetricsSettings) -> Ite
     if settings.metrics_port is None:
         yield
         return
+    # When each series began would double their number, and nobody asks.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     host, port = settings.metrics_host, settings.metrics_port
     try:
         server, thread = start_http_server(port, host, registry=registry)

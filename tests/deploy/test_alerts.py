@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from redis import Redis
 from tests.deploy.charts import of_kind, rendered
-
-from smallfirst.exporter import Fleet
-from smallfirst.keys import Keys
+from tests.observed import Observed
 
 PROMTOOL = shutil.which("promtool")
 CASES = Path(__file__).parent / "alerts_test.yaml"
@@ -69,16 +66,12 @@ def test_the_bound_of_waiting_comes_from_the_values() -> None:
     assert "smallfirst_oldest_job_age_seconds) > 42" in str(of_kind(objects, "PrometheusRule"))
 
 
-def test_every_metric_of_an_alert_is_exported(redis: Redis) -> None:
-    """By the names that a live exporter gives."""
-    exported = {
-        f"{metric.name}_total" if metric.type == "counter" else metric.name
-        for metric in Fleet(redis, Keys(), lambda: ["cpu"]).collect()
-    }
+def test_every_metric_of_an_alert_is_exported(fleet_observed: Observed) -> None:
+    """By the names that a live fleet gives."""
     used = {
         name
         for group in groups()
         for rule in group["rules"]
         for name in re.findall(r"smallfirst_\w+", rule["expr"])
     }
-    assert used <= exported
+    assert used <= fleet_observed.names()

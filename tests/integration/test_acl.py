@@ -12,12 +12,14 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+import yaml
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.acl import Role, acl_file, rules
+from smallfirst.catalogue import Catalogue
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
@@ -168,8 +170,9 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         groups: Any = scaler.xinfo_groups(BULK)
         assert [group["name"] for group in groups] == [POOL_GROUP.encode()]
         assert scaler.xpending(KEYS.jobs, ROUTER_GROUP)["pending"] == 0
+    catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
     with fleet.redis.connect(Role.EXPORTER) as exporter:
-        metrics = {metric.name for metric in Fleet(exporter, KEYS, lambda: ["cpu"]).collect()}
+        metrics = {metric.name for metric in Fleet(exporter, KEYS, lambda: catalogue).collect()}
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
     assert fleet.redis.refused() == []
 

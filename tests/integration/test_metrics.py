@@ -37,6 +37,10 @@ def test_a_router_tells_what_it_decided(busy: Observed) -> None:
     }
     unsure = busy.value("worker", "smallfirst_confidence_count", outcome="escalated")
     assert decided == {"parked": 2 * NUM_JOBS, "refused": 1, "ended": unsure}
+    answered = busy.value("worker", "smallfirst_ended_jobs_total", status="answered")
+    assert answered == 2 * NUM_JOBS - unsure
+    assert busy.value("router", "smallfirst_ended_jobs_total", status="abstained") == unsure
+    assert busy.value("router", "smallfirst_ended_jobs_total", task="no_such_task") == 0
     assert busy.value("router", "smallfirst_round_seconds_count") > 1
 
 

@@ -265,6 +265,7 @@ class BatchRunner:
         total = Settled(fenced=num_lost)
         for stream, rows in by_stream.items():
             total += self._ledger.settle(stream, POOL_GROUP, rows)
+            self.metrics.count_endings(rows)
             self._holder.let_go(stream, [row.entry for row in rows])
         return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
 

@@ -14,11 +14,12 @@ from smallfirst.jobs import (
     LabelAnswer,
     Outcome,
     Problem,
+    Result,
     SpansAnswer,
     Status,
     Tier,
 )
-from smallfirst.ledger import Settlement, Spent, StreamEntry
+from smallfirst.ledger import Ending, Settlement, Spent, StreamEntry
 from smallfirst.legs import Leg
 from smallfirst.spans import merge_spans
 from smallfirst.tempering import tempered_answer
@@ -113,7 +114,7 @@ def judge(item: Item, attempt: Attempt, *, escalations: str, now_ms: int) -> Set
         result = endings.answered(
             job, answer, (*leg.trail, attempt), submitted_ms=leg.submitted_ms, now_ms=now_ms
         )
-        return _result(item, result.to_json(), spent)
+        return _result(item, result, spent)
     back = leg.model_copy(update={"trail": (*leg.trail, attempt)})
     return Settlement(
         verb="move",
@@ -137,7 +138,7 @@ def expire(item: Item, *, now_ms: int, attempt: Attempt | None = None) -> Settle
         now_ms=now_ms,
         trail=(*item.leg.trail, *tried),
     )
-    return _result(item, result.to_json(), None)
+    return _result(item, result, None)
 
 
 def is_of_other_revision(leg: Leg, revision: str) -> bool:
@@ -174,12 +175,13 @@ def _with_kept(answer: Answer, leg: Leg) -> Answer:
     return answer.model_copy(update={"spans": merge_spans(leg.kept, answer.spans)})
 
 
-def _result(item: Item, body: str, spent: Spent | None) -> Settlement:
+def _result(item: Item, result: Result, spent: Spent | None) -> Settlement:
     return Settlement(
         verb="result",
         entry=item.entry.entry,
         job_id=item.job.id,
         reply_to=item.job.reply_to or "",
-        body=body,
+        body=result.to_json(),
         spent=spent,
+        ending=Ending(item.job.task, result.status),
     )

@@ -3,9 +3,13 @@
 What came of jobs in the whole fleet is not here but at the exporter, which reads it from Redis.
 """
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from smallfirst.jobs import Attempt
+from smallfirst.ledger import Settlement
+from smallfirst.metrics import count_endings, ended_jobs
 
 #: Powers of two, as batches grow; the last is the most that a pool may state.
 JOBS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -65,6 +69,7 @@ class WorkerMetrics:
             buckets=SECONDS_BUCKETS,
             registry=self.registry,
         )
+        self._ended = ended_jobs(self.registry)
         self._fenced = Counter(
             "smallfirst_fenced_jobs",
             "Answers that came after another worker's, or after the lease, and were dropped.",
@@ -78,6 +83,10 @@ class WorkerMetrics:
         if attempt.confidence is not None:
             labels = (task, str(attempt.step), str(attempt.outcome))
             self._confidence.labels(*labels).observe(attempt.confidence)
+
+    def count_endings(self, settlements: Sequence[Settlement]) -> None:
+        """Count the jobs that end with these."""
+        count_endings(self._ended, settlements)
 
     def count_positions(self, model: str, *, tokens: int, positions: int) -> None:
         """Count what a pass computed: `positions` of it, of which `tokens` were no padding."""

@@ -1,0 +1,168 @@
+"""The dashboards: each query is put to a real Prometheus that scrapes a live fleet."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.deploy.charts import CHART, NAMESPACE, named, of_kind, rendered, script
+from tests.observed import Observed
+from tests.waiting import WaitUntil
+
+from smallfirst import Client, Job
+from smallfirst.local.redis_server import free_port
+
+PROMETHEUS = shutil.which("prometheus")
+FILES = sorted((CHART / "files" / "dashboards").glob("*.json"))
+#: Panels about what goes wrong, which it does not in this test; their queries give nothing.
+NOTHING_TO_TELL = {"Failed attempts", "Workers that died", "Jobs taken over"}
+METRICS = {"enabled": True, "dashboards": {"enabled": True, "annotations": {"folder": "mail"}}}
+
+Ask = Callable[[str], list[float]]
+
+
+def panels(path: Path) -> list[dict[str, Any]]:
+    """The panels of a file, its rows left out."""
+    page = json.loads(path.read_text("utf-8"))
+    return [panel for panel in page["panels"] if panel["type"] != "row"]
+
+
+def queries(path: Path) -> Iterator[tuple[str, str]]:
+    """What each panel asks, by its title, as Grafana would fill it in."""
+    for panel in panels(path):
+        for target in panel["targets"]:
+            asked = target["expr"].replace("$namespace", NAMESPACE)
+            yield panel["title"], asked.replace("$__rate_interval", "1m")
+
+
+def test_the_files_are_what_the_script_writes() -> None:
+    """Nobody edits them by hand."""
+    boards = script("dashboards")
+    held = {path.name: path.read_text("utf-8") for path in FILES}
+    made = {f"{each.uid}.json": boards.written(each) for each in boards.DASHBOARDS}
+    assert held == made, "run: python helm/dashboards.py"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_panels_do_not_lie_on_each_other(path: Path) -> None:
+    """Each has a place of its own within the grid, and a number of its own."""
+    page = json.loads(path.read_text("utf-8"))
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in page["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    numbers = [panel["id"] for panel in page["panels"]]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_each_becomes_a_config_map_where_asked_for() -> None:
+    """With the label that Grafana's sidecar looks for, whole and unchanged."""
+    assert not [each for each in rendered() if "dashboard" in each["metadata"]["name"]]
+    objects = rendered(values={"metrics": METRICS})
+    for path in FILES:
+        made = named(objects, "ConfigMap", f"dashboard-{path.stem.removeprefix('smallfirst-')}")
+        assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert made["metadata"]["annotations"] == {"folder": "mail"}
+        assert json.loads(made["data"][path.name]) == json.loads(path.read_text("utf-8"))
+    switched_off = {"enabled": False, "dashboards": {"enabled": True}}
+    assert not of_kind(rendered(values={"metrics": switched_off}), "PodMonitor")
+
+
+def test_every_metric_of_a_dashboard_is_exported(fleet_observed: Observed) -> None:
+    """By the names that a live fleet gives, and no metric of its is left out of all dashboards."""
+    used = {
+        name
+        for path in FILES
+        for _, query in queries(path)
+        for name in re.findall(r"smallfirst_\w+", query)
+    }
+    assert used <= fleet_observed.names()
+    shown = {re.sub(r"_(bucket|sum|count|total)$", "", name) for name in used}
+    assert {re.sub(r"_total$", "", name) for name in fleet_observed.scrape()} <= shown
+
+
+@pytest.fixture
+def ask(fleet_observed: Observed, tmp_path: Path, wait_until: WaitUntil) -> Iterator[Ask]:
+    """A Prometheus that scrapes the fleet each second; ask it for the values of a query."""
+    targets = [
+        {"targets": [url.split("/")[2]], "labels": {"namespace": NAMESPACE, "pod": name}}
+        for name, url in fleet_observed.pages.items()
+    ]
+    jobs = [{"job_name": "fleet", "static_configs": targets}]
+    settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    port = free_port()
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                str(PROMETHEUS),
+                f"--config.file={tmp_path / 'prometheus.yml'}",
+                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+
+    def values(query: str) -> list[float]:
+        words = urllib.parse.urlencode({"query": query})
+        address = f"http://127.0.0.1:{port}/api/v1/query?{words}"
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            return [float(one["value"][1]) for one in json.load(reply)["data"]["result"]]
+
+    def has_started() -> bool:
+        try:
+            return sum(values("up")) == len(targets)
+        except OSError:
+            return False
+
+    try:
+        wait_until(has_started, description="Prometheus scrapes everybody", timeout=60)
+        yield values
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(PROMETHEUS is None, reason="not installed: apt install prometheus")
+def test_every_panel_has_something_to_show(
+    fleet_observed: Observed, ask: Ask, wait_until: WaitUntil
+) -> None:
+    """Each query gives numbers while a fleet works, but for those about what goes wrong."""
+    due = [
+        (title, query)
+        for path in FILES
+        for title, query in queries(path)
+        if title not in NOTHING_TO_TELL and 'outcome!="settled"' not in query
+    ]
+    with Client(fleet_observed.redis_url) as client:
+
+        def silent() -> list[str]:
+            work(client)
+            return [title for title, query in due if not any(map(math.isfinite, ask(query)))]
+
+        wait_until(lambda: not silent(), description=f"not one of {silent()}", timeout=60)
+    for path in FILES:
+        for title, query in queries(path):
+            assert title not in NOTHING_TO_TELL or ask(query) == [], query
+
+
+def work(client: Client) -> None:
+    """Do something of everything: jobs answered, jobs that nobody is sure of, one refused."""
+    jobs = [Job(task="topic", text=f"where is parcel {n}") for n in range(20)]
+    jobs += [Job(task="similar", text=f"money {n}") for n in range(20)]
+    jobs.append(Job(task="no_such_task", text="x"))
+    assert len(list(client.map(jobs))) == len(jobs)
