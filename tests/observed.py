@@ -23,6 +23,7 @@ pools:
   cpu: {tier: slm, max_parameters: 50M}
 models:
   minilm: {source: "bundled:minilm"}
+  minilm-fine: {source: "bundled:minilm", precision: float32}
 tasks:
   topic:
     kind: classify
@@ -30,6 +31,15 @@ tasks:
     examples: examples.jsonl
     cascade:
       - {model: minilm, accept: 0.99}
+  twice:
+    kind: classify
+    labels: {parcel: a parcel is late, money: a payment or a refund}
+    examples: examples.jsonl
+    cascade: [{model: minilm, accept: 0.999}, {model: minilm-fine, accept: 0.5}]
+  ids:
+    kind: tag
+    labels: {card: a payment card's number}
+    cascade: [{rule: {find: [card]}, accept: always}]
   similar:
     kind: embed
     cascade: [{model: minilm}]
@@ -102,8 +112,8 @@ class Observed:
 
 
 @contextmanager
-def observed(folder: Path, wait_until: WaitUntil) -> Iterator[Observed]:
-    """Run a Redis, a router, a worker and an exporter, and end them."""
+def observed(folder: Path, wait_until: WaitUntil, **settings: str) -> Iterator[Observed]:
+    """Run a Redis, a router, a worker and an exporter, with some variables more; and end them."""
     (folder / "catalogue.yaml").write_text(CATALOGUE)
     (folder / "examples.jsonl").write_text(EXAMPLES.lstrip())
     ports = {component: free_port() for component in COMPONENTS}
@@ -123,7 +133,7 @@ def observed(folder: Path, wait_until: WaitUntil) -> Iterator[Observed]:
                 "SMALLFIRST_METRICS_PORT": str(ports[name]),
             }
             command = [sys.executable, "-m", module]
-            env = {**os.environ, **own}
+            env = {**os.environ, **own, **settings}
             process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
             ending.callback(_end, process)
             is_up = partial(found.answers, name)

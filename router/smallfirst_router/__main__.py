@@ -18,6 +18,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.logs import configure_logs
 from smallfirst.metrics import serve_metrics
 from smallfirst.settings import RouterSettings, load_settings
+from smallfirst.tracing import Tracing, open_tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
@@ -39,9 +40,10 @@ def main() -> int:
         health = Health(settings.health_dir)
         health.open()
         metrics = RouterMetrics()
-        router = build(settings, metrics, health)
-        with serve_metrics(metrics.registry, settings):
-            _run(router)
+        with open_tracing(settings, component="router") as tracing:
+            router = build(settings, metrics, tracing, health)
+            with serve_metrics(metrics.registry, settings):
+                _run(router)
     except (SmallfirstError, RouterError) as error:
         sys.stderr.write(f"smallfirst-router: {error}\n")
         return EXIT_CONFIG
@@ -69,7 +71,10 @@ def _leave(router: Router) -> None:
 
 
 def build(
-    settings: RouterSettings, metrics: RouterMetrics | None = None, health: Health | None = None
+    settings: RouterSettings,
+    metrics: RouterMetrics | None = None,
+    tracing: Tracing | None = None,
+    health: Health | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys = Keys(settings.namespace)
@@ -82,7 +87,7 @@ def build(
     router = Router(
         ledger=ledger,
         keys=keys,
-        triage=Triage(ledger, keys, settings, metrics),
+        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing()),
         dispatch=Dispatch(ledger, keys, publisher, settings, metrics),
         watch=watch,
         settings=settings,

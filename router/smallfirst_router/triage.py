@@ -14,6 +14,7 @@ from smallfirst.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger import Ending, Ledger, Settled, Settlement, Spent, StreamEntry, dead_letter
 from smallfirst.legs import Leg
 from smallfirst.settings import RouterSettings
+from smallfirst.tracing import Attributes, Mark, Tracing
 from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_router.cascade import (
     Accept,
@@ -45,12 +46,18 @@ class Triage:
     """Decides on entries of the jobs and the escalations stream, and settles them."""
 
     def __init__(
-        self, ledger: Ledger, keys: Keys, settings: RouterSettings, metrics: RouterMetrics
+        self,
+        ledger: Ledger,
+        keys: Keys,
+        settings: RouterSettings,
+        metrics: RouterMetrics,
+        tracing: Tracing,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         self.plans: Mapping[str, Plan] = {}
 
@@ -97,6 +104,15 @@ class Triage:
 
     def _next(self, case: Case, now_ms: int) -> Settlement:
         job, leg = case.job, case.leg
+        parent = leg.traceparent if leg else job.traceparent
+        mark = self._tracing.begin("triage", parent=parent, attributes=_attributes(job))
+        settlement = self._move(case, mark, now_ms)
+        ending = settlement.ending
+        mark.end({"smallfirst.status": str(ending.status)} if ending else None)
+        return settlement
+
+    def _move(self, case: Case, mark: Mark, now_ms: int) -> Settlement:
+        job, leg = case.job, case.leg
         trail = leg.trail if leg else ()
         times = {"submitted_ms": case.submitted_ms, "now_ms": now_ms}
         if now_ms >= case.expires_ms:
@@ -108,13 +124,16 @@ class Triage:
         step = _next_step(leg)
         kept = leg.kept if leg else ()
         move = next_move(job, plan, _ask_rule, step=step, trail=trail, kept=kept)
+        for attempt in move.trail[len(trail) :]:
+            parent, seconds = mark.traceparent, attempt.seconds
+            self._tracing.step(job.task, attempt, parent=parent, link=None, seconds=seconds)
         if isinstance(move, Ask):
-            return self._park(case, move, now_ms)
+            return self._park(case, move, mark, now_ms)
         if isinstance(move, Accept):
             return _end(case, endings.answered(job, move.answer, move.trail, **times))
         return _end(case, endings.run_out(job, move.trail, **times))
 
-    def _park(self, case: Case, ask: Ask, now_ms: int) -> Settlement:
+    def _park(self, case: Case, ask: Ask, mark: Mark, now_ms: int) -> Settlement:
         job, step = case.job, ask.step
         pool = step.pool or ""
         leg = Leg(
@@ -129,6 +148,7 @@ class Triage:
             expires_ms=case.expires_ms,
             num_chars=len(job.text),
             explain=job.explain,
+            traceparent=case.leg.traceparent if case.leg else mark.traceparent,
             trail=ask.trail,
             kept=ask.kept,
         )
@@ -183,6 +203,10 @@ class Triage:
         )
         body = result.to_json()
         return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
+
+
+def _attributes(job: Job) -> Attributes:
+    return {"smallfirst.job": job.id, "smallfirst.task": job.task}
 
 
 def _returned(entry: StreamEntry) -> Case:

@@ -55,6 +55,9 @@ class Leg(Wire):
     is_unasked: bool = Field(
         default=False, description="Comes back because the step could not be asked; ask it again."
     )
+    traceparent: str | None = Field(
+        default=None, description="Of the span that the job's further ones are children of."
+    )
     trail: tuple[Attempt, ...] = ()
     kept: tuple[Span, ...] = Field(default=(), description="Spans of earlier steps that stand.")
 

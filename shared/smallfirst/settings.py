@@ -137,7 +137,16 @@ class MetricsSettings(Settings):
     )
 
 
-class RouterSettings(MetricsSettings):
+class TracedSettings(MetricsSettings):
+    """What every component needs that a job comes by."""
+
+    tracing: bool = Field(
+        default=False,
+        description="Whether spans are sent, over OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says.",
+    )
+
+
+class RouterSettings(TracedSettings):
     """What a router needs besides."""
 
     read_count: int = Field(
@@ -182,7 +191,7 @@ class RouterSettings(MetricsSettings):
     health_dir: HealthDir = None
 
 
-class WorkerSettings(MetricsSettings):
+class WorkerSettings(TracedSettings):
     """What a worker needs besides."""
 
     pool: Name = Field(description="Name of the catalogue's pool that this worker serves.")

@@ -99,7 +99,7 @@ def test_versions_are_those_of_the_project() -> None:
         assert requirement in pinned
     named = re.findall(r"'\.\[([\w,]+)\]'", text)
     extras = {extra for one in named for extra in one.split(",")}
-    assert extras == {"router", "slm", "llm"} <= set(PROJECT["optional-dependencies"])
+    assert extras == {"router", "slm", "llm", "tracing"} <= set(PROJECT["optional-dependencies"])
 
 
 def test_users_and_commands_are_those_of_the_chart() -> None:

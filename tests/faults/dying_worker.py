@@ -20,6 +20,7 @@ from smallfirst.jobs import LabelAnswer, Tier
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
+from smallfirst.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import Asked, Pass, Portion, Served
 from smallfirst_workers.holding import Holder
@@ -59,7 +60,8 @@ def main(url: str, how: str) -> None:
     ledger = Ledger(redis, keys, name)
     holder = Holder(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
     holder.open()
-    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), WorkerMetrics("cpu"))
+    metrics = WorkerMetrics("cpu")
+    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), metrics, Tracing())
     served = Served(Deadly(how), Tier.SLM, 0.0)
     while True:
         raw = redis.rpop(keys.queue("cpu"))

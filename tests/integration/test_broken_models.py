@@ -10,6 +10,7 @@ from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage, Leg
+from smallfirst.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass, Portion, Served
 from smallfirst_workers.errors import ModelBroken
@@ -66,7 +67,8 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
     router.queue(BULK, entries)
     worker = Ledger(redis, KEYS, "worker-a")
     holder = Holder(worker, "cpu", lease=LEASE, beat=LEASE)
-    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), WorkerMetrics("cpu"))
+    metrics = WorkerMetrics("cpu")
+    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), metrics, Tracing())
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
     return runner, message
 

@@ -14,6 +14,7 @@ from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger import DEAD_AFTER, Bounds, Ledger
 from smallfirst.legs import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
+from smallfirst.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
@@ -64,7 +65,7 @@ def router_of(
     watch = CatalogueWatch(catalogue)
     publisher = Publisher(make_app(settings, role="router"))
     metrics = RouterMetrics()
-    triage = Triage(ledger, KEYS, settings, metrics)
+    triage = Triage(ledger, KEYS, settings, metrics, Tracing())
     dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
     router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)

@@ -8,6 +8,7 @@ import structlog
 from smallfirst.errors import SmallfirstError
 from smallfirst.logs import configure_logs
 from smallfirst.settings import WorkerSettings, load_settings
+from smallfirst.tracing import open_tracing
 from smallfirst_workers.errors import WorkerError
 from smallfirst_workers.process import WorkerProcess
 
@@ -24,7 +25,8 @@ def main() -> int:
     try:
         settings = load_settings(WorkerSettings)
         configure_logs(settings.log_level, settings.log_format)
-        return WorkerProcess(settings).run()
+        with open_tracing(settings, component="worker") as tracing:
+            return WorkerProcess(settings, tracing).run()
     except (SmallfirstError, WorkerError) as error:
         sys.stderr.write(f"smallfirst-worker: {error}\n")
         return EXIT_CONFIG

@@ -13,10 +13,11 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst.jobs import Priority, Problem
+from smallfirst.jobs import Attempt, Priority, Problem
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.ledger import Claim, Ledger, Settled, Settlement
 from smallfirst.legs import BatchMessage
+from smallfirst.tracing import Mark, Tracing
 from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import EngineDead, ModelBroken
@@ -109,6 +110,7 @@ class BatchRunner:
         lease: timedelta,
         watchdog: Watchdog,
         metrics: WorkerMetrics,
+        tracing: Tracing,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
@@ -116,6 +118,7 @@ class BatchRunner:
         self._lease = lease
         self._watchdog = watchdog
         self.metrics = metrics
+        self._tracing = tracing
         self._warned: set[tuple[str, str]] = set()
 
     def run(self, message: BatchMessage, served: Served) -> Summary:
@@ -126,9 +129,12 @@ class BatchRunner:
             live, tally = self._drop_expired(claimed)
             waiting = set(range(len(live)))
             asked = [_asked(item, claimed) for item in live]
+            mark = self._mark(message, live)
+            hands.callback(mark.end)
             for portion in self._sound(message.model, served.engine, asked):
                 items = [live[place] for place in portion.places]
-                tally += self._settle(self._judge(items, portion.done, served, claimed))
+                judged = self._judge(items, portion.done, served, claimed, mark)
+                tally += self._settle(judged)
                 tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
                 tally += Tally(positions=portion.done.padded_tokens)
                 waiting -= set(portion.places)
@@ -141,6 +147,13 @@ class BatchRunner:
         counted = {"num_jobs": num_jobs, "num_fenced": tally.fenced}
         self.metrics.count_batch(model, **counted, seconds=seconds)
         self.metrics.count_positions(model, tokens=tally.tokens, positions=tally.positions)
+
+    def _mark(self, message: BatchMessage, items: Sequence[Item]) -> Mark:
+        """Begin the batch's span, linked to each job's."""
+        told = {"smallfirst.batch": message.batch, "smallfirst.model": message.model}
+        told |= {"smallfirst.pool": message.pool}
+        links = [item.leg.traceparent for item in items]
+        return self._tracing.begin("batch", attributes=told, links=links)
 
     def _sound(self, model: str, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
         """Give answers out as long as the model is not found broken.
@@ -212,7 +225,7 @@ class BatchRunner:
         return live, settled
 
     def _judge(
-        self, items: Sequence[Item], done: Pass, served: Served, claimed: Claimed
+        self, items: Sequence[Item], done: Pass, served: Served, claimed: Claimed, mark: Mark
     ) -> list[tuple[Item, Settlement]]:
         judged = []
         shares = share_out(done, served.price_per_hour)
@@ -227,7 +240,7 @@ class BatchRunner:
                 revision=revision,
                 started_ms=claimed.ms,
             )
-            self.metrics.count_attempt(item.job.task, attempt)
+            self._tell(item, attempt, claimed, mark)
             now_ms = claimed.now_ms()
             if isinstance(answer, Problem) and answer.code == EXPIRED:
                 judged.append((item, expire(item, now_ms=now_ms, attempt=attempt)))
@@ -235,6 +248,14 @@ class BatchRunner:
                 escalations = self._keys.escalations
                 judged.append((item, judge(item, attempt, escalations=escalations, now_ms=now_ms)))
         return judged
+
+    def _tell(self, item: Item, attempt: Attempt, claimed: Claimed, mark: Mark) -> None:
+        """Count an attempt, and make its span, beside that of the batch."""
+        task, parent = item.job.task, item.leg.traceparent
+        self.metrics.count_attempt(task, attempt)
+        if parent is not None:
+            link, seconds = mark.traceparent, time.monotonic() - claimed.monotonic
+            self._tracing.step(task, attempt, parent=parent, link=link, seconds=seconds)
 
     def _warn_of_void_promise(self, item: Item, revision: str) -> None:
         """Warn once of a model that answers and is not the one that was calibrated."""

@@ -24,6 +24,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.legs import BatchMessage
 from smallfirst.metrics import serve_metrics
 from smallfirst.settings import WorkerSettings
+from smallfirst.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.holding import Holder
@@ -47,7 +48,7 @@ EXIT_HANDED_BACK = 143
 class WorkerProcess:
     """What a worker consists of; `run` starts it and returns when it has drained."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, tracing: Tracing) -> None:
         self.settings = settings
         self.name = f"{settings.pool}-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
         self.keys = Keys(settings.namespace)
@@ -63,7 +64,9 @@ class WorkerProcess:
         self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool)
-        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, watchdog, self.metrics)
+        self.runner = BatchRunner(
+            ledger, self.keys, self.holder, lease, watchdog, self.metrics, tracing
+        )
         self._stop = threading.Event()
         self._leaving = threading.Thread(target=self.holder.leave, name="leaving", daemon=True)
         self._consumer: Any = None

@@ -8,6 +8,7 @@ one more `define` here and one more line in `smallfirst.components`.
     containers  [{name, command}]
     role        its user in Redis; none: it does not connect
     settings    SMALLFIRST_* without the prefix
+    hasTraces   whether it sends spans, where `tracing.enabled`
     hasMetrics  whether Prometheus may read it, where `metrics.enabled`
     env         other variables, as in a container
     secrets     paths of the mounts that it needs beside those of the shared template
@@ -87,6 +88,7 @@ settings:
   HEALTH_DIR: /tmp/health
   LEASE_SECONDS: {{ .Values.leaseSeconds }}
 hasMetrics: true
+hasTraces: true
 probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: router
@@ -119,6 +121,7 @@ settings:
   POOL: {{ $served }}
   THREADS: {{ int $pool.threads }}
 hasMetrics: true
+hasTraces: true
 probes:
   {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: pool

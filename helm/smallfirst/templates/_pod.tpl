@@ -162,6 +162,10 @@ securityContext:
 {{- if and $component.hasMetrics $root.Values.metrics.enabled -}}
 {{- $settings = merge $settings (dict "METRICS_HOST" "0.0.0.0" "METRICS_PORT" (int $root.Values.metrics.port)) -}}
 {{- end -}}
+{{- $isTraced := and $component.hasTraces $root.Values.tracing.enabled -}}
+{{- if $isTraced -}}
+{{- $_ := set $settings "TRACING" true -}}
+{{- end -}}
 {{- $settings = mergeOverwrite $settings (deepCopy ($component.settings | default dict)) (deepCopy ($component.config.settings | default dict)) -}}
 - {name: HOME, value: /tmp}
 {{- with $component.role }}
@@ -173,6 +177,11 @@ securityContext:
 {{- end }}
 {{- range $name, $value := $settings }}
 - {name: SMALLFIRST_{{ $name }}, value: {{ include "smallfirst.plain" $value | quote }}}
+{{- end }}
+{{- if $isTraced }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ $root.Values.tracing.endpoint | quote }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ $root.Values.tracing.ratio | quote }}}
 {{- end }}
 {{- if or $component.catalogue $component.modelCache }}
 - {name: XDG_CACHE_HOME, value: {{ ternary "/var/cache/smallfirst" "/tmp" (hasKey $component.config "cacheSize") }}}

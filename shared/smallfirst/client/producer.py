@@ -20,6 +20,7 @@ from smallfirst.client.pauses import pauses
 from smallfirst.client.transports import RedisTransport, Transport, Whereabouts
 from smallfirst.errors import BacklogFull
 from smallfirst.jobs import Job
+from smallfirst.traceparent import current_traceparent
 
 #: Names the Redis to use where the program does not.
 URL_VARIABLE = "SMALLFIRST_REDIS_URL"
@@ -105,7 +106,10 @@ class Producer:
             await self._transport.close()
 
     def _addressed(self, job: Job) -> Job:
-        return job if job.reply_to else job.model_copy(update={"reply_to": self._reply_to})
+        """Say who waits for the result, and within which of the program's spans."""
+        own = {"reply_to": self._reply_to, "traceparent": current_traceparent()}
+        missing = {name: value for name, value in own.items() if value and not getattr(job, name)}
+        return job.model_copy(update=missing) if missing else job
 
 
 def transport_to(url: str | None, namespace: str) -> Transport:
