@@ -60,7 +60,7 @@ UNWANTED := torch torchvision torchaudio torchcodec smallfirst
 lock:  ## Work out requirements/lock.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,quality,local,dev]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,quality,tracing,local,dev]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 
 clean:  ## Remove everything that was made.
