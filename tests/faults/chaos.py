@@ -141,7 +141,7 @@ def _strike(
         thread.join(SETTLES.total_seconds())
     ids = [name for producer in producers for name in producer.confirmed]
     assert len(ids) == share * len(names), "a producer could not submit everything"
-    _wait_for_rest(redis, results, ids)
+    _wait_for_rest(fleet, redis, results, ids)
     settled = monotonic() - over
     results.stop()
     chaos.look()
@@ -155,10 +155,11 @@ def _strike(
     )
 
 
-def _wait_for_rest(redis: Any, results: Results, ids: Sequence[str]) -> None:
+def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequence[str]) -> None:
     pause = threading.Event()
     until = monotonic() + SETTLES.total_seconds()
     while len(results.told) < len(ids) or remains(redis, (SLM, LLM)):
+        fleet.check()
         missing = len(ids) - len(results.told)
         assert monotonic() < until, f"{missing} without a result; {remains(redis, (SLM, LLM))}"
         pause.wait(0.5)

@@ -73,6 +73,7 @@ class Chaos:
         watching = threading.Thread(target=self._watch, daemon=True)
         watching.start()
         while monotonic() < until:
+            self._fleet.check()
             [kind] = self._dice.choices(names, weights)
             with suppress(RedisError, ProcessLookupError, psutil.NoSuchProcess):
                 fault = self._kinds[kind][1]()

@@ -173,6 +173,28 @@ def test_who_is_struck_down_at_once_is_not_given_up(
     assert supervisor.failure is None
 
 
+def test_who_once_lived_is_not_given_up(supervisor: Supervisor, wait_until: WaitUntil) -> None:
+    """What ends each start after a life, wrong settings even, may be over at the next one."""
+    lives_once = """
+import os, sys
+from pathlib import Path
+if Path("lived").exists():
+    print("again", flush=True)
+    sys.exit(78)
+Path("lived").touch()
+print("up", flush=True)
+sys.exit(1)
+"""
+    supervisor.start(command(f"import os; os.chdir({str(supervisor.logs)!r})\n{lives_once}"))
+    wait_until(
+        lambda: child_of(supervisor).tail().count("again") > 3,
+        description="four more starts",
+        timeout=30,
+    )
+    assert supervisor.failure is None
+    assert "child" in supervisor.started()
+
+
 def test_a_child_that_nobody_needs_is_done_without(
     supervisor: Supervisor, wait_until: WaitUntil
 ) -> None:

@@ -9,8 +9,8 @@ from smallfirst.errors import SmallfirstError
 from smallfirst.logs import configure_logs
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.tracing import open_tracing
-from smallfirst_workers.errors import WorkerError
-from smallfirst_workers.process import WorkerProcess
+from smallfirst_workers.errors import EngineDead, WorkerError
+from smallfirst_workers.process import EXIT_ENGINE_DEAD, WorkerProcess
 
 log = structlog.get_logger()
 
@@ -27,6 +27,9 @@ def main() -> int:
         configure_logs(settings.log_level, settings.log_format)
         with open_tracing(settings, component="worker") as tracing:
             return WorkerProcess(settings, tracing).run()
+    except EngineDead as error:
+        sys.stderr.write(f"smallfirst-worker: {error}\n")
+        return EXIT_ENGINE_DEAD
     except (SmallfirstError, WorkerError) as error:
         sys.stderr.write(f"smallfirst-worker: {error}\n")
         return EXIT_CONFIG

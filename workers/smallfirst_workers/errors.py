@@ -52,17 +52,18 @@ class EndpointDown(WorkerError):
 
 
 class EngineDead(WorkerError):
-    """Raised when vLLM's own process has died. The worker ends.
+    """Raised when vLLM's own process has died, at work or while it started. The worker ends.
 
     Its jobs' start counts, since one of them may be what kills the engine.
     """
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
+    def __init__(self, model: str, reason: str = "the engine has died") -> None:
+        super().__init__(model, reason)
         self.model = model
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"models.{self.model}: the engine has died"
+        return f"models.{self.model}: {self.reason}"
 
 
 class ModelBroken(WorkerError):

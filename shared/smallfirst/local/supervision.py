@@ -1,4 +1,4 @@
-"""Keeps child processes alive: a crashed one is started again, one that cannot start is given up.
+"""Keeps child processes alive: a crashed one is started again, one that never came up is given up.
 
 When to try again and when to give up are pure functions; the thread here only carries them out.
 """
@@ -17,7 +17,7 @@ from smallfirst.local.processes import Child, Command, stop_children
 
 log = structlog.get_logger()
 
-#: So many failed starts in a row, and the command is given up: what is wrong does not pass.
+#: So many failed starts, none before them that came up: what is wrong does not pass.
 MAX_FAILED_STARTS = 3
 #: EX_CONFIG of sysexits.h: its settings are wrong, and are still wrong at the next start.
 EXIT_CONFIG = 78
@@ -33,10 +33,12 @@ class Kept:
 
     child: Child
     has_started: bool = False
+    #: Whether any child of this command ever came to life: then the next one may, too.
+    has_lived: bool = False
     #: Whether the fleet is of no use without it.
     is_essential: bool = True
     is_given_up: bool = False
-    #: Exits in a row: before it had started, and at all.
+    #: Exits before its first life, and exits in a row.
     failed_starts: int = 0
     exits: int = 0
     #: On the monotonic clock; None while it runs.
@@ -60,8 +62,9 @@ class Supervisor:
     Args:
         logs: The folder of their log files.
         has_started: Whether a child has come to life, for instance because its heartbeat is there.
-            One that had started and then dies, whatever killed it, is always started again; a
-            poisonous job may kill a worker many times and must not stop the fleet.
+            A command that once had is started again for ever, whatever its children die of, and
+            when: a poisonous job may kill a worker many times, somebody may kill one that starts,
+            a file may be wrong until it is mended; none of it must stop the fleet.
         on_exit: Told of each child that ended by itself, and with which code.
     """
 
@@ -72,7 +75,7 @@ class Supervisor:
         on_exit: Callable[[Child, int], None] = lambda _child, _code: None,
     ) -> None:
         self._on_exit = on_exit
-        self._logs = logs
+        self.logs = logs
         self._has_started = has_started
         self._kept: dict[str, Kept] = {}
         self._lock = threading.Lock()
@@ -93,7 +96,7 @@ class Supervisor:
 
     def start(self, command: Command, *, is_essential: bool = True) -> None:
         """Start a command and keep it running."""
-        child = Child(command, self._logs)
+        child = Child(command, self.logs)
         child.start()
         with self._lock:
             self._kept[command.name] = Kept(child, is_essential=is_essential)
@@ -101,7 +104,7 @@ class Supervisor:
     def adopt(self, child: Child) -> None:
         """Keep a child running that somebody else has started, and seen alive."""
         with self._lock:
-            self._kept[child.command.name] = Kept(child, has_started=True)
+            self._kept[child.command.name] = Kept(child, has_started=True, has_lived=True)
 
     def stop(self, names: Iterable[str]) -> None:
         """Stop commands for good, side by side: each finishes what it has in hand."""
@@ -141,7 +144,7 @@ class Supervisor:
         # Looked for in the dead, too: one that came to life and was struck down between two looks,
         # by a poisonous job say, did not fail to start.
         if not kept.has_started and self._has_started(kept.child):
-            kept.has_started, kept.failed_starts, kept.exits = True, 0, 0
+            kept.has_started, kept.has_lived, kept.exits = True, True, 0
         if exit_code is not None:
             self._mourn(kept, exit_code, now)
             return
@@ -153,7 +156,7 @@ class Supervisor:
         child.clear_up()
         self._on_exit(child, exit_code)
         kept.exits += 1
-        kept.failed_starts = 0 if kept.has_started else kept.failed_starts + 1
+        kept.failed_starts = 0 if kept.has_lived else kept.failed_starts + 1
         kept.has_started = False
         wait = wait_before_start(kept.exits)
         kept.start_again_at = now + wait.total_seconds()
@@ -174,6 +177,7 @@ class Supervisor:
         failure = ChildFailedError(child.command.name, exit_code, child.log, child.tail())
         if kept.is_essential:
             self.failure = self.failure or failure
+            log.error("child.given_up", problem=str(failure), consequence="the fleet is not whole")
         else:
             log.warning(
                 "child.given_up", problem=str(failure), consequence="the fleet does without"

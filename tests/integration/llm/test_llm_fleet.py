@@ -135,16 +135,41 @@ def test_who_dies_with_200_requests_in_flight_loses_none(
     results = client.as_completed(ids, timeout=400)
     first = next(results)
     worker = worker_of(llm_fleet)
-    [engine] = [
-        below.pid
-        for below in psutil.Process(worker).children(recursive=True)
-        if is_engine(below.pid)
-    ]
+    [engine] = engines_of(worker)
     os.kill(engine if victim == "engine" else worker, signal.SIGKILL)
     seen = Counter(result.id for result in (first, *results))
     assert seen == Counter(ids)
     # One that outlived its worker would hold its memory, on a GPU most of it.
     wait_until(lambda: not Path(f"/proc/{engine}").exists(), description="its engine is gone")
+
+
+def test_an_engine_that_is_killed_while_it_starts_is_started_again(
+    llm_fleet: LocalFleet, client: Client, wait_until: WaitUntil
+) -> None:
+    """That is no fault of the model's, and passes: the worker is not given up for it."""
+    [name] = [name for name in llm_fleet.children() if "llm" in name]
+    killed = llm_fleet.children()[name].pid
+    assert killed == worker_of(llm_fleet)
+    os.kill(killed, signal.SIGKILL)
+    starting: list[int] = []
+
+    def found() -> bool:
+        pid = llm_fleet.children()[name].pid
+        starting.extend(engines_of(pid) if pid != killed and psutil.pid_exists(pid) else ())
+        return bool(starting)
+
+    wait_until(found, description="the next worker starts its engine", timeout=60)
+    os.kill(starting[0], signal.SIGKILL)
+    assert ask(client, task="topic", text="Where is my parcel?").status is Status.ANSWERED
+    llm_fleet.check()
+    said = (llm_fleet.logs / f"{name}.log").read_text(errors="replace")
+    assert "the engine did not start" in said
+
+
+def engines_of(worker: int) -> list[int]:
+    """The processes of vLLM that a worker has."""
+    below = psutil.Process(worker).children(recursive=True)
+    return [each.pid for each in below if is_engine(each.pid)]
 
 
 def worker_of(fleet: LocalFleet) -> int:

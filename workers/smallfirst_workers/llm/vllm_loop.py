@@ -68,7 +68,7 @@ class VllmLoop:
 
         Raises:
             ModelError: When vLLM is missing, or cannot take the model or an adapter.
-            EngineDead: When the engine has died at its first requests.
+            EngineDead: When the engine has died while it started, or at its first requests.
         """
         for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
             os.environ.setdefault(name, value)
@@ -97,8 +97,12 @@ class VllmLoop:
             self._engine = AsyncLLM.from_engine_args(
                 arguments, usage_context=UsageContext.LLM_CLASS
             )
-        except (ValueError, RuntimeError, OSError) as err:
+        except (ValueError, OSError) as err:
             raise ModelError(self._name, f"cannot be served by vLLM: {err}") from err
+        except RuntimeError as err:
+            # vLLM's own process did not come up. Why is in its words above, and may pass: it was
+            # killed, or the memory was another's.
+            raise EngineDead(self._name, f"the engine did not start: {err}") from err
         self.max_tokens = self._engine.model_config.max_model_len
         self.precision = str(self._engine.model_config.dtype).removeprefix("torch.")
 
