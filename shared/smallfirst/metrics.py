@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import structlog
 from prometheus_client import (
+    REGISTRY,
     CollectorRegistry,
     Counter,
     disable_created_metrics,
@@ -40,6 +41,9 @@ def count_endings(counter: Counter, settlements: Sequence[Settlement]) -> None:
 def serve_metrics(registry: CollectorRegistry, settings: MetricsSettings) -> Iterator[None]:
     """Answer scrapes as long as the context lasts; without a port, nobody listens.
 
+    What libraries tell of the process is answered too: its memory and processor, Python's
+    collector, and in a worker of large models all that vLLM measures.
+
     Raises:
         SettingsError: When the address cannot be listened on.
     """
@@ -48,6 +52,7 @@ def serve_metrics(registry: CollectorRegistry, settings: MetricsSettings) -> Ite
         return
     # When each series began would double their number, and nobody asks.
     disable_created_metrics()  # type: ignore[no-untyped-call]
+    registry.register(REGISTRY)
     host, port = settings.metrics_host, settings.metrics_port
     try:
         server, thread = start_http_server(port, host, registry=registry)

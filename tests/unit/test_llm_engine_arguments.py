@@ -143,3 +143,11 @@ def test_an_adapter_with_pickled_weights_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match=r"models\.big cannot use adapters\.law, .*safetensors"):
         told(adapters={"law": folder})
+
+
+@pytest.mark.parametrize("has_metrics", [True, False])
+def test_vllm_measures_itself_only_where_somebody_reads(has_metrics: bool) -> None:  # noqa: FBT001
+    """To keep its metrics takes time at each step."""
+    model = Model(source=str(FOLDER), tier="llm")
+    arguments = engine_arguments("big", FOLDER, model, has_metrics=has_metrics)
+    assert arguments["disable_log_stats"] is not has_metrics

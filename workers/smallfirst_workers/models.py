@@ -31,10 +31,11 @@ class LoadedEngine(Engine, Protocol):
 class Models:
     """The engines of one pool, by model name. One change at a time."""
 
-    def __init__(self, pool: str, *, cache: Path, threads: int) -> None:
+    def __init__(self, pool: str, *, cache: Path, threads: int, has_metrics: bool = False) -> None:
         self._pool = pool
         self._cache = cache
         self._threads = threads
+        self._has_metrics = has_metrics
         self._specs: dict[str, Model] = {}
         self._engines: dict[str, LoadedEngine] = {}
         self._catalogue: Catalogue | None = None
@@ -83,7 +84,8 @@ class Models:
             return load_remote(name, model)
         folder = model_folder(model)
         if model.tier is Tier.LLM:
-            return load_llm(name, model, folder, cache=self._cache)
+            has_metrics = self._has_metrics
+            return load_llm(name, model, folder, cache=self._cache, has_metrics=has_metrics)
         return load_slm(name, model, folder, cache=self._cache, threads=self._threads)
 
     def served(self, name: str) -> Served:
@@ -134,15 +136,17 @@ def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int
     return OnePass(engine)
 
 
-def load_llm(name: str, model: Model, folder: Path, *, cache: Path) -> LoadedEngine:
+def load_llm(
+    name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
+) -> LoadedEngine:
     """Start a large model. Where small ones run, vLLM need not be installed."""
     if model.runner == "pool":
         from smallfirst_workers.llm.pooled.engine import PooledEngine  # noqa: PLC0415 - see above
 
-        return PooledEngine.load(name, model, folder, cache=cache)
+        return PooledEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
     from smallfirst_workers.llm.engine import LlmEngine  # noqa: PLC0415 - see above
 
-    return LlmEngine.load(name, model, folder, cache=cache)
+    return LlmEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
 
 
 def load_remote(name: str, model: Model) -> LoadedEngine:

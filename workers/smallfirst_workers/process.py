@@ -53,7 +53,12 @@ class WorkerProcess:
         self.name = f"{settings.pool}-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
         self.keys = Keys(settings.namespace)
         self.watch = CatalogueWatch(settings.catalogue)
-        self.models = Models(settings.pool, cache=settings.cache_dir, threads=settings.threads)
+        self.models = Models(
+            settings.pool,
+            cache=settings.cache_dir,
+            threads=settings.threads,
+            has_metrics=settings.metrics_port is not None,
+        )
         self.app = make_app(settings, role="worker", pool=settings.pool)
         self.health = Health(settings.health_dir)
         beat_in_main_loop(self.app, self.health)

@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
+from smallfirst.local.redis_server import free_port
 
 CONTROL = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT_TEMPLATE = (
@@ -118,13 +119,24 @@ def babble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class ToldFleet(LocalFleet):
+    """A fleet whose one worker answers Prometheus."""
+
+    metrics_port = 0
+
+    def _environment(self, child: str) -> dict[str, str]:
+        own = {"SMALLFIRST_METRICS_PORT": str(self.metrics_port)} if "llm" in child else {}
+        return super()._environment(child) | own
+
+
 @pytest.fixture(scope="module")
-def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldFleet]:
     """A fleet whose one pool runs the model."""
     folder = tmp_path_factory.mktemp("llm")
     make_model(folder / "babble")
     (folder / "catalogue.yaml").write_text(CATALOGUE)
-    fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
+    fleet = ToldFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
+    fleet.metrics_port = free_port()
     with fleet:
         fleet.wait_ready(timedelta(minutes=6))
         yield fleet

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.waiting import WaitUntil
 
@@ -118,6 +120,24 @@ def test_a_text_beyond_the_context_fails_alone(client: Client) -> None:
     assert long.problem is not None
     assert "context" in long.problem.message
     assert short.status is Status.ANSWERED
+
+
+def test_prometheus_is_told_what_vllm_measures(llm_fleet: Any, client: Client) -> None:
+    """Beside what the worker tells of itself, and of the process; and no text."""
+    assert ask(client, task="reply", text="canary-1c7e").status is Status.ANSWERED
+    url = f"http://127.0.0.1:{llm_fleet.metrics_port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as page:
+        said = page.read().decode()
+    samples = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(said)
+        for sample in family.samples
+    }
+    assert samples["vllm:generation_tokens_total"] > 0
+    assert samples["vllm:num_requests_running"] >= 0
+    assert samples["smallfirst_batch_jobs_count"] > 0
+    assert samples["process_resident_memory_bytes"] > 0
+    assert "canary" not in said
 
 
 @pytest.mark.parametrize("victim", ["engine", "worker"])

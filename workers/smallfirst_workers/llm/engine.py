@@ -39,14 +39,16 @@ class LlmEngine:
         self._busy = BusyClock()
 
     @classmethod
-    def load(cls, name: str, model: Model, folder: Path, *, cache: Path) -> "LlmEngine":
+    def load(
+        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
+    ) -> "LlmEngine":
         """Start vLLM with a model.
 
         Raises:
             ModelError: When it cannot be served.
         """
         vllm = VllmLoop(name)
-        vllm.start(folder, model, cache=cache)
+        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
         try:
             prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
         except BaseException:

@@ -8,7 +8,9 @@ from smallfirst_workers.llm.adapters import adapter_arguments
 from smallfirst_workers.slm.runtimes import resolve_precision
 
 
-def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
+def engine_arguments(
+    name: str, folder: Path, model: Model, *, has_metrics: bool = False
+) -> dict[str, Any]:
     """What vLLM is told of a model. No code of the model's own is ever run.
 
     `memory_share` counts on GPUs. On a processor the cache has the size that the environment
@@ -18,6 +20,7 @@ def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
         name: Of the model, for errors.
         folder: Its files.
         model: What the catalogue says of it.
+        has_metrics: Whether somebody reads vLLM's own metrics; to keep them costs every step.
 
     Raises:
         ModelError: When one of its adapters cannot be served.
@@ -35,7 +38,7 @@ def engine_arguments(name: str, folder: Path, model: Model) -> dict[str, Any]:
         "tensor_parallel_size": model.tensor_parallel,
         # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
         "enforce_eager": not _has_gpu(),
-        "disable_log_stats": True,
+        "disable_log_stats": not has_metrics,
         **{argument: value for argument, value in wanted.items() if value is not None},
         **adapter_arguments(name, model.adapters),
         **_runner_arguments(model),

@@ -61,10 +61,11 @@ class VllmLoop:
         self.max_tokens = 0
         self.precision = ""
 
-    def start(self, folder: Path, model: Model, *, cache: Path) -> None:
+    def start(self, folder: Path, model: Model, *, cache: Path, has_metrics: bool = False) -> None:
         """Load the model and its adapters and start the engine, until it answers fast.
 
-        What vLLM compiles it keeps below `cache`.
+        What vLLM compiles it keeps below `cache`; what it measures, if somebody reads it, in the
+        process's own registry of Prometheus.
 
         Raises:
             ModelError: When vLLM is missing, or cannot take the model or an adapter.
@@ -73,14 +74,14 @@ class VllmLoop:
         for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
             os.environ.setdefault(name, value)
         try:
-            self.loop.call(self._open(folder, model))
+            self.loop.call(self._open(folder, model, has_metrics=has_metrics))
             self.loop.call(self._load_adapters(model))
             self.loop.call(self.warm_up(model.runner))
         except BaseException:
             self.stop()
             raise
 
-    async def _open(self, folder: Path, model: Model) -> None:
+    async def _open(self, folder: Path, model: Model, *, has_metrics: bool) -> None:
         try:
             # vLLM takes seconds to import and is not installed where no LLM runs.
             from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
@@ -89,7 +90,8 @@ class VllmLoop:
         except ImportError as err:
             raise ModelError(self._name, "needs vLLM, which is not installed here") from err
         try:
-            arguments = AsyncEngineArgs(**engine_arguments(self._name, folder, model))
+            told = engine_arguments(self._name, folder, model, has_metrics=has_metrics)
+            arguments = AsyncEngineArgs(**told)
             # Nobody else may hold it, or it outlives `stop`.
             # Told that it works offline, vLLM makes its steps as large as the machine bears: on
             # an H100 1,024 sequences and 16,384 tokens, where it would otherwise make them of

@@ -70,7 +70,9 @@ class PooledEngine:
         self._busy = BusyClock()
 
     @classmethod
-    def load(cls, name: str, model: Model, folder: Path, *, cache: Path) -> "PooledEngine":
+    def load(
+        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
+    ) -> "PooledEngine":
         """Start vLLM with a model.
 
         Args:
@@ -78,12 +80,13 @@ class PooledEngine:
             model: What the catalogue says of it.
             folder: Where its files lie.
             cache: Folder of what is made once and shared by all processes.
+            has_metrics: Whether somebody reads vLLM's own metrics.
 
         Raises:
             ModelError: When it cannot be served.
         """
         vllm = VllmLoop(name)
-        vllm.start(folder, model, cache=cache)
+        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
         try:
             encoder = PooledEncoder.load(name, folder, vllm, cache=cache)
         except ModelError:
