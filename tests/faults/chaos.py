@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,8 @@ from smallfirst.keys import Keys
 SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
 KEYS = Keys()
 NUM_ROUTERS, NUM_SLM_WORKERS, NUM_PRODUCERS = 2, 3, 2
+#: Of how many faults that were felt longest the report tells more.
+NUM_LONGEST = 3
 #: The share of the time in which jobs come; the rest is for what is left.
 BUSY = 0.85
 #: How long the last job may take once all faults are over.
@@ -83,7 +85,23 @@ class Report:
         titles = (
             "| fault | times | with work in hand | median, s | longest, s |\n|---|---|---|---|---|"
         )
-        return "\n".join((head, "", titles, *rows, ""))
+        longest = [f"- {line}" for line in _longest(self.faults)]
+        return "\n".join((head, "", titles, *rows, "", "The longest:", "", *longest, ""))
+
+
+def _longest(faults: Sequence[Fault]) -> Iterator[str]:
+    """Say of the three faults that were felt longest who was struck, and by what else meanwhile."""
+    felt = [fault for fault in faults if fault.seconds is not None and fault.held]
+    for fault in sorted(felt, key=lambda each: -(each.seconds or 0))[:NUM_LONGEST]:
+        over = fault.begun + (fault.seconds or 0)
+        others = [
+            f"{each.kind} of {each.victim or 'nobody'} at {each.begun - fault.begun:.0f} s"
+            for each in faults
+            if fault.begun < each.begun < over
+        ]
+        yield f"{fault.kind} of {fault.victim}, {fault.seconds:.1f} s; meanwhile " + (
+            ", ".join(others) or "nothing"
+        )
 
 
 def _row(kind: str, count: int, seconds: Sequence[float]) -> str:

@@ -26,9 +26,10 @@ OLD_JOB = {"v": 0, "id": "old", "task": "ids", "body": "from before the wire had
 
 @dataclass
 class Fault:
-    """One fault: when it began, and when nobody felt it any more."""
+    """One fault: when it began, whom it struck, and when nobody felt it any more."""
 
     kind: str
+    victim: str = ""
     #: Entries that were in the struck one's hands, by stream and consumer.
     held: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
     begun: float = field(default_factory=monotonic)
@@ -121,7 +122,7 @@ class Chaos:
     def _signal(self, number: signal.Signals) -> Fault:
         """Send a signal to a child; instead of the large model's worker, often to its engine."""
         name = self._victim()
-        fault = Fault("", self._held_by(name))
+        fault = Fault("", name, self._held_by(name))
         below = [each.pid for each in psutil.Process(self._pid(name)).children(recursive=True)]
         is_below = bool(below) and number is signal.SIGKILL and self._dice.random() < 0.5
         os.kill(self._dice.choice(below) if is_below else self._pid(name), number)
@@ -129,14 +130,14 @@ class Chaos:
 
     def _pause(self) -> Fault:
         name = self._victim()
-        fault, pid = Fault("", self._held_by(name)), self._pid(name)
+        fault, pid = Fault("", name, self._held_by(name)), self._pid(name)
         os.kill(pid, signal.SIGSTOP)
         self._later(lambda: os.kill(pid, signal.SIGCONT))
         return fault
 
     def _break(self, how: str, *options: float) -> Fault:
         name = self._victim()
-        fault = Fault("", self._held_by(name))
+        fault = Fault("", name, self._held_by(name))
         link = self._fleet.links[name]
         getattr(link, how)(*options)
         self._later(link.mend)
@@ -144,7 +145,7 @@ class Chaos:
 
     def _kill_redis(self) -> Fault:
         os.kill(self._pid("redis"), signal.SIGKILL)
-        return Fault("")
+        return Fault("", "redis")
 
     def _destroy_message(self) -> Fault:
         self._redis.lpop(KEYS.queue(self._dice.choice((SLM, LLM))))
