@@ -45,6 +45,10 @@ class Grant:
         return f"({' '.join([*parts, *self.keys, *(f'&{each}' for each in self.channels)])})"
 
 
+#: Nobody can connect without a name. The rights are those with which Redis reads its append-only
+#: file back: without them it drops every transaction there, and so all that scripts wrote.
+#: Source: https://github.com/redis/redis/issues/14541, https://github.com/valkey-io/valkey/issues/3983
+NAMELESS = "user default off allkeys allchannels +@all"
 #: What every client says when it connects, and between two commands.
 _CONNECTING = "hello ping client|setname"
 #: What loads scripts; what they do is checked command by command.
@@ -70,7 +74,7 @@ def acl_file(namespace: str, passwords: Mapping[Role, str]) -> str:
 
     A role without a password is left out, and so cannot connect; nor can anybody without a name.
     """
-    lines = ["user default off"]
+    lines = [NAMELESS]
     for role, password in sorted(passwords.items()):
         hashed = hashlib.sha256(password.encode()).hexdigest()
         lines.append(f"user {role} on #{hashed} {' '.join(rules(role, namespace))}")

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger import Ledger
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port, version_of
 
 pytestmark = [
@@ -216,29 +217,48 @@ def test_what_is_not_its_work_is_refused(
     assert [name for name, _, _ in guarded.refused()] == [role]
 
 
+@contextmanager
+def server_with(acl: str, folder: Path, wait_until: WaitUntil) -> Iterator[int]:
+    """Start a server that writes everything down, with a file of users; give its port."""
+    (folder / "users.acl").write_text(acl)
+    port = free_port()
+    command = [find_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command += ["--appendonly", "yes", "--save", "", "--aclfile", str(folder / "users.acl")]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(
+            lambda: b"Ready to accept" in (folder / "log").read_bytes(), description="it is up"
+        )
+        yield port
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
 def test_the_file_lets_in_whom_it_names_alone(tmp_path: Path, wait_until: WaitUntil) -> None:
     """As Redis reads it: by the password's hash; nobody nameless, and nobody left out."""
     written = acl_file("sf", {Role.PRODUCER: "a long secret"})
     assert "secret" not in written
-    (tmp_path / "users.acl").write_text(written)
-    port = free_port()
-    command = [find_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, "--aclfile", str(tmp_path / "users.acl")], stdout=log, stderr=log
-        )
-    try:
-        wait_until(
-            lambda: b"Ready to accept" in (tmp_path / "log").read_bytes(), description="it is up"
-        )
+    with server_with(written, tmp_path, wait_until) as port:
         with Redis.from_url(f"redis://producer:a%20long%20secret@127.0.0.1:{port}") as redis:
             assert redis.xlen(KEYS.jobs) == 0
-        for stranger in ("producer:another@", "worker:a%20long%20secret@", ""):
+        for stranger in ("producer:another@", "worker:a%20long%20secret@", "default:@", ""):
             with (
                 Redis.from_url(f"redis://{stranger}127.0.0.1:{port}") as redis,
                 pytest.raises(AuthenticationError),
             ):
                 redis.ping()
-    finally:
-        server.kill()
-        server.wait()
+
+
+def test_a_restart_under_the_file_loses_nothing(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """What scripts and transactions wrote is read back, though nobody may connect nameless."""
+    written = acl_file("sf", {Role.ROUTER: "secret"})
+    held: list[int] = []
+    for _ in range(2):
+        with (
+            server_with(written, tmp_path, wait_until) as port,
+            Redis.from_url(f"redis://router:secret@127.0.0.1:{port}") as redis,
+        ):
+            held.append(Ledger(redis, KEYS, f"router-{len(held)}").beat(ROUTERS))
+    assert held == [1, 2]
