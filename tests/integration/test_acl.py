@@ -1,29 +1,25 @@
 """Every component does its whole work under its own user of Redis, and is refused the rest."""
 
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
+from tests.integration.guarded import Guarded, Running, guarded_fleet, guarded_redis
 from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.acl import Role, acl_file, rules
+from smallfirst.acl import Role, acl_file
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import Ledger
-from smallfirst.local.redis_server import RedisServer, find_binary, free_port, version_of
+from smallfirst.local.redis_server import find_binary, free_port, version_of
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -34,118 +30,20 @@ pytestmark = [
 
 KEYS = Keys()
 BULK = "sf:backlog:cpu:bulk"
-CATALOGUE = """
-version: 1
-pools:
-  cpu: {tier: slm, max_parameters: 50M}
-models:
-  minilm: {source: "bundled:minilm"}
-tasks:
-  ids:
-    kind: tag
-    labels: {card: a card}
-    cascade: [{rule: {find: [card]}, accept: always}]
-  similar:
-    kind: embed
-    cascade: [{model: minilm}]
-"""
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """A Redis with the users of an access control file."""
-
-    port: int
-    passwords: Mapping[Role, str]
-
-    def url(self, role: Role) -> str:
-        """Where a role connects."""
-        return f"redis://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/0"
-
-    def connect(self, role: Role | None = None) -> Redis:
-        """Connect as a role, or as whoever started the server."""
-        return Redis.from_url(self.url(role) if role else f"redis://127.0.0.1:{self.port}/0")
-
-    def refused(self) -> list[tuple[str, str, str]]:
-        """Who was refused what, since the last time somebody asked."""
-        with self.connect() as redis:
-            found: Any = redis.acl_log()
-            redis.execute_command("ACL", "LOG", "RESET")
-        return [(one["username"], one["reason"], one["object"]) for one in found]
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """A server that knows every role, and still the one who started it."""
-    with RedisServer(tmp_path_factory.mktemp("guarded"), persistent=False) as server:
-        guarded = Guarded(server.port, {role: f"pass-of-{role}" for role in Role})
-        with guarded.connect() as redis:
-            for role, password in guarded.passwords.items():
-                redis.execute_command(
-                    "ACL", "SETUSER", role, "on", f">{password}", *rules(role, "sf")
-                )
+    """A server that knows every role."""
+    with guarded_redis(tmp_path_factory.mktemp("guarded")) as guarded:
         yield guarded
-
-
-@dataclass(frozen=True)
-class Running:
-    """A fleet whose parts each have a user of their own."""
-
-    redis: Guarded
-    flower_port: int
-
-    def flower_has_seen(self, event: str) -> bool:
-        """Whether Flower counts events of a kind."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.flower_port}/metrics", timeout=5) as page:
-                return f'type="{event}"' in page.read().decode()
-        except OSError:
-            return False
 
 
 @pytest.fixture
 def fleet(guarded: Guarded, tmp_path: Path, wait_until: WaitUntil) -> Iterator[Running]:
     """A router, a worker and Flower, each under its own user."""
-    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
-    running = Running(guarded, free_port())
-    flower = ("celery", "-A", "smallfirst.watch", "flower", "--address=127.0.0.1")
-    modules = {
-        Role.FLOWER: (*flower, f"--port={running.flower_port}", "--read_only=True"),
-        Role.ROUTER: ("smallfirst_router",),
-        Role.WORKER: ("smallfirst_workers",),
-    }
-    with ExitStack() as ending, guarded.connect() as redis:
-        for role, module in modules.items():
-            log = ending.enter_context((tmp_path / f"{role}.log").open("wb"))
-            own = {"SMALLFIRST_REDIS_URL": guarded.url(role), "SMALLFIRST_POOL": "cpu"}
-            place = {"SMALLFIRST_CATALOGUE": str(tmp_path / "catalogue.yaml")}
-            process = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                env={**os.environ, **own, **place},
-                stdout=log,
-                stderr=log,
-            )
-            # Flower 2.2 stays for minutes after it was told to go.
-            ending.callback(_kill if role is Role.FLOWER else _end, process)
-        wait_until(
-            lambda: redis.zcard(KEYS.workers(ROUTERS)) and redis.zcard(KEYS.workers("cpu")),
-            description="router and worker live",
-            timeout=120,
-        )
-        wait_until(redis.pubsub_numpat, description="Flower listens", timeout=60)
+    with guarded_fleet(guarded, tmp_path, wait_until) as running:
         yield running
-    said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-    assert not [password for password in guarded.passwords.values() if password in said]
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait()
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
 
 
 def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: WaitUntil) -> None:
@@ -191,6 +89,10 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         (Role.WORKER, ("LPUSH", "sf:celery:cpu", "null")),
         (Role.WORKER, ("XREADGROUP", "GROUP", "pool", "w", "STREAMS", BULK, ">")),
         (Role.WORKER, ("GET", "sf:dead:1-1")),
+        (Role.WORKER, ("GET", "sf:result:a1")),
+        (Role.WORKER, ("XADD", KEYS.dead, "*", "letter", "{}")),
+        (Role.ROUTER, ("LRANGE", "sf:celery:cpu", "0", "-1")),
+        (Role.FLOWER, ("HGET", "sf:celery:unacked:cpu", "x")),
         (Role.FLOWER, ("XRANGE", KEYS.jobs, "-", "+")),
         (Role.FLOWER, ("GET", "sf:result:a1")),
         (Role.FLOWER, ("LPUSH", "sf:celery:cpu", "null")),
