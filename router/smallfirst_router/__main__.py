@@ -18,6 +18,7 @@ from smallfirst.ledger import Ledger
 from smallfirst.logs import configure_logs
 from smallfirst.metrics import serve_metrics
 from smallfirst.settings import RouterSettings, load_settings
+from smallfirst.starting import end_when_told
 from smallfirst.tracing import Tracing, open_tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
@@ -34,6 +35,7 @@ EXIT_CONFIG = 78
 
 def main() -> int:
     """Run a router until SIGTERM or SIGINT; return the exit status."""
+    end_when_told()
     try:
         settings = load_settings(RouterSettings)
         configure_logs(settings.log_level, settings.log_format)

@@ -45,8 +45,12 @@ class Grant:
         return f"({' '.join([*parts, *self.keys, *(f'&{each}' for each in self.channels)])})"
 
 
-#: What every client says when it connects, and between two commands.
-_CONNECTING = "hello ping client|setname"
+#: Nobody can connect without a name. The rights are those with which Redis reads its append-only
+#: file back: without them it drops every transaction there, and so all that scripts wrote.
+#: Source: https://github.com/redis/redis/issues/14541, https://github.com/valkey-io/valkey/issues/3983
+NAMELESS = "user default off allkeys allchannels +@all"
+#: What every client says between two commands. That it connects (HELLO, AUTH) needs no right.
+_IDLING = "ping"
 #: What loads scripts; what they do is checked command by command.
 _SCRIPTS = "script|load"
 
@@ -70,16 +74,23 @@ def acl_file(namespace: str, passwords: Mapping[Role, str]) -> str:
 
     A role without a password is left out, and so cannot connect; nor can anybody without a name.
     """
-    lines = ["user default off"]
+    lines = [NAMELESS]
     for role, password in sorted(passwords.items()):
         hashed = hashlib.sha256(password.encode()).hexdigest()
         lines.append(f"user {role} on #{hashed} {' '.join(rules(role, namespace))}")
     return "".join(f"{line}\n" for line in lines)
 
 
+def all_grants(role: Role, namespace: str) -> tuple[Grant, ...]:
+    """What one role may do: first what every client says, then what its work takes."""
+    # Our own clients say who they are; KEDA's does not.
+    naming = () if role is Role.SCALER else ("client|setname",)
+    return (Grant(" ".join((_IDLING, *naming))), *grants(role, namespace))
+
+
 def rules(role: Role, namespace: str) -> tuple[str, ...]:
     """One role's rules, but for its password."""
-    base, *selectors = (Grant(_CONNECTING), *grants(role, namespace))
+    base, *selectors = all_grants(role, namespace)
     start = ("resetkeys", "resetchannels", "-@all")
     return (*start, *base.rule()[1:-1].split(), *(grant.rule() for grant in selectors))
 
@@ -98,7 +109,8 @@ def _of_producer(keys: Keys) -> tuple[Grant, ...]:
 def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.namespace}:backlog:*")
-    unacked = (f"~{keys.unacked('*')}", f"~{keys.unacked_index('*')}")
+    unacked = (keys.unacked("*"), keys.unacked_index("*"))
+    scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", *(f"~{key}" for key in unacked))
     return (
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(
@@ -106,12 +118,17 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             " xinfo|consumers",
             streams,
         ),
-        Grant("evalsha", (*streams, f"~{keys.booked('*')}", f"~{keys.workers('*')}", *unacked)),
+        Grant("evalsha", (*streams, *scripted)),
         Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
         *_settling(keys),
-        Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
-        Grant("llen lpush", (f"~{keys.queue('*')}",)),
-        Grant("hlen del", unacked),
+        # An id may be taken, by a job or by a result; and a refusal takes none.
+        Grant("get del", (f"~{keys.result('*')}",)),
+        Grant("hmget exists", (f"%R~{keys.job('*')}",)),
+        Grant("xadd", (f"%W~{keys.dead}",)),
+        Grant("set", (f"%W~{keys.dead_raw('*')}",)),
+        *_beating(keys),
+        Grant("llen lpush", (f"%W~{keys.queue('*')}",)),
+        Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
         Grant("get", (f"%R~{keys.end('*')}",)),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
     )
@@ -121,37 +138,54 @@ def _of_worker(keys: Keys) -> tuple[Grant, ...]:
     """Takes messages, claims entries, settles them or hands them back for the next step."""
     backlogs = (f"~{keys.namespace}:backlog:*",)
     return (
-        Grant(f"{_SCRIPTS} time"),
+        Grant(_SCRIPTS),
         Grant("xpending xclaim xack xdel", backlogs),
         Grant("evalsha", (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
         Grant("xadd", (f"%W~{keys.escalations}",)),
         Grant("set", (f"%W~{keys.end('*')}",)),
         *_settling(keys),
-        Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),
+        *_beating(keys),
         *_consuming(keys),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
     )
 
 
 def _settling(keys: Keys) -> tuple[Grant, ...]:
-    """What settle.lua does besides ending an entry."""
+    """What settle.lua does besides ending an entry, to a job that is answered or goes on."""
     return (
-        Grant("set get del exists", (f"~{keys.result('*')}",)),
-        Grant("xadd expire", (f"~{keys.results('*')}",)),
-        Grant("hget hmget hset expire del exists", (f"~{keys.job('*')}",)),
-        Grant("xadd", (f"%W~{keys.dead}",)),
-        Grant("set", (f"%W~{keys.dead_raw('*')}",)),
+        Grant("set exists", (f"%W~{keys.result('*')}",)),
+        Grant("xadd expire", (f"%W~{keys.results('*')}",)),
+        Grant("hget hset expire del", (f"~{keys.job('*')}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
     )
 
 
+def _beating(keys: Keys) -> tuple[Grant, ...]:
+    """What beat.lua does, and mourn.lua."""
+    return (Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),)
+
+
 def _consuming(keys: Keys) -> tuple[Grant, ...]:
     """What kombu does to hand a worker its messages, and to restore those it did not start."""
+    prefix = keys.celery_prefix
+    held = (f"~{prefix}unacked:*", f"%W~{prefix}unacked_index:*")
     return (
         # What it held and did not start it puts back.
         Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
-        Grant("sadd", (f"~{keys.celery_prefix}_kombu.binding*",)),
-        *_held_unstarted(keys),
+        Grant("sadd", (f"%W~{prefix}_kombu.binding*",)),
+        Grant("multi exec unwatch"),
+        Grant("zadd zrem hset hget hdel watch", held),
+        *_looking_for_lost(keys),
+    )
+
+
+def _looking_for_lost(keys: Keys) -> tuple[Grant, ...]:
+    """How kombu looks now and then for messages that a consumer held for too long."""
+    prefix = keys.celery_prefix
+    return (
+        Grant("time"),
+        Grant("zrange", (f"%R~{prefix}unacked_index:*",)),
+        Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
     )
 
 
@@ -162,30 +196,16 @@ def _of_flower(keys: Keys) -> tuple[Grant, ...]:
     do not listen to that.
     """
     prefix = keys.celery_prefix
-    own = (f"~{prefix}celeryev.*", f"~{prefix}*.reply.celery.pidbox")
+    own = (f"~{prefix}*.reply.celery.pidbox", f"~{prefix}_kombu.binding*")
     return (
-        Grant(_SCRIPTS),
+        Grant(f"{_SCRIPTS} script|exists multi exec"),
         # To a pattern one may subscribe only if that very pattern is allowed; database 0's is.
         Grant("psubscribe punsubscribe", channels=(f"{prefix}/0.celeryev/*",)),
         Grant("publish", channels=(f"{prefix}*",)),
         Grant("llen", (f"%R~{prefix}*",)),
         # kombu's script for bindings that expire names a binding and its queue in one call.
-        Grant(
-            "brpop del exists sadd srem evalsha zadd zrangebyscore",
-            (*own, f"~{prefix}_kombu.binding*"),
-        ),
-        *_held_unstarted(keys),
-    )
-
-
-def _held_unstarted(keys: Keys) -> tuple[Grant, ...]:
-    """The messages that kombu holds for a consumer, and the lock under which it restores them."""
-    prefix = keys.celery_prefix
-    held = (f"~{prefix}unacked:*", f"~{prefix}unacked_index:*")
-    return (
-        Grant("script|exists time multi exec discard unwatch"),
-        Grant("zadd zrem zrange hset hget hdel watch", held),
-        Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
+        Grant("brpop del sadd srem evalsha zadd zrangebyscore", own),
+        *_looking_for_lost(keys),
     )
 
 

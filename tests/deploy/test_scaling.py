@@ -1,6 +1,9 @@
 """Scaling: on what waits and what is in hand, as one sum; and nobody else sets the replicas."""
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.deploy.charts import (
     EXAMPLES,
     NAMESPACE,
@@ -10,9 +13,11 @@ from tests.deploy.charts import (
     of_kind,
     rendered,
 )
+from tests.deploy.keda import Autoscaler
 
 from smallfirst.jobs import Priority
 from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.local.redis_server import free_port
 
 REDIS = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
 
@@ -98,6 +103,20 @@ def test_a_pool_rests_and_a_router_does_not() -> None:
     objects = rendered("one-gpu")
     assert named(objects, "ScaledObject", "pool-gpu")["spec"]["minReplicaCount"] == 0
     assert not of_kind(objects, "HorizontalPodAutoscaler")
+
+
+@pytest.mark.parametrize("is_fallback_polled", [False, True])
+def test_an_outage_of_redis_changes_nothing(*, is_fallback_polled: bool) -> None:
+    """However long KEDA cannot ask, as many stay as there are; who rests goes on resting."""
+    spec = named(rendered("one-gpu"), "ScaledObject", "pool-gpu")["spec"]
+    with Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as nobody:
+        for replicas in (0, 1, spec["maxReplicaCount"]):
+            autoscaler = Autoscaler(
+                spec, nobody, replicas, last_active=0.0, is_fallback_polled=is_fallback_polled
+            )
+            for now in range(0, 3600, spec["pollingInterval"]):
+                autoscaler.turn(float(now))
+            assert autoscaler.history == [replicas]
 
 
 def test_keda_connects_as_the_scaler() -> None:

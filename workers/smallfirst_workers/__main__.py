@@ -8,6 +8,7 @@ import structlog
 from smallfirst.errors import SmallfirstError
 from smallfirst.logs import configure_logs
 from smallfirst.settings import WorkerSettings, load_settings
+from smallfirst.starting import end_when_told
 from smallfirst.tracing import open_tracing
 from smallfirst_workers.errors import EngineDead, WorkerError
 from smallfirst_workers.process import EXIT_ENGINE_DEAD, WorkerProcess
@@ -20,6 +21,7 @@ EXIT_CONFIG = 78
 
 def main() -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit status."""
+    end_when_told()
     # What kills a process from within leaves its stacks; they hold no locals, so no text.
     faulthandler.enable()
     try:

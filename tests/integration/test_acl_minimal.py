@@ -1,0 +1,264 @@
+"""No role may do more than its work takes: each right that is granted is one that somebody uses.
+
+A fleet does all its work under its users, and the server tells what each of them asked. Then one
+right after another is taken away, and something that was asked must be refused.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from tests.deploy.keda import count
+from tests.integration.acl_trace import Call, Trace, narrowings, refusals, traced
+from tests.integration.guarded import Guarded, catalogue_with, guarded_fleet, guarded_redis
+from tests.waiting import WaitUntil
+
+from smallfirst import Client, Job
+from smallfirst.acl import Role, all_grants
+from smallfirst.client.transports import RedisTransport, State
+from smallfirst.errors import ResultTimeout
+from smallfirst.exporter import Fleet
+from smallfirst.jobs import Status
+from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger import Ledger, Settlement
+from smallfirst.local.redis_server import find_binary, version_of
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"
+    ),
+]
+
+KEYS = Keys()
+BULK = "sf:backlog:cpu:bulk"
+TASKS = ("ids", "similar", "mood")
+HOUR = timedelta(hours=1)
+LONG = "Where is my parcel? It should have come last week, and nobody answers. " * 25
+_IDLE = "clients ask it when they have said nothing for ten seconds"
+#: Rights that the drill below need not come to use, each with its reason.
+RARE: dict[Role, dict[str, str]] = {
+    Role.PRODUCER: {"ping": _IDLE},
+    Role.ROUTER: {},
+    Role.WORKER: {"unwatch": "redis-py says it where something fails between WATCH and EXEC"},
+    Role.FLOWER: {"punsubscribe": "kombu says it at its end, for which Flower takes minutes"},
+    Role.SCALER: {},
+    Role.EXPORTER: {"ping": _IDLE},
+}
+#: What anybody may say who is connected.
+FREE = {"auth", "hello", "quit", "reset"}
+#: Commands whose keys stand where other words say, on a key that is nobody's.
+MOVABLE = {
+    "evalsha": "evalsha sha 1 x",
+    "xread": "xread streams x 0",
+    "xreadgroup": "xreadgroup group g c streams x >",
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A server that knows every role."""
+    with guarded_redis(tmp_path_factory.mktemp("guarded")) as guarded:
+        yield guarded
+
+
+@pytest.fixture(scope="module")
+def trace(
+    guarded: Guarded, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> Trace:
+    """Let everybody do all their work, and what they do seldom, under their users."""
+    folder = tmp_path_factory.mktemp("fleet")
+    producer = guarded.url(Role.PRODUCER)
+    with traced(guarded.admin_url) as trace, Client(producer) as client:
+        wait_in_vain(client, producer)
+        lose_a_message(guarded)
+        with guarded_fleet(guarded, folder, wait_until) as fleet:
+            submit_all_kinds(client)
+            submit_nonsense(guarded)
+            leave_work_behind(guarded, wait_until)
+            count_everything(guarded)
+            walk_rare_paths(guarded)
+            wait_until(
+                lambda: fleet.flower_has_seen("task-succeeded"),
+                description="Flower saw a batch",
+                timeout=60,
+            )
+    assert guarded.refused() == []
+    assert trace.strangers == []
+    return trace
+
+
+def wait_in_vain(client: Client, url: str) -> None:
+    """Ask for a job that no router has read."""
+    job_id = client.submit(Job(id="early", task="ids", text="4111 1111 1111 1111"))
+    with pytest.raises(ResultTimeout):
+        client.result(job_id, timeout=0.1)
+    assert client.status(job_id).state is State.SUBMITTED
+    assert asyncio.run(is_unread(url)) is True
+
+
+async def is_unread(url: str) -> bool:
+    """Ask as a client does that found an older refusal of an id that it has sent again."""
+    transport = RedisTransport(url)
+    (entry,) = await transport.add([Job(id="early", task="ids", text="4111 1111 1111 1111")])
+    found = await transport.unread([entry])
+    await transport.close()
+    return found == {entry}
+
+
+def submit_all_kinds(client: Client) -> None:
+    """Answered by rule, by model, by nobody; refused and mended; twice, otherwise, cancelled."""
+    jobs = [Job(task=task, text=f"{n}: 4111 1111 1111 1111") for n in range(8) for task in TASKS]
+    statuses = {result.status for result in client.map(jobs)}
+    assert statuses == {Status.ANSWERED, Status.ABSTAINED}
+    for task in ("no_such_task", "no_such_task", "ids", "similar"):
+        result = client.result(client.submit(Job(id="mended", task=task, text="x")), timeout=60)
+    assert result.task == "ids"
+    flying = [Job(id="twice", task="similar", text=LONG, reply_to=name) for name in "ab"]
+    client.submit_many([*flying, Job(id="twice", task="similar", text="another")])
+    client.result("twice", timeout=60)
+    client.submit_many([Job(id="gone", task="similar", text=LONG)])
+    for name in ("gone", "never"):
+        client.cancel(name)
+    assert client.status("twice").state is State.DONE
+    assert client.status("never").state is State.UNKNOWN
+
+
+def submit_nonsense(guarded: Guarded) -> None:
+    """Submit what is no job at all."""
+    with guarded.connect(Role.PRODUCER) as redis:
+        redis.xadd(KEYS.jobs, {"job": "{"})
+
+
+def leave_work_behind(guarded: Guarded, wait_until: WaitUntil) -> None:
+    """A worker died a minute ago; a router strikes it off, and takes over what it had in hand."""
+    minute_ms = 60_000
+    with guarded.connect() as admin:
+        entry: Any = admin.xadd(BULK, {"id": "left", "job": "{}", "leg": "{}"})
+        admin.xreadgroup(POOL_GROUP, "cpu-host-1-dead", {BULK: ">"})
+        admin.xclaim(BULK, POOL_GROUP, "cpu-host-1-dead", 0, [entry], idle=minute_ms)
+        seconds, _ = admin.time()
+        admin.zadd(KEYS.workers("cpu"), {"cpu-host-1-dead": seconds * 1000 - minute_ms})
+        wait_until(lambda: not admin.xrange(BULK, entry, entry), description="it is settled")
+        wait_until(lambda: admin.zcard(KEYS.workers("cpu")) == 1, description="it is struck off")
+
+
+def lose_a_message(guarded: Guarded) -> None:
+    """A consumer took a message long ago and never started it; the next one puts it back."""
+    message: dict[str, Any] = {"headers": {}, "properties": {"delivery_info": {}}}
+    with guarded.connect() as admin:
+        admin.hset(KEYS.unacked("cpu"), "lost", json.dumps([message, "", "cpu"]))
+        admin.zadd(KEYS.unacked_index("cpu"), {"lost": 0.0})
+
+
+def count_everything(guarded: Guarded) -> None:
+    """Count as KEDA and as the exporter do, where there is no group, and where one has a gap."""
+    streams = {KEYS.jobs: ROUTER_GROUP, KEYS.escalations: ROUTER_GROUP, BULK: POOL_GROUP}
+    with guarded.connect(Role.SCALER) as scaler:
+        # As KEDA's client does when it connects.
+        scaler.ping()
+        for stream, group in streams.items():
+            for how in ({"lagCount": "1"}, {}):
+                count(scaler, {"stream": stream, "consumerGroup": group, **how})
+            count(scaler, {"stream": stream, "consumerGroup": "nobody's", "lagCount": "1"})
+    with guarded.connect() as admin:
+        admin.xgroup_create("sf:backlog:empty:bulk", POOL_GROUP, id="0", mkstream=True)
+        for _ in range(2):
+            entry: Any = admin.xadd("sf:backlog:empty:bulk", {"id": "x"})
+        admin.xdel("sf:backlog:empty:bulk", entry)
+    with guarded.connect(Role.EXPORTER) as exporter:
+        assert list(Fleet(exporter, KEYS, lambda: catalogue_with("empty")).collect())
+    with guarded.connect() as admin:
+        admin.delete("sf:backlog:empty:bulk")
+
+
+def walk_rare_paths(guarded: Guarded) -> None:
+    """What the ledger does where something has gone wrong, as a router and as a worker."""
+    with guarded.connect(Role.ROUTER) as redis:
+        router = Ledger(redis, KEYS, "router-of-the-drill")
+        with guarded.connect() as admin:
+            admin.xgroup_createconsumer(KEYS.escalations, ROUTER_GROUP, "long-gone")
+        router.tidy(KEYS.escalations, ROUTER_GROUP, idle=-HOUR)
+        move_what_is_misplaced(guarded, router)
+        assert router.end_of("cpu-host-1-abc", "cpu") is None
+    with guarded.connect(Role.WORKER) as redis:
+        Ledger(redis, KEYS, "worker-of-the-drill").note_end("host-1", "RuntimeError")
+
+
+def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
+    """Send a job back to triage that waits for a pool which is not in the catalogue any more."""
+    stream = "sf:backlog:removed:bulk"
+    with guarded.connect() as admin:
+        adding = admin.pipeline(transaction=True)
+        adding.xgroup_create(stream, POOL_GROUP, id="0", mkstream=True)
+        adding.xadd(stream, {"id": "moved", "job": "{}", "leg": "{}"})
+        adding.xreadgroup(POOL_GROUP, "router-of-the-drill", {stream: ">"})
+        _, entry, _ = adding.execute()
+    move = Settlement(
+        verb="move", entry=entry.decode(), job_id="moved", body="{}", leg="{}", to=KEYS.escalations
+    )
+    assert router.settle(stream, POOL_GROUP, [move]).moves == 1
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_right_is_granted_that_nobody_uses(guarded: Guarded, trace: Trace, role: Role) -> None:
+    """Without any one of its rights a role would be refused something that it asked."""
+    calls = trace.of(role)
+    with guarded.connect() as redis:
+        assert refusals(redis, all_grants(role, "sf"), calls) == []
+        idle = [
+            (right, where)
+            for right, where, grants in narrowings(all_grants(role, "sf"))
+            if right not in RARE[role] and not refusals(redis, grants, calls)
+        ]
+    assert idle == []
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_neighbour_s_keys_are_refused(guarded: Guarded, trace: Trace, role: Role) -> None:
+    """Whatever a role asks of its own fleet, it may not ask of another in the same Redis.
+
+    But for the names of its keys: Redis checks no key of SCAN, by which a router finds backlogs.
+    """
+    ours = [call for call in trace.of(role) if any(word.startswith(b"sf:") for word in call)]
+    calls = [call for call in ours if call[0].upper() != b"SCAN"]
+    theirs = [tuple(word.replace(b"sf:", b"other:") for word in call) for call in calls]
+    assert theirs
+    with guarded.connect() as redis:
+        assert refusals(redis, all_grants(role, "sf"), theirs) == theirs
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_other_command_is_refused(guarded: Guarded, role: Role) -> None:
+    """Of all that this Redis knows, a role may ask what its rules name, on no key but its own."""
+    granted = {word for grant in all_grants(role, "sf") for word in grant.commands.split()}
+    with guarded.connect() as redis:
+        commands = list(every_command(redis))
+        refused = refusals(redis, all_grants(role, "sf"), [call for _, _, call in commands])
+    allowed = {(name, has_keys) for name, has_keys, call in commands if call not in refused}
+    assert len(refused) > 200
+    assert {name for name, _ in allowed} - granted <= FREE
+    assert [name for name, has_keys in allowed if has_keys] == []
+
+
+def every_command(redis: Redis) -> Iterator[tuple[str, bool, Call]]:
+    """Give each command of a server, whether it names keys, and a call of it on nobody's key."""
+    connection: Any = redis.connection_pool.get_connection()
+    connection.send_command("COMMAND")
+    for about in connection.read_response():
+        yield from _calls_of(about)
+    redis.connection_pool.release(connection)
+
+
+def _calls_of(about: Any) -> Iterator[tuple[str, bool, Call]]:
+    name, arity, keys, subcommands = about[0].decode(), abs(about[1]), about[8], about[9]
+    if not subcommands:
+        words = name.split("|")
+        words = MOVABLE.get(name, " ".join([*words, *"x" * (arity - len(words))])).split()
+        yield name, bool(keys), tuple(word.encode() for word in words)
+    for one in subcommands:
+        yield from _calls_of(one)
