@@ -59,7 +59,7 @@ def test_versions_are_those_of_the_project() -> None:
         assert requirement in pinned
     named = re.findall(r"'\.\[([\w,]+)\]'", text)
     extras = {extra for one in named for extra in one.split(",")}
-    wanted = {"router", "exporter", "slm", "llm"}
+    wanted = {"router", "exporter", "slm", "remote", "llm"}
     assert extras == wanted <= set(PROJECT["optional-dependencies"])
 
 
