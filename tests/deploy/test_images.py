@@ -44,7 +44,7 @@ from smallfirst.catalogue import Model
 from smallfirst_workers.models import load_remote
 load_remote("far", Model(tier="llm", source="far", endpoint="http://127.0.0.1:9/v1")).unload()
 """,
-    "llm": """
+    "llm": r"""
 import pathlib, re, smallfirst_workers.llm as llm
 for path in pathlib.Path(llm.__file__).parent.glob("*.py"):
     for line in re.findall(r"^ +(from vllm.* import [^#(\n]*)", path.read_text(), re.MULTILINE):
