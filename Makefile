@@ -57,11 +57,17 @@ format: .venv/ready  ## Put the code into the house's form.
 # What vLLM asks for and must not have beside this torch; see the extra `llm-cpu`.
 UNWANTED := torch torchvision torchaudio torchcodec smallfirst
 
-lock:  ## Work out requirements/lock.txt anew from pyproject.toml.
+# checkov, which looks at the chart, has a lock and an environment of its own.
+CHECKOV := checkov==3.3.30
+
+lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
 	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,quality,tracing,local,dev]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
+	$(PYTHON) -m venv --clear .cache/lock
+	.cache/lock/bin/python -m pip install --quiet $(CHECKOV)
+	.cache/lock/bin/python -m pip freeze > requirements/checkov.txt
 
 clean:  ## Remove everything that was made.
 	rm -rf .venv .cache .smallfirst dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

