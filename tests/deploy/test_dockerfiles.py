@@ -31,7 +31,7 @@ def test_the_exception_says_why() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_base_is_pinned(path: Path) -> None:
-    """Every stage stands on one argument, a digest that all recipes share, or on a stage before it."""
+    """Every stage stands on one argument, a digest that all share, or on a stage before it."""
     text = path.read_text("utf-8")
     (base,) = re.findall(r"^ARG BASE=(.*)$", text, re.MULTILINE)
     assert re.fullmatch(r"python:3\.11-slim-\w+@sha256:[0-9a-f]{64}", base)
