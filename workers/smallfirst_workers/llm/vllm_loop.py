@@ -23,10 +23,7 @@ from smallfirst_workers.llm.writings import Writing
 from smallfirst_workers.slm.probabilities import Floats
 
 #: Set before vLLM is imported: no telemetry, no network, and no binding of threads to cores, which
-#: on a shared machine pins them all to the same ones. On a processor oneDNN keeps a kernel for each
-#: size of step that it meets, 1,024 of them unless told otherwise, in two caches: some 40 MB for each
-#: thousand requests at first. Few are as fast; and as they come and go, large pieces of memory are
-#: given back only where malloc's bound for them is fixed.
+#: on a shared machine pins them all to the same ones.
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -34,9 +31,6 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32",
-    "LRU_CACHE_CAPACITY": "32",
-    "MALLOC_MMAP_THRESHOLD_": "65536",
 }
 
 #: How long vLLM's processes may take to end by themselves.
