@@ -21,6 +21,7 @@ from smallfirst.local.redis_server import find_binary, free_port
 HOST = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
 #: Ports that the chart renders: of Redis, the exporter and Flower.
 PORTS = ("6379", "9464", "5555")
+METRICS_PORT = "SMALLFIRST_METRICS_PORT"
 #: Where a pod listens whose port others may reach.
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 
@@ -32,6 +33,7 @@ class Deployment:
         self.objects = objects
         self.folder = folder
         self.ports = {port: free_port() for port in PORTS}
+        self._metrics_ports: dict[str, str] = {}
         self.secret: Mapping[str, str] = named(objects, "Secret", "redis")["stringData"]
         self._write("users", {"users.acl": self.secret["users.acl"]})
         self._write("catalogue", named(objects, "ConfigMap", "catalogue")["data"])
@@ -108,6 +110,9 @@ class Deployment:
             else:
                 here = _placed(self._ported(value), mounts)
                 given[name] = "127.0.0.1" if here == EVERYWHERE else here
+        if METRICS_PORT in given and container["name"] != "exporter":
+            # In a pod the port is its own; here many pods share one machine's.
+            given[METRICS_PORT] = self._metrics_ports.setdefault(pod, str(free_port()))
         return given
 
 

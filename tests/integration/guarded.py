@@ -54,9 +54,10 @@ EXAMPLES = [
 
 
 def catalogue_with(*pools: str) -> Catalogue:
-    """Read the fleet's catalogue, with some pools more that no model fits."""
+    """Read the fleet's catalogue but for its examples, with some pools more that no model fits."""
     read = yaml.safe_load(CATALOGUE)
     read["pools"] |= {name: {"tier": "llm", "max_parameters": "1M"} for name in pools}
+    del read["tasks"]["mood"]
     return Catalogue.model_validate(read)
 
 
