@@ -105,8 +105,8 @@ class Dispatch:
                     held[found.key] = found
                 else:
                     ended.append(found)
-            self._metrics.count_endings(ended)
             self._ledger.settle(stream, POOL_GROUP, ended)
+            self._metrics.count_endings(ended)
 
     def _look_at(self, entry: StreamEntry, now_ms: int) -> Waiting | Settlement:
         """Read an entry: it waits for a worker, or no worker should see it again."""

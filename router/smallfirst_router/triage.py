@@ -69,8 +69,9 @@ class Triage:
             by_stream[entry.stream].append(self._decide(entry, now_ms))
         settled = Settled()
         for stream, settlements in by_stream.items():
-            self._metrics.count_decisions(settlements)
             settled += self._ledger.settle(stream, ROUTER_GROUP, settlements)
+            # Not before: what Redis could not be told is read and decided again.
+            self._metrics.count_decisions(settlements)
         return settled
 
     def _decide(self, entry: StreamEntry, now_ms: int) -> Settlement:
