@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -141,6 +141,19 @@ def observed(folder: Path, wait_until: WaitUntil, **settings: str) -> Iterator[O
         lives = partial(found.value, "exporter", "smallfirst_workers", pool="cpu")
         _wait_for(lives, process, found.logs[name], wait_until)
         yield found
+
+
+def ended(program: Sequence[str], **settings: str) -> tuple[int, str]:
+    """Run a Python program that ends at its start; return its exit status and its complaint."""
+    done = subprocess.run(
+        [sys.executable, *program],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
 
 
 def _wait_for(

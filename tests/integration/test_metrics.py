@@ -1,12 +1,9 @@
 """Routers and workers tell Prometheus of themselves, and nothing of what the jobs say."""
 
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
-from tests.observed import Observed
+from tests.observed import Observed, ended
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Status
@@ -22,8 +19,8 @@ def busy(fleet_observed: Observed) -> Observed:
     with Client(fleet_observed.redis_url) as client:
         jobs = [Job(task="topic", text=f"parcel {n} {CANARY} is late") for n in range(NUM_JOBS)]
         jobs += [Job(task="similar", text=f"money {n} {CANARY}") for n in range(NUM_JOBS)]
-        ended = {result.status for result in client.map(jobs)}
-        assert ended <= {Status.ANSWERED, Status.ABSTAINED}
+        statuses = {result.status for result in client.map(jobs)}
+        assert statuses <= {Status.ANSWERED, Status.ABSTAINED}
         refused = client.result(client.submit(Job(task="no_such_task", text=CANARY)), timeout=20)
         assert refused.status is Status.REFUSED
     return fleet_observed
@@ -83,19 +80,12 @@ def test_a_port_that_is_taken_is_named(busy: Observed, module: str) -> None:
     """The component does not start, and says which setting is wrong."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        own = {
-            "SMALLFIRST_REDIS_URL": busy.redis_url,
-            "SMALLFIRST_CATALOGUE": str(busy.logs["router"].parent / "catalogue.yaml"),
-            "SMALLFIRST_POOL": "cpu",
-            "SMALLFIRST_METRICS_PORT": str(port),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", module],
-            env={**os.environ, **own},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        status, said = ended(
+            ["-m", module],
+            SMALLFIRST_REDIS_URL=busy.redis_url,
+            SMALLFIRST_CATALOGUE=str(busy.logs["router"].parent / "catalogue.yaml"),
+            SMALLFIRST_POOL="cpu",
+            SMALLFIRST_METRICS_PORT=str(port),
         )
-    assert done.returncode == 78
-    assert f"SMALLFIRST_METRICS_PORT: 127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert status == 78
+    assert f"SMALLFIRST_METRICS_PORT: 127.0.0.1:{port} cannot be listened on" in said

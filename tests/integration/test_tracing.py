@@ -1,8 +1,5 @@
 """One trace from submission to result, as a receiver of OpenTelemetry's protocol gets it."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +10,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
-from tests.observed import Observed, observed
+from tests.observed import Observed, ended, observed
 from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -233,17 +230,7 @@ def test_without_opentelemetry_the_setting_is_refused(tmp_path: Path) -> None:
     (tmp_path / "catalogue.yaml").write_text("{version: 1, pools: {}, models: {}, tasks: {}}")
     hidden = "import sys; sys.modules['opentelemetry.sdk'] = None; import runpy;"
     program = f"{hidden} runpy.run_module('smallfirst_router', run_name='__main__')"
-    own = {
-        "SMALLFIRST_TRACING": "true",
-        "SMALLFIRST_CATALOGUE": str(tmp_path / "catalogue.yaml"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 78
-    assert "SMALLFIRST_TRACING: needs OpenTelemetry: pip install" in done.stderr
+    catalogue = str(tmp_path / "catalogue.yaml")
+    status, said = ended(["-c", program], SMALLFIRST_TRACING="true", SMALLFIRST_CATALOGUE=catalogue)
+    assert status == 78
+    assert "SMALLFIRST_TRACING: needs OpenTelemetry: pip install" in said
