@@ -9,7 +9,6 @@ PEERS = [{"namespaceSelector": {"matchLabels": {"team": "watch"}}}]
 ON = {
     "enabled": True,
     "endpoint": "http://collector.watch.svc:4400",
-    "port": 4400,
     "peers": PEERS,
     "ratio": 0.25,
 }
@@ -41,6 +40,21 @@ def test_whom_a_job_comes_by_sends_spans(component: str) -> None:
     way = {"to": PEERS, "ports": [{"port": 4400, "protocol": "TCP"}]}
     assert way in egress(objects, component)
     assert way not in egress(rendered(), component)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://10.0.0.9:4318/v1", 4318),
+        ("http://[fd00::1]:4318", 4318),
+        ("http://[fd00::4318]", 80),
+        ("https://spans.example.com", 443),
+    ],
+)
+def test_the_way_is_open_to_the_addresses_port(endpoint: str, port: int) -> None:
+    """One value says where spans go; without a port it is the scheme's."""
+    objects = rendered(values={"tracing": {**ON, "endpoint": endpoint}})
+    assert {"to": PEERS, "ports": [{"port": port, "protocol": "TCP"}]} in egress(objects, "router")
 
 
 def test_nobody_else_does() -> None:

@@ -33,6 +33,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* The port of who takes the spans: the address's, or its scheme's. */}}
+{{- define "smallfirst.tracingPort" -}}
+{{- $url := urlParse .Values.tracing.endpoint -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end }}
+
 {{/* The head of an object's metadata. */}}
 {{- define "smallfirst.metadata" -}}
 name: {{ include "smallfirst.name" . }}
