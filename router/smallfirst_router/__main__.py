@@ -12,6 +12,7 @@ from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import bounds_of, connect
 from smallfirst.errors import SmallfirstError
+from smallfirst.exits import EXIT_CONFIG, EXIT_TOLD
 from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
@@ -28,9 +29,6 @@ from smallfirst_router.router import Router
 from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
-
-#: What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h).
-EXIT_CONFIG = 78
 
 
 def main() -> int:
@@ -67,7 +65,7 @@ def _leave(router: Router) -> None:
     """
     if router.is_stopping:
         log.warning("router.left", consequence="what it had in hand is a peer's in a few seconds")
-        os._exit(128 + signal.SIGTERM)
+        os._exit(EXIT_TOLD)
     log.info("router.stopping")
     router.stop()
 

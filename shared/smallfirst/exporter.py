@@ -28,6 +28,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import connect
 from smallfirst.errors import SmallfirstError
+from smallfirst.exits import EXIT_CONFIG
 from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger import DEAD_AFTER
 from smallfirst.logs import configure_logs
@@ -35,9 +36,6 @@ from smallfirst.metrics import serve_metrics
 from smallfirst.settings import ExporterSettings, load_settings
 
 log = structlog.get_logger()
-
-#: What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h).
-EXIT_CONFIG = 78
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 import os
 import signal
 
-#: What a shell says of a process that SIGTERM has ended: 128 + SIGTERM.
-EXIT_TOLD = 143
+from smallfirst.exits import EXIT_TOLD
 
 
 def end_when_told() -> None:

@@ -25,10 +25,10 @@ from tests.faults.invariants import assert_each_ended_once, assert_unchanged, di
 from tests.waiting import WaitUntil
 
 from smallfirst import Client, Job
+from smallfirst.exits import EXIT_TOLD
 from smallfirst.jobs import Priority, Result, Status
 from smallfirst.keys import POOL_GROUP, Keys
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.starting import EXIT_TOLD
 
 pytestmark = [
     pytest.mark.timeout(900),

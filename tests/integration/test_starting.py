@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import WaitUntil
 
-from smallfirst.starting import EXIT_TOLD
+from smallfirst.exits import EXIT_TOLD
 
 CATALOGUE = """
 version: 1

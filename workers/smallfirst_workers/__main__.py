@@ -6,17 +6,15 @@ import sys
 import structlog
 
 from smallfirst.errors import SmallfirstError
+from smallfirst.exits import EXIT_CONFIG, EXIT_ENGINE_DEAD
 from smallfirst.logs import configure_logs
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.starting import end_when_told
 from smallfirst.tracing import open_tracing
 from smallfirst_workers.errors import EngineDead, WorkerError
-from smallfirst_workers.process import EXIT_ENGINE_DEAD, WorkerProcess
+from smallfirst_workers.process import WorkerProcess
 
 log = structlog.get_logger()
-
-#: What a process exits with when its configuration is wrong (EX_CONFIG of sysexits.h).
-EXIT_CONFIG = 78
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from smallfirst.broker import make_app
 from smallfirst.catalogue_watch import CatalogueWatch
 from smallfirst.connection import bounds_of, connect
 from smallfirst.errors import SmallfirstError
+from smallfirst.exits import EXIT_ENGINE_DEAD, EXIT_TOLD
 from smallfirst.health import Health
 from smallfirst.keys import Keys
 from smallfirst.ledger import Ledger
@@ -37,12 +38,6 @@ log = structlog.get_logger()
 
 #: How often the catalogue's file is looked at.
 RELOAD_SECONDS = 1.0
-
-
-#: What a process exits with when its engine died under it (EX_SOFTWARE of sysexits.h).
-EXIT_ENGINE_DEAD = 70
-#: The same when it was told twice to go, and left without finishing its work (128 + SIGTERM).
-EXIT_HANDED_BACK = 143
 
 
 class WorkerProcess:
@@ -196,7 +191,7 @@ class WorkerProcess:
             for child in multiprocessing.active_children():
                 child.kill()
             # A pass cannot be interrupted: native code computes it.
-            os._exit(EXIT_HANDED_BACK)
+            os._exit(EXIT_TOLD)
 
     def _follow_catalogue(self) -> None:
         """Take up each good change of the catalogue: new models, new tasks, new examples."""

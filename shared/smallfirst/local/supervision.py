@@ -12,6 +12,7 @@ from time import monotonic
 
 import structlog
 
+from smallfirst.exits import EXIT_CONFIG
 from smallfirst.local.failures import ChildFailedError
 from smallfirst.local.processes import Child, Command, stop_children
 
@@ -19,8 +20,6 @@ log = structlog.get_logger()
 
 #: So many failed starts, none before them that came up: what is wrong does not pass.
 MAX_FAILED_STARTS = 3
-#: EX_CONFIG of sysexits.h: its settings are wrong, and are still wrong at the next start.
-EXIT_CONFIG = 78
 #: Waits before a new start: doubling from the first up to the last.
 FIRST_WAIT, LAST_WAIT = timedelta(seconds=0.5), timedelta(seconds=30)
 #: How often the children are looked at.
