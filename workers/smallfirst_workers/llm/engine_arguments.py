@@ -5,6 +5,7 @@ from typing import Any
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.llm.adapters import adapter_arguments
+from smallfirst_workers.llm.memory import GivingWorker
 from smallfirst_workers.slm.runtimes import resolve_precision
 
 
@@ -39,6 +40,7 @@ def engine_arguments(
         # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
         "enforce_eager": not _has_gpu(),
         "disable_log_stats": not has_metrics,
+        "worker_extension_cls": f"{GivingWorker.__module__}.{GivingWorker.__qualname__}",
         **{argument: value for argument, value in wanted.items() if value is not None},
         **adapter_arguments(name, model.adapters),
         **_runner_arguments(model),
