@@ -1,4 +1,4 @@
-"""What the chart renders is run: its pods probed and restarted, its pool scaled, under load.
+"""What the chart renders is run: pods probed and restarted, pool and router scaled, under load.
 
 The rendered commands, variables, probes, graces and ScaledObjects are the product's; the kubelet,
 KEDA and the autoscaler are played (`kubelet.py`, `keda.py`).
@@ -43,7 +43,8 @@ SPEED = 20.0
 KEYS = Keys()
 POOL = "cpu-small"
 WORKERS = f"pool-{POOL}"
-REPLICAS = {"redis": 1, "router": 2, "exporter": 1, "flower": 1}
+ROUTER = "router"
+REPLICAS = {"redis": 1, ROUTER: 1, "exporter": 1, "flower": 1}
 COOLDOWN_SECONDS = 120
 SCALING = {
     "type": "keda",
@@ -53,8 +54,10 @@ SCALING = {
     "cooldownSeconds": COOLDOWN_SECONDS,
     "stabilizationSeconds": 60,
 }
+ROUTER_SCALING = SCALING | {"minReplicas": 1, "maxReplicas": 3, "jobsPerReplica": 1000}
 VALUES: dict[str, Any] = {
     "metrics": {"enabled": True},
+    "router": {"autoscaling": ROUTER_SCALING},
     "pools": {
         POOL: {
             "passSeconds": 30,
@@ -71,6 +74,8 @@ VALUES: dict[str, Any] = {
     },
 }
 NUM_JOBS = 160
+#: Enough that the most routers are wanted, as long as none takes them.
+NUM_RULE_JOBS = 4000
 #: What is said where jobs have to be done, or given, a second time.
 MISHAPS = (
     "batch.failed",
@@ -90,7 +95,7 @@ class Cluster:
 
     deployment: Deployment
     kubelet: Kubelet
-    autoscaler: Autoscaler
+    autoscalers: dict[str, Autoscaler]
     redis: Redis
     wait: WaitUntil
 
@@ -98,19 +103,21 @@ class Cluster:
         """Let everybody who looks after the pods do so until something is so."""
 
         def turn() -> object:
-            self.kubelet.scale(WORKERS, self.autoscaler.turn(monotonic() * SPEED))
+            for component, autoscaler in self.autoscalers.items():
+                self.kubelet.scale(component, autoscaler.turn(monotonic() * SPEED))
             self.kubelet.turn()
             return predicate()
 
         self.wait(turn, description=description, timeout=200)
 
     def is_ready(self) -> bool:
-        """Whether every pod that nothing scales takes work."""
+        """Whether there are as many pods that take work as at rest."""
         return all(len(self.kubelet.ready(name)) == count for name, count in REPLICAS.items())
 
     def is_resting(self) -> bool:
         """Whether the pool has no pod."""
-        return not self.autoscaler.replicas and not self.kubelet.pods[WORKERS]
+        is_awake = self.autoscalers[WORKERS].replicas or self.kubelet.pods[WORKERS]
+        return not is_awake and len(self.kubelet.pods[ROUTER]) == 1
 
     def busy(self) -> list[Pod]:
         """Workers that have entries in hand."""
@@ -119,9 +126,9 @@ class Cluster:
         ready = self.kubelet.ready(WORKERS)
         return [pod for pod in ready if any(f"-{pod.pid}-" in name for name in holders)]
 
-    def submit(self, name: str, count: int) -> list[str]:
+    def submit(self, name: str, count: int, task: str) -> list[str]:
         """Submit a burst."""
-        jobs = [Job(id=f"{name}-{n}", task="similar", text=f"{n} {TEXT}") for n in range(count)]
+        jobs = [Job(id=f"{name}-{n}", task=task, text=f"{n} {TEXT}") for n in range(count)]
         with Client(self.deployment.url("producer")) as client:
             return client.submit_many(jobs)
 
@@ -145,12 +152,13 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil) -> Iterator[Cluster]:
     """Install the chart: everything runs, and the pool rests."""
     deployment = Deployment(rendered(values=VALUES), tmp_path_factory.mktemp("cluster"))
-    spec = named(deployment.objects, "ScaledObject", WORKERS)["spec"]
+    specs = {name: named(deployment.objects, "ScaledObject", name) for name in (WORKERS, ROUTER)}
     # KEDA's next look is its next try.
     asking = Redis.from_url(deployment.url("scaler"), retry=Retry(NoBackoff(), 0))
     kubelet = Kubelet(deployment)
     with Redis.from_url(deployment.url("admin")) as redis, asking, closing(kubelet):
-        cluster = Cluster(deployment, kubelet, Autoscaler(spec, asking), redis, wait_until)
+        scaled = {name: Autoscaler(one["spec"], asking) for name, one in specs.items()}
+        cluster = Cluster(deployment, kubelet, scaled, redis, wait_until)
         for component, count in REPLICAS.items():
             kubelet.scale(component, count)
         cluster.until(cluster.is_ready, "all pods are ready")
@@ -165,7 +173,7 @@ class Drill:
     Attributes:
         exit_codes: Of the containers of the chart's test, by task.
         digests: Of each result, when its burst was done.
-        settled: What the workers said of their batches until the first burst was done.
+        settled: What the workers said of their batches until Redis went away.
         mishaps: What the processes said by then of work that had to be done again.
     """
 
@@ -179,7 +187,7 @@ class Drill:
 
 @pytest.fixture(scope="module")
 def drill(cluster: Cluster) -> Drill:
-    """Two bursts at a resting pool: in one a node is drained, in the other Redis is away."""
+    """Three bursts: a worker's node is drained, then the only router's, then Redis is away."""
     drill = Drill(cluster, exit_codes={})
     tests = helm_test(cluster)
     try:
@@ -190,6 +198,7 @@ def drill(cluster: Cluster) -> Drill:
             process.kill()
             process.wait()
     drill.exit_codes = {name: process.returncode for name, process in tests.items()}
+    burst_for_routers(drill)
     drill.settled = cluster.said("batch.settled")
     drill.mishaps = [one for event in MISHAPS for one in cluster.said(event)]
     cluster.until(cluster.is_resting, "the pool rests")
@@ -211,9 +220,20 @@ def helm_test(cluster: Cluster) -> "dict[str, subprocess.Popen[bytes]]":
 def burst(drill: Drill, name: str, strike: Callable[[], None]) -> None:
     """Submit jobs, strike while both workers have a batch in hand, wait for all results."""
     cluster = drill.cluster
-    ids = drill.bursts[name] = cluster.submit(name, NUM_JOBS)
+    ids = drill.bursts[name] = cluster.submit(name, NUM_JOBS, "similar")
     cluster.until(lambda: len(cluster.busy()) == 2, "two workers have a batch in hand")
     strike()
+    cluster.until(lambda: cluster.has_results(ids), "every job has a result")
+    drill.digests |= digests(cluster.redis, ids)
+
+
+def burst_for_routers(drill: Drill) -> None:
+    """Drain the only router's node, and submit jobs before another router is there."""
+    cluster = drill.cluster
+    [router] = cluster.kubelet.ready(ROUTER)
+    cluster.kubelet.delete(router)
+    cluster.until(lambda: router.exit_code is not None, "the router has gone")
+    ids = drill.bursts["routed"] = cluster.submit("routed", NUM_RULE_JOBS, "ids")
     cluster.until(lambda: cluster.has_results(ids), "every job has a result")
     drill.digests |= digests(cluster.redis, ids)
 
@@ -233,8 +253,14 @@ def test_the_pool_wakes_and_rests_twice(drill: Drill) -> None:
 
     In between an outage of Redis, longer than the cooldown, sends nobody away.
     """
-    history = drill.cluster.autoscaler.history
+    history = drill.cluster.autoscalers[WORKERS].history
     assert [replicas for replicas in history if replicas != 1] == [0, 2, 0, 2, 0]
+
+
+def test_routers_grow_with_what_waits_for_them(drill: Drill) -> None:
+    """A burst at a router that is away brings the most there may be, and one stays in the end."""
+    history = drill.cluster.autoscalers[ROUTER].history
+    assert [replicas for replicas in history if replicas != 2] == [1, 3, 1]
 
 
 def test_each_job_is_answered_once(drill: Drill) -> None:
@@ -257,8 +283,9 @@ def test_each_job_is_started_once(drill: Drill) -> None:
 
 def test_nobody_is_cut_off(drill: Drill) -> None:
     """Whoever is sent away finishes what it has in hand, and ends within its grace by itself."""
-    gone = [pod for pod in drill.cluster.kubelet.gone if pod.name.startswith(WORKERS)]
-    assert len(gone) >= 4
+    gone = drill.cluster.kubelet.gone
+    assert len([pod for pod in gone if pod.name.startswith(WORKERS)]) >= 4
+    assert len([pod for pod in gone if pod.name.startswith(ROUTER)]) >= 3
     assert [pod.name for pod in gone if pod.is_killed] == []
     # One may have been sent away before it had loaded its models.
     codes = {pod.name: pod.exit_code for pod in gone if pod.is_started}
