@@ -48,11 +48,16 @@ from smallfirst_workers.models import load_remote
 load_remote("far", Model(tier="llm", source="far", endpoint="http://127.0.0.1:9/v1")).unload()
 """,
     "llm": r"""
-import pathlib, re, smallfirst_workers.llm as llm
+import inspect, pathlib, re, smallfirst_workers.llm as llm
 for path in pathlib.Path(llm.__file__).parent.glob("*.py"):
     for line in re.findall(r"^ +(from vllm.* import [^#(\n]*)", path.read_text(), re.MULTILINE):
         print(line)
         exec(line)
+from smallfirst.catalogue import Model
+from smallfirst_workers.llm.engine_arguments import engine_arguments
+from vllm.engine.arg_utils import AsyncEngineArgs
+told = engine_arguments("any", pathlib.Path("any"), Model(tier="llm", source="any"))
+assert told.keys() <= inspect.signature(AsyncEngineArgs).parameters.keys()
 from smallfirst_workers.llm.nearness import bundled_encoder
 assert len(bundled_encoder(pathlib.Path("cache"))(["a text"])) == 1
 """,
@@ -105,7 +110,7 @@ def test_without_settings_it_says_what_is_missing(
 
 @pytest.mark.parametrize("name", ["slm", large])
 def test_it_holds_what_its_pools_may_need(images: Images, name: str, tmp_path: Path) -> None:
-    """A remote pool's client, or vLLM's names and the encoder of examples, are imported at need."""
+    """A remote pool's client, or vLLM's names and arguments, and the encoder of examples."""
     status, said = images(name).finish(("python", "-c", NEEDED[name]), tmp_path / "log")
     assert status == 0, said
 

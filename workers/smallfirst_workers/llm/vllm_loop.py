@@ -26,7 +26,7 @@ from smallfirst_workers.slm.probabilities import Floats
 #: Set before vLLM is imported: no telemetry, no network, and no binding of threads to cores, which
 #: on a shared machine pins them all to the same ones. On a processor oneDNN keeps a kernel for each
 #: size of step that it meets, 1,024 of them unless told otherwise, in two caches, and grows for as
-#: long; 128 are as fast. What was given back is taken anew in large pages, which is faster.
+#: long; 128 are as fast.
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -36,7 +36,6 @@ ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "LRU_CACHE_CAPACITY": "128",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 #: How long vLLM's processes may take to end by themselves.
