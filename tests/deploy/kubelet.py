@@ -106,6 +106,11 @@ class Pod:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its process is no more."""
+        return self._process.poll() is not None
+
+    @property
     def is_stopping(self) -> bool:
         """Whether it was told to end."""
         return self._stops_at is not None

@@ -228,11 +228,12 @@ def burst(drill: Drill, name: str, strike: Callable[[], None]) -> None:
 
 
 def burst_for_routers(drill: Drill) -> None:
-    """Drain the only router's node, and submit jobs before another router is there."""
+    """Drain the only router's node, and submit jobs before another router is started."""
     cluster = drill.cluster
     [router] = cluster.kubelet.ready(ROUTER)
     cluster.kubelet.delete(router)
-    cluster.until(lambda: router.exit_code is not None, "the router has gone")
+    # Nobody looks after the pods meanwhile: no other router is there before the jobs are.
+    cluster.wait(lambda: router.has_ended, description="the router has ended", timeout=60)
     ids = drill.bursts["routed"] = cluster.submit("routed", NUM_RULE_JOBS, "ids")
     cluster.until(lambda: cluster.has_results(ids), "every job has a result")
     drill.digests |= digests(cluster.redis, ids)
