@@ -48,8 +48,7 @@ def megabytes_of(worker: int) -> tuple[float, float]:
 
 def private_megabytes(pid: int) -> float:
     """Read what memory belongs to one process alone."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+    return float(psutil.Process(pid).memory_full_info().uss / 2**20)
 
 
 def weighed_texts() -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from smallfirst.catalogue import Model
@@ -51,8 +52,7 @@ def planted() -> Iterator[None]:
 
 def private_bytes() -> int:
     """What belongs to this process alone."""
-    lines = Path("/proc/self/smaps_rollup").read_text("utf-8").splitlines()
-    return sum(int(line.split()[1]) * KIB for line in lines if line.startswith("Private_"))
+    return int(psutil.Process().memory_full_info().uss)
 
 
 @pytest.mark.usefixtures("planted")
