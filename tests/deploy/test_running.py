@@ -115,7 +115,7 @@ class Cluster:
         return all(len(self.kubelet.ready(name)) == count for name, count in REPLICAS.items())
 
     def is_resting(self) -> bool:
-        """Whether the pool has no pod."""
+        """Whether the pool has no pod, and the routers are one."""
         is_awake = self.autoscalers[WORKERS].replicas or self.kubelet.pods[WORKERS]
         return not is_awake and len(self.kubelet.pods[ROUTER]) == 1
 
@@ -223,8 +223,7 @@ def burst(drill: Drill, name: str, strike: Callable[[], None]) -> None:
     ids = drill.bursts[name] = cluster.submit(name, NUM_JOBS, "similar")
     cluster.until(lambda: len(cluster.busy()) == 2, "two workers have a batch in hand")
     strike()
-    cluster.until(lambda: cluster.has_results(ids), "every job has a result")
-    drill.digests |= digests(cluster.redis, ids)
+    answered(drill, ids)
 
 
 def burst_for_routers(drill: Drill) -> None:
@@ -235,6 +234,12 @@ def burst_for_routers(drill: Drill) -> None:
     # Nobody looks after the pods meanwhile: no other router is there before the jobs are.
     cluster.wait(lambda: router.has_ended, description="the router has ended", timeout=60)
     ids = drill.bursts["routed"] = cluster.submit("routed", NUM_RULE_JOBS, "ids")
+    answered(drill, ids)
+
+
+def answered(drill: Drill, ids: list[str]) -> None:
+    """Wait for all results of a burst, and note what they are."""
+    cluster = drill.cluster
     cluster.until(lambda: cluster.has_results(ids), "every job has a result")
     drill.digests |= digests(cluster.redis, ids)
 
