@@ -58,7 +58,6 @@ def _commit() -> str:
 
 
 def write_result(name: str, text: str) -> None:
-    """Write a table into `benchmarks/results`: an LLM's on a GPU into one of its own."""
-    name = f"{name}_gpu" if name.startswith("llm_") and has_gpu() else name
-    path = Path(__file__).parent / "results" / f"{name}.md"
+    """Write a table into `benchmarks/results`; of what a GPU does there are others."""
+    path = Path(__file__).parent / "results" / f"{name}{'_gpu' if has_gpu() else ''}.md"
     path.write_text(text.rstrip() + "\n", encoding="utf-8")
