@@ -31,7 +31,7 @@ from smallfirst.model_files import count_parameters
 from smallfirst_workers.llm.asking import Asker, Question
 from smallfirst_workers.llm.engine_arguments import engine_arguments
 from smallfirst_workers.llm.prompting import Prompter
-from smallfirst_workers.llm.vllm_loop import ENVIRONMENT, STOP_SECONDS, VllmLoop
+from smallfirst_workers.llm.vllm_loop import STOP_SECONDS, VllmLoop, environment
 
 #: Prompts of a first round that is not counted.
 NUM_WARM_UP = 200
@@ -82,7 +82,7 @@ class OfflineLoop(VllmLoop):
 
 def offline(catalogue: Catalogue, cache: Path, ends: Connection) -> None:
     """Serve rounds: texts in, seconds within `LLM.generate` and tokens written out."""
-    os.environ.update(ENVIRONMENT, VLLM_CACHE_ROOT=str(cache / "vllm"))
+    os.environ.update(environment(cache))
     from vllm import LLM  # noqa: PLC0415 - reads the environment
 
     model = catalogue.models["pocket"]

@@ -23,7 +23,7 @@ from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import free_port
-from smallfirst_workers.llm.vllm_loop import ENVIRONMENT
+from smallfirst_workers.llm.vllm_loop import environment
 
 KEY_VARIABLE, KEY = "BABBLE_KEY", "sesame"
 CATALOGUE = """
@@ -100,7 +100,7 @@ class ModelServer:
             name="model",
             arguments=(sys.executable, "-m", *self._arguments()),
             environment=dict(Command(name="", arguments=()).environment)
-            | {**ENVIRONMENT, "VLLM_API_KEY": KEY, "VLLM_CACHE_ROOT": str(self._logs / "cache")},
+            | {**environment(self._logs / "cache"), "VLLM_API_KEY": KEY},
         )
         self._child = Child(command, self._logs)
         self._child.start()

@@ -1,5 +1,6 @@
 """What vLLM is told of a model when it starts: the catalogue's words put into vLLM's."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def engine_arguments(
         "dtype": _precision(model.precision),
         "tensor_parallel_size": model.tensor_parallel,
         # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
-        "enforce_eager": not _has_gpu(),
+        "enforce_eager": not has_gpu(),
         "disable_log_stats": not has_metrics,
         "worker_extension_cls": f"{GivingWorker.__module__}.{GivingWorker.__qualname__}",
         **{argument: value for argument, value in wanted.items() if value is not None},
@@ -69,11 +70,14 @@ def _runner_arguments(model: Model) -> dict[str, Any]:
 
 def _precision(asked: str) -> str:
     """Settle `auto` where no GPU is: a processor without bfloat16 emulates it, slowly."""
-    is_emulated = not _has_gpu() and resolve_precision("auto") == "float32"
+    is_emulated = not has_gpu() and resolve_precision("auto") == "float32"
     return "float32" if asked == "auto" and is_emulated else asked
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether vLLM will run on a GPU; where torch is not installed, nor is vLLM."""
+    if find_spec("torch") is None:
+        return False
     import torch  # noqa: PLC0415 - heavy, and only here where vLLM brings it anyway
 
     return bool(torch.cuda.is_available())

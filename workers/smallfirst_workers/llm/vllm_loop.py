@@ -17,25 +17,29 @@ import numpy as np
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import EngineDead, ModelError
 from smallfirst_workers.llm.adapters import adapter_requests
-from smallfirst_workers.llm.engine_arguments import engine_arguments
+from smallfirst_workers.llm.engine_arguments import engine_arguments, has_gpu
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.memory import GivingWorker, give_memory_back
 from smallfirst_workers.llm.writings import Writing
 from smallfirst_workers.slm.probabilities import Floats
 
-#: Set before vLLM is imported: no telemetry, no network, and no binding of threads to cores, which
-#: on a shared machine pins them all to the same ones. On a processor oneDNN keeps a kernel for each
-#: size of step that it meets, 1,024 of them unless told otherwise, in two caches, and grows for as
-#: long; 128 are as fast.
-ENVIRONMENT = {
+#: Set before vLLM is imported: no telemetry, no network.
+_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "HF_HUB_OFFLINE": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
+}
+#: And without a GPU: no binding of threads to cores, which on a shared machine pins them all to the
+#: same ones. oneDNN keeps a kernel for each size of step that it meets, 1,024 of them unless told
+#: otherwise, in two caches, and grows for as long; 128 are as fast. vLLM has parts of its sampler
+#: compiled, eager or not: that takes a C++ compiler and openssl, and is no faster.
+_ON_PROCESSORS = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "LRU_CACHE_CAPACITY": "128",
+    "TORCH_COMPILE_DISABLE": "1",
 }
 
 #: How long vLLM's processes may take to end by themselves.
@@ -48,6 +52,12 @@ NUM_BEFORE_GIVING = 500
 #: What the model is warmed up with: any tokens do, and every vocabulary has these.
 _WARM_UP_TOKENS = tuple(range(8))
 _WARM_UP_SCHEMA = {"type": "object", "properties": {"is": {"type": "boolean"}}, "required": ["is"]}
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """What vLLM is told by variables; what it compiles it keeps below `cache`."""
+    here = {} if has_gpu() else _ON_PROCESSORS
+    return {**_ENVIRONMENT, **here, "VLLM_CACHE_ROOT": str(cache / "vllm")}
 
 
 class VllmLoop:
@@ -78,7 +88,7 @@ class VllmLoop:
             ModelError: When vLLM is missing, or cannot take the model or an adapter.
             EngineDead: When the engine has died while it started, or at its first requests.
         """
-        for name, value in {**ENVIRONMENT, "VLLM_CACHE_ROOT": str(cache / "vllm")}.items():
+        for name, value in environment(cache).items():
             os.environ.setdefault(name, value)
         try:
             self.loop.call(self._open(folder, model, has_metrics=has_metrics))

@@ -1,4 +1,4 @@
-"""What malloc keeps of freed memory is given back as requests come, by the worker and by vLLM."""
+"""vLLM inside a process: what it needs to start, and what memory it keeps."""
 
 import ctypes
 from collections.abc import Iterator
@@ -28,8 +28,10 @@ libc.free.argtypes = [ctypes.c_void_p]
 
 
 @pytest.fixture
-def vllm(babble: Path, tmp_path: Path) -> Iterator[VllmLoop]:
-    """A running engine."""
+def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VllmLoop]:
+    """A running engine that finds no program of the machine, nor what another has compiled."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     vllm = VllmLoop("babble")
     vllm.start(babble, Model(tier="llm", source=str(babble)), cache=tmp_path)
     try:
@@ -66,7 +68,7 @@ def test_free_pages_are_given_back() -> None:
 def test_memory_is_given_back_as_requests_come(
     vllm: VllmLoop, request: pytest.FixtureRequest
 ) -> None:
-    """By the worker's process, and by those of vLLM, which know how."""
+    """By the worker's process, and by those of vLLM, which know how; no compiler is needed."""
     request.getfixturevalue("planted")
     before = private_bytes()
     for _ in range(NUM_BEFORE_GIVING):
