@@ -24,10 +24,10 @@ from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst.catalogue import Catalogue, Kind, Task
 from smallfirst.jobs import Problem
-from smallfirst_workers.llm.prompting import Prompter
-from smallfirst_workers.llm.prompts import answer_schema
-from smallfirst_workers.llm.vllm_loop import VllmLoop
-from smallfirst_workers.llm.writings import Writing, read_writings
+from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.prompting.parsing import Writing, read_writings
+from smallfirst_workers.prompting.prompter import Prompter
+from smallfirst_workers.prompting.prompts import answer_schema
 
 INJECTIONS = Path(__file__).parent.parent / "tests" / "integration" / "llm" / "injections.jsonl"
 #: How many answers are under way at once.

@@ -21,7 +21,7 @@ from provenance import provenance, vllm_distribution, write_result
 from redis import Redis
 
 from smallfirst import Client, Job
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 NUM_A_READING = 1000

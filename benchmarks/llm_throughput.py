@@ -26,12 +26,12 @@ from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.model_files import count_parameters
 from smallfirst.local.fleet import LocalFleet
-from smallfirst.model_files import count_parameters
-from smallfirst_workers.llm.asking import Asker, Question
-from smallfirst_workers.llm.engine_arguments import engine_arguments
-from smallfirst_workers.llm.prompting import Prompter
-from smallfirst_workers.llm.vllm_loop import STOP_SECONDS, VllmLoop, environment
+from smallfirst_workers.llm.vllm.async_engine import STOP_SECONDS, VllmLoop, environment
+from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments
+from smallfirst_workers.llm.vllm.generating import Asker, Question
+from smallfirst_workers.prompting.prompter import Prompter
 
 #: Prompts of a first round that is not counted.
 NUM_WARM_UP = 200

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 
 POCKET = Path(__file__).parent.parent / "examples" / "pocket_llm"
 TASKS = ("topic", "invoice", "tampering", "reply")

@@ -27,13 +27,13 @@ from rich.progress import track
 from scipy import stats
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
-from smallfirst.quality.asking import ask_every_step
-from smallfirst.quality.boards import Board, tally
-from smallfirst.quality.rows import read_rows
-from smallfirst.quality.scores import ScoredRow, Scores
-from smallfirst.quality.temperature import fit_temperature
-from smallfirst.quality.thresholds import FIT_SHARE, Aim, Chosen, choose
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.evaluation.rows import read_rows
+from smallfirst.evaluation.scores import ScoredRow, Scores
+from smallfirst.evaluation.scoring_run import ask_every_step
+from smallfirst.evaluation.settings_table import Board, tally
+from smallfirst.evaluation.temperature import fit_temperature
+from smallfirst.evaluation.thresholds import FIT_SHARE, Aim, Chosen, choose
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "examples" / "public_data" / "catalogue.yaml"

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from smallfirst_workers.slm.runtimes import processor_flags
+from smallfirst_workers.processor import processor_flags
 
 #: Features of a processor that decide how fast matrices are multiplied.
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16")

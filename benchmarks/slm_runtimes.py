@@ -29,8 +29,9 @@ from typing import Any, Literal
 import numpy as np
 
 from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst_workers.encoding.runtimes.base import Ids, States
+from smallfirst_workers.processor import processor_flags, resolve_precision
 from smallfirst_workers.slm.engine import Asked, SlmEngine
-from smallfirst_workers.slm.runtimes import Ids, States, processor_flags, resolve_precision
 
 RESULTS = Path(__file__).parent / "results" / "slm_runtimes.md"
 BATCH_ROWS = 64

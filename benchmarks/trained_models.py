@@ -24,7 +24,7 @@ from typing import Any
 from provenance import provenance, write_result
 
 from smallfirst.catalogue import Model, Task
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.slm.engine import Asked, SlmEngine
 

@@ -9,7 +9,7 @@ from typing import Any
 from rows import entities, token_places
 
 from smallfirst.jobs import Span, SpansAnswer
-from smallfirst_workers.slm.words import Tag, find_words, join_words, label_words
+from smallfirst_workers.encoding.words import Tag, find_words, join_words, label_words
 
 #: An entity: first token, last token, label.
 Entity = tuple[int, int, str]

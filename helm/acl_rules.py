@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from smallfirst.acl import Role, rules
+from smallfirst.redis_access.acl import Role, rules
 
 TARGET = Path(__file__).parent / "smallfirst" / "files" / "redis-acl.yaml"
 #: Stands for the namespace until the chart is rendered; no command or key holds a capital letter.

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from redis import Redis
-from tests.faults.invariants import LASTING_KEYS
-from tests.observed import Observed, observed
-from tests.waiting import WaitUntil
+from tests.support.invariants import LASTING_KEYS
+from tests.support.observed import Observed, observed
+from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import RedisServer
 

@@ -16,12 +16,7 @@ from topics import TOPICS
 from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Kind
-from smallfirst_workers.llm.prompts import (
-    Message,
-    Segment,
-    render_segments,
-    shared_messages,
-)
+from smallfirst_workers.prompting.prompts import Message, Segment, render_segments, shared_messages
 
 PAD, END = "<|pad|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")

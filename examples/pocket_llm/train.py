@@ -36,7 +36,7 @@ from transformers import (
     set_seed,
 )
 
-from smallfirst_workers.slm.runtimes import resolve_precision
+from smallfirst_workers.processor import resolve_precision
 
 HERE = Path(__file__).parent
 SEED = 20

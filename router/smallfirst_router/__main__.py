@@ -8,19 +8,19 @@ from secrets import token_hex
 
 import structlog
 
-from smallfirst.broker import make_app
-from smallfirst.catalogue_watch import CatalogueWatch
-from smallfirst.connection import bounds_of, connect
+from smallfirst.broker.celery_app import make_app
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
-from smallfirst.exits import EXIT_CONFIG, EXIT_TOLD
 from smallfirst.health import Health
-from smallfirst.keys import Keys
-from smallfirst.ledger import Ledger
-from smallfirst.logs import configure_logs
-from smallfirst.metrics import serve_metrics
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.process.connection import bounds_of, connect
+from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
+from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import RouterSettings, load_settings
-from smallfirst.starting import end_when_told
-from smallfirst.tracing import Tracing, open_tracing
+from smallfirst.telemetry.logs import configure_logs
+from smallfirst.telemetry.metrics import serve_metrics
+from smallfirst.telemetry.tracing import Tracing, open_tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics

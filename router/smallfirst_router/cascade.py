@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from smallfirst.answers import merge_spans
 from smallfirst.catalogue import Catalogue, Kind, Step, Task, place_text
-from smallfirst.endings import is_allowed
+from smallfirst.catalogue.placement import pools_of
+from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
-from smallfirst.legs import Terms
-from smallfirst.model_files import pools_of
-from smallfirst.promise_file import remedy
-from smallfirst.spans import merge_spans
+from smallfirst.ledger.routing_slips import Terms
+from smallfirst.results import is_allowed
 from smallfirst_router.rules import CompiledRule, compile_rule
 
 #: Asks a rule about a text: returns the attempt, which holds the answer if there is one.

@@ -12,14 +12,16 @@ from itertools import groupby
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst import endings
+from smallfirst import results
 from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
-from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Ending, Ledger, Settlement, StreamEntry, dead_letter
-from smallfirst.legs import Leg
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import Leg
+from smallfirst.ledger.settlements import Ending, Settlement, dead_letter
+from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
-from smallfirst.unreadable import READING_ERRORS, unreadable
 from smallfirst_router.batches import Batch, Limits, Waiting, fill_of, form_batches
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
@@ -120,7 +122,7 @@ class Dispatch:
     def _spent_out(self, entry: StreamEntry, leg: Leg, now_ms: int) -> Settlement | None:
         """End a job whose time is up, or that has cost too many workers their lives."""
         if now_ms >= leg.expires_ms:
-            return _give_up(entry, leg, Status.EXPIRED, endings.EXPIRED, now_ms)
+            return _give_up(entry, leg, Status.EXPIRED, results.EXPIRED, now_ms)
         if entry.starts < self._settings.max_starts:
             return None
         last = self._last_words(entry, leg.pool)
@@ -250,7 +252,7 @@ def _give_up(
 ) -> Settlement:
     raw = entry.fields[b"job"]
     job = Job.model_validate_json(raw)
-    result = endings.unanswered(
+    result = results.unanswered(
         job, status, problem, submitted_ms=leg.submitted_ms, now_ms=now_ms, trail=leg.trail
     )
     letter = ""

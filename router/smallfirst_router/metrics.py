@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from smallfirst.ledger import Settlement
-from smallfirst.metrics import count_endings, ended_jobs
+from smallfirst.ledger.settlements import Settlement
+from smallfirst.telemetry.metrics import count_endings, ended_jobs
 
 #: Shares of what a batch may hold.
 FILL_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

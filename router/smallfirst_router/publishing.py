@@ -7,7 +7,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from smallfirst.jobs import Tier
-from smallfirst.legs import BatchMessage
+from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst_router.batches import Batch
 
 #: Units of size, each a thousand times the one before.

@@ -13,12 +13,13 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.catalogue.placement import pools_of
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import CatalogueError
 from smallfirst.health import Health
-from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger import Ledger, StreamEntry
-from smallfirst.model_files import pools_of
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import plan_tasks
 from smallfirst_router.dispatch import Dispatch

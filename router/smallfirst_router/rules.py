@@ -26,7 +26,7 @@ import stdnum
 from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst_router.errors import RuleError
-from smallfirst_router.finders import FINDERS, Finder, Stretch, fold, satisfies
+from smallfirst_router.recognizers import FINDERS, Finder, Stretch, fold, satisfies
 
 #: Most spans in one answer, and most that one finder or pattern contributes: the first in the text.
 MAX_SPANS = 1_000
@@ -274,6 +274,6 @@ def _revision(rule: Rule) -> str:
 @cache
 def _finders_digest() -> str:
     """Hash the finders' own code, so that nobody has to remember to raise a number."""
-    sources = (path for path in files("smallfirst_router.finders").iterdir())
+    sources = (path for path in files("smallfirst_router.recognizers").iterdir())
     python = sorted((path.name, path.read_bytes()) for path in sources if path.name.endswith(".py"))
     return hashlib.sha256(b"\0".join(code for _, code in python)).hexdigest()

@@ -8,14 +8,16 @@ from datetime import timedelta
 
 import structlog
 
-from smallfirst import endings
+from smallfirst import results
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
-from smallfirst.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger import Ending, Ledger, Settled, Settlement, Spent, StreamEntry, dead_letter
-from smallfirst.legs import Leg
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import Leg
+from smallfirst.ledger.settlements import Ending, Settled, Settlement, Spent, dead_letter
+from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
-from smallfirst.tracing import Attributes, Mark, Tracing
-from smallfirst.unreadable import READING_ERRORS, unreadable
+from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -83,7 +85,7 @@ class Triage:
         if isinstance(submission, Cancellation):
             return self._cancel(entry, submission, now_ms)
         written_ms = entry.written_ms(now_ms)
-        expires_ms = endings.expires_ms(submission, written_ms, self._job_ttl)
+        expires_ms = results.expires_ms(submission, written_ms, self._job_ttl)
         raw = entry.fields[b"job"]
         return self._admit(Case(entry, submission, raw, written_ms, expires_ms), now_ms)
 
@@ -117,11 +119,11 @@ class Triage:
         trail = leg.trail if leg else ()
         times = {"submitted_ms": case.submitted_ms, "now_ms": now_ms}
         if now_ms >= case.expires_ms:
-            result = endings.unanswered(job, Status.EXPIRED, endings.EXPIRED, trail=trail, **times)
+            result = results.unanswered(job, Status.EXPIRED, results.EXPIRED, trail=trail, **times)
             return _end(case, result)
         plan = self.plans.get(job.task)
         if plan is None:
-            return _end(case, endings.run_out(job, trail, **times))
+            return _end(case, results.run_out(job, trail, **times))
         step = _next_step(leg)
         kept = leg.kept if leg else ()
         move = next_move(job, plan, _ask_rule, step=step, trail=trail, kept=kept)
@@ -131,8 +133,8 @@ class Triage:
         if isinstance(move, Ask):
             return self._park(case, move, mark, now_ms)
         if isinstance(move, Accept):
-            return _end(case, endings.answered(job, move.answer, move.trail, **times))
-        return _end(case, endings.run_out(job, move.trail, **times))
+            return _end(case, results.answered(job, move.answer, move.trail, **times))
+        return _end(case, results.run_out(job, move.trail, **times))
 
     def _park(self, case: Case, ask: Ask, mark: Mark, now_ms: int) -> Settlement:
         job, step = case.job, ask.step
@@ -177,7 +179,7 @@ class Triage:
         )
         body = ""
         if refusal.job_id:
-            body = endings.without_job(
+            body = results.without_job(
                 refusal.job_id,
                 Status.REFUSED,
                 problem,
@@ -199,8 +201,8 @@ class Triage:
         job_id = cancellation.job_id
         origin = self._ledger.origin_of(job_id) or entry.entry
         submitted_ms = int(origin.partition("-")[0])
-        result = endings.without_job(
-            job_id, Status.CANCELLED, endings.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
+        result = results.without_job(
+            job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
         )
         body = result.to_json()
         return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)

@@ -25,15 +25,15 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_watch import CatalogueWatch
-from smallfirst.connection import connect
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
-from smallfirst.exits import EXIT_CONFIG
-from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger import DEAD_AFTER
-from smallfirst.logs import configure_logs
-from smallfirst.metrics import serve_metrics
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import DEAD_AFTER
+from smallfirst.process.connection import connect
+from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.settings import ExporterSettings, load_settings
+from smallfirst.telemetry.logs import configure_logs
+from smallfirst.telemetry.metrics import serve_metrics
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from smallfirst.errors import SettingsError, SettingsProblem
 from smallfirst.jobs import Name
-from smallfirst.redis_address import RedisAddress
+from smallfirst.redis_access.address import RedisAddress
 from smallfirst.wording import nearest, plain_rule
 
 PREFIX: Final = "SMALLFIRST_"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from smallfirst import endings
+from smallfirst import results
 from smallfirst.client import AsyncClient, Client
 from smallfirst.client.transports import State, Transport, Whereabouts
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, Result, Status, Tier
@@ -101,7 +101,7 @@ class MemoryFleet:
         with self._lock:
             if job_id in self._jobs:
                 job, submitted_ms = self._jobs[job_id]
-                problem = endings.CANCELLED
+                problem = results.CANCELLED
                 self._finish(job_id, _unanswered(job, Status.CANCELLED, problem, submitted_ms))
 
     def locate(self, job_id: str) -> Whereabouts:
@@ -151,7 +151,7 @@ class MemoryFleet:
             confidence=answer.confidence,
             answer=answer,
         )
-        return endings.answered(
+        return results.answered(
             job, answer, (attempt,), submitted_ms=submitted_ms, now_ms=_now_ms()
         )
 
@@ -226,7 +226,7 @@ class MemoryTransport:
 
 
 def _unanswered(job: Job, status: Status, problem: Problem, submitted_ms: int) -> Result:
-    return endings.unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=_now_ms())
+    return results.unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=_now_ms())
 
 
 def _now_ms() -> int:

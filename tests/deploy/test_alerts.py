@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import of_kind, rendered
-from tests.observed import Observed
+from tests.support.charts import of_kind, rendered
+from tests.support.observed import Observed
 
 PROMTOOL = shutil.which("promtool")
 CASES = Path(__file__).parent / "alerts_test.yaml"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, NAMESPACE, named, rendered, script
-from tests.observed import Observed
-from tests.waiting import WaitUntil
+from tests.support.charts import CHART, NAMESPACE, named, rendered, script
+from tests.support.observed import Observed
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.local.redis_server import free_port

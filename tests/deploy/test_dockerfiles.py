@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, ROOT
-from tests.deploy.recipes import FILES, shipped, stages
+from tests.support.charts import CHART, ROOT
+from tests.support.recipes import FILES, shipped, stages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 #: With what no last stage may be made, but for the one that says why.

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.deploy.charts import environment, named, of_kind, refusal, rendered
+from tests.support.charts import environment, named, of_kind, refusal, rendered
 
 from smallfirst.local.fleet import FLOWER_OPTIONS
 

@@ -19,9 +19,9 @@ from urllib.request import urlopen
 import psutil
 import pytest
 import yaml
-from tests.deploy.charts import CHART, ROOT
-from tests.deploy.images import Image, follow
-from tests.waiting import WaitUntil
+from tests.support.charts import CHART, ROOT
+from tests.support.images import Image, follow
+from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import free_port
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, EXAMPLES, HELMS, ROOT, helm
-from tests.deploy.recipes import FILES
+from tests.support.charts import CHART, EXAMPLES, HELMS, ROOT, helm
+from tests.support.recipes import FILES
 
 CONFIG = ROOT / ".hadolint.yaml"
 #: What no recipe is blamed for.

@@ -1,7 +1,7 @@
 """Metrics: nothing of them unless asked for; then a port, a PodMonitor, and Prometheus let in."""
 
 import pytest
-from tests.deploy.charts import RELEASE, environment, named, of_kind, rendered
+from tests.support.charts import RELEASE, environment, named, of_kind, rendered
 
 
 def test_nothing_is_promised_that_is_not_served() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.deploy.charts import EXAMPLES, Object, of_kind, rendered
+from tests.support.charts import EXAMPLES, Object, of_kind, rendered
 
 DNS = ("namespace kube-system", (53, 53))
 #: With keda, a producer and the chart's own Redis.

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import pytest
-from tests.deploy.charts import EXAMPLES, containers, environment, named, of_kind, pods, rendered
+from tests.support.charts import EXAMPLES, containers, environment, named, of_kind, pods, rendered
 
 from smallfirst.settings import (
     RouterSettings,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, EXAMPLES, ROOT, script
+from tests.support.charts import CHART, EXAMPLES, ROOT, script
 
 
 def test_the_table_is_current() -> None:

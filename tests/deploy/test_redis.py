@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
-from tests.deploy.charts import CHART, named, of_kind, rendered, script
-from tests.deploy.running import Deployment, pings
-from tests.waiting import WaitUntil
+from tests.support.charts import CHART, named, of_kind, rendered, script
+from tests.support.running import Deployment, pings
+from tests.support.waiting import WaitUntil
 
-from smallfirst.acl import Role, acl_file, rules
 from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst.redis_access.acl import Role, acl_file, rules
 
 needs_redis_7 = pytest.mark.skipif(
     version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"

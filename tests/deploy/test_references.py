@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.deploy.charts import EXAMPLES, Object, containers, of_kind, pods, rendered
+from tests.support.charts import EXAMPLES, Object, containers, of_kind, pods, rendered
 
 #: What the values of an example name and somebody else makes, as its comments say.
 EXTERNAL = {

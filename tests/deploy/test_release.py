@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, HELMS, NAMESPACE, RELEASE, helm
-from tests.deploy.kube_api import Cluster, api_server
+from tests.support.charts import CHART, HELMS, NAMESPACE, RELEASE, helm
+from tests.support.kube_api import Cluster, api_server
 
-from smallfirst.acl import Role
+from smallfirst.redis_access.acl import Role
 
 Helm = Callable[..., Any]
 ROUTER, REDIS = f"{RELEASE}-smallfirst-router", f"{RELEASE}-smallfirst-redis"

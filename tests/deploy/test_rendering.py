@@ -6,7 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from tests.deploy.charts import (
+from tests.support.charts import (
     EXAMPLES,
     HELMS,
     KUBERNETES,
@@ -18,7 +18,7 @@ from tests.deploy.charts import (
     rendered,
 )
 
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 
 #: Kinds that Kubernetes itself does not bring: each has assertions of its own where it is made.
 CUSTOM = {

@@ -17,18 +17,18 @@ import yaml
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.deploy.charts import CHART, named, rendered
-from tests.deploy.keda import Autoscaler
-from tests.deploy.kubelet import Kubelet, Pod
-from tests.deploy.running import Deployment
-from tests.faults.invariants import assert_each_ended_once, assert_unchanged, digests, remains
-from tests.waiting import WaitUntil
+from tests.support.charts import CHART, named, rendered
+from tests.support.invariants import assert_each_ended_once, assert_unchanged, digests, remains
+from tests.support.keda import Autoscaler
+from tests.support.kubelet import Kubelet, Pod
+from tests.support.running import Deployment
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.exits import EXIT_TOLD
 from smallfirst.jobs import Priority, Result, Status
-from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst.process.exit_codes import EXIT_TOLD
 
 pytestmark = [
     pytest.mark.timeout(900),

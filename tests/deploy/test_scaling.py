@@ -4,19 +4,11 @@ import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.deploy.charts import (
-    EXAMPLES,
-    NAMESPACE,
-    RELEASE,
-    Object,
-    named,
-    of_kind,
-    rendered,
-)
-from tests.deploy.keda import Autoscaler
+from tests.support.charts import EXAMPLES, NAMESPACE, RELEASE, Object, named, of_kind, rendered
+from tests.support.keda import Autoscaler
 
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.local.redis_server import free_port
 
 REDIS = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import EXAMPLES, ROOT, rendered, script
-from tests.deploy.recipes import FILES
+from tests.support.charts import EXAMPLES, ROOT, rendered, script
+from tests.support.recipes import FILES
 
 KEPT = yaml.safe_load((ROOT / "helm" / "checkov.yaml").read_text("utf-8"))
 IMAGES = ("router", "flower", "slm", "llm", "redis")

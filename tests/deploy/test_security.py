@@ -1,7 +1,7 @@
 """Every pod keeps the restricted standard, and mounts no more than it needs."""
 
 import pytest
-from tests.deploy.charts import EXAMPLES, containers, of_kind, pods, rendered
+from tests.support.charts import EXAMPLES, containers, of_kind, pods, rendered
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

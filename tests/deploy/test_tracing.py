@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.deploy.charts import containers, environment, named, pods, refusal, rendered
+from tests.support.charts import containers, environment, named, pods, refusal, rendered
 
 PEERS = [{"namespaceSelector": {"matchLabels": {"team": "watch"}}}]
 ON = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.deploy.charts import CHART, HELMS, helm, refusal, rendered
+from tests.support.charts import CHART, HELMS, helm, refusal, rendered
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.faults import chaos, strikes
+from tests.support import chaos, strikes
 
 pytestmark = pytest.mark.timeout(900)
 SEED, MINUTES, NUM_JOBS, NUM_POISON = 5, 1.25, 2500, 2

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from tests.faults.invariants import assert_each_ended_once
-from tests.faults.links import LinkedFleet
+from tests.support.invariants import assert_each_ended_once
+from tests.support.links import LinkedFleet
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Status
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 pytestmark = [

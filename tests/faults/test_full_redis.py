@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
-from tests.faults.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
-from tests.waiting import WaitUntil
+from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.errors import FleetRefused
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

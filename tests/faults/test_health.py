@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.faults.links import LinkedFleet
-from tests.waiting import WaitUntil
+from tests.support.links import LinkedFleet
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.health import ALIVE, READY, why_not_live, why_not_ready
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, Keys
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.faults.invariants import assert_unchanged, digests
-from tests.waiting import WaitUntil
+from tests.support.invariants import assert_unchanged, digests
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
-from smallfirst.keys import POOL_GROUP, ROUTERS, Keys
+from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

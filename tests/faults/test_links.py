@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.faults.invariants import (
+from tests.support.invariants import (
     Stopwatch,
     assert_each_ended_once,
     assert_unchanged,
     digests,
     remains,
 )
-from tests.faults.links import Link, LinkedFleet
-from tests.waiting import WaitUntil
+from tests.support.links import Link, LinkedFleet
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, ROUTERS, Keys
+from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 
 pytestmark = pytest.mark.timeout(400)
 

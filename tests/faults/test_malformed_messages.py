@@ -7,7 +7,7 @@ import pytest
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Status
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

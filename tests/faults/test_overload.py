@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.faults.invariants import Stopwatch, assert_each_ended_once
-from tests.waiting import WaitUntil
+from tests.support.invariants import Stopwatch, assert_each_ended_once
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.errors import BacklogFull
 from smallfirst.jobs import Priority, Status
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(400)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.invariants import Stopwatch, lasting_keys, remains
+from tests.support.invariants import Stopwatch, lasting_keys, remains
 
 from smallfirst.jobs import Job, Result, Status
-from smallfirst.keys import Keys
-from smallfirst.ledger import Ledger
-from smallfirst.legs import DeadLetter
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.local.fleet import words_of
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.supervision import Supervisor
@@ -57,7 +57,7 @@ def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor
 
     supervisor = Supervisor(folder, has_started, note)
     supervisor.open()
-    arguments = (sys.executable, "-m", "tests.faults.dying_worker", redis_url, how)
+    arguments = (sys.executable, "-m", "tests.support.dying_worker", redis_url, how)
     supervisor.start(Command(name="worker", arguments=arguments))
     return supervisor
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.invariants import assert_each_ended_once, remains
-from tests.waiting import WaitUntil
+from tests.support.invariants import assert_each_ended_once, remains
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

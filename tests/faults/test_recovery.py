@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import structlog
 from redis import Redis
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

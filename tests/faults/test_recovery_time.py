@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.invariants import Stopwatch
 from tests.faults.test_poison import CATALOGUE
+from tests.support.invariants import Stopwatch
 
 from smallfirst.jobs import Job, Priority
-from smallfirst.keys import Keys
-from smallfirst.ledger import Ledger
-from smallfirst.legs import BatchMessage
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.settings import RouterSettings, WorkerSettings
 from smallfirst_router.__main__ import build
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.leases import Holder
 
 pytestmark = pytest.mark.timeout(120)
 

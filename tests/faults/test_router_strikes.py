@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.invariants import Stopwatch, assert_unchanged, digests, lasting_keys, remains
+from tests.support.invariants import Stopwatch, assert_unchanged, digests, lasting_keys, remains
 
 from smallfirst.jobs import Job, Priority
-from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
-from smallfirst.ledger import Ledger, Settled, Settlement
-from smallfirst.legs import BatchMessage
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 from smallfirst_router.router import Router
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.leases import Holder
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -129,7 +130,7 @@ def struck_router(
         "STRIKE": point,
         "STRIKE_SIGNAL": str(int(number)),
     }
-    arguments = [sys.executable, "-m", "tests.faults.router_to_strike"]
+    arguments = [sys.executable, "-m", "tests.support.router_to_strike"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(arguments, env=environment, cwd=root) as process:
         yield process

@@ -14,11 +14,11 @@ import pytest
 from redis import Redis, Sentinel
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
-from tests.faults.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
-from tests.waiting import WaitUntil
+from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.processes import Child, Command, stop_children
 from smallfirst.local.redis_server import find_binary, free_port

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.faults.invariants import assert_each_ended_once
+from tests.support.invariants import assert_each_ended_once
 
 from smallfirst import Client, Job
 from smallfirst.client.transports import RedisTransport

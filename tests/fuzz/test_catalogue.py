@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.nonsense import values
+from tests.support.nonsense import values
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 
 DEMO = Path(__file__).parents[2] / "examples" / "support_mail" / "catalogue.yaml"

@@ -16,7 +16,7 @@ def test_no_reader_raises_what_it_does_not_promise(tmp_path: Path) -> None:
     corpus.mkdir()
     options = (f"-runs={NUM_INPUTS}", "-seed=1", "-max_len=2048", "-timeout=20", str(corpus))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.guided", *options],
+        [sys.executable, "-m", "tests.support.guided_fuzz", *options],
         capture_output=True,
         text=True,
         check=False,

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
-from tests.fuzz.nonsense import entries, entry_ids, submissions
+from tests.support.nonsense import entries, entry_ids, submissions
 
-from smallfirst.broker import make_app
-from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.broker.celery_app import make_app
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status
-from smallfirst.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger import Bounds, Ledger
-from smallfirst.legs import DeadLetter, Leg
+from smallfirst.ledger.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.routing_slips import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
-from smallfirst.tracing import Tracing
+from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
-from tests.integration.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
-from tests.waiting import WaitUntil
+from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.acl import Role, acl_file
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
-from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import find_binary, free_port, version_of
+from smallfirst.redis_access.acl import Role, acl_file
 
 pytestmark = [
     pytest.mark.timeout(300),

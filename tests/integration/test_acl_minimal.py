@@ -12,20 +12,21 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.deploy.keda import count
-from tests.integration.acl_trace import Call, Trace, narrowings, refusals, traced
-from tests.integration.guarded import Guarded, catalogue_with, guarded_fleet, guarded_redis
-from tests.waiting import WaitUntil
+from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
+from tests.support.guarded import Guarded, catalogue_with, guarded_fleet, guarded_redis
+from tests.support.keda import count
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.acl import Role, all_grants
 from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
-from smallfirst.keys import POOL_GROUP, ROUTER_GROUP, Keys
-from smallfirst.ledger import Ledger, Settlement
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.settlements import Settlement
 from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst.redis_access.acl import Role, all_grants
 
 pytestmark = [
     pytest.mark.timeout(400),

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
-from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Ledger
-from smallfirst.legs import BatchMessage, Leg
-from smallfirst.tracing import Tracing
+from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage, Leg
+from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass, Portion, Served
 from smallfirst_workers.errors import ModelBroken
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.leases import Holder
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.watchdog import Watchdog
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Job, LabelAnswer
 from smallfirst.testing import MemoryFleet

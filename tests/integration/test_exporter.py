@@ -16,13 +16,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.faults.test_poison import CATALOGUE
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Outcome, Priority
-from smallfirst.keys import POOL_GROUP, ROUTERS, Keys
-from smallfirst.ledger import Ledger, Settlement, Spent
+from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.settlements import Settlement, Spent
 from smallfirst.local.redis_server import free_port
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build

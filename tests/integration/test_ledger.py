@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from smallfirst.jobs import Outcome, Priority, Result, Status
-from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger import Bounds, Ledger, Settled, Settlement, Spent, dead_letter
-from smallfirst.legs import DeadLetter
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.routing_slips import DeadLetter
+from smallfirst.ledger.settlements import Settled, Settlement, Spent, dead_letter
 
 LEASE = timedelta(seconds=10)
 NO_TIME = timedelta(0)

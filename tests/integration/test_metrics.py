@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from tests.observed import Observed, ended
+from tests.support.observed import Observed, ended
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Status

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst.local.follow import LogFollower
 from smallfirst.local.processes import Child, Command, stop_children

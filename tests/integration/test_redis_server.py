@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from smallfirst.local.failures import ChildFailedError, RedisNotFoundError
+from smallfirst.local.errors import ChildFailedError, RedisNotFoundError
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port
 
 

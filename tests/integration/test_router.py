@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from smallfirst.broker import make_app
-from smallfirst.catalogue_watch import CatalogueWatch
+from smallfirst.broker.celery_app import make_app
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
-from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger import DEAD_AFTER, Bounds, Ledger
-from smallfirst.legs import DeadLetter, Leg
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import DEAD_AFTER, Bounds, Ledger
+from smallfirst.ledger.routing_slips import DeadLetter, Leg
 from smallfirst.settings import RouterSettings
-from smallfirst.tracing import Tracing
+from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
-from smallfirst.exits import EXIT_TOLD
+from smallfirst.process.exit_codes import EXIT_TOLD
 
 CATALOGUE = """
 version: 1

@@ -10,8 +10,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
-from tests.observed import Observed, ended, observed
-from tests.waiting import WaitUntil
+from tests.support.observed import Observed, ended, observed
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Outcome, Status

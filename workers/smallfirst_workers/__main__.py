@@ -6,11 +6,11 @@ import sys
 import structlog
 
 from smallfirst.errors import SmallfirstError
-from smallfirst.exits import EXIT_CONFIG, EXIT_ENGINE_DEAD
-from smallfirst.logs import configure_logs
+from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_ENGINE_DEAD
+from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import WorkerSettings, load_settings
-from smallfirst.starting import end_when_told
-from smallfirst.tracing import open_tracing
+from smallfirst.telemetry.logs import configure_logs
+from smallfirst.telemetry.tracing import open_tracing
 from smallfirst_workers.errors import EngineDead, WorkerError
 from smallfirst_workers.process import WorkerProcess
 

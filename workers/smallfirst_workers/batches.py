@@ -14,15 +14,18 @@ import structlog
 from redis.exceptions import RedisError
 
 from smallfirst.jobs import Attempt, Priority, Problem
-from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Claim, Ledger, Settled, Settlement
-from smallfirst.legs import BatchMessage
-from smallfirst.tracing import Mark, Tracing
-from smallfirst.unreadable import READING_ERRORS, unreadable
+from smallfirst.ledger.entries import Claim
+from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.ledger.settlements import Settled, Settlement
+from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
+from smallfirst.telemetry.tracing import Mark, Tracing
 from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import EngineDead, ModelBroken
-from smallfirst_workers.holding import BLAMELESS, Holder
-from smallfirst_workers.judging import (
+from smallfirst_workers.leases import BLAMELESS, Holder
+from smallfirst_workers.metrics import WorkerMetrics
+from smallfirst_workers.outcomes import (
     Item,
     attempt_of,
     expire,
@@ -31,7 +34,6 @@ from smallfirst_workers.judging import (
     read_item,
     share_out,
 )
-from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.probing import has_failed, is_sound
 from smallfirst_workers.watchdog import Watchdog
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from smallfirst.jobs import Attempt
-from smallfirst.ledger import Settlement
-from smallfirst.metrics import count_endings, ended_jobs
+from smallfirst.ledger.settlements import Settlement
+from smallfirst.telemetry.metrics import count_endings, ended_jobs
 
 #: Powers of two, as batches grow; the last is the most that a pool may state.
 JOBS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

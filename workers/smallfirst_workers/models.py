@@ -9,8 +9,9 @@ from typing import Protocol
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
+from smallfirst.catalogue.model_files import model_folder
+from smallfirst.catalogue.placement import pools_of
 from smallfirst.jobs import Tier
-from smallfirst.model_files import model_folder, pools_of
 from smallfirst_workers.engines import Asked, Engine, Pass, PatientEngine, Portion, Served
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 from smallfirst_workers.probing import is_sound
@@ -141,10 +142,10 @@ def load_llm(
 ) -> LoadedEngine:
     """Start a large model. Where small ones run, vLLM need not be installed."""
     if model.runner == "pool":
-        from smallfirst_workers.llm.pooled.engine import PooledEngine  # noqa: PLC0415 - see above
+        from smallfirst_workers.llm.vllm.pooling_engine import PooledEngine  # noqa: PLC0415 - see above
 
         return PooledEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
-    from smallfirst_workers.llm.engine import LlmEngine  # noqa: PLC0415 - see above
+    from smallfirst_workers.llm.vllm.engine import LlmEngine  # noqa: PLC0415 - see above
 
     return LlmEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
 
@@ -156,7 +157,7 @@ def load_remote(name: str, model: Model) -> LoadedEngine:
         ModelError: When the client is not installed, or the endpoint's key is missing.
     """
     try:
-        from smallfirst_workers.llm.remote.engine import RemoteEngine  # noqa: PLC0415 - see above
+        from smallfirst_workers.llm.endpoint.engine import RemoteEngine  # noqa: PLC0415 - see above
     except ImportError as err:
         reason = "needs a package that is missing: pip install 'smallfirst[remote]'"
         raise ModelError(name, reason) from err

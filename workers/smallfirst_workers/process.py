@@ -14,21 +14,21 @@ from celery import signals
 from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
-from smallfirst.broker import make_app
-from smallfirst.catalogue_watch import CatalogueWatch
-from smallfirst.connection import bounds_of, connect
+from smallfirst.broker.celery_app import make_app
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
-from smallfirst.exits import EXIT_ENGINE_DEAD, EXIT_TOLD
 from smallfirst.health import Health
-from smallfirst.keys import Keys
-from smallfirst.ledger import Ledger
-from smallfirst.legs import BatchMessage
-from smallfirst.metrics import serve_metrics
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.process.connection import bounds_of, connect
+from smallfirst.process.exit_codes import EXIT_ENGINE_DEAD, EXIT_TOLD
 from smallfirst.settings import WorkerSettings
-from smallfirst.tracing import Tracing
+from smallfirst.telemetry.metrics import serve_metrics
+from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
-from smallfirst_workers.holding import Holder
+from smallfirst_workers.leases import Holder
 from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models

@@ -12,13 +12,7 @@ from pydantic import Field, model_validator
 
 from smallfirst.catalogue.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
-from smallfirst.catalogue.promises import (
-    Promise,
-    StepPromise,
-    is_to_be_chosen,
-    promise_path,
-    step_specs,
-)
+from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
 from smallfirst.catalogue.records import (
     DATE_PATTERN,
     FieldName,
@@ -26,6 +20,7 @@ from smallfirst.catalogue.records import (
     fits_field,
     record_schema,
 )
+from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import FINDERS, RULE_ACCEPTS, Pattern, Rule, Step, Think
 from smallfirst.catalogue.tasks import (
     ANSWER_KEYS,

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.entries import Entry, Place, refuse
+from smallfirst.catalogue.sizes import Count
 from smallfirst.jobs import Name, Tier
-from smallfirst.sizes import Count
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)

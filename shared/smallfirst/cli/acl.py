@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from smallfirst.acl import Role, acl_file
-from smallfirst.cli.link import globals_of, settings_of
+from smallfirst.cli.fleet_connection import globals_of, settings_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
+from smallfirst.redis_access.acl import Role, acl_file
 
 _HELP = "Holds a file for each role that may connect, named after it, with its password."
 

@@ -9,12 +9,12 @@ import typer
 
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
-from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
+from smallfirst.cli.scored_rows import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
 from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
-    from smallfirst.quality.thresholds import Aim, Unsupported
+    from smallfirst.evaluation.thresholds import Aim, Unsupported
 
 _COLUMNS = ("step", "answered by", "threshold", "temperature", "answers", "wrong", "error at most")
 
@@ -61,7 +61,7 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     not bear the promise.
     """
     loaded, path = catalogue_with(task, catalogue)
-    from smallfirst.quality import asking, calibrating, promises, thresholds  # noqa: PLC0415
+    from smallfirst.evaluation import calibrating, promises, scoring_run, thresholds  # noqa: PLC0415
 
     rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
     if num_left_out:
@@ -71,7 +71,7 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
     calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
     examples = [row.example for row in rows]
-    scores = asking.ask_every_step(
+    scores = scoring_run.ask_every_step(
         path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
     )
     origin = calibrating.Origin(loaded, seed, datetime.now(UTC).replace(microsecond=0))
@@ -89,7 +89,7 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
 
 
 def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:
-    from smallfirst.quality.promises import why_unsupported  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import why_unsupported  # noqa: PLC0415 - see `calibrate`
 
     if as_json:
         print_json({"is_supported": False, **asdict(found)})
@@ -97,7 +97,7 @@ def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:
 
 
 def _show(promise: Promise) -> None:
-    from smallfirst.quality.promises import in_words  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import in_words  # noqa: PLC0415 - see `calibrate`
 
     out = console()
     rows = [list(_cells(index, step)) for index, step in enumerate(promise.steps)]

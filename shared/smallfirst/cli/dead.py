@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smallfirst.cli.link import Link, link_of
+from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import (
     SOME_FAILED,
     USAGE,
@@ -22,7 +22,7 @@ from smallfirst.cli.output import (
     table,
 )
 from smallfirst.jobs import Status
-from smallfirst.legs import DeadLetter
+from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
 _PAGE = 500

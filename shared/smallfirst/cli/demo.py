@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.jobs import FINE
 from smallfirst.cli.output import (
     SOME_FAILED,
@@ -29,6 +29,7 @@ from smallfirst.cli.output import (
     say,
 )
 from smallfirst.cli.progress import progress_bar
+from smallfirst.cli.report import Report
 from smallfirst.cli.rows import BadRow, Defaults, Line, Row, read_lines, read_row
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
@@ -37,8 +38,7 @@ from smallfirst.client import Client
 from smallfirst.jobs import Tier
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
-from smallfirst.local.fleet import can_run_vllm
-from smallfirst.report import Report
+from smallfirst.process.installed import can_run_vllm
 
 #: More workers than this load longer than they help with a few hundred mails.
 MAX_WORKERS = 4

@@ -13,17 +13,17 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
-from smallfirst.cli.link import globals_of, settings_of
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.model_files import model_parameters, pool_of
+from smallfirst.catalogue.sizes import format_count
+from smallfirst.cli.fleet_connection import globals_of, settings_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
-from smallfirst.connection import connect
 from smallfirst.errors import CatalogueError, ModelFilesError
-from smallfirst.keys import ROUTERS, Keys
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import OLDEST_VERSION
-from smallfirst.model_files import model_parameters, pool_of
+from smallfirst.process.connection import connect
 from smallfirst.settings import Settings
-from smallfirst.sizes import format_count
 
 #: Clocks further apart than this make ages and deadlines hard to read.
 MAX_CLOCK_SKEW = timedelta(seconds=5)

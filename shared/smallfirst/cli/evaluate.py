@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
-from smallfirst.cli.scoring import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
+from smallfirst.cli.scored_rows import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
-    from smallfirst.quality.alternatives import Alternative
-    from smallfirst.quality.evaluating import Evaluation
-    from smallfirst.quality.intervals import Interval
+    from smallfirst.evaluation.alternatives import Alternative
+    from smallfirst.evaluation.evaluating import Evaluation
+    from smallfirst.evaluation.intervals import Interval
 
 _PAGE_PACKAGES = ("jinja2", "matplotlib")
 
@@ -45,20 +45,22 @@ def evaluate(
     """
     loaded, path = _promised(task, catalogue)
     _check_page(html)
-    from smallfirst.quality import asking, evaluating, gates, measured  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation import acceptance, evaluating, provenance, scoring_run  # noqa: PLC0415 - an extra
 
     rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
     if not rows:
         fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
     examples = [row.example for row in rows]
-    scores = asking.ask_every_step(
+    scores = scoring_run.ask_every_step(
         path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
     )
     asked = loaded.tasks[task]
-    found = evaluating.evaluate(scores, gates.gates_of(asked, scores.steps), tuple(asked.labels))
+    found = evaluating.evaluate(
+        scores, acceptance.gates_of(asked, scores.steps), tuple(asked.labels)
+    )
     promise = _promise(loaded, task, path)
-    about = measured.Circumstances(data, num_left_out, path, datetime.now(UTC))
-    told = measured.how_measured(scores, loaded, promise, about)
+    about = provenance.Circumstances(data, num_left_out, path, datetime.now(UTC))
+    told = provenance.how_measured(scores, loaded, promise, about)
     _report(found, told, promise, html, as_json=as_json)
 
 
@@ -95,10 +97,10 @@ def _report(
     *,
     as_json: bool,
 ) -> None:
-    from smallfirst.quality.evaluation_json import as_json as laid_out  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation.evaluation_json import as_json as laid_out  # noqa: PLC0415 - an extra
 
     if html is not None:
-        from smallfirst.quality.report_page import report_page  # noqa: PLC0415 - an extra
+        from smallfirst.evaluation.report_page import report_page  # noqa: PLC0415 - an extra
 
         html.write_text(report_page(found, told, promise), encoding="utf-8")
         note(f"the report: {html}")
@@ -109,7 +111,7 @@ def _report(
 
 
 def _show(found: "Evaluation", promise: Promise | None) -> None:
-    from smallfirst.quality.verdicts import headline, sentences  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation.conclusions import headline, sentences  # noqa: PLC0415 - an extra
 
     out = console()
     columns = (

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from smallfirst.cli.link import client_of
+from smallfirst.cli.fleet_connection import client_of
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
 from smallfirst.cli.rows import faults_of
 from smallfirst.errors import ResultTimeout

@@ -27,7 +27,7 @@ from smallfirst.cli import (
     train,
     up,
 )
-from smallfirst.cli.link import Globals, globals_of, settings_of
+from smallfirst.cli.fleet_connection import Globals, globals_of, settings_of
 from smallfirst.cli.output import (
     INTERRUPTED,
     SOME_FAILED,
@@ -43,7 +43,7 @@ from smallfirst.errors import (
     SettingsError,
     SmallfirstError,
 )
-from smallfirst.logs import configure_logs
+from smallfirst.telemetry.logs import configure_logs
 
 
 class OneLineErrors(TyperGroup):

@@ -10,11 +10,11 @@ import typer
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.cli.link import Link, link_of
+from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS
+from smallfirst.ledger.ledger import Ledger
 
 #: What a router's name begins with; every other holder of a backlog's entries is a worker.
 _ROUTER_PREFIX = "router-"

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from smallfirst.jobs import Job, Span
-from smallfirst.report import Gold, gold_span
+from smallfirst.scoring import Gold, gold_span
 from smallfirst.wording import did_you_mean, plain_rule
 
 #: The longest line that is read as a row: a text of the most characters, each as a JSON escape,

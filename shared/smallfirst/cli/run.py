@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from smallfirst.cli.link import Link, client_of
+from smallfirst.cli.fleet_connection import Link, client_of
 from smallfirst.cli.output import (
     INTERRUPTED,
     SOME_FAILED,
@@ -31,8 +31,8 @@ from smallfirst.cli.running import Run
 from smallfirst.cli.tables import report_table
 from smallfirst.client import Client
 from smallfirst.jobs import Priority
-from smallfirst.keys import ROUTERS
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.ledger import Ledger
 
 
 def run(  # noqa: PLR0913 - a command's signature is its options

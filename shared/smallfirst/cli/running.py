@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 
 from smallfirst.cli.id_set import IdSet
 from smallfirst.cli.jobs import FINE
+from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
 from smallfirst.cli.rows import BadRow, Defaults, read_lines, read_row
 from smallfirst.jobs import Job, Result
-from smallfirst.report import Gold, Report
+from smallfirst.scoring import Gold
 
 _CONFLICT = "the id was submitted before with another text, task or options; its result stands"
 

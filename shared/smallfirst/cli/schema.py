@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from smallfirst.catalogue import Promise
-from smallfirst.catalogue_schema import catalogue_schema
+from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.cli.output import JsonOption, print_json
 from smallfirst.jobs import Job, Result
 

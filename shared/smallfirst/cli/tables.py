@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smallfirst.cli.output import duration, share
+from smallfirst.cli.report import Report, ReportRow
 from smallfirst.jobs import Status
-from smallfirst.report import Report, ReportRow
 
 _COLUMNS = (
     "task", "step", "answered by", "jobs", "share", "sure", "right", "p50", "p95", "worker s",

@@ -29,13 +29,13 @@ from smallfirst.cli.output import (
 )
 from smallfirst.cli.rows import faults_of
 from smallfirst.cli.up import CatalogueOption
-from smallfirst.local import tether
+from smallfirst.local import die_with_parent
 from smallfirst.local.cores import usable_cores
 from smallfirst.settings import Settings, load_settings
 from smallfirst.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
 
 #: What trains, and the package that it is in.
-_MODULE, _PACKAGE = "smallfirst_workers.learning", "smallfirst_workers"
+_MODULE, _PACKAGE = "smallfirst_workers.training", "smallfirst_workers"
 
 
 def train(  # noqa: PLR0913 - a command's signature is its options
@@ -131,7 +131,14 @@ def _run(plan: TrainingPlan) -> dict[str, Any]:
     """Train in a process that does not outlive this one; its progress is on stderr."""
     if find_spec(_PACKAGE) is None:
         fail("training is not installed here: pip install 'smallfirst[train]'")
-    tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), str(int(signal.SIGKILL))]
+    tied = [
+        sys.executable,
+        "-I",
+        "-S",
+        die_with_parent.__file__,
+        str(os.getpid()),
+        str(int(signal.SIGKILL)),
+    ]
     command = [*tied, sys.executable, "-m", _MODULE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603
         try:

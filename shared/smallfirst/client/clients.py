@@ -12,8 +12,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import chunks, gather
-from smallfirst.client.ending_tasks import end_tasks
 from smallfirst.client.loop_thread import LoopThread
 from smallfirst.client.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
 from smallfirst.client.transports import Transport, Whereabouts

@@ -13,9 +13,9 @@ from contextlib import aclosing
 
 from pydantic import ValidationError
 
+from smallfirst.client.affinity import Home
+from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import CHUNK, chunks
-from smallfirst.client.ending_tasks import end_tasks
-from smallfirst.client.home import Home
 from smallfirst.client.transports import Transport
 from smallfirst.errors import ClientClosed, ClientError, ResultUnreadable
 from smallfirst.jobs import Result, Status

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
+from smallfirst.client.affinity import Home
 from smallfirst.client.arrivals import Arrivals
+from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK
-from smallfirst.client.flow import Flow
-from smallfirst.client.home import Home
 from smallfirst.client.inbox import Basket, Inbox
-from smallfirst.client.pauses import pauses
 from smallfirst.client.transports import RedisTransport, Transport, Whereabouts
+from smallfirst.client.window import Flow
 from smallfirst.errors import BacklogFull
 from smallfirst.jobs import Job
-from smallfirst.traceparent import current_traceparent
+from smallfirst.telemetry.traceparent import current_traceparent
 
 #: Names the Redis to use where the program does not.
 URL_VARIABLE = "SMALLFIRST_REDIS_URL"

@@ -27,12 +27,12 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from smallfirst.client.pauses import pauses
+from smallfirst.client.backoff import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import Job, JobId, Result, Status, Wire
-from smallfirst.keys import Keys
-from smallfirst.redis_address import RedisAddress
-from smallfirst.redis_refusals import words_of
+from smallfirst.ledger.keys import Keys
+from smallfirst.redis_access.address import RedisAddress
+from smallfirst.redis_access.refusals import words_of
 
 #: How long one call tries to reach Redis: through a failover, and past a frozen connection.
 PATIENCE = timedelta(seconds=15)

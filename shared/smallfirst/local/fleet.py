@@ -5,7 +5,6 @@ alive is `supervision`'s.
 """
 
 import http.client
-import importlib.util
 import os
 import signal
 import socket
@@ -24,17 +23,18 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.placement import used_pools
 from smallfirst.jobs import Tier
-from smallfirst.keys import ROUTERS, Keys
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.cores import usable_cores
-from smallfirst.local.failures import NotReadyError
+from smallfirst.local.errors import NotReadyError
 from smallfirst.local.folder import Addresses, announced, only_fleet_in
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.local.supervision import Supervisor
-from smallfirst.model_files import pools_of
+from smallfirst.process.installed import can_run_flower, can_run_vllm
 
 #: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing
 #: in hand, and 2.2 stays for minutes after it has said that it shuts down.
@@ -368,19 +368,3 @@ def words_of(exit_code: int) -> str:
 
 def _part_of_pool(pool: str) -> str:
     return f"workers of {pool}"
-
-
-def used_pools(catalogue: Catalogue, tier: Tier) -> list[str]:
-    """Name a tier's pools on which the catalogue places a model, in the catalogue's order."""
-    used = set(pools_of(catalogue).values())
-    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is tier]
-
-
-def can_run_vllm() -> bool:
-    """Whether vLLM is installed."""
-    return importlib.util.find_spec("vllm") is not None
-
-
-def can_run_flower() -> bool:
-    """Whether Flower is installed."""
-    return all(importlib.util.find_spec(name) for name in ("celery", "flower"))

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from smallfirst.local.failures import FleetInUseError
+from smallfirst.local.errors import FleetInUseError
 
 #: By the first file a fleet holds its folder; in the second, other commands read its addresses.
 _LOCK_FILE, _ADDRESS_FILE = "lock", "fleet.json"

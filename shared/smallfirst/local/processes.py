@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
-from smallfirst.local import tether
+from smallfirst.local import die_with_parent
 
 #: Linux kills a tied child when the *thread* that started it ends, so this one starts them all, and
 #: lives as long as the program.
@@ -112,7 +112,7 @@ class Child:
 
 
 def _open(command: Command, output: int) -> "subprocess.Popen[bytes]":
-    tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
+    tied = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
     return subprocess.Popen(  # noqa: S603 - the fleet's own commands
         [*tied, str(int(command.death_signal)), *command.arguments],
         stdin=subprocess.DEVNULL,

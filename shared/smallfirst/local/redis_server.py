@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from smallfirst.local.failures import ChildFailedError, RedisNotFoundError
+from smallfirst.local.errors import ChildFailedError, RedisNotFoundError
 from smallfirst.local.processes import Child, Command, stop_children
 
 #: The recovery script asks XPENDING for idle entries, which came with this version.

@@ -12,9 +12,9 @@ from time import monotonic
 
 import structlog
 
-from smallfirst.exits import EXIT_CONFIG
-from smallfirst.local.failures import ChildFailedError
+from smallfirst.local.errors import ChildFailedError
 from smallfirst.local.processes import Child, Command, stop_children
+from smallfirst.process.exit_codes import EXIT_CONFIG
 
 log = structlog.get_logger()
 

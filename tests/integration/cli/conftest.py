@@ -14,10 +14,12 @@ import pytest
 from pydantic import ValidationError
 from redis import Redis
 
-from smallfirst import endings
+from smallfirst import results
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Status, Tier
-from smallfirst.keys import ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger import Ledger, Settlement, StreamEntry, dead_letter
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.settlements import Settlement, dead_letter
 
 KEYS = Keys()
 
@@ -116,12 +118,12 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         return None
     if word == "fail":
         problem = Problem(code="model_error", message="the model broke")
-        result = endings.unanswered(job, Status.FAILED, problem, **times)
+        result = results.unanswered(job, Status.FAILED, problem, **times)
     elif word == "abstain":
-        result = endings.run_out(job, (), **times)
+        result = results.run_out(job, (), **times)
     else:
         answer = LabelAnswer(label=word, confidence=0.9)
-        result = endings.answered(job, answer, (attempt,), **times)
+        result = results.answered(job, answer, (attempt,), **times)
     return Settlement(
         verb="result",
         entry=entry.entry,
@@ -136,6 +138,6 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
 def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:
     job_id = entry.fields[b"cancel"].decode()
     times: Any = {"submitted_ms": entry.written_ms(now_ms), "now_ms": now_ms}
-    result = endings.without_job(job_id, Status.CANCELLED, endings.CANCELLED, **times)
+    result = results.without_job(job_id, Status.CANCELLED, results.CANCELLED, **times)
     body = result.model_dump_json(exclude_none=True)
     return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)

@@ -8,9 +8,10 @@ import pytest
 from redis import Redis
 
 from smallfirst.cli.dead import needs_new_id, next_id
-from smallfirst.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger import Ledger, Settlement, dead_letter
-from smallfirst.legs import DeadLetter
+from smallfirst.ledger.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import DeadLetter
+from smallfirst.ledger.settlements import Settlement, dead_letter
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()

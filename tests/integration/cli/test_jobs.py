@@ -9,7 +9,7 @@ import typer
 from redis import Redis
 
 from smallfirst.cli import app
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 
 #: The fixtures' types, as far as they matter here; see conftest.
 Smallfirst = Callable[..., Any]

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from smallfirst.jobs import Priority
-from smallfirst.keys import POOL_GROUP, Keys
-from smallfirst.ledger import Ledger
+from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()

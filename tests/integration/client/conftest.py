@@ -10,7 +10,7 @@ from collections.abc import (
 from typing import Any
 
 import pytest
-from tests.integration.client.hand_fleets import (
+from tests.support.hand_fleets import (
     AnyClient,
     Eventually,
     HandFleet,
@@ -19,7 +19,7 @@ from tests.integration.client.hand_fleets import (
     MemoryFleetInHand,
     RedisFleet,
 )
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 
 @pytest.fixture(autouse=True)

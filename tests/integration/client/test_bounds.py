@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import pytest
-from tests.integration.client.hand_fleets import (
+from tests.support.hand_fleets import (
     AnyClient,
     Eventually,
     HandFleet,

@@ -10,7 +10,7 @@ from collections.abc import (
 from contextlib import aclosing
 
 import pytest
-from tests.integration.client.hand_fleets import (
+from tests.support.hand_fleets import (
     AnyClient,
     Eventually,
     HandFleet,

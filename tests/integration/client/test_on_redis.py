@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.integration.client.hand_fleets import (
+from tests.support.hand_fleets import (
     KEYS,
     AnyClient,
     Eventually,
@@ -33,7 +33,7 @@ from smallfirst import (
     ResultUnreadable,
     State,
     Status,
-    endings,
+    results,
 )
 from smallfirst.client.transports import RedisTransport
 from smallfirst.local.redis_server import RedisServer, free_port
@@ -111,10 +111,10 @@ async def test_a_corrected_job_is_not_refused_by_the_past(
 ) -> None:
     """The refusal of an earlier submission is not taken for the answer of the corrected one."""
     redis_fleet.freeze()
-    old = endings.unanswered(
+    old = results.unanswered(
         job_of("wrong", id="a"),
         Status.REFUSED,
-        endings.CANCELLED,
+        results.CANCELLED,
         submitted_ms=1_000,
         now_ms=1_001,
     )
@@ -132,10 +132,10 @@ async def test_a_repeated_refusal_is_believed(
 ) -> None:
     """Once the router has read the new submission, a refusal that still stands is the answer."""
     redis_fleet.freeze()
-    old = endings.unanswered(
+    old = results.unanswered(
         job_of("wrong", id="a"),
         Status.REFUSED,
-        endings.CANCELLED,
+        results.CANCELLED,
         submitted_ms=1_000,
         now_ms=1_001,
     )

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
-from tests.integration.client.hand_fleets import (
+from tests.support.hand_fleets import (
     AnyClient,
     Eventually,
     HandFleet,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import (
@@ -22,7 +22,7 @@ from smallfirst.jobs import (
     Tier,
     VectorAnswer,
 )
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import find_binary
 

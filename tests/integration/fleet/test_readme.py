@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue_file import load_catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import find_binary
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import ModelError
-from smallfirst_workers.llm.vllm_loop import VllmLoop
+from smallfirst_workers.llm.vllm.async_engine import VllmLoop
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from tests.waiting import WaitUntil
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.catalogue import DATE_PATTERN
@@ -26,7 +26,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
-from smallfirst.keys import Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(600)

@@ -17,8 +17,8 @@ from tokenizers.processors import TemplateProcessing
 
 from smallfirst.catalogue import Example, Kind, Model, Step, Task
 from smallfirst.jobs import Span
+from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.slm.engine import SlmEngine
-from smallfirst_workers.slm.runtimes import Ids, Runtime, States
 
 CASCADE = (Step(model="minilm"),)
 TOPICS = {

@@ -13,11 +13,11 @@ import pytest
 import transformers
 
 from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.runtimes.loading import load_runtime
+from smallfirst_workers.encoding.runtimes.openvino_runtime import OpenVinoRuntime
+from smallfirst_workers.encoding.runtimes.torch_runtime import TorchRuntime
 from smallfirst_workers.slm.engine import Asked, SlmEngine
-from smallfirst_workers.slm.model_folder import ModelFolder
-from smallfirst_workers.slm.openvino_runtime import OpenVinoRuntime
-from smallfirst_workers.slm.runtimes import load_runtime
-from smallfirst_workers.slm.torch_runtime import TorchRuntime
 
 TEXTS = [
     "where is my card",

@@ -16,17 +16,17 @@ import structlog
 
 from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.jobs import Answer, Problem
+from smallfirst_workers.encoding.encoder import Encoder
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.runtimes.loading import load_runtime
+from smallfirst_workers.encoding.states import TextStates
+from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.answers import embed, judge
-from smallfirst_workers.slm.encoder import Encoder
-from smallfirst_workers.slm.heads import Head, own_head, trained_beside
+from smallfirst_workers.heads.answers import embed, judge
+from smallfirst_workers.heads.fitting import trained_head
+from smallfirst_workers.heads.heads import Head, own_head, trained_beside
 from smallfirst_workers.slm.isolation import isolate
-from smallfirst_workers.slm.model_folder import ModelFolder
-from smallfirst_workers.slm.reader import Reader
-from smallfirst_workers.slm.runtimes import load_runtime
-from smallfirst_workers.slm.states import TextStates
-from smallfirst_workers.slm.training import trained_head
 
 __all__ = ["Asked", "Pass", "SlmEngine"]
 

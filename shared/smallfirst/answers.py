@@ -1,0 +1,46 @@
+"""Operations on answers that every tier shares: temperature scaling, and merging of spans. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from smallfirst.jobs import LabelAnswer, Span
+
+#: Digits after the point of a probability, as everywhere in answers.
+_DIGITS = 6
+
+
+def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str, float]:
+    """Soften (above 1) or sharpen (below 1) a distribution; the order of the labels stays.
+
+    Args:
+        distribution: Probability by label; not all 0.
+        temperature: Above 0: softmax(log p / temperature).
+
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv:1706.04599.
+    """
+    if temperature == 1.0:
+        return dict(distribution)
+    highest = max(distribution.values())
+    powers = {label: (p / highest) ** (1.0 / temperature) for label, p in distribution.items()}
+    total = sum(powers.values())
+    return {label: round(power / total, _DIGITS) for label, power in powers.items()}
+
+
+def tempered_answer(answer: LabelAnswer, temperature: float) -> LabelAnswer:
+    """The same label, as sure as the temperature makes it; without a distribution, the same."""
+    if temperature == 1.0 or answer.label not in answer.distribution:
+        return answer
+    distribution = tempered(answer.distribution, temperature)
+    update = {"distribution": distribution, "confidence": distribution[answer.label]}
+    return answer.model_copy(update=update)
+
+
+def merge_spans(kept: Iterable[Span], found: Iterable[Span]) -> tuple[Span, ...]:
+    """Add spans to those that stand already; what overlaps one that stands is left out.
+
+    The earlier step wins because it is the surer one: rules check digits, models guess.
+    """
+    merged = list(kept)
+    for span in found:
+        if not any(span.start < other.end and other.start < span.end for other in merged):
+            merged.append(span)
+    return tuple(sorted(merged, key=lambda span: (span.start, span.end)))

@@ -1,0 +1,142 @@
+"""Celery's configuration for router, workers and Flower: one place, a reason beside each setting.
+
+Celery carries hints: which entries of a backlog a worker should claim. Redis's streams are the
+truth, so everything here prefers losing a message to repeating, hanging or wedging on one. With
+`guarded_transport` the only module of this package that imports Celery or what Celery is made of;
+`import smallfirst` never reaches it.
+"""
+
+import ssl
+from typing import Any, Final
+
+from celery import Celery
+
+from smallfirst.broker.transport import transport_of
+from smallfirst.ledger.keys import Keys
+from smallfirst.settings import Settings
+
+#: Where a task would go that names no pool: nobody reads it, and nothing is sent there.
+NO_POOL = "none"
+
+#: What does not hang on who it is that asks.
+_FIXED: Final[dict[str, Any]] = {
+    # JSON alone: a pickle in a queue would be a program in a queue.
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_protocol": 2,
+    # Compressed bodies would be unpacked before anything could limit their size.
+    "task_compression": None,
+    "task_default_queue": NO_POOL,
+    # Acknowledged when started: the ledger brings back what is lost. Late acknowledgement
+    # repeats every running task on a connection blip, and a failed one wedges the worker.
+    "task_acks_late": False,
+    "task_reject_on_worker_lost": False,
+    # Results are our own keys with a TTL; a result backend would only grow.
+    "task_ignore_result": True,
+    "task_store_errors_even_if_ignored": False,
+    # Flower shows a batch as sent, received, started, and done.
+    "task_send_sent_event": True,
+    "task_track_started": True,
+    "worker_send_task_events": True,
+    # The router retries by itself, in its own loop, where it also renews what it holds.
+    "task_publish_retry": False,
+    # One pass at a time in a process: torch and OpenVINO use their own threads inside it, and
+    # release the interpreter, so that events and heartbeats go on meanwhile.
+    "worker_pool": "threads",
+    "worker_concurrency": 1,
+    # One batch ready behind the running one, and no more to lose. Disabling prefetch
+    # altogether idled the threads pool 950 ms between two tasks (Celery 5.7.0, measured).
+    "worker_prefetch_multiplier": 1,
+    # Whoever can publish to the control channel could stop workers.
+    "worker_enable_remote_control": False,
+    # structlog owns the output.
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_disable_rate_limits": True,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
+
+
+def make_app(settings: Settings, *, role: str, pool: str | None = None) -> Celery:
+    """Build the Celery application of one component.
+
+    Args:
+        settings: Where Redis is, and under which namespace.
+        role: Of the component, for Redis's list of clients.
+        pool: A worker's pool, whose unstarted messages get keys of their own.
+    """
+    app = Celery("smallfirst", set_as_current=False)
+    app.conf.update(configuration(settings, role=role, pool=pool))
+    return app
+
+
+def configuration(settings: Settings, *, role: str, pool: str | None = None) -> dict[str, Any]:
+    """All of Celery's settings that differ from its defaults."""
+    return {
+        "broker_url": settings.redis.broker_url,
+        # An entry of a list that is no message costs a worker nothing but a line in the log.
+        "broker_transport": transport_of(settings.redis) if role == "worker" else None,
+        "broker_use_ssl": _tls(settings),
+        # Components may start before Redis does, and outlive its restarts.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A refused command (no permission, out of memory) should be seen, not retried for ever.
+        "broker_channel_error_retry": False,
+        # Flower asks every worker six things at once, each on a connection of its own, and hears
+        # of no event while it waits for one.
+        "broker_pool_limit": 32 if role == "flower" else 4,
+        # Without it a publisher waits for a free connection without end.
+        "broker_pool_acquire_timeout": 5,
+        "broker_transport_options": transport_options(settings, role=role, pool=pool),
+        **_FIXED,
+    }
+
+
+def _tls(settings: Settings) -> dict[str, Any] | None:
+    """Encrypt, and verify whom we talk to, wherever the address says `rediss`.
+
+    kombu goes by the name of its transport and not by the address, and left to itself verifies
+    nobody. Source: kombu/connection.py and kombu/utils/url.py, 5.7.
+    """
+    address = settings.redis
+    if not address.is_encrypted:
+        return None
+    given = {name: value for name, value in address.options.items() if name.startswith("ssl_")}
+    return {**given, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+
+def transport_options(settings: Settings, *, role: str, pool: str | None) -> dict[str, Any]:
+    """How kombu uses Redis; every component must agree on the prefix."""
+    keys = Keys(settings.namespace)
+    options: dict[str, Any] = {
+        "global_keyprefix": keys.celery_prefix,
+        # One list a queue: the router has already put the urgent batches first.
+        "priority_steps": [0],
+        # How long a message may sit in a worker unstarted before another gets it. The ledger
+        # notices sooner; a second copy finds its entries claimed, and does nothing.
+        "visibility_timeout": 300,
+        # Without these a frozen connection hangs its reader for ever.
+        "socket_timeout": settings.socket_timeout_seconds,
+        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        # A publish that timed out may have arrived; the ledger knows, a blind repeat does not.
+        "retry_on_timeout": False,
+        "client_name": f"smallfirst-{role}",
+    }
+    if settings.redis.master is not None:
+        options["master_name"] = settings.redis.master
+        options["sentinel_kwargs"] = settings.redis.sentinel_options(
+            socket_timeout=settings.socket_timeout_seconds,
+            socket_connect_timeout=settings.connect_timeout_seconds,
+        )
+    # Messages held unstarted are counted by pool, and restored by the same pool alone. Flower and
+    # the router consume nothing of the pools', so theirs stay apart.
+    owner = pool or f"@{role}"
+    for name in ("unacked", "unacked_index", "unacked_mutex"):
+        options[f"{name}_key"] = f"{name}:{owner}"
+    return options

@@ -1,0 +1,104 @@
+"""Reading a file of examples: JSON Lines, one labelled text a row.
+
+A row has `text` and the answer that the task's kind asks for (`label`, `labels` or `spans`), and
+may have an `id`. Instead of its own answer it may carry the gold answers of several tasks, as in
+`{"text": …, "gold": {"topic": "billing", "pii": []}}`, and each task takes its own. Other keys are
+let through unread: files come out of other systems, and a missing answer is refused anyhow.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from smallfirst.catalogue import ANSWER_KEYS, Example, Task, example_problem
+from smallfirst.catalogue.problems import problems_of
+from smallfirst.errors import CatalogueProblem
+from smallfirst.wording import nearest
+
+#: Most rows of one file that are complained about one by one.
+MAX_COMPLAINTS = 20
+
+
+def read_examples(
+    content: bytes, path: Path, name: str, task: Task
+) -> tuple[tuple[Example, ...], list[CatalogueProblem]]:
+    """Read the rows that serve a task, and say what is wrong with the others.
+
+    Args:
+        content: Of the file.
+        path: Of the file, for the complaints.
+        name: Of the task.
+        task: Whose kind and labels the rows must fit.
+    """
+    examples: list[Example] = []
+    problems: list[CatalogueProblem] = []
+    where = f"tasks.{name}.examples"
+    for line, raw in _rows(content):
+        row = _read_row(raw, name, task)
+        if isinstance(row, str):
+            problems.append(CatalogueProblem(path, line, where, row))
+        else:
+            examples.append(row)
+    if not examples and not problems:
+        problems.append(CatalogueProblem(path, None, where, "has no rows"))
+    return tuple(examples), _first(problems)
+
+
+def _rows(content: bytes) -> Iterator[tuple[int, bytes]]:
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return ((line, raw) for line, raw in enumerate(lines, start=1) if raw.strip())
+
+
+def _first(problems: list[CatalogueProblem]) -> list[CatalogueProblem]:
+    left = len(problems) - MAX_COMPLAINTS
+    if left <= 0:
+        return problems
+    last = problems[-1]
+    more = CatalogueProblem(last.path, None, last.where, f"and {left} more rows are wrong")
+    return [*problems[:MAX_COMPLAINTS], more]
+
+
+def _read_row(raw: bytes, name: str, task: Task) -> Example | str:
+    """Read one row; a string says what is wrong with it."""
+    try:
+        row = from_json(raw, allow_inf_nan=False)
+    except ValueError as err:
+        return f"is not JSON: {str(err).replace('at line 1 column', 'at column')}"
+    if not isinstance(row, dict):
+        return "must be a JSON object"
+    try:
+        example = Example.model_validate_json(json.dumps(_chosen(row, name, task)), strict=True)
+    except ValidationError as err:
+        problem = problems_of(err, Example)[0]
+        return f"{problem.where}: {problem.rule}"
+    problem_text = example_problem(example, task.kind, task.labels)
+    return f"{problem_text}{_mistyped(row, task)}" if problem_text else example
+
+
+def _chosen(row: dict[str, Any], name: str, task: Task) -> dict[str, Any]:
+    """Take from a row what an example has, and this task's gold answer where it has none."""
+    chosen = {key: row[key] for key in Example.model_fields if key in row}
+    wanted, gold = ANSWER_KEYS.get(task.kind), row.get("gold")
+    if wanted and chosen.get(wanted) is None and isinstance(gold, dict) and name in gold:
+        chosen[wanted] = gold[name]
+    return chosen
+
+
+def _mistyped(row: dict[str, Any], task: Task) -> str:
+    wanted = ANSWER_KEYS[task.kind]
+    near = nearest(wanted, row.keys() - Example.model_fields.keys())
+    return f"; is {near!r} meant for it?" if near and row.get(wanted) is None else ""
+
+
+#: In the folder of a model that was trained here: the keys of its rows, one a line.
+TRAINED_ON = "trained_on.txt"
+
+
+def text_key(text: str) -> str:
+    """Hash a text: the first 16 hexadecimal digits of the SHA-256 of its UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]

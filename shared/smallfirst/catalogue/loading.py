@@ -1,0 +1,191 @@
+"""Reading the catalogue's YAML file: every problem with its file, line, dotted key and rule.
+
+Problems come in two rounds: first those of single values and keys, then, once every value is
+right, those of how they fit together, the rows of example files among them. Nothing here opens a
+model or asks the network.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from os.path import abspath
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from smallfirst.catalogue import Catalogue, place_text
+from smallfirst.catalogue.examples import read_examples
+from smallfirst.catalogue.file_stamps import StampedFiles
+from smallfirst.catalogue.problems import problems_of
+from smallfirst.catalogue.promise_files import with_promises
+from smallfirst.catalogue.yaml_tree import Place, YamlError, YamlTree, read_yaml
+from smallfirst.errors import CatalogueError, CatalogueProblem
+
+#: The largest catalogue, and the largest file of examples, that are read.
+MAX_CATALOGUE_BYTES, MAX_EXAMPLES_BYTES = 5_000_000, 64_000_000
+
+_FOLDERS = ("./", "../", "/", "~")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading a catalogue once: the catalogue, or what is wrong with it.
+
+    Attributes:
+        catalogue: None where it is wrong.
+        error: None where it is right.
+        files: Every file that was asked for, with its stamp.
+    """
+
+    catalogue: Catalogue | None
+    error: CatalogueError | None
+    files: StampedFiles
+
+    def unwrap(self) -> Catalogue:
+        """Return the catalogue, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.catalogue is not None
+        return self.catalogue
+
+
+def load_catalogue(path: Path, *, needs_promises: bool = True) -> Catalogue:
+    """Read a catalogue, the files of examples it names, and the promises beside it.
+
+    Model folders come back absolute; relative ones are meant from the catalogue's own folder, as
+    are the paths of examples.
+
+    Args:
+        path: Of the catalogue.
+        needs_promises: Whether a step that says `accept: calibrated` must have its promise; where
+            one is to be made there is none yet.
+
+    Raises:
+        CatalogueError: When anything about it is wrong.
+    """
+    return read_catalogue(path, needs_promises=needs_promises).unwrap()
+
+
+def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
+    """Read a catalogue, and keep at hand which files it was read from."""
+    files = StampedFiles()
+    try:
+        catalogue, tree = _read(path, files)
+        if needs_promises:
+            catalogue = _with_promises(catalogue, tree, path, files)
+        return Reading(catalogue, None, files)
+    except CatalogueError as err:
+        return Reading(None, err, files)
+
+
+def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree]:
+    tree = _read_tree(path, files)
+    _make_folders_absolute(tree.data, path.parent)
+    example_paths = _take_example_paths(tree.data)
+    try:
+        catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
+    except ValidationError as err:
+        raise CatalogueError(*problems_of(err, Catalogue, tree, path)) from None
+    return _with_examples(catalogue, example_paths, tree, path, files), tree
+
+
+def _read_tree(path: Path, files: StampedFiles) -> YamlTree:
+    content = _read_file(path, MAX_CATALOGUE_BYTES, files, CatalogueProblem(path, None, "", ""))
+    try:
+        return read_yaml(content.decode("utf-8-sig"))
+    except YamlError as err:
+        problem = CatalogueProblem(path, err.line, place_text(err.place), err.rule)
+    except UnicodeDecodeError as err:
+        line = content.count(b"\n", 0, err.start) + 1
+        problem = CatalogueProblem(path, line, "", "is not UTF-8")
+    raise CatalogueError(problem)
+
+
+def _read_file(path: Path, max_bytes: int, files: StampedFiles, at: CatalogueProblem) -> bytes:
+    """Read a file, or say at the place that names it why not."""
+    try:
+        return files.read(path, max_bytes)
+    except OSError as err:
+        rule = f"cannot read {path}: {err.strerror or err}"
+    except ValueError as err:
+        rule = f"{path} {err}"
+    raise CatalogueError(CatalogueProblem(at.path, at.line, at.where, rule))
+
+
+def _mappings(data: Any, key: str) -> dict[str, dict[str, Any]]:
+    """Find the mappings under one of the catalogue's keys, whatever else may be wrong with it."""
+    entries = data.get(key) if isinstance(data, dict) else None
+    pairs = entries.items() if isinstance(entries, dict) else ()
+    return {name: entry for name, entry in pairs if isinstance(entry, dict)}
+
+
+def _make_folders_absolute(data: Any, base: Path) -> None:
+    for model in _mappings(data, "models").values():
+        if "source" in model:
+            model["source"] = _absolute_folder(model["source"], base)
+        adapters = model.get("adapters")
+        if isinstance(adapters, dict):
+            model["adapters"] = {n: _absolute_folder(each, base) for n, each in adapters.items()}
+
+
+def _absolute_folder(source: Any, base: Path) -> Any:
+    """Make the path of a folder absolute, and leave alone what is none."""
+    if isinstance(source, str) and (source in {".", ".."} or source.startswith(_FOLDERS)):
+        return str(_absolute(source, base))
+    return source
+
+
+def _absolute(written: str, base: Path) -> Path:
+    """Make a path absolute without following symlinks, which Kubernetes swaps under a catalogue."""
+    folder = Path(written)
+    with suppress(RuntimeError):
+        folder = folder.expanduser()
+    return Path(abspath(base / folder))  # noqa: PTH100 - `resolve` follows symlinks
+
+
+def _take_example_paths(data: Any) -> dict[str, str]:
+    """Take out the tasks' `examples` that are paths, by the name of the task."""
+    paths = {}
+    for name, task in _mappings(data, "tasks").items():
+        if isinstance(task.get("examples"), str):
+            paths[name] = task.pop("examples")
+    return paths
+
+
+def _with_examples(
+    catalogue: Catalogue,
+    example_paths: dict[str, str],
+    tree: YamlTree,
+    path: Path,
+    files: StampedFiles,
+) -> Catalogue:
+    tasks = dict(catalogue.tasks)
+    problems: list[CatalogueProblem] = []
+    for name, written in example_paths.items():
+        at: Place = ("tasks", name, "examples")
+        place = CatalogueProblem(path, tree.line_of(at), place_text(at), "")
+        task, examples = tasks[name], _absolute(written, path.parent)
+        try:
+            content = _read_file(examples, MAX_EXAMPLES_BYTES, files, place)
+        except CatalogueError as err:
+            problems += err.problems
+            continue
+        rows, wrong = read_examples(content, examples, name, task)
+        problems += wrong
+        tasks[name] = task.model_copy(update={"examples": rows})
+    if problems:
+        raise CatalogueError(*problems)
+    return catalogue.model_copy(update={"tasks": tasks})
+
+
+def _with_promises(
+    catalogue: Catalogue, tree: YamlTree, path: Path, files: StampedFiles
+) -> Catalogue:
+    promised, found = with_promises(catalogue, path, files)
+    if found:
+        problems = [
+            CatalogueProblem(path, tree.line_of(at), place_text(at), rule) for at, rule in found
+        ]
+        raise CatalogueError(*problems)
+    return promised

@@ -1,0 +1,57 @@
+"""Where each model of a catalogue runs: on the smallest pool of its tier that holds it."""
+
+from smallfirst.catalogue import Catalogue, Model, place
+from smallfirst.catalogue.model_files import model_parameters
+from smallfirst.catalogue.sizes import format_count
+from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
+from smallfirst.jobs import Tier
+
+
+def pools_of(catalogue: Catalogue) -> dict[str, str]:
+    """Put every model on the smallest pool of its tier that holds it: pool name by model name.
+
+    Raises:
+        CatalogueError: When a model fits no pool, or its size is not to be had.
+    """
+    placed, problems = {}, []
+    for name, model in catalogue.models.items():
+        try:
+            placed[name] = pool_of(model, catalogue)
+        except (ModelFilesError, ValueError) as err:
+            problems.append(CatalogueProblem(None, None, f"models.{name}", str(err)))
+    if problems:
+        raise CatalogueError(*problems)
+    return placed
+
+
+def pool_of(model: Model, catalogue: Catalogue) -> str:
+    """Name the smallest pool that holds a model.
+
+    Raises:
+        ModelFilesError: When its size is not to be had.
+        ValueError: When no pool holds it; the message says what there is.
+    """
+    size = model_parameters(model)
+    pool = place(size, model.tier, catalogue.pools, is_remote=model.is_remote)
+    if pool is None:
+        raise ValueError(_misfit(size, model, catalogue))
+    return pool
+
+
+def _misfit(size: int, model: Model, catalogue: Catalogue) -> str:
+    if model.is_remote:
+        return "there is no remote llm pool to ask it from"
+    pools = [p for p in catalogue.pools.values() if p.tier is model.tier and not p.remote]
+    sizes = [p.capacity for p in pools]
+    if not sizes:
+        return f"there is no {model.tier} pool to run it"
+    has, holds = format_count(size), format_count(max(sizes))
+    if has == holds:
+        has, holds = f"{size:,}", f"{max(sizes):,}"
+    return f"has {has} parameters; the largest {model.tier} pool holds {holds}"
+
+
+def used_pools(catalogue: Catalogue, tier: Tier) -> list[str]:
+    """Name a tier's pools on which the catalogue places a model, in the catalogue's order."""
+    used = set(pools_of(catalogue).values())
+    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is tier]

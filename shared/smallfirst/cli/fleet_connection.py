@@ -1,0 +1,92 @@
+"""Which fleet a command talks to, and the connection to it.
+
+An option names it, else the environment, else the fleet that `smallfirst up` runs on this machine.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from redis import Redis
+
+from smallfirst.client import Client
+from smallfirst.ledger.keys import Keys
+from smallfirst.local.folder import find_fleet
+from smallfirst.process.connection import connect
+from smallfirst.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options that stand before the command's name; None is not given."""
+
+    redis_url: str | None = None
+    namespace: str | None = None
+    folder: Path | None = None
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """An open connection to one fleet."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+
+
+def globals_of(context: typer.Context) -> Globals:
+    """Find what stood before the command's name."""
+    return context.find_object(Globals) or Globals()
+
+
+def settings_of(options: Globals) -> Settings:
+    """Find out which fleet is meant.
+
+    Raises:
+        SettingsError: When the environment is wrong.
+    """
+    given: dict[str, object] = {"redis_url": options.redis_url, "namespace": options.namespace}
+    settings = load_settings(Settings, **given)
+    fleet = find_fleet(options.folder or default_folder())
+    if "redis_url" in settings.model_fields_set or fleet is None:
+        return settings
+    found = {"redis_url": fleet.redis_url, "namespace": fleet.namespace}
+    if "catalogue" not in settings.model_fields_set:
+        found["catalogue"] = fleet.catalogue
+    return load_settings(Settings, **(found | {k: v for k, v in given.items() if v is not None}))
+
+
+@contextmanager
+def link_of(context: typer.Context) -> Iterator[Link]:
+    """Connect to the fleet; fails at once where nobody answers.
+
+    Raises:
+        SettingsError: When the environment is wrong.
+        RedisError: When Redis cannot be reached.
+    """
+    settings = settings_of(globals_of(context))
+    with connect(settings, role="cli") as redis:
+        redis.ping()
+        yield Link(settings, redis, Keys(settings.namespace))
+
+
+@contextmanager
+def client_of(context: typer.Context) -> Iterator[tuple[Client, Link]]:
+    """Open a client of the fleet, and a connection beside it."""
+    with ExitStack() as opening:
+        link = opening.enter_context(link_of(context))
+        url = link.settings.redis_url.get_secret_value()
+        yield opening.enter_context(Client(url, namespace=link.settings.namespace)), link
+
+
+def default_folder() -> Path:
+    """Where `smallfirst up` keeps its data, where nothing else is said.
+
+    Source: XDG Base Directory Specification, $XDG_STATE_HOME.
+    """
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "smallfirst"

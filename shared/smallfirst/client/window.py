@@ -1,0 +1,180 @@
+"""What `map` is made of: a window over a stream of jobs that may be endless.
+
+A job is in the window from the moment it is taken in until its result is given out, and the window
+never holds more than `max_in_flight`. Who pulls the jobs, and where, is the caller's business.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from time import monotonic
+
+from smallfirst.client.backoff import pauses
+from smallfirst.client.chunks import CHUNK, GATHER_SECONDS, chunks
+from smallfirst.client.inbox import Basket
+from smallfirst.jobs import Job, Result
+
+#: Seconds between two looks at a full backlog.
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+#: Results given out at a time, and at most this part of the window: in between it is filled again.
+MAX_GIVEN_OUT, PART_GIVEN_OUT = 250, 4
+
+
+class Flow:
+    """One `map` on its way.
+
+    Args:
+        basket: Where its results arrive.
+        add: Submits the first few of some jobs, as far as the backlog has room; returns how many.
+        cancel: Cancels jobs.
+        max_in_flight: The most jobs in the window.
+        ordered: Whether results are held back until those before them are there.
+    """
+
+    def __init__(
+        self,
+        basket: Basket,
+        *,
+        add: Callable[[Sequence[Job]], Awaitable[int]],
+        cancel: Callable[[Sequence[str]], Awaitable[None]],
+        max_in_flight: int,
+        ordered: bool,
+    ) -> None:
+        if max_in_flight < 1:
+            raise ValueError("max_in_flight must be at least 1")
+        self._basket = basket
+        self._add = add
+        self._cancel = cancel
+        self._max_in_flight = max_in_flight
+        self._order: deque[str] | None = deque() if ordered else None
+        self._unsent: deque[Job] = deque()
+        self._open: Counter[str] = Counter()
+        self._held: dict[str, Result] = {}
+        self._ready: deque[Result] = deque()
+        self._num_in_window = 0
+        self._is_finished = False
+        self._error: BaseException | None = None
+        self._has_room = asyncio.Event()
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be taken in."""
+        return self._max_in_flight - self._num_in_window
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no more jobs come and every result is given out."""
+        return self._is_finished and not self._num_in_window
+
+    async def feed(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+        """Take in all jobs as there is room, beside somebody who collects."""
+        try:
+            source = _each(jobs)
+            await self._wait_for_room()
+            while job := await anext(source, None):
+                self._take_in([job])
+                self._basket.wake()
+                await self._wait_for_room()
+            self._is_finished = True
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._basket.wake()
+
+    async def turn(self, jobs: Sequence[Job]) -> list[Result]:
+        """Take in the next jobs, none if there are no more, and return what is ready.
+
+        Waits for a result only when nothing else can be done: the window is full, or at its end.
+        """
+        if not jobs and self.room:
+            self._is_finished = True
+        self._take_in(jobs)
+        return await self.collect(wait=self._is_finished or not self.room)
+
+    async def collect(self, *, wait: bool = True) -> list[Result]:
+        """Submit what is taken in and return what is ready; empty at the end, or not to wait."""
+        for pause in pauses(first=FIRST_PAUSE, longest=LONGEST_PAUSE):
+            await self._send()
+            self._sort_in(self._basket.take())
+            if self._ready or self.is_done or self._error or not wait:
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause if self._unsent else None):
+                    await self._basket.wait()
+        return self._give_out()
+
+    async def cancel_rest(self) -> None:
+        """Cancel what is submitted and unanswered."""
+        unsent = {job.id for job in self._unsent}
+        submitted = [job_id for job_id in self._basket.missing if job_id not in unsent]
+        self.close()
+        for chunk in chunks(submitted):
+            await self._cancel(chunk)
+
+    def close(self) -> None:
+        """Wait for nothing any more; what is submitted goes on."""
+        self._basket.close()
+
+    async def _wait_for_room(self) -> None:
+        while not self.room:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def _take_in(self, jobs: Sequence[Job]) -> None:
+        self._unsent.extend(jobs)
+        self._num_in_window += len(jobs)
+        for job in jobs:
+            self._open[job.id] += 1
+            if self._order is not None:
+                self._order.append(job.id)
+
+    async def _send(self) -> None:
+        while self._unsent:
+            chunk = list(islice(self._unsent, CHUNK))
+            self._basket.expect(job.id for job in chunk)
+            num_added = await self._add(chunk)
+            for _ in range(num_added):
+                self._unsent.popleft()
+            if not num_added:
+                return
+
+    def _sort_in(self, results: Sequence[Result]) -> None:
+        for result in results:
+            if self._order is None:
+                self._ready.extend([result] * self._open.pop(result.id, 0))
+            elif result.id in self._open:
+                self._held[result.id] = result
+        while self._order and self._order[0] in self._held:
+            self._ready.append(self._next_held(self._order.popleft()))
+
+    def _next_held(self, job_id: str) -> Result:
+        """Take a held result; it stays where the same id stands again further on."""
+        self._open[job_id] -= 1
+        if self._open[job_id]:
+            return self._held[job_id]
+        del self._open[job_id]
+        return self._held.pop(job_id)
+
+    def _give_out(self) -> list[Result]:
+        most = min(MAX_GIVEN_OUT, max(1, self._max_in_flight // PART_GIVEN_OUT))
+        given = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+        self._num_in_window -= len(given)
+        self._has_room.set()
+        return given
+
+
+async def _each(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+    """Walk over either kind; a long walk lets others run now and then."""
+    if isinstance(jobs, AsyncIterable):
+        async for job in jobs:
+            yield job
+        return
+    turn_ends = monotonic() + GATHER_SECONDS
+    for job in jobs:
+        yield job
+        if monotonic() > turn_ends:
+            await asyncio.sleep(0)
+            turn_ends = monotonic() + GATHER_SECONDS

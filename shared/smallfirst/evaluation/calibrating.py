@@ -1,0 +1,215 @@
+"""Calibration: from what every step said of labelled rows to the promise of a cascade. Pure.
+
+The rows are split by the hash of their text and a seed: the fitting part gives the temperatures and
+the candidate settings, the testing part alone decides what is promised.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from smallfirst.catalogue import (
+    Catalogue,
+    Kind,
+    Promise,
+    StepPromise,
+    Task,
+    is_to_be_chosen,
+    step_specs,
+)
+from smallfirst.evaluation.bounds import upper_bound
+from smallfirst.evaluation.errors import NothingToChoose
+from smallfirst.evaluation.scores import ScoredRow, Scores
+from smallfirst.evaluation.settings_table import (
+    NEVER,
+    Board,
+    Bools,
+    Floats,
+    Tallies,
+    board_of,
+    tally,
+)
+from smallfirst.evaluation.temperature import temperature_of_step
+from smallfirst.evaluation.thresholds import (
+    FIT_SHARE,
+    Aim,
+    Chosen,
+    Unsupported,
+    abstention_cost,
+    choose,
+)
+
+#: Fewer rows cannot be split into a part that chooses and one that tests.
+FEWEST_ROWS = 10
+#: A rule's answer is certain or none.
+_OF_RULES = 1.0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the promise is made from, besides the scores."""
+
+    catalogue: Catalogue
+    seed: int
+    made_at: datetime
+
+
+def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported:
+    """Choose the thresholds of a whole cascade, and say what is promised of them.
+
+    Args:
+        scores: Of rows that no model of the cascade has learned from.
+        aim: What is to be promised.
+        origin: The catalogue and the split.
+
+    Raises:
+        NothingToChoose: When the cascade has no threshold to choose, or too few rows.
+    """
+    task = origin.catalogue.tasks[scores.task]
+    check_calibratable(scores.task, task, len(scores.rows), aim)
+    is_fit = fitting_part([row.key for row in scores.rows], origin.seed)
+    temperatures = _temperatures(scores, task, is_fit)
+    board = board_of(scores.rows, temperatures, tuple(task.labels) if aim.is_per_label else ())
+    chosen = choose(board, is_fit, _fixed(task), aim)
+    if isinstance(chosen, Unsupported):
+        return chosen
+    fitted = _Fitted(board, is_fit, temperatures, chosen)
+    return _promise(scores, aim, origin, fitted)
+
+
+def fitting_part(keys: Sequence[str], seed: int) -> Bools:
+    """Pick the rows that choose: `(rows,)`. The same rows in whatever order they come."""
+    ranks = [hashlib.sha256(f"{seed} {key}".encode()).digest() for key in keys]
+    is_fit = np.zeros(len(keys), np.bool_)
+    order = sorted(range(len(keys)), key=ranks.__getitem__)
+    is_fit[order[: round(FIT_SHARE * len(keys))]] = True
+    return is_fit
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What was found, and on what."""
+
+    board: Board
+    is_fit: Bools
+    temperatures: tuple[float, ...]
+    chosen: Chosen
+
+
+def check_calibratable(name: str, task: Task, num_rows: int, aim: Aim) -> None:
+    """See that there is something to choose, before anybody is asked.
+
+    Raises:
+        NothingToChoose: When the cascade has no threshold to choose, or too few rows.
+    """
+    if not any(is_to_be_chosen(task, index) for index in range(len(task.cascade))):
+        raise NothingToChoose(name, "has no step with a model, so no threshold to calibrate")
+    if aim.is_per_label and task.kind is not Kind.CLASSIFY:
+        reason = f"is of kind {task.kind}; labels are promised apart only where one is chosen"
+        raise NothingToChoose(name, reason)
+    if num_rows < FEWEST_ROWS:
+        reason = f"has {num_rows} rows left; {FEWEST_ROWS} are the fewest that can be split"
+        raise NothingToChoose(name, reason)
+
+
+def _temperatures(scores: Scores, task: Task, is_fit: Bools) -> tuple[float, ...]:
+    fit = [row for row, is_in in zip(scores.rows, is_fit, strict=True) if is_in]
+    return tuple(
+        temperature_of_step(fit, index)
+        if task.kind is Kind.CLASSIFY and is_to_be_chosen(task, index)
+        else 1.0
+        for index in range(len(task.cascade))
+    )
+
+
+def _fixed(task: Task) -> Floats:
+    """The threshold of each step that is not to be chosen, else nan: `(steps,)`."""
+    return np.array(
+        [
+            np.nan
+            if is_to_be_chosen(task, index)
+            else _OF_RULES
+            if step.rule is not None
+            else step.threshold
+            for index, step in enumerate(task.cascade)
+        ]
+    )
+
+
+def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promise:
+    board, chosen = fitted.board, fitted.chosen
+    whole = tally(board, chosen.thresholds[None])
+    task = origin.catalogue.tasks[scores.task]
+    return Promise(
+        task=scores.task,
+        target=aim.target,
+        confidence=aim.confidence,
+        is_per_label=aim.is_per_label,
+        labels_never_accepted=_never_accepted(task, chosen) if aim.is_per_label else (),
+        num_rows=board.num_rows,
+        num_tested=chosen.num_tested,
+        num_accepted=int(chosen.accepted.sum()),
+        num_wrong=int(chosen.wrong.sum()),
+        error_bound=round(chosen.bound, 6),
+        share_answered=round(float(whole.accepted.sum()) / board.num_rows, 6),
+        cost_per_job=float(whole.cost[0]) / board.num_rows,
+        currency=scores.currency,
+        abstention_cost=abstention_cost(board.part(fitted.is_fit), aim),
+        seed=origin.seed,
+        data=data_digest(scores.rows),
+        made_at=origin.made_at,
+        steps=tuple(_steps(scores, aim, origin, fitted, whole)),
+    )
+
+
+def _steps(
+    scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted, whole: Tallies
+) -> Iterator[StepPromise]:
+    task = origin.catalogue.tasks[scores.task]
+    specs = step_specs(task, origin.catalogue.models)
+    tested = tally(fitted.board.part(~fitted.is_fit), fitted.chosen.thresholds[None])
+    for index, about in enumerate(scores.steps):
+        thresholds = fitted.chosen.thresholds[index]
+        accepted = int(tested.by_step[0, index])
+        wrong = int(tested.wrong_by_step[0, index])
+        is_split = aim.is_per_label and is_to_be_chosen(task, index)
+        yield StepPromise(
+            tier=about.tier,
+            model=about.model,
+            revision=about.revision,
+            spec=specs[index],
+            temperature=fitted.temperatures[index],
+            threshold=_lowest(thresholds),
+            threshold_by_label=_by_label(task, thresholds) if is_split else None,
+            share_answered=round(float(whole.by_step[0, index]) / fitted.board.num_rows, 6),
+            num_tested=accepted,
+            num_wrong=wrong,
+            error_bound=round(upper_bound(wrong, accepted, aim.confidence), 6),
+        )
+
+
+def _lowest(thresholds: Floats) -> float | Literal["never"]:
+    lowest = float(thresholds.min())
+    return "never" if lowest == NEVER else lowest
+
+
+def _by_label(task: Task, thresholds: Floats) -> dict[str, float]:
+    pairs = zip(task.labels, thresholds.tolist(), strict=True)
+    return {label: threshold for label, threshold in pairs if threshold != NEVER}
+
+
+def _never_accepted(task: Task, chosen: Chosen) -> tuple[str, ...]:
+    is_never = np.isinf(chosen.thresholds[np.isnan(_fixed(task))]).all(axis=0)  # (labels,)
+    never = is_never & (chosen.accepted == 0)
+    return tuple(label for label, out in zip(task.labels, never, strict=True) if out)
+
+
+def data_digest(rows: Sequence[ScoredRow]) -> str:
+    """Hash which rows there were; in what order they came does not count."""
+    known = sorted([row.key, row.right] for row in rows)
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]

@@ -1,0 +1,202 @@
+"""Evaluating: a cascade and all its alternatives on the same labelled rows. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallfirst.evaluation.acceptance import Gate
+from smallfirst.evaluation.alternatives import (
+    Alternative,
+    Plan,
+    alone,
+    cascade,
+    cheapest_equal,
+    mixture,
+    names_of,
+    outcome,
+    random_escalation,
+    right_rows,
+    surest,
+)
+from smallfirst.evaluation.answers import Answers, answers_of
+from smallfirst.evaluation.figures import (
+    Confusion,
+    Reliability,
+    RiskCurve,
+    cascade_curve,
+    confusion,
+    reliability,
+    step_curve,
+)
+from smallfirst.evaluation.intervals import Interval, mcnemar, of_difference
+from smallfirst.evaluation.scores import Scores, StepAbout
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The cascade beside one rival, row by row, at the same coverage.
+
+    Attributes:
+        rival: The cheapest single step of equal quality, accepting as many answers as the cascade.
+        only_cascade: Rows that only the cascade answers rightly.
+        only_rival: Rows that only the rival answers rightly.
+        difference: Of the shares of right answers, the cascade's less the rival's.
+        interval: Of the difference.
+        p_value: McNemar's, exact and two-sided.
+    """
+
+    rival: Alternative
+    only_cascade: int
+    only_rival: int
+    difference: float
+    interval: Interval
+    p_value: float
+
+
+@dataclass(frozen=True)
+class StepShare:
+    """One step at work in the cascade.
+
+    Attributes:
+        about: Which step it is.
+        name: For people.
+        gate: What its answers must reach.
+        asked: Rows that come as far.
+        answered: Rows that it answers.
+        right: Those of them it answers rightly.
+        cost: Of a job that comes as far, the mean.
+    """
+
+    about: StepAbout
+    name: str
+    gate: Gate
+    asked: int
+    answered: int
+    right: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation came to.
+
+    Attributes:
+        task: Its name.
+        currency: Of all costs.
+        num_rows: Labelled rows, each text counted once.
+        cascade: As the catalogue has it.
+        alternatives: Everything else, single steps first.
+        comparison: With the cheapest single step of equal quality.
+        steps: The cascade's, in their order.
+        curves: Risk against coverage, the cascade's first.
+        reliabilities: Of the steps whose confidence differs.
+        confusion: Where answers are single words.
+    """
+
+    task: str
+    currency: str
+    num_rows: int
+    cascade: Alternative
+    alternatives: tuple[Alternative, ...]
+    comparison: Comparison
+    steps: tuple[StepShare, ...]
+    curves: tuple[RiskCurve, ...]
+    reliabilities: tuple[Reliability, ...]
+    confusion: Confusion | None
+
+
+def evaluate(scores: Scores, gates: Sequence[Gate], labels: Sequence[str] = ()) -> Evaluation:
+    """Compare a cascade with all that the same models could have done on the same rows.
+
+    Args:
+        scores: Of at least one row.
+        gates: One for each step, as the catalogue has it.
+        labels: The task's, in the order to show them.
+    """
+    answers, names = answers_of(scores, gates), names_of(scores.steps)
+    plan = cascade(answers)
+    singles = [alone(answers, step, name) for step, name in enumerate(names)]
+    rivals = _rivals(answers, plan, singles, names)
+    others = _alternatives(answers, plan, singles, rivals)
+    curves = [step_curve(answers, step, name) for step, name in enumerate(names)]
+    found = [reliability(answers, step, name) for step, name in enumerate(names)]
+    return Evaluation(
+        task=scores.task,
+        currency=scores.currency,
+        num_rows=answers.num_rows,
+        cascade=outcome(plan, answers),
+        alternatives=tuple(outcome(other, answers) for other in others),
+        comparison=_compare(answers, plan, rivals),
+        steps=tuple(_shares(scores, answers, gates, plan, names)),
+        curves=tuple(curve for curve in (cascade_curve(answers, plan), *curves) if curve),
+        reliabilities=tuple(each for each in found if each),
+        confusion=_confusion(scores, plan, labels),
+    )
+
+
+def _rivals(
+    answers: Answers, plan: Plan, singles: Sequence[Plan], names: Sequence[str]
+) -> list[Plan]:
+    """Every single step that has so many answers, accepting as many as the cascade does."""
+    accepted = int(plan.answered.sum())
+    if accepted == answers.num_rows:
+        return list(singles)
+    enough = [n for n, has in enumerate(answers.has_answer.sum(axis=0)) if has >= accepted]
+    return [surest(answers, n, accepted, names[n]) for n in enough or range(len(names))]
+
+
+def _alternatives(
+    answers: Answers, plan: Plan, singles: Sequence[Plan], rivals: Sequence[Plan]
+) -> list[Plan]:
+    # The rivals are the single steps themselves where the cascade answers every row.
+    others = [*singles, *(rivals if rivals[0] is not singles[0] else ())]
+    if _is_choosing(answers, plan):
+        others.append(random_escalation(answers, plan))
+    mixed = mixture(answers, outcome(plan, answers).cost, rivals)
+    return [*others, mixed] if mixed is not None else others
+
+
+def _is_choosing(answers: Answers, plan: Plan) -> bool:
+    """Whether the cascade escalates some of the answers that a step has, and not all."""
+    able = (plan.asked * answers.has_answer).sum(axis=0)
+    stands = plan.answered.sum(axis=0)
+    return any(0 < stands[step] < able[step] for step in plan.steps[:-1])
+
+
+def _compare(answers: Answers, plan: Plan, rivals: Sequence[Plan]) -> Comparison:
+    outcomes = [outcome(rival, answers) for rival in rivals]
+    place = cheapest_equal(outcomes, outcome(plan, answers))
+    ours, theirs = right_rows(plan, answers), right_rows(rivals[place], answers)
+    first, second = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    return Comparison(
+        rival=outcomes[place],
+        only_cascade=first,
+        only_rival=second,
+        difference=(first - second) / answers.num_rows,
+        interval=of_difference(first, second, answers.num_rows),
+        p_value=mcnemar(first, second),
+    )
+
+
+def _shares(
+    scores: Scores, answers: Answers, gates: Sequence[Gate], plan: Plan, names: Sequence[str]
+) -> list[StepShare]:
+    asked, answered = plan.asked.sum(axis=0), plan.answered.sum(axis=0)
+    right = (plan.answered * answers.is_right).sum(axis=0)
+    cost = (plan.asked * answers.costs).sum(axis=0)
+    return [
+        StepShare(
+            about=about,
+            name=names[step],
+            gate=gates[step],
+            asked=int(asked[step]),
+            answered=int(answered[step]),
+            right=int(right[step]),
+            cost=float(cost[step] / asked[step]) if asked[step] else 0.0,
+        )
+        for step, about in enumerate(scores.steps)
+    ]
+
+
+def _confusion(scores: Scores, plan: Plan, labels: Sequence[str]) -> Confusion | None:
+    said = [[each.said for each in row.said] for row in scores.rows]
+    return confusion([row.right for row in scores.rows], said, plan, labels)

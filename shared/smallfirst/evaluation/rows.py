@@ -1,0 +1,135 @@
+"""Labelled rows of a task: read, told apart, and compared with answers.
+
+A row is told apart by its text alone; one that stands twice is counted once, since a second look at
+the same text is no second observation.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from smallfirst.catalogue import Catalogue, Example, Kind, Task
+from smallfirst.catalogue.examples import TRAINED_ON, read_examples, text_key
+from smallfirst.catalogue.model_files import model_folder
+from smallfirst.errors import CatalogueProblem, ModelFilesError
+from smallfirst.evaluation.errors import RowsError, SeenRowsError
+from smallfirst.jobs import Answer, LabelAnswer, RecordAnswer
+from smallfirst.scoring import Gold, Score, gold_span
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled row, and the line of its file."""
+
+    line: int
+    example: Example
+
+    @property
+    def key(self) -> str:
+        """What tells its text from others."""
+        return text_key(self.example.text)
+
+
+def read_rows(path: Path, name: str, task: Task) -> tuple[Row, ...]:
+    """Read the rows that serve a task, each text once: the first time it stands there.
+
+    Raises:
+        OSError: When the file cannot be read.
+        RowsError: When a row is wrong; it names every one, by line and rule.
+    """
+    content = path.read_bytes()
+    examples, problems = read_examples(content, path, name, task)
+    if problems:
+        raise RowsError(*(_of_row(problem) for problem in problems))
+    # One example came of every line that is not blank, in their order.
+    lines = (n for n, raw in enumerate(content.split(b"\n"), 1) if _is_row(raw, is_first=n == 1))
+    return _once(Row(line, example) for line, example in zip(lines, examples, strict=True))
+
+
+def _of_row(problem: CatalogueProblem) -> CatalogueProblem:
+    """Say it of a file of rows, which no key of the catalogue names."""
+    return CatalogueProblem(problem.path, problem.line, "", problem.rule)
+
+
+def _is_row(raw: bytes, *, is_first: bool) -> bool:
+    return bool((raw.removeprefix(b"\xef\xbb\xbf") if is_first else raw).strip())
+
+
+def _once(rows: Iterable[Row]) -> tuple[Row, ...]:
+    by_key: dict[str, Row] = {}
+    for row in rows:
+        by_key.setdefault(row.key, row)
+    return tuple(by_key.values())
+
+
+def seen_keys(catalogue: Catalogue, name: str) -> Mapping[str, frozenset[str]]:
+    """Find what the models of a task's cascade have learned from, as far as it is written down.
+
+    Returns:
+        Keys of texts by where they are written: the task's examples, or a model's folder. A model
+        that was trained elsewhere says nothing of its rows.
+    """
+    task = catalogue.tasks[name]
+    seen = {f"tasks.{name}.examples": frozenset(text_key(row.text) for row in task.examples)}
+    for model in dict.fromkeys(step.model for step in task.cascade if step.model is not None):
+        if catalogue.models[model].is_remote:
+            continue
+        with suppress(ModelFilesError):
+            listed = model_folder(catalogue.models[model]) / TRAINED_ON
+            if listed.is_file():
+                seen[f"models.{model}"] = frozenset(listed.read_text(encoding="utf-8").split())
+    return seen
+
+
+def unseen_rows(
+    rows: Sequence[Row], seen: Mapping[str, Collection[str]], *, drop_seen: bool
+) -> tuple[Row, ...]:
+    """Keep the rows that no model has learned from.
+
+    Raises:
+        SeenRowsError: When there are others, unless they are to be dropped.
+    """
+    sources = {at: [row for row in rows if row.key in keys] for at, keys in seen.items()}
+    bad = {row.line for found in sources.values() for row in found}
+    if bad and not drop_seen:
+        named = tuple(at for at, found in sources.items() if found)
+        raise SeenRowsError(tuple(sorted(bad)), len(rows), named)
+    return tuple(row for row in rows if row.line not in bad)
+
+
+def gold_of(example: Example, kind: Kind) -> Gold | None:
+    """The right answer of an example, as answers are compared with it."""
+    match kind:
+        case Kind.CLASSIFY:
+            return example.label
+        case Kind.MULTILABEL:
+            return frozenset(example.labels or ())
+        case Kind.TAG:
+            return frozenset(gold_span(span) for span in example.spans or ())
+        case Kind.EXTRACT:
+            return example.record
+        case Kind.JUDGE:
+            return example.verdict
+    return None
+
+
+def is_right(answer: Answer | None, gold: Gold | None) -> bool:
+    """Whether all of an answer is right: every label of a set, every span of a text."""
+    if answer is None or gold is None:
+        return False
+    score = Score()
+    score.add(answer, gold)
+    return score.num_scored == 1 and score.right == score.total
+
+
+def in_a_word(answer: Answer | Gold | None) -> str:
+    """The answer, or the right one, in one word: a label or a verdict; else empty."""
+    match answer:
+        case str():
+            return answer
+        case LabelAnswer(label=label):
+            return label
+        case RecordAnswer(record={"verdict": str(verdict)}):
+            return verdict
+    return ""

@@ -1,0 +1,1 @@
+"""The ledger: what is in Redis, by which keys, and how each entry ends."""

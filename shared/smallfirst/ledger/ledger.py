@@ -1,0 +1,223 @@
+"""The ledger: entries of Redis streams, who holds each, and how each ends.
+
+An entry is pending from its first read until it is settled, so whatever dies, the job is still
+there. This module owns that life and nothing else: what a job is asked, and where it goes next, is
+decided elsewhere. All times are Redis's own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from smallfirst.jobs import Priority
+from smallfirst.ledger.entries import Claim, StreamEntry, entries_of, held_entry
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
+from smallfirst.ledger.settlements import Settled, Settlement
+
+#: The most entries one recovery takes over; what is left comes with the next.
+RECOVERY_COUNT = 1000
+#: A worker that was silent this long takes no new work: several beats must go missing. Together
+#: with a router's second between two recoveries it keeps within the ten seconds after which a
+#: killed worker's jobs have started elsewhere.
+DEAD_AFTER = timedelta(seconds=7)
+#: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
+MAX_REPLIES = 100_000
+#: How long it is known how a process ended: the lease after which somebody asks is far shorter.
+END_TTL = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long and how much of everything is kept."""
+
+    result_ttl: timedelta = timedelta(days=1)
+    job_ttl: timedelta = timedelta(days=7)
+    dead_ttl: timedelta = timedelta(days=7)
+    max_dead: int = 10_000
+
+    def as_arguments(self) -> list[int]:
+        """In the order in which settle.lua reads them."""
+        ttls = (self.result_ttl, self.job_ttl, self.dead_ttl)
+        return [*(round(ttl.total_seconds()) for ttl in ttls), self.max_dead, MAX_REPLIES]
+
+
+class Ledger:
+    """The streams of one fleet, seen by one holder (a router or a worker)."""
+
+    def __init__(
+        self, redis: "Redis", keys: Keys, holder: str, bounds: Bounds | None = None
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._holder = holder
+        self._bounds = bounds or Bounds()
+
+    @cached_property
+    def _scripts(self) -> dict[str, Any]:
+        folder = resources.files("smallfirst.ledger") / "lua"
+        names = ("settle", "claim", "hand_over", "recover", "beat", "mourn", "tidy")
+        return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
+        return self._scripts[script](keys=list(keys), args=list(arguments))
+
+    def now_ms(self) -> int:
+        """Redis's clock in milliseconds."""
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def open(self, streams: Iterable[str], group: str) -> None:
+        """Make the streams and their consumer group, where they are not there yet."""
+        for stream in streams:
+            try:
+                self._redis.xgroup_create(stream, group, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    def read(
+        self, streams: Sequence[str], group: str, *, count: int, block: timedelta | None = None
+    ) -> list[StreamEntry]:
+        """Take up to `count` unread entries of each stream; they are this holder's from now on."""
+        block_ms = round(block.total_seconds() * 1000) if block else None
+        wanted: Any = dict.fromkeys(streams, ">")
+        try:
+            found: Any = self._redis.xreadgroup(
+                group, self._holder, wanted, count=count, block=block_ms
+            )
+        except ResponseError as error:
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                raise
+            # Redis was flushed, or failed over to an empty replica: the group is made anew, and
+            # whatever producers submit from here on is served.
+            self.open(streams, group)
+            return []
+        return list(entries_of(found))
+
+    def renew(self, stream: str, group: str, entries: Sequence[str]) -> set[str]:
+        """Start the lease of entries afresh; return those that are still this holder's."""
+        return self._pass(stream, group, entries, to=self._holder)
+
+    def queue(self, stream: str, entries: Sequence[str]) -> set[str]:
+        """Pass entries on to whichever worker will get the message; return those passed."""
+        return self._pass(stream, POOL_GROUP, entries, to=QUEUE_CONSUMER)
+
+    def release(
+        self, stream: str, entries: Sequence[str], lease: timedelta, *, is_started: bool
+    ) -> set[str]:
+        """Give entries back, so that a router takes them over at once; a start is taken back."""
+        idle_ms = round(lease.total_seconds() * 1000) + 1
+        to = self._holder
+        return self._pass(stream, POOL_GROUP, entries, to=to, idle_ms=idle_ms, undo=is_started)
+
+    def _pass(
+        self,
+        stream: str,
+        group: str,
+        entries: Sequence[str],
+        *,
+        to: str,
+        idle_ms: int = 0,
+        undo: bool = False,
+    ) -> set[str]:
+        if not entries:
+            return set()
+        arguments = [group, self._holder, to, idle_ms, "1" if undo else "0", *entries]
+        return {entry.decode() for entry in self._run("hand_over", [stream], arguments)}
+
+    def claim(self, stream: str, entries: Sequence[str], lease: timedelta) -> Claim:
+        """Take entries into this worker's hands, and count their start."""
+        lease_ms = round(lease.total_seconds() * 1000)
+        arguments = [POOL_GROUP, self._holder, lease_ms, self._keys.namespace, QUEUE_CONSUMER]
+        now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
+        return Claim(int(now_ms), tuple(held_entry(stream, row) for row in found))
+
+    def recover(
+        self, stream: str, group: str, *, lease: timedelta, patience: timedelta
+    ) -> list[StreamEntry]:
+        """Take over the entries whose holder is gone.
+
+        `lease` is how long a holder may be silent; `patience` is the same for entries that were
+        dispatched and that no worker has started.
+        """
+        lease_ms, patience_ms = (round(x.total_seconds() * 1000) for x in (lease, patience))
+        arguments = [group, self._holder, lease_ms, patience_ms, QUEUE_CONSUMER, RECOVERY_COUNT]
+        return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
+
+    def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
+        """End entries of one stream, in one transaction: those that are still this holder's."""
+        if not settlements:
+            return Settled()
+        booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
+        bounds = self._bounds.as_arguments()
+        arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
+        for settlement in settlements:
+            arguments += settlement.columns()
+        return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
+
+    def beat(self, pool: str, *, leaving: bool = False) -> int:
+        """Say that this worker lives, or leaves; return how many of the pool live."""
+        return self._beat(pool, self._holder, "1" if leaving else "0")
+
+    def count_workers(self, pool: str) -> int:
+        """Count the live workers of a pool."""
+        return self._beat(pool, "", "0")
+
+    def mourn(self, pool: str) -> int:
+        """Strike off the pool's dead workers; return how many there were.
+
+        What they had taken from the queue and not started is not in the queue any more, and no
+        longer counts as waiting.
+        """
+        keys = [self._keys.workers(pool), self._keys.unacked(pool), self._keys.unacked_index(pool)]
+        return int(self._run("mourn", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
+
+    def _beat(self, pool: str, holder: str, leaving: str) -> int:
+        arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
+        return int(self._run("beat", [self._keys.workers(pool)], arguments))
+
+    def note_end(self, process: str, words: str) -> None:
+        """Write down how a process (`<host>-<pid>`), or its last failed batch, ended."""
+        self._redis.set(self._keys.end(process), words, ex=END_TTL)
+
+    def end_of(self, holder: str, pool: str) -> str | None:
+        """How a worker's process or last failed batch ended, where anybody has told."""
+        process = holder.removeprefix(f"{pool}-").rpartition("-")[0]
+        found: Any = self._redis.get(self._keys.end(process))
+        return found.decode() if found else None
+
+    def count_entries(self, streams: Sequence[str]) -> int:
+        """Count the entries of streams: unread and pending, since what is settled is deleted."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.xlen(stream)
+        return sum(pipeline.execute())
+
+    def pools_with_backlogs(self) -> set[str]:
+        """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
+        pattern = self._keys.backlog("*", Priority.BULK)
+        before, after = pattern.split("*")
+        found: Iterable[Any] = self._redis.scan_iter(match=pattern, count=10_000)
+        return {key.decode().removeprefix(before).removesuffix(after) for key in found}
+
+    def count_waiting_batches(self, pool: str) -> int:
+        """Count the pool's batches that are published and not started."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.llen(self._keys.queue(pool))
+        pipeline.hlen(self._keys.unacked(pool))
+        return sum(pipeline.execute())
+
+    def origin_of(self, job_id: str) -> str | None:
+        """The entry by which a job in flight was submitted."""
+        origin: Any = self._redis.hget(self._keys.job(job_id), "origin")
+        return origin.decode() if origin else None
+
+    def tidy(self, stream: str, group: str, *, idle: timedelta) -> None:
+        """Forget holders that hold nothing and were silent for long."""
+        self._run("tidy", [stream], [group, round(idle.total_seconds() * 1000)])

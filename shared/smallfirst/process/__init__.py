@@ -1,0 +1,1 @@
+"""What every process of the fleet does as it starts, connects and ends."""

@@ -1,0 +1,69 @@
+"""One way to connect to Redis, every wait bounded: a frozen link must not freeze the fleet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MasterDownError, ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from smallfirst.ledger.ledger import Bounds
+from smallfirst.settings import RouterSettings, Settings
+
+#: Tries of one command over a broken connection, before its caller decides what to do.
+RETRIES = 3
+
+
+class _Pauses(ExponentialWithJitterBackoff):
+    """How long to wait between two tries, up to a second, and whom to tell of each."""
+
+    def __init__(self, on_retry: Callable[[], object]) -> None:
+        super().__init__(base=0.05, cap=1.0)
+        self._on_retry = on_retry
+
+    def compute(self, failures: int) -> float:
+        self._on_retry()
+        return super().compute(failures)
+
+
+def connect(
+    settings: Settings, *, role: str, on_retry: Callable[[], object] = lambda: None
+) -> Redis:
+    """Open a pool of connections; replies are bytes.
+
+    A retried command may have run twice. Every command of the ledger is safe to repeat: scripts are
+    fenced by XACK, and what XREADGROUP read unseen stays pending and is recovered.
+
+    Args:
+        settings: Where Redis is.
+        role: Of the component, for Redis's list of clients.
+        on_retry: Called before a command, or a connection, is tried again. One that is left without
+            an answer is given up after minutes only, since the tries of both multiply.
+    """
+    # Each connection copies its retries deeply: a method would become that of another object.
+    pauses = _Pauses(lambda: on_retry())  # noqa: PLW0108 - functions are not copied
+    return settings.redis.connect(
+        socket_timeout=settings.socket_timeout_seconds,
+        socket_connect_timeout=settings.connect_timeout_seconds,
+        socket_keepalive=True,
+        health_check_interval=10,
+        client_name=f"smallfirst-{role}",
+        retry=Retry(pauses, RETRIES),
+        # After a failover the old master answers as what it is now, until its address is another's.
+        retry_on_error=[RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError],
+    )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """How long everything is kept, from a component's settings."""
+    defaults = Bounds()
+    dead = settings if isinstance(settings, RouterSettings) else None
+    return Bounds(
+        result_ttl=timedelta(seconds=settings.result_ttl_seconds),
+        job_ttl=timedelta(seconds=settings.job_ttl_seconds),
+        dead_ttl=timedelta(seconds=dead.dead_ttl_seconds) if dead else defaults.dead_ttl,
+        max_dead=dead.max_dead if dead else defaults.max_dead,
+    )

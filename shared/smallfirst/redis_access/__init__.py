@@ -1,0 +1,1 @@
+"""Redis as the fleet reaches it: its address, its refusals, and who may do what."""

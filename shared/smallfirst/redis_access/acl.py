@@ -1,0 +1,229 @@
+"""Who may do what in Redis: the users of an access control file, each with what its work takes.
+
+One place, from which the command line and whatever deploys a fleet draw. A test has every component
+work under its user without a refusal, and tries what it must not.
+
+Redis 7 is needed: its selectors tie commands to keys (`+get` to results alone), and tell reading
+from writing (`%R~`). Source: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smallfirst.ledger.keys import Keys
+
+
+class Role(StrEnum):
+    """Who connects to Redis."""
+
+    PRODUCER = "producer"
+    ROUTER = "router"
+    WORKER = "worker"
+    FLOWER = "flower"
+    SCALER = "scaler"
+    EXPORTER = "exporter"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Commands on keys, or on no key at all.
+
+    Attributes:
+        commands: As Redis names them, a subcommand behind a bar.
+        keys: Patterns; `%R~` before one only lets it be read, `%W~` only written.
+    """
+
+    commands: str
+    keys: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    def rule(self) -> str:
+        """One selector."""
+        parts = [*(f"+{command}" for command in self.commands.split())]
+        return f"({' '.join([*parts, *self.keys, *(f'&{each}' for each in self.channels)])})"
+
+
+#: Nobody can connect without a name. The rights are those with which Redis reads its append-only
+#: file back: without them it drops every transaction there, and so all that scripts wrote.
+#: Source: https://github.com/redis/redis/issues/14541, https://github.com/valkey-io/valkey/issues/3983
+NAMELESS = "user default off allkeys allchannels +@all"
+#: What every client says between two commands. That it connects (HELLO, AUTH) needs no right.
+_IDLING = "ping"
+#: What loads scripts; what they do is checked command by command.
+_SCRIPTS = "script|load"
+
+
+def grants(role: Role, namespace: str) -> tuple[Grant, ...]:
+    """What one role's work takes."""
+    keys = Keys(namespace)
+    made = {
+        Role.PRODUCER: _of_producer,
+        Role.ROUTER: _of_router,
+        Role.WORKER: _of_worker,
+        Role.FLOWER: _of_flower,
+        Role.SCALER: _of_scaler,
+        Role.EXPORTER: _of_exporter,
+    }
+    return made[role](keys)
+
+
+def acl_file(namespace: str, passwords: Mapping[Role, str]) -> str:
+    """Write the file that Redis's setting `aclfile` names. Only hashes of passwords stand in it.
+
+    A role without a password is left out, and so cannot connect; nor can anybody without a name.
+    """
+    lines = [NAMELESS]
+    for role, password in sorted(passwords.items()):
+        hashed = hashlib.sha256(password.encode()).hexdigest()
+        lines.append(f"user {role} on #{hashed} {' '.join(rules(role, namespace))}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def all_grants(role: Role, namespace: str) -> tuple[Grant, ...]:
+    """What one role may do: first what every client says, then what its work takes."""
+    # Our own clients say who they are; KEDA's does not.
+    naming = () if role is Role.SCALER else ("client|setname",)
+    return (Grant(" ".join((_IDLING, *naming))), *grants(role, namespace))
+
+
+def rules(role: Role, namespace: str) -> tuple[str, ...]:
+    """One role's rules, but for its password."""
+    base, *selectors = all_grants(role, namespace)
+    start = ("resetkeys", "resetchannels", "-@all")
+    return (*start, *base.rule()[1:-1].split(), *(grant.rule() for grant in selectors))
+
+
+def _of_producer(keys: Keys) -> tuple[Grant, ...]:
+    """Submits, waits for results, asks where a job is. Writes one stream and nothing else."""
+    return (
+        Grant("xadd", (f"%W~{keys.jobs}",)),
+        Grant("xlen xrange xrevrange", (f"%R~{keys.jobs}",)),
+        Grant("xread xrevrange", (f"%R~{keys.results('*')}",)),
+        Grant("get mget", (f"%R~{keys.result('*')}",)),
+        Grant("hget", (f"%R~{keys.job('*')}",)),
+    )
+
+
+def _of_router(keys: Keys) -> tuple[Grant, ...]:
+    """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
+    streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.namespace}:backlog:*")
+    unacked = (keys.unacked("*"), keys.unacked_index("*"))
+    scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", *(f"~{key}" for key in unacked))
+    return (
+        Grant(f"{_SCRIPTS} time scan multi exec"),
+        Grant(
+            "xgroup|create xgroup|delconsumer xreadgroup xlen xrange xpending xclaim xack xdel"
+            " xinfo|consumers",
+            streams,
+        ),
+        Grant("evalsha", (*streams, *scripted)),
+        Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
+        *_settling(keys),
+        # An id may be taken, by a job or by a result; and a refusal takes none.
+        Grant("get del", (f"~{keys.result('*')}",)),
+        Grant("hmget exists", (f"%R~{keys.job('*')}",)),
+        Grant("xadd", (f"%W~{keys.dead}",)),
+        Grant("set", (f"%W~{keys.dead_raw('*')}",)),
+        *_beating(keys),
+        Grant("llen lpush", (f"%W~{keys.queue('*')}",)),
+        Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
+        Grant("get", (f"%R~{keys.end('*')}",)),
+        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _of_worker(keys: Keys) -> tuple[Grant, ...]:
+    """Takes messages, claims entries, settles them or hands them back for the next step."""
+    backlogs = (f"~{keys.namespace}:backlog:*",)
+    return (
+        Grant(_SCRIPTS),
+        Grant("xpending xclaim xack xdel", backlogs),
+        Grant("evalsha", (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
+        Grant("xadd", (f"%W~{keys.escalations}",)),
+        Grant("set", (f"%W~{keys.end('*')}",)),
+        *_settling(keys),
+        *_beating(keys),
+        *_consuming(keys),
+        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _settling(keys: Keys) -> tuple[Grant, ...]:
+    """What settle.lua does besides ending an entry, to a job that is answered or goes on."""
+    return (
+        Grant("set exists", (f"%W~{keys.result('*')}",)),
+        Grant("xadd expire", (f"%W~{keys.results('*')}",)),
+        Grant("hget hset expire del", (f"~{keys.job('*')}",)),
+        Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
+    )
+
+
+def _beating(keys: Keys) -> tuple[Grant, ...]:
+    """What beat.lua does, and mourn.lua."""
+    return (Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),)
+
+
+def _consuming(keys: Keys) -> tuple[Grant, ...]:
+    """What kombu does to hand a worker its messages, and to restore those it did not start."""
+    prefix = keys.celery_prefix
+    held = (f"~{prefix}unacked:*", f"%W~{prefix}unacked_index:*")
+    return (
+        # What it held and did not start it puts back.
+        Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
+        Grant("sadd", (f"%W~{prefix}_kombu.binding*",)),
+        Grant("multi exec unwatch"),
+        Grant("zadd zrem hset hget hdel watch", held),
+        *_looking_for_lost(keys),
+    )
+
+
+def _looking_for_lost(keys: Keys) -> tuple[Grant, ...]:
+    """How kombu looks now and then for messages that a consumer held for too long."""
+    prefix = keys.celery_prefix
+    return (
+        Grant("time"),
+        Grant("zrange", (f"%R~{prefix}unacked_index:*",)),
+        Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
+    )
+
+
+def _of_flower(keys: Keys) -> tuple[Grant, ...]:
+    """Listens to the events of Celery, and counts its lists.
+
+    kombu gives every listener a queue of its own, and asks all workers for a sign of life; those
+    do not listen to that.
+    """
+    prefix = keys.celery_prefix
+    own = (f"~{prefix}*.reply.celery.pidbox", f"~{prefix}_kombu.binding*")
+    return (
+        Grant(f"{_SCRIPTS} script|exists multi exec"),
+        # To a pattern one may subscribe only if that very pattern is allowed; database 0's is.
+        Grant("psubscribe punsubscribe", channels=(f"{prefix}/0.celeryev/*",)),
+        Grant("publish", channels=(f"{prefix}*",)),
+        Grant("llen", (f"%R~{prefix}*",)),
+        # kombu's script for bindings that expire names a binding and its queue in one call.
+        Grant("brpop del sadd srem evalsha zadd zrangebyscore", own),
+        *_looking_for_lost(keys),
+    )
+
+
+def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
+    """Counts what waits, for KEDA: unread entries and those in hand."""
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    # Before it asks for a lag, KEDA asks for Redis's version, of which INFO alone tells.
+    return (Grant("info"), Grant("xinfo|groups xpending xlen", streams))
+
+
+def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
+    """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    return (
+        Grant("time info"),
+        Grant("xinfo|groups xpending xlen", streams),
+        Grant("xlen", (f"%R~{keys.dead}",)),
+        Grant("zcount", (f"%R~{keys.workers('*')}",)),
+        Grant("llen", (f"%R~{keys.queue('*')}",)),
+        Grant("hgetall", (f"%R~{keys.booked('*')}",)),
+    )

@@ -1,0 +1,239 @@
+"""Laws of a training: what it leaves behind is served, known by its hashes, and the same again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from smallfirst.catalogue import Example
+from smallfirst.catalogue.examples import text_key
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.errors import CatalogueError
+from smallfirst.jobs import Answer, Problem
+from smallfirst.scoring import Score
+from smallfirst.training_plan import Method
+from smallfirst_workers.engines import Asked
+from smallfirst_workers.errors import TaskError, TrainingError
+from smallfirst_workers.models import Models
+from smallfirst_workers.training.measuring import gold_of
+from smallfirst_workers.training.model_card import weights_sha256
+from smallfirst_workers.training.training import Trained, train
+
+from .conftest import Bench
+
+#: Of an encoder from nothing.
+SMALL: dict[str, Any] = {"hidden": 32, "layers": 1, "vocabulary": 220, "reading_epochs": 2}
+
+
+def examples(bench: Bench, task: str) -> list[Example]:
+    """The rows of a task, as examples."""
+    lines = (bench.folder / f"{task}.jsonl").read_text().splitlines()
+    return [Example.model_validate_json(line) for line in lines]
+
+
+def serve(bench: Bench, trained: Trained, task: str, cache: Path) -> Models:
+    """Put the lines that a training prints into its catalogue, and serve that as a worker does."""
+    entry, step = trained.catalogue.splitlines()
+    data = yaml.safe_load(bench.catalogue.read_text())
+    data["models"] |= yaml.safe_load(entry)
+    data["tasks"] = {task: data["tasks"][task] | {"cascade": yaml.safe_load(step)}}
+    data["models"] = {trained.folder.name: data["models"][trained.folder.name]}
+    path = bench.folder / "serving.yaml"
+    path.write_text(json.dumps(data))
+    models = Models("cpu", cache=cache, threads=1)
+    models.serve(load_catalogue(path))
+    return models
+
+
+def ask(models: Models, trained: Trained, task: str, rows: list[Example]) -> list[Answer | Problem]:
+    """What the served model answers."""
+    engine = models.served(trained.folder.name).engine
+    return [
+        a for p in engine.answer([Asked(row.text, task) for row in rows]) for a in p.done.answers
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("mood", {}),
+        ("mood", {"method": Method.HEAD}),
+        ("mood", {"method": Method.SCRATCH, **SMALL}),
+        ("mood", {"keep_case": True}),
+        ("several", {}),
+        ("names", {}),
+        ("names", {"refit": True}),
+    ],
+    ids=["classify", "head", "scratch", "case", "multilabel", "tag", "refitted"],
+)
+def test_what_is_trained_is_served_by_the_lines_it_prints(
+    bench: Bench, cache: Path, task: str, settings: dict[str, Any]
+) -> None:
+    """The catalogue with those two lines serves the folder, and most rows are answered rightly."""
+    trained = train(bench.plan(task, **settings), cache=cache)
+    rows = examples(bench, task)
+    models = serve(bench, trained, task, cache)
+
+    score = Score()
+    for row, answer in zip(rows, ask(models, trained, task, rows), strict=True):
+        assert not isinstance(answer, Problem)
+        score.add(answer, gold_of(row, load_catalogue(bench.catalogue).tasks[task].kind))
+    models.unload()
+
+    assert score.value is not None
+    assert score.value > 0.8
+    assert trained.card["metrics"]["held_out"]["num_rows"] > 0
+
+
+def test_the_card_says_what_the_engine_says(bench: Bench, cache: Path) -> None:
+    """The score on the card is what the served model gets on exactly the rows held out."""
+    trained = train(bench.plan(), cache=cache)
+    held_out = trained.card["metrics"]["held_out"]
+    every = {text_key(row.text): row for row in examples(bench, "mood")}
+
+    models = serve(bench, trained, "mood", cache)
+    answers = ask(models, trained, "mood", list(every.values()))
+    models.unload()
+
+    wrong = sum(
+        getattr(a, "label", "") != e.label for a, e in zip(answers, every.values(), strict=True)
+    )
+    missed = round((1 - held_out["score"]) * held_out["num_rows"])
+    assert missed <= wrong
+    assert trained.card["rows"]["fit"] + held_out["num_rows"] == len(every)
+
+
+def test_every_text_that_was_seen_is_named_by_its_hash(bench: Bench, cache: Path) -> None:
+    """Rows that taught, rows that chose the epoch and texts without labels all stand there."""
+    texts = bench.write("texts", [{"text": "a text without a label"}])
+    plan = bench.plan(method=Method.SCRATCH, texts=texts, epochs=1, **SMALL)
+    trained = train(plan, cache=cache)
+
+    seen = (trained.folder / "trained_on.txt").read_text().split()
+
+    wanted = {text_key(row.text) for row in examples(bench, "mood")}
+    assert seen == sorted(wanted | {text_key("a text without a label")})
+
+
+def test_the_folder_is_what_its_card_says(bench: Bench, cache: Path) -> None:
+    """Weights have the hash on the card, labels are in the task's order, and others may read."""
+    trained = train(bench.plan(epochs=1), cache=cache)
+
+    card = json.loads((trained.folder / "card.json").read_text())
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert card == trained.card
+    assert card["weights_sha256"] == weights_sha256(trained.folder)
+    assert config["id2label"] == {"0": "good", "1": "bad"}
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in trained.folder.iterdir())
+    assert [path.name for path in trained.folder.parent.glob(".*training*")] == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": Method.SCRATCH, **SMALL}], ids=["tune", "scratch"]
+)
+def test_one_seed_one_model(bench: Bench, cache: Path, settings: dict[str, Any]) -> None:
+    """Two trainings of one seed have the same weights to the bit, and another seed has others."""
+    models = bench.folder / "models"
+    plans = [
+        bench.plan(epochs=2, out=models / f"mood-{number}", seed=seed, **settings)
+        for number, seed in enumerate((1, 1, 2))
+    ]
+
+    first, again, other = (train(plan, cache=cache).card["weights_sha256"] for plan in plans)
+
+    assert first == again != other
+
+
+def test_a_wrong_row_is_named_with_its_rule(bench: Bench, cache: Path) -> None:
+    """The error names the file, the line and what is wrong, and nothing is written."""
+    data = bench.write(
+        "bad", [{"text": "fine", "label": "good"}, {"text": "x", "label": "bda"}, "{"]
+    )
+
+    with pytest.raises(CatalogueError) as caught:
+        train(bench.plan(data=data), cache=cache)
+
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{data}:2: ")
+    assert "names 'bda', which is not one of the task's labels, did you mean 'bad'?" in first
+    assert second.startswith(f"{data}:3: ")
+    assert not (bench.folder / "models").exists()
+
+
+def test_a_row_with_nothing_to_read_is_named(bench: Bench, cache: Path) -> None:
+    """A text of control characters is somebody's mistake, and not passed over."""
+    rows = [{"text": "fine", "label": "good"}, "", {"text": "\x01\x02", "label": "bad"}]
+
+    with pytest.raises(CatalogueError) as caught:
+        train(bench.plan(data=bench.write("bad", rows)), cache=cache)
+
+    assert "bad.jsonl:3: tasks.mood.examples: has nothing in its text" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "message"),
+    [
+        (
+            "moods",
+            {"data": "mood.jsonl"},
+            "the catalogue has no task 'moods', did you mean 'mood'?",
+        ),
+        ("mood", {"model": "teeny"}, "the catalogue has no model 'teeny', did you mean 'tiny'?"),
+        (
+            "similar",
+            {"data": "mood.jsonl"},
+            "tasks.similar is of kind embed; trained are: classify, multilabel, tag",
+        ),
+        ("mood", {"out": "tiny"}, "is there already; name another with --out"),
+        (
+            "mood",
+            {"texts": "mood.jsonl", "data": "few.jsonl"},
+            "tasks.mood has 1 examples of 'good'",
+        ),
+        (
+            "mood",
+            {"method": Method.SCRATCH, "texts": "bad.jsonl", **SMALL},
+            "bad.jsonl:2: must be a JSON object with `text`",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_words(
+    bench: Bench, cache: Path, task: str, settings: dict[str, Any], message: str
+) -> None:
+    """Whatever is wrong, the error names it, and no folder appears."""
+    bench.write("few", [{"text": "fine", "label": "good"}, {"text": "poor", "label": "bad"}])
+    bench.write("bad", [{"text": "fine"}, {"txt": "poor"}])
+    asked: dict[str, Any] = {"held_out": 0.0, **settings}
+    asked |= {key: bench.folder / asked[key] for key in ("data", "out", "texts") if key in asked}
+
+    with pytest.raises((TrainingError, TaskError)) as caught:
+        train(bench.plan(task, **asked), cache=cache)
+
+    assert message in str(caught.value)
+    assert not (bench.folder / "models" / "mood-1").exists()
+
+
+def test_a_head_answers_as_one_that_a_worker_trains_itself(bench: Bench, cache: Path) -> None:
+    """On the bundled encoder, `--method head` and `examples:` in the catalogue are one model."""
+    plan = bench.plan(method=Method.HEAD, model="minilm")
+    trained = train(plan, cache=cache)
+    data = yaml.safe_load(bench.catalogue.read_text())
+    data["models"] = {"minilm": data["models"]["minilm"]}
+    mood = {"examples": "mood.jsonl", "cascade": [{"model": "minilm"}]}
+    data["tasks"] = {"mood": data["tasks"]["mood"] | mood}
+    path = bench.folder / "examples.yaml"
+    path.write_text(json.dumps(data))
+    models = Models("cpu", cache=cache, threads=1)
+    models.serve(load_catalogue(path))
+    rows = examples(bench, "mood")
+    asked = [Asked(row.text, "mood") for row in rows]
+    by_examples = [a for p in models.served("minilm").engine.answer(asked) for a in p.done.answers]
+    models.unload()
+
+    served = serve(bench, trained, "mood", cache)
+    by_folder = ask(served, trained, "mood", rows)
+    served.unload()
+
+    assert by_folder == by_examples

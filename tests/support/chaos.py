@@ -1,0 +1,233 @@
+"""A long run under random faults: whatever can die, stop, freeze or lie does so, again and again.
+
+    make chaos                                            # 30 minutes, 100,000 jobs
+    python -m tests.faults.chaos --minutes 30 --seed 7    # the same faults at the same moments
+
+At its end every confirmed job must have exactly one result that never changed, and Redis must be at
+rest. It prints how long each kind of fault was felt. What is struck depends on who has work just
+then, so that two runs of a seed are alike, not equal.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import yaml
+from redis import Redis
+from tests.support.invariants import assert_unchanged, lasting_keys, orphans, remains
+from tests.support.links import LinkedFleet
+from tests.support.producers import CANARY, Producer, Results, jobs_of, texts_of
+from tests.support.strikes import LLM, SLM, Chaos, Fault
+
+from smallfirst.jobs import Result, Status
+from smallfirst.ledger.keys import Keys
+
+SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
+KEYS = Keys()
+NUM_ROUTERS, NUM_SLM_WORKERS, NUM_PRODUCERS = 2, 3, 2
+#: Of how many faults that were felt longest the report tells more.
+NUM_LONGEST = 3
+#: The share of the time in which jobs come; the rest is for what is left.
+BUSY = 0.85
+#: How long the last job may take once all faults are over.
+SETTLES = timedelta(minutes=10)
+
+
+def write_catalogue(folder: Path) -> Path:
+    """Write the demo's catalogue, its paths absolute."""
+    whole = yaml.safe_load((SUPPORT_MAIL / "catalogue.yaml").read_text("utf-8"))
+    for model in whole["models"].values():
+        if ":" not in model["source"]:
+            model["source"] = str((SUPPORT_MAIL / model["source"]).resolve())
+    for task in whole["tasks"].values():
+        if "examples" in task:
+            task["examples"] = str(SUPPORT_MAIL / task["examples"])
+    path = folder / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
+    return path
+
+
+@dataclass
+class Report:
+    """What a run showed."""
+
+    seed: int
+    minutes: float
+    statuses: dict[str, int]
+    faults: list[Fault]
+    num_repeats: int
+    settled_seconds: float
+
+    def __str__(self) -> str:
+        """A table of the faults below the counts."""
+        felt: dict[str, list[float]] = defaultdict(list)
+        for fault in self.faults:
+            felt[fault.kind] += [fault.seconds] if fault.seconds is not None and fault.held else []
+        counts = {kind: sum(f.kind == kind for f in self.faults) for kind in felt}
+        ends = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
+        head = (
+            f"Seed {self.seed}, {self.minutes:g} minutes: {sum(self.statuses.values()):,} jobs"
+            f" confirmed, {ends}; none lost, none with two results; {len(self.faults)} faults;"
+            f" {self.num_repeats} submissions repeated by id; at rest {self.settled_seconds:.0f} s"
+            " after the last fault."
+        )
+        rows = [_row(kind, counts[kind], felt[kind]) for kind in sorted(felt)]
+        titles = (
+            "| fault | times | with work in hand | median, s | longest, s |\n|---|---|---|---|---|"
+        )
+        longest = [f"- {line}" for line in _longest(self.faults)]
+        return "\n".join((head, "", titles, *rows, "", "The longest:", "", *longest, ""))
+
+
+def _longest(faults: Sequence[Fault]) -> Iterator[str]:
+    """Say of the three faults that were felt longest who was struck, and by what else meanwhile."""
+    felt = [fault for fault in faults if fault.seconds is not None and fault.held]
+    for fault in sorted(felt, key=lambda each: -(each.seconds or 0))[:NUM_LONGEST]:
+        over = fault.begun + (fault.seconds or 0)
+        others = [
+            f"{each.kind} of {each.victim or 'nobody'} at {each.begun - fault.begun:.0f} s"
+            for each in faults
+            if fault.begun < each.begun < over
+        ]
+        yield f"{fault.kind} of {fault.victim}, {fault.seconds:.1f} s; meanwhile " + (
+            ", ".join(others) or "nothing"
+        )
+
+
+def _row(kind: str, count: int, seconds: Sequence[float]) -> str:
+    middle = f"{statistics.median(seconds):.1f}" if seconds else ""
+    longest = f"{max(seconds):.1f}" if seconds else ""
+    return f"| {kind} | {count} | {len(seconds)} | {middle} | {longest} |"
+
+
+def run(*, minutes: float, seed: int, num_jobs: int, num_poison: int, folder: Path) -> Report:
+    """Run a fleet under faults, and check what must hold.
+
+    Raises:
+        AssertionError: When it does not.
+    """
+    path = write_catalogue(folder)
+    fleet = LinkedFleet(
+        path,
+        folder / "fleet",
+        routers=NUM_ROUTERS,
+        slm_processes=NUM_SLM_WORKERS,
+        worker_module="tests.support.mortal_worker",
+    )
+    with fleet, Redis.from_url(fleet.redis_url, socket_timeout=10) as redis:
+        fleet.wait_ready(timedelta(minutes=10))
+        chaos = Chaos(fleet, redis, seed)
+        report = _strike(fleet, chaos, redis, minutes, seed, num_jobs, num_poison)
+    assert not orphans(chaos.pids), "processes outlived the fleet"
+    leaks = [str(log) for log in fleet.logs.glob("*") if CANARY in log.read_text(errors="replace")]
+    assert not leaks, f"texts of jobs in {leaks}"
+    return report
+
+
+def _strike(
+    fleet: LinkedFleet,
+    chaos: Chaos,
+    redis: Any,
+    minutes: float,
+    seed: int,
+    num_jobs: int,
+    num_poison: int,
+) -> Report:
+    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
+    texts = texts_of(seed)
+    share, poison = num_jobs // len(names), num_poison // len(names)
+    producers = [
+        Producer(fleet.redis_url, list(jobs_of(seed, n, share, texts, poison)), minutes * 60 * BUSY)
+        for n in names
+    ]
+    results = Results(fleet.redis_url, names)
+    results.start()
+    threads = [producer.start() for producer in producers]
+    chaos.run(monotonic() + minutes * 60)
+    over = monotonic()
+    for thread in threads:
+        thread.join(SETTLES.total_seconds())
+    ids = [name for producer in producers for name in producer.confirmed]
+    assert len(ids) == share * len(names), "a producer could not submit everything"
+    _wait_for_rest(fleet, redis, results, ids)
+    settled = monotonic() - over
+    results.stop()
+    chaos.look()
+    return Report(
+        seed,
+        minutes,
+        _check(redis, results, ids),
+        chaos.faults,
+        sum(producer.num_repeats for producer in producers),
+        settled,
+    )
+
+
+def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequence[str]) -> None:
+    pause = threading.Event()
+    until = monotonic() + SETTLES.total_seconds()
+    while len(results.told) < len(ids) or remains(redis, (SLM, LLM)):
+        fleet.check()
+        missing = len(ids) - len(results.told)
+        assert monotonic() < until, f"{missing} without a result; {remains(redis, (SLM, LLM))}"
+        pause.wait(0.5)
+
+
+def _check(redis: Any, results: Results, ids: Sequence[str]) -> dict[str, int]:
+    """Check every job's end; count them by status."""
+    assert set(results.told) == set(ids), "told of other jobs than were confirmed"
+    # Whoever submits an id again, as a client does that lost its connection, is told again, of the
+    # same result: that it never changes is what there being one means.
+    assert_unchanged(redis, results.digests)
+    left = lasting_keys(redis)
+    assert not left, f"keys without a bound: {left}"
+    statuses: dict[str, int] = defaultdict(int)
+    for start in range(0, len(ids), 1000):
+        for raw in redis.mget([KEYS.result(name) for name in ids[start : start + 1000]]):
+            result = Result.model_validate_json(raw)
+            _check_one(result)
+            statuses[str(result.status)] += 1
+    return dict(statuses)
+
+
+def _check_one(result: Result) -> None:
+    if result.id.startswith("deadly"):
+        assert result.status is Status.FAILED, f"{result.id} ended as {result.status}"
+    else:
+        said = result.problem.code if result.problem else ""
+        is_answer = result.status in (Status.ANSWERED, Status.ABSTAINED)
+        assert is_answer, f"{result.id} ended as {result.status}: {said}"
+
+
+def main() -> None:
+    """Run, and print the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1000))
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--poison", type=int, default=6)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)  # noqa: T201 - the drill's output
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(
+            minutes=options.minutes,
+            seed=options.seed,
+            num_jobs=options.jobs,
+            num_poison=options.poison,
+            folder=Path(folder),
+        )
+    sys.stdout.write(f"{report}\n")
+
+
+if __name__ == "__main__":
+    main()

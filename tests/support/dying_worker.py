@@ -1,0 +1,77 @@
+"""A worker whose engine ends the whole process on one text; all around the engine is real.
+
+python -m tests.faults.dying_worker REDIS_URL abort|kill|raise
+"""
+
+import base64
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from redis import Redis
+
+from smallfirst.jobs import LabelAnswer, Tier
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.telemetry.tracing import Tracing
+from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.engines import Asked, Pass, Portion, Served
+from smallfirst_workers.leases import Holder
+from smallfirst_workers.metrics import WorkerMetrics
+from smallfirst_workers.watchdog import Watchdog
+
+LEASE = timedelta(seconds=1)
+
+
+class Deadly:
+    """Answers every text but one."""
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+        return "1"
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Answer all in one pass, or end."""
+        if any("poison" in one.text for one in asked):
+            if self._how == "raise":
+                raise MemoryError
+            if self._how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.abort()
+        answers = [LabelAnswer(label="a", confidence=0.99) for _ in asked]
+        ones = [1] * len(asked)
+        yield Portion(tuple(range(len(asked))), Pass([*answers], ones, len(asked), 0.01))
+
+
+def main(url: str, how: str) -> None:
+    """Take batches from Celery's list until killed."""
+    keys = Keys()
+    redis = Redis.from_url(url)
+    name = f"cpu-{socket.gethostname()}-{os.getpid()}-abc"
+    ledger = Ledger(redis, keys, name)
+    holder = Holder(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
+    holder.open()
+    metrics = WorkerMetrics("cpu")
+    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), metrics, Tracing())
+    served = Served(Deadly(how), Tier.SLM, 0.0)
+    while True:
+        raw = redis.rpop(keys.queue("cpu"))
+        if not isinstance(raw, bytes):
+            time.sleep(0.01)
+            continue
+        body = json.loads(base64.b64decode(json.loads(raw)["body"]))
+        with suppress(RuntimeError):
+            run_message(runner, BatchMessage.model_validate(body[0][0], strict=False), served)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

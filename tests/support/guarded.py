@@ -1,0 +1,173 @@
+"""A Redis with a user for each role, and a fleet whose parts each have their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import yaml
+from redis import Redis
+from tests.support.waiting import WaitUntil
+
+from smallfirst.catalogue import Catalogue
+from smallfirst.ledger.keys import ROUTERS, Keys
+from smallfirst.local.redis_server import RedisServer, free_port
+from smallfirst.redis_access.acl import Role, rules
+
+KEYS = Keys()
+#: A server that is starved of its processor takes its time.
+PATIENCE_SECONDS = 60
+CATALOGUE = """
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M}
+models:
+  minilm: {source: "bundled:minilm"}
+tasks:
+  ids:
+    kind: tag
+    labels: {card: a card}
+    cascade: [{rule: {find: [card]}, accept: always}]
+  similar:
+    kind: embed
+    cascade: [{model: minilm}]
+  mood:
+    kind: classify
+    labels: {glad: glad, sad: sad}
+    examples: mood.jsonl
+    cascade: [{model: minilm, accept: 0.999999}]
+"""
+#: Of whom nobody can be as sure as the step asks.
+EXAMPLES = [
+    ("glad", "Lovely, thank you"),
+    ("sad", "What a pity"),
+    ("glad", "So good"),
+    ("sad", "Oh no"),
+]
+
+
+def catalogue_with(*pools: str) -> Catalogue:
+    """Read the fleet's catalogue but for its examples, with some pools more that no model fits."""
+    read = yaml.safe_load(CATALOGUE)
+    read["pools"] |= {name: {"tier": "llm", "max_parameters": "1M"} for name in pools}
+    del read["tasks"]["mood"]
+    return Catalogue.model_validate(read)
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A Redis with the users of an access control file."""
+
+    port: int
+    passwords: Mapping[Role, str]
+
+    def url(self, role: Role) -> str:
+        """Where a role connects."""
+        return f"redis://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/0"
+
+    @property
+    def admin_url(self) -> str:
+        """Where whoever started the server connects."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def connect(self, role: Role | None = None) -> Redis:
+        """Connect as a role, or as whoever started the server; KEDA's client tells no name."""
+        name = None if role in (None, Role.SCALER) else f"smallfirst-{role}"
+        url = self.url(role) if role else self.admin_url
+        return Redis.from_url(url, client_name=name, socket_timeout=PATIENCE_SECONDS)
+
+    def refused(self) -> list[tuple[str, str, str]]:
+        """Who was refused what, since the last time somebody asked."""
+        with self.connect() as redis:
+            found: Any = redis.acl_log()
+            redis.execute_command("ACL", "LOG", "RESET")
+        return [(one["username"], one["reason"], one["object"]) for one in found]
+
+
+@contextmanager
+def guarded_redis(folder: Path) -> Iterator[Guarded]:
+    """A server that knows every role, and still the one who started it."""
+    with RedisServer(folder, persistent=False) as server:
+        guarded = Guarded(server.port, {role: f"pass-of-{role}" for role in Role})
+        with guarded.connect() as redis:
+            for role, password in guarded.passwords.items():
+                redis.execute_command(
+                    "ACL", "SETUSER", role, "on", f">{password}", *rules(role, "sf")
+                )
+        yield guarded
+
+
+@dataclass(frozen=True)
+class Running:
+    """A fleet whose parts each have a user of their own."""
+
+    redis: Guarded
+    folder: Path
+    flower_port: int
+    processes: "dict[Role, subprocess.Popen[bytes]]" = field(default_factory=dict)
+
+    def start(self, role: Role) -> None:
+        """Start a part, in the place of the one before it."""
+        flower = ("celery", "-A", "smallfirst.watch", "flower", "--address=127.0.0.1")
+        modules = {
+            Role.FLOWER: (*flower, f"--port={self.flower_port}", "--read_only=True"),
+            Role.ROUTER: ("smallfirst_router",),
+            Role.WORKER: ("smallfirst_workers",),
+        }
+        own = {"SMALLFIRST_REDIS_URL": self.redis.url(role), "SMALLFIRST_POOL": "cpu"}
+        place = {"SMALLFIRST_CATALOGUE": str(self.folder / "catalogue.yaml")}
+        with (self.folder / f"{role}.log").open("ab") as log:
+            self.processes[role] = subprocess.Popen(
+                [sys.executable, "-m", *modules[role]],
+                env={**os.environ, **own, **place},
+                stdout=log,
+                stderr=log,
+            )
+
+    def end(self, role: Role) -> None:
+        """Tell a part to go, and wait until it has gone."""
+        self.processes[role].send_signal(signal.SIGTERM)
+        assert self.processes[role].wait(60) == 0
+
+    def kill(self, role: Role) -> None:
+        """Take a part away in the midst of its work."""
+        self.processes[role].kill()
+        self.processes[role].wait()
+
+    def flower_has_seen(self, event: str) -> bool:
+        """Whether Flower counts events of a kind."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.flower_port}/metrics", timeout=5) as page:
+                return f'type="{event}"' in page.read().decode()
+        except OSError:
+            return False
+
+
+@contextmanager
+def guarded_fleet(guarded: Guarded, folder: Path, wait_until: WaitUntil) -> Iterator[Running]:
+    """A router, a worker and Flower, each under its own user; no password is in what they say."""
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    rows = [json.dumps({"text": text, "label": label}) for label, text in EXAMPLES]
+    (folder / "mood.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    running = Running(guarded, folder, free_port())
+    with ExitStack() as ending, guarded.connect() as redis:
+        for role in (Role.FLOWER, Role.ROUTER, Role.WORKER):
+            running.start(role)
+            # Flower 2.2 stays for minutes after it was told to go.
+            ending.callback(running.kill if role is Role.FLOWER else running.end, role)
+        wait_until(
+            lambda: redis.zcard(KEYS.workers(ROUTERS)) and redis.zcard(KEYS.workers("cpu")),
+            description="router and worker live",
+            timeout=120,
+        )
+        wait_until(redis.pubsub_numpat, description="Flower listens", timeout=60)
+        yield running
+    said = "".join(path.read_text() for path in folder.glob("*.log"))
+    assert not [password for password in guarded.passwords.values() if password in said]

@@ -1,0 +1,185 @@
+"""The images without a container engine: each recipe is followed here, instruction by instruction.
+
+A folder stands for the root of the file system. What builds the environment runs as it stands
+there, with little on its path but that environment and a Python: no compiler of this machine.
+Not followed: the base itself, packages of the distribution, the user.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from tests.support.charts import ROOT
+from tests.support.recipes import Stage, stages, whole
+
+#: Each image's recipe, and its last stage's name.
+RECIPES = {
+    "router": ("router/Dockerfile", "router"),
+    "flower": ("router/Dockerfile", "flower"),
+    "slm": ("workers/Dockerfile.slm", ""),
+    "llm": ("workers/Dockerfile.llm", ""),
+}
+#: How this machine finds packages, which the one that builds an image finds in its own way.
+OF_THE_MACHINE = re.compile(r"(?i)PIP_\w+|\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME")
+#: Seconds that one instruction may take.
+PATIENCE = 1800
+
+
+class RecipeError(Exception):
+    """Raised when an instruction fails, or is one that nobody here can follow."""
+
+
+@dataclass
+class Image:
+    """One image as it comes out: its folder, and what its recipe says of how it is run."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    workdir: Path = Path("/")
+    command: tuple[str, ...] = ()
+
+    @property
+    def venv(self) -> Path:
+        """Its environment of Python."""
+        return self.folder / "venv"
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """What it says is in it: versions by name, as the index writes names."""
+        listed = json.loads((self.venv / "packages.json").read_text("utf-8"))
+        return {re.sub(r"[-_.]+", "-", one["name"]).lower(): one["version"] for one in listed}
+
+    def start(
+        self, command: Sequence[str], log: Path, variables: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
+        """Start a command with the image's environment, these variables, and nothing else."""
+        first, *others = command
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                [str(self.venv / "bin" / first), *others],
+                env={**self.environment, **variables},
+                cwd=self.workdir,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    def finish(self, command: Sequence[str], log: Path, **variables: str) -> tuple[int, str]:
+        """Run a command to its end; return its exit status and what it said."""
+        process = self.start(command, log, variables)
+        try:
+            return process.wait(240), log.read_text("utf-8")
+        finally:
+            process.kill()
+
+
+def follow(name: str, folder: Path) -> Image:
+    """Follow an image's recipe in an empty folder.
+
+    Raises:
+        RecipeError: When an instruction fails, with the end of what it said.
+    """
+    path, target = RECIPES[name]
+    last = _stage(ROOT / path, target)
+    (source,) = last.sources
+    _lay_out(folder)
+    _build(_stage(ROOT / path, source), folder)
+    # The last stage takes the environment over; its own RUN is for packages of the distribution.
+    return _followed(last, folder, {"PATH": str(folder / "bin")}, skipped={"RUN", "COPY"})
+
+
+def _stage(path: Path, name: str) -> Stage:
+    """Take a stage by name, with what it stands on."""
+    (stage,) = (stage for stage in stages(path) if stage.name == name)
+    return whole(path, stage)
+
+
+def _lay_out(folder: Path) -> None:
+    """Make what the base brings: its folders, a Python, and what a line of shell may call."""
+    for name in ("bin", "tmp", "src"):
+        (folder / name).mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(str(Path(sys.executable).resolve()))} "$@"\n', "utf-8"
+    )
+    python.chmod(0o755)
+    for name in ("cat", "chmod", "cp", "ln", "mkdir", "mv", "rm", "sed"):
+        if found := shutil.which(name):
+            (folder / "bin" / name).symlink_to(found)
+
+
+def _build(stage: Stage, folder: Path) -> None:
+    machine = {name: each for name, each in os.environ.items() if OF_THE_MACHINE.fullmatch(name)}
+    _followed(stage, folder, {**machine, "PATH": str(folder / "bin")}, skipped=set())
+
+
+def _followed(
+    stage: Stage, folder: Path, environment: dict[str, str], *, skipped: set[str]
+) -> Image:
+    image = Image(folder, environment)
+    for line in stage.lines:
+        instruction, rest = line.split(" ", 1)
+        if instruction not in skipped:
+            _obey(image, instruction, _moved(rest, folder))
+    return image
+
+
+def _moved(text: str, folder: Path) -> str:
+    """Have the root's folders be those of this one."""
+    return re.sub(r"(?<![\w./])/(?=(venv|src|tmp)\b)", f"{folder}/", text)
+
+
+def _obey(image: Image, instruction: str, rest: str) -> None:
+    match instruction:
+        case "ENV":
+            for one in shlex.split(rest):
+                key, value = one.split("=", 1)
+                image.environment[key] = Template(value).safe_substitute(image.environment)
+        case "WORKDIR":
+            image.workdir = Path(rest)
+        case "COPY":
+            *sources, target = rest.split()
+            _copy(sources, image.workdir / target)
+        case "RUN":
+            _run(image, rest)
+        case "CMD":
+            image.command = tuple(json.loads(rest))
+        case "ARG" | "LABEL" | "USER":
+            pass
+        case _:
+            raise RecipeError(f"nobody here can follow {instruction}")
+
+
+def _copy(sources: list[str], target: Path) -> None:
+    """Copy as a builder does: a folder's content into the target, a file into it or as it."""
+    for name in sources:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, target, ignore=ignored)
+        else:
+            place = target / Path(name).name if len(sources) > 1 or target.is_dir() else target
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, place)
+
+
+def _run(image: Image, line: str) -> None:
+    done: Any = subprocess.run(
+        ["/bin/sh", "-c", line],
+        env=image.environment,
+        cwd=image.workdir,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    if done.returncode != 0:
+        raise RecipeError(f"{line}\n{done.stdout[-3000:]}")

@@ -1,0 +1,135 @@
+"""Producers of a long drill: jobs of mixed kinds at an even pace, submitted until confirmed."""
+
+import random
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from tests.support.mortal_worker import POISON
+
+from smallfirst import Client, Job
+from smallfirst.errors import FleetUnreachable
+from smallfirst.jobs import Priority
+from smallfirst.ledger.keys import Keys
+
+POCKET = Path(__file__).parents[2] / "examples" / "pocket_llm"
+#: Shares of the tasks: most are answered by a rule or a small model, few are for the large one.
+TASKS = {"ids": 60, "urgency": 24, "topic": 6, "pii": 6, "similar": 2, "invoice": 1, "reply": 1}
+#: Each text holds it; where it is found beside texts and results, a text has leaked.
+CANARY = "canary-7f3e91"
+_CHUNK_JOBS = 50
+_PAUSE_SECONDS = 0.5
+
+
+def texts_of(seed: int, count: int = 400) -> list[str]:
+    """Make support mail that no model was trained on."""
+    sys.path.insert(0, str(POCKET))
+    generate_text, pools = (import_module(name) for name in ("generate_text", "pools"))
+    words: Any = pools.pool("heldout")
+    made = [one.text for one in generate_text.examples("topic", words, count)]
+    random.Random(seed).shuffle(made)
+    return made
+
+
+def jobs_of(seed: int, name: str, count: int, texts: list[str], num_poison: int) -> Iterator[Job]:
+    """Make jobs of mixed kinds, the same for the same seed; no two texts are alike."""
+    dice = random.Random(f"{seed}-{name}")
+    deadly = set(dice.sample(range(count // 2), num_poison))
+    names, weights = list(TASKS), list(TASKS.values())
+    for number in range(count):
+        is_deadly = number in deadly
+        text = f"{dice.choice(texts)}\n({number}, {CANARY}) {POISON if is_deadly else ''}"
+        yield Job(
+            id=f"{'deadly' if is_deadly else name}-{seed}-{number}",
+            task="urgency" if is_deadly else dice.choices(names, weights)[0],
+            text=text,
+            priority=Priority.INTERACTIVE if dice.random() < 0.1 else Priority.BULK,
+            reply_to=name,
+        )
+
+
+@dataclass
+class Producer:
+    """Submits jobs evenly over a time. What is not confirmed is submitted again, by its id."""
+
+    url: str
+    jobs: list[Job]
+    seconds: float
+    confirmed: list[str] = field(default_factory=list)
+    num_repeats: int = 0
+
+    def start(self) -> threading.Thread:
+        """Run in a thread of its own."""
+        thread = threading.Thread(target=self.run, name="producer", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> None:
+        """Submit everything."""
+        pause = threading.Event()
+        begun = monotonic()
+        with Client(self.url) as client:
+            while len(self.confirmed) < len(self.jobs):
+                due = len(self.jobs) * (monotonic() - begun) / self.seconds
+                if len(self.confirmed) + _CHUNK_JOBS > due < len(self.jobs):
+                    pause.wait(_PAUSE_SECONDS)
+                    continue
+                self._submit(client, self.jobs[len(self.confirmed) :][:_CHUNK_JOBS])
+
+    def _submit(self, client: Client, chunk: list[Job]) -> None:
+        try:
+            self.confirmed += client.submit_many(chunk)
+        except FleetUnreachable:
+            self.num_repeats += 1
+
+
+class Results:
+    """Follows reply streams and keeps what each told, and the digest of each result it saw."""
+
+    def __init__(self, url: str, names: list[str]) -> None:
+        self._redis: Any = Redis.from_url(url, socket_timeout=10)
+        self._last = {Keys().results(name): "0-0" for name in names}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="results", daemon=True)
+        self.told: Counter[str] = Counter()
+        self.digests: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after a last look."""
+        self._stop.set()
+        self._thread.join()
+        while self._look():
+            pass
+        self._redis.close()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(0.2):
+            try:
+                self._look()
+            except RedisError:
+                continue
+
+    def _look(self) -> bool:
+        """Read on; whether there was anything new."""
+        found = self._redis.xread(self._last, count=1000) or []
+        for stream, entries in found:
+            ids = [fields[b"id"].decode() for _, fields in entries]
+            raw = self._redis.mget([Keys().result(name) for name in ids])
+            self._last[stream.decode()] = entries[-1][0].decode()
+            self.told.update(ids)
+            for name, result in zip(ids, raw, strict=True):
+                self.digests.setdefault(name, sha256(result or b"").hexdigest())
+        return bool(found)

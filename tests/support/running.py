@@ -1,0 +1,133 @@
+"""What a rendering would run, run here as processes: folders stand for volumes, ports for Services.
+
+A command, its variables and its probes are the rendered ones; only what a container's file system
+and network would give (mounted paths, ports, the host of Redis) is replaced by its place here.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+from tests.support.charts import NAMESPACE, RELEASE, Object, environment, named
+
+from smallfirst.local.redis_server import find_binary, free_port
+
+#: The host of the chart's own Redis.
+HOST = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
+#: Ports that the chart renders: of Redis, the exporter and Flower.
+PORTS = ("6379", "9464", "5555")
+METRICS_PORT = "SMALLFIRST_METRICS_PORT"
+#: Where a pod listens whose port others may reach.
+EVERYWHERE = "0.0.0.0"  # noqa: S104
+
+
+class Deployment:
+    """A rendering and the folder in which its volumes lie."""
+
+    def __init__(self, objects: list[Object], folder: Path) -> None:
+        self.objects = objects
+        self.folder = folder
+        self.ports = {port: free_port() for port in PORTS}
+        self._metrics_ports: dict[str, str] = {}
+        self.secret: Mapping[str, str] = named(objects, "Secret", "redis")["stringData"]
+        self._write("users", {"users.acl": self.secret["users.acl"]})
+        self._write("catalogue", named(objects, "ConfigMap", "catalogue")["data"])
+
+    @property
+    def port(self) -> int:
+        """Where Redis listens."""
+        return self.ports["6379"]
+
+    def url(self, role: str) -> str:
+        """A role's address from the Secret, where the server is here."""
+        return str(self.secret[f"{role}-url"]).replace(HOST, f"127.0.0.1:{self.port}")
+
+    def spec(self, kind: str, component: str) -> Object:
+        """Take the specification of a component's pods."""
+        spec = named(self.objects, kind, component)["spec"]
+        found: Object = spec.get("template", {"spec": spec})["spec"]
+        return found
+
+    def start(self, spec: Object, name: str, *, container: int = 0) -> "subprocess.Popen[bytes]":
+        """Start the command of one of a pod's containers; what it says is appended to its log."""
+        return self.run(spec, name, spec["containers"][container]["command"], container=container)
+
+    def run(
+        self, spec: Object, name: str, command: list[str], *, container: int = 0
+    ) -> "subprocess.Popen[bytes]":
+        """Run a command in one of a pod's containers, as `kubectl exec` would."""
+        within = spec["containers"][container]
+        words = self._command(command, self._mounts(spec, within, name))
+        with self.log_of(name).open("ab") as log:
+            return subprocess.Popen(
+                words, env=self._environment(spec, within, name), stdout=log, stderr=log
+            )
+
+    def log_of(self, name: str) -> Path:
+        """Where a pod's words are kept."""
+        return self.folder / f"{name}.log"
+
+    def _write(self, volume: str, files: Mapping[str, str]) -> None:
+        folder = self.folder / "volumes" / volume
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, "utf-8")
+
+    def _mounts(self, spec: Object, container: Object, pod: str) -> dict[str, str]:
+        """Map each mounted path to a folder: an empty volume is the pod's, others are shared."""
+        own = {one["name"] for one in spec.get("volumes", ()) if "emptyDir" in one}
+        found = {}
+        for mount in container["volumeMounts"]:
+            above = self.folder / (pod if mount["name"] in own else "volumes")
+            (above / mount["name"]).mkdir(parents=True, exist_ok=True)
+            found[mount["mountPath"]] = str(above / mount["name"])
+        return found
+
+    def _command(self, command: list[str], mounts: Mapping[str, str]) -> list[str]:
+        words = [_placed(self._ported(word), mounts) for word in command]
+        words = [word.replace("redis-cli ", f"redis-cli -p {self.port} ") for word in words]
+        if words[0] == "redis-server":
+            # In a pod everybody's address is its own.
+            return [find_binary(), *words[1:], "--bind", "127.0.0.1"]
+        return words
+
+    def _ported(self, word: str) -> str:
+        return re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: str(self.ports[found[0]]), word)
+
+    def _environment(self, spec: Object, container: Object, pod: str) -> dict[str, str]:
+        mounts = self._mounts(spec, container, pod)
+        given = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        for name, value in environment(container).items():
+            if isinstance(value, dict):
+                key = value["secretKeyRef"]["key"]
+                role = key.removesuffix("-url")
+                given[name] = self.url(role) if key.endswith("-url") else self.secret[key]
+            else:
+                here = _placed(self._ported(value), mounts)
+                given[name] = "127.0.0.1" if here == EVERYWHERE else here
+        if METRICS_PORT in given and container["name"] != "exporter":
+            # In a pod the port is its own; here many pods share one machine's.
+            given[METRICS_PORT] = self._metrics_ports.setdefault(pod, str(free_port()))
+        return given
+
+
+def _placed(word: str, mounts: Mapping[str, str]) -> str:
+    """Give a path its place here, by the longest mounted path that it is within."""
+    for mount in sorted(mounts, key=len, reverse=True):
+        if word == mount or word.startswith(f"{mount}/"):
+            return mounts[mount] + word.removeprefix(mount)
+    return word
+
+
+def pings(url: str) -> bool:
+    """Whether a Redis answers at an address, and lets its user in."""
+    try:
+        with Redis.from_url(url) as redis:
+            return bool(redis.ping())
+    except RedisError:
+        return False

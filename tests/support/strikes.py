@@ -1,0 +1,194 @@
+"""Strikes at a fleet at random: what `chaos` does to one, and how long each fault is felt."""
+
+import json
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import psutil
+from redis.exceptions import RedisError
+from tests.support.links import LinkedFleet
+
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+
+KEYS = Keys()
+SLM, LLM = "cpu-small", "cpu-llm"
+#: Seconds between two faults, and how long one lasts that ends.
+PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
+OLD_JOB = {"v": 0, "id": "old", "task": "ids", "body": "from before the wire had a version"}
+
+
+@dataclass
+class Fault:
+    """One fault: when it began, whom it struck, and when nobody felt it any more."""
+
+    kind: str
+    victim: str = ""
+    #: Entries that were in the struck one's hands, by stream and consumer.
+    held: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
+    begun: float = field(default_factory=monotonic)
+    seconds: float | None = None
+
+
+class Chaos:
+    """Strikes a fleet at random.
+
+    Args:
+        fleet: Whom.
+        redis: The fleet's Redis, by a link that is never struck.
+        seed: Of the dice.
+    """
+
+    def __init__(self, fleet: LinkedFleet, redis: Any, seed: int) -> None:
+        self._fleet = fleet
+        self._redis = redis
+        self._dice = random.Random(seed)
+        self._stop = threading.Event()
+        self._mending: list[threading.Timer] = []
+        self.faults: list[Fault] = []
+        self.pids: set[int] = set()
+        self._kinds: dict[str, tuple[int, Callable[[], Fault]]] = {
+            "SIGKILL": (6, lambda: self._signal(signal.SIGKILL)),
+            "SIGTERM": (3, lambda: self._signal(signal.SIGTERM)),
+            "SIGSTOP, then SIGCONT": (4, self._pause),
+            "link cut": (4, lambda: self._break("cut")),
+            "link frozen": (3, lambda: self._break("freeze")),
+            "connections half open": (2, lambda: self._break("forget")),
+            "link of 100 ms": (2, lambda: self._break("slow_down", 0.1)),
+            "Redis killed": (1, self._kill_redis),
+            "Celery message destroyed": (2, self._destroy_message),
+            "Celery message doubled": (2, self._double_message),
+            "malformed entries": (2, self._write_nonsense),
+        }
+
+    def run(self, until: float) -> None:
+        """Strike until a moment of the monotonic clock; then mend everything."""
+        names = list(self._kinds)
+        weights = [weight for weight, _ in self._kinds.values()]
+        watching = threading.Thread(target=self._watch, daemon=True)
+        watching.start()
+        while monotonic() < until:
+            self._fleet.check()
+            [kind] = self._dice.choices(names, weights)
+            with suppress(RedisError, ProcessLookupError, psutil.NoSuchProcess):
+                fault = self._kinds[kind][1]()
+                fault.kind = kind
+                self.faults.append(fault)
+            self._stop.wait(self._dice.uniform(*PAUSE))
+        for timer in self._mending:
+            timer.join()
+        self._stop.set()
+        watching.join()
+
+    def look(self) -> None:
+        """See who has recovered from what, and note who there is."""
+        self.pids |= {child.pid for child in self._fleet.children().values()}
+        for fault in self.faults:
+            if fault.seconds is None and not self._is_felt(fault):
+                fault.seconds = monotonic() - fault.begun
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.25):
+            with suppress(RedisError):
+                self.look()
+
+    def _is_felt(self, fault: Fault) -> bool:
+        return any(
+            entries & entries_of(self._redis, stream, consumer)
+            for (stream, consumer), entries in fault.held.items()
+        )
+
+    def _victim(self) -> str:
+        names = [name for name in self._fleet.children() if name in self._fleet.links]
+        return self._dice.choice(sorted(names))
+
+    def _held_by(self, name: str) -> dict[tuple[str, str], set[bytes]]:
+        """What a child has in hand now."""
+        mark = f"-{self._fleet.children()[name].pid}-"
+        held = {}
+        for stream, group in STREAMS.items():
+            for consumer in self._redis.xpending(stream, group)["consumers"]:
+                who = consumer["name"].decode()
+                if mark in who:
+                    held[stream, who] = entries_of(self._redis, stream, who)
+        return held
+
+    def _signal(self, number: signal.Signals) -> Fault:
+        """Send a signal to a child; instead of the large model's worker, often to its engine."""
+        name = self._victim()
+        fault = Fault("", name, self._held_by(name))
+        below = [each.pid for each in psutil.Process(self._pid(name)).children(recursive=True)]
+        is_below = bool(below) and number is signal.SIGKILL and self._dice.random() < 0.5
+        os.kill(self._dice.choice(below) if is_below else self._pid(name), number)
+        return fault
+
+    def _pause(self) -> Fault:
+        name = self._victim()
+        fault, pid = Fault("", name, self._held_by(name)), self._pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        self._later(lambda: os.kill(pid, signal.SIGCONT))
+        return fault
+
+    def _break(self, how: str, *options: float) -> Fault:
+        name = self._victim()
+        fault = Fault("", name, self._held_by(name))
+        link = self._fleet.links[name]
+        getattr(link, how)(*options)
+        self._later(link.mend)
+        return fault
+
+    def _kill_redis(self) -> Fault:
+        os.kill(self._pid("redis"), signal.SIGKILL)
+        return Fault("", "redis")
+
+    def _destroy_message(self) -> Fault:
+        self._redis.lpop(KEYS.queue(self._dice.choice((SLM, LLM))))
+        return Fault("")
+
+    def _double_message(self) -> Fault:
+        queue = KEYS.queue(self._dice.choice((SLM, LLM)))
+        for message in self._redis.lrange(queue, 0, 0):
+            self._redis.rpush(queue, message)
+        return Fault("")
+
+    def _write_nonsense(self) -> Fault:
+        """Write what is no message, no submission, and one of an older version."""
+        for entry in (b"null", b"\xff\xfe", b"[" * 10_000, b"{}"):
+            self._redis.lpush(KEYS.queue(self._dice.choice((SLM, LLM))), entry)
+        for raw in (b"\xff", b"{", b'"job"', json.dumps(OLD_JOB).encode()):
+            self._redis.xadd(KEYS.jobs, {"job": raw})
+        self._redis.xadd(KEYS.escalations, {"leg": b"?"})
+        self._redis.xadd(self._dice.choice(list(KEYS.backlogs(SLM).values())), {"no": b"\x00"})
+        return Fault("")
+
+    def _pid(self, name: str) -> int:
+        return self._fleet.children()[name].pid
+
+    def _later(self, mend: Callable[[], object]) -> None:
+        def quietly() -> None:
+            with suppress(ProcessLookupError):
+                mend()
+
+        timer = threading.Timer(self._dice.uniform(*LASTS), quietly)
+        timer.start()
+        self._mending = [each for each in self._mending if each.is_alive()] + [timer]
+
+
+STREAMS = {
+    KEYS.jobs: ROUTER_GROUP,
+    KEYS.escalations: ROUTER_GROUP,
+    **{stream: POOL_GROUP for pool in (SLM, LLM) for stream in KEYS.backlogs(pool).values()},
+}
+
+
+def entries_of(redis: Any, stream: str, consumer: str) -> set[bytes]:
+    """What one consumer has in hand."""
+    group = STREAMS[stream]
+    pending = redis.xpending_range(stream, group, "-", "+", 5000, consumername=consumer)
+    return {each["message_id"] for each in pending}

@@ -1,0 +1,52 @@
+"""Where a client finds its Redis, and how it waits between tries."""
+
+from itertools import islice
+
+import pytest
+
+from smallfirst.client.backoff import pauses
+from smallfirst.client.inbox import LONGEST_PAUSE, SHORTEST_PAUSE, next_pause
+from smallfirst.client.producer import DEFAULT_URL, URL_VARIABLE, transport_to
+from smallfirst.client.transports import RedisTransport
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "expected"),
+    [
+        ("redis://named:1/2", "redis://set:3/4", "redis://named:1/2"),
+        (None, "redis://set:3/4", "redis://set:3/4"),
+        (None, None, DEFAULT_URL),
+    ],
+)
+def test_redis_is_named_or_set_or_here(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, variable: str | None, expected: str
+) -> None:
+    """The program's word comes before the environment's, and that before this machine."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    if variable:
+        monkeypatch.setenv(URL_VARIABLE, variable)
+    transport = transport_to(url, "sf")
+    assert isinstance(transport, RedisTransport)
+    assert transport.address == expected
+
+
+@pytest.mark.parametrize("secret", ["me:hunter2@", ":hunter2@", ":hunt%40er2@"])
+def test_an_address_has_no_password(secret: str) -> None:
+    """What an error shows of a URL leaves out who and with which secret."""
+    assert RedisTransport(f"rediss://{secret}host:6379/1").address == "rediss://host:6379/1"
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    """Each pause is about twice the one before, by chance up to a half shorter, and bounded."""
+    for pause, most in zip(
+        islice(pauses(first=0.1, longest=0.5), 5), [0.1, 0.2, 0.4, 0.5, 0.5], strict=True
+    ):
+        assert most / 2 <= pause <= most
+
+
+def test_rounds_are_seldom_while_they_find_nothing() -> None:
+    """Asking by id is frequent only while it finds something, and never most of the work."""
+    assert next_pause(1.0, num_found=3, round_seconds=0.0) == SHORTEST_PAUSE
+    assert next_pause(0.2, num_found=0, round_seconds=0.0) == 0.4
+    assert next_pause(0.8, num_found=0, round_seconds=0.0) == LONGEST_PAUSE
+    assert next_pause(0.2, num_found=9, round_seconds=2.0) == 8.0

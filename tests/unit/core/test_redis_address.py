@@ -1,0 +1,82 @@
+"""Addresses of Redis: what is read, what is shown, what each driver is told."""
+
+import pytest
+
+from smallfirst.redis_access.address import RedisAddress
+from smallfirst.settings import Settings
+
+PASSWORD = "s3cret/@,"  # noqa: S105
+GROUP = "redis+sentinel://user:s3cret%2F%40%2C@a:1,b,[::1]:3/my.master/2"
+
+
+def test_sentinels_are_told_apart_and_the_master_has_a_name() -> None:
+    """Each host has a port of its own, 26379 where none is given."""
+    address = RedisAddress.parse(GROUP)
+    assert address.hosts == (("a", 1), ("b", 26379), ("::1", 3))
+    assert address.master == "my.master"
+    assert address.shown == "redis+sentinel://a:1,b,[::1]:3/my.master/2"
+    assert not address.is_encrypted
+
+
+def test_nothing_that_is_shown_holds_a_secret() -> None:
+    """Neither what a log gets nor what a traceback would print."""
+    address = RedisAddress.parse(f"{GROUP}?sentinel_password=other-s3cret")
+    assert "s3cret" not in address.shown
+    assert "s3cret" not in repr(address)
+
+
+def test_kombu_gets_an_address_for_each_sentinel() -> None:
+    """User and password of the master stand in each, still quoted."""
+    places = RedisAddress.parse(GROUP).broker_url.split(";")
+    assert places[0] == "sentinel://user:s3cret%2F%40%2C@a:1/2"
+    assert places[2].endswith("@[::1]:3/2")
+
+
+def test_redis_py_gets_user_password_database_and_options() -> None:
+    """As its own rules read them from an address of one server."""
+    pool = RedisAddress.parse(f"{GROUP}?health_check_interval=7").connect().connection_pool
+    told = pool.connection_kwargs
+    assert told["username"] == "user"
+    assert told["password"] == PASSWORD
+    assert told["db"] == 2
+    assert told["health_check_interval"] == 7
+
+
+def test_tls_is_spoken_with_the_sentinels_too() -> None:
+    """A fleet that encrypts does not ask in clear where its Redis is."""
+    url = "rediss+sentinel://u:p@a/m?ssl_ca_certs=/ca.crt&sentinel_username=s&sentinel_password=t"
+    address = RedisAddress.parse(url)
+    assert address.sentinel_options(socket_timeout=1) == {
+        "socket_timeout": 1,
+        "username": "s",
+        "password": "t",
+        "ssl": True,
+        "ssl_ca_certs": "/ca.crt",
+    }
+    assert "sentinel_password" not in address.options
+    connection = address.connect().connection_pool.connection_class
+    assert "SSL" in connection.__name__
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://a",
+        "redis+sentinel://a/",
+        "redis+sentinel://a,/m",
+        "redis+sentinel://a:99999/m",
+        "redis+sentinel://a:0/m",
+        "redis+sentinel://a/m/x",
+        "redis+sentinel:///m",
+    ],
+)
+def test_what_names_no_group_is_refused_without_being_quoted(url: str) -> None:
+    """The message shows a form that works."""
+    with pytest.raises(ValueError, match=r"redis\+sentinel://host1:26379,host2:26379/mymaster$"):
+        RedisAddress.parse(url)
+
+
+def test_every_component_can_be_told_of_sentinels() -> None:
+    """By the same setting as of one server."""
+    settings = Settings.model_validate({"redis_url": GROUP})
+    assert settings.redis_address == RedisAddress.parse(GROUP).shown

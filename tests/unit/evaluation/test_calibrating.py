@@ -1,0 +1,140 @@
+"""From scores to a promise: what is written, and of what."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smallfirst.catalogue import Catalogue, Promise, step_specs
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.evaluation.calibrating import Origin, calibrate, check_calibratable, fitting_part
+from smallfirst.evaluation.errors import NothingToChoose
+from smallfirst.evaluation.promises import in_words, why_unsupported
+from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
+from smallfirst.evaluation.thresholds import FIT_SHARE, Aim, Unsupported
+from smallfirst.jobs import Tier
+
+CATALOGUE = """\
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M}
+  gpu: {tier: llm, max_parameters: 10B}
+models:
+  mini: {source: bundled:minilm}
+  large: {tier: llm, source: ./large, parameters: 1B}
+tasks:
+  topic:
+    kind: classify
+    labels: {a: A., b: B., c: C.}
+    examples: [{text: x, label: a}]
+    cascade: [{model: mini}, {model: large}]
+"""
+SEED = 20_261_123
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    """A cascade of two models."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    return load_catalogue(path)
+
+
+def scores_of(num_rows: int, *, rare: float = 0.2) -> Scores:
+    """Draw what two steps say: the first too sure of itself, the second seldom wrong."""
+    random = np.random.default_rng(SEED)
+    rows = []
+    for number in range(num_rows):
+        right = str(random.choice(["a", "b", "c"], p=[(1 - rare) / 2, (1 - rare) / 2, rare]))
+        small = _said(random, right, float(random.uniform(0.35, 1.0)) ** 2, cost=1.0)
+        large = _said(random, right, 0.97, cost=50.0)
+        rows.append(ScoredRow(f"{number:016x}", right, (small, large)))
+    steps = (StepAbout(0, Tier.SLM, "mini", "r0"), StepAbout(1, Tier.LLM, "large", "r1"))
+    return Scores("topic", "USD", steps, tuple(rows))
+
+
+def _said(random: np.random.Generator, right: str, chance: float, *, cost: float) -> Said:
+    """Be right with a chance of `chance`, and say that it is its square root."""
+    others = [label for label in ("a", "b", "c") if label != right]
+    said = right if random.random() < chance else str(random.choice(others))
+    confidence = max(0.4, round(chance**0.5, 6))
+    rest = (1 - confidence) / 2
+    distribution = dict.fromkeys(("a", "b", "c"), rest) | {said: confidence}
+    return Said(confidence, said == right, said, distribution, cost=cost)
+
+
+def origin_of(catalogue: Catalogue) -> Origin:
+    """Some day."""
+    return Origin(catalogue, 0, datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def promise_of(catalogue: Catalogue, scores: Scores, aim: Aim) -> Promise:
+    """Calibrate where it is known to succeed."""
+    found = calibrate(scores, aim, origin_of(catalogue))
+    assert isinstance(found, Promise)
+    return found
+
+
+def test_a_promise_says_what_it_is_made_of(catalogue: Catalogue) -> None:
+    """Every step has its revision and the hash of its spec; shares and costs add up."""
+    promise = promise_of(catalogue, scores_of(2000), Aim(0.06))
+    assert [step.revision for step in promise.steps] == ["r0", "r1"]
+    specs = step_specs(catalogue.tasks["topic"], catalogue.models)
+    assert tuple(step.spec for step in promise.steps) == specs
+    shares = sum(step.share_answered for step in promise.steps)
+    assert shares == pytest.approx(promise.share_answered, abs=1e-5)
+    assert sum(step.num_tested for step in promise.steps) == promise.num_accepted
+    assert promise.error_bound <= 0.06
+    assert 1.0 <= promise.cost_per_job <= 51.0
+    assert f"{promise.num_wrong} of {promise.num_accepted:,} were" in in_words(promise)
+
+
+def test_a_model_that_is_too_sure_is_softened(catalogue: Catalogue) -> None:
+    """The first step says the root of its chance, so its temperature comes out above 1."""
+    promise = promise_of(catalogue, scores_of(2000), Aim(0.06))
+    assert promise.steps[0].temperature > 1.1
+
+
+def test_the_order_of_rows_changes_nothing(catalogue: Catalogue) -> None:
+    """The same rows in another order give the same promise, digit for digit."""
+    scores = scores_of(1500)
+    turned = Scores(scores.task, scores.currency, scores.steps, scores.rows[::-1])
+    one, other = (promise_of(catalogue, each, Aim(0.06)) for each in (scores, turned))
+    assert one.model_copy(update={"cost_per_job": 0.0}) == other.model_copy(
+        update={"cost_per_job": 0.0}
+    )
+
+
+def test_the_split_is_of_its_size_and_changes_with_the_seed() -> None:
+    """The fitting part is its share of the rows, and another seed picks another one."""
+    keys = [f"{number:016x}" for number in range(1000)]
+    one, other = fitting_part(keys, 0), fitting_part(keys, 1)
+    assert one.sum() == other.sum() == round(FIT_SHARE * 1000)
+    assert (one != other).any()
+
+
+def test_labels_have_thresholds_of_their_own(catalogue: Catalogue) -> None:
+    """Promised apart, each label that is accepted has its threshold; a rare one is named."""
+    promise = promise_of(catalogue, scores_of(1500, rare=0.01), Aim(0.1, is_per_label=True))
+    first, last = promise.steps
+    named = {*(first.threshold_by_label or {}), *(last.threshold_by_label or {})}
+    assert promise.labels_never_accepted == ("c",)
+    assert named == {"a", "b"}
+
+
+def test_what_cannot_be_promised_is_said_in_words(catalogue: Catalogue) -> None:
+    """Two hundred rows bear no promise of 1 %, and the sentence tells how many might."""
+    aim = Aim(0.01)
+    found = calibrate(scores_of(200), aim, origin_of(catalogue))
+    assert isinstance(found, Unsupported)
+    assert "it takes 299 accepted rows in testing" in why_unsupported(found, aim)
+
+
+def test_too_few_rows_and_cascades_without_a_model_are_refused(catalogue: Catalogue) -> None:
+    """Nothing is asked where nothing could be chosen."""
+    task = catalogue.tasks["topic"]
+    with pytest.raises(NothingToChoose, match="has 9 rows left"):
+        check_calibratable("topic", task, 9, Aim(0.02))
+    with pytest.raises(NothingToChoose, match="no step with a model"):
+        check_calibratable("topic", task.model_copy(update={"cascade": ()}), 99, Aim(0.02))

@@ -1,0 +1,115 @@
+"""Labelled rows: told apart by their text, refused where a model has seen them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst.catalogue import Catalogue, Task
+from smallfirst.catalogue.examples import TRAINED_ON, text_key
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.evaluation.errors import RowsError, SeenRowsError
+from smallfirst.evaluation.rows import in_a_word, is_right, read_rows, seen_keys, unseen_rows
+from smallfirst.jobs import LabelAnswer, RecordAnswer, Span, SpansAnswer
+
+CATALOGUE = """\
+version: 1
+pools: {cpu: {tier: slm, max_parameters: 50M}}
+models:
+  own: {source: ./own, parameters: 1M}
+tasks:
+  topic:
+    kind: classify
+    labels: {a: A., b: B.}
+    examples:
+      - {text: an example, label: a}
+      - {text: another, label: b}
+    cascade: [{model: own}]
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    """A catalogue whose model says what it was trained on."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / TRAINED_ON).write_text(f"{text_key('learned')}\n")
+    return load_catalogue(path)
+
+
+def task_of(catalogue: Catalogue) -> Task:
+    """The only task."""
+    return catalogue.tasks["topic"]
+
+
+def write(path: Path, *texts: str) -> Path:
+    """Write rows of these texts, all of label `a`, with a blank line before the last."""
+    rows = [json.dumps({"text": text, "label": "a"}) for text in texts]
+    path.write_text("\n".join([*rows[:-1], "", *rows[-1:]]))
+    return path
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_key_is_the_texts_own(one: str, other: str) -> None:
+    """Equal texts have one key of sixteen hex digits, and others have another."""
+    assert (text_key(one) == text_key(other)) == (one == other)
+    assert len(text_key(one)) == 16
+    assert set(text_key(one)) <= set("0123456789abcdef")
+
+
+def test_a_text_that_stands_twice_is_one_row(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Repeats are counted once, and every row knows its line in the file."""
+    rows = read_rows(write(tmp_path / "r.jsonl", "x", "y", "x", "z"), "topic", task_of(catalogue))
+    assert [(row.line, row.example.text) for row in rows] == [(1, "x"), (2, "y"), (5, "z")]
+
+
+def test_bad_rows_are_all_named(catalogue: Catalogue, tmp_path: Path) -> None:
+    """A row without its answer is told with line and rule; none is dropped."""
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"text": "x", "label": "c"}\n{"text": "y"}\n')
+    with pytest.raises(RowsError) as caught:
+        read_rows(path, "topic", task_of(catalogue))
+    assert [problem.line for problem in caught.value.problems] == [1, 2]
+
+
+def test_rows_seen_in_training_are_refused(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Rows of the task's examples and of a model's own training are named, and nothing goes on."""
+    path = write(tmp_path / "r.jsonl", "fresh", "an example", "learned")
+    rows = read_rows(path, "topic", task_of(catalogue))
+    with pytest.raises(SeenRowsError) as caught:
+        unseen_rows(rows, seen_keys(catalogue, "topic"), drop_seen=False)
+    assert caught.value.lines == (2, 4)
+    assert caught.value.sources == ("tasks.topic.examples", "models.own")
+    assert "lines 2, 4" in str(caught.value)
+    assert "an example" not in str(caught.value)
+
+
+def test_rows_seen_in_training_are_left_out_when_told_to(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """Only the fresh row stays."""
+    path = write(tmp_path / "r.jsonl", "fresh", "an example", "learned")
+    rows = read_rows(path, "topic", task_of(catalogue))
+    kept = unseen_rows(rows, seen_keys(catalogue, "topic"), drop_seen=True)
+    assert [row.example.text for row in kept] == ["fresh"]
+
+
+def test_an_answer_is_right_only_as_a_whole() -> None:
+    """One span of two is not right; no spans where there are none is."""
+    one, two = Span(start=0, end=2, label="a"), Span(start=3, end=4, label="a")
+    gold = frozenset({(0, 2, "a"), (3, 4, "a")})
+    assert is_right(SpansAnswer(spans=(one, two), confidence=1.0), gold)
+    assert not is_right(SpansAnswer(spans=(one,), confidence=1.0), gold)
+    assert is_right(SpansAnswer(spans=(), confidence=1.0), frozenset())
+    assert not is_right(None, "a")
+
+
+def test_labels_and_verdicts_are_words() -> None:
+    """What confusions are counted by; other answers have no one word."""
+    assert in_a_word(LabelAnswer(label="a", confidence=1.0)) == "a"
+    assert in_a_word(RecordAnswer(record={"verdict": "yes"}, confidence=1.0)) == "yes"
+    assert in_a_word(RecordAnswer(record={"total": 3}, confidence=1.0)) == ""
+    assert in_a_word(frozenset({"a"})) == ""

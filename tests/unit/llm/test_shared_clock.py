@@ -1,0 +1,65 @@
+"""Busy seconds: each belongs to the requests that ran in it, in equal shares."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smallfirst_workers.llm.shared_clock import BusyClock
+
+#: Seconds until something happens, and which request ends then; None for one that begins.
+MOMENTS = st.lists(
+    st.tuples(st.floats(0, 1000), st.none() | st.integers(0, 9)), min_size=1, max_size=40
+)
+
+
+@settings(deadline=None)
+@given(MOMENTS)
+def test_shares_sum_to_the_busy_seconds(moments: list[tuple[float, int | None]]) -> None:
+    """However requests interleave, nothing of the busy time is lost or charged twice."""
+    clock, now, busy = BusyClock(), 100.0, 0.0
+    running: list[float] = []
+    shares: list[float] = []
+
+    for seconds, ends in [*moments, *[(1.0, 0)] * len(moments)]:
+        now += seconds
+        busy += seconds if running else 0.0
+        if ends is None:
+            running.append(clock.start(now))
+        elif running:
+            shares.append(clock.stop(running.pop(ends % len(running)), now))
+
+    assert not running
+    assert all(share >= 0 for share in shares)
+    assert sum(shares) == pytest.approx(busy)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1e6), st.floats(0, 1e4))
+def test_a_lone_request_is_charged_its_whole_time(begun: float, seconds: float) -> None:
+    """Who has the engine alone pays for all of it."""
+    clock = BusyClock()
+
+    mark = clock.start(begun)
+
+    assert clock.stop(mark, begun + seconds) == pytest.approx(seconds, abs=1e-6)
+
+
+def test_idle_time_is_nobodys() -> None:
+    """What passes before the first request and between two is charged to neither."""
+    clock = BusyClock()
+
+    first = clock.stop(clock.start(50.0), 52.0)
+    second = clock.stop(clock.start(1000.0), 1003.0)
+
+    assert (first, second) == (2.0, 3.0)
+
+
+def test_who_comes_in_between_pays_only_for_its_part() -> None:
+    """A moment is shared by those who run in it, and by nobody else."""
+    clock = BusyClock()
+
+    long = clock.start(0.0)
+    short = clock.start(2.0)
+
+    assert clock.stop(short, 6.0) == 2.0
+    assert clock.stop(long, 7.0) == 2.0 + 2.0 + 1.0

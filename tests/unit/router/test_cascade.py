@@ -1,0 +1,220 @@
+"""Where a job goes next."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smallfirst.catalogue import Catalogue, Kind, Pattern, Promise, Rule, step_specs
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.errors import CatalogueError
+from smallfirst.evaluation.promises import write_promise
+from smallfirst.jobs import (
+    Attempt,
+    Job,
+    LabelAnswer,
+    Outcome,
+    Span,
+    SpansAnswer,
+    Tier,
+)
+from smallfirst.ledger.routing_slips import Terms
+from smallfirst_router.cascade import (
+    Accept,
+    Ask,
+    Plan,
+    PlannedStep,
+    RunOut,
+    next_move,
+    plan_tasks,
+    rule_outcome,
+)
+from smallfirst_router.rules import compile_rule
+
+CALIBRATED = """\
+version: 1
+pools: {cpu: {tier: slm, max_parameters: 50M}}
+models: {mini: {source: bundled:minilm, parameters: 22M}}
+tasks:
+  orders:
+    kind: tag
+    labels: {order: An order's number.}
+    examples: [{text: about A-1234, spans: []}]
+    cascade:
+      - rule: {patterns: [{label: order, pattern: '\\bA-[0-9]{4}\\b'}]}
+      - model: mini
+        accept: calibrated
+"""
+ORDER = Rule(patterns=(Pattern(label="order", pattern=r"\bA-[0-9]{4}\b"),))
+
+
+def rule_step(number: int = 0, accepts: str = "match") -> PlannedStep:
+    """Make a step that finds order numbers."""
+    rule = compile_rule(ORDER, Kind.TAG)
+    return PlannedStep(number, Tier.RULE, "rules", None, 0.0, rule, accepts)
+
+
+def model_step(number: int, tier: Tier = Tier.SLM, model: str = "minilm") -> PlannedStep:
+    """Make a step that asks a model."""
+    return PlannedStep(number, tier, model, "cpu", 0.8)
+
+
+def plan_of(*steps: PlannedStep) -> Plan:
+    """Make a task of these steps."""
+    return Plan("orders", Kind.TAG, 10_000, steps)
+
+
+def ask_rule(step: PlannedStep, text: str) -> Attempt:
+    """Ask a real rule, without a clock."""
+    assert step.rule is not None
+    answer = step.rule.answer(text)
+    return Attempt(
+        step=step.number,
+        tier=step.tier,
+        model=step.model,
+        revision=step.rule.revision,
+        outcome=rule_outcome(answer, step.rule_accepts),
+        answer=answer,
+    )
+
+
+def job_of(text: str, first: Tier | None = None, last: Tier | None = None) -> Job:
+    """Make a job for the task."""
+    return Job(id="a1", task="orders", text=text, first_tier=first, last_tier=last)
+
+
+def test_a_rule_that_matches_answers() -> None:
+    """A match ends the cascade at the rule, and no model is asked."""
+    move = next_move(job_of("about A-1234"), plan_of(rule_step(), model_step(1)), ask_rule)
+    assert isinstance(move, Accept)
+    assert isinstance(move.answer, SpansAnswer)
+    assert [(span.start, span.end) for span in move.answer.spans] == [(6, 12)]
+    assert [attempt.tier for attempt in move.trail] == [Tier.RULE]
+
+
+def test_a_rule_that_finds_nothing_passes_on() -> None:
+    """Without a match the next step is asked, and the trail tells of the rule."""
+    move = next_move(job_of("no number"), plan_of(rule_step(), model_step(1)), ask_rule)
+    assert isinstance(move, Ask)
+    assert move.step.number == 1
+    assert [attempt.outcome for attempt in move.trail] == [Outcome.ESCALATED]
+
+
+def test_a_rule_may_always_answer() -> None:
+    """For a task that only rules serve, no match is an answer too."""
+    move = next_move(job_of("no number"), plan_of(rule_step(accepts="always")), ask_rule)
+    assert isinstance(move, Accept)
+    assert move.answer == SpansAnswer(spans=(), confidence=1.0)
+
+
+def test_a_rule_may_hand_its_spans_on() -> None:
+    """What a rule is sure of is kept for the model's answer to be added to."""
+    plan = plan_of(rule_step(accepts="never"), model_step(1))
+    move = next_move(job_of("about A-1234"), plan, ask_rule)
+    assert isinstance(move, Ask)
+    assert [(span.start, span.end) for span in move.kept] == [(6, 12)]
+
+
+def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
+    """An escalated job asks the next model, with its trail."""
+    tried = Attempt(step=0, tier=Tier.SLM, model="minilm", revision="a", outcome=Outcome.ESCALATED)
+    plan = plan_of(model_step(0), model_step(1, model="deberta"))
+    move = next_move(job_of("x"), plan, ask_rule, step=1, trail=[tried])
+    assert isinstance(move, Ask)
+    assert (move.step.model, move.trail) == ("deberta", (tried,))
+
+
+def test_a_cascade_without_steps_left_runs_out() -> None:
+    """After the last step nobody is left to ask."""
+    assert next_move(job_of("x"), plan_of(model_step(0)), ask_rule, step=1) == RunOut(())
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "asked"),
+    [
+        (None, None, "minilm"),
+        (Tier.SLM, None, "minilm"),
+        (Tier.LLM, None, "llama"),
+        (None, Tier.SLM, "minilm"),
+        (None, Tier.RULE, None),
+        (Tier.HUMAN, None, None),
+    ],
+)
+def test_a_job_may_bound_the_tiers(first: Tier | None, last: Tier | None, asked: str) -> None:
+    """Steps outside the job's tiers are not tried."""
+    plan = plan_of(rule_step(), model_step(1), model_step(2, Tier.LLM, "llama"))
+    move = next_move(job_of("no number", first, last), plan, ask_rule)
+    assert (move.step.model if isinstance(move, Ask) else None) == asked
+
+
+@pytest.mark.parametrize("accepts", ["match", "always", "never"])
+def test_a_rule_without_an_answer_never_stands(accepts: str) -> None:
+    """A classify rule that matched no pattern has no label to give."""
+    assert rule_outcome(None, accepts) is Outcome.ESCALATED
+
+
+def test_a_label_by_rule_stands() -> None:
+    """A label is a match by itself."""
+    answer = LabelAnswer(label="spam", confidence=1.0)
+    assert rule_outcome(answer, "match") is Outcome.ACCEPTED
+    assert rule_outcome(answer, "never") is Outcome.ESCALATED
+    assert rule_outcome(SpansAnswer(spans=(), confidence=1.0), "match") is Outcome.ESCALATED
+    found = SpansAnswer(spans=(Span(start=0, end=1, label="a"),), confidence=1.0)
+    assert rule_outcome(found, "match") is Outcome.ACCEPTED
+
+
+def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:
+    """It is passed over without a place in the trail; the steps after it keep their numbers."""
+    never = replace(model_step(0), is_never_asked=True)
+    move = next_move(job_of("x"), plan_of(never, model_step(1, model="deberta")), ask_rule)
+    assert isinstance(move, Ask)
+    assert (move.step.number, move.trail) == (1, ())
+    assert next_move(job_of("x"), plan_of(never), ask_rule) == RunOut(())
+
+
+def calibrated(path: Path, rule_revision: str) -> Catalogue:
+    """A catalogue of one rule and one model, calibrated for a revision of the rule."""
+    path.write_text(CALIBRATED)
+    catalogue = load_catalogue(path, needs_promises=False)
+    specs = step_specs(catalogue.tasks["orders"], catalogue.models)
+    found = {"share_answered": 0.5, "num_tested": 9, "num_wrong": 0, "error_bound": 0.3}
+    steps = [
+        {"tier": "rule", "model": "rules", "revision": rule_revision, "threshold": 1.0},
+        {"tier": "slm", "model": "mini", "revision": "abc", "threshold": 0.9, "temperature": 1.5},
+    ]
+    promise = {
+        "task": "orders",
+        "target": 0.05,
+        "confidence": 0.95,
+        "num_rows": 20,
+        "num_tested": 14,
+        "num_accepted": 9,
+        "num_wrong": 0,
+        "error_bound": 0.3,
+        "share_answered": 0.6,
+        "cost_per_job": 0.0,
+        "currency": "USD",
+        "abstention_cost": 1.0,
+        "seed": 0,
+        "data": "0" * 16,
+        "made_at": "2026-11-01T00:00:00Z",
+        "steps": [{**step, **found, "spec": spec} for step, spec in zip(steps, specs, strict=True)],
+    }
+    write_promise(Promise.model_validate_json(json.dumps(promise)), path)
+    return load_catalogue(path)
+
+
+def test_a_step_that_is_calibrated_tells_its_terms(tmp_path: Path) -> None:
+    """What the worker must know of the promise travels with the job: revision and temperature."""
+    revision = compile_rule(ORDER, Kind.TAG).revision
+    plan = plan_tasks(calibrated(tmp_path / "catalogue.yaml", revision))["orders"]
+    assert plan.steps[1].accept == 0.9
+    assert plan.steps[1].terms == Terms(revision="abc", temperature=1.5)
+
+
+def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:
+    """Another version of the finders voids the promise of the whole cascade."""
+    catalogue = calibrated(tmp_path / "catalogue.yaml", "0123456789ab")
+    with pytest.raises(CatalogueError, match="finds otherwise than when it was calibrated"):
+        plan_tasks(catalogue)

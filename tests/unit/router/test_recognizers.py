@@ -1,0 +1,187 @@
+"""The built-in finders: what they find, what they leave alone, and how much work that is."""
+# ruff: noqa: RUF001
+# Full-width digits, dashes that look alike: telling them apart is what is tested.
+
+import itertools
+import re
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.recognizer_cases import CASES
+
+from smallfirst_router.recognizers import FINDERS, fold, satisfies
+
+#: Texts built to make a careless finder do too much, as pieces to be repeated.
+HOSTILE = [
+    *(
+        "1",
+        "1 ",
+        "1-",
+        "1.",
+        "1/",
+        "1(",
+        "(",
+        "+",
+        "4111 ",
+        "4111-",
+        "4111 1111 1111 1112 ",
+        "012 345 6789 01 ",
+    ),
+    *(
+        "000-12-3456 ",
+        "DE89 ",
+        "DE89 3704 0044 0532 0130 01 ",
+        "@",
+        "a@",
+        "a.",
+        "a..",
+        "a@b.c1 ",
+        "a@b.cc-",
+        "a@b",
+    ),
+    *(
+        ":",
+        "a1:",
+        "1::1 ",
+        "::",
+        "1.2.3.999 ",
+        "http://",
+        "http://a.b/)",
+        "www.a ",
+        "31/31/2024 ",
+        "may 5 ",
+        "sept",
+    ),
+    *(
+        "call 12345678901234 ",
+        "1234567 ",
+        "+1 23 45 67 ",
+        "+49 ",
+        "ssn no ",
+        "é",
+        "💥",
+        "\u0301",
+        "٣",
+        "９ ",
+    ),
+]
+CASE_IDS = [(name, case) for name, cases in CASES.items() for case in cases]
+FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case) if piece]
+#: Anything at all, and anything made of what finders look for.
+TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=12).map("".join)
+
+
+def mark(name: str, text: str) -> str:
+    """Put double angle brackets around what a finder finds."""
+    marked, last = "", 0
+    for start, end in FINDERS[name].find(fold(text)):
+        marked += f"{text[last:start]}«{text[start:end]}»"
+        last = end
+    return marked + text[last:]
+
+
+def count_calls(work: Callable[[], object]) -> int:
+    """Count the calls of Python and C functions that some work makes."""
+    num_calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal num_calls
+        num_calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return num_calls
+
+
+@pytest.mark.parametrize(("name", "case"), CASE_IDS)
+def test_finds_exactly_what_is_marked(name: str, case: str) -> None:
+    """A finder finds what is marked, to the character, and nothing else."""
+    assert mark(name, re.sub("[«»]", "", case)) == case
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_has_cases_of_both_kinds(name: str) -> None:
+    """Every finder is shown at least eight texts to find something in, and eight to leave alone."""
+    with_marks = sum("«" in case for case in CASES[name])
+    assert with_marks >= 8
+    assert len(CASES[name]) - with_marks >= 8
+
+
+@given(text=TEXTS)
+@settings(deadline=None)
+@pytest.mark.parametrize("name", FINDERS)
+def test_stretches_lie_in_the_text_in_order(name: str, text: str) -> None:
+    """Of any text, stretches are not empty, lie within it, and come sorted and apart."""
+    stretches = list(FINDERS[name].find(fold(text)))
+    edges = [edge for stretch in stretches for edge in stretch]
+    assert edges == sorted(edges)
+    assert all(0 <= start < end <= len(text) for start, end in stretches)
+
+
+@given(before=st.text(max_size=8), after=st.text(max_size=8))
+@settings(deadline=None)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("ssn", "536-90-4399"),
+        ("card", "4111 1111 1111 1111"),
+        ("iban", "DE89 3704 0044 0532 0130 00"),
+    ],
+)
+def test_offsets_count_characters(name: str, number: str, before: str, after: str) -> None:
+    """Whatever stands before and after, a number on a line of its own is found where it is."""
+    text = f"{before}\n{number}\n{after}"
+    start = len(before) + 1
+    assert (start, start + len(number)) in list(FINDERS[name].find(fold(text)))
+
+
+@given(text=st.text())
+def test_folding_keeps_places(text: str) -> None:
+    """A folded text is ASCII, as long as the text, and ASCII letters and digits are untouched."""
+    folded = fold(text)
+    assert folded.isascii()
+    assert len(folded) == len(text)
+    pairs = zip(text, folded, strict=True)
+    assert all(new == old for old, new in pairs if old.isascii() and old.isprintable())
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("name", FINDERS)
+def test_regions_cover_a_text_at_most_once(name: str, piece: str) -> None:
+    """The regions that a finder examines lie apart: together they fit into the text."""
+    folded = fold(piece * 500)
+    regions = list(FINDERS[name].regions(folded))
+    assert sum(end - start for start, end in regions) <= len(folded)
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(regions))
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("name", FINDERS)
+def test_work_grows_with_the_text(name: str, piece: str) -> None:
+    """A text four times as long costs four times as many calls at most, and few a character."""
+
+    def calls_for(num_pieces: int) -> int:
+        folded = fold(piece * num_pieces)
+        return count_calls(lambda: list(FINDERS[name].find(folded)))
+
+    calls_for(100)
+    fewer, more = calls_for(200), calls_for(800)
+    assert more <= 4.2 * fewer + 200
+    assert more <= 40 * 800 * len(piece)
+
+
+def test_check_that_stumbles_says_no() -> None:
+    """A number that makes a checksum module raise is not valid, rather than an error."""
+
+    def stumbles(number: str) -> bool:
+        return int(number) > 0
+
+    assert satisfies(stumbles, "1")
+    assert not satisfies(stumbles, "٣x")

@@ -1,0 +1,347 @@
+"""Rules: compiled, what they answer for each kind of task, and how much work that is."""
+
+import itertools
+from typing import Any
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smallfirst import catalogue
+from smallfirst.catalogue import Kind, Pattern, Rule
+from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
+from smallfirst_router.errors import RouterError, RuleError
+from smallfirst_router.recognizers import FINDERS
+from smallfirst_router.rules import (
+    MAX_CANDIDATES,
+    MAX_MATCH_BYTES,
+    MAX_SPANS,
+    Claim,
+    compile_rule,
+    search_all,
+    settle_claims,
+)
+
+EVERY_FINDER = Rule(find=tuple(FINDERS))
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "4111 1111 1111 1111",
+            "bob@example.com",
+            "555-123-4567",
+            "536-90-4399",
+            "2024-11-05",
+            "💥",
+        ]
+    )
+    | st.text(max_size=4),
+    max_size=12,
+).map("".join)
+
+
+def rule_of(
+    *patterns: tuple[str, str], check: str | None = None, find: tuple[str, ...] = ()
+) -> Rule:
+    """Make a rule of `(label, pattern)` pairs."""
+    made = tuple(Pattern(label=label, pattern=text, check=check) for label, text in patterns)
+    return Rule(find=find, patterns=made)
+
+
+def found(rule: Rule, text: str) -> list[tuple[str, str]]:
+    """Say which stretches of a text a rule labels how."""
+    spans = compile_rule(rule, Kind.TAG).find(text)
+    return [(span.label, text[span.start : span.end]) for span in spans]
+
+
+class CountingRegex:
+    """A regular expression that counts the bytes it is shown, and else is the one inside."""
+
+    def __init__(self, pattern: str) -> None:
+        self.regex = re2.compile(pattern)
+        self.num_bytes = 0
+
+    def search(self, data: bytes, start: int, end: int) -> Any:
+        """Search, and count."""
+        self.num_bytes += end - start
+        return self.regex.search(data, start, end)
+
+
+def test_tag_rule_answers_spans() -> None:
+    """A rule on a tag task answers spans in the text's order, surely."""
+    answer = compile_rule(EVERY_FINDER, Kind.TAG).answer("bob@example.com, 555-123-4567")
+    assert isinstance(answer, SpansAnswer)
+    assert [(s.start, s.end, s.label) for s in answer.spans] == [
+        (0, 15, "email"),
+        (17, 29, "phone"),
+    ]
+    assert answer.confidence == 1.0
+
+
+def test_tag_rule_answers_no_spans() -> None:
+    """A rule on a tag task that finds nothing answers that there is nothing."""
+    answer = compile_rule(EVERY_FINDER, Kind.TAG).answer("nothing here")
+    assert answer == SpansAnswer(spans=(), confidence=1.0)
+
+
+def test_classify_rule_answers_the_first_label() -> None:
+    """Of several patterns that match, the first in the catalogue labels the text."""
+    rule = rule_of(("refund", "money back"), ("delivery", "parcel"))
+    answer = compile_rule(rule, Kind.CLASSIFY).answer("my parcel is late, I want my money back")
+    expected = LabelAnswer(label="refund", confidence=1.0, distribution={"refund": 1.0})
+    assert answer == expected
+
+
+def test_classify_rule_reads_the_whole_text() -> None:
+    """A pattern that only labels may reach from one end of a text to the other."""
+    rule = rule_of(("both", r"(?s)\Ahello.*bye\z"))
+    text = f"hello{'é' * 3 * MAX_MATCH_BYTES}bye"
+    assert compile_rule(rule, Kind.CLASSIFY).answer(text) is not None
+
+
+def test_finders_label_before_patterns() -> None:
+    """A finder's name is a label too, and finders stand before patterns."""
+    rule = rule_of(("shop", "order"), find=("card", "email"))
+    answer = compile_rule(rule, Kind.CLASSIFY).answer("order for bob@example.com")
+    assert isinstance(answer, LabelAnswer)
+    assert answer.label == "email"
+
+
+def test_multilabel_rule_answers_every_label_once() -> None:
+    """A rule on a multilabel task answers every label that matches, once, in order."""
+    rule = rule_of(("b", "beta"), ("a", "alpha"), ("b", "bravo"), ("c", "gamma"))
+    answer = compile_rule(rule, Kind.MULTILABEL).answer("alpha bravo beta")
+    expected = LabelsAnswer(labels=("b", "a"), confidence=1.0, distribution={"b": 1.0, "a": 1.0})
+    assert answer == expected
+
+
+@pytest.mark.parametrize("kind", [Kind.CLASSIFY, Kind.MULTILABEL])
+def test_no_label_is_no_answer(kind: Kind) -> None:
+    """Where nothing matches, a rule that labels has no answer."""
+    assert compile_rule(rule_of(("a", "alpha")), kind).answer("beta") is None
+
+
+def test_embed_rule_is_refused() -> None:
+    """A rule cannot answer with a vector, and says so when it is compiled."""
+    with pytest.raises(RuleError, match="vector"):
+        compile_rule(rule_of(("a", "alpha")), Kind.EMBED)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("(?<=a)b", "look-around"),
+        ("a(?=b)", "look-around"),
+        ("a(?!b)", "look-around"),
+        (r"(a)\1", "back-references"),
+        ("a{2000}", "1,000 times"),
+        ("(a", "missing )"),
+        ("[z-a]", "invalid character class range"),
+        ("a*", "empty text"),
+    ],
+)
+def test_bad_pattern_is_refused(
+    pattern: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A pattern that RE2 cannot run is refused with its label and RE2's reason, silently."""
+    with pytest.raises(RuleError) as caught:
+        compile_rule(rule_of(("fine", "x"), ("broken", pattern)), Kind.TAG)
+    assert caught.value.label == "broken"
+    assert reason in caught.value.reason
+    assert str(caught.value).startswith("broken: ")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("check", ["nonesuch", "us", "exceptions", "nonesuch.at_all"])
+def test_bad_check_is_refused(check: str) -> None:
+    """A check that python-stdnum does not have is refused by name."""
+    with pytest.raises(RuleError, match=check) as caught:
+        compile_rule(rule_of(("number", "[0-9]+"), check=check), Kind.TAG)
+    assert caught.value.label == "number"
+
+
+def test_finders_are_those_of_the_catalogue() -> None:
+    """The catalogue offers the finders that there are, in the same order."""
+    assert tuple(FINDERS) == catalogue.FINDERS
+
+
+def test_unknown_finder_is_refused() -> None:
+    """A finder that slipped past the catalogue is refused by name, among those there are."""
+    with pytest.raises(RuleError, match="ssn, card") as caught:
+        compile_rule(Rule.model_construct(find=("nonesuch",), patterns=()), Kind.TAG)
+    assert caught.value.label == "nonesuch"
+    assert isinstance(caught.value, RouterError)
+
+
+def test_pattern_sees_unicode_as_written() -> None:
+    """The team's own patterns read the text as it is, and offsets count characters."""
+    assert found(rule_of(("word", r"\p{Greek}+")), "🙂é λόγος 💥") == [("word", "λόγος")]
+
+
+def test_ignore_case() -> None:
+    """A pattern ignores case only where it says so."""
+    small = Pattern(label="a", pattern="refund", ignore_case=True)
+    assert found(Rule(patterns=(small,)), "REFUND Refund") == [("a", "REFUND"), ("a", "Refund")]
+    assert found(rule_of(("a", "refund")), "REFUND") == []
+
+
+def test_span_group_is_the_span() -> None:
+    """A group named span is what is labelled; the rest of the pattern is its surroundings."""
+    rule = rule_of(("customer", r"(?i)customer no\.? (?P<span>[0-9]{6})\b"))
+    assert found(rule, "é customer no. 123456") == [("customer", "123456")]
+
+
+def test_check_decides() -> None:
+    """A match that fails its check is no match, for spans and for labels."""
+    rule = rule_of(("number", "[0-9]{8}"), check="luhn")
+    assert found(rule, "12345674 12345678") == [("number", "12345674")]
+    classify = compile_rule(rule, Kind.CLASSIFY)
+    assert classify.answer("12345678") is None
+    assert classify.answer("12345674") is not None
+
+
+def test_check_reads_digits_of_any_script() -> None:
+    """A check is asked about plain digits, whichever script they are written in."""
+    rule = rule_of(("number", r"\p{Nd}{8}"), check="luhn")
+    assert found(rule, "١٢٣٤٥٦٧٤") == [("number", "١٢٣٤٥٦٧٤")]
+
+
+def test_check_that_stumbles_says_no() -> None:
+    """A check that raises on what is no number at all rejects the match."""
+    assert found(rule_of(("number", r"\S+"), check="be.nn"), "hello 12٣x") == []
+
+
+def test_checked_beats_longer() -> None:
+    """A checked match wins over a longer unchecked one."""
+    rule = rule_of(("line", ".+"), find=("card",))
+    assert found(rule, "card 4111 1111 1111 1111!") == [("card", "4111 1111 1111 1111")]
+
+
+def test_longer_beats_earlier() -> None:
+    """Of equals in proof, the longer match wins; of equals in length, the earlier."""
+    assert found(rule_of(("ab", "ab"), ("bcd", "bcd")), "abcd") == [("bcd", "bcd")]
+    assert found(rule_of(("bc", "bc"), ("ab", "ab")), "abc") == [("ab", "ab")]
+
+
+def test_catalogue_order_settles_equals() -> None:
+    """Of two patterns that match the same stretch, the first in the catalogue labels it."""
+    assert found(rule_of(("first", "ab"), ("second", "ab")), "ab") == [("first", "ab")]
+
+
+def test_url_keeps_its_address() -> None:
+    """An e-mail address inside a URL is part of the longer find."""
+    rule = Rule(find=("email", "url"))
+    assert found(rule, "https://x.com/?a=bob@x.com") == [("url", "https://x.com/?a=bob@x.com")]
+
+
+def test_ssn_is_no_phone() -> None:
+    """Where an SSN stands next to a phone number, each gets its own label."""
+    rule = Rule(find=("phone", "ssn"))
+    text = "SSN 536-90-4399 tel 555-123-4567"
+    assert found(rule, text) == [("ssn", "536-90-4399"), ("phone", "555-123-4567")]
+
+
+@given(
+    claims=st.lists(
+        st.builds(
+            lambda start, size, is_checked, order: Claim(
+                start, start + size, "x", is_checked, order
+            ),
+            st.integers(0, 30),
+            st.integers(1, 9),
+            st.booleans(),
+            st.integers(0, 3),
+        )
+    )
+)
+def test_settled_claims_do_not_overlap(claims: list[Claim]) -> None:
+    """Settled claims lie apart and in order, and whoever lost overlaps one that won."""
+    settled = settle_claims(claims)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(settled))
+    for claim in claims:
+        assert any(claim.start < won.end and won.start < claim.end for won in settled)
+
+
+@given(text=TEXTS)
+@settings(deadline=None)
+def test_spans_lie_in_the_text_in_order(text: str) -> None:
+    """Of any text, spans lie within it, sorted and apart."""
+    rule = rule_of(("word", r"\w+"), ("any", "(?s)."), ("byte", r"\C\C"), find=tuple(FINDERS))
+    spans = compile_rule(rule, Kind.TAG).find(text)
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20))
+@settings(deadline=None)
+def test_offsets_count_characters(before: str, after: str) -> None:
+    """A span cuts out what the pattern matched, whatever characters stand around it."""
+    text = f"{before}<<needle>>{after}"
+    assert ("x", "<<needle>>") in found(rule_of(("x", "<<needle>>")), text)
+
+
+@given(text=st.text(st.characters(codec=None, categories=["L", "Cs", "So", "Nd"])))
+@settings(deadline=None)
+def test_no_text_raises(text: str) -> None:
+    """Not even a lone surrogate makes a rule raise or shifts an offset."""
+    spans = compile_rule(rule_of(("x", "x"), find=tuple(FINDERS)), Kind.TAG).find(f"{text}\nx")
+    assert spans[-1].start == len(text) + 1
+
+
+def test_spans_are_capped() -> None:
+    """An answer has at most so many spans, the first in the text."""
+    text = "bob@example.com " * (MAX_SPANS + 5)
+    spans = compile_rule(Rule(find=("email",)), Kind.TAG).find(text)
+    assert len(spans) == MAX_SPANS
+    assert spans[-1].end == 16 * MAX_SPANS - 1
+
+
+def test_a_match_reaches_far_enough() -> None:
+    """A match of the documented length is found whole anywhere; a longer one is cut."""
+    rule = compile_rule(rule_of(("run", "<[^>]*>?")), Kind.TAG)
+    whole = f"<{'a' * (MAX_MATCH_BYTES - 2)}>"
+    for num_before in range(0, 3 * MAX_MATCH_BYTES, 1021):
+        (span,) = rule.find(f"{'b' * num_before}{whole}{'b' * 3 * MAX_MATCH_BYTES}")
+        assert (span.start, span.end) == (num_before, num_before + len(whole))
+    (cut,) = rule.find("<" + "a" * 5 * MAX_MATCH_BYTES)
+    assert MAX_MATCH_BYTES <= cut.end <= 2 * MAX_MATCH_BYTES
+
+
+@pytest.mark.parametrize("pattern", ["a.*b|a", "(?s).*x|.", "a+b", r"\ba", "x", r"$|a"])
+def test_searching_is_linear(pattern: str) -> None:
+    """All searches together look at a bounded number of bytes for each byte of the text."""
+    regex, text = CountingRegex(pattern), b"a" * 20_000
+    num_matches = sum(1 for _ in itertools.islice(search_all(regex, text), MAX_CANDIDATES))
+    assert num_matches <= len(text) + 1
+    assert regex.num_bytes <= (num_matches + len(text) // MAX_MATCH_BYTES + 2) * 2 * MAX_MATCH_BYTES
+
+
+@given(
+    data=st.text("abé💥\n", max_size=200),
+    pattern=st.sampled_from(["a.*b|a", r"\bb", "é+", "^a", "b$"]),
+)
+@settings(deadline=None)
+def test_searching_in_pieces_finds_the_same(data: str, pattern: str) -> None:
+    """Bounded searches find in a short text what one search after another finds."""
+    regex, encoded = re2.compile(pattern), data.encode()
+    assert [m.span() for m in search_all(regex, encoded)] == [
+        m.span() for m in regex.finditer(encoded)
+    ]
+
+
+def test_revision_follows_the_rule() -> None:
+    """Equal rules have equal revisions; another pattern, check or order has another."""
+    rules = [
+        rule_of(("a", "x")),
+        rule_of(("a", "y")),
+        rule_of(("b", "x")),
+        rule_of(("a", "x"), check="luhn"),
+        rule_of(("a", "x"), find=("ssn",)),
+        rule_of(("a", "x"), find=("ssn", "card")),
+        rule_of(("a", "x"), find=("card", "ssn")),
+        Rule(patterns=(Pattern(label="a", pattern="x", ignore_case=True),)),
+    ]
+    revisions = [compile_rule(rule, Kind.TAG).revision for rule in rules]
+    assert len(set(revisions)) == len(rules)
+    assert revisions == [compile_rule(rule, Kind.TAG).revision for rule in rules]
+    assert all(len(revision) == 12 and int(revision, 16) >= 0 for revision in revisions)

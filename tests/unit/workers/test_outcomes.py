@@ -1,0 +1,152 @@
+"""Whether an answer stands, and how its entry ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst.jobs import (
+    Answer,
+    Attempt,
+    Job,
+    LabelAnswer,
+    Outcome,
+    Problem,
+    Result,
+    Span,
+    SpansAnswer,
+    Status,
+    Tier,
+)
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.routing_slips import Leg
+from smallfirst_workers.engines import INVALID, Pass
+from smallfirst_workers.outcomes import Item, Share, attempt_of, expire, judge, read_item, share_out
+
+NOW_MS = 1_800_000_000_000
+
+
+def item_of(*, accept: float = 0.8, kept: tuple[Span, ...] = ()) -> Item:
+    """Make a job in a worker's hands, as the router parked it."""
+    job = Job(id="a1", task="topic", text="where is it?", metadata={"team": "b"}, reply_to="me")
+    leg = Leg(
+        task="topic",
+        step=1,
+        model="minilm",
+        pool="cpu",
+        accept=accept,
+        submitted_ms=NOW_MS - 5000,
+        parked_ms=NOW_MS - 4000,
+        expires_ms=NOW_MS + 60_000,
+        num_chars=12,
+        kept=kept,
+    )
+    fields = {b"job": job.model_dump_json().encode(), b"leg": leg.model_dump_json().encode()}
+    return read_item(StreamEntry("backlog", "7-0", fields, starts=1))
+
+
+def tried(item: Item, answer: Answer | Problem) -> Attempt:
+    """Record one step on the item."""
+    share = Share(tokens=6, seconds=0.5, cost=0.002)
+    return attempt_of(item, answer, share, tier=Tier.SLM, revision="abc", started_ms=NOW_MS - 1000)
+
+
+def test_an_answer_that_is_sure_enough_is_the_result() -> None:
+    """At the threshold itself an answer stands, and its result says who gave it and why."""
+    item = item_of(accept=0.8)
+    answer = LabelAnswer(label="delivery", confidence=0.8)
+    attempt = tried(item, answer)
+
+    settlement = judge(item, attempt, escalations="esc", now_ms=NOW_MS)
+
+    result = Result.model_validate_json(settlement.body)
+    assert (settlement.verb, settlement.entry, settlement.reply_to) == ("result", "7-0", "me")
+    assert (result.status, result.answer, result.tier) == (Status.ANSWERED, answer, Tier.SLM)
+    assert result.trail == (attempt.model_copy(update={"answer": None}),)
+    assert result.metadata == {"team": "b"}
+    assert result.fingerprint == item.job.fingerprint
+
+
+def test_an_unsure_answer_goes_back_with_its_trail() -> None:
+    """Just below the threshold the job returns to the router, which knows the next step."""
+    item = item_of(accept=0.8)
+
+    settlement = judge(
+        item,
+        tried(item, LabelAnswer(label="delivery", confidence=0.7999)),
+        escalations="esc",
+        now_ms=NOW_MS,
+    )
+
+    leg = Leg.model_validate_json(settlement.leg)
+    assert (settlement.verb, settlement.to, settlement.body) == ("move", "esc", item.raw)
+    assert [attempt.outcome for attempt in leg.trail] == [Outcome.ESCALATED]
+    assert leg.trail[0].answer == LabelAnswer(label="delivery", confidence=0.7999)
+
+
+def test_a_failed_step_goes_back_with_its_reason() -> None:
+    """A model that could not read a text leaves the job to the next step."""
+    item = item_of()
+
+    settlement = judge(
+        item,
+        tried(item, Problem(code="model_error", message="no tokens")),
+        escalations="esc",
+        now_ms=NOW_MS,
+    )
+
+    [attempt] = Leg.model_validate_json(settlement.leg).trail
+    assert (attempt.outcome, attempt.reason, attempt.answer) == (Outcome.FAILED, "no tokens", None)
+
+
+def test_a_model_that_had_no_answer_was_not_sure() -> None:
+    """An answer that was none is no failure: the next step is asked, and the trail says why."""
+    item = item_of()
+
+    attempt = tried(item, Problem(code=INVALID, message="no JSON object"))
+
+    assert (attempt.outcome, attempt.reason) == (Outcome.ESCALATED, "no JSON object")
+
+
+def test_spans_that_stood_before_are_part_of_the_answer() -> None:
+    """A rule's span stays, and a model's guess that overlaps it is dropped."""
+    card = Span(start=0, end=4, label="card")
+    item = item_of(kept=(card,))
+    name = Span(start=6, end=9, label="person", confidence=0.9)
+    overlapping = Span(start=2, end=6, label="person", confidence=0.9)
+    answer = SpansAnswer(spans=(overlapping, name), confidence=0.9)
+
+    settlement = judge(item, tried(item, answer), escalations="esc", now_ms=NOW_MS)
+
+    result = Result.model_validate_json(settlement.body)
+    assert isinstance(result.answer, SpansAnswer)
+    assert result.answer.spans == (card, name)
+
+
+def test_an_attempt_tells_what_it_took() -> None:
+    """Waiting time, worker seconds, tokens and cost stand in the trail."""
+    attempt = tried(item_of(), LabelAnswer(label="delivery", confidence=0.9))
+    assert (attempt.waited_seconds, attempt.seconds) == (3.0, 0.5)
+    assert (attempt.tokens, attempt.cost, attempt.threshold) == (6, 0.002, 0.8)
+
+
+def test_what_came_too_late_says_so() -> None:
+    """A job past its time ends as expired, and no model sees it."""
+    result = Result.model_validate_json(expire(item_of(), now_ms=NOW_MS).body)
+    assert result.status is Status.EXPIRED
+    assert result.problem is not None
+
+
+@given(
+    st.lists(st.integers(0, 512), min_size=1, max_size=64),
+    st.floats(0.0, 100.0),
+    st.floats(0.0, 50.0),
+)
+def test_the_shares_of_a_pass_are_the_whole_pass(
+    tokens: list[int], seconds: float, price: float
+) -> None:
+    """What a pass took is booked once, no more and no less, whatever was in it."""
+    charges = [0.01] * len(tokens)
+    shares = share_out(Pass([], tokens, 0, seconds, charges), price)
+    assert sum(share.seconds for share in shares) == pytest.approx(seconds)
+    booked = seconds * price / 3600 + sum(charges)
+    assert sum(share.cost for share in shares) == pytest.approx(booked)

@@ -1,0 +1,71 @@
+"""Laws of cutting long texts into windows, and windows into forward passes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst_workers.encoding.windows import OVERLAP_SHARE, cut, plan_forwards
+
+LENGTHS = st.integers(min_value=1, max_value=5_000)
+SIZES = st.integers(min_value=8, max_value=512)
+
+
+@given(length=LENGTHS, size=SIZES)
+def test_every_token_is_taken_once_and_in_order(length: int, size: int) -> None:
+    """The kept parts of all windows, one after the other, are the text."""
+    windows = cut(length, size)
+
+    kept = [token for window in windows for token in range(window.keep_start, window.keep_end)]
+    assert kept == list(range(length))
+
+
+@given(length=LENGTHS, size=SIZES)
+def test_a_window_holds_what_it_keeps_and_is_no_longer_than_allowed(length: int, size: int) -> None:
+    """What is kept of a window was read in it, and no window outgrows the model."""
+    for window in cut(length, size):
+        assert window.start <= window.keep_start < window.keep_end <= window.end
+        assert window.end - window.start <= size
+
+
+@given(length=LENGTHS, size=SIZES)
+def test_a_kept_token_sees_its_surroundings(length: int, size: int) -> None:
+    """A kept token has half the overlap on either side, unless the text ends there."""
+    context = size // OVERLAP_SHARE // 2
+    for window in cut(length, size):
+        assert window.start == 0 or window.keep_start - window.start >= context
+        assert window.end == length or window.end - window.keep_end >= context
+
+
+@given(size=SIZES)
+def test_a_text_that_fits_is_one_window(size: int) -> None:
+    """Nothing is cut that need not be."""
+    (window,) = cut(size, size)
+
+    assert (window.start, window.end) == (0, size)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), max_size=200),
+    max_positions=st.integers(1, 8192),
+    forward_cost=st.integers(0, 512),
+)
+def test_a_plan_holds_every_row_once(
+    lengths: list[int], max_positions: int, forward_cost: int
+) -> None:
+    """No row is lost or read twice, and none but a lone row exceeds the memory bound."""
+    groups = plan_forwards(lengths, max_positions=max_positions, forward_cost=forward_cost)
+
+    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+    for group in groups:
+        positions = len(group) * max(lengths[row] for row in group)
+        assert len(group) == 1 or positions <= max_positions
+        assert positions - sum(lengths[row] for row in group) <= forward_cost
+
+
+@pytest.mark.parametrize(
+    ("lengths", "num_passes"),
+    [([12] * 64, 1), ([12] * 32 + [13] * 32, 1), ([10] * 63 + [250], 2), ([], 0)],
+)
+def test_rows_of_similar_length_share_one_pass(lengths: list[int], num_passes: int) -> None:
+    """One long text among short ones goes alone; nothing else is cut."""
+    assert len(plan_forwards(lengths, max_positions=8192, forward_cost=64)) == num_passes

@@ -1,0 +1,1 @@
+"""Encoders: from texts to hidden states, by windows, tokens and a runtime."""

@@ -1,0 +1,1 @@
+"""Runtimes: what executes the forward pass of an encoder."""

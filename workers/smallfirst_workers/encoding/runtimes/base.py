@@ -1,0 +1,32 @@
+"""What a runtime is: it takes token ids and gives hidden states or logits back."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+
+States = NDArray[np.float32]
+
+
+class Runtime(Protocol):
+    """A model that is ready to compute."""
+
+    @property
+    def name(self) -> str:
+        """What executes, and at what precision: `openvino-bfloat16`."""
+
+    def forward(self, input_ids: Ids, attention_mask: Ids) -> States:
+        """Compute one forward pass on the CPU.
+
+        Args:
+            input_ids: `(batch, sequence)`, padded on the right.
+            attention_mask: `(batch, sequence)`, 1 for a token and 0 for padding.
+
+        Returns:
+            float32. An encoder's last hidden states `(batch, sequence, hidden)`; for a model with
+            a classifier of its own, logits: `(batch, labels)` of a text, or `(batch, sequence,
+            labels)` of its tokens.
+        """

@@ -1,0 +1,139 @@
+"""The faster runtime: the model converted once, kept on disk, and compiled for this processor."""
+
+import sys
+import threading
+import warnings
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallfirst_workers.encoding.build_once import build_once
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.runtimes.base import Ids, States
+from smallfirst_workers.errors import ConversionError
+from smallfirst_workers.processor import Precision
+
+#: Changes whenever a conversion would write another graph for the same model and versions.
+_RECIPE = 1
+#: For how many shapes of a pass the compiled kernels are kept, about a megabyte each. The default,
+#: 5,000, let a process grow by a gigabyte in a minute of mixed lengths, and was no faster.
+_MAX_SHAPES = 128
+#: How far a converted model may be from torch in any number of its float32 output, which is of the
+#: order of 1. Summing in another order accounts for 1e-5.
+_TOLERANCE = 1e-3
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry.
+
+    Merely importing it sends an event to its makers and writes into the home directory, and there
+    is no setting against that. It does without where the telemetry package is absent, so this
+    process has none. Source: openvino/tools/ovc/telemetry_utils.py.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino  # noqa: PLC0415 - after the line above
+
+    return openvino
+
+
+@dataclass(frozen=True)
+class OpenVinoRuntime:
+    """A compiled model; see `Runtime`. It computes one pass at a time, whoever asks."""
+
+    name: str
+    request: Any
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def load(
+        cls, folder: ModelFolder, *, precision: Precision, cache: Path, threads: int
+    ) -> "OpenVinoRuntime":
+        """Load a model, converting it first if no process has yet.
+
+        The graph keeps its weights in float32 whatever the precision: they are rounded when it is
+        compiled, and one file serves every kind of processor.
+
+        Raises:
+            ConversionError: When OpenVINO cannot take the model.
+            ModelError: When its files do not make a model.
+        """
+        made_by = "-".join(version(name) for name in ("openvino", "torch", "transformers"))
+        made = cache / "openvino" / f"{folder.content_hash[:16]}-{made_by}-{_RECIPE}"
+        build_once(made, lambda to: _convert(folder, to / "model.xml"))
+        request = _compile(made / "model.xml", precision=precision, threads=threads)
+        return cls(f"openvino-{precision}", request)
+
+    def forward(self, input_ids: Ids, attention_mask: Ids) -> States:
+        """Compute one forward pass; see `Runtime.forward`."""
+        with self.lock:
+            # Copied, since the request writes its next output over this one.
+            return np.array(self.request.infer([input_ids, attention_mask])[0], np.float32)
+
+
+def _compile(graph: Path, *, precision: Precision, threads: int) -> Any:
+    """Compile a graph for one pass at a time."""
+    openvino = import_openvino()
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+        # Pinned, several processes of one thread each would all sit on the same core.
+        "ENABLE_CPU_PINNING": False,
+        "CPU_RUNTIME_CACHE_CAPACITY": _MAX_SHAPES,
+    }
+    return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+
+
+def _convert(folder: ModelFolder, to: Path) -> None:
+    """Trace the model in torch, write its graph, and prove that it still is the model."""
+    import torch  # noqa: PLC0415 - only the process that converts pays for it
+
+    from smallfirst_workers.encoding.runtimes.torch_runtime import load_module  # noqa: PLC0415
+
+    openvino = import_openvino()
+    module = load_module(folder)
+    example = tuple(map(torch.from_numpy, _probe(folder, 2, 16)))
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            # A trace fixes what the model decides in Python, and says so; `_check` finds out
+            # whether it matters. What is deprecated inside torch and transformers is theirs.
+            warnings.simplefilter("ignore")
+            graph = openvino.convert_model(module, example_input=example)
+        openvino.save_model(graph, to, compress_to_fp16=False)
+        request = _compile(to, precision="float32", threads=1)
+    except MemoryError:
+        raise
+    except Exception as err:
+        raise ConversionError(folder.name, f"cannot be converted: {type(err).__name__}") from err
+    _check(folder, module, request)
+
+
+def _check(folder: ModelFolder, module: Any, request: Any) -> None:
+    """Compare with torch on shapes that the trace has not seen."""
+    import torch  # noqa: PLC0415
+
+    for rows, length in ((1, 3), (3, 7), (5, 40)):
+        ids, mask = _probe(folder, rows, length)
+        with torch.inference_mode():
+            wanted = module(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+        found = request.infer([ids, mask])[0]
+        if found.shape != wanted.shape:
+            raise ConversionError(folder.name, "has another shape of output once converted")
+        if wanted.shape[:2] == mask.shape:  # (batch, sequence, width): padding means nothing
+            found, wanted = found[mask > 0], wanted[mask > 0]
+        if not np.allclose(found, wanted, atol=_TOLERANCE, rtol=_TOLERANCE):
+            raise ConversionError(folder.name, "answers differently once converted")
+
+
+def _probe(folder: ModelFolder, rows: int, length: int) -> tuple[Ids, Ids]:
+    """Ids from the vocabulary and a mask with padding, both `(rows, length)`."""
+    words = max(1, int(folder.config.get("vocab_size", 100)) - 5)
+    length = min(length, folder.max_positions or length)
+    ids = np.arange(rows * length, dtype=np.int64).reshape(rows, length) * 7 % words + 5
+    mask = np.ones_like(ids)
+    mask[1:, length // 2 + 1 :] = 0
+    return ids, mask

@@ -1,0 +1,153 @@
+"""Turning texts into token ids, with the place of every token in its text.
+
+The tokenizer is made once with transformers and kept as a file that the Rust library reads alone,
+so that a worker need not import transformers (four seconds and 300 MB) to answer.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from smallfirst_workers.encoding.build_once import build_once
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.windows import Window, cut
+from smallfirst_workers.errors import ModelError
+
+#: Changes whenever this module would write other files for the same model.
+_RECIPE = 1
+#: The window of a model whose files name no limit.
+_DEFAULT_MAX_TOKENS = 512
+#: What transformers says in place of a limit that it does not know is far above this.
+_SENSIBLE_MAX_TOKENS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as the model will read it: its own tokens, without the special ones.
+
+    Attributes:
+        text: The text.
+        encoding: Its tokens, from the Rust library.
+        windows: Which of them are read together; none where the text has no token.
+    """
+
+    text: str
+    encoding: Encoding
+    windows: list[Window]
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """`(tokens,)`."""
+        return np.array(self.encoding.ids, np.int64)
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """`(tokens, 2)`: start and end of each token, in characters of the text."""
+        return np.array(self.encoding.offsets, np.int64).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model's tokenizer and the frame of special tokens that it puts around a text.
+
+    Attributes:
+        tokenizer: From the Rust library, without truncation and padding.
+        before: Special tokens before a text's own.
+        after: Special tokens after them.
+        pad_id: What fills the shorter rows of a pass.
+        max_tokens: The longest row, special tokens included.
+    """
+
+    tokenizer: Tokenizer
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    pad_id: int
+    max_tokens: int
+
+    @classmethod
+    def load(cls, folder: ModelFolder, *, cache: Path, max_tokens: int | None) -> "Reader":
+        """Load the tokenizer of a model, making its files once under `cache`.
+
+        Raises:
+            ModelError: When there is no fast tokenizer, or `max_tokens` is more than the model
+                takes.
+        """
+        # The library would use every core of the machine in each of its processes.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        made = cache / "tokenizers" / f"{folder.content_hash[:16]}-{_RECIPE}"
+        build_once(made, lambda to: _write_files(folder, to))
+        facts = json.loads((made / "reader.json").read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_file(str(made / "tokenizer.json"))
+        # A text that spells "[SEP]" is a text about tokenizers, not two texts.
+        tokenizer.encode_special_tokens = True
+        limit = _limit(folder, facts["max_tokens"], max_tokens)
+        before, after = tuple(facts["before"]), tuple(facts["after"])
+        return cls(tokenizer, before, after, facts["pad_id"], limit)
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Read texts. One with nothing in it but control characters, say, has no token."""
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        size = self.max_tokens - len(self.before) - len(self.after)
+        return [
+            Reading(text, encoding, cut(len(encoding), size) if len(encoding) else [])
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+
+    def row(self, reading: Reading, window: Window) -> NDArray[np.int64]:
+        """Frame a window in its special tokens: `(row tokens,)`."""
+        own = reading.ids[window.start : window.end]
+        framed: NDArray[np.int64] = np.concatenate([self.before, own, self.after]).astype(np.int64)
+        return framed
+
+
+def _limit(folder: ModelFolder, own: int, wanted: int | None) -> int:
+    if wanted is not None and wanted > own:
+        raise ModelError(folder.name, f"has max_tokens {wanted}, but it reads at most {own}")
+    return wanted or own
+
+
+def _write_files(folder: ModelFolder, to: Path) -> None:
+    """Write `tokenizer.json` and what of the tokenizer it does not hold."""
+    tokenizer = _fast_tokenizer(folder)
+    alone = tokenizer("a", add_special_tokens=False)["input_ids"]
+    framed = tokenizer("a")["input_ids"]
+    places = (n for n in range(len(framed)) if framed[n : n + len(alone)] == alone)
+    at = next(places, None)
+    if at is None or not alone:
+        raise ModelError(folder.name, "has a tokenizer that reads a text otherwise once framed")
+    limits = [folder.max_positions, tokenizer.model_max_length]
+    facts = {
+        "before": framed[:at],
+        "after": framed[at + len(alone) :],
+        "pad_id": tokenizer.pad_token_id or 0,
+        "max_tokens": min(
+            (limit for limit in limits if limit and limit < _SENSIBLE_MAX_TOKENS),
+            default=_DEFAULT_MAX_TOKENS,
+        ),
+    }
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.save(str(to / "tokenizer.json"))
+    (to / "reader.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _fast_tokenizer(folder: ModelFolder) -> Any:
+    from transformers import AutoTokenizer  # noqa: PLC0415 - only where files are missing
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as err:
+        raise ModelError(folder.name, f"has no tokenizer that can be loaded: {err}") from err
+    if not tokenizer.is_fast:
+        raise ModelError(folder.name, "has no fast tokenizer, which alone knows places in the text")
+    return tokenizer

@@ -1,0 +1,127 @@
+"""Probabilities into answers of the contract, with a confidence that a threshold can be put on.
+
+The confidence of an answer is that of its least sure decision: of the label for `classify`; of the
+yes or no on any label for `multilabel`; of any word's tag for `tag`, words outside every span
+included, since a name that was overlooked is as wrong as one that was made up.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallfirst.catalogue import Kind
+from smallfirst.jobs import (
+    Answer,
+    Evidence,
+    LabelAnswer,
+    LabelsAnswer,
+    Span,
+    SpansAnswer,
+    VectorAnswer,
+)
+from smallfirst_workers.encoding.probabilities import Floats, normalise
+from smallfirst_workers.encoding.states import TextStates
+from smallfirst_workers.encoding.words import Tag, join_words
+from smallfirst_workers.heads.explain import evidence
+from smallfirst_workers.heads.heads import Head, LinearHead
+
+#: Digits after the point of every probability and coordinate: more than any model is sure of.
+_DIGITS = 6
+
+
+def embed(states: TextStates) -> VectorAnswer:
+    """Answer a text's vector, of length 1."""
+    return VectorAnswer(vector=tuple(_digits(normalise(states.vector))))
+
+
+def judge(
+    kind: Kind, head: Head, states: TextStates, *, explains: bool, known: Sequence[Span] = ()
+) -> Answer:
+    """Answer a task that has labels.
+
+    Args:
+        kind: Of the task.
+        head: The task's.
+        states: Of the text, with its words where they are tagged or explained.
+        explains: Whether the words that drove the answer are wanted.
+        known: Spans of an earlier step. A tagger says nothing of the words in them, and need not
+            be sure of any.
+    """
+    if kind is Kind.TAG:
+        return _spans(head, states, known)
+    probabilities = head.of_text(states)
+    winner = int(probabilities.argmax())
+    words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
+    if kind is Kind.MULTILABEL:
+        return _labels(head.labels, probabilities, words)
+    return _label(head.labels, probabilities, words)
+
+
+def _label(
+    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
+) -> LabelAnswer:
+    """The likeliest label."""
+    distribution = _rounded(labels, probabilities)
+    label = max(distribution, key=distribution.__getitem__)
+    return LabelAnswer(
+        label=label, confidence=distribution[label], distribution=distribution, evidence=words
+    )
+
+
+def _labels(
+    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
+) -> LabelsAnswer:
+    """The labels that are likelier than not."""
+    rounded = _digits(probabilities)
+    distribution = dict(zip(labels, rounded, strict=True))
+    confidence = min(max(probability, 1 - probability) for probability in rounded)
+    return LabelsAnswer(
+        labels=tuple(label for label, probability in distribution.items() if probability >= 0.5),
+        confidence=round(confidence, _DIGITS),
+        distribution=distribution,
+        evidence=words,
+    )
+
+
+def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:
+    """The stretches whose words bear a label; a text that is known all through has no more."""
+    if states.words is None:
+        raise AssertionError("tagging needs the words' states")
+    judged = head.of_words(states.words)
+    names = (None, *head.labels)
+    tags = [
+        Tag(names[number], confidence, begins)
+        for number, confidence, begins in zip(
+            judged.labels.argmax(axis=1).tolist(),
+            _digits(judged.labels.max(axis=1)),
+            judged.begins.tolist(),
+            strict=True,
+        )
+    ]
+    for number in _words_within(states.words.places, known):
+        tags[number] = Tag(None, 1.0)
+    spans: tuple[Span, ...] = join_words(states.text, states.words.places, tags)
+    return SpansAnswer(spans=spans, confidence=min((tag.confidence for tag in tags), default=0.0))
+
+
+def _words_within(places: NDArray[np.int64], known: Sequence[Span]) -> Iterator[int]:
+    """Number the words, of places `(words, 2)`, that a known span covers or cuts."""
+    for span in known:
+        touched = (places[:, 0] < span.end) & (places[:, 1] > span.start)
+        yield from np.flatnonzero(touched).tolist()
+
+
+def _digits(numbers: Floats) -> list[float]:
+    """Round all numbers; they are Python's own, since JSON knows no other."""
+    rounded: list[float] = np.round(numbers.astype(np.float64), _DIGITS).tolist()
+    return rounded
+
+
+def _rounded(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
+    """Round a distribution so that it still sums to 1: the likeliest label takes what is left."""
+    rounded = np.round(probabilities.astype(np.float64), _DIGITS)
+    top = int(rounded.argmax())
+    rounded[top] = 0.0
+    rounded[top] = round(1.0 - float(rounded.sum()), _DIGITS)
+    return dict(zip(labels, map(float, rounded), strict=True))

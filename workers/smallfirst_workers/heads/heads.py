@@ -1,0 +1,222 @@
+"""Heads: what turns a text's states into probabilities of one task's labels.
+
+A head is linear on the states of an encoder, or the model's own classifier. A linear one is trained
+from the task's examples (`training`), or lies beside the encoder it was trained with (`learning`);
+keeping it on disk is here.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from smallfirst.catalogue import Kind, Task
+from smallfirst_workers.encoding.model_folder import HEAD_FILE, ModelFolder
+from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
+from smallfirst_workers.encoding.states import TextStates, WordStates
+from smallfirst_workers.errors import TaskError
+
+#: Changes whenever training would make another head of the same examples.
+RECIPE = 1
+#: How the vectors came about that a head beside its encoder was trained on.
+TRAINED_POOLING = "mean"
+#: The tag of a word outside every span, in token classifiers of every school.
+_OUTSIDE = "O"
+#: What schools of tagging put before a label, and which of them begin a span.
+_PREFIXES, _BEGINNINGS = ("B-", "I-", "E-", "L-", "S-", "U-"), ("B-", "S-", "U-")
+
+
+@dataclass(frozen=True)
+class WordProbabilities:
+    """What a head makes of the words of a text.
+
+    Attributes:
+        labels: `(words, 1 + labels)`: probability of standing outside of every span, then of each
+            label.
+        begins: `(words,)`: whether a span begins at the word rather than goes on.
+    """
+
+    labels: Floats
+    begins: NDArray[np.bool_]
+
+
+class Head(Protocol):
+    """One task's judgement. Which of the two methods may be called is the task's kind."""
+
+    @property
+    def key(self) -> str:
+        """Hash of everything the head was made from."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The task's labels, in its order."""
+
+    def of_text(self, states: TextStates) -> Floats:
+        """Probability of each label: `(labels,)`."""
+
+    def of_words(self, words: WordStates) -> WordProbabilities:
+        """Probability of each label for each word."""
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A linear layer on an encoder's states of length 1.
+
+    Attributes:
+        key: Hash of everything the head was made from.
+        kind: Of the task.
+        labels: Of the task.
+        weights: `(outputs, hidden)`, float32. The outputs are the labels; where words are tagged,
+            output 0 is "outside" and the labels follow.
+        bias: `(outputs,)`, float32.
+    """
+
+    key: str
+    kind: Kind
+    labels: tuple[str, ...]
+    weights: Floats
+    bias: Floats
+
+    def logits(self, vectors: Floats) -> Floats:
+        """Score vectors `(..., hidden)` of any length: `(..., outputs)`."""
+        return np.asarray(normalise(vectors) @ self.weights.T + self.bias, np.float32)
+
+    def of_text(self, states: TextStates) -> Floats:
+        """Probability of each label; see `Head.of_text`."""
+        logits = self.logits(states.vector)
+        return sigmoid(logits) if self.kind is Kind.MULTILABEL else softmax(logits)
+
+    def of_words(self, words: WordStates) -> WordProbabilities:
+        """Probability of each label for each word; see `Head.of_words`.
+
+        A linear head knows inside from outside only. Told beginnings apart too, it was less often
+        right (WNUT17: entity F1 0.297 against 0.313), since its words know little of each other.
+        """
+        probabilities = softmax(self.logits(words.vectors))
+        return WordProbabilities(probabilities, np.zeros(len(probabilities), np.bool_))
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write the head into an empty folder, with facts about its training for people."""
+        save_file({"weights": self.weights, "bias": self.bias}, folder / "head.safetensors")
+        about = {"key": self.key, "kind": self.kind, "labels": self.labels, **facts}
+        (folder / HEAD_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearHead":
+        """The same head under another key, its labels in another order."""
+        first = int(self.kind is Kind.TAG)
+        outputs = [*range(first), *(first + self.labels.index(label) for label in labels)]
+        return LinearHead(key, self.kind, labels, self.weights[outputs], self.bias[outputs])
+
+    @classmethod
+    def load(cls, folder: Path) -> "LinearHead":
+        """Read a head that `save` wrote."""
+        about = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / "head.safetensors")
+        return cls(
+            about["key"],
+            Kind(about["kind"]),
+            tuple(about["labels"]),
+            tensors["weights"],
+            tensors["bias"],
+        )
+
+
+@dataclass(frozen=True)
+class OwnHead:
+    """The model's own classifier, its outputs put into the order of the task's labels.
+
+    Attributes:
+        key: The model's, since nothing was trained.
+        labels: Of the task.
+        columns: For each label the outputs that speak for it: one of a text classifier; of a token
+            classifier those for its beginning, inside and end.
+        beginnings: Those of all outputs that say a span begins.
+    """
+
+    key: str
+    labels: tuple[str, ...]
+    columns: tuple[tuple[int, ...], ...]
+    beginnings: tuple[int, ...] = ()
+
+    def of_text(self, states: TextStates) -> Floats:
+        """Probability of each label; see `Head.of_text`."""
+        return states.vector[[first for first, *_ in self.columns]]
+
+    def of_words(self, words: WordStates) -> WordProbabilities:
+        """Probability of each label for each word: the mean over its tokens."""
+        vectors = words.vectors  # (words, outputs)
+        labels = np.stack([vectors[:, own].sum(axis=1) for own in self.columns], axis=1)
+        outside = 1 - labels.sum(axis=1, keepdims=True)
+        begins = np.isin(vectors.argmax(axis=1), self.beginnings)
+        return WordProbabilities(np.concatenate([outside.clip(0), labels], axis=1), begins)
+
+
+def head_key(task: Task, features: str) -> str:
+    """Hash everything that a trained head depends on.
+
+    Args:
+        task: Its kind, labels and examples count; descriptions, thresholds and the like do not.
+        features: Names the model, its runtime and all else that decides what states it gives.
+    """
+    examples = [
+        example.model_dump(mode="json", include={"text", "label", "labels", "spans"})
+        for example in task.examples
+    ]
+    made_from = [RECIPE, features, task.kind, list(task.labels), examples]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+
+def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
+    """Fit a model's own classifier to a task.
+
+    Raises:
+        TaskError: When it judges something else than the task asks.
+    """
+    serves = {"sequence": Kind.CLASSIFY, "token": Kind.TAG}[str(folder.classifier)]
+    if folder.is_multilabel:
+        serves = Kind.MULTILABEL
+    if task.kind is not serves:
+        reason = f"is of kind {task.kind}, but models.{folder.name} can only {serves}"
+        raise TaskError(name, reason)
+    outputs = [_label_of(output, task.kind) for output in folder.own_labels]
+    if set(outputs) - {_OUTSIDE} != set(task.labels) - {_OUTSIDE}:
+        named = ", ".join(sorted(set(outputs) - {_OUTSIDE}))
+        raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
+    beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
+    columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
+    return OwnHead(folder.content_hash, tuple(task.labels), tuple(columns), tuple(beginnings))
+
+
+def trained_beside(name: str, task: Task, folder: ModelFolder, pooling: str) -> LinearHead:
+    """Fit the head that lies beside an encoder to a task.
+
+    Args:
+        name: Of the task.
+        task: Which must be what the head was trained for.
+        folder: With the head.
+        pooling: How the catalogue has token states become one vector.
+
+    Raises:
+        TaskError: When it was trained for something else.
+    """
+    head = LinearHead.load(folder.path)
+    if task.kind is not head.kind:
+        reason = f"is of kind {task.kind}, but models.{folder.name} is trained to {head.kind}"
+        raise TaskError(name, reason)
+    if set(task.labels) != set(head.labels):
+        named = ", ".join(sorted(head.labels))
+        raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
+    if pooling != TRAINED_POOLING:
+        raise TaskError(name, f"needs models.{folder.name} to have pooling {TRAINED_POOLING}")
+    return head.reordered(tuple(task.labels), key=folder.content_hash)
+
+
+def _label_of(output: str, kind: Kind) -> str:
+    """The label that an output of a classifier speaks for: `B-person` for `person`."""
+    is_prefixed = kind is Kind.TAG and output.startswith(_PREFIXES)
+    return output[2:] if is_prefixed else output

@@ -1,0 +1,155 @@
+"""An endpoint: requests to one model that runs elsewhere, tried again, bounded, never too many.
+
+It owns the client and the way of one request. What is asked, and what an answer means, is decided
+elsewhere. Nothing that is logged or raised here holds the key, the prompt or what was answered.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from openai import APIError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+from openai.types.chat import ChatCompletion
+
+from smallfirst.catalogue import Model
+from smallfirst_workers.errors import ModelError
+from smallfirst_workers.llm.endpoint.backoff import MAX_TRIES, pause_seconds
+from smallfirst_workers.llm.endpoint.breaker_gate import Gate, Passage
+from smallfirst_workers.llm.endpoint.failures import GIBBERISH, Fault, Trouble, trouble_of
+
+#: How long a connection may take, and how long an answer may keep its first token waiting, seconds.
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 120.0
+#: The slowest an endpoint may write, in tokens a second, and not be taken for dead.
+SLOWEST: Final = 10.0
+#: How often a request may fail after all its tries, each time after somebody else was answered,
+#: before the fault is taken to be its own. One that nobody else can be compared with waits for
+#: its deadline: alone, it looks like an outage.
+MAX_BLAMES: Final = 3
+#: What is sent where no key is needed: the client insists on one.
+_NO_KEY: Final = "none"
+
+
+class Endpoint:
+    """Where one model is asked. All of it but `open` runs on one event loop."""
+
+    def __init__(self, client: AsyncOpenAI, gate: Gate, requests_at_once: int) -> None:
+        self._client = client
+        self._slots = asyncio.Semaphore(requests_at_once)
+        self.gate = gate
+
+    @classmethod
+    def open(cls, name: str, model: Model) -> "Endpoint":
+        """Make ready to ask; nothing is sent yet.
+
+        Raises:
+            ModelError: When its key is missing.
+        """
+        # Its own log would show whole requests to whoever sets OPENAI_LOG.
+        logging.getLogger("openai").setLevel(logging.WARNING)
+        at_once, address = model.requests_at_once, model.endpoint or ""
+        client = AsyncOpenAI(
+            base_url=address,
+            api_key=key_of(name, model, os.environ),
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(limits=_limits(at_once)),
+        )
+        return cls(client, Gate(name, address), at_once)
+
+    async def ask(self, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+        """Send a request until it is answered, or until it is plain that the fault is its own.
+
+        An endpoint that answers nobody costs no job anything: it is waited for.
+
+        Args:
+            request: A chat completion's, `max_completion_tokens` among it.
+
+        Raises:
+            EndpointDown: When it does not answer and is not to be waited for.
+        """
+        num_blames, num_known = 0, self.gate.num_successes
+        while True:
+            async with self._slots:
+                passage = await self.gate.enter()
+                found = await self._pass(passage, request)
+            if isinstance(found, ChatCompletion) or found.fault is Fault.JOB:
+                return found
+            if found.fault is Fault.EITHER and self.gate.num_successes > num_known:
+                num_blames, num_known = num_blames + 1, self.gate.num_successes
+            if num_blames == MAX_BLAMES:
+                return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _pass(self, passage: Passage, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+        """Try a request as often as it may be, and tell the gate what came of it."""
+        found = None
+        try:
+            found = await self._try(request, 1 if passage.is_probe else MAX_TRIES)
+        finally:
+            if found is None:
+                self.gate.abandon(passage)
+        if isinstance(found, ChatCompletion) or found.fault is Fault.JOB:
+            self.gate.succeed()
+        else:
+            self.gate.fail(passage, found)
+        return found
+
+    async def _try(self, request: Mapping[str, Any], max_tries: int) -> ChatCompletion | Trouble:
+        for num_failures in range(1, max_tries + 1):
+            found = await self._send(request)
+            if isinstance(found, ChatCompletion) or not found.can_pass:
+                return found
+            if num_failures == max_tries or self.gate.is_open:
+                return found
+            lot = random.random()  # noqa: S311 - spreads requests, guards nothing
+            await asyncio.sleep(pause_seconds(num_failures, lot=lot, asked=found.asked_seconds))
+        raise AssertionError("a request is tried once at least")
+
+    async def _send(self, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+        create: Any = self._client.chat.completions.create
+        try:
+            found = await create(**request, timeout=_timeout(request["max_completion_tokens"]))
+        except APIError as error:
+            return trouble_of(error, datetime.now(UTC))
+        except ValueError:
+            return GIBBERISH  # JSON that breaks off; its error would quote it
+        is_whole = isinstance(found, ChatCompletion) and found.choices
+        return found if is_whole else GIBBERISH
+
+
+def key_of(name: str, model: Model, environment: Mapping[str, str]) -> str:
+    """Read the key of a model's endpoint.
+
+    Raises:
+        ModelError: When the variable that should hold it does not, or holds what cannot be sent.
+    """
+    variable = model.api_key_variable
+    if variable is None:
+        return _NO_KEY
+    # A secret that was read from a file often ends with a new line.
+    key = environment.get(variable, "").strip()
+    if not key:
+        raise ModelError(name, f"needs its endpoint's key in the worker's variable {variable}")
+    if not (key.isascii() and key.isprintable()):
+        raise ModelError(name, f"cannot send what stands in {variable}: a key is printable ASCII")
+    return key
+
+
+def _limits(requests_at_once: int) -> Any:
+    from httpx2 import Limits  # noqa: PLC0415 - the client's own HTTP library
+
+    return Limits(
+        max_connections=requests_at_once, max_keepalive_connections=min(requests_at_once, 100)
+    )
+
+
+def _timeout(max_tokens: int) -> Timeout:
+    """How long a request may take: it is answered whole, so the longer it may be, the longer."""
+    return Timeout(ANSWER_SECONDS + max_tokens / SLOWEST, connect=CONNECT_SECONDS)

@@ -1,0 +1,233 @@
+"""The engine of models that run elsewhere: each question is a request to an endpoint.
+
+It has the shape of the LLM tier's other engine, and needs neither vLLM nor torch. The texts of jobs
+go to the endpoint that the catalogue names for the model, and nowhere else.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import structlog
+from openai.types.chat import ChatCompletion
+
+from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.jobs import Answer, Problem
+from smallfirst_workers.engines import EXPIRED, INVALID, Asked, Pass, Portion
+from smallfirst_workers.errors import EndpointDown, TaskError
+from smallfirst_workers.llm.endpoint.completions import read_completion
+from smallfirst_workers.llm.endpoint.endpoint import Endpoint
+from smallfirst_workers.llm.endpoint.failures import Fault, Trouble
+from smallfirst_workers.llm.endpoint.requests import Form, form_of, request_of
+from smallfirst_workers.llm.event_loop import EventLoop
+from smallfirst_workers.llm.shared_clock import BusyClock
+from smallfirst_workers.prompting.prompter import prompt_key
+
+log = structlog.get_logger()
+
+_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
+_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the endpoint was at it.")
+#: Keys of a request that some endpoints refuse for some models, and that can be done without.
+_OPTIONAL = frozenset({"logprobs", "top_logprobs"})
+
+
+@dataclass
+class Bill:
+    """What one question has taken so far: the worker's seconds, tokens read and written."""
+
+    seconds: float = 0.0
+    read: int = 0
+    written: int = 0
+
+    def add(self, completion: ChatCompletion) -> None:
+        """Add what an endpoint says it used; one that does not say is taken to charge nothing."""
+        if completion.usage is not None:
+            self.read += completion.usage.prompt_tokens
+            self.written += completion.usage.completion_tokens
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one request asks."""
+
+    form: Form
+    step: Step
+    text: str
+
+
+class RemoteEngine:
+    """A model that runs elsewhere, and the tasks it is asked for."""
+
+    def __init__(self, name: str, model: Model, endpoint: Endpoint) -> None:
+        self.name = name
+        self._model = model
+        self._endpoint = endpoint
+        self._loop = _loop()
+        self._forms: dict[str, Form] = {}
+        self._busy = BusyClock()
+        self._asking: set[asyncio.Task[Answer | Problem]] = set()
+        self._tells_logprobs = True
+        self._is_closed = False
+
+    @classmethod
+    def load(cls, name: str, model: Model) -> "RemoteEngine":
+        """Make ready to ask. The endpoint need not be up.
+
+        Raises:
+            ModelError: When its key is missing.
+        """
+        return cls(name, model, Endpoint.open(name, model))
+
+    def revision_of(self, task: str) -> str:
+        """What the model is called at its endpoint, and which version of the prompt it is given."""
+        form = self._forms.get(task)
+        return f"{self._model.source}+{prompt_key(form.task)}" if form else self._model.source
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks.
+
+        Raises:
+            TaskError: When a task cannot be served; those prepared before go on being served.
+        """
+        self._forms = {name: self._form(name, task) for name, task in tasks.items()}
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Send all questions, and give each answer out as it is there.
+
+        Raises:
+            EndpointDown: When the endpoint does not answer and the worker has to go; what was given
+                out stands.
+        """
+        return self._loop.in_turn(asked, self._answer)
+
+    def stop_waiting(self) -> None:
+        """Give up questions that wait for an endpoint which is down: the worker has to go."""
+        self._loop.post(self._stop_waiting())
+
+    def unload(self) -> None:
+        """Give up all questions, and close the connections."""
+        self._loop.call(self._close())
+
+    def _form(self, name: str, task: Task) -> Form:
+        if task.kind is Kind.EMBED:
+            raise TaskError(name, f"wants vectors, but models.{self.name} writes")
+        if any(step.think for step in task.cascade if step.model == self.name):
+            rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
+            raise TaskError(name, f"{rule} thinks is settled there")
+        return form_of(task)
+
+    async def _answer(self, asked: Asked) -> Pass:
+        """Answer one question, and tell what it took."""
+        form, bill = self._forms.get(asked.task), Bill()
+        if form is None or asked.step >= len(form.task.cascade):
+            return _pass_of(_UNKNOWN_TASK, bill, self._model)
+        question = Question(form, form.task.cascade[asked.step], asked.text)
+        try:
+            async with asyncio.timeout(asked.seconds_left):
+                answer = await self._unless_closed(question, bill)
+        except TimeoutError:
+            answer = _EXPIRED
+        return _pass_of(answer, bill, self._model)
+
+    async def _unless_closed(self, question: Question, bill: Bill) -> Answer | Problem:
+        """Ask, but for a model that is let go of: then the question is somebody else's.
+
+        Raises:
+            EndpointDown: When it is let go of, before or meanwhile.
+        """
+        if self._is_closed:
+            raise EndpointDown(self.name)
+        asking = asyncio.ensure_future(self._ask(question, bill))
+        self._asking.add(asking)
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise EndpointDown(self.name) from None
+            raise
+        finally:
+            self._asking.discard(asking)
+
+    async def _ask(self, question: Question, bill: Bill) -> Answer | Problem:
+        """Ask; once more and no oftener where what was written is no answer."""
+        answer = await self._ask_once(question, bill, is_again=False)
+        if isinstance(answer, Problem) and answer.code == INVALID:
+            answer = await self._ask_once(question, bill, is_again=True)
+        return answer
+
+    async def _ask_once(
+        self, question: Question, bill: Bill, *, is_again: bool
+    ) -> Answer | Problem:
+        found = await self._complete(question, bill, is_again=is_again)
+        if isinstance(found, Trouble) and found.param in _OPTIONAL and self._tells_logprobs:
+            self._do_without_logprobs()
+            found = await self._complete(question, bill, is_again=is_again)
+        if isinstance(found, Trouble):
+            return _problem_of(found)
+        bill.add(found)
+        return read_completion(question.form, question.text, found)
+
+    async def _complete(
+        self, question: Question, bill: Bill, *, is_again: bool
+    ) -> ChatCompletion | Trouble:
+        request = request_of(
+            question.form,
+            question.step,
+            question.text,
+            model=self._model.source,
+            is_again=is_again,
+            logprobs=self._tells_logprobs,
+        )
+        mark = self._busy.start(time.monotonic())
+        try:
+            return await self._endpoint.ask(request)
+        finally:
+            bill.seconds += self._busy.stop(mark, time.monotonic())
+
+    def _do_without_logprobs(self) -> None:
+        self._tells_logprobs = False
+        log.warning(
+            "endpoint.without_logprobs",
+            model=self.name,
+            consequence="its answers have confidence 0, which no threshold above 0 accepts",
+            remedy="let its steps `vote`, or name another model",
+        )
+
+    async def _stop_waiting(self) -> None:
+        self._endpoint.gate.stop_waiting()
+
+    async def _close(self) -> None:
+        self._is_closed = True
+        for asking in self._asking:
+            asking.cancel()
+        await self._endpoint.close()
+
+
+def _problem_of(trouble: Trouble) -> Problem:
+    if trouble.fault is Fault.JOB:
+        # Which of the two, only its message would say, and that may quote the text.
+        message = f"The endpoint refused it, perhaps as too long: {trouble.what}."
+        return Problem(code="endpoint_refused", message=message)
+    message = f"The endpoint failed at it, and not at others: {trouble.what}."
+    return Problem(code="endpoint_failed", message=message)
+
+
+def _pass_of(answer: Answer | Problem, bill: Bill, model: Model) -> Pass:
+    tokens = bill.read + bill.written
+    prices = model.price_per_million_tokens
+    charge = (
+        (bill.read * prices.read + bill.written * prices.written) / 1_000_000 if prices else 0.0
+    )
+    return Pass([answer], [tokens], tokens, bill.seconds, [charge])
+
+
+@cache
+def _loop() -> EventLoop:
+    """Make the one loop of all endpoints of a process; it lives as long as the process does.
+
+    A batch may just have been handed an engine that a new catalogue replaces: on a loop that was
+    stopped its questions would wait for ever, and hold their entries for as long.
+    """
+    return EventLoop("remote")

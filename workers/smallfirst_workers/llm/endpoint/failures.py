@@ -1,0 +1,88 @@
+"""What went wrong with a request: whose fault it is, and what is to be done. Pure.
+
+What an endpoint says of an error may quote the prompt, so nothing of it is kept but its number.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import httpx2
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+
+from smallfirst_workers.llm.endpoint.backoff import asked_seconds
+
+
+class Fault(StrEnum):
+    """Whose it is that there is no answer."""
+
+    JOB = "job"
+    ENDPOINT = "endpoint"
+    EITHER = "either"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a request has no answer.
+
+    Attributes:
+        what: In a few words, for logs and for the trail.
+        fault: Only a fault of the job's own may end its attempt; where it can be either's, others
+            tell whose it is.
+        can_pass: Whether the same request may do better a little later.
+        opens_at_once: Whether no other request would do better.
+        remedy: What the operator can do.
+        asked_seconds: How long the endpoint asked to be left alone.
+        param: The key of the request that the endpoint does not know, where it named one.
+    """
+
+    what: str
+    fault: Fault
+    can_pass: bool = True
+    opens_at_once: bool = False
+    remedy: str = "see that the endpoint runs and is not overloaded"
+    asked_seconds: float | None = None
+    param: str | None = None
+
+
+#: It answered, with something that is no chat completion: a proxy's page, say.
+GIBBERISH = Trouble("an answer that is no chat completion", Fault.EITHER)
+
+_BY_STATUS = {
+    401: "see that the key in the model's `api_key_variable` is the endpoint's",
+    402: "see that the endpoint's bill is paid",
+    403: "see that the key in the model's `api_key_variable` may use the model",
+    404: "see that `endpoint` ends as the server wants it (/v1) and serves the model `source`",
+}
+#: It is too busy for anybody, whatever was asked.
+_BUSY = frozenset({429, 503})
+#: It may do better later, though the number says that the request was wrong.
+_PASSING = frozenset({408, 409, 425, 429})
+
+
+def trouble_of(error: APIError, now: datetime) -> Trouble:
+    """Read what the client raised."""
+    if isinstance(error, APIStatusError):
+        header = error.response.headers.get("retry-after")
+        return _of_status(error.status_code, asked_seconds(header, now), error.param)
+    if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+        remedy = "see that the endpoint runs and that its address can be reached from here"
+        return Trouble("no connection", Fault.ENDPOINT, opens_at_once=True, remedy=remedy)
+    if isinstance(error, APITimeoutError):
+        return Trouble("no answer in time", Fault.EITHER)
+    if isinstance(error, APIConnectionError):
+        return Trouble("the connection broke", Fault.EITHER)
+    return GIBBERISH
+
+
+def _of_status(status: int, asked: float | None, param: str | None) -> Trouble:
+    what = f"HTTP {status}"
+    if status in _BY_STATUS:
+        return Trouble(
+            what, Fault.ENDPOINT, can_pass=False, opens_at_once=True, remedy=_BY_STATUS[status]
+        )
+    if status in _BUSY:
+        return Trouble(what, Fault.ENDPOINT, asked_seconds=asked)
+    if status in _PASSING or status >= 500:
+        return Trouble(what, Fault.EITHER, asked_seconds=asked)
+    return Trouble(what, Fault.JOB, can_pass=False, param=param)

@@ -1,0 +1,139 @@
+"""What an endpoint is sent for a task, and how the answer is to be written. Pure.
+
+The words are `prompts`'. Where an endpoint takes a schema at all, it takes one of an object, so
+what is not an object by its kind is put under a key of one.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst_workers.llm.vllm.generating import VARIED
+from smallfirst_workers.prompting.prompter import spread
+from smallfirst_workers.prompting.prompts import (
+    answer_schema,
+    answer_text,
+    answer_tokens,
+    as_chat,
+    shared_messages,
+    user_message,
+)
+
+#: Under which key an answer stands that is no object by its kind.
+KEYS: Final[Mapping[Kind, str]] = {
+    Kind.CLASSIFY: "label",
+    Kind.MULTILABEL: "labels",
+    Kind.TAG: "spans",
+}
+#: The most characters that all examples of a prompt may have: how many tokens the endpoint's model
+#: reads is not known here, and each is paid for.
+EXAMPLES_CHARS: Final = 8000
+#: How many tokens beside each that was written an endpoint tells of: the most that OpenAI does.
+TOP_LOGPROBS: Final = 20
+
+
+@dataclass(frozen=True)
+class Form:
+    """A task, ready to be asked.
+
+    Attributes:
+        shared: Messages that all its jobs begin with.
+        schema: Of the answer, an object; None where it is plain text.
+    """
+
+    task: Task
+    shared: tuple[Mapping[str, str], ...]
+    schema: Mapping[str, JsonValue] | None
+
+    @property
+    def key(self) -> str | None:
+        """Under which key the answer stands; None where it is all that is written."""
+        return KEYS.get(self.task.kind)
+
+
+def form_of(task: Task) -> Form:
+    """Write what all jobs of a task share."""
+    chat = as_chat(shared_messages(task, _shots(task)))
+    key = KEYS.get(task.kind)
+    if key is not None:
+        order = f'Write it as a JSON object: {{"{key}": ...}}.'
+        chat = [_under_key(turn, key, order, task.kind) for turn in chat]
+    return Form(task, tuple(chat), _schema(task, key))
+
+
+def request_of(
+    form: Form, step: Step, text: str, *, model: str, is_again: bool = False, logprobs: bool = True
+) -> dict[str, Any]:
+    """Write the request that asks about a text.
+
+    Args:
+        form: Of the task.
+        step: Whose votes are wanted.
+        text: The job's.
+        model: As the endpoint calls it.
+        is_again: Whether an answer that was none is asked for once more.
+        logprobs: Whether the endpoint tells how likely its tokens were.
+    """
+    num = 1 if is_again else step.vote
+    return {
+        "model": model,
+        "messages": [*form.shared, *as_chat([user_message(form.task, text)])],
+        "max_completion_tokens": answer_tokens(form.task),
+        "temperature": VARIED if num > 1 or is_again else 0.0,
+        "n": num,
+        **(_wanted_logprobs(form.task.kind) if logprobs else {}),
+        **({"response_format": _response_format(form.schema)} if form.schema else {}),
+    }
+
+
+def _wanted_logprobs(kind: Kind) -> dict[str, Any]:
+    is_label = kind is Kind.CLASSIFY
+    return {"logprobs": True, **({"top_logprobs": TOP_LOGPROBS} if is_label else {})}
+
+
+def _response_format(schema: Mapping[str, JsonValue]) -> dict[str, Any]:
+    named = {"name": "answer", "strict": True, "schema": dict(schema)}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _schema(task: Task, key: str | None) -> Mapping[str, JsonValue] | None:
+    schema = answer_schema(task)
+    if task.kind is Kind.CLASSIFY:
+        schema = {"type": "string", "enum": list(task.labels)}
+    if schema is None or key is None:
+        return schema
+    properties: dict[str, JsonValue] = {key: schema}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [key],
+        "additionalProperties": False,
+    }
+
+
+def _under_key(turn: Mapping[str, str], key: str, order: str, kind: Kind) -> dict[str, str]:
+    """Write an example's answer as the schema has it, and say so in the instructions."""
+    role, content = turn["role"], turn["content"]
+    if role == "system":
+        content = f"{content}\n{order}"
+    if role == "assistant":
+        value = json.dumps(content, ensure_ascii=False) if kind is Kind.CLASSIFY else content
+        content = f'{{"{key}": {value}}}'
+    return {"role": role, "content": content}
+
+
+def _shots(task: Task) -> Sequence[Example]:
+    """As many of the task's examples as are worth their price, spread over the labels."""
+    chosen: list[Example] = []
+    left = EXAMPLES_CHARS
+    for example in spread(task.examples):
+        answer = answer_text(task, example)
+        size = len(example.text) + len(answer or "")
+        if answer is not None and size <= left and len(chosen) < task.shots:
+            chosen.append(example)
+            left -= size
+    return chosen

@@ -1,0 +1,136 @@
+"""The engine of the LLM tier: questions go into vLLM as they come, answers come out as they finish.
+
+Several batches may be in it at once, from several threads; vLLM batches their requests step by
+step. It knows nothing of Redis, Celery or cascades.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from smallfirst.catalogue import Example, Kind, Model, Task
+from smallfirst.catalogue.model_files import content_hash
+from smallfirst.jobs import Problem
+from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
+from smallfirst_workers.errors import TaskError
+from smallfirst_workers.llm.shared_clock import BusyClock
+from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.llm.vllm.generating import Asker, Heard, Question
+from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
+
+_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
+_TOO_LONG = Problem(
+    code="too_long_for_model", message="The text is longer than the model's context."
+)
+_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
+
+
+class LlmEngine:
+    """A large model, loaded, and the tasks it was prepared for."""
+
+    def __init__(self, name: str, revision: str, prompter: Prompter, vllm: VllmLoop) -> None:
+        self.name = name
+        self._revision = revision
+        self._prompter = prompter
+        self._vllm = vllm
+        self._asker = Asker(prompter, vllm)
+        self._prompts: dict[str, TaskPrompt] = {}
+        self._busy = BusyClock()
+
+    @classmethod
+    def load(
+        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
+    ) -> "LlmEngine":
+        """Start vLLM with a model.
+
+        Raises:
+            ModelError: When it cannot be served.
+        """
+        vllm = VllmLoop(name)
+        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        try:
+            prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
+        except BaseException:
+            vllm.stop()
+            raise
+        revision = f"{revision_of(model, folder)}+{vllm.precision}"
+        return cls(name, revision, prompter, vllm)
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model answers, and of what it is told of the task."""
+        prompt = self._prompts.get(task)
+        return f"{self._revision}+{prompt.key}" if prompt else self._revision
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks.
+
+        Raises:
+            TaskError: When a task cannot be served; those prepared before go on being served.
+        """
+        self._prompts = {name: self._prompt(name, task) for name, task in tasks.items()}
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Put all questions into the engine, and give each answer out as it is there.
+
+        Raises:
+            EngineDead: When the engine has died; what was given out stands.
+        """
+        return self._vllm.loop.in_turn(self._questions(asked), self._answer)
+
+    def unload(self) -> None:
+        """Stop the engine and its processes."""
+        self._vllm.stop()
+
+    def _prompt(self, name: str, task: Task) -> TaskPrompt:
+        if task.kind is Kind.EMBED:
+            raise TaskError(name, f"wants vectors, but models.{self.name} writes")
+        return self._prompter.prepare(name, task)
+
+    def _questions(self, asked: Sequence[Asked]) -> list[tuple[Asked, Question | Problem]]:
+        """Write each question's prompt, or say why it cannot be asked."""
+        shots = self._shots(asked)
+        return [(one, self._question(one, shots.get(one, ()))) for one in asked]
+
+    def _shots(self, asked: Sequence[Asked]) -> dict[Asked, tuple[Example, ...]]:
+        """Choose examples by nearness, the texts of a task in one pass of the encoder."""
+        chosen: dict[Asked, tuple[Example, ...]] = {}
+        for name in {one.task for one in asked}:
+            prompt = self._prompts.get(name)
+            if prompt is not None and prompt.nearest is not None:
+                ours = [one for one in asked if one.task == name]
+                near = prompt.nearest.to([one.text for one in ours], prompt.task.shots)
+                chosen |= dict(zip(ours, near, strict=True))
+        return chosen
+
+    def _question(self, asked: Asked, shots: Sequence[Example]) -> Question | Problem:
+        prompt = self._prompts.get(asked.task)
+        if prompt is None or asked.step >= len(prompt.task.cascade):
+            return _UNKNOWN_TASK
+        text = self._prompter.text_tokens(asked.text)
+        if len(text) > prompt.max_text_tokens:
+            return _TOO_LONG
+        tokens = self._prompter.around(prompt, text, shots)
+        return Question(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
+
+    async def _answer(self, put: tuple[Asked, Question | Problem]) -> Pass:
+        """Answer one question, and tell what it took of the engine."""
+        asked, question = put
+        if isinstance(question, Problem):
+            return Pass([question], [0], 0, 0.0)
+        mark = self._busy.start(time.monotonic())
+        try:
+            async with asyncio.timeout(asked.seconds_left):
+                heard = await self._asker.ask(question)
+        except TimeoutError:
+            heard = Heard(_EXPIRED, 0)
+        finally:
+            seconds = self._busy.stop(mark, time.monotonic())
+        read = len(question.tokens) + heard.num_written
+        return Pass([heard.answer], [read], read, seconds)
+
+
+def revision_of(model: Model, folder: Path) -> str:
+    """Which version of a model it is: the commit or the hash of its files, and its adapters'."""
+    adapters = [content_hash(Path(model.adapters[name]))[:6] for name in sorted(model.adapters)]
+    return "+".join([model.revision or content_hash(folder)[:12], *adapters])

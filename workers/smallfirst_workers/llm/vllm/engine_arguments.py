@@ -1,0 +1,83 @@
+"""What vLLM is told of a model when it starts: the catalogue's words put into vLLM's."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from smallfirst.catalogue import Model
+from smallfirst_workers.llm.vllm.adapters import adapter_arguments
+from smallfirst_workers.llm.vllm.memory import GivingWorker
+from smallfirst_workers.processor import resolve_precision
+
+
+def engine_arguments(
+    name: str, folder: Path, model: Model, *, has_metrics: bool = False
+) -> dict[str, Any]:
+    """What vLLM is told of a model. No code of the model's own is ever run.
+
+    `memory_share` counts on GPUs. On a processor the cache has the size that the environment
+    variable VLLM_CPU_KVCACHE_SPACE says, and vLLM heeds no share beside it.
+
+    Args:
+        name: Of the model, for errors.
+        folder: Its files.
+        model: What the catalogue says of it.
+        has_metrics: Whether somebody reads vLLM's own metrics; to keep them costs every step.
+
+    Raises:
+        ModelError: When one of its adapters cannot be served.
+    """
+    wanted = {
+        "quantization": model.quantization,
+        "gpu_memory_utilization": model.memory_share,
+        "max_model_len": model.max_tokens,
+    }
+    return {
+        "model": str(folder),
+        "trust_remote_code": False,
+        "load_format": "safetensors",
+        "dtype": _precision(model.precision),
+        "tensor_parallel_size": model.tensor_parallel,
+        # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
+        "enforce_eager": not has_gpu(),
+        "disable_log_stats": not has_metrics,
+        "worker_extension_cls": f"{GivingWorker.__module__}.{GivingWorker.__qualname__}",
+        **{argument: value for argument, value in wanted.items() if value is not None},
+        **adapter_arguments(name, model.adapters),
+        **_runner_arguments(model),
+    }
+
+
+def _runner_arguments(model: Model) -> dict[str, Any]:
+    if model.runner == "write":
+        # Without free white space a model that has lost its way cannot fill its bound with blanks.
+        # Only the engine's own setting is heeded, not that of a request, and only by a backend
+        # that is named. Source: vllm/v1/structured_output/backend_xgrammar.py, 0.32.
+        form = {"backend": "xgrammar", "disable_any_whitespace": True}
+        return {
+            "runner": "generate",
+            "enable_prefix_caching": True,
+            "structured_outputs_config": form,
+        }
+    return {
+        "runner": "pooling",
+        # States that are read from the cache are not there to be pooled.
+        "enable_prefix_caching": False,
+        # vLLM makes a `PoolerConfig` of it; without activation, vectors keep their length.
+        "pooler_config": {"seq_pooling_type": model.pooling.upper(), "use_activation": False},
+    }
+
+
+def _precision(asked: str) -> str:
+    """Settle `auto` where no GPU is: a processor without bfloat16 emulates it, slowly."""
+    is_emulated = not has_gpu() and resolve_precision("auto") == "float32"
+    return "float32" if asked == "auto" and is_emulated else asked
+
+
+def has_gpu() -> bool:
+    """Whether vLLM will run on a GPU; where torch is not installed, nor is vLLM."""
+    if find_spec("torch") is None:
+        return False
+    import torch  # noqa: PLC0415 - heavy, and only here where vLLM brings it anyway
+
+    return bool(torch.cuda.is_available())

@@ -1,0 +1,150 @@
+"""Asking a large model one question: think, write or score, vote. All in tokens.
+
+It knows the ways of the task's kind and of the step. What the tokens of a prompt are is
+`prompting`'s business, what a writing says that of `writings`, what several say that of `votes`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallfirst.catalogue import Step
+from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.prompting.label_tree import LabelTree
+from smallfirst_workers.prompting.label_tree import Path as LabelPath
+from smallfirst_workers.prompting.parsing import Writing, read_writings
+from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
+from smallfirst_workers.prompting.prompts import THOUGHT_CLOSES, answer_schema, answer_tokens
+from smallfirst_workers.prompting.votes import mean_label
+
+#: How freely the model writes when it is to write something else than before: votes, thoughts that
+#: vote, and an answer that was none and is asked for once more.
+#: Source: 0.7 as in Wang et al., 2022 (see `votes`).
+VARIED = 0.7
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of a question.
+
+    Attributes:
+        answer: Or why there is none.
+        num_written: Tokens that the model wrote for it, thoughts and lost votes included.
+    """
+
+    answer: Answer | Problem
+    num_written: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question as the model will read it.
+
+    Attributes:
+        prompt: Of its task.
+        step: Of its task's cascade.
+        text: What it is about.
+        tokens: The whole prompt, up to where the model has to answer.
+    """
+
+    prompt: TaskPrompt
+    step: Step
+    text: str
+    tokens: tuple[int, ...]
+
+
+class Asker:
+    """Puts questions to a running engine."""
+
+    def __init__(self, prompter: Prompter, vllm: VllmLoop) -> None:
+        self._prompter = prompter
+        self._vllm = vllm
+
+    async def ask(self, question: Question) -> Heard:
+        """Ask in the way of the task's kind and of the step.
+
+        Raises:
+            EngineDead: When the engine has died.
+        """
+        if question.step.think is None:
+            begun = (*question.tokens, *self._prompter.no_thought)
+            return await self._answer(question, [begun], question.step.vote)
+        beginnings, num_thought = await self._think(question, question.step.think.tokens)
+        heard = await self._answer(question, beginnings, 1)
+        return Heard(heard.answer, heard.num_written + num_thought)
+
+    async def _think(
+        self, question: Question, max_tokens: int
+    ) -> tuple[list[tuple[int, ...]], int]:
+        """Let the model reason, as often as there are votes; return the prompts that go on."""
+        opened = (*question.tokens, *self._prompter.thought_opens)
+        thoughts = await self._vllm.write(
+            opened,
+            max_tokens=max_tokens,
+            temperature=VARIED if question.step.vote > 1 else 0.0,
+            num=question.step.vote,
+            stop=THOUGHT_CLOSES.strip(),
+            adapter=question.step.adapter,
+        )
+        # What it thought is tokenised as a stranger's words: it may have copied some.
+        beginnings = [(*opened, *self._prompter.thought_tokens(each.text)) for each in thoughts]
+        return beginnings, sum(len(each.pieces) for each in thoughts)
+
+    async def _answer(
+        self, question: Question, beginnings: Sequence[tuple[int, ...]], num: int
+    ) -> Heard:
+        if question.prompt.labels is not None:
+            scored = [self._score(question, question.prompt.labels, b) for b in beginnings]
+            return Heard(mean_label(await asyncio.gather(*scored)), 0)
+        return await self._written(question, beginnings, num)
+
+    async def _written(
+        self, question: Question, beginnings: Sequence[tuple[int, ...]], num: int
+    ) -> Heard:
+        """Read what the model wrote; once more and no oftener where that is no answer."""
+        task = question.prompt.task
+        temperature = VARIED if num > 1 else 0.0
+        written = await asyncio.gather(
+            *(self._write(question, begun, temperature, num) for begun in beginnings)
+        )
+        writings = [writing for some in written for writing in some]
+        answer = read_writings(task, question.text, writings)
+        if isinstance(answer, Problem):
+            writings += await self._write(question, beginnings[0], VARIED, 1)
+            answer = read_writings(task, question.text, writings[-1:])
+        return Heard(answer, sum(len(writing.pieces) for writing in writings))
+
+    async def _write(
+        self, question: Question, tokens: Sequence[int], temperature: float, num: int
+    ) -> list[Writing]:
+        return await self._vllm.write(
+            tokens,
+            max_tokens=answer_tokens(question.prompt.task),
+            schema=answer_schema(question.prompt.task),
+            temperature=temperature,
+            num=num,
+            adapter=question.step.adapter,
+        )
+
+    async def _score(
+        self, question: Question, labels: LabelTree, tokens: Sequence[int]
+    ) -> LabelAnswer:
+        """Find every label's probability, beginning by beginning."""
+        logprobs: dict[LabelPath, float] = {(): 0.0}
+        adapter = question.step.adapter
+        while asking := labels.open_paths(logprobs):
+            found = await asyncio.gather(
+                *(
+                    self._vllm.next_logprobs([*tokens, *p], labels.branches[p], adapter=adapter)
+                    for p in asking
+                )
+            )
+            for path, nexts in zip(asking, found, strict=True):
+                logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
+        distribution = {
+            label: round(probability, 6)
+            for label, probability in labels.distribution(logprobs).items()
+        }
+        best = max(distribution, key=distribution.__getitem__)
+        return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)

@@ -1,0 +1,204 @@
+"""The engine of large models that pool: one pass makes a vector, and each task has a head on it.
+
+Every text of a batch is read once, however many tasks ask about it; several batches may be in the
+engine at once. It knows nothing of Redis, Celery or cascades.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smallfirst.catalogue import Kind, Model, Task
+from smallfirst.catalogue.model_files import content_hash
+from smallfirst.jobs import Answer, Problem
+from smallfirst_workers.encoding.states import TextStates
+from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
+from smallfirst_workers.errors import ModelError, TaskError
+from smallfirst_workers.heads.answers import embed, judge
+from smallfirst_workers.heads.fitting import trained_head
+from smallfirst_workers.heads.heads import LinearHead
+from smallfirst_workers.llm.shared_clock import BusyClock
+from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.llm.vllm.pooling_encoder import PooledEncoder, Tokens
+
+_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
+_TOO_LONG = Problem(
+    code="too_long_for_model", message="The text is longer than the model's context."
+)
+_NOTHING_TO_READ = Problem(
+    code="nothing_to_read", message="There is nothing in the text that the model can read."
+)
+_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
+
+_KINDS = (Kind.CLASSIFY, Kind.MULTILABEL, Kind.EMBED)
+
+
+@dataclass(frozen=True)
+class _Skill:
+    """A task as the model serves it. Only an `embed` task has no head."""
+
+    kind: Kind
+    head: LinearHead | None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A text of a batch, and the places in the batch of the questions about it."""
+
+    tokens: Tokens
+    places: tuple[int, ...]
+    asked: tuple[Asked, ...]
+
+
+class PooledEngine:
+    """A large model that pools, loaded, and the tasks it was prepared for.
+
+    `prepare` may run in one thread while batches run in others: the skills change in one move.
+    """
+
+    def __init__(
+        self, name: str, revision: str, encoder: PooledEncoder, *, features: str, cache: Path
+    ) -> None:
+        self.name = name
+        self._revision = revision
+        self._encoder = encoder
+        self._features = features
+        self._cache = cache
+        self._skills: dict[str, _Skill] = {}
+        self._busy = BusyClock()
+
+    @classmethod
+    def load(
+        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
+    ) -> "PooledEngine":
+        """Start vLLM with a model.
+
+        Args:
+            name: Of the model in the catalogue.
+            model: What the catalogue says of it.
+            folder: Where its files lie.
+            cache: Folder of what is made once and shared by all processes.
+            has_metrics: Whether somebody reads vLLM's own metrics.
+
+        Raises:
+            ModelError: When it cannot be served.
+        """
+        vllm = VllmLoop(name)
+        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        try:
+            encoder = PooledEncoder.load(name, folder, vllm, cache=cache)
+        except ModelError:
+            vllm.stop()
+            raise
+        content = content_hash(folder)
+        decides = (content, "vllm", vllm.precision, model.quantization, model.pooling)
+        revision = f"{model.revision or content[:12]}+{vllm.precision}"
+        return cls(name, revision, encoder, features=" ".join(map(str, decides)), cache=cache)
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model answers, and of the task's head where it has one."""
+        skill = self._skills.get(task)
+        if skill is None or skill.head is None:
+            return self._revision
+        return f"{self._revision}+{skill.head.key[:12]}"
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
+
+        Raises:
+            TaskError: When a task cannot be served; those prepared before go on being served.
+            EngineDead: When the engine has died.
+        """
+        self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
+
+    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+        """Put all texts into the engine, and give their answers out as each is read.
+
+        Raises:
+            EngineDead: When the engine has died; what was given out stands.
+        """
+        readings = self._readings(asked)
+        for portion in self._encoder.vllm.loop.in_turn(readings, self._answer):
+            [number] = portion.places
+            yield Portion(readings[number].places, portion.done)
+
+    def unload(self) -> None:
+        """Stop the engine and its processes."""
+        self._encoder.vllm.stop()
+
+    def _skill(self, name: str, task: Task) -> _Skill:
+        if task.kind not in _KINDS:
+            reason = f"is of kind {task.kind}, but models.{self.name} pools: one vector a text"
+            raise TaskError(name, reason)
+        if task.kind is Kind.EMBED:
+            return _Skill(task.kind, None)
+        self._check_lengths(name, task)
+        head = trained_head(name, task, self._encoder, features=self._features, cache=self._cache)
+        return _Skill(task.kind, head)
+
+    def _check_lengths(self, name: str, task: Task) -> None:
+        tokens = self._encoder.tokens([example.text for example in task.examples])
+        for number, each in enumerate(tokens, start=1):
+            if each.is_too_long:
+                limit = self._encoder.reader.max_tokens
+                reason = f"has an example, number {number}, of more than the model's {limit} tokens"
+                raise TaskError(name, reason)
+
+    def _readings(self, asked: Sequence[Asked]) -> list[_Reading]:
+        """Bring the questions about one text together."""
+        places: dict[str, list[int]] = {}
+        for place, one in enumerate(asked):
+            places.setdefault(one.text, []).append(place)
+        return [
+            _Reading(tokens, tuple(own), tuple(asked[place] for place in own))
+            for tokens, own in zip(self._encoder.tokens(list(places)), places.values(), strict=True)
+        ]
+
+    async def _answer(self, reading: _Reading) -> Pass:
+        """Answer the questions about one text, and tell what it took of the engine."""
+        if reading.tokens.is_too_long:
+            return _unread(reading, _TOO_LONG)
+        if reading.tokens.is_empty:
+            return _unread(reading, _NOTHING_TO_READ)
+        mark = self._busy.start(time.monotonic())
+        started = time.monotonic()
+        states = None
+        try:
+            async with asyncio.timeout(_longest_wait(reading.asked)):
+                states = await self._encoder.states(reading.tokens)
+        except TimeoutError:
+            pass
+        finally:
+            seconds = self._busy.stop(mark, time.monotonic())
+        waited = time.monotonic() - started
+        answers = [self._judge(one, states, waited) for one in reading.asked]
+        num_tokens = len(reading.tokens.ids)
+        return Pass(answers, _share(num_tokens, len(answers)), num_tokens, seconds)
+
+    def _judge(self, asked: Asked, states: TextStates | None, waited: float) -> Answer | Problem:
+        skill = self._skills.get(asked.task)
+        if skill is None:
+            return _UNKNOWN_TASK
+        if states is None or (asked.seconds_left is not None and waited > asked.seconds_left):
+            return _EXPIRED
+        if skill.head is None:
+            return embed(states)
+        return judge(skill.kind, skill.head, states, explains=False)
+
+
+def _longest_wait(asked: Sequence[Asked]) -> float | None:
+    """For how many seconds somebody wants the text read; None for ever."""
+    waits = [one.seconds_left for one in asked]
+    return None if None in waits else max(wait for wait in waits if wait is not None)
+
+
+def _unread(reading: _Reading, problem: Problem) -> Pass:
+    num = len(reading.asked)
+    return Pass([problem] * num, [0] * num, 0, 0.0)
+
+
+def _share(num_tokens: int, num_questions: int) -> list[int]:
+    """Share a text's tokens evenly among the questions about it; what is odd goes first."""
+    return [(num_tokens + later) // num_questions for later in reversed(range(num_questions))]

@@ -1,0 +1,277 @@
+"""A task's prompt as tokens: what its jobs share is tokenised once, a text alone each time.
+
+A text is tokenised with control tokens off, so that nothing in it can end its turn or begin
+another, whatever it spells.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from jinja2 import TemplateError
+
+from smallfirst.catalogue import Example, Kind, Task
+from smallfirst_workers.errors import ModelError, TaskError
+from smallfirst_workers.prompting.example_selection import Embed, Nearest, bundled_encoder
+from smallfirst_workers.prompting.label_tree import LabelTree
+from smallfirst_workers.prompting.prompts import (
+    THOUGHT_CLOSES,
+    THOUGHT_OPENS,
+    Segment,
+    answer_text,
+    answer_tokens,
+    as_chat,
+    escape,
+    messages_for,
+    render_segments,
+    shared_messages,
+)
+
+#: The most of the context, less the answer, that a prompt with examples may take before its text.
+EXAMPLES_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a text, as tokens.
+
+    Attributes:
+        before: Instructions and examples.
+        after: What asks below the text, and opens the answer.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.after)
+
+    def around(self, text: Sequence[int]) -> tuple[int, ...]:
+        """The whole prompt of one job."""
+        return (*self.before, *text, *self.after)
+
+
+@dataclass(frozen=True)
+class TaskPrompt:
+    """A task, ready to be asked.
+
+    Attributes:
+        bare: Instructions alone.
+        shared: Instructions with the examples that all jobs are shown, so the engine caches them.
+        max_text_tokens: The longest text that leaves room for a thought and an answer.
+        labels: Of a `classify` task.
+        nearest: Chooses examples by the text; None where all jobs are shown the same.
+        key: Hash of everything that the model is told before a text.
+    """
+
+    task: Task
+    bare: Frame
+    shared: Frame
+    max_text_tokens: int
+    labels: LabelTree | None
+    nearest: Nearest | None
+    key: str
+
+
+class Prompter:
+    """A model's tokenizer and chat template."""
+
+    def __init__(
+        self, model: str, tokenizer: Any, *, max_tokens: int, embed: Callable[[], Embed | None]
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        self._embed = cache(embed)
+        # How control tokens are treated is a state of the tokenizer, and reloads have threads.
+        self._tokenizing = Lock()
+        if tokenizer.chat_template is None:
+            raise ModelError(model, "has no chat template, so it cannot be asked")
+        if tokenizer.eos_token_id is None:
+            raise ModelError(model, "has no end token, so its labels cannot be told apart")
+        self._control = control_tokens(tokenizer)
+        closes = tuple(self._tokens(Segment(THOUGHT_CLOSES, is_trusted=True)))
+        opens = tuple(self._tokens(Segment(THOUGHT_OPENS, is_trusted=True)))
+        begins_by_itself = self._begins_with_a_thought()
+        #: What opens a thought, what closes it, and what skips it, after a prompt.
+        self.thought_opens = () if begins_by_itself else opens
+        self.no_thought = closes if begins_by_itself else ()
+        self._thought_closes = closes
+
+    @classmethod
+    def load(cls, model: str, folder: Path, *, max_tokens: int, cache: Path) -> "Prompter":
+        """Read the tokenizer of a model's folder.
+
+        Args:
+            model: Its name, for errors.
+            folder: Its files.
+            max_tokens: The longest context, prompt and answer together.
+            cache: Folder of what is made once and shared by all processes.
+
+        Raises:
+            ModelError: When there is none, or it has no chat template.
+        """
+        from transformers import AutoTokenizer  # noqa: PLC0415 - seconds to import
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError) as err:
+            raise ModelError(model, f"has no tokenizer that can be read: {err}") from err
+        embed = partial(bundled_encoder, cache)
+        return cls(model, tokenizer, max_tokens=max_tokens, embed=embed)
+
+    def text_tokens(self, text: str) -> list[int]:
+        """Tokenise a stranger's text, as data."""
+        return self._tokens(Segment(escape(text), is_trusted=False))
+
+    def thought_tokens(self, thought: str) -> list[int]:
+        """Tokenise what the model thought, as data, and close it."""
+        return [*self._tokens(Segment(thought, is_trusted=False)), *self._thought_closes]
+
+    def prepare(self, name: str, task: Task) -> TaskPrompt:
+        """Tokenise what all jobs of a task share.
+
+        Raises:
+            TaskError: When the prompt leaves no room for a text, two labels look alike, or the
+                chat template refuses it.
+        """
+        try:
+            bare = self._frame(task, ())
+            shared = self._frame(task, self._fitting(task))
+        except (ValueError, TemplateError) as err:
+            raise TaskError(name, f"does not fit the model's chat template: {err}") from err
+        room = self._room(task) - len(bare)
+        if room < 1:
+            raise TaskError(name, f"leaves no room for a text in {self._max_tokens} tokens")
+        labels, nearest = self._label_tree(name, task), self._nearest(task)
+        return TaskPrompt(task, bare, shared, room, labels, nearest, prompt_key(task))
+
+    def around(
+        self, prompt: TaskPrompt, text: Sequence[int], shots: Sequence[Example] = ()
+    ) -> tuple[int, ...]:
+        """Write the whole prompt of one job, with as many examples as there is room for.
+
+        Args:
+            prompt: Of the task.
+            text: Tokens of the text, at most `prompt.max_text_tokens`.
+            shots: Examples chosen for this text, the best last; else all jobs see the same.
+        """
+        task, room = prompt.task, self._room(prompt.task) - len(text)
+        for dropped in range(len(shots)):
+            frame = self._frame(task, shots[dropped:])
+            if len(frame) <= min(room, self._budget(task)):
+                return frame.around(text)
+        frame = prompt.shared if not shots and len(prompt.shared) <= room else prompt.bare
+        return frame.around(text)
+
+    def _room(self, task: Task) -> int:
+        """Tokens of the context that are left by the longest thought and answer."""
+        thought = max((step.think.tokens for step in task.cascade if step.think), default=0)
+        markers = 2 * len(self._thought_closes) if thought or self.no_thought else 0
+        return self._max_tokens - answer_tokens(task) - thought - markers
+
+    def _budget(self, task: Task) -> int:
+        return int(self._room(task) * EXAMPLES_SHARE)
+
+    def _nearest(self, task: Task) -> Nearest | None:
+        usable = [each for each in task.examples if answer_text(task, each) is not None]
+        if not 0 < task.shots < len(usable):
+            return None
+        embed = self._embed()
+        return Nearest(usable, embed) if embed else None
+
+    def _fitting(self, task: Task) -> list[Example]:
+        """As many of the task's examples as are worth their tokens, spread over the labels."""
+        chosen: list[Example] = []
+        for example in spread(task.examples):
+            if len(chosen) == task.shots:
+                break
+            if len(self._frame(task, [*chosen, example])) <= self._budget(task):
+                chosen.append(example)
+        return chosen
+
+    def _frame(self, task: Task, examples: Sequence[Example]) -> Frame:
+        """Render the prompt around a text, and tokenise both sides of it."""
+        segments = render_segments(messages_for(task, "x", examples), self._render)
+        place = max(n for n, segment in enumerate(segments) if not segment.is_trusted)
+        before = [token for segment in segments[:place] for token in self._tokens(segment)]
+        after = [token for segment in segments[place + 1 :] for token in self._tokens(segment)]
+        return Frame(tuple(before), tuple(after))
+
+    def _begins_with_a_thought(self) -> bool:
+        """Whether the chat template opens a thought where the model has to answer."""
+        try:
+            rendered = self._render([{"role": "user", "content": "x"}])
+        except (ValueError, TemplateError):
+            return False  # one that cannot do without instructions; `prepare` gives it some
+        return rendered.rstrip().endswith(THOUGHT_OPENS.strip())
+
+    def _render(self, messages: list[dict[str, str]]) -> str:
+        rendered: str = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        return rendered
+
+    def _tokens(self, segment: Segment) -> list[int]:
+        tokens = self._encoded([segment.text], is_trusted=segment.is_trusted)[0]
+        if segment.is_trusted or self._control.isdisjoint(tokens):
+            return tokens
+        # Not every control token is marked special, and only those can be switched off: spell it.
+        characters = sorted(set(segment.text))
+        spelt = dict(zip(characters, self._encoded(characters, is_trusted=False), strict=True))
+        return [token for character in segment.text for token in spelt[character]]
+
+    def _encoded(self, texts: list[str], *, is_trusted: bool) -> list[list[int]]:
+        with self._tokenizing:
+            tokens: list[list[int]] = self._tokenizer(
+                texts,
+                add_special_tokens=False,
+                split_special_tokens=not is_trusted,
+                verbose=False,
+            )["input_ids"]
+        return tokens
+
+    def _label_tree(self, name: str, task: Task) -> LabelTree | None:
+        if task.kind is not Kind.CLASSIFY:
+            return None
+        labels = tuple(task.labels)
+        tokens = [self._tokens(Segment(label, is_trusted=False)) for label in labels]
+        try:
+            return LabelTree.of(labels, tokens, self._tokenizer.eos_token_id)
+        except ValueError as err:
+            raise TaskError(name, str(err)) from err
+
+
+def prompt_key(task: Task) -> str:
+    """Hash what the model is told before a text: another prompt is another version of the task."""
+    told = shared_messages(task, task.examples)
+    whole = json.dumps([task.shots, as_chat(told)], ensure_ascii=False)
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+
+def control_tokens(tokenizer: Any) -> frozenset[int]:
+    """Tokens that steer a conversation: those marked special, and what the chat template writes."""
+    template = str(tokenizer.chat_template)
+    return frozenset(
+        number
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if token.special or token.content in template
+    )
+
+
+def spread(examples: Sequence[Example]) -> list[Example]:
+    """Order examples so that each label, or verdict, comes once before any comes twice."""
+    seen: Counter[str | None] = Counter()
+    ranked = []
+    for place, example in enumerate(examples):
+        answer = example.label or example.verdict
+        seen[answer] += 1
+        ranked.append((seen[answer], place, example))
+    return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]

@@ -1,0 +1,125 @@
+"""The rows that a model is trained on: read, checked, and parted in those that teach and judge."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smallfirst.catalogue import LABEL_KINDS, Example, Task
+from smallfirst.catalogue.examples import read_examples, text_key
+from smallfirst.catalogue.loading import MAX_EXAMPLES_BYTES
+from smallfirst.errors import CatalogueError, CatalogueProblem
+from smallfirst_workers.encoding.tokenising import Reader
+from smallfirst_workers.errors import TrainingError
+
+#: Which columns of an example are the task's answer.
+_ANSWERS = ("label", "labels", "spans")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows of one task, in the order of the file.
+
+    Attributes:
+        all: Of the file, each once.
+        fit: Those that are learned from.
+        held_out: Those that only judge; no text is in both.
+        lines: Of the file, counted from 1: where each text first stands.
+        sha256: Of texts and answers of all of them, 64 hexadecimal digits.
+    """
+
+    all: tuple[Example, ...]
+    fit: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+    lines: Mapping[str, int]
+    sha256: str
+
+
+def read_rows(path: Path, name: str, task: Task, *, held_out: float, seed: int) -> Rows:
+    """Read the rows of a task, and hold some out.
+
+    Args:
+        path: JSON Lines, as files of examples are.
+        name: Of the task.
+        task: Whose kind and labels the rows must fit.
+        held_out: Share of the rows, 0 to 0.5.
+        seed: Another seed holds out others.
+
+    Raises:
+        CatalogueError: When a row is wrong; it names line and rule.
+        TrainingError: When the task has no labels to learn, or the file is too large.
+    """
+    if task.kind not in LABEL_KINDS:
+        kinds = ", ".join(sorted(LABEL_KINDS))
+        raise TrainingError(f"tasks.{name} is of kind {task.kind}; trained are: {kinds}")
+    if path.stat().st_size > MAX_EXAMPLES_BYTES:
+        limit = MAX_EXAMPLES_BYTES // 1_000_000
+        raise TrainingError(f"{path} is larger than {limit} MB, the most that is trained on")
+    content = path.read_bytes()
+    examples, problems = read_examples(content, path, name, task)
+    if problems:
+        raise CatalogueError(*problems)
+    once = tuple({_content(example): example for example in examples}.values())
+    judges = _judges(once, held_out, seed)
+    return Rows(
+        once,
+        tuple(row for row in once if row.text not in judges),
+        tuple(row for row in once if row.text in judges),
+        _lines(content, examples),
+        _sha256(once),
+    )
+
+
+def unreadable(rows: Rows, path: Path, name: str, reader: Reader) -> list[CatalogueProblem]:
+    """Name the rows in which a model finds nothing to read: control characters alone, say."""
+    rule, where = "has nothing in its text that the model can read", f"tasks.{name}.examples"
+    texts = list(rows.lines)
+    return [
+        CatalogueProblem(path, rows.lines[text], where, rule)
+        for text, reading in zip(texts, reader.read(texts), strict=True)
+        if not reading.windows
+    ]
+
+
+def _lines(content: bytes, examples: Sequence[Example]) -> dict[str, int]:
+    """Number the lines: every one that holds something is an example, in this order."""
+    held = (number for number, raw in enumerate(content.split(b"\n"), start=1) if raw.strip())
+    lines: dict[str, int] = {}
+    for number, example in zip(held, examples, strict=False):
+        lines.setdefault(example.text, number)
+    return lines
+
+
+def text_keys(texts: Iterable[str]) -> list[str]:
+    """Name texts by their hashes, each once, sorted: what a trained model says it has seen."""
+    return sorted({text_key(text) for text in texts})
+
+
+def _judges(examples: Sequence[Example], share: float, seed: int) -> set[str]:
+    """Choose the texts that are held out: of each label its share, rounded down."""
+    by_answer: dict[str, dict[str, None]] = {}
+    for example in examples:
+        by_answer.setdefault(_group(example), {})[example.text] = None
+    chosen: set[str] = set()
+    for texts in by_answer.values():
+        order = sorted(texts, key=lambda text: hashlib.sha256(f"{seed}:{text}".encode()).digest())
+        chosen.update(order[: int(len(order) * share)])
+    return chosen
+
+
+def _group(example: Example) -> str:
+    """What rows are held out evenly by: the label, or which labels there are."""
+    named = example.labels or [span.label for span in example.spans or ()]
+    return example.label or " ".join(sorted(set(named)))
+
+
+def _content(example: Example) -> str:
+    return json.dumps(example.model_dump(mode="json", include={"text", *_ANSWERS}))
+
+
+def _sha256(examples: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(_content(example).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,115 @@
+"""Labelled texts as tensors: tokens, which of them make up a unit, and what is true of each unit.
+
+A unit is what the head judges: the whole text, or each of its words. Tokens, windows and words are
+the ones that the engine will see, since its own reader makes them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from smallfirst.catalogue import Example, Kind, Task
+from smallfirst_workers.encoding.tokenising import Reader, Reading
+from smallfirst_workers.encoding.windows import Window
+from smallfirst_workers.encoding.words import find_words, label_words, words_of_tokens
+
+#: The truth of a unit that is only padding; torch's losses leave it out.
+#: Source: `ignore_index` of torch.nn.functional.cross_entropy.
+NOTHING = -100
+
+#: One row: `input_ids (tokens,)`, `units (tokens,)` with -1 for tokens of none, and `truth`:
+#: `(units,)` the right output of each, or `(labels,)` 0 and 1 where labels are judged separately.
+Row = Mapping[str, Any]
+
+
+def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> list[Row]:
+    """Make rows of examples; those in which the model can read nothing are left out.
+
+    A text longer than the model's window teaches by its first window where it is judged as a whole,
+    since nothing says which part of it the label is about; all its windows teach where words are.
+    """
+    readings = reader.read([example.text for example in examples])
+    rows: list[Row] = []
+    for example, reading in zip(examples, readings, strict=True):
+        if task.kind is Kind.TAG:
+            rows.extend(_word_rows(example, reading, task, reader))
+        elif reading.windows:
+            ids = reader.row(reading, reading.windows[0])
+            truth = _text_truth(example, task)
+            rows.append({"input_ids": ids, "units": np.zeros(len(ids), np.int64), "truth": truth})
+    return rows
+
+
+def _text_truth(example: Example, task: Task) -> Any:
+    labels = list(task.labels)
+    if task.kind is Kind.MULTILABEL:
+        return np.array([label in (example.labels or ()) for label in labels], np.float32)
+    return np.array([labels.index(str(example.label))], np.int64)
+
+
+def _word_rows(example: Example, reading: Reading, task: Task, reader: Reader) -> list[Row]:
+    places = find_words(example.text)
+    outputs = {label: number for number, label in enumerate((None, *task.labels))}
+    truth = [outputs[label] for label in label_words(places, example.spans or ())]
+    words = words_of_tokens(reading.offsets, places)
+    return [_window_row(reading, window, words, truth, reader) for window in reading.windows]
+
+
+def _window_row(
+    reading: Reading, window: Window, words: Any, truth: Sequence[int], reader: Reader
+) -> Row:
+    ids = reader.row(reading, window)
+    kept = words[window.keep_start : window.keep_end]
+    seen, numbers = np.unique(kept[kept >= 0], return_inverse=True)
+    units = np.full(len(ids), -1, np.int64)
+    first = len(reader.before) + window.keep_start - window.start
+    inside = units[first : first + len(kept)]  # a view: writing here writes there
+    inside[kept >= 0] = numbers
+    return {"input_ids": ids, "units": units, "truth": np.array(truth, np.int64)[seen]}
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Puts rows of unequal length into one batch.
+
+    Attributes:
+        pad_id: Fills the shorter rows.
+        is_multilabel: Whether every label is judged for itself.
+    """
+
+    pad_id: int
+    is_multilabel: bool
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """Pad rows on the right.
+
+        Returns:
+            `input_ids` and `attention_mask` `(rows, tokens)`; `shares (rows, units, tokens)`, each
+            unit's weights of the tokens whose mean it is; `truth (rows, units)`, or `(rows,
+            labels)` where labels are judged separately.
+        """
+        longest = max(len(row["input_ids"]) for row in rows)
+        num_units = max(1, *(int(row["units"].max(initial=-1)) + 1 for row in rows))
+        input_ids = torch.full((len(rows), longest), self.pad_id)
+        mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        shares = torch.zeros(len(rows), num_units, longest)
+        for number, row in enumerate(rows):
+            length = len(row["input_ids"])
+            input_ids[number, :length] = torch.from_numpy(row["input_ids"])
+            mask[number, :length] = 1
+            tokens = np.flatnonzero(row["units"] >= 0)
+            shares[number, row["units"][tokens], tokens] = 1
+        shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=1)
+        truth = self._truth(rows, num_units)
+        return {"input_ids": input_ids, "attention_mask": mask, "shares": shares, "truth": truth}
+
+    def _truth(self, rows: Sequence[Row], num_units: int) -> torch.Tensor:
+        if self.is_multilabel:
+            return torch.from_numpy(np.stack([row["truth"] for row in rows]))
+        truth = torch.full((len(rows), num_units), NOTHING)
+        for number, row in enumerate(rows):
+            truth[number, : len(row["truth"])] = torch.from_numpy(row["truth"])
+        return truth
