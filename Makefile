@@ -26,10 +26,10 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 
 fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
-	mkdir -p .cache/fuzz && $(BIN)/python -m tests.fuzz.guided -runs=1000000 -max_len=4096 .cache/fuzz
+	mkdir -p .cache/fuzz && $(BIN)/python -m tests.support.guided_fuzz -runs=1000000 -max_len=4096 .cache/fuzz
 
 chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and check its promise.
-	$(BIN)/python -m tests.faults.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.support.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(BIN)/python benchmarks/slm_runtimes.py --write
@@ -63,7 +63,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,quality,tracing,local,dev]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet $(CHECKOV)

@@ -24,8 +24,8 @@ from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst.catalogue import Catalogue, Kind, Task
 from smallfirst.jobs import Problem
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
-from smallfirst_workers.prompting.parsing import Writing, read_writings
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
+from smallfirst_workers.prompting.parsing import Completion, read_writings
 from smallfirst_workers.prompting.prompter import Prompter
 from smallfirst_workers.prompting.prompts import answer_schema
 
@@ -72,7 +72,7 @@ def schema_of(task: Task) -> dict[str, Any]:
     return schema
 
 
-async def answers(vllm: VllmLoop, prompter: Prompter, catalogue: Catalogue, count: int) -> Any:
+async def answers(vllm: AsyncEngine, prompter: Prompter, catalogue: Catalogue, count: int) -> Any:
     """Write `count` answers, the tasks in turn."""
     prompts = [prompter.prepare("task", task) for task in tasks_of(catalogue)]
     asked = islice(zip(cycle(prompts), texts(), strict=False), count)
@@ -90,7 +90,7 @@ async def answers(vllm: VllmLoop, prompter: Prompter, catalogue: Catalogue, coun
     return await asyncio.gather(*(one(prompt, text) for prompt, text in asked))
 
 
-def judged(task: Task, text: str, schema: dict[str, Any], writing: Writing) -> Outcome:
+def judged(task: Task, text: str, schema: dict[str, Any], writing: Completion) -> Outcome:
     """Check an answer; one that ran into its bound is none, and nobody is given it."""
     if task.kind is Kind.CLASSIFY:
         is_answer = writing.is_whole
@@ -99,7 +99,7 @@ def judged(task: Task, text: str, schema: dict[str, Any], writing: Writing) -> O
     return Outcome(task.kind, writing.is_whole, is_inside(schema, writing), is_answer)
 
 
-def is_inside(schema: dict[str, Any], writing: Writing) -> bool:
+def is_inside(schema: dict[str, Any], writing: Completion) -> bool:
     """Whether a whole answer is JSON of its schema."""
     try:
         return Draft202012Validator(schema).is_valid(json.loads(writing.text))
@@ -153,7 +153,7 @@ def main() -> None:
         folder = Path(made)
         catalogue = write_catalogue(folder, options.model.absolute())
         model = catalogue.models["pocket"]
-        vllm = VllmLoop("pocket")
+        vllm = AsyncEngine("pocket")
         vllm.start(Path(model.source), model, cache=folder)
         prompter = Prompter.load(
             "pocket", Path(model.source), max_tokens=vllm.max_tokens, cache=folder

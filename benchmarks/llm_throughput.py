@@ -28,9 +28,9 @@ from smallfirst import Client, Job
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.model_files import count_parameters
 from smallfirst.local.fleet import LocalFleet
-from smallfirst_workers.llm.vllm.async_engine import STOP_SECONDS, VllmLoop, environment
+from smallfirst_workers.llm.vllm.async_engine import STOP_SECONDS, AsyncEngine, environment
 from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments
-from smallfirst_workers.llm.vllm.generating import Asker, Question
+from smallfirst_workers.llm.vllm.generating import Generator, Question
 from smallfirst_workers.prompting.prompter import Prompter
 
 #: Prompts of a first round that is not counted.
@@ -38,7 +38,7 @@ NUM_WARM_UP = 200
 Texts = Sequence[tuple[str, str]]
 
 
-class OfflineLoop(VllmLoop):
+class OfflineLoop(AsyncEngine):
     """Gathers all requests that are waiting, and has `LLM.generate` answer them together."""
 
     def __init__(self, llm: Any) -> None:
@@ -53,9 +53,9 @@ class OfflineLoop(VllmLoop):
         self._waiting.append(({"prompt_token_ids": list(prompt)}, wanted, answer))
         return await answer
 
-    async def answer(self, questions: Sequence[Question], asker: Asker) -> int:
+    async def answer(self, questions: Sequence[Question], generator: Generator) -> int:
         """Ask all questions; return how many tokens were written."""
-        asking = [asyncio.create_task(asker.ask(question)) for question in questions]
+        asking = [asyncio.create_task(generator.ask(question)) for question in questions]
         while not all(task.done() for task in asking):
             await self._settle()
             batch, self._waiting = self._waiting, []
@@ -92,7 +92,7 @@ def offline(catalogue: Catalogue, cache: Path, ends: Connection) -> None:
     longest = llm.llm_engine.model_config.max_model_len
     prompter = Prompter.load("pocket", folder, max_tokens=longest, cache=cache)
     prompts = {name: prompter.prepare(name, task) for name, task in catalogue.tasks.items()}
-    asker = Asker(prompter, loop)
+    generator = Generator(prompter, loop)
     ends.send("ready")
     while texts := ends.recv():
         loop.seconds = 0.0
@@ -101,7 +101,7 @@ def offline(catalogue: Catalogue, cache: Path, ends: Connection) -> None:
             tokens = prompter.around(prompts[task], prompter.text_tokens(text))
             step = prompts[task].task.cascade[0]
             questions.append(Question(prompts[task], step, text, tokens))
-        written = asyncio.run(loop.answer(questions, asker))
+        written = asyncio.run(loop.answer(questions, generator))
         ends.send((loop.seconds, written))
     loop.loop.stop()
     # Nobody else ends vLLM's own process, and this one would wait for it for ever.
@@ -121,7 +121,9 @@ def through_fleet(client: Client, texts: Texts) -> float:
 
 def measure(options: argparse.Namespace, folder: Path) -> list[tuple[float, float, int]]:
     """Take turns; (seconds offline, seconds of the fleet, tokens written offline) a round."""
-    catalogue = write_catalogue(folder, options.model.absolute(), memory_share=options.memory_share)
+    catalogue = write_catalogue(
+        folder, options.model.absolute(), gpu_memory_utilization=options.gpu_memory_utilization
+    )
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     rival = context.Process(target=offline, args=(catalogue, folder / "cache", theirs))

@@ -15,15 +15,23 @@ TASKS = ("topic", "invoice", "tampering", "reply")
 
 
 def write_catalogue(
-    folder: Path, model: Path, *, batches_at_once: int = 24, memory_share: float | None = None
+    folder: Path,
+    model: Path,
+    *,
+    max_concurrent_batches: int = 24,
+    gpu_memory_utilization: float | None = None,
 ) -> Catalogue:
     """Write the pocket LLM's own catalogue for a model, every answer standing as it is given."""
     written: Any = yaml.safe_load((POCKET / "catalogue.yaml").read_text("utf-8"))
     [pool], [served] = written["pools"].values(), written["models"].values()
-    pool |= {"batch_tokens": 16384, "batches_at_once": batches_at_once, "max_parameters": "100B"}
+    pool |= {
+        "batch_tokens": 16384,
+        "max_concurrent_batches": max_concurrent_batches,
+        "max_parameters": "100B",
+    }
     served |= {"source": str(model)}
-    if memory_share is not None:
-        served |= {"memory_share": memory_share, "max_tokens": 2048}
+    if gpu_memory_utilization is not None:
+        served |= {"gpu_memory_utilization": gpu_memory_utilization, "max_tokens": 2048}
     for step in (step for task in written["tasks"].values() for step in task["cascade"]):
         step.update({"accept": 0.0} if "accept" in step else {})
     (folder / "catalogue.yaml").write_text(yaml.safe_dump(written, sort_keys=False), "utf-8")

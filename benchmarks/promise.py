@@ -31,7 +31,7 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.rows import read_rows
 from smallfirst.evaluation.scores import ScoredRow, Scores
 from smallfirst.evaluation.scoring_run import ask_every_step
-from smallfirst.evaluation.settings_table import Board, tally
+from smallfirst.evaluation.settings_table import SettingsTable, tally
 from smallfirst.evaluation.temperature import fit_temperature
 from smallfirst.evaluation.thresholds import FIT_SHARE, Aim, Chosen, choose
 
@@ -265,18 +265,20 @@ def _is_rule(pool: Pool, step: int) -> bool:
     return not pool.probabilities[:, step].any()
 
 
-def _board(pool: Pool, cascade: Cascade, confidences: Floats, labels: Ints) -> Board:
+def _board(pool: Pool, cascade: Cascade, confidences: Floats, labels: Ints) -> SettingsTable:
     said = pool.said[:, cascade.steps]
     is_wrong = said != labels[:, None]
-    return Board(confidences, is_wrong, pool.costs[:, cascade.steps], np.zeros_like(said))
+    return SettingsTable(confidences, is_wrong, pool.costs[:, cascade.steps], np.zeros_like(said))
 
 
-def _rows(board: Board, places: Ints) -> Board:
+def _rows(board: SettingsTable, places: Ints) -> SettingsTable:
     groups = board.groups[places]
-    return Board(board.confidences[places], board.is_wrong[places], board.costs[places], groups)
+    return SettingsTable(
+        board.confidences[places], board.is_wrong[places], board.costs[places], groups
+    )
 
 
-def _outcome(truth: Board, later: Ints, found: Chosen) -> Trial:
+def _outcome(truth: SettingsTable, later: Ints, found: Chosen) -> Trial:
     half = tally(_rows(truth, later), found.thresholds[None])
     whole = tally(truth, found.thresholds[None])
     accepted = float(half.accepted[0, 0])

@@ -31,7 +31,7 @@ import numpy as np
 from smallfirst.catalogue import Kind, Model, Step, Task
 from smallfirst_workers.encoding.runtimes.base import Ids, States
 from smallfirst_workers.processor import processor_flags, resolve_precision
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 RESULTS = Path(__file__).parent / "results" / "slm_runtimes.md"
 BATCH_ROWS = 64
@@ -283,14 +283,14 @@ def _engine(rival: Rival, cache: Path) -> SlmEngine:
 
 def _batches(
     engine: SlmEngine, rival: Rival, texts: list[str], random: np.random.Generator
-) -> list[list[Asked]]:
+) -> list[list[EngineRequest]]:
     """Cut the texts into batches: of similar length, or another mixture each time."""
     if not rival.is_sorted:
         texts = [texts[number] for number in random.permutation(len(texts))]
     else:
         readings = engine.encoder.reader.read(texts)
         texts = [one.text for one in sorted(readings, key=lambda one: (len(one.ids), one.text))]
-    asked = [Asked(text, "similar") for text in texts]
+    asked = [EngineRequest(text, "similar") for text in texts]
     return [asked[first : first + rival.rows] for first in range(0, len(asked), rival.rows)]
 
 

@@ -26,7 +26,7 @@ from provenance import provenance, write_result
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.jobs import LabelAnswer
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "public_data"
 sys.path.append(str(EXAMPLE))
@@ -109,7 +109,7 @@ def _answers(engine: SlmEngine, task: str, texts: Sequence[str]) -> tuple[list[A
     seconds = 0.0
     for first in range(0, len(order), BATCH_ROWS):
         batch = order[first : first + BATCH_ROWS]
-        done = engine.run([Asked(texts[number], task) for number in batch])
+        done = engine.run([EngineRequest(texts[number], task) for number in batch])
         answers.update(zip(batch, done.answers, strict=True))
         seconds += done.seconds
     return [answers[number] for number in range(len(texts))], seconds

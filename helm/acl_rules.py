@@ -14,7 +14,7 @@ from smallfirst.redis_access.acl import Role, rules
 TARGET = Path(__file__).parent / "smallfirst" / "files" / "redis-acl.yaml"
 #: Stands for the namespace until the chart is rendered; no command or key holds a capital letter.
 PLACEHOLDER = "NAMESPACE"
-_HEAD = "# Written by helm/acl_rules.py from smallfirst.acl; not to be edited.\n"
+_HEAD = "# Written by helm/acl_rules.py from smallfirst.redis_access.acl; not to be edited.\n"
 
 
 def written() -> str:

@@ -19,7 +19,7 @@ JOBS_BY_STARTS = (1024, 8, 1)
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingJob:
     """A job in a backlog, as far as packing cares."""
 
     entry: str
@@ -59,7 +59,7 @@ class Batch:
     """Jobs that share one forward pass."""
 
     model: str
-    jobs: tuple[Waiting, ...]
+    jobs: tuple[WaitingJob, ...]
 
 
 def fill_of(batch: Batch, limits: Limits) -> float:
@@ -72,7 +72,7 @@ def fill_of(batch: Batch, limits: Limits) -> float:
     return min(1.0, max(len(batch.jobs) / limits.jobs, tokens))
 
 
-def form_batches(waiting: Iterable[Waiting], limits: Limits, room: int) -> list[Batch]:
+def form_batches(waiting: Iterable[WaitingJob], limits: Limits, room: int) -> list[Batch]:
     """Form up to `room` batches, each led by the job that is due first among those left."""
     left = sorted(waiting, key=lambda job: job.rank)
     share = max(MIN_SHARE, -(-len(left) // max(room, 1)))
@@ -86,18 +86,18 @@ def form_batches(waiting: Iterable[Waiting], limits: Limits, room: int) -> list[
     return batches
 
 
-def _mates_of(head: Waiting, jobs: Iterable[Waiting]) -> list[Waiting]:
+def _mates_of(head: WaitingJob, jobs: Iterable[WaitingJob]) -> list[WaitingJob]:
     """Who may share a pass with the head, the nearest in length first, interactive before bulk."""
     mates = [job for job in jobs if _may_share(head, job) and job is not head]
     near = head.num_chars
     return sorted(mates, key=lambda j: (j.priority is Priority.BULK, abs(j.num_chars - near)))
 
 
-def _may_share(head: Waiting, job: Waiting) -> bool:
+def _may_share(head: WaitingJob, job: WaitingJob) -> bool:
     return job.model == head.model and _jobs_after(job.starts) == _jobs_after(head.starts)
 
 
-def _fill(head: Waiting, mates: Sequence[Waiting], limits: Limits, share: int) -> Batch:
+def _fill(head: WaitingJob, mates: Sequence[WaitingJob], limits: Limits, share: int) -> Batch:
     """Add mates while rows times the longest row stays within the token budget."""
     most = min(limits.jobs, share, _jobs_after(head.starts))
     jobs, longest = [head], head.num_tokens

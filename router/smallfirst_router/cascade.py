@@ -36,7 +36,7 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TaskPlan:
     """A task as the router sees it."""
 
     name: str
@@ -69,7 +69,7 @@ class RunOut:
     trail: tuple[Attempt, ...]
 
 
-def plan_tasks(catalogue: Catalogue) -> dict[str, Plan]:
+def plan_tasks(catalogue: Catalogue) -> dict[str, TaskPlan]:
     """Work out every task's plan once: rules compiled, models placed on pools.
 
     Raises:
@@ -80,12 +80,12 @@ def plan_tasks(catalogue: Catalogue) -> dict[str, Plan]:
     return {name: _plan(name, task, catalogue, pools) for name, task in catalogue.tasks.items()}
 
 
-def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) -> Plan:
+def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) -> TaskPlan:
     steps = tuple(
         _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
     )
     _check_rules(name, task, steps)
-    return Plan(name, task.kind, task.max_chars, steps)
+    return TaskPlan(name, task.kind, task.max_chars, steps)
 
 
 def _plan_step(
@@ -111,7 +111,7 @@ def _check_rules(name: str, task: Task, steps: Sequence[PlannedStep]) -> None:
     """See that rules still find what they found when their cascade was calibrated.
 
     Raises:
-        CatalogueError: When one does not: the finders or python-stdnum are of another version.
+        CatalogueError: When one does not: the recognizers or python-stdnum are of another version.
     """
     for planned, step in zip(steps, task.cascade, strict=True):
         rule, promise = planned.rule, step.promise
@@ -135,7 +135,7 @@ def _terms(step: Step) -> Terms | None:
 
 def next_move(
     job: Job,
-    plan: Plan,
+    plan: TaskPlan,
     ask_rule: AskRule,
     *,
     step: int = 0,

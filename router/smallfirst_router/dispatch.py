@@ -18,18 +18,18 @@ from smallfirst.jobs import Job, Priority, Problem, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import Leg
+from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Ending, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
-from smallfirst_router.batches import Batch, Limits, Waiting, fill_of, form_batches
+from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_batches
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 
 log = structlog.get_logger()
 
 #: What is held of one pool, by what tells one entry from all others.
-Held = dict[tuple[Priority, str], Waiting]
+Held = dict[tuple[Priority, str], WaitingJob]
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
 WAITING_PER_WORKER = 2
 
@@ -51,7 +51,7 @@ class Dispatch:
         self._settings = settings
         self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
-        self._patience = timedelta(seconds=settings.queue_patience_seconds)
+        self._queue_timeout = timedelta(seconds=settings.queue_timeout_seconds)
         self._held: dict[str, Held] = {}
         self._left_over: set[str] = set()
         self.pools: Mapping[str, Pool] = {}
@@ -103,29 +103,29 @@ class Dispatch:
             ended = []
             for entry in group:
                 found = self._look_at(entry, now_ms)
-                if isinstance(found, Waiting):
+                if isinstance(found, WaitingJob):
                     held[found.key] = found
                 else:
                     ended.append(found)
             self._ledger.settle(stream, POOL_GROUP, ended)
             self._metrics.count_endings(ended)
 
-    def _look_at(self, entry: StreamEntry, now_ms: int) -> Waiting | Settlement:
+    def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | Settlement:
         """Read an entry: it waits for a worker, or no worker should see it again."""
         try:
-            leg = Leg.model_validate_json(entry.fields[b"leg"])
-            ended = self._spent_out(entry, leg, now_ms) or self._misplaced(entry, leg)
+            slip = RoutingSlip.model_validate_json(entry.fields[b"slip"])
+            ended = self._spent_out(entry, slip, now_ms) or self._misplaced(entry, slip)
         except READING_ERRORS:
             return unreadable(entry, now_ms)
-        return ended or _waiting(entry, leg, _priority_of(entry.stream))
+        return ended or _waiting(entry, slip, _priority_of(entry.stream))
 
-    def _spent_out(self, entry: StreamEntry, leg: Leg, now_ms: int) -> Settlement | None:
+    def _spent_out(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement | None:
         """End a job whose time is up, or that has cost too many workers their lives."""
-        if now_ms >= leg.expires_ms:
-            return _give_up(entry, leg, Status.EXPIRED, results.EXPIRED, now_ms)
+        if now_ms >= slip.expires_ms:
+            return _give_up(entry, slip, Status.EXPIRED, results.EXPIRED, now_ms)
         if entry.starts < self._settings.max_starts:
             return None
-        last = self._last_words(entry, leg.pool)
+        last = self._last_words(entry, slip.pool)
         message = (
             f"{entry.starts} workers started this job and none of them ended it: the last {last}"
         )
@@ -133,12 +133,12 @@ class Dispatch:
         log.warning(
             "job.poisonous",
             starts=entry.starts,
-            task=leg.task,
-            step=leg.step,
-            pool=leg.pool,
+            task=slip.task,
+            step=slip.step,
+            pool=slip.pool,
             consequence="the job is a dead letter; its batch-mates were answered",
         )
-        return _give_up(entry, leg, Status.FAILED, problem, now_ms)
+        return _give_up(entry, slip, Status.FAILED, problem, now_ms)
 
     def _last_words(self, entry: StreamEntry, pool: str) -> str:
         """How the last start ended. In a cluster nobody tells how another process died."""
@@ -147,23 +147,23 @@ class Dispatch:
                 return words
         return "ended without a word"
 
-    def _misplaced(self, entry: StreamEntry, leg: Leg) -> Settlement | None:
+    def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
         """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
-        if self.places.get(leg.model) == entry.stream.split(":")[-2]:
+        if self.places.get(slip.model) == entry.stream.split(":")[-2]:
             return None
-        back = leg.model_copy(update={"is_unasked": True})
+        back = slip.model_copy(update={"is_unasked": True})
         return Settlement(
             verb="move",
             entry=entry.entry,
             job_id=entry.fields[b"id"].decode(),
             body=entry.fields[b"job"],
-            leg=back.to_json(),
+            slip=back.to_json(),
             to=self._keys.escalations,
         )
 
     def _send(self, name: str, pool: Pool, batch: Batch, held: Held) -> None:
         """Pass a batch's entries to the queue, then say so: in this order a crash loses nothing."""
-        kept: list[Waiting] = []
+        kept: list[WaitingJob] = []
         for priority, stream in self._keys.backlogs(name).items():
             mine = [job for job in batch.jobs if job.priority is priority]
             passed = self._ledger.queue(stream, [job.entry for job in mine])
@@ -192,11 +192,13 @@ class Dispatch:
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
         # only a much longer silence tells. Twice published is harmless: one copy is claimed.
         has_lost = self._has_lost_a_worker(name) or self._ledger.count_waiting_batches(name) == 0
-        patience = self._lease if has_lost else self._patience
+        queue_timeout = self._lease if has_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
         count = 0
         for stream in self._keys.backlogs(name).values():
-            entries = self._ledger.recover(stream, POOL_GROUP, lease=self._lease, patience=patience)
+            entries = self._ledger.recover(
+                stream, POOL_GROUP, lease=self._lease, queue_timeout=queue_timeout
+            )
             self._hold(held, entries)
             count += len(entries)
         if count:
@@ -205,7 +207,7 @@ class Dispatch:
         return count
 
     def _has_lost_a_worker(self, name: str) -> bool:
-        num_died = self._ledger.mourn(name)
+        num_died = self._ledger.reap_workers(name)
         if num_died:
             self._metrics.count_lost(name, num_died)
             log.warning(
@@ -235,25 +237,25 @@ def _priority_of(stream: str) -> Priority:
     return Priority(stream.rpartition(":")[2])
 
 
-def _waiting(entry: StreamEntry, leg: Leg, priority: Priority) -> Waiting:
-    return Waiting(
+def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> WaitingJob:
+    return WaitingJob(
         entry=entry.entry,
         priority=priority,
-        task=leg.task,
-        model=leg.model,
-        num_chars=leg.num_chars,
-        submitted_ms=leg.submitted_ms,
+        task=slip.task,
+        model=slip.model,
+        num_chars=slip.num_chars,
+        submitted_ms=slip.submitted_ms,
         starts=entry.starts,
     )
 
 
 def _give_up(
-    entry: StreamEntry, leg: Leg, status: Status, problem: Problem, now_ms: int
+    entry: StreamEntry, slip: RoutingSlip, status: Status, problem: Problem, now_ms: int
 ) -> Settlement:
     raw = entry.fields[b"job"]
     job = Job.model_validate_json(raw)
     result = results.unanswered(
-        job, status, problem, submitted_ms=leg.submitted_ms, now_ms=now_ms, trail=leg.trail
+        job, status, problem, submitted_ms=slip.submitted_ms, now_ms=now_ms, trail=slip.trail
     )
     letter = ""
     if status is Status.FAILED:
@@ -266,7 +268,7 @@ def _give_up(
         job_id=job.id,
         reply_to=job.reply_to or "",
         body=result.to_json(),
-        leg=letter,
+        slip=letter,
         raw=raw if letter else b"",
         ending=Ending(job.task, status),
     )

@@ -15,7 +15,7 @@ class RuleError(RouterError):
     """Raised when a rule of the catalogue cannot be used: its author mends it, a retry does not.
 
     Attributes:
-        label: Of the pattern that is wrong, or the name of the finder; `rule` for the whole rule.
+        label: The label of the wrong pattern, or the recognizer's name; `rule` for the whole rule.
         reason: What is wrong with it, in RE2's words where RE2 said so.
     """
 

@@ -40,7 +40,7 @@ FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
 
 
 @dataclass
-class Chore:
+class PeriodicTask:
     """Something that is due every so often."""
 
     every: timedelta
@@ -74,12 +74,12 @@ class Router:
         self._stop = threading.Event()
         self._failures = 0
         second = timedelta(seconds=1)
-        self._chores = [
-            Chore(second, self.reload),
-            Chore(second, self.recover),
-            Chore(self._lease / 3, self._dispatch.renew),
-            Chore(2 * second, self._beat),
-            Chore(60 * second, self._tidy),
+        self._periodic_tasks = [
+            PeriodicTask(second, self.reload),
+            PeriodicTask(second, self.recover),
+            PeriodicTask(self._lease / 3, self._dispatch.renew),
+            PeriodicTask(2 * second, self._beat),
+            PeriodicTask(60 * second, self._tidy),
         ]
 
     def serve(self, catalogue: Catalogue) -> None:
@@ -121,7 +121,7 @@ class Router:
     def step(self) -> None:
         """One round: what the router does, in order."""
         began = time.monotonic()
-        self._do_chores()
+        self._run_due_tasks()
         self._triage.settle(self._read())
         self._dispatch.dispatch()
         self._metrics.count_round(time.monotonic() - began)
@@ -146,18 +146,18 @@ class Router:
         pools = self._dispatch.pools
         return [stream for pool in pools for stream in self._keys.backlogs(pool).values()]
 
-    def _do_chores(self) -> None:
+    def _run_due_tasks(self) -> None:
         now = time.monotonic()
-        for chore in self._chores:
-            if now >= chore.due:
-                chore.due = now + chore.every.total_seconds()
-                chore.do()
+        for task in self._periodic_tasks:
+            if now >= task.due:
+                task.due = now + task.every.total_seconds()
+                task.do()
 
     def recover(self) -> None:
         """Take over what dead routers and workers had in hand."""
         for stream in (self._keys.jobs, self._keys.escalations):
             lease = self._lease
-            entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, patience=lease)
+            entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, queue_timeout=lease)
             self._triage.settle(entries)
         self._dispatch.recover()
 

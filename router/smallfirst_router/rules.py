@@ -1,8 +1,8 @@
 """The rule tier: a rule of the catalogue, compiled, and the answer it gives for a text.
 
-Pure and in-process. The built-in finders are in `finders`; here are the team's own patterns, what
-happens where matches overlap, and the form of the answer. Whether an answer stands is the cascade's
-decision.
+Pure and in-process. The built-in recognizers are in `recognizers`; here are the team's own
+patterns, what happens where matches overlap, and the form of the answer. Whether an answer stands
+is the cascade's decision.
 
 Linear in the text, for any pattern: one RE2 search is, but a series of them is not where each looks
 far ahead of what it takes (`a.*b|a` on a text of a's). So a series looks ahead a fixed number of
@@ -26,9 +26,9 @@ import stdnum
 from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst_router.errors import RuleError
-from smallfirst_router.recognizers import FINDERS, Finder, Stretch, fold, satisfies
+from smallfirst_router.recognizers import RECOGNIZERS, Recognizer, Stretch, fold, satisfies
 
-#: Most spans in one answer, and most that one finder or pattern contributes: the first in the text.
+#: Most spans in one answer, and most that one recognizer or pattern contributes: the first ones.
 MAX_SPANS = 1_000
 #: How far from its start a match of the team's own pattern surely reaches, in bytes of UTF-8; one
 #: of up to twice that may be found, a longer one is cut. Only where spans or checks are asked for:
@@ -115,8 +115,8 @@ def _count_chars(data: bytes) -> int:
     return len(data.translate(None, _CONTINUATION_BYTES))
 
 
-class Claim(NamedTuple):
-    """A stretch of the text that a finder or a pattern says is its own."""
+class RuleMatch(NamedTuple):
+    """A stretch of the text that a recognizer or a pattern says is its own."""
 
     start: int
     end: int
@@ -125,15 +125,15 @@ class Claim(NamedTuple):
     order: int
 
 
-def settle_claims(claims: list[Claim]) -> list[Claim]:
+def settle_matches(matches: list[RuleMatch]) -> list[RuleMatch]:
     """Choose claims that do not overlap, sorted by place.
 
     Where two overlap, the checked one wins: a checksum is proof and a pattern a guess. Then the
     longer one, since it explains more of the text; then the one that begins earlier; then the one
     that stands earlier in the catalogue.
     """
-    settled: list[Claim] = []
-    for claim in sorted(claims, key=_precedence):
+    settled: list[RuleMatch] = []
+    for claim in sorted(matches, key=_precedence):
         place = bisect(settled, claim.start, key=lambda other: other.start)
         is_free_before = place == 0 or settled[place - 1].end <= claim.start
         if is_free_before and (place == len(settled) or claim.end <= settled[place].start):
@@ -141,19 +141,19 @@ def settle_claims(claims: list[Claim]) -> list[Claim]:
     return settled
 
 
-def _precedence(claim: Claim) -> tuple[bool, int, int, int]:
+def _precedence(claim: RuleMatch) -> tuple[bool, int, int, int]:
     return not claim.is_checked, claim.start - claim.end, claim.start, claim.order
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule that answers: built-in finders first, then patterns, in the catalogue's order."""
+    """A rule that answers: built-in recognizers first, then patterns, in the catalogue's order."""
 
     kind: Kind
-    finders: tuple[tuple[str, Finder], ...]
+    recognizers: tuple[tuple[str, Recognizer], ...]
     patterns: tuple[CompiledPattern, ...]
-    #: Twelve hexadecimal digits that change whenever an answer could: the rule, the finders' code,
-    #: python-stdnum.
+    #: Twelve hexadecimal digits that change whenever an answer could: the rule, the recognizers'
+    #: code, python-stdnum.
     revision: str
 
     def answer(self, text: str) -> SpansAnswer | LabelAnswer | LabelsAnswer | None:
@@ -169,17 +169,17 @@ class CompiledRule:
 
     def find(self, text: str) -> tuple[Span, ...]:
         """Find the spans of a text, sorted, none overlapping another, at most `MAX_SPANS`."""
-        settled = settle_claims(list(self._claims(text)))
+        settled = settle_matches(list(self._claims(text)))
         return tuple(
             Span(start=claim.start, end=claim.end, label=claim.label)
             for claim in settled[:MAX_SPANS]
         )
 
     def labels(self, text: str) -> Iterator[str]:
-        """Yield the label of each finder and pattern that matches, in the catalogue's order."""
-        folded = fold(text) if self.finders else ""
-        for name, finder in self.finders:
-            if next(finder.find(folded), None) is not None:
+        """Yield the label of each recognizer and pattern that matches, in the catalogue's order."""
+        folded = fold(text) if self.recognizers else ""
+        for name, recognizer in self.recognizers:
+            if next(recognizer.find(folded), None) is not None:
                 yield name
         for pattern in self.patterns:
             if pattern.matches(text):
@@ -198,37 +198,39 @@ class CompiledRule:
         certain = dict.fromkeys(labels, 1.0)
         return LabelsAnswer(labels=labels, confidence=1.0, distribution=certain)
 
-    def _claims(self, text: str) -> Iterator[Claim]:
-        folded = fold(text) if self.finders else ""
-        for order, (name, finder) in enumerate(self.finders):
-            for start, end in islice(finder.find(folded), MAX_SPANS):
-                yield Claim(start, end, name, is_checked=True, order=order)
-        for order, pattern in enumerate(self.patterns, start=len(self.finders)):
+    def _claims(self, text: str) -> Iterator[RuleMatch]:
+        folded = fold(text) if self.recognizers else ""
+        for order, (name, recognizer) in enumerate(self.recognizers):
+            for start, end in islice(recognizer.find(folded), MAX_SPANS):
+                yield RuleMatch(start, end, name, is_checked=True, order=order)
+        for order, pattern in enumerate(self.patterns, start=len(self.recognizers)):
             for start, end in islice(pattern.find(text), MAX_SPANS):
                 is_checked = pattern.check is not None
-                yield Claim(start, end, pattern.label, is_checked=is_checked, order=order)
+                yield RuleMatch(start, end, pattern.label, is_checked=is_checked, order=order)
 
 
 def compile_rule(rule: Rule, kind: Kind) -> CompiledRule:
     """Compile a rule for tasks of a kind.
 
     Raises:
-        RuleError: Rules cannot answer this kind, or a finder, pattern or check of it is wrong.
+        RuleError: Rules cannot answer this kind, or a recognizer, pattern or check of it is wrong.
     """
     if kind is Kind.EMBED:
         raise RuleError("rule", "an embed task answers with a vector, and a rule has none")
     return CompiledRule(
         kind=kind,
-        finders=tuple((name, _finder(name)) for name in rule.find),
+        recognizers=tuple((name, _recognizer(name)) for name in rule.find),
         patterns=tuple(_compile_pattern(pattern) for pattern in rule.patterns),
         revision=_revision(rule),
     )
 
 
-def _finder(name: str) -> Finder:
-    if name not in FINDERS:
-        raise RuleError(name, f"no built-in finder of this name; there are {', '.join(FINDERS)}")
-    return FINDERS[name]
+def _recognizer(name: str) -> Recognizer:
+    if name not in RECOGNIZERS:
+        raise RuleError(
+            name, f"no built-in recognizer of this name; there are {', '.join(RECOGNIZERS)}"
+        )
+    return RECOGNIZERS[name]
 
 
 def _compile_pattern(pattern: Pattern) -> CompiledPattern:
@@ -267,13 +269,13 @@ def _check(pattern: Pattern) -> Callable[[str], bool] | None:
 
 
 def _revision(rule: Rule) -> str:
-    said = [rule.model_dump(mode="json"), stdnum.__version__, _finders_digest()]
+    said = [rule.model_dump(mode="json"), stdnum.__version__, _recognizers_digest()]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @cache
-def _finders_digest() -> str:
-    """Hash the finders' own code, so that nobody has to remember to raise a number."""
+def _recognizers_digest() -> str:
+    """Hash the recognizers' own code, so that nobody has to remember to raise a number."""
     sources = (path for path in files("smallfirst_router.recognizers").iterdir())
     python = sorted((path.name, path.read_bytes()) for path in sources if path.name.endswith(".py"))
     return hashlib.sha256(b"\0".join(code for _, code in python)).hexdigest()

@@ -13,7 +13,7 @@ from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import Leg
+from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Ending, Settled, Settlement, Spent, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
@@ -21,8 +21,8 @@ from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
 from smallfirst_router.cascade import (
     Accept,
     Ask,
-    Plan,
     PlannedStep,
+    TaskPlan,
     next_move,
     rule_outcome,
 )
@@ -41,7 +41,7 @@ class Case:
     raw: bytes
     submitted_ms: int
     expires_ms: int
-    leg: Leg | None = None
+    slip: RoutingSlip | None = None
 
 
 class Triage:
@@ -61,7 +61,7 @@ class Triage:
         self._metrics = metrics
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
-        self.plans: Mapping[str, Plan] = {}
+        self.plans: Mapping[str, TaskPlan] = {}
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
@@ -106,8 +106,8 @@ class Triage:
         return self._refuse(case.entry, refusal, now_ms)
 
     def _next(self, case: Case, now_ms: int) -> Settlement:
-        job, leg = case.job, case.leg
-        parent = leg.traceparent if leg else job.traceparent
+        job, slip = case.job, case.slip
+        parent = slip.traceparent if slip else job.traceparent
         mark = self._tracing.begin("triage", parent=parent, attributes=_attributes(job))
         settlement = self._move(case, mark, now_ms)
         ending = settlement.ending
@@ -115,8 +115,8 @@ class Triage:
         return settlement
 
     def _move(self, case: Case, mark: Mark, now_ms: int) -> Settlement:
-        job, leg = case.job, case.leg
-        trail = leg.trail if leg else ()
+        job, slip = case.job, case.slip
+        trail = slip.trail if slip else ()
         times = {"submitted_ms": case.submitted_ms, "now_ms": now_ms}
         if now_ms >= case.expires_ms:
             result = results.unanswered(job, Status.EXPIRED, results.EXPIRED, trail=trail, **times)
@@ -124,8 +124,8 @@ class Triage:
         plan = self.plans.get(job.task)
         if plan is None:
             return _end(case, results.run_out(job, trail, **times))
-        step = _next_step(leg)
-        kept = leg.kept if leg else ()
+        step = _next_step(slip)
+        kept = slip.kept if slip else ()
         move = next_move(job, plan, _ask_rule, step=step, trail=trail, kept=kept)
         for attempt in move.trail[len(trail) :]:
             parent, seconds = mark.traceparent, attempt.seconds
@@ -139,7 +139,7 @@ class Triage:
     def _park(self, case: Case, ask: Ask, mark: Mark, now_ms: int) -> Settlement:
         job, step = case.job, ask.step
         pool = step.pool or ""
-        leg = Leg(
+        slip = RoutingSlip(
             task=job.task,
             step=step.number,
             model=step.model,
@@ -151,7 +151,7 @@ class Triage:
             expires_ms=case.expires_ms,
             num_chars=len(job.text),
             explain=job.explain,
-            traceparent=case.leg.traceparent if case.leg else mark.traceparent,
+            traceparent=case.slip.traceparent if case.slip else mark.traceparent,
             trail=ask.trail,
             kept=ask.kept,
         )
@@ -162,7 +162,7 @@ class Triage:
             fingerprint=_on_first_sight(case),
             reply_to=job.reply_to or "",
             body=case.raw,
-            leg=leg.to_json(),
+            slip=slip.to_json(),
             to=self._keys.backlog(pool, job.priority),
         )
 
@@ -193,7 +193,7 @@ class Triage:
             job_id=refusal.job_id,
             reply_to=refusal.reply_to,
             body=body,
-            leg=letter,
+            slip=letter,
             raw=refusal.raw[: self._settings.max_job_bytes],
         )
 
@@ -214,13 +214,13 @@ def _attributes(job: Job) -> Attributes:
 
 def _returned(entry: StreamEntry) -> Case:
     """Read a job that a worker handed back."""
-    leg = Leg.model_validate_json(entry.fields[b"leg"])
+    slip = RoutingSlip.model_validate_json(entry.fields[b"slip"])
     raw = entry.fields[b"job"]
     job = Job.model_validate_json(raw)
-    return Case(entry, job, raw, leg.submitted_ms, leg.expires_ms, leg)
+    return Case(entry, job, raw, slip.submitted_ms, slip.expires_ms, slip)
 
 
-def _unfit(job: Job, plan: Plan | None) -> Problem | None:
+def _unfit(job: Job, plan: TaskPlan | None) -> Problem | None:
     """Say why the catalogue cannot serve a well-formed job; None where it can."""
     if plan is None:
         return Problem(code="unknown_task", message=f"task: the catalogue has no task {job.task!r}")
@@ -248,15 +248,15 @@ def _ask_rule(step: PlannedStep, text: str) -> Attempt:
     )
 
 
-def _next_step(leg: Leg | None) -> int:
-    if leg is None:
+def _next_step(slip: RoutingSlip | None) -> int:
+    if slip is None:
         return 0
-    return leg.step if leg.is_unasked else leg.step + 1
+    return slip.step if slip.is_unasked else slip.step + 1
 
 
 def _on_first_sight(case: Case) -> str:
     """The fingerprint by which duplicates are known; who comes back was registered before."""
-    return "" if case.leg else case.job.fingerprint
+    return "" if case.slip else case.job.fingerprint
 
 
 def _end(case: Case, result: Result) -> Settlement:
@@ -267,7 +267,7 @@ def _end(case: Case, result: Result) -> Settlement:
         fingerprint=_on_first_sight(case),
         reply_to=case.job.reply_to or "",
         body=result.to_json(),
-        raw=b"" if case.leg else case.raw,
+        raw=b"" if case.slip else case.raw,
         spent=_spent_on_rules(case.job.task, result),
         ending=Ending(case.job.task, result.status),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from smallfirst.client import AsyncClient, Client
-    from smallfirst.client.transports import State, Whereabouts
+    from smallfirst.client.transports import JobLocation, State
     from smallfirst.errors import (
         BacklogFull,
         ClientClosed,
@@ -54,6 +54,7 @@ __all__ = [
     "FleetRefused",
     "FleetUnreachable",
     "Job",
+    "JobLocation",
     "LabelAnswer",
     "LabelsAnswer",
     "Outcome",
@@ -71,7 +72,6 @@ __all__ = [
     "TextAnswer",
     "Tier",
     "VectorAnswer",
-    "Whereabouts",
 ]
 
 #: Which module each name comes from, as above; a test holds the two together.
@@ -82,7 +82,7 @@ _NAMES = {
     ),
     "smallfirst.client.transports": (
         "State",
-        "Whereabouts",
+        "JobLocation",
     ),
     "smallfirst.errors": (
         "BacklogFull",

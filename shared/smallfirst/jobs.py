@@ -1,7 +1,7 @@
 """The contract: what a job is, what an answer is, and what the producer gets back.
 
 Everything that crosses a process boundary is one of these models, written as JSON. This module owns
-the shapes and their bounds. It does not own where they are kept (`keys`), how they travel
+the shapes and their bounds. It does not own where they are kept (`ledger.keys`), how they travel
 (`client`, the router and the workers), or which tasks exist (`catalogue`).
 """
 

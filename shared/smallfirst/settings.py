@@ -155,7 +155,7 @@ class RouterSettings(TracedSettings):
     lease_seconds: LeaseSeconds = Field(
         default=6.0, description="How long a claim holds unless it is renewed."
     )
-    queue_patience_seconds: float = Field(
+    queue_timeout_seconds: float = Field(
         default=60.0,
         ge=1,
         le=86_400,

@@ -19,7 +19,7 @@ from typing import Any
 
 from smallfirst import results
 from smallfirst.client import AsyncClient, Client
-from smallfirst.client.transports import State, Transport, Whereabouts
+from smallfirst.client.transports import JobLocation, State, Transport
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, Result, Status, Tier
 
 #: Where a held job is said to be.
@@ -104,14 +104,14 @@ class MemoryFleet:
                 problem = results.CANCELLED
                 self._finish(job_id, _unanswered(job, Status.CANCELLED, problem, submitted_ms))
 
-    def locate(self, job_id: str) -> Whereabouts:
+    def locate(self, job_id: str) -> JobLocation:
         """Say where a job is."""
         with self._lock:
             if done := self._results.get(job_id):
-                return Whereabouts(id=job_id, state=State.DONE, status=done.status)
+                return JobLocation(id=job_id, state=State.DONE, status=done.status)
             if job_id in self._jobs:
-                return Whereabouts(id=job_id, state=State.QUEUED, where=PLACE)
-            return Whereabouts(id=job_id, state=State.UNKNOWN)
+                return JobLocation(id=job_id, state=State.QUEUED, where=PLACE)
+            return JobLocation(id=job_id, state=State.UNKNOWN)
 
     def results_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the results (JSON) of those jobs that have one."""
@@ -217,7 +217,7 @@ class MemoryTransport:
         finally:
             self._fleet.remove_bell(bell)
 
-    async def locate(self, job_id: str) -> Whereabouts:
+    async def locate(self, job_id: str) -> JobLocation:
         """Say where a job is."""
         return self._fleet.locate(job_id)
 

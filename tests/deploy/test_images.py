@@ -54,11 +54,11 @@ for path in pathlib.Path(llm.__file__).parent.glob("*.py"):
         print(line)
         exec(line)
 from smallfirst.catalogue import Model
-from smallfirst_workers.llm.engine_arguments import engine_arguments
+from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments
 from vllm.engine.arg_utils import AsyncEngineArgs
 told = engine_arguments("any", pathlib.Path("any"), Model(tier="llm", source="./any"))
 assert told.keys() <= inspect.signature(AsyncEngineArgs).parameters.keys()
-from smallfirst_workers.llm.nearness import bundled_encoder
+from smallfirst_workers.prompting.example_selection import bundled_encoder
 assert len(bundled_encoder(pathlib.Path("cache"))(["a text"])) == 1
 """,
 }

@@ -109,8 +109,12 @@ FAULTS = [
     ({"pools": {"gpu": {}}}, "pools.gpu serves the pool gpu, which the catalogue does not"),
     ({"pools": {"cpu-small": {"enabled": False}}}, "no entry of pools serves the catalogue's pool"),
     (
-        {"catalogue": {"content": "{pools: {cpu-small: {}}, models: {big: {tensor_parallel: 2}}}"}},
-        "model big is spread over 2 GPUs (tensor_parallel), and no pool has gpu.count 2",
+        {
+            "catalogue": {
+                "content": "{pools: {cpu-small: {}}, models: {big: {tensor_parallel_size: 2}}}"
+            }
+        },
+        "model big is spread over 2 GPUs (tensor_parallel_size), and no pool has gpu.count 2",
     ),
     ({"modelCache": {"download": {"enabled": True}}}, "modelCache.download.models names nothing"),
     ({"modelCache": {"download": {"enabled": True}}}, "modelCache.download needs a claim"),

@@ -17,7 +17,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.settings import RouterSettings, WorkerSettings
 from smallfirst_router.__main__ import build
-from smallfirst_workers.leases import Holder
+from smallfirst_workers.leases import LeaseKeeper
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,7 +49,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     watch = Stopwatch(f"job of a killed worker, {state}")
 
     living = Ledger(redis, KEYS, "cpu-h-2-living")
-    holder = Holder(living, "cpu", lease=lease, beat=beat)
+    holder = LeaseKeeper(living, "cpu", lease=lease, beat=beat)
     holder.open()
 
     def is_begun() -> bool:

@@ -26,7 +26,7 @@ from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 from smallfirst_router.router import Router
-from smallfirst_workers.leases import Holder
+from smallfirst_workers.leases import LeaseKeeper
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -74,7 +74,7 @@ class Pool:
     def __init__(self, redis: Any) -> None:
         self._redis = redis
         self._ledger = Ledger(redis, KEYS, "worker-a")
-        self.holder = Holder(self._ledger, "cpu", lease=LEASE, beat=LEASE / 3)
+        self.holder = LeaseKeeper(self._ledger, "cpu", lease=LEASE, beat=LEASE / 3)
         self.settled = Settled()
 
     def work(self) -> None:

@@ -14,7 +14,7 @@ from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Bounds, Ledger
-from smallfirst.ledger.routing_slips import DeadLetter, Leg
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
@@ -118,7 +118,7 @@ def test_nonsense_in_the_fleets_own_streams_stops_nobody(
     waiting = [fields for _, fields in redis.xrange(BULK)]
     assert b"after" in [fields[b"id"] for fields in waiting]
     for fields in waiting:
-        Leg.model_validate_json(fields[b"leg"])
+        RoutingSlip.model_validate_json(fields[b"slip"])
     assert redis.llen(KEYS.queue("cpu")) > 0
 
 

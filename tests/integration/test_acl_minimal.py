@@ -139,7 +139,7 @@ def leave_work_behind(guarded: Guarded, wait_until: WaitUntil) -> None:
     """A worker died a minute ago; a router strikes it off, and takes over what it had in hand."""
     minute_ms = 60_000
     with guarded.connect() as admin:
-        entry: Any = admin.xadd(BULK, {"id": "left", "job": "{}", "leg": "{}"})
+        entry: Any = admin.xadd(BULK, {"id": "left", "job": "{}", "slip": "{}"})
         admin.xreadgroup(POOL_GROUP, "cpu-host-1-dead", {BULK: ">"})
         admin.xclaim(BULK, POOL_GROUP, "cpu-host-1-dead", 0, [entry], idle=minute_ms)
         seconds, _ = admin.time()
@@ -196,11 +196,11 @@ def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
     with guarded.connect() as admin:
         adding = admin.pipeline(transaction=True)
         adding.xgroup_create(stream, POOL_GROUP, id="0", mkstream=True)
-        adding.xadd(stream, {"id": "moved", "job": "{}", "leg": "{}"})
+        adding.xadd(stream, {"id": "moved", "job": "{}", "slip": "{}"})
         adding.xreadgroup(POOL_GROUP, "router-of-the-drill", {stream: ">"})
         _, entry, _ = adding.execute()
     move = Settlement(
-        verb="move", entry=entry.decode(), job_id="moved", body="{}", leg="{}", to=KEYS.escalations
+        verb="move", entry=entry.decode(), job_id="moved", body="{}", slip="{}", to=KEYS.escalations
     )
     assert router.settle(stream, POOL_GROUP, [move]).moves == 1
 

@@ -9,12 +9,18 @@ import pytest
 from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import BatchMessage, Leg
+from smallfirst.ledger.routing_slips import BatchMessage, RoutingSlip
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass, Portion, Served
+from smallfirst_workers.engines import (
+    MODEL_ERROR,
+    EngineRequest,
+    EngineResult,
+    PartialResult,
+    ServedModel,
+)
 from smallfirst_workers.errors import ModelBroken
-from smallfirst_workers.leases import Holder
+from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.watchdog import Watchdog
 
@@ -33,7 +39,7 @@ class Failing:
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer all in one pass."""
         bad = [self.failing in one.text for one in asked]
         if self.error and any(bad):
@@ -41,7 +47,9 @@ class Failing:
         problem = Problem(code=MODEL_ERROR, message="failed")
         answers = [problem if b else LabelAnswer(label="a", confidence=0.99) for b in bad]
         ones = [1] * len(asked)
-        yield Portion(tuple(range(len(asked))), Pass([*answers], ones, len(asked), 0.01))
+        yield PartialResult(
+            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
+        )
 
 
 def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
@@ -51,7 +59,7 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
     now_ms = router.now_ms()
     for number, text in enumerate(texts):
         job = Job(id=f"a{number}", task="topic", text=text)
-        leg = Leg(
+        slip = RoutingSlip(
             task="topic",
             step=0,
             model="m",
@@ -62,11 +70,11 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
             expires_ms=now_ms + 600_000,
             num_chars=len(text),
         )
-        redis.xadd(BULK, {"id": job.id, "job": job.model_dump_json(), "leg": leg.to_json()})
+        redis.xadd(BULK, {"id": job.id, "job": job.model_dump_json(), "slip": slip.to_json()})
     entries = tuple(entry.entry for entry in router.read([BULK], POOL_GROUP, count=100))
     router.queue(BULK, entries)
     worker = Ledger(redis, KEYS, "worker-a")
-    holder = Holder(worker, "cpu", lease=LEASE, beat=LEASE)
+    holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=LEASE)
     metrics = WorkerMetrics("cpu")
     runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), metrics, Tracing())
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
@@ -76,7 +84,7 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
 def starts(redis: Any) -> list[int]:
     """How many starts of each entry count, as the next router finds them."""
     router = Ledger(redis, KEYS, "router-b")
-    found = router.recover(BULK, POOL_GROUP, lease=LEASE, patience=LEASE)
+    found = router.recover(BULK, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
     return [entry.starts for entry in found]
 
 
@@ -85,7 +93,7 @@ def test_a_model_that_fails_on_everything_costs_no_job_a_start(redis: Any, error
     """Whether it raises or answers every text with its error: the jobs go back as they came."""
     runner, message = batch_of(redis, "one", "two")
     with pytest.raises(ModelBroken):
-        run_message(runner, message, Served(Failing("", error), Tier.SLM, 0.0))
+        run_message(runner, message, ServedModel(Failing("", error), Tier.SLM, 0.0))
     assert starts(redis) == [0, 0]
     assert redis.get(KEYS.result("a0")) is None
 
@@ -95,13 +103,13 @@ def test_a_job_that_breaks_its_pass_costs_its_batch_a_start(redis: Any, error: A
     """The model is sound on plain words, so one of the jobs is to blame; the worker lives on."""
     runner, message = batch_of(redis, "good", "poison")
     with pytest.raises(RuntimeError):
-        run_message(runner, message, Served(Failing("poison", error), Tier.SLM, 0.0))
+        run_message(runner, message, ServedModel(Failing("poison", error), Tier.SLM, 0.0))
     assert starts(redis) == [1, 1]
 
 
 def test_a_text_that_fails_alone_is_only_that_texts_failure(redis: Any) -> None:
     """Its neighbour is answered, and it goes back to the router with its failed attempt."""
     runner, message = batch_of(redis, "good", "poison")
-    run_message(runner, message, Served(Failing("poison", None), Tier.SLM, 0.0))
+    run_message(runner, message, ServedModel(Failing("poison", None), Tier.SLM, 0.0))
     assert redis.get(KEYS.result("a0")) is not None
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (0, 1)

@@ -27,7 +27,7 @@ def ledger_of(redis: Any, holder: str = "router-a") -> Ledger:
 
 def park(redis: Any, *ids: str) -> list[str]:
     """Put jobs on the backlog, as triage does."""
-    return [redis.xadd(BACKLOG, {"id": i, "job": "{}", "leg": "{}"}).decode() for i in ids]
+    return [redis.xadd(BACKLOG, {"id": i, "job": "{}", "slip": "{}"}).decode() for i in ids]
 
 
 def dispatched(redis: Any, *ids: str) -> list[str]:
@@ -55,7 +55,7 @@ def submission(redis: Any, job_id: str, fingerprint: str = "f1", **more: str) ->
         job_id=job_id,
         fingerprint=fingerprint,
         body="{}",
-        leg="{}",
+        slip="{}",
         to=BACKLOG,
         **columns,  # type: ignore[arg-type]
     )
@@ -142,7 +142,7 @@ def test_a_late_answer_is_fenced_before_the_new_one_is_there(redis: Any) -> None
     [entry] = dispatched(redis, "a1")
     late = ledger_of(redis, "worker-a")
     late.claim(BACKLOG, [entry], LEASE)
-    ledger_of(redis, "router-b").recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    ledger_of(redis, "router-b").recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     assert late.settle(BACKLOG, POOL_GROUP, [result_of(entry)]) == Settled(fenced=1)
     assert redis.get(KEYS.result("a1")) is None
     assert holder_of(redis, entry)[0] == "router-b"
@@ -152,7 +152,7 @@ def test_a_job_escalates_once(redis: Any) -> None:
     """Two workers that were both unsure make one escalation."""
     [entry] = dispatched(redis, "a1")
     back = Settlement(
-        verb="move", entry=entry, job_id="a1", body="{}", leg="{}", to=KEYS.escalations
+        verb="move", entry=entry, job_id="a1", body="{}", slip="{}", to=KEYS.escalations
     )
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
@@ -166,8 +166,8 @@ def test_recovery_takes_what_a_dead_holder_had(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
     router = ledger_of(redis, "router-b")
-    assert router.recover(BACKLOG, POOL_GROUP, lease=LEASE, patience=LEASE) == []
-    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     assert (found.entry, found.starts, found.fields[b"id"]) == (entry, 1, b"a1")
     assert holder_of(redis, entry) == ("router-b", 2)
 
@@ -176,8 +176,8 @@ def test_recovery_is_more_patient_with_the_queue(redis: Any) -> None:
     """A batch that waits its turn is not lost: it has not started, so it has no lease."""
     [entry] = dispatched(redis, "a1")
     router = ledger_of(redis, "router-b")
-    assert router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=LEASE) == []
-    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    assert router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     assert (found.entry, found.starts) == (entry, 0)
 
 
@@ -186,7 +186,7 @@ def test_a_router_that_comes_back_publishes_nothing_it_lost(redis: Any) -> None:
     park(redis, "a1")
     paused, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
     [entry] = paused.read([BACKLOG], POOL_GROUP, count=1)
-    other.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, patience=NO_TIME)
+    other.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     assert paused.queue(BACKLOG, [entry.entry]) == set()
     assert other.queue(BACKLOG, [entry.entry]) == {entry.entry}
 
@@ -198,7 +198,7 @@ def test_what_is_released_is_found_at_once(redis: Any) -> None:
     worker.claim(BACKLOG, [entry], LEASE)
     worker.release(BACKLOG, [entry], LEASE, is_started=True)
     router = ledger_of(redis, "router-b")
-    [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, patience=LEASE)
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
     assert (found.entry, found.starts) == (entry, 0)
 
 
@@ -261,7 +261,7 @@ def refusal_of(redis: Any, job_id: str, body: str) -> Settlement:
     [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
     letter = dead_letter(b"x", "not_json")
     return Settlement(
-        verb="refuse", entry=entry.entry, job_id=job_id, body=body, leg=letter, reply_to="you"
+        verb="refuse", entry=entry.entry, job_id=job_id, body=body, slip=letter, reply_to="you"
     )
 
 
@@ -311,7 +311,7 @@ def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Any) -> None:
     ledger = ledger_of(redis)
     [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
     letter = dead_letter(b"canary", "not_json")
-    refusal = Settlement(verb="refuse", entry=entry.entry, leg=letter, raw=b"canary")
+    refusal = Settlement(verb="refuse", entry=entry.entry, slip=letter, raw=b"canary")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(results=1)
     [(dead, fields)] = redis.xrange(KEYS.dead)
     found = DeadLetter.model_validate_json(fields[b"letter"])
@@ -408,10 +408,10 @@ def test_a_text_of_any_kind_passes_through_unchanged(redis: Any) -> None:
     ledger = ledger_of(redis)
     redis.xadd(KEYS.jobs, {"job": body})
     [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
-    move = Settlement(verb="move", entry=entry.entry, job_id="a1", body=body, leg=body, to=BACKLOG)
+    move = Settlement(verb="move", entry=entry.entry, job_id="a1", body=body, slip=body, to=BACKLOG)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [move])
     [parked] = ledger.read([BACKLOG], POOL_GROUP, count=1)
-    assert parked.fields[b"job"].decode() == parked.fields[b"leg"].decode() == body
+    assert parked.fields[b"job"].decode() == parked.fields[b"slip"].decode() == body
 
 
 def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:

@@ -12,7 +12,7 @@ from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import DEAD_AFTER, Bounds, Ledger
-from smallfirst.ledger.routing_slips import DeadLetter, Leg
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
@@ -119,8 +119,8 @@ def test_a_models_job_waits_on_its_pools_backlog(
     submit(redis, topic("a1"))
     router_of(redis, redis_url, catalogue).step()
     [(_, fields)] = redis.xrange(BULK)
-    leg = Leg.model_validate_json(fields[b"leg"])
-    assert (leg.model, leg.pool, leg.step, leg.accept) == ("minilm", "cpu", 0, 0.8)
+    slip = RoutingSlip.model_validate_json(fields[b"slip"])
+    assert (slip.model, slip.pool, slip.step, slip.accept) == ("minilm", "cpu", 0, 0.8)
     assert Job.model_validate_json(fields[b"job"]) == topic("a1")
 
 
@@ -408,7 +408,9 @@ def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalog
         router.step()
     moved = redis.xrange(KEYS.backlog("other", Priority.BULK))
     assert sorted(fields[b"id"] for _, fields in moved) == [b"a1", b"a2"]
-    assert {Leg.model_validate_json(fields[b"leg"]).pool for _, fields in moved} == {"other"}
+    assert {RoutingSlip.model_validate_json(fields[b"slip"]).pool for _, fields in moved} == {
+        "other"
+    }
     assert redis.xlen(BULK) == 0
 
 
@@ -434,8 +436,8 @@ def test_what_the_fleet_cannot_read_stops_nobody(
     """Entries of its own streams that are none end as dead letters; the job beside them goes on."""
     router = router_of(redis, redis_url, catalogue)
     start_worker(redis)
-    redis.xadd(KEYS.escalations, {"id": "a1", "job": "{", "leg": "{}"})
-    redis.xadd(BULK, {"id": "a2", "leg": "no"})
+    redis.xadd(KEYS.escalations, {"id": "a1", "job": "{", "slip": "{}"})
+    redis.xadd(BULK, {"id": "a2", "slip": "no"})
     redis.xadd(BULK, {"id": "no id at all", "job": "{}"})
     redis.xadd(BULK, {"rubbish": "x"})
     submit(redis, topic("a3"))
@@ -463,8 +465,8 @@ def test_a_note_of_a_newer_version_is_read(redis: Any, redis_url: str, catalogue
     redis.xack(BULK, POOL_GROUP, entry)
     redis.xdel(BULK, entry)
     redis.delete(KEYS.queue("cpu"))
-    newer = {**json.loads(fields[b"leg"]), "mood": "merry"}
-    redis.xadd(BULK, {**fields, b"leg": json.dumps(newer)})
+    newer = {**json.loads(fields[b"slip"]), "mood": "merry"}
+    redis.xadd(BULK, {**fields, b"slip": json.dumps(newer)})
     router.step()
     assert len(published(redis)) == 1
     assert redis.xlen(KEYS.dead) == 0

@@ -1,7 +1,7 @@
 """A long run under random faults: whatever can die, stop, freeze or lie does so, again and again.
 
     make chaos                                            # 30 minutes, 100,000 jobs
-    python -m tests.faults.chaos --minutes 30 --seed 7    # the same faults at the same moments
+    python -m tests.support.chaos --minutes 30 --seed 7    # the same faults at the same moments
 
 At its end every confirmed job must have exactly one result that never changed, and Redis must be at
 rest. It prints how long each kind of fault was felt. What is struck depends on who has work just

@@ -1,6 +1,6 @@
 """A worker whose engine ends the whole process on one text; all around the engine is real.
 
-python -m tests.faults.dying_worker REDIS_URL abort|kill|raise
+python -m tests.support.dying_worker REDIS_URL abort|kill|raise
 """
 
 import base64
@@ -22,8 +22,8 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.engines import Asked, Pass, Portion, Served
-from smallfirst_workers.leases import Holder
+from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult, ServedModel
+from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.watchdog import Watchdog
 
@@ -39,7 +39,7 @@ class Deadly:
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer all in one pass, or end."""
         if any("poison" in one.text for one in asked):
             if self._how == "raise":
@@ -49,7 +49,9 @@ class Deadly:
             os.abort()
         answers = [LabelAnswer(label="a", confidence=0.99) for _ in asked]
         ones = [1] * len(asked)
-        yield Portion(tuple(range(len(asked))), Pass([*answers], ones, len(asked), 0.01))
+        yield PartialResult(
+            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
+        )
 
 
 def main(url: str, how: str) -> None:
@@ -58,11 +60,11 @@ def main(url: str, how: str) -> None:
     redis = Redis.from_url(url)
     name = f"cpu-{socket.gethostname()}-{os.getpid()}-abc"
     ledger = Ledger(redis, keys, name)
-    holder = Holder(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
+    holder = LeaseKeeper(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
     holder.open()
     metrics = WorkerMetrics("cpu")
     runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), metrics, Tracing())
-    served = Served(Deadly(how), Tier.SLM, 0.0)
+    served = ServedModel(Deadly(how), Tier.SLM, 0.0)
     while True:
         raw = redis.rpop(keys.queue("cpu"))
         if not isinstance(raw, bytes):

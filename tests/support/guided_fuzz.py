@@ -1,6 +1,6 @@
 """Nonsense that looks for new paths: libFuzzer, by atheris, at everything that reads bytes.
 
-    python -m tests.fuzz.guided -runs=100000 -max_len=4096 CORPUS
+    python -m tests.support.guided_fuzz -runs=100000 -max_len=4096 CORPUS
 
 The first byte of an input chooses the reader. An exception that the reader does not promise ends
 the run, and the input is left in a file beside it.

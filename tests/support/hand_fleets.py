@@ -20,12 +20,12 @@ from smallfirst import (
     AsyncClient,
     Client,
     Job,
+    JobLocation,
     Priority,
     Result,
     State,
     Status,
     TextAnswer,
-    Whereabouts,
     results,
 )
 from smallfirst.ledger.entries import StreamEntry
@@ -70,7 +70,7 @@ class ThreadedClient:
         """As the client's."""
         return stepwise(self.client.map(jobs, **options))
 
-    async def status(self, id: str) -> Whereabouts:  # noqa: A002
+    async def status(self, id: str) -> JobLocation:  # noqa: A002
         """As the client's."""
         return await asyncio.to_thread(self.client.status, id)
 
@@ -212,7 +212,7 @@ class RedisFleet:
             fingerprint=job.fingerprint,
             reply_to="" if self.is_mute else job.reply_to or "",
             body=entry.fields[b"job"],
-            leg="{}",
+            slip="{}",
             to=BACKLOG,
         )
 

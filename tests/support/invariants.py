@@ -15,7 +15,7 @@ from typing import Any
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
-#: Keys that need no TTL: `keys` declares what bounds them.
+#: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
     r"[^:]+:(jobs|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
 )

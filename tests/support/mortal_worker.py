@@ -1,6 +1,6 @@
 """A real worker whose small models end its process on one text: a job that kills.
 
-SMALLFIRST_POOL=cpu-small python -m tests.faults.mortal_worker
+SMALLFIRST_POOL=cpu-small python -m tests.support.mortal_worker
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 from smallfirst_workers import models
 from smallfirst_workers.__main__ import main as main_of_worker
-from smallfirst_workers.engines import Asked, Portion
+from smallfirst_workers.engines import EngineRequest, PartialResult
 
 #: What a text must hold to kill.
 POISON = "(this text kills)"
@@ -26,7 +26,7 @@ class Mortal:
         """Be the engine in everything else."""
         return getattr(self._engine, name)
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer, or end as native code ends that went wrong."""
         if any(POISON in one.text for one in asked):
             os.abort()

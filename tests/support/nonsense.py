@@ -83,7 +83,7 @@ submissions = st.one_of(
 #: Moments as a clock, a broken clock or malice would have them.
 moments = st.one_of(st.integers(0, 2**42), st.sampled_from([-1, -(10**18), 2**48, 2**63, 10**30]))
 #: Notes of the router that read well and say anything.
-legs = st.fixed_dictionaries(
+slips = st.fixed_dictionaries(
     {
         "task": st.sampled_from(["topic", "ids", "gone"]),
         "step": st.sampled_from([0, 1, 7, 10**12]),
@@ -95,10 +95,10 @@ legs = st.fixed_dictionaries(
         "expires_ms": moments,
         "num_chars": st.sampled_from([1, 40, 2**40]),
     }
-).map(lambda leg: json.dumps(leg).encode())
+).map(lambda slip: json.dumps(slip).encode())
 #: What may stand in the streams that only the fleet writes to, if it does not.
 entries = st.fixed_dictionaries(
-    {b"leg": st.one_of(legs, legs, jobs(), broken_json)},
+    {b"slip": st.one_of(slips, slips, jobs(), broken_json)},
     optional={
         b"id": st.one_of(st.just(b"a1"), st.binary(max_size=20)),
         b"job": st.one_of(jobs(), jobs(), broken_json),

@@ -1,8 +1,8 @@
-"""What the built-in finders find, and what they leave alone: texts, marked."""
+"""What the built-in recognizers find, and what they leave alone: texts, marked."""
 # ruff: noqa: RUF001
 # Full-width digits, dashes that look alike: telling them apart is what is tested.
 
-#: A text for each finder, with what it finds in double angle brackets; without any, nothing.
+#: A text for each recognizer, with what it finds in double angle brackets; without any, nothing.
 CASES: dict[str, list[str]] = {
     "ssn": [
         "«536-90-4399»",

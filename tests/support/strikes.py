@@ -163,7 +163,7 @@ class Chaos:
             self._redis.lpush(KEYS.queue(self._dice.choice((SLM, LLM))), entry)
         for raw in (b"\xff", b"{", b'"job"', json.dumps(OLD_JOB).encode()):
             self._redis.xadd(KEYS.jobs, {"job": raw})
-        self._redis.xadd(KEYS.escalations, {"leg": b"?"})
+        self._redis.xadd(KEYS.escalations, {"slip": b"?"})
         self._redis.xadd(self._dice.choice(list(KEYS.backlogs(SLM).values())), {"no": b"\x00"})
         return Fault("")
 

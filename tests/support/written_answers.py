@@ -12,7 +12,7 @@ from smallfirst.jobs import (
     Answer,
     RecordAnswer,
 )
-from smallfirst_workers.prompting.parsing import Writing, read_writing
+from smallfirst_workers.prompting.parsing import Completion, read_writing
 
 TEXT = "Invoice 7 of ACME: 12.50 due 2026-11-23. ACME thanks you."
 #: A word that stands in what a model wrote, and may stand nowhere else.
@@ -53,15 +53,15 @@ def task(kind: Kind, **more: Any) -> Task:
     return Task.model_validate({"kind": kind, **ASKED[kind], **more, "cascade": [{"model": "m"}]})
 
 
-def wrote(text: str, *, is_whole: bool = True, probability: float = 0.5) -> Writing:
+def wrote(text: str, *, is_whole: bool = True, probability: float = 0.5) -> Completion:
     """Write a text as one token."""
-    return Writing(text, (text,), (math.log(probability),), is_whole)
+    return Completion(text, (text,), (math.log(probability),), is_whole)
 
 
-def pieced(*pieces: tuple[str, float]) -> Writing:
+def pieced(*pieces: tuple[str, float]) -> Completion:
     """Write a text in tokens, each with its probability."""
     texts = tuple(text for text, _ in pieces)
-    return Writing("".join(texts), texts, tuple(math.log(p) for _, p in pieces), is_whole=True)
+    return Completion("".join(texts), texts, tuple(math.log(p) for _, p in pieces), is_whole=True)
 
 
 def read(kind: Kind, text: str) -> Answer:

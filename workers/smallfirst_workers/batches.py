@@ -21,9 +21,17 @@ from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.telemetry.tracing import Mark, Tracing
-from smallfirst_workers.engines import EXPIRED, Asked, Engine, Pass, PatientEngine, Portion, Served
+from smallfirst_workers.engines import (
+    EXPIRED,
+    Engine,
+    EngineRequest,
+    EngineResult,
+    PartialResult,
+    ServedModel,
+    WaitsForEndpoint,
+)
 from smallfirst_workers.errors import EngineDead, ModelBroken
-from smallfirst_workers.leases import BLAMELESS, Holder
+from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.outcomes import (
     Item,
@@ -108,7 +116,7 @@ class BatchRunner:
         self,
         ledger: Ledger,
         keys: Keys,
-        holder: Holder,
+        holder: LeaseKeeper,
         lease: timedelta,
         watchdog: Watchdog,
         metrics: WorkerMetrics,
@@ -123,7 +131,7 @@ class BatchRunner:
         self._tracing = tracing
         self._warned: set[tuple[str, str]] = set()
 
-    def run(self, message: BatchMessage, served: Served) -> Summary:
+    def run(self, message: BatchMessage, served: ServedModel) -> Summary:
         """Run one batch to its end. What is claimed and not settled here is given back."""
         began = time.monotonic()
         with ExitStack() as hands:
@@ -154,10 +162,12 @@ class BatchRunner:
         """Begin the batch's span, linked to each job's."""
         told = {"smallfirst.batch": message.batch, "smallfirst.model": message.model}
         told |= {"smallfirst.pool": message.pool}
-        links = [item.leg.traceparent for item in items]
+        links = [item.slip.traceparent for item in items]
         return self._tracing.begin("batch", attributes=told, links=links)
 
-    def _sound(self, model: str, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def _sound(
+        self, model: str, engine: Engine, asked: Sequence[EngineRequest]
+    ) -> Iterator[PartialResult]:
         """Give answers out as long as the model is not found broken.
 
         Raises:
@@ -174,14 +184,14 @@ class BatchRunner:
             self._probe(model, engine, asked[0])
             raise
 
-    def _probe(self, model: str, engine: Engine, asked: Asked) -> None:
+    def _probe(self, model: str, engine: Engine, asked: EngineRequest) -> None:
         with self._watchdog.watching():
             if not is_sound(engine, asked.task, asked.step):
                 raise ModelBroken(model)
 
-    def _watched(self, engine: Engine, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def _watched(self, engine: Engine, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Give the engine's answers out, and end the process where they do not come."""
-        if isinstance(engine, PatientEngine):
+        if isinstance(engine, WaitsForEndpoint):
             yield from engine.answer(asked)
             return
         with self._watchdog.watching() as watch:
@@ -221,13 +231,18 @@ class BatchRunner:
 
     def _drop_expired(self, claimed: Claimed) -> tuple[list[Item], Tally]:
         """End what nobody wants any more, before a model sees it."""
-        live = [item for item in claimed.items if claimed.ms < item.leg.expires_ms]
-        late = [item for item in claimed.items if claimed.ms >= item.leg.expires_ms]
+        live = [item for item in claimed.items if claimed.ms < item.slip.expires_ms]
+        late = [item for item in claimed.items if claimed.ms >= item.slip.expires_ms]
         settled = self._settle([(item, expire(item, now_ms=claimed.ms)) for item in late])
         return live, settled
 
     def _judge(
-        self, items: Sequence[Item], done: Pass, served: Served, claimed: Claimed, mark: Mark
+        self,
+        items: Sequence[Item],
+        done: EngineResult,
+        served: ServedModel,
+        claimed: Claimed,
+        mark: Mark,
     ) -> list[tuple[Item, Settlement]]:
         judged = []
         shares = share_out(done, served.price_per_hour)
@@ -253,7 +268,7 @@ class BatchRunner:
 
     def _tell(self, item: Item, attempt: Attempt, claimed: Claimed, mark: Mark) -> None:
         """Count an attempt, and make its span, beside that of the batch."""
-        task, parent = item.job.task, item.leg.traceparent
+        task, parent = item.job.task, item.slip.traceparent
         self.metrics.count_attempt(task, attempt)
         if parent is not None:
             link, seconds = mark.traceparent, time.monotonic() - claimed.monotonic
@@ -262,13 +277,13 @@ class BatchRunner:
     def _warn_of_void_promise(self, item: Item, revision: str) -> None:
         """Warn once of a model that answers and is not the one that was calibrated."""
         known = (item.job.task, revision)
-        if not is_of_other_revision(item.leg, revision) or known in self._warned:
+        if not is_of_other_revision(item.slip, revision) or known in self._warned:
             return
         self._warned.add(known)
         log.warning(
             "promise.void",
             task=item.job.task,
-            model=item.leg.model,
+            model=item.slip.model,
             revision=revision,
             consequence="no answer of this model stands; its jobs go to the next step",
             remedy=f"calibrate the task again: smallfirst calibrate {item.job.task}",
@@ -289,20 +304,24 @@ class BatchRunner:
         for stream, rows in by_stream.items():
             total += self._ledger.settle(stream, POOL_GROUP, rows)
             self.metrics.count_endings(rows)
-            self._holder.let_go(stream, [row.entry for row in rows])
+            self._holder.drop(stream, [row.entry for row in rows])
         return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
 
     def _holds(self, item: Item) -> bool:
         return self._holder.holds(item.entry.stream, item.entry.entry)
 
 
-def _asked(item: Item, claimed: Claimed) -> Asked:
-    seconds_left = (item.leg.expires_ms - claimed.now_ms()) / 1000
+def _asked(item: Item, claimed: Claimed) -> EngineRequest:
+    seconds_left = (item.slip.expires_ms - claimed.now_ms()) / 1000
     job = item.job
-    return Asked(job.text, job.task, item.leg.step, job.explain, item.leg.kept, seconds_left)
+    return EngineRequest(
+        job.text, job.task, item.slip.step, job.explain, item.slip.kept, seconds_left
+    )
 
 
-def run_message(runner: BatchRunner, message: BatchMessage, served: Served) -> dict[str, object]:
+def run_message(
+    runner: BatchRunner, message: BatchMessage, served: ServedModel
+) -> dict[str, object]:
     """Run a batch and log it; what raises, raises as an ordinary error.
 
     `SystemExit` and `MemoryError` would silently cost Celery's threads pool its one slot.

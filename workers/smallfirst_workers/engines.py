@@ -19,7 +19,7 @@ MODEL_ERROR = "model_error"
 
 
 @dataclass(frozen=True)
-class Asked:
+class EngineRequest:
     """One question to an engine.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Pass:
+class EngineResult:
     """What a pass made of its questions, in their order.
 
     Attributes:
@@ -60,11 +60,11 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Portion:
+class PartialResult:
     """Some questions of a batch that are answered: `places` says which."""
 
     places: tuple[int, ...]
-    done: Pass
+    done: EngineResult
 
 
 class Engine(Protocol):
@@ -73,12 +73,12 @@ class Engine(Protocol):
     def revision_of(self, task: str) -> str:
         """Which version of the model, and of what it has learned of the task, answers."""
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer every question once, in portions as they are done."""
 
 
 @runtime_checkable
-class PatientEngine(Protocol):
+class WaitsForEndpoint(Protocol):
     """An engine that waits for something beyond this process."""
 
     def stop_waiting(self) -> None:
@@ -86,7 +86,7 @@ class PatientEngine(Protocol):
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """A model as a batch sees it: the engine, and what the catalogue says of it."""
 
     engine: Engine

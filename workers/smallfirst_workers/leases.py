@@ -25,7 +25,7 @@ BLAMELESS = (EndpointDown, ModelBroken, RedisError)
 
 
 @dataclass(frozen=True)
-class Owed:
+class PendingRelease:
     """Entries to be given back as soon as Redis can be reached."""
 
     stream: str
@@ -33,7 +33,7 @@ class Owed:
     is_started: bool
 
 
-class Holder:
+class LeaseKeeper:
     """The entries in this process's hands, by stream, with when each lease was last confirmed."""
 
     def __init__(self, ledger: Ledger, pool: str, *, lease: timedelta, beat: timedelta) -> None:
@@ -42,7 +42,7 @@ class Holder:
         self._lease = lease
         self._beat = min(beat, lease / 3)
         self._held: dict[str, dict[str, float]] = {}
-        self._owed: list[Owed] = []
+        self._owed: list[PendingRelease] = []
         self._lock = threading.Lock()
         self._has_left = threading.Event()
         self._is_closed = threading.Event()
@@ -97,11 +97,11 @@ class Holder:
             yield
         except BaseException as error:
             # Let go of first: a lease renewed after the release would hide the entries for another.
-            self.let_go(stream, entries)
-            self._give_back(Owed(stream, tuple(entries), isinstance(error, BLAMELESS)))
+            self.drop(stream, entries)
+            self._give_back(PendingRelease(stream, tuple(entries), isinstance(error, BLAMELESS)))
             raise
         else:
-            self.let_go(stream, entries)
+            self.drop(stream, entries)
 
     def holds(self, stream: str, entry: str) -> bool:
         """Whether an entry is certainly still this worker's: confirmed within the lease.
@@ -113,13 +113,13 @@ class Holder:
             confirmed = self._held.get(stream, {}).get(entry)
         return confirmed is not None and monotonic() - confirmed < self._lease.total_seconds()
 
-    def let_go(self, stream: str, entries: Sequence[str]) -> None:
+    def drop(self, stream: str, entries: Sequence[str]) -> None:
         """Renew these no more."""
         with self._lock:
             for entry in entries:
                 self._held.get(stream, {}).pop(entry, None)
 
-    def _give_back(self, owed: Owed) -> None:
+    def _give_back(self, owed: PendingRelease) -> None:
         try:
             self._release(owed)
         except RedisError:
@@ -128,7 +128,7 @@ class Holder:
             with self._lock:
                 self._owed.append(owed)
 
-    def _release(self, owed: Owed) -> None:
+    def _release(self, owed: PendingRelease) -> None:
         self._ledger.release(owed.stream, owed.entries, self._lease, is_started=owed.is_started)
 
     def _pay(self) -> None:

@@ -12,7 +12,14 @@ from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.jobs import Tier
-from smallfirst_workers.engines import Asked, Engine, Pass, PatientEngine, Portion, Served
+from smallfirst_workers.engines import (
+    Engine,
+    EngineRequest,
+    EngineResult,
+    PartialResult,
+    ServedModel,
+    WaitsForEndpoint,
+)
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 from smallfirst_workers.probing import is_sound
 
@@ -82,14 +89,14 @@ class Models:
 
     def _load(self, name: str, model: Model) -> LoadedEngine:
         if model.is_remote:
-            return load_remote(name, model)
+            return load_endpoint(name, model)
         folder = model_folder(model)
         if model.tier is Tier.LLM:
             has_metrics = self._has_metrics
             return load_llm(name, model, folder, cache=self._cache, has_metrics=has_metrics)
         return load_slm(name, model, folder, cache=self._cache, threads=self._threads)
 
-    def served(self, name: str) -> Served:
+    def served(self, name: str) -> ServedModel:
         """A model ready for a batch.
 
         Raises:
@@ -99,7 +106,7 @@ class Models:
         if catalogue is None or name not in self._engines:
             raise ModelMissing(model=name, pool=self._pool)
         price = catalogue.pools[self._pool].price_per_hour
-        return Served(self._engines[name], catalogue.models[name].tier, price)
+        return ServedModel(self._engines[name], catalogue.models[name].tier, price)
 
     def stop_waiting(self) -> None:
         """Let no engine wait any longer for what may never come: the worker has to go.
@@ -107,7 +114,7 @@ class Models:
         May be called from a signal handler: it takes no lock, and does not wait itself.
         """
         for engine in list(self._engines.values()):
-            if isinstance(engine, PatientEngine):
+            if isinstance(engine, WaitsForEndpoint):
                 engine.stop_waiting()
 
     def unload(self) -> None:
@@ -141,27 +148,27 @@ def load_llm(
     name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
 ) -> LoadedEngine:
     """Start a large model. Where small ones run, vLLM need not be installed."""
-    if model.runner == "pool":
-        from smallfirst_workers.llm.vllm.pooling_engine import PooledEngine  # noqa: PLC0415 - see above
+    if model.runner == "pooling":
+        from smallfirst_workers.llm.vllm.pooling_engine import PoolingEngine  # noqa: PLC0415 - see above
 
-        return PooledEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
+        return PoolingEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
     from smallfirst_workers.llm.vllm.engine import LlmEngine  # noqa: PLC0415 - see above
 
     return LlmEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
 
 
-def load_remote(name: str, model: Model) -> LoadedEngine:
+def load_endpoint(name: str, model: Model) -> LoadedEngine:
     """Make ready to ask a model that runs elsewhere. Only who asks one needs the client.
 
     Raises:
         ModelError: When the client is not installed, or the endpoint's key is missing.
     """
     try:
-        from smallfirst_workers.llm.endpoint.engine import RemoteEngine  # noqa: PLC0415 - see above
+        from smallfirst_workers.llm.endpoint.engine import EndpointEngine  # noqa: PLC0415 - see above
     except ImportError as err:
         reason = "needs a package that is missing: pip install 'smallfirst[remote]'"
         raise ModelError(name, reason) from err
-    return RemoteEngine.load(name, model)
+    return EndpointEngine.load(name, model)
 
 
 class PassEngine(Protocol):
@@ -170,7 +177,7 @@ class PassEngine(Protocol):
     def revision_of(self, task: str) -> str:
         """Which version of the model, and of the task's head, answers."""
 
-    def run(self, asked: Sequence[Asked]) -> Pass:
+    def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
         """Answer a batch."""
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
@@ -191,13 +198,13 @@ class OnePass:
         """Which version of the model, and of the task's head, answers."""
         return self._engine.revision_of(task)
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer all questions in one pass."""
         if not asked:
             return
         with self._lock:
             done = self._engine.run(asked)
-        yield Portion(tuple(range(len(asked))), done)
+        yield PartialResult(tuple(range(len(asked))), done)
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks, between two passes."""

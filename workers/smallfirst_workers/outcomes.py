@@ -21,9 +21,9 @@ from smallfirst.jobs import (
     Tier,
 )
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.routing_slips import Leg
+from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Ending, Settlement, Spent
-from smallfirst_workers.engines import INVALID, Pass
+from smallfirst_workers.engines import INVALID, EngineResult
 
 #: Why the answer of a model does not stand that is not the one that was calibrated.
 OTHER_REVISION = "calibrated for another revision"
@@ -35,7 +35,7 @@ class Item:
 
     entry: StreamEntry
     job: Job
-    leg: Leg
+    slip: RoutingSlip
 
     @property
     def raw(self) -> bytes:
@@ -55,10 +55,10 @@ class Share:
 def read_item(entry: StreamEntry) -> Item:
     """Read what the router parked."""
     job = Job.model_validate_json(entry.fields[b"job"])
-    return Item(entry, job, Leg.model_validate_json(entry.fields[b"leg"]))
+    return Item(entry, job, RoutingSlip.model_validate_json(entry.fields[b"slip"]))
 
 
-def share_out(done: Pass, price_per_hour: float) -> list[Share]:
+def share_out(done: EngineResult, price_per_hour: float) -> list[Share]:
     """Share a pass's seconds over its jobs by the tokens each had read, and add its charges."""
     whole = sum(done.tokens)
     counts = done.tokens if whole else [1] * len(done.tokens)
@@ -83,22 +83,22 @@ def attempt_of(
 
     Where the threshold is calibrated, the answer is as sure as its temperature makes it.
     """
-    leg = item.leg
+    slip = item.slip
     problem = answer if isinstance(answer, Problem) else None
-    given = None if isinstance(answer, Problem) else _tempered(answer, leg)
-    is_void = is_of_other_revision(leg, revision)
+    given = None if isinstance(answer, Problem) else _tempered(answer, slip)
+    is_void = is_of_other_revision(slip, revision)
     return Attempt(
-        step=leg.step,
+        step=slip.step,
         tier=tier,
-        model=leg.model,
+        model=slip.model,
         revision=revision,
-        pool=leg.pool,
-        outcome=Outcome.ESCALATED if is_void and given else _outcome(answer, given, leg),
+        pool=slip.pool,
+        outcome=Outcome.ESCALATED if is_void and given else _outcome(answer, given, slip),
         confidence=given.confidence if given else None,
-        threshold=_threshold(given, leg),
+        threshold=_threshold(given, slip),
         reason=problem.message if problem else OTHER_REVISION if is_void else None,
         seconds=share.seconds,
-        waited_seconds=max(0.0, (started_ms - leg.parked_ms) / 1000),
+        waited_seconds=max(0.0, (started_ms - slip.parked_ms) / 1000),
         tokens=share.tokens,
         cost=share.cost,
         answer=given,
@@ -107,21 +107,21 @@ def attempt_of(
 
 def judge(item: Item, attempt: Attempt, *, escalations: str, now_ms: int) -> Settlement:
     """End an entry: with the job's result where the answer stands, else back to the router."""
-    job, leg = item.job, item.leg
-    spent = Spent(job.task, leg.step, attempt.outcome, attempt.seconds, attempt.cost)
+    job, slip = item.job, item.slip
+    spent = Spent(job.task, slip.step, attempt.outcome, attempt.seconds, attempt.cost)
     if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
-        answer = _with_kept(attempt.answer, leg)
+        answer = _with_kept(attempt.answer, slip)
         result = results.answered(
-            job, answer, (*leg.trail, attempt), submitted_ms=leg.submitted_ms, now_ms=now_ms
+            job, answer, (*slip.trail, attempt), submitted_ms=slip.submitted_ms, now_ms=now_ms
         )
         return _result(item, result, spent)
-    back = leg.model_copy(update={"trail": (*leg.trail, attempt)})
+    back = slip.model_copy(update={"trail": (*slip.trail, attempt)})
     return Settlement(
         verb="move",
         entry=item.entry.entry,
         job_id=job.id,
         body=item.raw,
-        leg=back.to_json(),
+        slip=back.to_json(),
         to=escalations,
         spent=spent,
     )
@@ -134,45 +134,45 @@ def expire(item: Item, *, now_ms: int, attempt: Attempt | None = None) -> Settle
         item.job,
         Status.EXPIRED,
         results.EXPIRED,
-        submitted_ms=item.leg.submitted_ms,
+        submitted_ms=item.slip.submitted_ms,
         now_ms=now_ms,
-        trail=(*item.leg.trail, *tried),
+        trail=(*item.slip.trail, *tried),
     )
     return _result(item, result, None)
 
 
-def is_of_other_revision(leg: Leg, revision: str) -> bool:
+def is_of_other_revision(slip: RoutingSlip, revision: str) -> bool:
     """Whether the threshold was calibrated for another version of the model than this one."""
-    return leg.terms is not None and leg.terms.revision != revision
+    return slip.terms is not None and slip.terms.revision != revision
 
 
-def _tempered(answer: Answer, leg: Leg) -> Answer:
-    if leg.terms is None or not isinstance(answer, LabelAnswer):
+def _tempered(answer: Answer, slip: RoutingSlip) -> Answer:
+    if slip.terms is None or not isinstance(answer, LabelAnswer):
         return answer
-    return tempered_answer(answer, leg.terms.temperature)
+    return tempered_answer(answer, slip.terms.temperature)
 
 
-def _outcome(said: Answer | Problem, given: Answer | None, leg: Leg) -> Outcome:
+def _outcome(said: Answer | Problem, given: Answer | None, slip: RoutingSlip) -> Outcome:
     if isinstance(said, Problem) and said.code != INVALID:
         return Outcome.FAILED
-    threshold = _threshold(given, leg)
+    threshold = _threshold(given, slip)
     is_sure = given is not None and threshold is not None and given.confidence >= threshold
     return Outcome.ACCEPTED if is_sure else Outcome.ESCALATED
 
 
-def _threshold(answer: Answer | None, leg: Leg) -> float | None:
+def _threshold(answer: Answer | None, slip: RoutingSlip) -> float | None:
     """The confidence this answer must reach; None where nothing would do."""
-    by_label = leg.terms.accept_by_label if leg.terms else None
+    by_label = slip.terms.accept_by_label if slip.terms else None
     if by_label is None or not isinstance(answer, LabelAnswer):
-        return leg.accept
+        return slip.accept
     return by_label.get(answer.label)
 
 
-def _with_kept(answer: Answer, leg: Leg) -> Answer:
+def _with_kept(answer: Answer, slip: RoutingSlip) -> Answer:
     """Add the spans that an earlier step was sure of."""
-    if not isinstance(answer, SpansAnswer) or not leg.kept:
+    if not isinstance(answer, SpansAnswer) or not slip.kept:
         return answer
-    return answer.model_copy(update={"spans": merge_spans(leg.kept, answer.spans)})
+    return answer.model_copy(update={"spans": merge_spans(slip.kept, answer.spans)})
 
 
 def _result(item: Item, result: Result, spent: Spent | None) -> Settlement:

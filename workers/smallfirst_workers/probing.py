@@ -3,7 +3,13 @@
 import structlog
 
 from smallfirst.jobs import Problem
-from smallfirst_workers.engines import MODEL_ERROR, Asked, Engine, Pass, PatientEngine
+from smallfirst_workers.engines import (
+    MODEL_ERROR,
+    Engine,
+    EngineRequest,
+    EngineResult,
+    WaitsForEndpoint,
+)
 
 log = structlog.get_logger()
 
@@ -11,7 +17,7 @@ log = structlog.get_logger()
 PLAIN_TEXT = "Hello, this is a short and plain text."
 
 
-def has_failed(done: Pass) -> bool:
+def has_failed(done: EngineResult) -> bool:
     """Whether the model failed on every question of a pass."""
     return bool(done.answers) and all(
         isinstance(answer, Problem) and answer.code == MODEL_ERROR for answer in done.answers
@@ -23,10 +29,10 @@ def is_sound(engine: Engine, task: str, step: int = 0) -> bool:
 
     What the engine raises here is the answer to the question, so it is not raised further.
     """
-    if isinstance(engine, PatientEngine):
+    if isinstance(engine, WaitsForEndpoint):
         return True
     try:
-        portions = list(engine.answer([Asked(PLAIN_TEXT, task, step)]))
+        portions = list(engine.answer([EngineRequest(PLAIN_TEXT, task, step)]))
     except Exception as error:  # noqa: BLE001 - whatever it is, a plain text should not cause it
         log.warning("probe.failed", task=task, error=type(error).__name__)
         return False

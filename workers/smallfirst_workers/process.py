@@ -28,7 +28,7 @@ from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
-from smallfirst_workers.leases import Holder
+from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models
@@ -61,7 +61,7 @@ class WorkerProcess:
         redis = connect(settings, role="worker", on_retry=self.health.beat)
         ledger = Ledger(redis, self.keys, self.name, bounds_of(settings))
         beat = timedelta(seconds=settings.heartbeat_seconds)
-        self.holder = Holder(ledger, settings.pool, lease=lease, beat=beat)
+        self.holder = LeaseKeeper(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool)
         self.runner = BatchRunner(
@@ -126,7 +126,7 @@ class WorkerProcess:
             queues=[pool],
             # How many batches run at once: one pass fills a small model's process, while vLLM
             # interleaves the requests of several batches.
-            concurrency=self.watch.current.pools[pool].batches_at_once,
+            concurrency=self.watch.current.pools[pool].max_concurrent_batches,
             quiet=True,
             without_gossip=True,
             without_mingle=True,

@@ -57,9 +57,9 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $model := $catalogue.models -}}
-{{- $wanted := int (dig "tensor_parallel" 1 $model) -}}
+{{- $wanted := int (dig "tensor_parallel_size" 1 $model) -}}
 {{- if and (gt $wanted 1) (not (has $wanted $gpus)) -}}
-{{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel), and no pool has gpu.count %d" $name $wanted $wanted) -}}
+{{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel_size), and no pool has gpu.count %d" $name $wanted $wanted) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $_ := $catalogue.pools -}}

@@ -1,4 +1,4 @@
-"""The built-in finders, under the names that a rule's `find` gives them.
+"""The built-in recognizers, under the names that a rule's `find` gives them.
 
 They read a folded text (see `fold`). Which of them run, and what happens where their stretches
 overlap, belongs to `rules`.
@@ -11,12 +11,12 @@ from smallfirst_router.recognizers.addresses import EMAIL, IP, URL
 from smallfirst_router.recognizers.dates import DATE
 from smallfirst_router.recognizers.numbers import CARD, IBAN, SSN
 from smallfirst_router.recognizers.phones import PHONE
-from smallfirst_router.recognizers.recognizer import Finder, Stretch, fold, satisfies
+from smallfirst_router.recognizers.recognizer import Recognizer, Stretch, fold, satisfies
 
-__all__ = ["FINDERS", "Finder", "Stretch", "fold", "satisfies"]
+__all__ = ["RECOGNIZERS", "Recognizer", "Stretch", "fold", "satisfies"]
 
-#: A finder's name is also the label of what it finds.
-FINDERS: Mapping[str, Finder] = MappingProxyType(
+#: A recognizer's name is also the label of what it finds.
+RECOGNIZERS: Mapping[str, Recognizer] = MappingProxyType(
     {
         "ssn": SSN,
         "card": CARD,

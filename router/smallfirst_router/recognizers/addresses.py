@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smallfirst_router.recognizers.recognizer import (
     DIGITS,
-    Finder,
+    Recognizer,
     Stretch,
     compiled,
     is_word,
@@ -109,4 +109,4 @@ def _trimmed_chars(url: str) -> int:
     return end
 
 
-EMAIL, IP, URL = Finder(_EMAIL, _emails), Finder(_IP, _ips), Finder(_URL, _urls)
+EMAIL, IP, URL = Recognizer(_EMAIL, _emails), Recognizer(_IP, _ips), Recognizer(_URL, _urls)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from smallfirst_router.recognizers.recognizer import DIGITS, Finder, Stretch, stands_alone
+from smallfirst_router.recognizers.recognizer import DIGITS, Recognizer, Stretch, stands_alone
 
 _ENGLISH = (
     ("january", "jan"),
@@ -108,4 +108,4 @@ def _is_day(year: str, month: str, day: str) -> bool:
         return False
 
 
-DATE = Finder(_DATE, _dates)
+DATE = Recognizer(_DATE, _dates)

@@ -9,8 +9,8 @@ from stdnum import iban, luhn, numdb
 from stdnum.us import ssn
 
 from smallfirst_router.recognizers.recognizer import (
-    Finder,
     Group,
+    Recognizer,
     Stretch,
     compiled,
     digit_groups,
@@ -170,4 +170,4 @@ def is_inside_iban(text: str, start: int) -> bool:
     return head is not None and _iban_length(head[1].decode().upper()) is not None
 
 
-SSN, CARD, IBAN = Finder(_SSN, _ssns), Finder(_CARD, _cards), Finder(_IBAN, _ibans)
+SSN, CARD, IBAN = Recognizer(_SSN, _ssns), Recognizer(_CARD, _cards), Recognizer(_IBAN, _ibans)

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from smallfirst_router.recognizers.numbers import is_inside_iban
 from smallfirst_router.recognizers.recognizer import (
-    Finder,
     Group,
+    Recognizer,
     Stretch,
     compiled,
     digit_groups,
@@ -213,4 +213,4 @@ def _run(groups: list[Group], index: int) -> tuple[int, int]:
     return stop, num_digits
 
 
-PHONE = Finder(_PHONE, _phones)
+PHONE = Recognizer(_PHONE, _phones)

@@ -1,9 +1,9 @@
-"""What a finder is, and how a text is written so that finders can read it.
+"""What a recognizer is, and how a text is written so that recognizers can read it.
 
-A finder is two things. A linear-time pattern proposes regions, and a check in plain Python says
+A recognizer is two things. A linear-time pattern proposes regions, and a check in plain Python says
 which stretches of a region are the real thing: by checksum, by calendar, by the shape of numbers in
 use, and by what stands beside them, since RE2 has no look-around. A check does a bounded amount of
-work per character of its region, and regions never overlap, so a finder is linear in the text.
+work per character of its region, and regions never overlap, so a recognizer is linear in the text.
 """
 
 import re
@@ -34,7 +34,7 @@ Check = Callable[[str, int, int], Iterator[Stretch]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finder:
+class Recognizer:
     """A pattern that proposes regions of a folded text, and a check that disposes.
 
     The check takes the folded text and a region's start and end, and yields the stretches that
@@ -79,7 +79,7 @@ def _fold_character(char: str) -> str:
 
 @cache
 def compiled(pattern: str) -> Any:
-    """Compile one of the finders' own patterns, once, to be used on bytes."""
+    """Compile one of the recognizers' own patterns, once, to be used on bytes."""
     options = re2.Options()
     options.log_errors = False
     return re2.compile(pattern, options)

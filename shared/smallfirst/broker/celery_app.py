@@ -2,7 +2,7 @@
 
 Celery carries hints: which entries of a backlog a worker should claim. Redis's streams are the
 truth, so everything here prefers losing a message to repeating, hanging or wedging on one. With
-`guarded_transport` the only module of this package that imports Celery or what Celery is made of;
+`transport` the only module of this package that imports Celery or what Celery is made of;
 `import smallfirst` never reaches it.
 """
 

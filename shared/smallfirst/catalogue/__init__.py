@@ -1,7 +1,7 @@
 """The catalogue: which pools, models and tasks there are, with every rule a value must obey.
 
-It owns meaning. Reading the YAML file, and pointing at the line that is wrong, is `catalogue_file`;
-watching the file is `catalogue_watch`. Nothing here opens a model: a model's size is read from its
+It owns meaning. Reading the YAML file, and pointing at the line that is wrong, is `loading`;
+watching the file is `watching`. Nothing here opens a model: a model's size is read from its
 files by `model_files`.
 """
 
@@ -21,7 +21,7 @@ from smallfirst.catalogue.records import (
     record_schema,
 )
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
-from smallfirst.catalogue.steps import FINDERS, RULE_ACCEPTS, Pattern, Rule, Step, Think
+from smallfirst.catalogue.steps import RECOGNIZERS, RULE_ACCEPTS, Pattern, Rule, Step, Think
 from smallfirst.catalogue.tasks import (
     ANSWER_KEYS,
     LABEL_KINDS,
@@ -39,9 +39,9 @@ from smallfirst.wording import did_you_mean
 __all__ = [
     "ANSWER_KEYS",
     "DATE_PATTERN",
-    "FINDERS",
     "LABEL_KINDS",
     "PROBLEMS",
+    "RECOGNIZERS",
     "RULE_ACCEPTS",
     "WRITTEN_KINDS",
     "Catalogue",
@@ -126,17 +126,17 @@ def _beyond_model(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
 
 def step_problems(step: Step, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
-    writes = model.tier is Tier.LLM and model.runner == "write"
+    writes = model.tier is Tier.LLM and model.runner == "generate"
     if not writes and kind in WRITTEN_KINDS:
-        which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pool`"
+        which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pooling`"
         yield "model", f"a model {which} cannot write the answer of a {kind} task"
-    if model.runner == "pool" and kind is Kind.TAG:
+    if model.runner == "pooling" and kind is Kind.TAG:
         yield (
             "model",
-            "a model whose runner is `pool` has one vector a text, and finds no spans",
+            "a model whose runner is `pooling` has one vector a text, and finds no spans",
         )
     if writes and kind is Kind.EMBED:
-        yield "model", "a model that writes gives no vectors; give it `runner: pool`"
+        yield "model", "a model that writes gives no vectors; give it `runner: pooling`"
     if not writes:
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:

@@ -15,8 +15,8 @@ _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Keys of a model that vLLM in the worker heeds, and of one that is asked at an endpoint.
-_OF_VLLM = ("runner", "quantization", "tensor_parallel", "memory_share", "adapters")
-_OF_ENDPOINTS = ("endpoint", "api_key_variable", "requests_at_once", "price_per_million_tokens")
+_OF_VLLM = ("runner", "quantization", "tensor_parallel_size", "gpu_memory_utilization", "adapters")
+_OF_ENDPOINTS = ("endpoint", "api_key_variable", "max_concurrency", "price_per_million_tokens")
 
 
 class Pool(Entry):
@@ -41,7 +41,7 @@ class Pool(Entry):
         description="The most tokens, padding included, in one batch.",
     )
     batch_jobs: int = Field(default=64, ge=1, le=1024, description="The most jobs in one batch.")
-    batches_at_once: int = Field(
+    max_concurrent_batches: int = Field(
         default=1,
         ge=1,
         le=64,
@@ -66,8 +66,8 @@ class Pool(Entry):
 class TokenPrices(Entry):
     """What a remote model costs, in the catalogue's currency for a million tokens."""
 
-    read: float = Field(default=0.0, ge=0.0, description="For a million tokens of prompts.")
-    written: float = Field(default=0.0, ge=0.0, description="For a million tokens of answers.")
+    input: float = Field(default=0.0, ge=0.0, description="The price of a million prompt tokens.")
+    output: float = Field(default=0.0, ge=0.0, description="The price of a million answer tokens.")
 
 
 class Model(Entry):
@@ -93,7 +93,7 @@ class Model(Entry):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="The worker's environment variable that holds the endpoint's key.",
     )
-    requests_at_once: int = Field(
+    max_concurrency: int = Field(
         default=32, ge=1, le=4096, description="The most requests a worker has at the endpoint."
     )
     price_per_million_tokens: TokenPrices | None = Field(
@@ -110,10 +110,10 @@ class Model(Entry):
     runtime: Literal["openvino", "torch"] = Field(
         default="openvino", description="What executes the forward pass."
     )
-    runner: Literal["write", "pool"] = Field(
-        default="write",
-        description="What a large model does: `write` answers, or `pool` its states into a vector"
-        " for a head, in one pass.",
+    runner: Literal["generate", "pooling"] = Field(
+        default="generate",
+        description="What a large model does: `generate` writes answers; `pooling` makes one vector"
+        " of its states, for a head, in one pass.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
@@ -125,10 +125,10 @@ class Model(Entry):
         description="How vLLM packs a large model's weights (fp8, awq, gptq); left out: as its"
         " files say.",
     )
-    tensor_parallel: int = Field(
+    tensor_parallel_size: int = Field(
         default=1, ge=1, le=64, description="Over how many GPUs a large model is spread."
     )
-    memory_share: float | None = Field(
+    gpu_memory_utilization: float | None = Field(
         default=None,
         gt=0.0,
         le=1.0,

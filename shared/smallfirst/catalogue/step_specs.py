@@ -15,11 +15,11 @@ _NOT_ANSWERING: Final = frozenset(
     {
         "endpoint",
         "api_key_variable",
-        "requests_at_once",
+        "max_concurrency",
         "price_per_million_tokens",
         "parameters",
-        "tensor_parallel",
-        "memory_share",
+        "tensor_parallel_size",
+        "gpu_memory_utilization",
         "source",
     }
 )

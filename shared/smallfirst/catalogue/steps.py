@@ -9,8 +9,8 @@ from smallfirst.catalogue.promises import StepPromise
 from smallfirst.jobs import Label, Name, Probability
 from smallfirst.wording import did_you_mean
 
-#: Built-in finders of the rule tier. A finder's name is also the label of what it finds.
-FINDERS: Final = ("ssn", "card", "iban", "email", "phone", "date", "ip", "url")
+#: Built-in recognizers of the rule tier. A recognizer's name is also the label of what it finds.
+RECOGNIZERS: Final = ("ssn", "card", "iban", "email", "phone", "date", "ip", "url")
 #: When a rule's answer stands; see `Step`.
 RULE_ACCEPTS: Final = ("match", "always", "never")
 #: When a model's answer stands that is as sure as calibration asks; see `promises`.
@@ -57,7 +57,7 @@ class Rule(Entry):
     """
 
     find: tuple[Name, ...] = Field(
-        default=(), description=f"Built-in finders: {', '.join(FINDERS)}."
+        default=(), description=f"Built-in recognizers: {', '.join(RECOGNIZERS)}."
     )
     patterns: tuple[Pattern, ...] = Field(
         default=(), description="The team's own expressions, beside the built-in ones."
@@ -73,9 +73,9 @@ class Rule(Entry):
         if not self.find and not self.patterns:
             raise ValueError("a rule needs `find` or `patterns`")
         refuse(
-            (("find", index), f"unknown finder {name!r}{did_you_mean(name, FINDERS)}")
+            (("find", index), f"unknown recognizer {name!r}{did_you_mean(name, RECOGNIZERS)}")
             for index, name in enumerate(self.find)
-            if name not in FINDERS
+            if name not in RECOGNIZERS
         )
         return self
 

@@ -9,7 +9,7 @@ import typer
 
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
-from smallfirst.cli.scored_rows import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
+from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
 from smallfirst.cli.up import CatalogueOption
 
@@ -72,7 +72,7 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
     examples = [row.example for row in rows]
     scores = scoring_run.ask_every_step(
-        path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
+        path, task, examples, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
     origin = calibrating.Origin(loaded, seed, datetime.now(UTC).replace(microsecond=0))
     found = calibrating.calibrate(scores, aim, origin)

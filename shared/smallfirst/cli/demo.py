@@ -50,7 +50,7 @@ _EXAMPLE = Path("examples/support_mail")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoOutcome:
     """What the demo came to."""
 
     report: Report
@@ -90,7 +90,7 @@ def demo(
         raise typer.Exit(SOME_FAILED)
 
 
-def _run(fleet: LocalFleet, rows: Sequence[Row]) -> Outcome:
+def _run(fleet: LocalFleet, rows: Sequence[Row]) -> DemoOutcome:
     """Start the fleet, send every row, stop the fleet."""
     report = Report()
     with fleet:
@@ -107,7 +107,7 @@ def _run(fleet: LocalFleet, rows: Sequence[Row]) -> Outcome:
                 advance(report.num_jobs, len(rows))
         seconds = monotonic() - started
         note("stopping")
-    return Outcome(report, seconds)
+    return DemoOutcome(report, seconds)
 
 
 def _rows_of(files: Sequence[Path], catalogue: Catalogue) -> list[Row]:
@@ -181,7 +181,7 @@ def _models(catalogue: Catalogue) -> str:
     return f"rules and {names}" if names else "rules"
 
 
-def _show(outcome: Outcome, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
+def _show(outcome: DemoOutcome, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
     report = outcome.report
     if as_json:
         print_json({**report.as_json(), "seconds": round(outcome.seconds, 3)})

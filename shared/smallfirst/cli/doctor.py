@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.model_files import model_parameters, pool_of
+from smallfirst.catalogue.model_files import model_parameters
+from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.fleet_connection import globals_of, settings_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
@@ -37,7 +38,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -50,7 +51,7 @@ class Check:
     """One thing looked at, and what to do where it is not well."""
 
     name: str
-    state: State
+    state: CheckState
     detail: str
     remedy: str = ""
 
@@ -63,7 +64,7 @@ def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
         print_json([asdict(check) for check in checks])
     else:
         _show(checks)
-    if any(check.state is State.FAIL for check in checks):
+    if any(check.state is CheckState.FAIL for check in checks):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -79,29 +80,31 @@ def examine(settings: Settings) -> Iterator[Check]:
             yield from _check_fleet(redis, Keys(settings.namespace), catalogue)
         except RedisError as error:
             remedy = "start one with `smallfirst up`, or name another in SMALLFIRST_REDIS_URL"
-            yield Check("redis", State.FAIL, f"{settings.redis_address}: {error}", remedy)
+            yield Check("redis", CheckState.FAIL, f"{settings.redis_address}: {error}", remedy)
 
 
 def _check_extra(extra: str) -> Check:
     missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
     if not missing:
-        return Check(f"extra {extra}", State.OK, "installed")
+        return Check(f"extra {extra}", CheckState.OK, "installed")
     detail = f"not here: {', '.join(missing)}"
     remedy = f"pip install 'smallfirst[{extra}]', where that part of a fleet shall run"
-    return Check(f"extra {extra}", State.WARN, detail, remedy)
+    return Check(f"extra {extra}", CheckState.WARN, detail, remedy)
 
 
 def _check_catalogue(settings: Settings) -> tuple[Catalogue | None, Check]:
     if "catalogue" not in settings.model_fields_set and not settings.catalogue.is_file():
         remedy = "where routers or workers run, name it in SMALLFIRST_CATALOGUE"
-        return None, Check("catalogue", State.WARN, "none named; a producer needs none", remedy)
+        return None, Check(
+            "catalogue", CheckState.WARN, "none named; a producer needs none", remedy
+        )
     try:
         catalogue = load_catalogue(settings.catalogue)
     except CatalogueError as error:
         remedy = "mend it, or name another in SMALLFIRST_CATALOGUE"
-        return None, Check("catalogue", State.FAIL, str(error), remedy)
+        return None, Check("catalogue", CheckState.FAIL, str(error), remedy)
     counts = f"{len(catalogue.tasks)} tasks, {len(catalogue.models)} models"
-    return catalogue, Check("catalogue", State.OK, f"{settings.catalogue}: {counts}")
+    return catalogue, Check("catalogue", CheckState.OK, f"{settings.catalogue}: {counts}")
 
 
 def _check_models(catalogue: Catalogue) -> Iterator[Check]:
@@ -110,7 +113,7 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
             size = model_parameters(model)
         except ModelFilesError as error:
             detail = f"{error.source}: {error.reason}"
-            yield Check(f"model {name}", State.FAIL, detail, error.remedy)
+            yield Check(f"model {name}", CheckState.FAIL, detail, error.remedy)
             continue
         about = f"at {model.endpoint}" if model.is_remote else f"{format_count(size)} parameters"
         try:
@@ -119,20 +122,20 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
             remedy = f"give the catalogue a larger pool of the tier {model.tier}"
             if model.is_remote:
                 remedy = "give the catalogue a pool of tier llm with `remote: true`"
-            yield Check(f"model {name}", State.FAIL, f"{about}, no pool holds it", remedy)
+            yield Check(f"model {name}", CheckState.FAIL, f"{about}, no pool holds it", remedy)
         else:
-            yield Check(f"model {name}", State.OK, f"{about}, on pool {pool}")
+            yield Check(f"model {name}", CheckState.OK, f"{about}, on pool {pool}")
 
 
 def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
     about: Any = redis.info()
     version = str(about["redis_version"])
-    yield Check("redis", State.OK, f"{settings.redis_address}, version {version}")
+    yield Check("redis", CheckState.OK, f"{settings.redis_address}, version {version}")
     if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
-        yield Check("redis version", State.FAIL, version, "6.2 or newer is needed")
+        yield Check("redis version", CheckState.FAIL, version, "6.2 or newer is needed")
     if about.get("role") != "master":
         remedy = "name the primary in SMALLFIRST_REDIS_URL"
-        yield Check("redis role", State.FAIL, "a replica takes no writes", remedy)
+        yield Check("redis role", CheckState.FAIL, "a replica takes no writes", remedy)
     yield _check_persistence(about)
     yield from _check_memory(about)
     yield _check_clock(redis)
@@ -140,27 +143,29 @@ def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
 
 def _check_persistence(about: Mapping[str, Any]) -> Check:
     if about.get("aof_enabled"):
-        return Check("persistence", State.OK, "append-only file")
+        return Check("persistence", CheckState.OK, "append-only file")
     remedy = "CONFIG SET appendonly yes, and the same in redis.conf"
-    return Check("persistence", State.WARN, "a restart of Redis forgets jobs in flight", remedy)
+    return Check(
+        "persistence", CheckState.WARN, "a restart of Redis forgets jobs in flight", remedy
+    )
 
 
 def _check_memory(about: Mapping[str, Any]) -> Iterator[Check]:
     policy = about.get("maxmemory_policy", "unknown")
     if policy == "noeviction":
-        yield Check("eviction", State.OK, "none")
+        yield Check("eviction", CheckState.OK, "none")
     else:
         remedy = "CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
-        yield Check("eviction", State.FAIL, f"{policy} may throw jobs away", remedy)
+        yield Check("eviction", CheckState.FAIL, f"{policy} may throw jobs away", remedy)
     used, most = about.get("used_memory", 0), about.get("maxmemory", 0)
     if not most:
         remedy = "CONFIG SET maxmemory 1gb, say, so that Redis refuses before the machine kills it"
-        yield Check("memory", State.WARN, "unbounded", remedy)
+        yield Check("memory", CheckState.WARN, "unbounded", remedy)
     elif used > 0.8 * most:
         remedy = "raise maxmemory, add workers, or keep results for less long"
-        yield Check("memory", State.WARN, f"{used / most:.0%} of maxmemory used", remedy)
+        yield Check("memory", CheckState.WARN, f"{used / most:.0%} of maxmemory used", remedy)
     else:
-        yield Check("memory", State.OK, f"{used / most:.0%} of {most / 2**20:,.0f} MiB used")
+        yield Check("memory", CheckState.OK, f"{used / most:.0%} of {most / 2**20:,.0f} MiB used")
 
 
 def _check_clock(redis: Redis) -> Check:
@@ -168,25 +173,27 @@ def _check_clock(redis: Redis) -> Check:
     seconds, micros = redis.time()
     skew = abs(seconds + micros / 1e6 - (before + time()) / 2)
     if skew <= MAX_CLOCK_SKEW.total_seconds():
-        return Check("clock", State.OK, "agrees with Redis's")
+        return Check("clock", CheckState.OK, "agrees with Redis's")
     remedy = "synchronise both machines; the fleet itself goes by Redis's clock"
-    return Check("clock", State.WARN, f"{skew:.0f} s apart from Redis's", remedy)
+    return Check("clock", CheckState.WARN, f"{skew:.0f} s apart from Redis's", remedy)
 
 
 def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Iterator[Check]:
     ledger = Ledger(redis, keys, "cli")
     routers = ledger.count_workers(ROUTERS)
     if routers:
-        yield Check("routers", State.OK, f"{routers} alive")
+        yield Check("routers", CheckState.OK, f"{routers} alive")
     else:
-        yield Check("routers", State.FAIL, "none is alive, jobs wait", "start one: smallfirst up")
+        yield Check(
+            "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
+        )
     yield from (_check_pool(ledger, keys, pool) for pool in _used_pools(catalogue))
     dead = ledger.count_entries([keys.dead])
     if dead:
         remedy = "smallfirst dead list says why"
-        yield Check("dead letters", State.WARN, f"{dead} jobs were given up", remedy)
+        yield Check("dead letters", CheckState.WARN, f"{dead} jobs were given up", remedy)
     else:
-        yield Check("dead letters", State.OK, "none")
+        yield Check("dead letters", CheckState.OK, "none")
 
 
 def _check_pool(ledger: Ledger, keys: Keys, pool: str) -> Check:
@@ -194,8 +201,8 @@ def _check_pool(ledger: Ledger, keys: Keys, pool: str) -> Check:
     waiting = ledger.count_entries(list(keys.backlogs(pool).values()))
     detail = f"{workers} workers alive, {waiting} jobs wait"
     if workers:
-        return Check(f"pool {pool}", State.OK, detail)
-    state = State.FAIL if waiting else State.WARN
+        return Check(f"pool {pool}", CheckState.OK, detail)
+    state = CheckState.FAIL if waiting else CheckState.WARN
     return Check(f"pool {pool}", state, detail, "start one: smallfirst up")
 
 
@@ -212,7 +219,7 @@ def _used_pools(catalogue: Catalogue | None) -> list[str]:
     return [pool for pool in catalogue.pools if pool in used]
 
 
-_COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red"}
+_COLOURS = {CheckState.OK: "green", CheckState.WARN: "yellow", CheckState.FAIL: "red"}
 
 
 def _show(checks: list[Check]) -> None:
@@ -220,5 +227,5 @@ def _show(checks: list[Check]) -> None:
     for check in checks:
         out.print(f"[{_COLOURS[check.state]}]{check.state:<4}[/]", end="  ")
         out.print(f"{check.name:<14} {check.detail}", markup=False, soft_wrap=True)
-        if check.remedy and check.state is not State.OK:
+        if check.remedy and check.state is not CheckState.OK:
             out.print(f"      {'':<14} {check.remedy}", markup=False, soft_wrap=True, style="dim")

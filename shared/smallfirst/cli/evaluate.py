@@ -10,7 +10,7 @@ import typer
 from smallfirst.catalogue import Catalogue, Promise, promise_path
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
-from smallfirst.cli.scored_rows import ONLOOKER, DataOption, catalogue_with, unseen_rows_of
+from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def evaluate(
         fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
     examples = [row.example for row in rows]
     scores = scoring_run.ask_every_step(
-        path, task, examples, onlooker=ONLOOKER, slm_processes=slm_processes
+        path, task, examples, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
     asked = loaded.tasks[task]
     found = evaluating.evaluate(
@@ -84,7 +84,7 @@ def _check_page(html: Path | None) -> None:
     if html is None:
         return
     if not all(find_spec(name) for name in _PAGE_PACKAGES):
-        fail("the page needs what draws it: pip install 'smallfirst[quality]'")
+        fail("the page needs what draws it: pip install 'smallfirst[evaluation]'")
     if html.is_dir() or not html.absolute().parent.is_dir():
         fail(f"{html}: must be a file in a folder that exists", exit_code=USAGE)
 

@@ -117,7 +117,7 @@ def _count(redis: Redis, stream: str, group: str, now_ms: int) -> Waiting:
 def _submitted_ms(entry: bytes, fields: Mapping[bytes, bytes]) -> int:
     """When a job was submitted; its entry may be younger, where it waits for a later step."""
     with suppress(KeyError, ValueError, TypeError):
-        return int(json.loads(fields[b"leg"])["submitted_ms"])
+        return int(json.loads(fields[b"slip"])["submitted_ms"])
     return int(entry.partition(b"-")[0])
 
 

@@ -15,13 +15,13 @@ from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.evaluation.rows import Row, read_rows, seen_keys, unseen_rows
-from smallfirst.evaluation.scoring_run import READY_WITHIN, Advance, Onlooker
+from smallfirst.evaluation.scoring_run import READY_WITHIN, Advance, ProgressObserver
 from smallfirst.evaluation.single_step_catalogue import check_askable
 from smallfirst.local import LocalFleet
 from smallfirst.settings import Settings, load_settings
 from smallfirst.wording import did_you_mean
 
-#: What the extra `quality` brings.
+#: What the extra `evaluation` brings.
 _PACKAGES = ("numpy", "scipy")
 
 DataOption = Annotated[
@@ -37,7 +37,7 @@ def catalogue_with(task: str, path: Path | None) -> tuple[Catalogue, Path]:
         CatalogueError: When it is wrong.
     """
     if not all(importlib.util.find_spec(name) for name in _PACKAGES):
-        fail("this needs the statistics: pip install 'smallfirst[quality]'")
+        fail("this needs the statistics: pip install 'smallfirst[evaluation]'")
     found = load_settings(Settings, catalogue=path).catalogue
     catalogue = load_catalogue(found, needs_promises=False)
     if task not in catalogue.tasks:
@@ -68,4 +68,4 @@ def _watched(fleet: LocalFleet) -> Iterator[Advance]:
 
 
 #: Shows the fleet coming up and the answers coming in; a signal drains it.
-ONLOOKER = Onlooker(around=drained_by_signals, asking=_watched)
+PROGRESS_OBSERVER = ProgressObserver(around=drained_by_signals, asking=_watched)

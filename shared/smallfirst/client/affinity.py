@@ -6,7 +6,7 @@ import os
 from smallfirst.errors import ClientClosed, ClientMoved
 
 
-class Home:
+class LoopAffinity:
     """The event loop and the process of a client's first use. Connections work nowhere else."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterable
 from datetime import timedelta
 
 from smallfirst.client.chunks import chunks
-from smallfirst.client.inbox import Basket, Inbox
+from smallfirst.client.inbox import ResultInbox, Waiter
 from smallfirst.errors import ResultTimeout
 from smallfirst.jobs import Result
 
@@ -22,9 +22,9 @@ class Arrivals:
         timeout: From the first call of `next`; None waits for ever.
     """
 
-    def __init__(self, inbox: Inbox, ids: Iterable[str], timeout: timedelta | None) -> None:
+    def __init__(self, inbox: ResultInbox, ids: Iterable[str], timeout: timedelta | None) -> None:
         self._inbox = inbox
-        self._basket = Basket(inbox)
+        self._basket = Waiter(inbox)
         self._ids = tuple(dict.fromkeys(ids))
         self._unseen = chunks(self._ids)
         self._timeout = timeout

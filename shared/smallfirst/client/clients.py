@@ -16,7 +16,7 @@ from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import chunks, gather
 from smallfirst.client.loop_thread import LoopThread
 from smallfirst.client.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
-from smallfirst.client.transports import Transport, Whereabouts
+from smallfirst.client.transports import JobLocation, Transport
 from smallfirst.errors import ClientClosed
 from smallfirst.jobs import Job, Result
 
@@ -145,7 +145,7 @@ class AsyncClient:
             else:
                 flow.close()
 
-    async def status(self, id: str) -> Whereabouts:  # noqa: A002
+    async def status(self, id: str) -> JobLocation:  # noqa: A002
         """Find out where a job is now."""
         return await self._producer.locate(id)
 
@@ -268,7 +268,7 @@ class Client:
             else:
                 self._loop.post(flow.close)
 
-    def status(self, id: str) -> Whereabouts:  # noqa: A002
+    def status(self, id: str) -> JobLocation:  # noqa: A002
         """Find out where a job is now."""
         return self._loop.call(self._producer.locate(id))
 

@@ -13,7 +13,7 @@ from contextlib import aclosing
 
 from pydantic import ValidationError
 
-from smallfirst.client.affinity import Home
+from smallfirst.client.affinity import LoopAffinity
 from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import CHUNK, chunks
 from smallfirst.client.transports import Transport
@@ -24,14 +24,14 @@ from smallfirst.jobs import Result, Status
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 #: A pause is at least so many times as long as the round before it took.
 PAUSE_PER_ROUND = 4
-#: Submissions remembered to tell an older refusal of the same id; see `Inbox.remember`.
+#: Submissions remembered to tell an older refusal of the same id; see `ResultInbox.remember`.
 MAX_REMEMBERED = 20_000
 
 
-class Basket:
+class Waiter:
     """The results that one caller waits for: those still missing, and those that are there."""
 
-    def __init__(self, inbox: "Inbox") -> None:
+    def __init__(self, inbox: "ResultInbox") -> None:
         self._inbox = inbox
         self._news = asyncio.Event()
         self._arrived: deque[Result] = deque()
@@ -82,27 +82,27 @@ class Basket:
         self._inbox.forget(self)
 
 
-class Inbox:
+class ResultInbox:
     """Fetches results as they come, for every caller of one client."""
 
-    def __init__(self, transport: Transport, reply_to: str, home: Home) -> None:
+    def __init__(self, transport: Transport, reply_to: str, home: LoopAffinity) -> None:
         self._transport = transport
         self._reply_to = reply_to
         self._home = home
-        self._waiting: dict[str, list[Basket]] = {}
+        self._waiting: dict[str, list[Waiter]] = {}
         self._told: dict[str, None] = {}
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._remembered: dict[str, str] = {}
 
-    def expect(self, basket: Basket, ids: Iterable[str]) -> None:
+    def expect(self, basket: Waiter, ids: Iterable[str]) -> None:
         """Put the results of these jobs into a basket when they come."""
         for job_id in ids:
             if job_id not in basket.missing:
                 basket.missing.add(job_id)
                 self._waiting.setdefault(job_id, []).append(basket)
 
-    def forget(self, basket: Basket) -> None:
+    def forget(self, basket: Waiter) -> None:
         """Put nothing into a basket any more."""
         for job_id in basket.missing:
             baskets = self._waiting.get(job_id, [])

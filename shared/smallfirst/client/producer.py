@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from smallfirst.client.affinity import Home
+from smallfirst.client.affinity import LoopAffinity
 from smallfirst.client.arrivals import Arrivals
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK
-from smallfirst.client.inbox import Basket, Inbox
-from smallfirst.client.transports import RedisTransport, Transport, Whereabouts
+from smallfirst.client.inbox import ResultInbox, Waiter
+from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
 from smallfirst.errors import BacklogFull
 from smallfirst.jobs import Job
@@ -44,8 +44,8 @@ class Producer:
         self._reply_to = reply_to or secrets.token_hex(8)
         self._max_backlog = max_backlog
         self._when_full = when_full
-        self._home = Home()
-        self._inbox = Inbox(transport, self._reply_to, self._home)
+        self._home = LoopAffinity()
+        self._inbox = ResultInbox(transport, self._reply_to, self._home)
 
     async def submit(self, jobs: Sequence[Job]) -> list[str]:
         """Submit all of these, as the backlog has room; return their ids."""
@@ -81,14 +81,14 @@ class Producer:
     def flow(self, *, max_in_flight: int, ordered: bool) -> Flow:
         """Open a window over a stream of jobs."""
         return Flow(
-            Basket(self._inbox),
+            Waiter(self._inbox),
             add=self.add,
             cancel=self._transport.cancel,
             max_in_flight=max_in_flight,
             ordered=ordered,
         )
 
-    async def locate(self, job_id: str) -> Whereabouts:
+    async def locate(self, job_id: str) -> JobLocation:
         """Find out where a job is."""
         self._home.require()
         return await self._transport.locate(job_id)

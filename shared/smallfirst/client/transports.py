@@ -60,7 +60,7 @@ class State(StrEnum):
     DONE = "done"
 
 
-class Whereabouts(Wire):
+class JobLocation(Wire):
     """Where a job is now."""
 
     id: JobId
@@ -96,7 +96,7 @@ class Transport(Protocol):
     def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
         """Yield the ids of new results, for ever. Some may be missed."""
 
-    async def locate(self, job_id: str) -> Whereabouts:
+    async def locate(self, job_id: str) -> JobLocation:
         """Find out where a job is."""
 
     async def close(self) -> None:
@@ -172,14 +172,14 @@ class RedisTransport:
                 last = found[-1][0]
                 yield [fields["id"] for _, fields in found if "id" in fields]
 
-    async def locate(self, job_id: str) -> Whereabouts:
+    async def locate(self, job_id: str) -> JobLocation:
         """Look for the result, for the job in flight, and for an entry that no router has read."""
         found = await self._locate_known(job_id)
         if found is None and await self._is_submitted(job_id):
-            return Whereabouts(id=job_id, state=State.SUBMITTED)
+            return JobLocation(id=job_id, state=State.SUBMITTED)
         # A router may have read it between the two looks.
         found = found or await self._locate_known(job_id)
-        return found or Whereabouts(id=job_id, state=State.UNKNOWN)
+        return found or JobLocation(id=job_id, state=State.UNKNOWN)
 
     async def close(self) -> None:
         """Close every connection; one that is broken is let go."""
@@ -202,7 +202,7 @@ class RedisTransport:
         reply: Any = await self._redis.xread({stream: last}, count=NOTICES_COUNT, block=block_ms)
         return reply[0][1] if reply else []
 
-    async def _locate_known(self, job_id: str) -> Whereabouts | None:
+    async def _locate_known(self, job_id: str) -> JobLocation | None:
         def execute() -> Awaitable[list[str | None]]:
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.get(self._keys.result(job_id))
@@ -212,10 +212,10 @@ class RedisTransport:
         raw, at = await self._patiently(execute)
         if raw is not None:
             status = Result.model_validate_json(raw).status
-            return Whereabouts(id=job_id, state=State.DONE, status=status)
+            return JobLocation(id=job_id, state=State.DONE, status=status)
         if at is None:
             return None
-        return Whereabouts(id=job_id, state=State.QUEUED, where=self._place(at))
+        return JobLocation(id=job_id, state=State.QUEUED, where=self._place(at))
 
     def _place(self, stream: str) -> str:
         """Name the place behind a stream: a pool, or the router."""

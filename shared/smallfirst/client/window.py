@@ -13,7 +13,7 @@ from time import monotonic
 
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK, GATHER_SECONDS, chunks
-from smallfirst.client.inbox import Basket
+from smallfirst.client.inbox import Waiter
 from smallfirst.jobs import Job, Result
 
 #: Seconds between two looks at a full backlog.
@@ -35,7 +35,7 @@ class Flow:
 
     def __init__(
         self,
-        basket: Basket,
+        basket: Waiter,
         *,
         add: Callable[[Sequence[Job]], Awaitable[int]],
         cancel: Callable[[Sequence[str]], Awaitable[None]],

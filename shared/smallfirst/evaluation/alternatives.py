@@ -30,7 +30,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class AskingPlan:
     """Who is asked, and whose answer is the result.
 
     Attributes:
@@ -112,7 +112,7 @@ class Alternative:
         return (self.cost, self.seconds)
 
 
-def outcome(plan: Plan, answers: Answers) -> Alternative:
+def outcome(plan: AskingPlan, answers: Answers) -> Alternative:
     """Add up what a plan comes to."""
     num_rows = answers.num_rows
     return Alternative(
@@ -134,7 +134,7 @@ def _tidy(count: float) -> float:
     return round(float(count), 9)
 
 
-def cascade(answers: Answers) -> Plan:
+def cascade(answers: Answers) -> AskingPlan:
     """Ask step after step until an answer stands."""
     asked, answered = _nothing(answers), _nothing(answers)
     waiting = np.ones(answers.num_rows, np.bool_)
@@ -143,18 +143,18 @@ def cascade(answers: Answers) -> Plan:
         answered[:, step] = waiting & answers.stands[:, step]
         waiting &= ~answers.stands[:, step]
     steps = tuple(_asked_steps(answers))
-    return Plan(Way.CASCADE, "the cascade", steps, asked, answered)
+    return AskingPlan(Way.CASCADE, "the cascade", steps, asked, answered)
 
 
-def alone(answers: Answers, step: int, name: str) -> Plan:
+def alone(answers: Answers, step: int, name: str) -> AskingPlan:
     """Ask one step and let every answer stand."""
     asked, answered = _nothing(answers), _nothing(answers)
     asked[:, step] = 1.0
     answered[:, step] = answers.has_answer[:, step]
-    return Plan(Way.ALONE, f"{name} alone", (step,), asked, answered)
+    return AskingPlan(Way.ALONE, f"{name} alone", (step,), asked, answered)
 
 
-def surest(answers: Answers, step: int, num_accepted: int, name: str) -> Plan:
+def surest(answers: Answers, step: int, num_accepted: int, name: str) -> AskingPlan:
     """Ask one step and let its surest answers stand, so many of them.
 
     The cut is made in hindsight, on these very rows, which flatters it a little: the benefit of the
@@ -166,12 +166,12 @@ def surest(answers: Answers, step: int, num_accepted: int, name: str) -> Plan:
     answered[ranked[:num_accepted], step] = 1.0
     answered[:, step] *= answers.has_answer[:, step]
     share = num_accepted / answers.num_rows
-    return Plan(
+    return AskingPlan(
         Way.SUREST, f"{name} alone, its surest {share * 100:.1f} %", (step,), asked, answered
     )
 
 
-def random_escalation(answers: Answers, like: Plan) -> Plan:
+def random_escalation(answers: Answers, like: AskingPlan) -> AskingPlan:
     """Escalate by lot, as often at every step as the cascade does.
 
     What cannot answer a row, such as a rule without a match, escalates it as in the cascade.
@@ -185,10 +185,10 @@ def random_escalation(answers: Answers, like: Plan) -> Plan:
         asked[:, step] = waiting
         answered[:, step] = able * chance
         waiting = waiting - answered[:, step]
-    return Plan(Way.RANDOM, "escalation by lot, as often", like.steps, asked, answered)
+    return AskingPlan(Way.RANDOM, "escalation by lot, as often", like.steps, asked, answered)
 
 
-def mixture(answers: Answers, cost: float, singles: Sequence[Plan]) -> Plan | None:
+def mixture(answers: Answers, cost: float, singles: Sequence[AskingPlan]) -> AskingPlan | None:
     """Send each row by lot to one of two single steps, so that a job costs so much on average.
 
     Returns:
@@ -198,7 +198,7 @@ def mixture(answers: Answers, cost: float, singles: Sequence[Plan]) -> Plan | No
     return max(plans, key=lambda plan: outcome(plan, answers).right, default=None)
 
 
-def _mixtures(answers: Answers, cost: float, singles: Sequence[Plan]) -> Iterator[Plan]:
+def _mixtures(answers: Answers, cost: float, singles: Sequence[AskingPlan]) -> Iterator[AskingPlan]:
     priced = sorted(((outcome(plan, answers).cost, plan) for plan in singles), key=lambda at: at[0])
     for place, (low, small) in enumerate(priced):
         for high, large in priced[place + 1 :]:
@@ -206,9 +206,9 @@ def _mixtures(answers: Answers, cost: float, singles: Sequence[Plan]) -> Iterato
                 yield _mixed(small, large, (cost - low) / (high - low))
 
 
-def _mixed(small: Plan, large: Plan, chance: float) -> Plan:
+def _mixed(small: AskingPlan, large: AskingPlan, chance: float) -> AskingPlan:
     names = [plan.name.partition(" alone")[0] for plan in (small, large)]
-    return Plan(
+    return AskingPlan(
         Way.MIXTURE,
         f"by lot {100 - 100 * chance:.0f} % to {names[0]}, {100 * chance:.0f} % to {names[1]}",
         (*small.steps, *large.steps),
@@ -254,7 +254,7 @@ def _nothing(answers: Answers) -> Floats:
     return np.zeros((answers.num_rows, answers.num_steps))
 
 
-def right_rows(plan: Plan, answers: Answers) -> Bools:
+def right_rows(plan: AskingPlan, answers: Answers) -> Bools:
     """Whether each row gets a right answer, `(rows,)`; of a plan that draws no lots."""
     rights: Bools = (plan.answered * answers.is_right).sum(axis=1) > 0.5
     return rights

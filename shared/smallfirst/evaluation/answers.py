@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from smallfirst.evaluation.acceptance import Gate
 from smallfirst.evaluation.scores import Said, Scores
-from smallfirst.evaluation.settings_table import board_of
+from smallfirst.evaluation.settings_table import settings_table_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -62,7 +62,7 @@ def answers_of(scores: Scores, gates: Sequence[Gate]) -> Answers:
         scores: Of at least one row.
         gates: One for each step.
     """
-    board = board_of(scores.rows, [gate.temperature for gate in gates])
+    board = settings_table_of(scores.rows, [gate.temperature for gate in gates])
     keys = np.array([row.key for row in scores.rows])
     worked = _of_each(scores, lambda said: said.seconds)
     return Answers(

@@ -27,11 +27,11 @@ from smallfirst.evaluation.errors import NothingToChoose
 from smallfirst.evaluation.scores import ScoredRow, Scores
 from smallfirst.evaluation.settings_table import (
     NEVER,
-    Board,
     Bools,
     Floats,
+    SettingsTable,
     Tallies,
-    board_of,
+    settings_table_of,
     tally,
 )
 from smallfirst.evaluation.temperature import temperature_of_step
@@ -74,7 +74,9 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     check_calibratable(scores.task, task, len(scores.rows), aim)
     is_fit = fitting_part([row.key for row in scores.rows], origin.seed)
     temperatures = _temperatures(scores, task, is_fit)
-    board = board_of(scores.rows, temperatures, tuple(task.labels) if aim.is_per_label else ())
+    board = settings_table_of(
+        scores.rows, temperatures, tuple(task.labels) if aim.is_per_label else ()
+    )
     chosen = choose(board, is_fit, _fixed(task), aim)
     if isinstance(chosen, Unsupported):
         return chosen
@@ -95,7 +97,7 @@ def fitting_part(keys: Sequence[str], seed: int) -> Bools:
 class _Fitted:
     """What was found, and on what."""
 
-    board: Board
+    board: SettingsTable
     is_fit: Bools
     temperatures: tuple[float, ...]
     chosen: Chosen

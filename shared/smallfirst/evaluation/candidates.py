@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from smallfirst.evaluation.settings_table import NEVER, Board, Bools, Floats
+from smallfirst.evaluation.settings_table import NEVER, Bools, Floats, SettingsTable
 
 #: About how many settings are tried where steps share a promise.
 MAX_SETTINGS = 2500
@@ -12,7 +12,7 @@ _AIMS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25)
 _CROWDS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
-def joint_settings(board: Board, fixed: Floats) -> Floats:
+def joint_settings(board: SettingsTable, fixed: Floats) -> Floats:
     """Cross a ladder of thresholds of each free step: `(settings, steps, 1)`.
 
     Args:
@@ -38,7 +38,7 @@ def _ladder(confidences: Floats, num_rungs: int) -> list[float]:
     return [*np.unique(given[places]).tolist(), NEVER]
 
 
-def settings_by_label(board: Board, fixed: Floats, target: float, fewest: int) -> Floats:
+def settings_by_label(board: SettingsTable, fixed: Floats, target: float, fewest: int) -> Floats:
     """Choose each label's thresholds for a series of risks: `(settings, steps, labels)`.
 
     Args:
@@ -55,7 +55,7 @@ def settings_by_label(board: Board, fixed: Floats, target: float, fewest: int) -
     return np.unique(np.array(found), axis=0)
 
 
-def _aimed(board: Board, fixed: Floats, risk: float) -> Floats:
+def _aimed(board: SettingsTable, fixed: Floats, risk: float) -> Floats:
     """Let answers of every label stand down to where so many of them are wrong: step by step."""
     setting = np.full((board.num_steps, board.num_groups), NEVER)
     waiting = np.ones(board.num_rows, np.bool_)
@@ -69,13 +69,13 @@ def _aimed(board: Board, fixed: Floats, risk: float) -> Floats:
     return setting
 
 
-def _stands(board: Board, step: int, thresholds: Floats) -> Bools:
+def _stands(board: SettingsTable, step: int, thresholds: Floats) -> Bools:
     confidences = board.confidences[:, step]
     stands: Bools = (confidences >= thresholds) & (confidences > 0.0)
     return stands
 
 
-def _lowest(board: Board, step: int, is_of: Bools, risk: float) -> float:
+def _lowest(board: SettingsTable, step: int, is_of: Bools, risk: float) -> float:
     """The lowest threshold above which no more than `risk` of the answers are wrong."""
     confidences, wrong = board.confidences[is_of, step], board.is_wrong[is_of, step]
     order = np.argsort(-confidences, kind="stable")
@@ -87,7 +87,7 @@ def _lowest(board: Board, step: int, is_of: Bools, risk: float) -> float:
     return float(sorted_down[fit[-1]]) if len(fit) else NEVER
 
 
-def _without_rare(board: Board, fixed: Floats, setting: Floats, fewest: float) -> Floats:
+def _without_rare(board: SettingsTable, fixed: Floats, setting: Floats, fewest: float) -> Floats:
     """Never accept the labels that too few rows of this part speak for, where that is free."""
     waiting = np.ones(board.num_rows, np.bool_)
     counts = np.zeros(board.num_groups)

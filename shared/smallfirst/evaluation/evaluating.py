@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from smallfirst.evaluation.acceptance import Gate
 from smallfirst.evaluation.alternatives import (
     Alternative,
-    Plan,
+    AskingPlan,
     alone,
     cascade,
     cheapest_equal,
@@ -134,8 +134,8 @@ def evaluate(scores: Scores, gates: Sequence[Gate], labels: Sequence[str] = ()) 
 
 
 def _rivals(
-    answers: Answers, plan: Plan, singles: Sequence[Plan], names: Sequence[str]
-) -> list[Plan]:
+    answers: Answers, plan: AskingPlan, singles: Sequence[AskingPlan], names: Sequence[str]
+) -> list[AskingPlan]:
     """Every single step that has so many answers, accepting as many as the cascade does."""
     accepted = int(plan.answered.sum())
     if accepted == answers.num_rows:
@@ -145,8 +145,8 @@ def _rivals(
 
 
 def _alternatives(
-    answers: Answers, plan: Plan, singles: Sequence[Plan], rivals: Sequence[Plan]
-) -> list[Plan]:
+    answers: Answers, plan: AskingPlan, singles: Sequence[AskingPlan], rivals: Sequence[AskingPlan]
+) -> list[AskingPlan]:
     # The rivals are the single steps themselves where the cascade answers every row.
     others = [*singles, *(rivals if rivals[0] is not singles[0] else ())]
     if _is_choosing(answers, plan):
@@ -155,14 +155,14 @@ def _alternatives(
     return [*others, mixed] if mixed is not None else others
 
 
-def _is_choosing(answers: Answers, plan: Plan) -> bool:
+def _is_choosing(answers: Answers, plan: AskingPlan) -> bool:
     """Whether the cascade escalates some of the answers that a step has, and not all."""
     able = (plan.asked * answers.has_answer).sum(axis=0)
     stands = plan.answered.sum(axis=0)
     return any(0 < stands[step] < able[step] for step in plan.steps[:-1])
 
 
-def _compare(answers: Answers, plan: Plan, rivals: Sequence[Plan]) -> Comparison:
+def _compare(answers: Answers, plan: AskingPlan, rivals: Sequence[AskingPlan]) -> Comparison:
     outcomes = [outcome(rival, answers) for rival in rivals]
     place = cheapest_equal(outcomes, outcome(plan, answers))
     ours, theirs = right_rows(plan, answers), right_rows(rivals[place], answers)
@@ -178,7 +178,7 @@ def _compare(answers: Answers, plan: Plan, rivals: Sequence[Plan]) -> Comparison
 
 
 def _shares(
-    scores: Scores, answers: Answers, gates: Sequence[Gate], plan: Plan, names: Sequence[str]
+    scores: Scores, answers: Answers, gates: Sequence[Gate], plan: AskingPlan, names: Sequence[str]
 ) -> list[StepShare]:
     asked, answered = plan.asked.sum(axis=0), plan.answered.sum(axis=0)
     right = (plan.answered * answers.is_right).sum(axis=0)
@@ -197,6 +197,6 @@ def _shares(
     ]
 
 
-def _confusion(scores: Scores, plan: Plan, labels: Sequence[str]) -> Confusion | None:
+def _confusion(scores: Scores, plan: AskingPlan, labels: Sequence[str]) -> Confusion | None:
     said = [[each.said for each in row.said] for row in scores.rows]
     return confusion([row.right for row in scores.rows], said, plan, labels)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.evaluation.alternatives import Plan
+from smallfirst.evaluation.alternatives import AskingPlan
 from smallfirst.evaluation.answers import Answers, Bools, Floats
 from smallfirst.evaluation.intervals import Interval, of_share
 
@@ -101,7 +101,7 @@ def step_curve(answers: Answers, step: int, name: str) -> RiskCurve | None:
     return _curve(name, step, ranks, answers.is_right[:, step])
 
 
-def cascade_curve(answers: Answers, plan: Plan) -> RiskCurve | None:
+def cascade_curve(answers: Answers, plan: AskingPlan) -> RiskCurve | None:
     """Sweep a bar over the cascade's last words; what it abstained from comes after the rest.
 
     So the curve goes through where the cascade works; None where it asks nothing.
@@ -170,7 +170,7 @@ def _bin(place: int, confidences: Floats, is_right: Bools) -> Bin:
 
 
 def confusion(
-    rights: Sequence[str], said: Sequence[Sequence[str]], plan: Plan, labels: Sequence[str]
+    rights: Sequence[str], said: Sequence[Sequence[str]], plan: AskingPlan, labels: Sequence[str]
 ) -> Confusion | None:
     """Count what the cascade answered by what was right; None where answers are no single words.
 

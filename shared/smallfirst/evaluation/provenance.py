@@ -93,8 +93,8 @@ def _prices(catalogue: Catalogue, task: Task) -> str:
         if pool.tier in tiers
     ]
     charged = [
-        f"{model.source} {model.price_per_million_tokens.read:g} and"
-        f" {model.price_per_million_tokens.written:g} a million tokens read and written"
+        f"{model.source} {model.price_per_million_tokens.input:g} and"
+        f" {model.price_per_million_tokens.output:g} a million tokens of input and output"
         for model in models
         if model.price_per_million_tokens is not None
     ]

@@ -49,7 +49,7 @@ def _wait(fleet: LocalFleet) -> Iterator[Advance]:
 
 
 @dataclass(frozen=True)
-class Onlooker:
+class ProgressObserver:
     """Who watches the fleet at it.
 
     Attributes:
@@ -66,7 +66,7 @@ def ask_every_step(
     task: str,
     rows: Sequence[Example],
     *,
-    onlooker: Onlooker | None = None,
+    onlooker: ProgressObserver | None = None,
     slm_processes: int | None = None,
 ) -> Scores:
     """Ask every step of a task about every row.
@@ -90,7 +90,7 @@ def ask_every_step(
     """
     catalogue = load_catalogue(catalogue_path, needs_promises=False)
     check_askable(catalogue, task)
-    watching = onlooker or Onlooker()
+    watching = onlooker or ProgressObserver()
     with _scoring_folder(catalogue, task) as folder:
         fleet = LocalFleet(
             folder / "catalogue.yaml",

@@ -21,7 +21,7 @@ NEVER = np.inf
 
 
 @dataclass(frozen=True)
-class Board:
+class SettingsTable:
     """What every step said of rows.
 
     Attributes:
@@ -48,9 +48,9 @@ class Board:
         """How many steps the cascade has."""
         return int(self.confidences.shape[1])
 
-    def part(self, is_in: Bools) -> "Board":
+    def part(self, is_in: Bools) -> "SettingsTable":
         """The rows that a mask `(rows,)` picks."""
-        return Board(
+        return SettingsTable(
             self.confidences[is_in],
             self.is_wrong[is_in],
             self.costs[is_in],
@@ -80,9 +80,9 @@ class Tallies:
     num_rows: int
 
 
-def board_of(
+def settings_table_of(
     rows: Sequence[ScoredRow], temperatures: Sequence[float], labels: Sequence[str] = ()
-) -> Board:
+) -> SettingsTable:
     """Lay scored rows out as arrays.
 
     Args:
@@ -91,7 +91,7 @@ def board_of(
         labels: The groups, where each label is promised for itself.
     """
     column = {label: number for number, label in enumerate(labels)}
-    return Board(
+    return SettingsTable(
         np.array([_confidences(row, temperatures) for row in rows]),
         np.array([[not said.is_right for said in row.said] for row in rows]),
         np.array([[said.cost for said in row.said] for row in rows]),
@@ -111,7 +111,7 @@ def _confidence(said: Said, temperature: float) -> float:
     return tempered(said.distribution, temperature)[said.said]
 
 
-def tally(board: Board, settings: Floats) -> Tallies:
+def tally(board: SettingsTable, settings: Floats) -> Tallies:
     """Send every row through the cascade under every setting.
 
     Args:

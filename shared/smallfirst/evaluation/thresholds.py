@@ -18,7 +18,15 @@ import numpy as np
 
 from smallfirst.evaluation.bounds import fewest_rows, p_values, rows_needed, upper_bound
 from smallfirst.evaluation.candidates import joint_settings, settings_by_label
-from smallfirst.evaluation.settings_table import NEVER, Board, Bools, Floats, Ints, Tallies, tally
+from smallfirst.evaluation.settings_table import (
+    NEVER,
+    Bools,
+    Floats,
+    Ints,
+    SettingsTable,
+    Tallies,
+    tally,
+)
 
 #: Which share of the rows chooses, so that the rest can test.
 FIT_SHARE = 0.3
@@ -87,7 +95,7 @@ class Unsupported:
     rows_needed: int | None
 
 
-def choose(board: Board, is_fit: Bools, fixed: Floats, aim: Aim) -> Chosen | Unsupported:
+def choose(board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim) -> Chosen | Unsupported:
     """Find the cheapest setting that the rows bear.
 
     Args:
@@ -109,14 +117,14 @@ def choose(board: Board, is_fit: Bools, fixed: Floats, aim: Aim) -> Chosen | Uns
     return Chosen(settings[path[last]], accepted, wrong, bound, test.num_rows, fit.num_rows)
 
 
-def _candidates(fit: Board, fixed: Floats, aim: Aim, num_test: int) -> Floats:
+def _candidates(fit: SettingsTable, fixed: Floats, aim: Aim, num_test: int) -> Floats:
     if not aim.is_per_label:
         return joint_settings(fit, fixed)
     fewest = fewest_rows(aim.target, aim.confidence) * fit.num_rows / max(1, num_test)
     return settings_by_label(fit, fixed, aim.target, round(fewest))
 
 
-def abstention_cost(board: Board, aim: Aim) -> float:
+def abstention_cost(board: SettingsTable, aim: Aim) -> float:
     """What an abstention counts for; where all is free, the fewest abstentions win."""
     if aim.abstention_cost is not None:
         return aim.abstention_cost
@@ -171,7 +179,7 @@ def num_passing(on_test: Tallies, aim: Aim) -> int:
     return int(passes.cumprod().sum())
 
 
-def _unsupported(board: Board, safest: Floats, aim: Aim, num_test: int) -> Unsupported:
+def _unsupported(board: SettingsTable, safest: Floats, aim: Aim, num_test: int) -> Unsupported:
     whole = tally(board, safest)
     accepted, wrong = int(whole.accepted.sum()), int(whole.wrong.sum())
     rate = wrong / accepted if accepted else aim.target

@@ -5,9 +5,9 @@ Key, type, bound, writer; content:
     {ns}:jobs                       stream; the producers' limit; producers
         Submissions: `job` (JSON), or `cancel` (an id).
     {ns}:escalations                stream; the jobs in flight; workers
-        Jobs that a step was not sure of: `id`, `job`, `leg`.
+        Jobs that a step was not sure of: `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
-        Jobs waiting for a pool, and in its hands: `id`, `job`, `leg`.
+        Jobs waiting for a pool, and in its hands: `id`, `job`, `slip`.
     {ns}:job:{id}                   hash; TTL `job_ttl`; settle.lua
         Where a job in flight is, and who waits for it.
     {ns}:result:{id}                string; TTL `result_ttl`; settle.lua

@@ -61,7 +61,7 @@ class Ledger:
     @cached_property
     def _scripts(self) -> dict[str, Any]:
         folder = resources.files("smallfirst.ledger") / "lua"
-        names = ("settle", "claim", "hand_over", "recover", "beat", "mourn", "tidy")
+        names = ("settle", "claim", "hand_over", "recover", "beat", "reap_workers", "tidy")
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
@@ -139,15 +139,24 @@ class Ledger:
         return Claim(int(now_ms), tuple(held_entry(stream, row) for row in found))
 
     def recover(
-        self, stream: str, group: str, *, lease: timedelta, patience: timedelta
+        self, stream: str, group: str, *, lease: timedelta, queue_timeout: timedelta
     ) -> list[StreamEntry]:
         """Take over the entries whose holder is gone.
 
-        `lease` is how long a holder may be silent; `patience` is the same for entries that were
-        dispatched and that no worker has started.
+        `lease` is how long a holder may be silent; `queue_timeout` is the same for entries that
+        were dispatched and that no worker has started.
         """
-        lease_ms, patience_ms = (round(x.total_seconds() * 1000) for x in (lease, patience))
-        arguments = [group, self._holder, lease_ms, patience_ms, QUEUE_CONSUMER, RECOVERY_COUNT]
+        lease_ms, queue_timeout_ms = (
+            round(x.total_seconds() * 1000) for x in (lease, queue_timeout)
+        )
+        arguments = [
+            group,
+            self._holder,
+            lease_ms,
+            queue_timeout_ms,
+            QUEUE_CONSUMER,
+            RECOVERY_COUNT,
+        ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
     def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
@@ -169,14 +178,14 @@ class Ledger:
         """Count the live workers of a pool."""
         return self._beat(pool, "", "0")
 
-    def mourn(self, pool: str) -> int:
+    def reap_workers(self, pool: str) -> int:
         """Strike off the pool's dead workers; return how many there were.
 
         What they had taken from the queue and not started is not in the queue any more, and no
         longer counts as waiting.
         """
         keys = [self._keys.workers(pool), self._keys.unacked(pool), self._keys.unacked_index(pool)]
-        return int(self._run("mourn", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
+        return int(self._run("reap_workers", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
 
     def _beat(self, pool: str, holder: str, leaving: str) -> int:
         arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]

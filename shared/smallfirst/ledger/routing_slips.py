@@ -28,7 +28,7 @@ class Terms(Wire):
     )
 
 
-class Leg(Wire):
+class RoutingSlip(Wire):
     """One leg of a job's way: the step to try now, and the trail so far.
 
     On its way to a pool `model` and `accept` say what to do; on its way back the last attempt of

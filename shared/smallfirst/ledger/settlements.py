@@ -37,7 +37,7 @@ class Settlement:
     fingerprint: str = ""
     reply_to: str = ""
     body: bytes | str = b""
-    leg: str = ""
+    slip: str = ""
     to: str = ""
     raw: bytes = b""
     spent: Spent | None = None
@@ -49,7 +49,7 @@ class Settlement:
         task = f"{spent.task}:{spent.step}:{spent.outcome}" if spent else ""
         took = f"{spent.seconds:.6f},{spent.cost:.9f}" if spent else ""
         row = [self.verb, self.entry, self.job_id, self.fingerprint, self.reply_to]
-        return [*row, self.body, self.leg, self.to, self.raw, task, took]
+        return [*row, self.body, self.slip, self.to, self.raw, task, took]
 
 
 @dataclass(frozen=True)

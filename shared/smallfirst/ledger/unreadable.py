@@ -34,7 +34,7 @@ def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
     )
     letter = dead_letter(raw, _PROBLEM.code, detail=_PROBLEM.message, job_id=job_id)
     if job_id is None:
-        return Settlement(verb="refuse", entry=entry.entry, leg=letter, raw=raw)
+        return Settlement(verb="refuse", entry=entry.entry, slip=letter, raw=raw)
     result = results.without_job(
         job_id, Status.FAILED, _PROBLEM, submitted_ms=entry.written_ms(now_ms), now_ms=now_ms
     )
@@ -43,7 +43,7 @@ def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
         entry=entry.entry,
         job_id=job_id,
         body=result.to_json(),
-        leg=letter,
+        slip=letter,
         raw=raw,
     )
 

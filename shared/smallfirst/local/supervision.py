@@ -145,11 +145,11 @@ class Supervisor:
         if not kept.has_started and self._has_started(kept.child):
             kept.has_started, kept.has_lived, kept.exits = True, True, 0
         if exit_code is not None:
-            self._mourn(kept, exit_code, now)
+            self._note_end(kept, exit_code, now)
             return
         kept.child.trim_log()
 
-    def _mourn(self, kept: Kept, exit_code: int, now: float) -> None:
+    def _note_end(self, kept: Kept, exit_code: int, now: float) -> None:
         """Note an exit, and when to try again, if at all."""
         child = kept.child
         child.clear_up()

@@ -161,7 +161,7 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
 
 
 def _beating(keys: Keys) -> tuple[Grant, ...]:
-    """What beat.lua does, and mourn.lua."""
+    """What beat.lua does, and reap_workers.lua."""
     return (Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),)
 
 

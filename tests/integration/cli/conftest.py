@@ -111,7 +111,7 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         job = Job.model_validate_json(raw)
     except ValidationError:
         letter = dead_letter(raw, "invalid", detail="the job is not JSON")
-        return Settlement(verb="result", entry=entry.entry, leg=letter, raw=raw)
+        return Settlement(verb="result", entry=entry.entry, slip=letter, raw=raw)
     word = job.text.split()[0]
     attempt = Attempt(step=0, tier=Tier.RULE, model="words", revision="1", outcome=Outcome.ACCEPTED)
     if word == "hold":

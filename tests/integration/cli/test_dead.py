@@ -36,7 +36,7 @@ def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> st
                 entry=entry.entry,
                 job_id=job_id or "",
                 body=b'{"status":"refused"}' if is_refusal else b'{"status":"failed"}',
-                leg=letter,
+                slip=letter,
                 raw=raw,
             )
         ],

@@ -20,9 +20,9 @@ KEYS = Keys()
 def put(ledger: Ledger, redis: Redis, stream: str, count: int) -> None:
     """Add jobs to a backlog, submitted at the beginning of time."""
     ledger.open([stream], POOL_GROUP)
-    leg = json.dumps({"submitted_ms": 0})
+    slip = json.dumps({"submitted_ms": 0})
     for _ in range(count):
-        redis.xadd(stream, {"id": "x", "job": "{}", "leg": leg})
+        redis.xadd(stream, {"id": "x", "job": "{}", "slip": slip})
 
 
 def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis) -> None:

@@ -24,9 +24,9 @@ from tests.support.hand_fleets import (
 from smallfirst import (
     BacklogFull,
     ClientClosed,
+    JobLocation,
     State,
     Status,
-    Whereabouts,
 )
 
 
@@ -84,7 +84,7 @@ async def test_a_job_can_be_followed(
     assert (queued.state, bool(queued.where)) == (State.QUEUED, True)
     fleet.release()
     await client.result("a", timeout=5)
-    done = Whereabouts(id="a", state=State.DONE, status=Status.ANSWERED)
+    done = JobLocation(id="a", state=State.DONE, status=Status.ANSWERED)
     assert await client.status("a") == done
 
 

@@ -31,7 +31,7 @@ pools:
     max_parameters: 50M
     batch_tokens: 16384
     batch_jobs: 32
-    batches_at_once: 4
+    max_concurrent_batches: 4
     price_per_hour: 0.1
 models:
   babble: {tier: llm, source: ./babble}

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import ModelError
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -48,12 +48,12 @@ def make_adapter(folder: Path, *, seed: int, parts: tuple[str, ...] = ("q_proj",
 
 
 @pytest.fixture(scope="module")
-def adapted(babble: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmLoop]:
+def adapted(babble: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsyncEngine]:
     """The model with two adapters."""
     folder = tmp_path_factory.mktemp("adapters")
     for seed, name in enumerate(("law", "mail")):
         make_adapter(folder / name, seed=seed)
-    vllm = VllmLoop("babble")
+    vllm = AsyncEngine("babble")
     vllm.start(babble, with_adapters(folder, "mail", "law"), cache=folder)
     yield vllm
     vllm.stop()
@@ -67,13 +67,13 @@ def with_adapters(folder: Path, *names: str) -> Model:
     )
 
 
-def logprobs(vllm: VllmLoop, adapter: str | None = None) -> list[float]:
+def logprobs(vllm: AsyncEngine, adapter: str | None = None) -> list[float]:
     """How likely the engine finds each candidate."""
     found = vllm.loop.call(vllm.next_logprobs(PROMPT, CANDIDATES, adapter=adapter))
     return [found[token] for token in CANDIDATES]
 
 
-def test_each_adapter_answers_in_its_own_way(adapted: VllmLoop) -> None:
+def test_each_adapter_answers_in_its_own_way(adapted: AsyncEngine) -> None:
     """Law, mail and the bare model differ; asked again, each says the same."""
     law, mail, bare = (logprobs(adapted, name) for name in ("law", "mail", None))
 
@@ -84,7 +84,7 @@ def test_each_adapter_answers_in_its_own_way(adapted: VllmLoop) -> None:
         assert logprobs(adapted, name) == pytest.approx(before, abs=1e-5)
 
 
-def test_what_is_written_heeds_the_adapter(adapted: VllmLoop) -> None:
+def test_what_is_written_heeds_the_adapter(adapted: AsyncEngine) -> None:
     """The first token written is the likeliest of all, as the request's adapter finds it."""
     likeliest = []
     for name in ("law", None):
@@ -96,14 +96,14 @@ def test_what_is_written_heeds_the_adapter(adapted: VllmLoop) -> None:
     assert likeliest[0] != pytest.approx(likeliest[1], abs=1e-3)
 
 
-def test_any_number_of_tokens_can_be_scored(adapted: VllmLoop) -> None:
+def test_any_number_of_tokens_can_be_scored(adapted: AsyncEngine) -> None:
     """Asked of the whole vocabulary, the probabilities are those of one distribution."""
     found = adapted.loop.call(adapted.next_logprobs(PROMPT, range(VOCABULARY)))
 
     assert sum(map(math.exp, found.values())) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_an_adapter_that_vllm_refuses_is_named(adapted: VllmLoop, tmp_path: Path) -> None:
+def test_an_adapter_that_vllm_refuses_is_named(adapted: AsyncEngine, tmp_path: Path) -> None:
     """One that was made for another model is no adapter of this; those loaded before go on."""
     make_adapter(tmp_path / "torn", seed=0, parts=("no_such_projection",))
     law = logprobs(adapted, "law")

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from smallfirst.catalogue import Model
-from smallfirst_workers.llm.vllm.async_engine import NUM_BEFORE_GIVING, VllmLoop
-from smallfirst_workers.llm.vllm.memory import GivingWorker, give_memory_back
+from smallfirst_workers.llm.vllm.async_engine import REQUESTS_PER_TRIM, AsyncEngine
+from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension, trim_memory
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -28,11 +28,11 @@ libc.free.argtypes = [ctypes.c_void_p]
 
 
 @pytest.fixture
-def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VllmLoop]:
+def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncEngine]:
     """A running engine that finds no program of the machine, nor what another has compiled."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
-    vllm = VllmLoop("babble")
+    vllm = AsyncEngine("babble")
     vllm.start(babble, Model(tier="llm", source=str(babble)), cache=tmp_path)
     try:
         yield vllm
@@ -61,18 +61,18 @@ def private_bytes() -> int:
 def test_free_pages_are_given_back() -> None:
     """Wherever they lie."""
     before = private_bytes()
-    give_memory_back()
+    trim_memory()
     assert private_bytes() < before - PLANTED * 0.9
 
 
 def test_memory_is_given_back_as_requests_come(
-    vllm: VllmLoop, request: pytest.FixtureRequest
+    vllm: AsyncEngine, request: pytest.FixtureRequest
 ) -> None:
     """By the worker's process, and by those of vLLM, which know how; no compiler is needed."""
     request.getfixturevalue("planted")
     before = private_bytes()
-    for _ in range(NUM_BEFORE_GIVING):
+    for _ in range(REQUESTS_PER_TRIM):
         vllm.loop.call(vllm.next_logprobs((1, 2, 3), (4, 5)))
     assert private_bytes() < before - PLANTED * 0.7
-    told = vllm._engine.collective_rpc(GivingWorker.give_memory_back.__name__)
+    told = vllm._engine.collective_rpc(MemoryTrimExtension.trim_memory.__name__)
     assert vllm.loop.call(told) == [None]

@@ -3,7 +3,7 @@
 import pytest
 
 from smallfirst.catalogue import Example
-from smallfirst_workers.prompting.example_selection import Embed, Nearest, bundled_encoder
+from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 
 ABOUT = {
     "delivery": ["Where is my parcel?", "The courier never came.", "My package is late."],
@@ -30,7 +30,7 @@ def examples() -> list[Example]:
 )
 def test_near_examples_are_about_the_same(embed: Embed, text: str, label: str) -> None:
     """A text is shown examples of what it is about, the nearest last."""
-    (chosen,) = Nearest(examples(), embed).to([text], 3)
+    (chosen,) = ExampleSelector(examples(), embed).to([text], 3)
 
     assert [example.label for example in chosen] == [label] * 3
 
@@ -38,7 +38,7 @@ def test_near_examples_are_about_the_same(embed: Embed, text: str, label: str) -
 def test_a_text_is_not_shown_its_own_answer(embed: Embed) -> None:
     """An example that is the text itself is left out, and another takes its place."""
     text = ABOUT["account"][0]
-    (chosen,) = Nearest(examples(), embed).to([text], 2)
+    (chosen,) = ExampleSelector(examples(), embed).to([text], 2)
 
     assert len(chosen) == 2
     assert text not in [example.text for example in chosen]
@@ -46,7 +46,7 @@ def test_a_text_is_not_shown_its_own_answer(embed: Embed) -> None:
 
 def test_texts_are_chosen_for_each_alone(embed: Embed) -> None:
     """A batch of texts gets what each would get by itself; an unreadable one gets some examples."""
-    nearest = Nearest(examples(), embed)
+    nearest = ExampleSelector(examples(), embed)
     texts = ["Where is it?", "password", "\u200b"]
 
     together = nearest.to(texts, 2)

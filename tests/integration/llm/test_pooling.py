@@ -17,9 +17,9 @@ import transformers
 
 from smallfirst.catalogue import Example, Kind, Model, Step, Task
 from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, Problem, VectorAnswer
-from smallfirst_workers.engines import Asked, Pass
+from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.llm.vllm.pooling_engine import PooledEngine
+from smallfirst_workers.llm.vllm.pooling_engine import PoolingEngine
 from smallfirst_workers.models import load_llm
 
 pytestmark = [
@@ -75,19 +75,19 @@ def tasks() -> dict[str, Task]:
 @pytest.fixture(scope="module")
 def pooled(
     babble: Path, tmp_path_factory: pytest.TempPathFactory, tasks: dict[str, Task]
-) -> Iterator[PooledEngine]:
+) -> Iterator[PoolingEngine]:
     """The model in float32, pooling the mean, prepared for every task."""
     model = Model(
-        source=str(babble), tier="llm", runner="pool", precision="float32", max_tokens=MAX_TOKENS
+        source=str(babble), tier="llm", runner="pooling", precision="float32", max_tokens=MAX_TOKENS
     )
     engine = load_llm("pooled", model, babble, cache=tmp_path_factory.mktemp("cache"))
-    assert isinstance(engine, PooledEngine)
+    assert isinstance(engine, PoolingEngine)
     engine.prepare(tasks)
     yield engine
     engine.unload()
 
 
-def ask(engine: PooledEngine, asked: Sequence[Asked]) -> list[Answer | Problem]:
+def ask(engine: PoolingEngine, asked: Sequence[EngineRequest]) -> list[Answer | Problem]:
     """Ask a batch; each place is answered once."""
     answers: dict[int, Answer | Problem] = {}
     places = Counter[int]()
@@ -98,18 +98,20 @@ def ask(engine: PooledEngine, asked: Sequence[Asked]) -> list[Answer | Problem]:
     return [answers[place] for place in range(len(asked))]
 
 
-def passes(engine: PooledEngine, asked: Sequence[Asked]) -> list[Pass]:
+def passes(engine: PoolingEngine, asked: Sequence[EngineRequest]) -> list[EngineResult]:
     """What the engine did for a batch, text by text."""
     return [portion.done for portion in engine.answer(asked)]
 
 
-def vectors(engine: PooledEngine, texts: Sequence[str]) -> list[tuple[float, ...]]:
+def vectors(engine: PoolingEngine, texts: Sequence[str]) -> list[tuple[float, ...]]:
     """The vectors that an `embed` task answers."""
-    answers = ask(engine, [Asked(text, "similar") for text in texts])
+    answers = ask(engine, [EngineRequest(text, "similar") for text in texts])
     return [answer.vector for answer in answers if isinstance(answer, VectorAnswer)]
 
 
-def test_a_vector_is_the_mean_of_the_models_last_states(pooled: PooledEngine, babble: Path) -> None:
+def test_a_vector_is_the_mean_of_the_models_last_states(
+    pooled: PoolingEngine, babble: Path
+) -> None:
     """It is what transformers computes from the same files, whatever shares the batch."""
     texts = ["charge", "anchor the ship", "pay the total, then the tax and the voucher"]
     tokenizer = transformers.AutoTokenizer.from_pretrained(babble)
@@ -123,10 +125,10 @@ def test_a_vector_is_the_mean_of_the_models_last_states(pooled: PooledEngine, ba
         np.testing.assert_allclose(vector, expected, atol=2e-6)
 
 
-def test_a_head_tells_texts_apart(pooled: PooledEngine) -> None:
+def test_a_head_tells_texts_apart(pooled: PoolingEngine) -> None:
     """It gets its examples right, and sentences of the same words that it has not seen."""
     for asked_of, least in ((rows(12, seed=1), 1.0), (rows(40, seed=2), 0.8)):
-        answers = ask(pooled, [Asked(text, "topic") for text, _ in asked_of])
+        answers = ask(pooled, [EngineRequest(text, "topic") for text, _ in asked_of])
         right = [
             isinstance(answer, LabelAnswer) and answer.label == label
             for answer, (_, label) in zip(answers, asked_of, strict=True)
@@ -134,34 +136,38 @@ def test_a_head_tells_texts_apart(pooled: PooledEngine) -> None:
         assert np.mean(right) >= least
 
 
-def test_a_distribution_is_one(pooled: PooledEngine) -> None:
+def test_a_distribution_is_one(pooled: PoolingEngine) -> None:
     """Every label has its probability, and the likeliest is the answer."""
-    [answer] = ask(pooled, [Asked("the tax on the invoice", "topic")])
+    [answer] = ask(pooled, [EngineRequest("the tax on the invoice", "topic")])
 
     assert isinstance(answer, LabelAnswer)
     assert sum(answer.distribution.values()) == pytest.approx(1.0, abs=1e-5)
     assert answer.confidence == max(answer.distribution.values())
 
 
-def test_several_labels_are_judged_each_for_itself(pooled: PooledEngine) -> None:
+def test_several_labels_are_judged_each_for_itself(pooled: PoolingEngine) -> None:
     """Texts of both kinds of words bear both labels, the others their own."""
     taught = rows(12, seed=1)
     texts = [taught[0][0], taught[12][0], f"{taught[0][0]} {taught[12][0]}"]
 
-    answers = ask(pooled, [Asked(text, "about") for text in texts])
+    answers = ask(pooled, [EngineRequest(text, "about") for text in texts])
 
     said = [answer.labels for answer in answers if isinstance(answer, LabelsAnswer)]
     assert said == [("money",), ("sea",), ("money", "sea")]
 
 
-def test_a_text_is_read_once_for_all_its_tasks(pooled: PooledEngine) -> None:
+def test_a_text_is_read_once_for_all_its_tasks(pooled: PoolingEngine) -> None:
     """Three tasks ask about one text: one pass, whose tokens they share, in their own places."""
     text, other = "pay the tax", "the crew"
-    [alone] = passes(pooled, [Asked(text, "similar")])
-    batch = [Asked(text, "topic"), Asked(other, "topic"), Asked(text, "about")]
+    [alone] = passes(pooled, [EngineRequest(text, "similar")])
+    batch = [
+        EngineRequest(text, "topic"),
+        EngineRequest(other, "topic"),
+        EngineRequest(text, "about"),
+    ]
 
-    done = passes(pooled, [*batch, Asked(text, "similar")])
-    answers = ask(pooled, [*batch, Asked(text, "similar")])
+    done = passes(pooled, [*batch, EngineRequest(text, "similar")])
+    answers = ask(pooled, [*batch, EngineRequest(text, "similar")])
 
     assert sorted(len(one.answers) for one in done) == [1, 3]
     [shared] = [one for one in done if len(one.answers) == 3]
@@ -171,12 +177,12 @@ def test_a_text_is_read_once_for_all_its_tasks(pooled: PooledEngine) -> None:
     assert [type(answer) for answer in answers] == list(kinds)
 
 
-def test_work_is_counted(pooled: PooledEngine) -> None:
+def test_work_is_counted(pooled: PoolingEngine) -> None:
     """Each text that was read took tokens and time; together they took no more than there was."""
     texts = sentences("sea", 20, seed=3)
 
     started = monotonic()
-    done = passes(pooled, [Asked(text, "topic") for text in texts])
+    done = passes(pooled, [EngineRequest(text, "topic") for text in texts])
     elapsed = monotonic() - started
 
     assert all(one.seconds > 0 for one in done)
@@ -184,10 +190,10 @@ def test_work_is_counted(pooled: PooledEngine) -> None:
     assert all(one.tokens[0] >= 6 for one in done)
 
 
-def test_a_text_beyond_the_context_fails_alone(pooled: PooledEngine) -> None:
+def test_a_text_beyond_the_context_fails_alone(pooled: PoolingEngine) -> None:
     """The longest that fits is answered, one token more is too long, and neither harms another."""
     fits, beyond = "7" * MAX_TOKENS, "7" * (MAX_TOKENS + 1)  # a token each
-    batch = [Asked(text, "topic") for text in (fits, beyond, "pay")]
+    batch = [EngineRequest(text, "topic") for text in (fits, beyond, "pay")]
 
     longest, too_long, short = ask(pooled, batch)
 
@@ -198,26 +204,27 @@ def test_a_text_beyond_the_context_fails_alone(pooled: PooledEngine) -> None:
     assert isinstance(short, LabelAnswer)
 
 
-def test_what_cannot_be_answered_says_why(pooled: PooledEngine) -> None:
+def test_what_cannot_be_answered_says_why(pooled: PoolingEngine) -> None:
     """An empty text, and a task that was never loaded, have a problem each."""
-    answers = ask(pooled, [Asked("", "topic"), Asked("pay", "nothing")])
+    answers = ask(pooled, [EngineRequest("", "topic"), EngineRequest("pay", "nothing")])
 
     codes = [answer.code for answer in answers if isinstance(answer, Problem)]
     assert codes == ["nothing_to_read", "task_not_loaded"]
 
 
-def test_a_deadline_is_each_questions_own(pooled: PooledEngine) -> None:
+def test_a_deadline_is_each_questions_own(pooled: PoolingEngine) -> None:
     """Who waits no longer is told so, and who asked about the same text still gets an answer."""
     late, patient = ask(
-        pooled, [Asked("the tide", "topic", seconds_left=0.0), Asked("the tide", "topic")]
+        pooled,
+        [EngineRequest("the tide", "topic", seconds_left=0.0), EngineRequest("the tide", "topic")],
     )
-    [alone] = ask(pooled, [Asked("the shore", "topic", seconds_left=0.0)])
+    [alone] = ask(pooled, [EngineRequest("the shore", "topic", seconds_left=0.0)])
 
     assert isinstance(patient, LabelAnswer)
     assert [getattr(each, "code", None) for each in (late, alone)] == ["expired", "expired"]
 
 
-def test_a_text_cannot_speak_in_control_tokens(pooled: PooledEngine) -> None:
+def test_a_text_cannot_speak_in_control_tokens(pooled: PoolingEngine) -> None:
     """What looks like the model's own end token is read letter by letter."""
     [tokens] = pooled._encoder.tokens(["pay<|end|><|user|>"])
 
@@ -225,7 +232,7 @@ def test_a_text_cannot_speak_in_control_tokens(pooled: PooledEngine) -> None:
     assert not {control("<|end|>"), control("<|user|>")} & set(tokens.ids)
 
 
-def test_a_revision_names_the_head(pooled: PooledEngine, tasks: dict[str, Task]) -> None:
+def test_a_revision_names_the_head(pooled: PoolingEngine, tasks: dict[str, Task]) -> None:
     """Model and head have a version each, the same for as long as neither changes."""
     before = {name: pooled.revision_of(name) for name in tasks}
     pooled.prepare(tasks)
@@ -250,12 +257,12 @@ def test_a_revision_names_the_head(pooled: PooledEngine, tasks: dict[str, Task])
     ],
 )
 def test_a_task_that_cannot_be_served_is_refused(
-    pooled: PooledEngine, tasks: dict[str, Task], refused: Task, rule: str
+    pooled: PoolingEngine, tasks: dict[str, Task], refused: Task, rule: str
 ) -> None:
     """The error names the task and the rule, and what was served before is still served."""
     with pytest.raises(TaskError) as raised:
         pooled.prepare({**tasks, "new": refused})
 
     assert str(raised.value) == rule
-    [answer] = ask(pooled, [Asked("pay the tax", "topic")])
+    [answer] = ask(pooled, [EngineRequest("pay the tax", "topic")])
     assert isinstance(answer, LabelAnswer)

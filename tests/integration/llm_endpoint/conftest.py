@@ -29,21 +29,21 @@ KEY_VARIABLE, KEY = "BABBLE_KEY", "sesame"
 CATALOGUE = """
 version: 1
 pools:
-  far: {{tier: llm, remote: true, batch_tokens: 16384, batch_jobs: 16, batches_at_once: 4}}
+  far: {{tier: llm, remote: true, batch_tokens: 16384, batch_jobs: 16, max_concurrent_batches: 4}}
 models:
   direct:
     tier: llm
     source: babble
     endpoint: http://127.0.0.1:{server}/v1
     api_key_variable: BABBLE_KEY
-    requests_at_once: 8
-    price_per_million_tokens: {{read: 1.0, written: 3.0}}
+    max_concurrency: 8
+    price_per_million_tokens: {{input: 1.0, output: 3.0}}
   proxied:
     tier: llm
     source: babble
     endpoint: http://127.0.0.1:{proxy}/v1
     api_key_variable: BABBLE_KEY
-    requests_at_once: 8
+    max_concurrency: 8
 tasks:
   topic:
     kind: classify

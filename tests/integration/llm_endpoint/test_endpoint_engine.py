@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem
-from smallfirst_workers.engines import EXPIRED, Asked, Portion
+from smallfirst_workers.engines import EXPIRED, EngineRequest, PartialResult
 from smallfirst_workers.errors import EndpointDown, ModelError, TaskError
-from smallfirst_workers.llm.endpoint.engine import RemoteEngine
+from smallfirst_workers.llm.endpoint.engine import EndpointEngine
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -27,22 +27,22 @@ def model(port: int, **said: Any) -> Model:
 
 
 @pytest.fixture
-def engine(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
+def engine(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[EndpointEngine]:
     """One that asks through the proxy, two requests at once."""
     monkeypatch.setenv("FAR_KEY", "sesame\n")
-    said = model(proxy.port, api_key_variable="FAR_KEY", requests_at_once=2)
-    engine = RemoteEngine.load("far", said)
+    said = model(proxy.port, api_key_variable="FAR_KEY", max_concurrency=2)
+    engine = EndpointEngine.load("far", said)
     engine.prepare({"topic": TASK})
     yield engine
     engine.unload()
 
 
-def asked(*texts: str, seconds_left: float = 300.0) -> list[Asked]:
+def asked(*texts: str, seconds_left: float = 300.0) -> list[EngineRequest]:
     """Questions of the one task."""
-    return [Asked(text, "topic", seconds_left=seconds_left) for text in texts]
+    return [EngineRequest(text, "topic", seconds_left=seconds_left) for text in texts]
 
 
-def answers(portions: Iterator[Portion]) -> dict[int, object]:
+def answers(portions: Iterator[PartialResult]) -> dict[int, object]:
     """Each question's answer, by its place."""
     return {place: portion.done.answers[0] for portion in portions for place in portion.places}
 
@@ -56,16 +56,16 @@ def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its variable; and what cannot be a key is not shown."""
     monkeypatch.delenv("FAR_KEY", raising=False)
     with pytest.raises(ModelError, match="FAR_KEY"):
-        RemoteEngine.load("far", model(1, api_key_variable="FAR_KEY"))
+        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"))
     monkeypatch.setenv("FAR_KEY", "sésame")
     with pytest.raises(ModelError, match="FAR_KEY") as caught:
-        RemoteEngine.load("far", model(1, api_key_variable="FAR_KEY"))
+        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"))
     assert "same" not in str(caught.value)
 
 
 def test_thinking_is_settled_elsewhere() -> None:
     """A step that asks for it is refused with the rule, and what was prepared is still served."""
-    engine = RemoteEngine.load("far", model(1))
+    engine = EndpointEngine.load("far", model(1))
     thinking = {"model": "far", "think": {"tokens": 50}}
     task = Task.model_validate({"kind": "generate", "cascade": [thinking]})
     with pytest.raises(TaskError, match=r"tasks\.reply has a step with `think`"):
@@ -73,21 +73,21 @@ def test_thinking_is_settled_elsewhere() -> None:
     engine.unload()
 
 
-def test_every_question_is_answered_once(engine: RemoteEngine) -> None:
+def test_every_question_is_answered_once(engine: EndpointEngine) -> None:
     """More of them than may be at the endpoint at once."""
     found = answers(engine.answer(asked(*map(str, range(20)))))
     assert sorted(found) == list(range(20))
     assert all(isinstance(answer, LabelAnswer) for answer in found.values())
 
 
-def test_a_deadline_ends_a_question(engine: RemoteEngine, proxy: Any) -> None:
+def test_a_deadline_ends_a_question(engine: EndpointEngine, proxy: Any) -> None:
     """Also one that waits for an endpoint which is down."""
     proxy.refuse = lambda _: 503
     found = answers(engine.answer(asked("x", "y", seconds_left=1.0)))
     assert said_of([*found.values()]) == [EXPIRED, EXPIRED]
 
 
-def test_a_text_that_breaks_the_endpoint_fails_alone(engine: RemoteEngine, proxy: Any) -> None:
+def test_a_text_that_breaks_the_endpoint_fails_alone(engine: EndpointEngine, proxy: Any) -> None:
     """Others are answered, so the fault is its own, however the endpoint puts it."""
     proxy.refuse = lambda body: 500 if b"poison" in body else None
     with ThreadPoolExecutor() as pool:
@@ -98,7 +98,9 @@ def test_a_text_that_breaks_the_endpoint_fails_alone(engine: RemoteEngine, proxy
     assert said_of([*poisonous.result().values()]) == ["endpoint_failed"]
 
 
-def test_an_endpoint_without_probabilities_still_answers(engine: RemoteEngine, proxy: Any) -> None:
+def test_an_endpoint_without_probabilities_still_answers(
+    engine: EndpointEngine, proxy: Any
+) -> None:
     """Where it refuses to tell them it is not asked again, and nothing is sure."""
     proxy.refuse = lambda body: 400 if b"logprobs" in body else None
     proxy.complaint = b'{"error": {"message": "not for this model", "param": "logprobs"}}'
@@ -116,7 +118,7 @@ def test_a_wrong_key_opens_the_breaker_and_fails_nobody(
 ) -> None:
     """It is said once, with the remedy, and without the key."""
     monkeypatch.setenv("FAR_KEY", "not-the-key")
-    engine = RemoteEngine.load("far", model(proxy.port, api_key_variable="FAR_KEY"))
+    engine = EndpointEngine.load("far", model(proxy.port, api_key_variable="FAR_KEY"))
     engine.prepare({"topic": TASK})
     with capture_logs() as logs:
         found = answers(engine.answer(asked(*"abcdef", seconds_left=4.0)))
@@ -129,7 +131,7 @@ def test_a_wrong_key_opens_the_breaker_and_fails_nobody(
 
 @pytest.mark.parametrize("give_up", ["stop_waiting", "unload"])
 def test_what_waits_is_given_back_when_the_worker_has_to_go(
-    engine: RemoteEngine, proxy: Any, give_up: str, wait_until: Any
+    engine: EndpointEngine, proxy: Any, give_up: str, wait_until: Any
 ) -> None:
     """What was answered stands; the rest raises, for the batch to give back."""
     proxy.refuse = lambda body: 503 if b"wait" in body else None
@@ -143,7 +145,7 @@ def test_what_waits_is_given_back_when_the_worker_has_to_go(
 
 def test_an_engine_that_was_let_go_of_gives_back_what_comes_late(proxy: Any) -> None:
     """A batch may have been handed it the moment before a new catalogue replaced it."""
-    engine = RemoteEngine.load("far", model(proxy.port))
+    engine = EndpointEngine.load("far", model(proxy.port))
     engine.prepare({"topic": TASK})
     engine.unload()
     with pytest.raises(EndpointDown):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smallfirst.catalogue import Example, Kind, Step, Task
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 DATA = Path(os.environ.get("SMALLFIRST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
@@ -33,7 +33,7 @@ def test_headlines_are_classified_as_well_as_measured(load: Callable[..., SlmEng
     engine = load()
     engine.prepare({"move": task})
 
-    answers = engine.run([Asked(row["text"], "move") for row in test]).answers
+    answers = engine.run([EngineRequest(row["text"], "move") for row in test]).answers
 
     right = [
         getattr(answer, "label", None) == row["label"]

@@ -14,7 +14,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     VectorAnswer,
 )
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 Counted = tuple[SlmEngine, list[tuple[int, ...]]]
 LONG = "I lost the card. " * 400
@@ -22,14 +22,14 @@ LONG = "I lost the card. " * 400
 
 def ask(engine: SlmEngine, task: str, *texts: str) -> list[Answer | Problem]:
     """Ask one task about several texts."""
-    return engine.run([Asked(text, task) for text in texts]).answers
+    return engine.run([EngineRequest(text, task) for text in texts]).answers
 
 
 def test_one_pass_serves_several_tasks(counting: Counted) -> None:
     """A batch that mixes the tasks of one encoder is one forward pass."""
     engine, shapes = counting
     words = ("card", "money", "password", "name")
-    asked = list(map(Asked, words, ("topic", "about", "names", "similar")))
+    asked = list(map(EngineRequest, words, ("topic", "about", "names", "similar")))
 
     done = engine.run(asked)
 
@@ -43,7 +43,7 @@ def test_several_questions_about_one_text_read_it_once(counting: Counted) -> Non
     """Who asks three tasks about a text pays for one reading; its tokens are shared out."""
     engine, shapes = counting
 
-    done = engine.run([Asked("my card", task) for task in ("topic", "names", "similar")])
+    done = engine.run([EngineRequest("my card", task) for task in ("topic", "names", "similar")])
 
     assert shapes == [(1, 8)]
     assert done.tokens == [2, 1, 1]
@@ -65,7 +65,9 @@ def test_answers_come_in_the_order_of_the_questions(engine: SlmEngine) -> None:
 
 def test_tokens_are_counted_without_padding(engine: SlmEngine) -> None:
     """Each question bears its own tokens; padding shows in the pass alone."""
-    done = engine.run([Asked("card", "topic"), Asked("where is my new card", "topic")])
+    done = engine.run(
+        [EngineRequest("card", "topic"), EngineRequest("where is my new card", "topic")]
+    )
 
     assert done.tokens == [3, 7]
     assert done.padded_tokens == 2 * 8
@@ -78,7 +80,7 @@ def test_a_lone_long_text_pads_nobody(counting: Counted) -> None:
     names = ["red", "blue", "green", "black", "white", "old", "new", "big"]
     texts = [f"where is my {one} {other} card" for one in names for other in names]
 
-    done = engine.run([Asked(text, "topic") for text in [*texts, "where is my card " * 40]])
+    done = engine.run([EngineRequest(text, "topic") for text in [*texts, "where is my card " * 40]])
 
     assert [rows for rows, _ in shapes] == [64, 1]
     assert done.padded_tokens == sum(rows * length for rows, length in shapes)
@@ -176,14 +178,16 @@ def test_a_text_of_nothing_is_said_to_be_one(engine: SlmEngine, task: str, text:
 )
 def test_strange_texts_are_answered(engine: SlmEngine, text: str) -> None:
     """What a person could send, a person gets an answer to, whatever the task."""
-    done = engine.run([Asked(text, task, explain=True) for task in ("topic", "names", "similar")])
+    done = engine.run(
+        [EngineRequest(text, task, explain=True) for task in ("topic", "names", "similar")]
+    )
 
     assert not [answer for answer in done.answers if isinstance(answer, Problem)]
 
 
 def test_a_spelt_special_token_is_text(engine: SlmEngine) -> None:
     """A text that spells the model's separator is read as letters."""
-    done = engine.run([Asked("[SEP]", "similar"), Asked("x", "similar")])
+    done = engine.run([EngineRequest("[SEP]", "similar"), EngineRequest("x", "similar")])
 
     assert done.tokens[0] > done.tokens[1] == 3
 

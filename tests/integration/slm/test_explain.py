@@ -8,7 +8,7 @@ from smallfirst.catalogue import Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_workers.heads.explain import MAX_EVIDENCE, contributions
 from smallfirst_workers.heads.heads import LinearHead
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 TEXT = "Hello there, I ordered it in May and my card has still not arrived, can you help?"
 
@@ -36,7 +36,7 @@ def test_the_parts_sum_to_the_margin(engine: SlmEngine) -> None:
 
 def test_evidence_names_the_words_that_count(engine: SlmEngine) -> None:
     """What decides the topic is among the words named, at its place in the text."""
-    (answer,) = engine.run([Asked(TEXT, "topic", explain=True)]).answers
+    (answer,) = engine.run([EngineRequest(TEXT, "topic", explain=True)]).answers
 
     assert isinstance(answer, LabelAnswer)
     words = {TEXT[one.start : one.end]: one.weight for one in answer.evidence}
@@ -48,7 +48,7 @@ def test_evidence_names_the_words_that_count(engine: SlmEngine) -> None:
 
 def test_labels_judged_for_themselves_are_explained_too(engine: SlmEngine) -> None:
     """The words are those that speak for the likeliest label."""
-    (answer,) = engine.run([Asked("please refund me", "about", explain=True)]).answers
+    (answer,) = engine.run([EngineRequest("please refund me", "about", explain=True)]).answers
 
     assert isinstance(answer, LabelsAnswer)
     weights = {one.start: one.weight for one in answer.evidence}
@@ -62,8 +62,8 @@ def test_what_cannot_be_explained_says_nothing(
     first_token = load(pooling="cls")
     first_token.prepare({"topic": tasks["topic"]})
 
-    (by_first,) = first_token.run([Asked(TEXT, "topic", explain=True)]).answers
-    (spans,) = engine.run([Asked(TEXT, "names", explain=True)]).answers
+    (by_first,) = first_token.run([EngineRequest(TEXT, "topic", explain=True)]).answers
+    (spans,) = engine.run([EngineRequest(TEXT, "names", explain=True)]).answers
 
     assert isinstance(by_first, LabelAnswer)
     assert isinstance(spans, SpansAnswer)
@@ -73,7 +73,7 @@ def test_what_cannot_be_explained_says_nothing(
 
 def test_nobody_is_explained_to_unasked(engine: SlmEngine) -> None:
     """Evidence costs bytes; it goes only to who wants it, in a batch that mixes both."""
-    done = engine.run([Asked(TEXT, "topic"), Asked(TEXT, "topic", explain=True)])
+    done = engine.run([EngineRequest(TEXT, "topic"), EngineRequest(TEXT, "topic", explain=True)])
 
     plain, explained = done.answers
     assert isinstance(plain, LabelAnswer)

@@ -10,7 +10,7 @@ import pytest
 from smallfirst.catalogue import Example, Kind, Step, Task
 from smallfirst.jobs import LabelsAnswer
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 Load = Callable[..., SlmEngine]
 CASCADE = (Step(model="minilm"),)
@@ -43,7 +43,7 @@ def test_a_head_is_trained_once(load: Load, tasks: Mapping[str, Task], own_cache
 
     assert len(before) == 6
     assert stamps(own_cache) == before
-    asked = [Asked("my card is gone", task) for task in tasks]
+    asked = [EngineRequest("my card is gone", task) for task in tasks]
     assert second.run(asked).answers == first.run(asked).answers
 
 
@@ -73,7 +73,7 @@ def test_training_twice_gives_the_same_head(
     again = load(cache=own_cache)
     again.prepare(tasks)
 
-    asked = [Asked("is there a refund for Ada Lovelace", task) for task in tasks]
+    asked = [EngineRequest("is there a refund for Ada Lovelace", task) for task in tasks]
     assert again.run(asked).answers == engine.run(asked).answers
 
 
@@ -102,7 +102,10 @@ engine.prepare({{"move": Task(kind=Kind.CLASSIFY, labels={{"up": "", "down": ""}
 def test_several_labels_are_judged_each_for_itself(engine: SlmEngine) -> None:
     """A text about two things bears both labels, and one about neither bears none."""
     done = engine.run(
-        [Asked("my card is lost and I want a refund", "about"), Asked("it is snowing", "about")]
+        [
+            EngineRequest("my card is lost and I want a refund", "about"),
+            EngineRequest("it is snowing", "about"),
+        ]
     )
 
     both, neither = done.answers
@@ -137,7 +140,9 @@ def test_too_few_examples_are_refused_by_name(
         engine.prepare({"mood": task})
 
     assert str(caught.value) == message
-    assert isinstance(engine.run([Asked("a refund, please", "about")]).answers[0], LabelsAnswer)
+    assert isinstance(
+        engine.run([EngineRequest("a refund, please", "about")]).answers[0], LabelsAnswer
+    )
 
 
 def test_a_revision_names_model_and_head(engine: SlmEngine) -> None:

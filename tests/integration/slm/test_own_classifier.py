@@ -11,7 +11,7 @@ import transformers
 from smallfirst.catalogue import Kind, Step, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 Load = Callable[..., SlmEngine]
 Tiny = Callable[..., Path]
@@ -38,7 +38,7 @@ def test_a_text_classifier_answers_its_own_probabilities(load: Load, tiny: Tiny)
     engine = load(folder, precision="float32")
     engine.prepare({"mood": task(Kind.CLASSIFY, "mixed", "bad", "good")})
 
-    (answer,) = engine.run([Asked(TEXT, "mood")]).answers
+    (answer,) = engine.run([EngineRequest(TEXT, "mood")]).answers
 
     assert isinstance(answer, LabelAnswer)
     for label, probability in _reference(folder, TEXT).items():
@@ -50,7 +50,7 @@ def test_a_long_text_gets_the_mean_of_its_windows(load: Load, tiny: Tiny) -> Non
     engine = load(tiny("ForSequenceClassification", **settings("good", "bad")))
     engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad")})
 
-    done = engine.run([Asked(LONG, "mood")])
+    done = engine.run([EngineRequest(LONG, "mood")])
 
     (answer,) = done.answers
     assert isinstance(answer, LabelAnswer)
@@ -68,7 +68,9 @@ def test_labels_judged_for_themselves_need_not_sum_to_one(load: Load, tiny: Tiny
     engine = load(folder)
     engine.prepare({"mood": task(Kind.MULTILABEL, "good", "bad")})
 
-    short, long = engine.run([Asked("the good", "mood"), Asked(LONG + "the good", "mood")]).answers
+    short, long = engine.run(
+        [EngineRequest("the good", "mood"), EngineRequest(LONG + "the good", "mood")]
+    ).answers
 
     assert isinstance(short, LabelsAnswer)
     assert isinstance(long, LabelsAnswer)
@@ -82,7 +84,7 @@ def test_a_token_classifier_answers_spans_of_whole_words(load: Load, tiny: Tiny)
     engine.prepare({"who": task(Kind.TAG, "person", "place")})
 
     text = "Ada wrote to unknown Grace in paris " * 4
-    (answer,) = engine.run([Asked(text, "who")]).answers
+    (answer,) = engine.run([EngineRequest(text, "who")]).answers
 
     assert isinstance(answer, SpansAnswer)
     assert answer.spans

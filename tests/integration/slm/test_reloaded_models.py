@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smallfirst.catalogue import Catalogue, Task
-from smallfirst_workers.engines import Asked
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.models import Models
 
@@ -28,7 +28,7 @@ def test_a_torn_model_is_not_taken_up(
         models.serve(_catalogue_of(weights.parent, tasks["similar"]))
 
     assert models.served("minilm").engine is before
-    [portion] = before.answer([Asked("paris", "similar")])
+    [portion] = before.answer([EngineRequest("paris", "similar")])
     assert portion.done.answers[0] is not None
     models.unload()
 

@@ -17,7 +17,7 @@ from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.runtimes.openvino_runtime import OpenVinoRuntime
 from smallfirst_workers.encoding.runtimes.torch_runtime import TorchRuntime
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 TEXTS = [
     "where is my card",
@@ -39,7 +39,7 @@ Load = Callable[..., SlmEngine]
 def vectors(engine: SlmEngine) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     """The embeddings of the texts: `(texts, hidden)`."""
     engine.prepare({"similar": Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),))})
-    done = engine.run([Asked(text, "similar") for text in TEXTS])
+    done = engine.run([EngineRequest(text, "similar") for text in TEXTS])
     return np.array([getattr(answer, "vector", ()) for answer in done.answers])
 
 
@@ -93,7 +93,7 @@ def test_nothing_is_told_to_the_makers_of_openvino(tmp_path: Path) -> None:
     """Importing the runtime loads no telemetry and writes nothing into the home directory."""
     script = """
 import sys
-from smallfirst_workers.slm.openvino_runtime import import_openvino
+from smallfirst_workers.encoding.runtimes.openvino_runtime import import_openvino
 import_openvino().Core()
 sys.exit("telemetry" if sys.modules.get("openvino_telemetry") else 0)
 """

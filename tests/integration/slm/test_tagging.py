@@ -3,12 +3,12 @@
 import pytest
 
 from smallfirst.jobs import SpansAnswer
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 
 def names_in(engine: SlmEngine, text: str) -> list[str]:
     """What the spans of a text hold."""
-    (answer,) = engine.run([Asked(text, "names")]).answers
+    (answer,) = engine.run([EngineRequest(text, "names")]).answers
     assert isinstance(answer, SpansAnswer)
     return [text[span.start : span.end] for span in answer.spans]
 
@@ -39,7 +39,9 @@ def test_a_name_of_many_pieces_is_not_broken(engine: SlmEngine) -> None:
 
 def test_an_answer_is_as_sure_as_its_least_sure_word(engine: SlmEngine) -> None:
     """Words outside every span count too: to overlook a name is an error."""
-    (answer,) = engine.run([Asked("Please call Grace Hopper back about parcels.", "names")]).answers
+    (answer,) = engine.run(
+        [EngineRequest("Please call Grace Hopper back about parcels.", "names")]
+    ).answers
 
     assert isinstance(answer, SpansAnswer)
     assert 0.5 <= answer.confidence <= min(span.confidence for span in answer.spans) <= 1
@@ -47,7 +49,7 @@ def test_an_answer_is_as_sure_as_its_least_sure_word(engine: SlmEngine) -> None:
 
 def test_no_name_no_span(engine: SlmEngine) -> None:
     """A text without a name is answered by no span, with a confidence all the same."""
-    (answer,) = engine.run([Asked("my password does not work", "names")]).answers
+    (answer,) = engine.run([EngineRequest("my password does not work", "names")]).answers
 
     assert isinstance(answer, SpansAnswer)
     assert answer.spans == ()

@@ -12,7 +12,7 @@ from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.errors import TrainingError
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 from smallfirst_workers.training.casing import CasedEmbedding, fold_case, teach_case, unfold_case
 from smallfirst_workers.training.methods import load_encoder
 from smallfirst_workers.training.training import train
@@ -84,7 +84,9 @@ def test_a_task_of_nothing_but_case_is_learned(bench: Bench, cache: Path) -> Non
     trained = train(plan, cache=cache)
 
     engine = _engine(trained.folder, cache)
-    pair = engine.run([Asked("the Fine", "mood"), Asked("the fine", "mood")]).answers
+    pair = engine.run(
+        [EngineRequest("the Fine", "mood"), EngineRequest("the fine", "mood")]
+    ).answers
 
     labels = [answer.label for answer in pair if isinstance(answer, LabelAnswer)]
     assert labels == ["good", "bad"]

@@ -10,7 +10,7 @@ import pytest
 from smallfirst.catalogue import Kind, Model, Step, Task
 from smallfirst.jobs import LabelAnswer, VectorAnswer
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 from smallfirst_workers.training.network import blank_head
 
 TEXT = "the soup was fine"
@@ -48,7 +48,7 @@ def test_labels_may_stand_in_any_order(folder: Path, cache: Path) -> None:
         }
     )
 
-    one, other = engine.run([Asked(TEXT, "one"), Asked(TEXT, "other")]).answers
+    one, other = engine.run([EngineRequest(TEXT, "one"), EngineRequest(TEXT, "other")]).answers
 
     assert isinstance(one, LabelAnswer)
     assert isinstance(other, LabelAnswer)
@@ -62,7 +62,9 @@ def test_it_explains_and_embeds_like_the_encoder_it_is(folder: Path, cache: Path
     similar = Task(kind=Kind.EMBED, cascade=(Step(model="own"),))
     engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad", "mixed"), "similar": similar})
 
-    mood, vector = engine.run([Asked(TEXT, "mood", explain=True), Asked(TEXT, "similar")]).answers
+    mood, vector = engine.run(
+        [EngineRequest(TEXT, "mood", explain=True), EngineRequest(TEXT, "similar")]
+    ).answers
 
     assert isinstance(mood, LabelAnswer)
     assert isinstance(vector, VectorAnswer)

@@ -14,7 +14,7 @@ from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Answer, Problem
 from smallfirst.scoring import Score
 from smallfirst.training_plan import Method
-from smallfirst_workers.engines import Asked
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
 from smallfirst_workers.models import Models
 from smallfirst_workers.training.measuring import gold_of
@@ -51,7 +51,9 @@ def ask(models: Models, trained: Trained, task: str, rows: list[Example]) -> lis
     """What the served model answers."""
     engine = models.served(trained.folder.name).engine
     return [
-        a for p in engine.answer([Asked(row.text, task) for row in rows]) for a in p.done.answers
+        a
+        for p in engine.answer([EngineRequest(row.text, task) for row in rows])
+        for a in p.done.answers
     ]
 
 
@@ -228,7 +230,7 @@ def test_a_head_answers_as_one_that_a_worker_trains_itself(bench: Bench, cache: 
     models = Models("cpu", cache=cache, threads=1)
     models.serve(load_catalogue(path))
     rows = examples(bench, "mood")
-    asked = [Asked(row.text, "mood") for row in rows]
+    asked = [EngineRequest(row.text, "mood") for row in rows]
     by_examples = [a for p in models.served("minilm").engine.answer(asked) for a in p.done.answers]
     models.unload()
 

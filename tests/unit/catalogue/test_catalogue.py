@@ -214,7 +214,7 @@ def test_an_embed_task_takes_any_example() -> None:
         ({"model": "mini", "accept": 1.1}, "must be a probability from 0 to 1"),
         ({"model": "mini", "accept": True}, "must be a probability from 0 to 1"),
         ({"rule": {}}, "needs `find` or `patterns`"),
-        ({"rule": {"find": ["sn"]}}, "unknown finder 'sn', did you mean 'ssn'"),
+        ({"rule": {"find": ["sn"]}}, "unknown recognizer 'sn', did you mean 'ssn'"),
     ],
 )
 def test_steps_have_one_tool(fields: dict[str, Any], rule: str) -> None:

@@ -28,7 +28,7 @@ def catalogue(step: dict[str, Any], *, kind: str = "classify", **models: Any) ->
             "models": {
                 "mini": {"source": "bundled:minilm"},
                 "big": {"source": "./big", "tier": "llm", "adapters": {"law": "./law"}},
-                "pooled": {"source": "./big", "tier": "llm", "runner": "pool"},
+                "pooled": {"source": "./big", "tier": "llm", "runner": "pooling"},
                 **models,
             },
             "tasks": {"task": {"kind": kind, **answer.get(kind, {}), "cascade": [step]}},
@@ -40,7 +40,10 @@ def catalogue(step: dict[str, Any], *, kind: str = "classify", **models: Any) ->
     ("model", "rule"),
     [
         ({"source": "bundled:minilm", "endpoint": ENDPOINT}, "endpoint: only a model of tier llm"),
-        ({"source": "bundled:minilm", "tensor_parallel": 2}, "tensor_parallel: only a model of"),
+        (
+            {"source": "bundled:minilm", "tensor_parallel_size": 2},
+            "tensor_parallel_size: only a model of",
+        ),
         ({"source": "bundled:minilm", "precision": "float16"}, "runs in float32 or bfloat16"),
         ({"source": "bundled:minilm", "pooling": "last"}, "pooling"),
         ({"source": "x", "tier": "llm", "endpoint": "vllm:8000"}, "endpoint"),
@@ -50,10 +53,10 @@ def catalogue(step: dict[str, Any], *, kind: str = "classify", **models: Any) ->
             "quantization: is said where it runs",
         ),
         (
-            {"source": "./x", "tier": "llm", "requests_at_once": 4},
-            "requests_at_once: is said with an `endpoint`",
+            {"source": "./x", "tier": "llm", "max_concurrency": 4},
+            "max_concurrency: is said with an `endpoint`",
         ),
-        ({"source": "./x", "tier": "llm", "memory_share": 1.5}, "memory_share"),
+        ({"source": "./x", "tier": "llm", "gpu_memory_utilization": 1.5}, "gpu_memory_utilization"),
         ({"source": "./x", "tier": "llm", "adapters": {"law": "owner/law"}}, "must be a folder"),
     ],
 )
@@ -74,7 +77,7 @@ def test_a_model_says_only_what_its_place_heeds(model: dict[str, Any], rule: str
             {"model": "pooled", "think": {"tokens": 9}},
             "think: only a model that",
         ),
-        ("extract", {"model": "pooled"}, "whose runner is `pool` cannot write"),
+        ("extract", {"model": "pooled"}, "whose runner is `pooling` cannot write"),
         ("tag", {"model": "pooled"}, "finds no spans"),
         ("embed", {"model": "big"}, "gives no vectors"),
         ("classify", {"model": "big", "think": {"tokens": 0}}, "think"),

@@ -8,22 +8,22 @@ from structlog.testing import capture_logs
 
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.llm.endpoint.breaker import MAX_FAILURES
-from smallfirst_workers.llm.endpoint.breaker_gate import Gate
-from smallfirst_workers.llm.endpoint.failures import GIBBERISH, Fault, Trouble
+from smallfirst_workers.llm.endpoint.breaker_gate import BreakerGate
+from smallfirst_workers.llm.endpoint.failures import GIBBERISH, Fault, RequestFailure
 
-REFUSED = Trouble("no connection", Fault.ENDPOINT, opens_at_once=True)
+REFUSED = RequestFailure("no connection", Fault.ENDPOINT, opens_at_once=True)
 
 
-async def opened() -> Gate:
+async def opened() -> BreakerGate:
     """A gate whose endpoint has just gone."""
-    gate = Gate("far", "http://127.0.0.1:1/v1")
+    gate = BreakerGate("far", "http://127.0.0.1:1/v1")
     gate.fail(await gate.enter(), REFUSED)
     return gate
 
 
 async def test_failures_of_different_requests_add_up() -> None:
     """They were let in side by side, and all tell the same."""
-    gate = Gate("far", "http://127.0.0.1:1/v1")
+    gate = BreakerGate("far", "http://127.0.0.1:1/v1")
     passages = [await gate.enter() for _ in range(MAX_FAILURES)]
     for passage in passages:
         assert not gate.is_open
@@ -77,9 +77,9 @@ async def test_each_reason_is_logged_once() -> None:
     """An endpoint that is back with another fault needs another remedy."""
     with capture_logs() as logs:
         gate = await opened()
-        for trouble in (REFUSED, replace(REFUSED, what="HTTP 401"), REFUSED):
+        for failure in (REFUSED, replace(REFUSED, what="HTTP 401"), REFUSED):
             gate._breaker = replace(gate._breaker, open_until=0.0)
-            gate.fail(await gate.enter(), trouble)
+            gate.fail(await gate.enter(), failure)
         gate.succeed()
         gate.fail(await gate.enter(), REFUSED)
     said = [entry.get("reason", entry["event"]) for entry in logs]

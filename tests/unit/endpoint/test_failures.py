@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-from smallfirst_workers.llm.endpoint.failures import Fault, trouble_of
+from smallfirst_workers.llm.endpoint.failures import Fault, failure_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 REQUEST = httpx2.Request("POST", "http://vllm:8000/v1/chat/completions")
@@ -22,14 +22,14 @@ def status(number: int, body: object = None, **headers: str) -> APIStatusError:
 @pytest.mark.parametrize("number", [400, 413, 422])
 def test_a_request_that_is_wrong_is_the_jobs_fault(number: int) -> None:
     """It would be as wrong a second time."""
-    found = trouble_of(status(number), NOW)
+    found = failure_of(status(number), NOW)
     assert (found.fault, found.can_pass) == (Fault.JOB, False)
 
 
 @pytest.mark.parametrize("number", [401, 402, 403, 404])
 def test_a_wrong_set_up_is_never_a_jobs_fault(number: int) -> None:
     """No other request would do better, and the remedy says what would."""
-    found = trouble_of(status(number), NOW)
+    found = failure_of(status(number), NOW)
     assert (found.fault, found.can_pass, found.opens_at_once) == (Fault.ENDPOINT, False, True)
     assert found.remedy.startswith("see that")
 
@@ -37,14 +37,14 @@ def test_a_wrong_set_up_is_never_a_jobs_fault(number: int) -> None:
 @pytest.mark.parametrize("number", [429, 503])
 def test_a_busy_endpoint_is_never_a_jobs_fault(number: int) -> None:
     """It is asked again, not before the time it asked for."""
-    found = trouble_of(status(number, retry_after="9"), NOW)
+    found = failure_of(status(number, retry_after="9"), NOW)
     assert (found.fault, found.can_pass, found.asked_seconds) == (Fault.ENDPOINT, True, 9.0)
 
 
 @pytest.mark.parametrize("number", [408, 409, 500, 502, 504, 529])
 def test_what_may_be_either_ones_fault_is_tried_again(number: int) -> None:
     """A server that fails at one text looks like a server that fails."""
-    found = trouble_of(status(number), NOW)
+    found = failure_of(status(number), NOW)
     assert (found.fault, found.can_pass, found.opens_at_once) == (Fault.EITHER, True, False)
 
 
@@ -53,19 +53,19 @@ def test_an_endpoint_that_is_not_there_opens_the_breaker_at_once() -> None:
     for cause in (httpx2.ConnectError("refused"), httpx2.ConnectTimeout("slow")):
         error = APIConnectionError(request=REQUEST)
         error.__cause__ = cause
-        found = trouble_of(error, NOW)
+        found = failure_of(error, NOW)
         assert (found.fault, found.opens_at_once) == (Fault.ENDPOINT, True)
 
 
 def test_silence_may_be_either_ones_fault() -> None:
     """A text that is answered too slowly is no proof of an outage, nor is a broken connection."""
     for error in (APITimeoutError(request=REQUEST), APIConnectionError(request=REQUEST)):
-        assert trouble_of(error, NOW).fault is Fault.EITHER
+        assert failure_of(error, NOW).fault is Fault.EITHER
 
 
 def test_nothing_of_what_the_endpoint_said_is_kept_but_the_key_it_named() -> None:
     """Its message may quote the prompt."""
     body = {"message": "the secret text", "param": "logprobs"}
-    found = trouble_of(status(400, body), NOW)
+    found = failure_of(status(400, body), NOW)
     assert found.param == "logprobs"
     assert "secret" not in repr(found)

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion
 from smallfirst.catalogue import Example, Kind, Step, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Problem, RecordAnswer, SpansAnswer
 from smallfirst_workers.llm.endpoint.completions import read_completion
-from smallfirst_workers.llm.endpoint.requests import EXAMPLES_CHARS, form_of, request_of
+from smallfirst_workers.llm.endpoint.requests import EXAMPLES_CHARS, request_of, template_of
 
 STEP = Step(model="far")
 VOTES = Step(model="far", vote=4)
@@ -49,7 +49,7 @@ def completion(*contents: str, chance: float | None = None, end: str = "stop") -
 @pytest.mark.parametrize("task", [TOPIC, TAGS, SPANS, RECORD])
 def test_every_schema_is_of_an_object_that_is_closed(task: Task) -> None:
     """The strict form that hosted models take: all keys required, no others."""
-    sent = request_of(form_of(task), STEP, "x", model="m")["response_format"]["json_schema"]
+    sent = request_of(template_of(task), STEP, "x", model="m")["response_format"]["json_schema"]
     assert sent["strict"] is True
     schema = sent["schema"]
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
@@ -60,7 +60,7 @@ def test_examples_are_written_as_the_answer_is_to_be() -> None:
     """A label in an example stands under the key, escaped, as in the schema."""
     task = TOPIC.model_copy(update={"labels": {'a"b': "", "c": ""}})
     task = task.model_copy(update={"examples": (Example(text="x", label='a"b'),)})
-    said = [m["content"] for m in form_of(task).shared if m["role"] == "assistant"]
+    said = [m["content"] for m in template_of(task).shared if m["role"] == "assistant"]
     assert [json.loads(each) for each in said] == [{"label": 'a"b'}]
 
 
@@ -69,19 +69,19 @@ def test_examples_are_bounded_by_characters() -> None:
     long = Example(text="x" * EXAMPLES_CHARS, label="a")
     short = Example(text="y" * 100, label="b")
     task = TOPIC.model_copy(update={"examples": (long, short, short)})
-    assert [m["role"] for m in form_of(task).shared] == ["system", *["user", "assistant"] * 2]
+    assert [m["role"] for m in template_of(task).shared] == ["system", *["user", "assistant"] * 2]
 
 
 def test_votes_are_drawn_at_once() -> None:
     """Several answers are one request, and must be free to differ."""
-    request = request_of(form_of(TOPIC), VOTES, "x", model="m")
+    request = request_of(template_of(TOPIC), VOTES, "x", model="m")
     assert (request["n"], request["temperature"]) == (4, 0.7)
-    assert request_of(form_of(TOPIC), STEP, "x", model="m")["temperature"] == 0.0
+    assert request_of(template_of(TOPIC), STEP, "x", model="m")["temperature"] == 0.0
 
 
 def test_a_label_without_probabilities_is_not_sure_at_all() -> None:
     """So no threshold above 0 accepts it."""
-    answer = read_completion(form_of(TOPIC), "x", completion('{"label": "a"}'))
+    answer = read_completion(template_of(TOPIC), "x", completion('{"label": "a"}'))
     assert answer == LabelAnswer(label="a", confidence=0.0)
 
 
@@ -95,27 +95,27 @@ def test_a_label_without_probabilities_is_not_sure_at_all() -> None:
 )
 def test_no_answer_without_probabilities_is_sure_at_all(task: Task, content: str) -> None:
     """The same for every kind."""
-    answer = read_completion(form_of(task), "x", completion(content))
+    answer = read_completion(template_of(task), "x", completion(content))
     assert not isinstance(answer, Problem)
     assert answer.confidence == 0.0
 
 
 def test_what_is_under_the_key_has_its_own_tokens_probability() -> None:
     """The object around a list does not count."""
-    answer = read_completion(form_of(TAGS), "x", completion('{"labels": ["a"]}', chance=0.5))
+    answer = read_completion(template_of(TAGS), "x", completion('{"labels": ["a"]}', chance=0.5))
     assert answer == LabelsAnswer(labels=("a",), confidence=0.5)
 
 
 def test_a_record_is_read_as_it_stands() -> None:
     """Its value is one token here, and that is how sure it is."""
-    answer = read_completion(form_of(RECORD), "x", completion('{"n": 7}', chance=0.5))
+    answer = read_completion(template_of(RECORD), "x", completion('{"n": 7}', chance=0.5))
     assert answer == RecordAnswer(record={"n": 7}, confidence=0.5)
 
 
 def test_characters_of_several_tokens_are_put_together() -> None:
     """Bytes of one character come one by one, and places in the text stay right."""
     content = '{"spans": [{"text": "Zoë", "label": "name"}]}'
-    answer = read_completion(form_of(SPANS), "Dr. Zoë Ott", completion(content, chance=0.9))
+    answer = read_completion(template_of(SPANS), "Dr. Zoë Ott", completion(content, chance=0.9))
     assert isinstance(answer, SpansAnswer)
     assert [(span.start, span.end) for span in answer.spans] == [(4, 7)]
     assert answer.confidence == pytest.approx(0.9)
@@ -125,14 +125,14 @@ def test_tokens_that_are_not_the_answers_tell_nothing() -> None:
     """Thoughts that a server counts and does not show must not be taken for the answer's tokens."""
     found = completion('{"label": "a"}').model_dump()
     found["choices"][0]["logprobs"] = told('I think {"label": "a"}', 0.9)
-    answer = read_completion(form_of(TOPIC), "x", ChatCompletion.model_validate(found))
+    answer = read_completion(template_of(TOPIC), "x", ChatCompletion.model_validate(found))
     assert answer == LabelAnswer(label="a", confidence=0.0)
 
 
 def test_votes_for_labels_are_counted() -> None:
     """What was no label is a vote for nothing."""
     said = ['{"label": "a"}', '{"label": "a"}', '{"label": "b"}', '{"label": "zzz"}']
-    answer = read_completion(form_of(TOPIC), "x", completion(*said))
+    answer = read_completion(template_of(TOPIC), "x", completion(*said))
     assert isinstance(answer, LabelAnswer)
     assert (answer.label, answer.confidence) == ("a", 0.5)
     assert answer.distribution == pytest.approx({"a": 2 / 3, "b": 1 / 3}, abs=1e-6)
@@ -143,7 +143,7 @@ def test_votes_for_labels_are_counted() -> None:
 )
 def test_what_is_no_label_is_a_problem_without_a_word_of_it(content: str) -> None:
     """Whatever a server sends, it ends in an answer of the contract."""
-    answer = read_completion(form_of(TOPIC), "x", completion(content))
+    answer = read_completion(template_of(TOPIC), "x", completion(content))
     assert isinstance(answer, Problem)
     assert answer.code == "invalid_answer"
 
@@ -151,7 +151,7 @@ def test_what_is_no_label_is_a_problem_without_a_word_of_it(content: str) -> Non
 @pytest.mark.parametrize("content", ["", "[", '{"labels": [', '{"labels": 3}', '["a"]', "{" * 9999])
 def test_what_is_no_list_is_a_problem(content: str) -> None:
     """The same for what stands under a key, but for a list that stands alone: it is one."""
-    answer = read_completion(form_of(TAGS), "x", completion(content, chance=0.5))
+    answer = read_completion(template_of(TAGS), "x", completion(content, chance=0.5))
     if content == '["a"]':
         assert answer == LabelsAnswer(labels=("a",), confidence=0.5)
     else:
@@ -161,4 +161,4 @@ def test_what_is_no_list_is_a_problem(content: str) -> None:
 def test_an_answer_that_was_cut_off_is_a_problem() -> None:
     """Half a list must not be taken for a whole one."""
     cut = completion('{"labels": ["a"]}', chance=0.5, end="length")
-    assert isinstance(read_completion(form_of(TAGS), "x", cut), Problem)
+    assert isinstance(read_completion(template_of(TAGS), "x", cut), Problem)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from smallfirst.evaluation.bounds import p_values
 from smallfirst.evaluation.candidates import joint_settings
-from smallfirst.evaluation.settings_table import NEVER, Board, tally
+from smallfirst.evaluation.settings_table import NEVER, SettingsTable, tally
 from smallfirst.evaluation.thresholds import (
     FIT_SHARE,
     Aim,
@@ -25,15 +25,15 @@ REPETITIONS = 300
 SEED = 20_261_123
 
 
-def board_of(
+def settings_table_of(
     random: np.random.Generator, rows: int, *, risks: tuple[float, float], slope: float = 0.0
-) -> Board:
+) -> SettingsTable:
     """Draw two steps that are wrong at their risks, less often where they are sure."""
     confidences = random.uniform(0.01, 1.0, size=(rows, 2))
     chances = np.array(risks) * (1 + slope * (0.5 - confidences))
     is_wrong = random.uniform(size=(rows, 2)) < chances
     costs = np.tile([1.0, 20.0], (rows, 1))
-    return Board(confidences, is_wrong, costs, np.zeros((rows, 2), np.int64))
+    return SettingsTable(confidences, is_wrong, costs, np.zeros((rows, 2), np.int64))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_settings_are_tallied_like_a_walk_from_row_to_row(
     """Whatever the thresholds, the arrays say what a cascade walked step by step says."""
     random = np.random.default_rng(seed)
     confidences = random.choice([0.0, 0.3, 0.6, 1.0], size=(rows, steps))
-    board = Board(
+    board = SettingsTable(
         confidences,
         random.random((rows, steps)) < 0.5,
         random.random((rows, steps)),
@@ -94,7 +94,7 @@ def test_a_promise_is_broken_no_oftener_than_it_says() -> None:
     aim = Aim(0.05)
     kept, naive = 0, 0
     for _ in range(REPETITIONS):
-        board = board_of(random, 500, risks=(0.055, 0.055))
+        board = settings_table_of(random, 500, risks=(0.055, 0.055))
         kept += isinstance(choose(board, fit_mask(500), FREE, aim), Chosen)
         whole = tally(board, joint_settings(board, FREE))
         naive += p_values(whole.wrong, whole.accepted, aim.target).min() <= 1 - aim.confidence
@@ -107,10 +107,10 @@ def test_a_promise_is_broken_no_oftener_than_it_says() -> None:
 def test_a_promise_holds_where_the_truth_lies_on_both_sides() -> None:
     """Where some settings keep the promise and some do not, the chosen one breaks it rarely."""
     random = np.random.default_rng(SEED)
-    truth = board_of(random, 100_000, risks=(0.2, 0.05), slope=1.9)
+    truth = settings_table_of(random, 100_000, risks=(0.2, 0.05), slope=1.9)
     broken, promised = 0, 0
     for _ in range(REPETITIONS):
-        board = board_of(random, 800, risks=(0.2, 0.05), slope=1.9)
+        board = settings_table_of(random, 800, risks=(0.2, 0.05), slope=1.9)
         found = choose(board, fit_mask(800), FREE, Aim(0.05))
         if isinstance(found, Chosen):
             promised += 1
@@ -123,7 +123,7 @@ def test_a_promise_holds_where_the_truth_lies_on_both_sides() -> None:
 
 def test_the_path_falls_in_cost_and_begins_where_it_is_safest() -> None:
     """Along the path every setting is cheaper than the one before, abstentions counted."""
-    board = board_of(np.random.default_rng(SEED), 300, risks=(0.2, 0.05), slope=1.9)
+    board = settings_table_of(np.random.default_rng(SEED), 300, risks=(0.2, 0.05), slope=1.9)
     settings = joint_settings(board, FREE)
     tallies = tally(board, settings)
 
@@ -135,7 +135,7 @@ def test_the_path_falls_in_cost_and_begins_where_it_is_safest() -> None:
 
 def test_to_be_surer_is_to_pass_less() -> None:
     """Along one path, a higher confidence never lets more settings pass."""
-    board = board_of(np.random.default_rng(SEED), 700, risks=(0.2, 0.05), slope=1.9)
+    board = settings_table_of(np.random.default_rng(SEED), 700, risks=(0.2, 0.05), slope=1.9)
     tallies = tally(board, joint_settings(board, FREE)[::40])
     passing = [num_passing(tallies, Aim(0.3, confidence)) for confidence in (0.6, 0.9, 0.99)]
     assert passing == sorted(passing, reverse=True)
@@ -143,7 +143,7 @@ def test_to_be_surer_is_to_pass_less() -> None:
 
 def test_a_step_that_is_fixed_stays_as_it_is() -> None:
     """Only the thresholds that were left free are chosen."""
-    board = board_of(np.random.default_rng(SEED), 1000, risks=(0.02, 0.01), slope=1.9)
+    board = settings_table_of(np.random.default_rng(SEED), 1000, risks=(0.02, 0.01), slope=1.9)
     found = choose(board, fit_mask(1000), np.array([0.7, np.nan]), Aim(0.05))
     assert isinstance(found, Chosen)
     assert found.thresholds[0].tolist() == [0.7]
@@ -151,7 +151,7 @@ def test_a_step_that_is_fixed_stays_as_it_is() -> None:
 
 def test_too_few_rows_are_told_how_many_it_takes() -> None:
     """Fifty rows without one error bear no promise of 1 %; 299 accepted in testing would."""
-    board = board_of(np.random.default_rng(SEED), 50, risks=(0.0, 0.0))
+    board = settings_table_of(np.random.default_rng(SEED), 50, risks=(0.0, 0.0))
     found = choose(board, fit_mask(50), FREE, Aim(0.01))
     assert isinstance(found, Unsupported)
     assert found.fewest == 299
@@ -161,7 +161,7 @@ def test_too_few_rows_are_told_how_many_it_takes() -> None:
 
 def test_no_number_of_rows_saves_a_model_that_is_too_often_wrong() -> None:
     """Where even the surest answers are wrong more often than the target, it is said so."""
-    board = board_of(np.random.default_rng(SEED), 2000, risks=(0.4, 0.4))
+    board = settings_table_of(np.random.default_rng(SEED), 2000, risks=(0.4, 0.4))
     found = choose(board, fit_mask(2000), FREE, Aim(0.02))
     assert isinstance(found, Unsupported)
     assert found.rows_needed is None
@@ -173,7 +173,9 @@ def test_each_label_is_held_to_the_target() -> None:
     confidences = random.uniform(0.01, 1.0, size=(3000, 1))
     groups = random.integers(0, 3, (3000, 1))
     chances = np.where(groups == 2, 0.5, 0.1 * (1 - confidences))
-    board = Board(confidences, random.random((3000, 1)) < chances, np.ones((3000, 1)), groups, 3)
+    board = SettingsTable(
+        confidences, random.random((3000, 1)) < chances, np.ones((3000, 1)), groups, 3
+    )
 
     found = choose(board, fit_mask(3000), np.array([np.nan]), Aim(0.05, is_per_label=True))
 
@@ -190,7 +192,9 @@ def test_a_promise_for_each_label_is_kept_for_each_label() -> None:
     for _ in range(REPETITIONS // 3):
         groups = random.integers(0, 3, (900, 1))
         is_wrong = random.random((900, 1)) < np.array([0.01, 0.01, 0.11])[groups]
-        board = Board(random.uniform(0.01, 1, (900, 1)), is_wrong, np.ones((900, 1)), groups, 3)
+        board = SettingsTable(
+            random.uniform(0.01, 1, (900, 1)), is_wrong, np.ones((900, 1)), groups, 3
+        )
         found = choose(board, fit_mask(900), np.array([np.nan]), Aim(0.1, is_per_label=True))
         broken += isinstance(found, Chosen) and found.accepted[2] > 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 FOLDER = EXAMPLES / "pocket_llm"
 #: Run in a process of its own: the example's modules are not a package, and stay out of this one.
 PROGRAM = """
@@ -20,7 +20,7 @@ sys.path.insert(0, sys.argv[1])
 from generate_text import TASKS, conversation, demo_rows, examples
 from pools import pool
 from smallfirst.catalogue import record_schema
-from smallfirst_workers.llm.prompts import as_chat, shared_messages
+from smallfirst_workers.prompting.prompts import as_chat, shared_messages
 
 told = {}
 for name in ("train", "heldout"):

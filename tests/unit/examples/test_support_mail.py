@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "examples" / "support_mail"
+FOLDER = Path(__file__).parents[3] / "examples" / "support_mail"
 TOPICS = {"billing", "delivery", "return", "product_question", "account", "complaint", "other"}
 URGENCIES = {"high", "normal", "low"}
 ID_LABELS = {"ssn", "card", "iban"}

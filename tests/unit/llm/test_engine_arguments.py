@@ -41,10 +41,10 @@ def make_ranked(folder: Path, *ranks: int) -> dict[str, str]:
     [
         ("precision", "float16", "dtype", "float16"),
         ("quantization", "fp8", "quantization", "fp8"),
-        ("tensor_parallel", 4, "tensor_parallel_size", 4),
-        ("memory_share", 0.5, "gpu_memory_utilization", 0.5),
+        ("tensor_parallel_size", 4, "tensor_parallel_size", 4),
+        ("gpu_memory_utilization", 0.5, "gpu_memory_utilization", 0.5),
         ("max_tokens", 4096, "max_model_len", 4096),
-        ("runner", "pool", "runner", "pooling"),
+        ("runner", "pooling", "runner", "pooling"),
     ],
 )
 def test_each_key_arrives(key: str, value: Any, argument: str, arrives: Any) -> None:
@@ -70,7 +70,7 @@ def test_bfloat16_is_not_emulated() -> None:
     assert told(precision="bfloat16")["dtype"] == "bfloat16"
 
 
-@pytest.mark.parametrize("runner", ["write", "pool"])
+@pytest.mark.parametrize("runner", ["generate", "pooling"])
 def test_no_code_and_no_pickles_of_a_model_are_run(runner: str) -> None:
     """However a model is run, its folder brings weights and nothing that executes."""
     arguments = told(runner=runner)
@@ -82,7 +82,7 @@ def test_no_code_and_no_pickles_of_a_model_are_run(runner: str) -> None:
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_a_model_that_pools_reads_each_text_whole(pooling: str) -> None:
     """States are pooled as the catalogue says, none of them taken from a cache."""
-    arguments = told(runner="pool", pooling=pooling)
+    arguments = told(runner="pooling", pooling=pooling)
 
     assert arguments["pooler_config"]["seq_pooling_type"] == pooling.upper()
     assert arguments["pooler_config"]["use_activation"] is False

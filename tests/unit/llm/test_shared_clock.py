@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallfirst_workers.llm.shared_clock import BusyClock
+from smallfirst_workers.llm.shared_clock import SharedClock
 
 #: Seconds until something happens, and which request ends then; None for one that begins.
 MOMENTS = st.lists(
@@ -16,7 +16,7 @@ MOMENTS = st.lists(
 @given(MOMENTS)
 def test_shares_sum_to_the_busy_seconds(moments: list[tuple[float, int | None]]) -> None:
     """However requests interleave, nothing of the busy time is lost or charged twice."""
-    clock, now, busy = BusyClock(), 100.0, 0.0
+    clock, now, busy = SharedClock(), 100.0, 0.0
     running: list[float] = []
     shares: list[float] = []
 
@@ -37,7 +37,7 @@ def test_shares_sum_to_the_busy_seconds(moments: list[tuple[float, int | None]])
 @given(st.floats(0, 1e6), st.floats(0, 1e4))
 def test_a_lone_request_is_charged_its_whole_time(begun: float, seconds: float) -> None:
     """Who has the engine alone pays for all of it."""
-    clock = BusyClock()
+    clock = SharedClock()
 
     mark = clock.start(begun)
 
@@ -46,7 +46,7 @@ def test_a_lone_request_is_charged_its_whole_time(begun: float, seconds: float) 
 
 def test_idle_time_is_nobodys() -> None:
     """What passes before the first request and between two is charged to neither."""
-    clock = BusyClock()
+    clock = SharedClock()
 
     first = clock.stop(clock.start(50.0), 52.0)
     second = clock.stop(clock.start(1000.0), 1003.0)
@@ -56,7 +56,7 @@ def test_idle_time_is_nobodys() -> None:
 
 def test_who_comes_in_between_pays_only_for_its_part() -> None:
     """A moment is shared by those who run in it, and by nobody else."""
-    clock = BusyClock()
+    clock = SharedClock()
 
     long = clock.start(0.0)
     short = clock.start(2.0)

@@ -15,7 +15,7 @@ from smallfirst.jobs import (
     Problem,
 )
 from smallfirst_workers.prompting.parsing import (
-    Writing,
+    Completion,
     places_of_values,
     read_writing,
     read_writings,
@@ -55,7 +55,7 @@ def test_a_character_in_several_tokens() -> None:
 
 def test_the_end_token_is_beyond_the_text() -> None:
     """A piece after the text's last character is no value's."""
-    writing = Writing(
+    writing = Completion(
         '{"a": 1}', ('{"a": ', "1", "}", "<|end|>"), (0.0, math.log(0.5), 0.0, -9.0), is_whole=True
     )
 
@@ -69,7 +69,7 @@ def test_free_text_is_as_sure_as_its_tokens_on_average() -> None:
     answer = read_writing(task(Kind.GENERATE), TEXT, pieced(("a", 0.9), (" b", 0.4)))
 
     assert answer.confidence == pytest.approx(0.6)
-    assert Writing("", (), (), is_whole=True).mean_probability == 0.0
+    assert Completion("", (), (), is_whole=True).mean_probability == 0.0
 
 
 def voted(kind: Kind, *texts: str) -> tuple[Answer | Problem, float]:

@@ -30,7 +30,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     TextAnswer,
 )
-from smallfirst_workers.prompting.parsing import Unfit, read_writing, read_writings
+from smallfirst_workers.prompting.parsing import InvalidAnswer, read_writing, read_writings
 
 GOOD: list[tuple[Kind, str, Answer]] = [
     (Kind.EXTRACT, json.dumps(RECORD), RecordAnswer(record=RECORD, confidence=0.5)),
@@ -88,7 +88,7 @@ def test_fields_may_come_in_any_order() -> None:
 )
 def test_a_value_of_another_type_is_refused(text: str) -> None:
     """Each value is what its field says, and null only where that is optional."""
-    with pytest.raises(Unfit, match="is no "):
+    with pytest.raises(InvalidAnswer, match="is no "):
         read(Kind.EXTRACT, text)
 
 
@@ -103,7 +103,7 @@ def test_a_value_of_another_type_is_refused(text: str) -> None:
 )
 def test_a_record_has_exactly_its_fields(text: str) -> None:
     """None is missing, not even an optional one, and none is made up."""
-    with pytest.raises(Unfit, match="other fields"):
+    with pytest.raises(InvalidAnswer, match="other fields"):
         read(Kind.EXTRACT, text)
 
 
@@ -138,7 +138,7 @@ def test_a_record_has_exactly_its_fields(text: str) -> None:
 )
 def test_what_is_not_the_json_asked_for_is_refused(kind: Kind, text: str) -> None:
     """Half JSON, other JSON, more than JSON and bottomless JSON are no answer."""
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidAnswer):
         read(kind, text)
 
 
@@ -147,7 +147,7 @@ def test_a_number_that_is_none_is_refused(number: str) -> None:
     """Python's reader takes more for a number than JSON has, and than the wire can carry."""
     text = json.dumps(RECORD).replace("12.5", number)
 
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidAnswer):
         read(Kind.EXTRACT, text)
 
 
@@ -161,7 +161,7 @@ def test_half_a_character_is_refused(kind: Kind) -> None:
         Kind.TAG: r'[{"text": "\ud800", "label": "name"}]',
     }
 
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidAnswer):
         read(kind, texts[kind])
 
 
@@ -183,7 +183,7 @@ def test_an_emoji_in_two_escapes_is_one_character() -> None:
 )
 def test_a_key_that_stands_twice_is_refused(kind: Kind, text: str) -> None:
     """Of two values for one key neither is the answer."""
-    with pytest.raises(Unfit):
+    with pytest.raises(InvalidAnswer):
         read(kind, text)
 
 
@@ -192,7 +192,7 @@ def test_an_answer_that_ran_into_its_bound_is_refused(kind: Kind) -> None:
     """What was cut off is no answer, even where it looks whole."""
     good = next(text for of, text, _ in GOOD if of is kind)
 
-    with pytest.raises(Unfit, match="longer"):
+    with pytest.raises(InvalidAnswer, match="longer"):
         read_writing(task(kind), TEXT, wrote(good, is_whole=False))
 
 
@@ -201,7 +201,7 @@ def test_free_text_may_be_cut_off_but_not_blank() -> None:
     cut = read_writing(task(Kind.GENERATE), TEXT, wrote("Thank y", is_whole=False))
 
     assert cut == TextAnswer(text="Thank y", confidence=0.5)
-    with pytest.raises(Unfit, match="nothing"):
+    with pytest.raises(InvalidAnswer, match="nothing"):
         read(Kind.GENERATE, " \n\u2003")
 
 
@@ -226,7 +226,7 @@ def test_half_a_character_of_free_text_is_replaced() -> None:
 )
 def test_a_verdict_has_its_form(record: dict[str, Any]) -> None:
     """Yes, no or unsure, with a quote, and nothing else."""
-    with pytest.raises(Unfit, match="verdict"):
+    with pytest.raises(InvalidAnswer, match="verdict"):
         read(Kind.JUDGE, json.dumps(record))
 
 
@@ -272,7 +272,7 @@ def test_a_verdict_is_as_sure_as_its_word() -> None:
 )
 def test_labels_are_the_tasks(labels: list[Any]) -> None:
     """Each is one of the task's, and stands once."""
-    with pytest.raises(Unfit, match="labels"):
+    with pytest.raises(InvalidAnswer, match="labels"):
         read(Kind.MULTILABEL, json.dumps(labels))
 
 
@@ -306,7 +306,7 @@ def test_spans_stand_where_their_words_do() -> None:
 )
 def test_spans_that_do_not_stand_in_the_text(found: list[tuple[str, str]]) -> None:
     """Words that are not there, or not after the ones before, are made up."""
-    with pytest.raises(Unfit, match="do not stand"):
+    with pytest.raises(InvalidAnswer, match="do not stand"):
         spans(*found)
 
 
@@ -328,14 +328,14 @@ def test_spans_that_do_not_stand_in_the_text(found: list[tuple[str, str]]) -> No
 )
 def test_a_span_has_its_form(item: object) -> None:
     """Words and a label, and nothing else."""
-    with pytest.raises(Unfit, match="form"):
+    with pytest.raises(InvalidAnswer, match="form"):
         read(Kind.TAG, json.dumps([item]))
 
 
 @pytest.mark.parametrize("found", [("", "name"), ("ACME", "place"), ("ACME", "")])
 def test_a_span_is_of_some_words_and_a_label_of_the_tasks(found: tuple[str, str]) -> None:
     """Nothing is found in no words, and no label is made up."""
-    with pytest.raises(Unfit, match="no label"):
+    with pytest.raises(InvalidAnswer, match="no label"):
         spans(found)
 
 

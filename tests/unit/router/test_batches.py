@@ -8,7 +8,7 @@ from smallfirst_router.batches import (
     JOBS_BY_STARTS,
     Batch,
     Limits,
-    Waiting,
+    WaitingJob,
     fill_of,
     form_batches,
 )
@@ -23,9 +23,9 @@ def waiting(
     model: str = "minilm",
     priority: Priority = Priority.BULK,
     starts: int = 0,
-) -> Waiting:
+) -> WaitingJob:
     """Make the job that was submitted as the number-th."""
-    return Waiting(f"{number}-0", priority, "topic", model, chars, number, starts)
+    return WaitingJob(f"{number}-0", priority, "topic", model, chars, number, starts)
 
 
 def padded_tokens(batch: Batch) -> int:
@@ -49,7 +49,7 @@ jobs = st.lists(
 
 @given(jobs, st.integers(1, 64), st.integers(16, 4096), st.integers(1, 6))
 def test_every_batch_is_within_its_limits(
-    backlog: list[Waiting], most_jobs: int, most_tokens: int, room: int
+    backlog: list[WaitingJob], most_jobs: int, most_tokens: int, room: int
 ) -> None:
     """No batch exceeds the room, the count or the token budget, unless one job alone does."""
     batches = form_batches(backlog, Limits(most_jobs, most_tokens), room)
@@ -61,7 +61,7 @@ def test_every_batch_is_within_its_limits(
 
 @given(jobs, st.integers(1, 6))
 def test_a_job_is_in_one_batch_at_most_and_the_models_do_not_mix(
-    backlog: list[Waiting], room: int
+    backlog: list[WaitingJob], room: int
 ) -> None:
     """Batches are disjoint parts of the backlog, each of one model."""
     batches = form_batches(backlog, WIDE, room)
@@ -72,7 +72,7 @@ def test_a_job_is_in_one_batch_at_most_and_the_models_do_not_mix(
 
 
 @given(jobs)
-def test_who_is_due_first_is_in_the_first_batch(backlog: list[Waiting]) -> None:
+def test_who_is_due_first_is_in_the_first_batch(backlog: list[WaitingJob]) -> None:
     """Nobody starves: the oldest of the most urgent priority always leads."""
     batches = form_batches(backlog, WIDE, 1)
     first = min(backlog, key=lambda job: job.rank, default=None)
@@ -140,7 +140,7 @@ def test_a_batch_is_as_full_as_its_fuller_bound() -> None:
 
 @given(jobs, st.integers(1, 64), st.integers(16, 4096))
 def test_every_formed_batch_is_filled_within_its_bounds(
-    backlog: list[Waiting], most_jobs: int, most_tokens: int
+    backlog: list[WaitingJob], most_jobs: int, most_tokens: int
 ) -> None:
     """More than nothing, and no more than everything."""
     limits = Limits(most_jobs, most_tokens)

@@ -23,9 +23,9 @@ from smallfirst.ledger.routing_slips import Terms
 from smallfirst_router.cascade import (
     Accept,
     Ask,
-    Plan,
     PlannedStep,
     RunOut,
+    TaskPlan,
     next_move,
     plan_tasks,
     rule_outcome,
@@ -60,9 +60,9 @@ def model_step(number: int, tier: Tier = Tier.SLM, model: str = "minilm") -> Pla
     return PlannedStep(number, tier, model, "cpu", 0.8)
 
 
-def plan_of(*steps: PlannedStep) -> Plan:
+def plan_of(*steps: PlannedStep) -> TaskPlan:
     """Make a task of these steps."""
-    return Plan("orders", Kind.TAG, 10_000, steps)
+    return TaskPlan("orders", Kind.TAG, 10_000, steps)
 
 
 def ask_rule(step: PlannedStep, text: str) -> Attempt:
@@ -214,7 +214,7 @@ def test_a_step_that_is_calibrated_tells_its_terms(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:
-    """Another version of the finders voids the promise of the whole cascade."""
+    """Another version of the recognizers voids the promise of the whole cascade."""
     catalogue = calibrated(tmp_path / "catalogue.yaml", "0123456789ab")
     with pytest.raises(CatalogueError, match="finds otherwise than when it was calibrated"):
         plan_tasks(catalogue)

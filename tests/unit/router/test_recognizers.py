@@ -1,4 +1,4 @@
-"""The built-in finders: what they find, what they leave alone, and how much work that is."""
+"""The built-in recognizers: what they find, what they leave alone, and how much work that is."""
 # ruff: noqa: RUF001
 # Full-width digits, dashes that look alike: telling them apart is what is tested.
 
@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.recognizer_cases import CASES
 
-from smallfirst_router.recognizers import FINDERS, fold, satisfies
+from smallfirst_router.recognizers import RECOGNIZERS, fold, satisfies
 
-#: Texts built to make a careless finder do too much, as pieces to be repeated.
+#: Texts built to make a careless recognizer do too much, as pieces to be repeated.
 HOSTILE = [
     *(
         "1",
@@ -70,14 +70,14 @@ HOSTILE = [
 ]
 CASE_IDS = [(name, case) for name, cases in CASES.items() for case in cases]
 FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case) if piece]
-#: Anything at all, and anything made of what finders look for.
+#: Anything at all, and anything made of what recognizers look for.
 TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=12).map("".join)
 
 
 def mark(name: str, text: str) -> str:
-    """Put double angle brackets around what a finder finds."""
+    """Put double angle brackets around what a recognizer finds."""
     marked, last = "", 0
-    for start, end in FINDERS[name].find(fold(text)):
+    for start, end in RECOGNIZERS[name].find(fold(text)):
         marked += f"{text[last:start]}«{text[start:end]}»"
         last = end
     return marked + text[last:]
@@ -102,13 +102,13 @@ def count_calls(work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize(("name", "case"), CASE_IDS)
 def test_finds_exactly_what_is_marked(name: str, case: str) -> None:
-    """A finder finds what is marked, to the character, and nothing else."""
+    """A recognizer finds what is marked, to the character, and nothing else."""
     assert mark(name, re.sub("[«»]", "", case)) == case
 
 
-@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("name", RECOGNIZERS)
 def test_has_cases_of_both_kinds(name: str) -> None:
-    """Every finder is shown at least eight texts to find something in, and eight to leave alone."""
+    """Every recognizer has at least eight texts to find something in, and eight without any."""
     with_marks = sum("«" in case for case in CASES[name])
     assert with_marks >= 8
     assert len(CASES[name]) - with_marks >= 8
@@ -116,10 +116,10 @@ def test_has_cases_of_both_kinds(name: str) -> None:
 
 @given(text=TEXTS)
 @settings(deadline=None)
-@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("name", RECOGNIZERS)
 def test_stretches_lie_in_the_text_in_order(name: str, text: str) -> None:
     """Of any text, stretches are not empty, lie within it, and come sorted and apart."""
-    stretches = list(FINDERS[name].find(fold(text)))
+    stretches = list(RECOGNIZERS[name].find(fold(text)))
     edges = [edge for stretch in stretches for edge in stretch]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= len(text) for start, end in stretches)
@@ -139,7 +139,7 @@ def test_offsets_count_characters(name: str, number: str, before: str, after: st
     """Whatever stands before and after, a number on a line of its own is found where it is."""
     text = f"{before}\n{number}\n{after}"
     start = len(before) + 1
-    assert (start, start + len(number)) in list(FINDERS[name].find(fold(text)))
+    assert (start, start + len(number)) in list(RECOGNIZERS[name].find(fold(text)))
 
 
 @given(text=st.text())
@@ -153,23 +153,23 @@ def test_folding_keeps_places(text: str) -> None:
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("name", RECOGNIZERS)
 def test_regions_cover_a_text_at_most_once(name: str, piece: str) -> None:
-    """The regions that a finder examines lie apart: together they fit into the text."""
+    """The regions that a recognizer examines lie apart: together they fit into the text."""
     folded = fold(piece * 500)
-    regions = list(FINDERS[name].regions(folded))
+    regions = list(RECOGNIZERS[name].regions(folded))
     assert sum(end - start for start, end in regions) <= len(folded)
     assert all(left[1] <= right[0] for left, right in itertools.pairwise(regions))
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("name", RECOGNIZERS)
 def test_work_grows_with_the_text(name: str, piece: str) -> None:
     """A text four times as long costs four times as many calls at most, and few a character."""
 
     def calls_for(num_pieces: int) -> int:
         folded = fold(piece * num_pieces)
-        return count_calls(lambda: list(FINDERS[name].find(folded)))
+        return count_calls(lambda: list(RECOGNIZERS[name].find(folded)))
 
     calls_for(100)
     fewer, more = calls_for(200), calls_for(800)

@@ -12,18 +12,18 @@ from smallfirst import catalogue
 from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_router.errors import RouterError, RuleError
-from smallfirst_router.recognizers import FINDERS
+from smallfirst_router.recognizers import RECOGNIZERS
 from smallfirst_router.rules import (
     MAX_CANDIDATES,
     MAX_MATCH_BYTES,
     MAX_SPANS,
-    Claim,
+    RuleMatch,
     compile_rule,
     search_all,
-    settle_claims,
+    settle_matches,
 )
 
-EVERY_FINDER = Rule(find=tuple(FINDERS))
+EVERY_RECOGNIZER = Rule(find=tuple(RECOGNIZERS))
 TEXTS = st.lists(
     st.sampled_from(
         [
@@ -69,7 +69,7 @@ class CountingRegex:
 
 def test_tag_rule_answers_spans() -> None:
     """A rule on a tag task answers spans in the text's order, surely."""
-    answer = compile_rule(EVERY_FINDER, Kind.TAG).answer("bob@example.com, 555-123-4567")
+    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("bob@example.com, 555-123-4567")
     assert isinstance(answer, SpansAnswer)
     assert [(s.start, s.end, s.label) for s in answer.spans] == [
         (0, 15, "email"),
@@ -80,7 +80,7 @@ def test_tag_rule_answers_spans() -> None:
 
 def test_tag_rule_answers_no_spans() -> None:
     """A rule on a tag task that finds nothing answers that there is nothing."""
-    answer = compile_rule(EVERY_FINDER, Kind.TAG).answer("nothing here")
+    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("nothing here")
     assert answer == SpansAnswer(spans=(), confidence=1.0)
 
 
@@ -99,8 +99,8 @@ def test_classify_rule_reads_the_whole_text() -> None:
     assert compile_rule(rule, Kind.CLASSIFY).answer(text) is not None
 
 
-def test_finders_label_before_patterns() -> None:
-    """A finder's name is a label too, and finders stand before patterns."""
+def test_recognizers_label_before_patterns() -> None:
+    """A recognizer's name is a label too, and recognizers stand before patterns."""
     rule = rule_of(("shop", "order"), find=("card", "email"))
     answer = compile_rule(rule, Kind.CLASSIFY).answer("order for bob@example.com")
     assert isinstance(answer, LabelAnswer)
@@ -160,13 +160,13 @@ def test_bad_check_is_refused(check: str) -> None:
     assert caught.value.label == "number"
 
 
-def test_finders_are_those_of_the_catalogue() -> None:
-    """The catalogue offers the finders that there are, in the same order."""
-    assert tuple(FINDERS) == catalogue.FINDERS
+def test_recognizers_are_those_of_the_catalogue() -> None:
+    """The catalogue offers the recognizers that there are, in the same order."""
+    assert tuple(RECOGNIZERS) == catalogue.RECOGNIZERS
 
 
-def test_unknown_finder_is_refused() -> None:
-    """A finder that slipped past the catalogue is refused by name, among those there are."""
+def test_unknown_recognizer_is_refused() -> None:
+    """A recognizer that slipped past the catalogue is refused by name, among those there are."""
     with pytest.raises(RuleError, match="ssn, card") as caught:
         compile_rule(Rule.model_construct(find=("nonesuch",), patterns=()), Kind.TAG)
     assert caught.value.label == "nonesuch"
@@ -244,7 +244,7 @@ def test_ssn_is_no_phone() -> None:
 @given(
     claims=st.lists(
         st.builds(
-            lambda start, size, is_checked, order: Claim(
+            lambda start, size, is_checked, order: RuleMatch(
                 start, start + size, "x", is_checked, order
             ),
             st.integers(0, 30),
@@ -254,9 +254,9 @@ def test_ssn_is_no_phone() -> None:
         )
     )
 )
-def test_settled_claims_do_not_overlap(claims: list[Claim]) -> None:
+def test_settled_claims_do_not_overlap(claims: list[RuleMatch]) -> None:
     """Settled claims lie apart and in order, and whoever lost overlaps one that won."""
-    settled = settle_claims(claims)
+    settled = settle_matches(claims)
     assert all(left.end <= right.start for left, right in itertools.pairwise(settled))
     for claim in claims:
         assert any(claim.start < won.end and won.start < claim.end for won in settled)
@@ -266,7 +266,7 @@ def test_settled_claims_do_not_overlap(claims: list[Claim]) -> None:
 @settings(deadline=None)
 def test_spans_lie_in_the_text_in_order(text: str) -> None:
     """Of any text, spans lie within it, sorted and apart."""
-    rule = rule_of(("word", r"\w+"), ("any", "(?s)."), ("byte", r"\C\C"), find=tuple(FINDERS))
+    rule = rule_of(("word", r"\w+"), ("any", "(?s)."), ("byte", r"\C\C"), find=tuple(RECOGNIZERS))
     spans = compile_rule(rule, Kind.TAG).find(text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
     assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
@@ -284,7 +284,7 @@ def test_offsets_count_characters(before: str, after: str) -> None:
 @settings(deadline=None)
 def test_no_text_raises(text: str) -> None:
     """Not even a lone surrogate makes a rule raise or shifts an offset."""
-    spans = compile_rule(rule_of(("x", "x"), find=tuple(FINDERS)), Kind.TAG).find(f"{text}\nx")
+    spans = compile_rule(rule_of(("x", "x"), find=tuple(RECOGNIZERS)), Kind.TAG).find(f"{text}\nx")
     assert spans[-1].start == len(text) + 1
 
 

@@ -18,8 +18,8 @@ from smallfirst.jobs import (
     Tier,
 )
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.routing_slips import Leg
-from smallfirst_workers.engines import INVALID, Pass
+from smallfirst.ledger.routing_slips import RoutingSlip
+from smallfirst_workers.engines import INVALID, EngineResult
 from smallfirst_workers.outcomes import Item, Share, attempt_of, expire, judge, read_item, share_out
 
 NOW_MS = 1_800_000_000_000
@@ -28,7 +28,7 @@ NOW_MS = 1_800_000_000_000
 def item_of(*, accept: float = 0.8, kept: tuple[Span, ...] = ()) -> Item:
     """Make a job in a worker's hands, as the router parked it."""
     job = Job(id="a1", task="topic", text="where is it?", metadata={"team": "b"}, reply_to="me")
-    leg = Leg(
+    slip = RoutingSlip(
         task="topic",
         step=1,
         model="minilm",
@@ -40,7 +40,7 @@ def item_of(*, accept: float = 0.8, kept: tuple[Span, ...] = ()) -> Item:
         num_chars=12,
         kept=kept,
     )
-    fields = {b"job": job.model_dump_json().encode(), b"leg": leg.model_dump_json().encode()}
+    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.model_dump_json().encode()}
     return read_item(StreamEntry("backlog", "7-0", fields, starts=1))
 
 
@@ -77,10 +77,10 @@ def test_an_unsure_answer_goes_back_with_its_trail() -> None:
         now_ms=NOW_MS,
     )
 
-    leg = Leg.model_validate_json(settlement.leg)
+    slip = RoutingSlip.model_validate_json(settlement.slip)
     assert (settlement.verb, settlement.to, settlement.body) == ("move", "esc", item.raw)
-    assert [attempt.outcome for attempt in leg.trail] == [Outcome.ESCALATED]
-    assert leg.trail[0].answer == LabelAnswer(label="delivery", confidence=0.7999)
+    assert [attempt.outcome for attempt in slip.trail] == [Outcome.ESCALATED]
+    assert slip.trail[0].answer == LabelAnswer(label="delivery", confidence=0.7999)
 
 
 def test_a_failed_step_goes_back_with_its_reason() -> None:
@@ -94,7 +94,7 @@ def test_a_failed_step_goes_back_with_its_reason() -> None:
         now_ms=NOW_MS,
     )
 
-    [attempt] = Leg.model_validate_json(settlement.leg).trail
+    [attempt] = RoutingSlip.model_validate_json(settlement.slip).trail
     assert (attempt.outcome, attempt.reason, attempt.answer) == (Outcome.FAILED, "no tokens", None)
 
 
@@ -146,7 +146,7 @@ def test_the_shares_of_a_pass_are_the_whole_pass(
 ) -> None:
     """What a pass took is booked once, no more and no less, whatever was in it."""
     charges = [0.01] * len(tokens)
-    shares = share_out(Pass([], tokens, 0, seconds, charges), price)
+    shares = share_out(EngineResult([], tokens, 0, seconds, charges), price)
     assert sum(share.seconds for share in shares) == pytest.approx(seconds)
     booked = seconds * price / 3600 + sum(charges)
     assert sum(share.cost for share in shares) == pytest.approx(booked)

@@ -4,7 +4,7 @@ import pytest
 
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.routing_slips import Leg, Terms
+from smallfirst.ledger.routing_slips import RoutingSlip, Terms
 from smallfirst_workers.outcomes import OTHER_REVISION, Item, Share, attempt_of, read_item
 
 NOW_MS = 1_800_000_000_000
@@ -14,7 +14,7 @@ ANSWER = LabelAnswer(label="a", confidence=0.8, distribution={"a": 0.8, "b": 0.2
 def item_of(terms: Terms, accept: float = 0.7) -> Item:
     """A job whose step goes by a promise, as the router parked it."""
     job = Job(id="a1", task="topic", text="where is it?")
-    leg = Leg(
+    slip = RoutingSlip(
         task="topic",
         step=0,
         model="minilm",
@@ -26,7 +26,7 @@ def item_of(terms: Terms, accept: float = 0.7) -> Item:
         expires_ms=NOW_MS + 60_000,
         num_chars=12,
     )
-    fields = {b"job": job.model_dump_json().encode(), b"leg": leg.to_json().encode()}
+    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
     return read_item(StreamEntry("backlog", "7-0", fields, starts=1))
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from smallfirst_workers.encoding.model_folder import Classifier
 from smallfirst_workers.encoding.probabilities import sigmoid, softmax
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
-from smallfirst_workers.encoding.states import Merging, TextStates
-from smallfirst_workers.encoding.tokenising import Reader, Reading
+from smallfirst_workers.encoding.states import TextStates, WindowMerger
+from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
 from smallfirst_workers.encoding.windows import Window, plan_forwards
 
 #: The most positions in one forward pass, padding included: 16 windows of 256 tokens. Longer passes
@@ -79,7 +79,7 @@ class Encoder:
         readings = self.reader.read(texts)
         rows = self._rows(readings)
         merging = [
-            Merging(reading, wants_words=wanted, takes_max=self.is_multilabel)
+            WindowMerger(reading, wants_words=wanted, takes_max=self.is_multilabel)
             for reading, wanted in zip(readings, wants_words, strict=True)
         ]
         groups = plan_forwards(
@@ -90,14 +90,14 @@ class Encoder:
         positions = sum(self._pass([rows[number] for number in group], merging) for group in groups)
         return [merged.finish() for merged in merging], positions
 
-    def _rows(self, readings: Sequence[Reading]) -> list[_Row]:
+    def _rows(self, readings: Sequence[TokenizedText]) -> list[_Row]:
         return [
             _Row(text, window, self.reader.row(reading, window))
             for text, reading in enumerate(readings)
             for window in reading.windows
         ]
 
-    def _pass(self, rows: Sequence[_Row], merging: Sequence[Merging]) -> int:
+    def _pass(self, rows: Sequence[_Row], merging: Sequence[WindowMerger]) -> int:
         """Compute one forward pass and hand each text its part; returns positions computed."""
         input_ids, attention_mask = self._pad(rows)  # (rows, longest), twice
         states = self._activate(self.runtime.forward(input_ids, attention_mask))

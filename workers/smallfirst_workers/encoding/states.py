@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallfirst_workers.encoding.runtimes.base import States
-from smallfirst_workers.encoding.tokenising import Reading
+from smallfirst_workers.encoding.tokenising import TokenizedText
 from smallfirst_workers.encoding.windows import Window
 from smallfirst_workers.encoding.words import find_words, words_of_tokens
 
@@ -60,7 +60,7 @@ class TextStates:
         return self.weight == 0
 
 
-class Merging:
+class WindowMerger:
     """The states of a text while its windows come in, in any order.
 
     The vectors of windows are averaged, each weighted by its tokens: that is the vector of the text
@@ -69,7 +69,7 @@ class Merging:
     one paragraph is about, the text is about.
     """
 
-    def __init__(self, reading: Reading, *, wants_words: bool, takes_max: bool) -> None:
+    def __init__(self, reading: TokenizedText, *, wants_words: bool, takes_max: bool) -> None:
         self._reading = reading
         self._takes_max = takes_max
         self._total: States | None = None

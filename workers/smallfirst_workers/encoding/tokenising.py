@@ -30,7 +30,7 @@ _SENSIBLE_MAX_TOKENS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenizedText:
     """A text as the model will read it: its own tokens, without the special ones.
 
     Attributes:
@@ -92,16 +92,16 @@ class Reader:
         before, after = tuple(facts["before"]), tuple(facts["after"])
         return cls(tokenizer, before, after, facts["pad_id"], limit)
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Read texts. One with nothing in it but control characters, say, has no token."""
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         size = self.max_tokens - len(self.before) - len(self.after)
         return [
-            Reading(text, encoding, cut(len(encoding), size) if len(encoding) else [])
+            TokenizedText(text, encoding, cut(len(encoding), size) if len(encoding) else [])
             for text, encoding in zip(texts, encodings, strict=True)
         ]
 
-    def row(self, reading: Reading, window: Window) -> NDArray[np.int64]:
+    def row(self, reading: TokenizedText, window: Window) -> NDArray[np.int64]:
         """Frame a window in its special tokens: `(row tokens,)`."""
         own = reading.ids[window.start : window.end]
         framed: NDArray[np.int64] = np.concatenate([self.before, own, self.after]).astype(np.int64)

@@ -1,7 +1,7 @@
 """Heads: what turns a text's states into probabilities of one task's labels.
 
 A head is linear on the states of an encoder, or the model's own classifier. A linear one is trained
-from the task's examples (`training`), or lies beside the encoder it was trained with (`learning`);
+from the task's examples (`fitting`), or lies beside the encoder it was trained with (`training`);
 keeping it on disk is here.
 """
 

@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from smallfirst_workers.engines import Pass, Portion
+from smallfirst_workers.engines import EngineResult, PartialResult
 
 _Value = TypeVar("_Value")
 _Question = TypeVar("_Question")
@@ -39,14 +39,14 @@ class EventLoop:
     def in_turn(
         self,
         asked: Sequence[_Question],
-        answer: Callable[[_Question], Coroutine[Any, Any, Pass]],
-    ) -> Iterator[Portion]:
+        answer: Callable[[_Question], Coroutine[Any, Any, EngineResult]],
+    ) -> Iterator[PartialResult]:
         """Ask all questions at once, and give each answer out as it is there.
 
         What an answer raises is raised here. The questions still open are cancelled when that
         happens, or when nobody takes the rest.
         """
-        done: SimpleQueue[tuple[int, Future[Pass]]] = SimpleQueue()
+        done: SimpleQueue[tuple[int, Future[EngineResult]]] = SimpleQueue()
         futures = []
         for place, one in enumerate(asked):
             future = self.post(answer(one))
@@ -55,7 +55,7 @@ class EventLoop:
         try:
             for _ in asked:
                 place, future = done.get()
-                yield Portion((place,), future.result())
+                yield PartialResult((place,), future.result())
         finally:
             for future in futures:
                 future.cancel()
@@ -80,5 +80,9 @@ async def _cancel_others() -> None:
         await asyncio.wait(others)
 
 
-def _put(done: "SimpleQueue[tuple[int, Future[Pass]]]", place: int, future: "Future[Pass]") -> None:
+def _put(
+    done: "SimpleQueue[tuple[int, Future[EngineResult]]]",
+    place: int,
+    future: "Future[EngineResult]",
+) -> None:
     done.put((place, future))

@@ -5,7 +5,7 @@ moment. The shares of all requests sum to the seconds in which there was any wor
 """
 
 
-class BusyClock:
+class SharedClock:
     """Adds up shares of time. It keeps no clock of its own: every call says when it is.
 
     The share of one request is what `total` grew by while it ran: the sum of dt / n(t), where n(t)

@@ -18,7 +18,7 @@ from smallfirst.catalogue import Example, Kind, Model, Step, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import ModelFilesError
 from smallfirst.jobs import VectorAnswer
-from smallfirst_workers.engines import Asked
+from smallfirst_workers.engines import EngineRequest
 
 #: Vectors of length 1, `(texts, hidden)`, float32.
 Vectors = NDArray[np.float32]
@@ -28,7 +28,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 _MAX_CHARS = 1000
 
 
-class Nearest:
+class ExampleSelector:
     """A task's examples, ready to be compared with texts."""
 
     def __init__(self, examples: Sequence[Example], embed: Embed) -> None:
@@ -76,7 +76,7 @@ def bundled_encoder(cache: Path) -> Embed | None:
 
     def embed(texts: Sequence[str]) -> Vectors:
         with busy:  # one pass at a time; batches come from several threads
-            answers = engine.run([Asked(text, "near") for text in texts]).answers
+            answers = engine.run([EngineRequest(text, "near") for text in texts]).answers
         width = next((len(a.vector) for a in answers if isinstance(a, VectorAnswer)), 1)
         # A text that the encoder can read nothing in is near to nothing.
         rows = [a.vector if isinstance(a, VectorAnswer) else [0.0] * width for a in answers]

@@ -33,7 +33,7 @@ VERDICTS: Final = ("yes", "no", "unsure")
 
 
 @dataclass(frozen=True)
-class Writing:
+class Completion:
     """One thing a model wrote.
 
     Attributes:
@@ -63,24 +63,24 @@ class Writing:
         return min(1.0, math.exp(total))
 
 
-class Unfit(ValueError):
+class InvalidAnswer(ValueError):
     """Raised when a writing is no answer of its task; its message says why, and quotes nothing."""
 
 
-def read_writings(task: Task, text: str, writings: Sequence[Writing]) -> Answer | Problem:
+def read_writings(task: Task, text: str, writings: Sequence[Completion]) -> Answer | Problem:
     """Read one or several answers to the same question; several vote."""
     answers, reasons = [], []
     for writing in writings:
         try:
             answers.append(read_writing(task, text, writing))
-        except Unfit as err:
+        except InvalidAnswer as err:
             reasons.append(str(err))
     if not answers:
         return Problem(code=INVALID, message=reasons[0])
     return answers[0] if len(writings) == 1 else vote(task.kind, answers, num_asked=len(writings))
 
 
-def read_writing(task: Task, text: str, writing: Writing) -> Answer:
+def read_writing(task: Task, text: str, writing: Completion) -> Answer:
     """Read one answer.
 
     Raises:
@@ -89,7 +89,7 @@ def read_writing(task: Task, text: str, writing: Writing) -> Answer:
     if task.kind is Kind.GENERATE:
         return _read_text(writing)
     if not writing.is_whole:
-        raise Unfit("the model's answer was longer than it may be")
+        raise InvalidAnswer("the model's answer was longer than it may be")
     if task.kind is Kind.EXTRACT:
         return _read_record(task, writing)
     if task.kind is Kind.JUDGE:
@@ -126,13 +126,13 @@ def _past_blanks(text: str, place: int) -> int:
     return found.end() if found else place
 
 
-def _parsed(writing: Writing) -> JsonValue:
+def _parsed(writing: Completion) -> JsonValue:
     """Read JSON as the wire has it: no NaN, no infinity, no half a character, no key twice."""
     try:
         found: JsonValue = json.loads(writing.text, object_pairs_hook=_without_repeats)
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        raise Unfit("the model's answer is not the JSON that was asked for") from None
+        raise InvalidAnswer("the model's answer is not the JSON that was asked for") from None
     return found
 
 
@@ -143,38 +143,38 @@ def _without_repeats(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]
     return found
 
 
-def _object(writing: Writing) -> tuple[dict[str, JsonValue], dict[str, tuple[int, int]]]:
+def _object(writing: Completion) -> tuple[dict[str, JsonValue], dict[str, tuple[int, int]]]:
     found = _parsed(writing)
     if not isinstance(found, dict):
-        raise Unfit("the model's answer is no JSON object")
+        raise InvalidAnswer("the model's answer is no JSON object")
     return found, places_of_values(writing.text)
 
 
-def _list(writing: Writing) -> list[JsonValue]:
+def _list(writing: Completion) -> list[JsonValue]:
     found = _parsed(writing)
     if not isinstance(found, list):
-        raise Unfit("the model's answer is no JSON list")
+        raise InvalidAnswer("the model's answer is no JSON list")
     return found
 
 
-def _read_record(task: Task, writing: Writing) -> RecordAnswer:
+def _read_record(task: Task, writing: Completion) -> RecordAnswer:
     """A record as sure as its weakest field, whose probability is that of its value's tokens."""
     record, places = _object(writing)
     if set(record) != set(task.fields):
-        raise Unfit("the model's record has other fields than the task's")
+        raise InvalidAnswer("the model's record has other fields than the task's")
     for name, field in task.fields.items():
         if not fits_field(field, record[name]):
-            raise Unfit(f"the model's {name!r} is no {field.type}")
+            raise InvalidAnswer(f"the model's {name!r} is no {field.type}")
     weakest = min(writing.probability(*places[name]) for name in task.fields)
     return RecordAnswer(record=record, confidence=_rounded(weakest))
 
 
-def _read_verdict(text: str, writing: Writing) -> RecordAnswer:
+def _read_verdict(text: str, writing: Completion) -> RecordAnswer:
     """A verdict as sure as its word; not sure at all without a quote that stands in the text."""
     record, places = _object(writing)
     verdict, quote = record.get("verdict"), record.get("quote")
     if len(record) != 2 or verdict not in VERDICTS or not isinstance(quote, str):
-        raise Unfit("the model's verdict is not of the form that was asked for")
+        raise InvalidAnswer("the model's verdict is not of the form that was asked for")
     quote = unescape(quote)
     stands = verdict != "unsure" and bool(quote.strip()) and quote in text
     confidence = writing.probability(*places["verdict"]) if stands else 0.0
@@ -183,37 +183,37 @@ def _read_verdict(text: str, writing: Writing) -> RecordAnswer:
     )
 
 
-def _read_labels(task: Task, writing: Writing) -> LabelsAnswer:
+def _read_labels(task: Task, writing: Completion) -> LabelsAnswer:
     found = _list(writing)
     labels = tuple(dict.fromkeys(label for label in found if isinstance(label, str)))
     if len(labels) != len(found) or not set(labels) <= set(task.labels):
-        raise Unfit("the model's labels are not the task's")
+        raise InvalidAnswer("the model's labels are not the task's")
     return LabelsAnswer(labels=labels, confidence=_rounded(writing.mean_probability))
 
 
-def _read_spans(task: Task, text: str, writing: Writing) -> SpansAnswer:
+def _read_spans(task: Task, text: str, writing: Completion) -> SpansAnswer:
     """Spans, each where its words first stand in the text after the span before."""
     spans: list[Span] = []
     for item in _list(writing):
         found = item if isinstance(item, Mapping) else {}
         words, label = found.get("text"), found.get("label")
         if not isinstance(words, str) or not isinstance(label, str) or len(found) != 2:
-            raise Unfit("the model's spans are not of the form that was asked for")
+            raise InvalidAnswer("the model's spans are not of the form that was asked for")
         if not words or label not in task.labels:
-            raise Unfit("the model's spans are of no words, or of no label of the task's")
+            raise InvalidAnswer("the model's spans are of no words, or of no label of the task's")
         words = unescape(words)
         start = text.find(words, spans[-1].end if spans else 0)
         if start < 0:
-            raise Unfit("the model found words that do not stand in the text")
+            raise InvalidAnswer("the model found words that do not stand in the text")
         spans.append(Span(start=start, end=start + len(words), label=label))
     return SpansAnswer(spans=tuple(spans), confidence=_rounded(writing.mean_probability))
 
 
-def _read_text(writing: Writing) -> TextAnswer:
+def _read_text(writing: Completion) -> TextAnswer:
     # Half a character, which JSON can carry and the wire cannot, becomes a question mark.
     text = writing.text.encode(errors="replace").decode().strip()
     if not text:
-        raise Unfit("the model wrote nothing")
+        raise InvalidAnswer("the model wrote nothing")
     return TextAnswer(text=text, confidence=_rounded(writing.mean_probability))
 
 

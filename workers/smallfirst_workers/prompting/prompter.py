@@ -18,7 +18,7 @@ from jinja2 import TemplateError
 
 from smallfirst.catalogue import Example, Kind, Task
 from smallfirst_workers.errors import ModelError, TaskError
-from smallfirst_workers.prompting.example_selection import Embed, Nearest, bundled_encoder
+from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.prompts import (
     THOUGHT_CLOSES,
@@ -75,7 +75,7 @@ class TaskPrompt:
     shared: Frame
     max_text_tokens: int
     labels: LabelTree | None
-    nearest: Nearest | None
+    nearest: ExampleSelector | None
     key: str
 
 
@@ -180,12 +180,12 @@ class Prompter:
     def _budget(self, task: Task) -> int:
         return int(self._room(task) * EXAMPLES_SHARE)
 
-    def _nearest(self, task: Task) -> Nearest | None:
+    def _nearest(self, task: Task) -> ExampleSelector | None:
         usable = [each for each in task.examples if answer_text(task, each) is not None]
         if not 0 < task.shots < len(usable):
             return None
         embed = self._embed()
-        return Nearest(usable, embed) if embed else None
+        return ExampleSelector(usable, embed) if embed else None
 
     def _fitting(self, task: Task) -> list[Example]:
         """As many of the task's examples as are worth their tokens, spread over the labels."""

@@ -21,14 +21,14 @@ from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.tokenising import Reader
-from smallfirst_workers.engines import MODEL_ERROR, Asked, Pass
+from smallfirst_workers.engines import MODEL_ERROR, EngineRequest, EngineResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
 from smallfirst_workers.slm.isolation import isolate
 
-__all__ = ["Asked", "Pass", "SlmEngine"]
+__all__ = ["EngineRequest", "EngineResult", "SlmEngine"]
 
 _UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
 _NOTHING_TO_READ = Problem(
@@ -127,7 +127,7 @@ class SlmEngine:
         """
         self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
 
-    def run(self, asked: Sequence[Asked]) -> Pass:
+    def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
         """Answer a batch in one forward pass, or as few as make sense (see `Encoder.read`).
 
         A text that several questions are about is read once, and they share its tokens. A question
@@ -138,7 +138,7 @@ class SlmEngine:
         """
         started = perf_counter()
         answered = isolate(asked, self._answer, instead=self._give_up) if asked else []
-        return Pass(
+        return EngineResult(
             answers=[one.answer for one in answered],
             tokens=[one.num_tokens for one in answered],
             padded_tokens=sum(one.positions for one in answered),
@@ -173,7 +173,7 @@ class SlmEngine:
         parts = (self.folder.content_hash, runtime.name, self._model.pooling, reader.max_tokens)
         return " ".join(map(str, parts))
 
-    def _answer(self, asked: Sequence[Asked]) -> list[_Answered]:
+    def _answer(self, asked: Sequence[EngineRequest]) -> list[_Answered]:
         """Answer questions together; raises whatever any of them raises."""
         wants_words = dict.fromkeys((one.text for one in asked), False)
         for one in asked:
@@ -187,7 +187,7 @@ class SlmEngine:
         shares = [positions, *[0] * (len(asked) - 1)]
         return list(map(_Answered, answers, tokens, shares))
 
-    def _wants_words(self, asked: Asked) -> bool:
+    def _wants_words(self, asked: EngineRequest) -> bool:
         skill = self._skills.get(asked.task)
         is_tagged = skill is not None and skill.kind is Kind.TAG
         return is_tagged or (asked.explain and self._can_explain)
@@ -197,7 +197,7 @@ class SlmEngine:
         """Whether a text's vector is a sum over its tokens; see `explain`."""
         return self.folder.classifier is None and self._model.pooling == "mean"
 
-    def _judge(self, asked: Asked, states: TextStates) -> Answer | Problem:
+    def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
             return _UNKNOWN_TASK
@@ -208,7 +208,7 @@ class SlmEngine:
         explains = asked.explain and self._can_explain
         return judge(skill.kind, skill.head, states, explains=explains, known=asked.known)
 
-    def _give_up(self, asked: Asked, err: Exception) -> list[_Answered]:
+    def _give_up(self, asked: EngineRequest, err: Exception) -> list[_Answered]:
         """Answer a question that raises on its own.
 
         The text is the producer's and the error's message may quote it, so neither is told.
@@ -228,7 +228,7 @@ class SlmEngine:
         return [_Answered(problem, 0)]
 
 
-def _share_tokens(asked: Sequence[Asked], states: Mapping[str, TextStates]) -> list[int]:
+def _share_tokens(asked: Sequence[EngineRequest], states: Mapping[str, TextStates]) -> list[int]:
     """Share each text's tokens evenly among the questions about it; what is odd goes first."""
     questions = Counter(one.text for one in asked)
     met = Counter[str]()

@@ -1,4 +1,4 @@
-"""Trains one model: `python -m smallfirst_workers.learning`, the plan as JSON on stdin.
+"""Trains one model: `python -m smallfirst_workers.training`, the plan as JSON on stdin.
 
 Prints what came of it as JSON on stdout; progress and errors go to stderr.
 """

@@ -8,7 +8,7 @@ from smallfirst.catalogue import Example, Kind, Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
 from smallfirst.scoring import Gold, Score, gold_span
-from smallfirst_workers.slm.engine import Asked, SlmEngine
+from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 #: As many texts as are asked at once; the engine cuts them into passes.
 _TEXTS_AT_ONCE = 512
@@ -19,7 +19,7 @@ class Measured:
     """What a folder's answers were worth.
 
     Attributes:
-        measure: `accuracy`, `exact set` or `span F1`; see `smallfirst.report.Score`.
+        measure: `accuracy`, `exact set` or `span F1`; see `smallfirst.scoring.Score`.
         score: From 0 to 1.
         num_rows: That were asked.
         seconds: Of one process's passes, texts to answers.
@@ -54,7 +54,7 @@ def measure(
     ordered = sorted(rows, key=lambda row: len(row.text))
     for first in range(0, len(ordered), _TEXTS_AT_ONCE):
         part = ordered[first : first + _TEXTS_AT_ONCE]
-        done = engine.run([Asked(row.text, name) for row in part])
+        done = engine.run([EngineRequest(row.text, name) for row in part])
         seconds += done.seconds
         for row, answer in zip(part, done.answers, strict=True):
             given = None if isinstance(answer, Problem) else answer

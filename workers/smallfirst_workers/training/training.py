@@ -40,7 +40,7 @@ class Trained:
 
     Attributes:
         folder: Of the model.
-        card: What it says of itself; see `cards`.
+        card: What it says of itself; see `model_card`.
         seconds: It took, of this process.
         catalogue: The lines that serve it.
     """

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from smallfirst.catalogue import Example, Kind, Task
-from smallfirst_workers.encoding.tokenising import Reader, Reading
+from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
 from smallfirst_workers.encoding.windows import Window
 from smallfirst_workers.encoding.words import find_words, label_words, words_of_tokens
 
@@ -50,7 +50,7 @@ def _text_truth(example: Example, task: Task) -> Any:
     return np.array([labels.index(str(example.label))], np.int64)
 
 
-def _word_rows(example: Example, reading: Reading, task: Task, reader: Reader) -> list[Row]:
+def _word_rows(example: Example, reading: TokenizedText, task: Task, reader: Reader) -> list[Row]:
     places = find_words(example.text)
     outputs = {label: number for number, label in enumerate((None, *task.labels))}
     truth = [outputs[label] for label in label_words(places, example.spans or ())]
@@ -59,7 +59,7 @@ def _word_rows(example: Example, reading: Reading, task: Task, reader: Reader) -
 
 
 def _window_row(
-    reading: Reading, window: Window, words: Any, truth: Sequence[int], reader: Reader
+    reading: TokenizedText, window: Window, words: Any, truth: Sequence[int], reader: Reader
 ) -> Row:
     ids = reader.row(reading, window)
     kept = words[window.keep_start : window.keep_end]

@@ -1,7 +1,7 @@
 """Training encoder and head together with transformers' Trainer: resumable, the same each time.
 
 It owns one fit: a folder of checkpoints that a killed run goes on from, and what it came to. What
-is learned from, and what the result is for, is `recipes`' business.
+is learned from, and what the result is for, is `methods`' business.
 """
 
 import json

@@ -15,9 +15,9 @@
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
 --   fingerprint  on a first submission: check for duplicates, and register
---   reply_to     whom to tell
+--   reply_to     whom to notify
 --   body         the result's JSON   move: the job's JSON
---   leg          the dead letter's   move: its JSON
+--   slip          the dead letter's   move: its JSON
 --   to           move: the stream it goes to
 --   raw          the dead letter's raw submission
 --   task         task:step:outcome, to book under
@@ -32,14 +32,14 @@ local max_dead, max_replies = ARGV[7], ARGV[8]
 local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
 local counts = { results = 0, moves = 0, joined = 0, fenced = 0 }
 
-local function tell(reply_to, id)
+local function notify(reply_to, id)
   if reply_to == '' then return end
   local stream = ns .. ':results:' .. reply_to
   redis.call('XADD', stream, 'MAXLEN', '~', max_replies, '*', 'id', id)
   redis.call('EXPIRE', stream, REPLY_TTL)
 end
 
-local function bury(letter, raw)
+local function write_dead_letter(letter, raw)
   local entry = redis.call('XADD', ns .. ':dead', 'MAXLEN', '~', max_dead, '*', 'letter', letter)
   if raw ~= '' then redis.call('SET', ns .. ':dead:' .. entry, raw, 'EX', dead_ttl) end
 end
@@ -58,13 +58,13 @@ local function is_refusal(result)
 end
 
 local function conflict(id, raw)
-  bury(cjson.encode({ id = id, reason = 'id_conflict', size = #raw, digest = 'sha1:' .. redis.sha1hex(raw),
+  write_dead_letter(cjson.encode({ id = id, reason = 'id_conflict', size = #raw, digest = 'sha1:' .. redis.sha1hex(raw),
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
 end
 
 -- Whether the id is taken by an earlier submission; if so its result answers this one too.
 -- A refusal takes no id: a corrected job may be submitted under it again.
-local function joins(id, entry, fingerprint, reply_to, raw)
+local function is_duplicate(id, entry, fingerprint, reply_to, raw)
   local done = redis.call('GET', ns .. ':result:' .. id)
   if done then
     if is_refusal(done) then
@@ -72,7 +72,7 @@ local function joins(id, entry, fingerprint, reply_to, raw)
       return false
     end
     if not string.find(done, '"fingerprint":"' .. fingerprint .. '"', 1, true) then conflict(id, raw) end
-    tell(reply_to, id)
+    notify(reply_to, id)
     return true
   end
   local key = ns .. ':job:' .. id
@@ -94,10 +94,10 @@ local function finish(id, body, reply_to)
   local key = ns .. ':job:' .. id
   local reply = redis.call('HGET', key, 'reply') or reply_to
   if not redis.call('SET', ns .. ':result:' .. id, body, 'NX', 'EX', result_ttl) then
-    tell(reply_to, id)
+    notify(reply_to, id)
     return false
   end
-  for name in string.gmatch(reply, '[^\n]+') do tell(name, id) end
+  for name in string.gmatch(reply, '[^\n]+') do notify(name, id) end
   redis.call('DEL', key)
   return true
 end
@@ -111,20 +111,20 @@ local function refuse(id, body, reply_to)
   local done = redis.call('GET', key)
   local is_new = not done or is_refusal(done)
   if is_new then redis.call('SET', key, body, 'EX', result_ttl) end
-  tell(reply_to, id)
+  notify(reply_to, id)
   return is_new and 'results' or 'joined'
 end
 
-local function move(id, body, leg, to)
+local function move(id, body, slip, to)
   if redis.call('EXISTS', ns .. ':result:' .. id) == 1 then return false end
-  local entry = redis.call('XADD', to, '*', 'id', id, 'job', body, 'leg', leg)
+  local entry = redis.call('XADD', to, '*', 'id', id, 'job', body, 'slip', slip)
   local key = ns .. ':job:' .. id
   redis.call('HSET', key, 'at', to, 'entry', entry)
   redis.call('EXPIRE', key, job_ttl)
   return true
 end
 
-local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw, task, spent)
+local function settle(verb, entry, id, fingerprint, reply_to, body, slip, to, raw, task, spent)
   local pending = redis.call('XPENDING', source, group, entry, entry, 1)[1]
   if not pending or pending[2] ~= holder then return 'fenced' end
   redis.call('XACK', source, group, entry)
@@ -134,18 +134,18 @@ local function settle(verb, entry, id, fingerprint, reply_to, body, leg, to, raw
     return finish(id, body, reply_to) and 'results' or 'fenced'
   end
   if verb == 'refuse' then
-    bury(leg, raw)
+    write_dead_letter(slip, raw)
     return refuse(id, body, reply_to)
   end
-  if fingerprint ~= '' and joins(id, entry, fingerprint, reply_to, raw ~= '' and raw or body) then
+  if fingerprint ~= '' and is_duplicate(id, entry, fingerprint, reply_to, raw ~= '' and raw or body) then
     return 'joined'
   end
   if verb == 'move' then
-    if not move(id, body, leg, to) then return 'fenced' end
+    if not move(id, body, slip, to) then return 'fenced' end
     book(task, spent)
     return 'moves'
   end
-  if leg ~= '' then bury(leg, raw) end
+  if slip ~= '' then write_dead_letter(slip, raw) end
   if not finish(id, body, reply_to) then return 'fenced' end
   book(task, spent)
   return 'results'

@@ -20,19 +20,19 @@ import structlog
 
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.llm.endpoint.breaker import Breaker
-from smallfirst_workers.llm.endpoint.failures import Trouble
+from smallfirst_workers.llm.endpoint.failures import RequestFailure
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Passage:
+class Permit:
     """That somebody was let through, as the probe or like everybody."""
 
     is_probe: bool
 
 
-class Gate:
+class BreakerGate:
     """The breaker of one endpoint, and the line before it. All of it runs on one event loop."""
 
     def __init__(self, model: str, endpoint: str) -> None:
@@ -54,7 +54,7 @@ class Gate:
         """How often the endpoint has answered."""
         return self._breaker.num_successes
 
-    async def enter(self) -> Passage:
+    async def enter(self) -> Permit:
         """Wait until the endpoint may be asked; who came first goes first.
 
         Raises:
@@ -63,7 +63,7 @@ class Gate:
         async with self._line:
             while not self._breaker.admits(time.monotonic()):
                 await self._wait()
-            passage = Passage(is_probe=self.is_open)
+            passage = Permit(is_probe=self.is_open)
             self._breaker = self._breaker.entered()
             return passage
 
@@ -83,34 +83,34 @@ class Gate:
         self._reason = None
         self._change(self._breaker.succeeded())
 
-    def fail(self, passage: Passage, trouble: Trouble) -> None:
+    def fail(self, passage: Permit, failure: RequestFailure) -> None:
         """Say that it did not, however often it was asked."""
         is_news = passage.is_probe or not self.is_open
         failed = self._breaker.failed(
             time.monotonic(),
             is_probe=passage.is_probe,
-            at_once=trouble.opens_at_once,
-            asked=trouble.asked_seconds,
+            at_once=failure.opens_at_once,
+            asked=failure.asked_seconds,
         )
         self._change(failed)
         if self.is_open and is_news:
-            self._say(trouble)
+            self._say(failure)
 
-    def _say(self, trouble: Trouble) -> None:
+    def _say(self, failure: RequestFailure) -> None:
         """Log why the endpoint is down: once, and once more for each new reason."""
-        if trouble.what == self._reason:
+        if failure.what == self._reason:
             return
-        self._reason = trouble.what
+        self._reason = failure.what
         log.warning(
             "endpoint.down",
             model=self._model,
             endpoint=self._endpoint,
-            reason=trouble.what,
+            reason=failure.what,
             consequence="its jobs wait in this worker until it answers or they expire",
-            remedy=trouble.remedy,
+            remedy=failure.remedy,
         )
 
-    def abandon(self, passage: Passage) -> None:
+    def abandon(self, passage: Permit) -> None:
         """Say that whoever was let through has left without news."""
         if passage.is_probe:
             self._change(self._breaker.abandoned())

@@ -17,19 +17,21 @@ from smallfirst.catalogue import Kind, Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
-from smallfirst_workers.llm.endpoint.requests import Form
-from smallfirst_workers.prompting.parsing import Writing, places_of_values, read_writings
+from smallfirst_workers.llm.endpoint.requests import RequestTemplate
+from smallfirst_workers.prompting.parsing import Completion, places_of_values, read_writings
 from smallfirst_workers.prompting.votes import vote
 
 _NO_LABEL = Problem(code=INVALID, message="the model's answer is no label of the task's")
 
 
-def read_completion(form: Form, text: str, completion: ChatCompletion) -> Answer | Problem:
+def read_completion(
+    template: RequestTemplate, text: str, completion: ChatCompletion
+) -> Answer | Problem:
     """Read the answer to one question; several choices vote."""
-    if form.task.kind is Kind.CLASSIFY:
-        return _read_label(form.task, completion.choices)
-    writings = [_writing(choice, form.key) for choice in completion.choices]
-    return read_writings(form.task, text, writings)
+    if template.task.kind is Kind.CLASSIFY:
+        return _read_label(template.task, completion.choices)
+    writings = [_writing(choice, template.key) for choice in completion.choices]
+    return read_writings(template.task, text, writings)
 
 
 def _read_label(task: Task, choices: Sequence[Choice]) -> Answer | Problem:
@@ -62,13 +64,13 @@ def _label(task: Task, choice: Choice) -> LabelAnswer | None:
     return LabelAnswer(label=label, confidence=rounded.get(label, 0.0), distribution=rounded)
 
 
-def _writing(choice: Choice, key: str | None) -> Writing:
+def _writing(choice: Choice, key: str | None) -> Completion:
     """Take what was written, or what stands under the key, with the tokens that wrote it."""
     written = choice.message.content or ""
     tokens = _tokens(choice) or [Token(written, -math.inf)]
     start, end = _place(written, key)
     kept = [token for token in _cut(tokens, start, end) if token.text or key is None]
-    return Writing(
+    return Completion(
         text=written[start:end],
         pieces=tuple(token.text for token in kept),
         logprobs=tuple(token.logprob for token in kept),

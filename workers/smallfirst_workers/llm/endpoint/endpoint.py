@@ -18,8 +18,8 @@ from openai.types.chat import ChatCompletion
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.llm.endpoint.backoff import MAX_TRIES, pause_seconds
-from smallfirst_workers.llm.endpoint.breaker_gate import Gate, Passage
-from smallfirst_workers.llm.endpoint.failures import GIBBERISH, Fault, Trouble, trouble_of
+from smallfirst_workers.llm.endpoint.breaker_gate import BreakerGate, Permit
+from smallfirst_workers.llm.endpoint.failures import GIBBERISH, Fault, RequestFailure, failure_of
 
 #: How long a connection may take, and how long an answer may keep its first token waiting, seconds.
 CONNECT_SECONDS: Final = 5.0
@@ -37,9 +37,9 @@ _NO_KEY: Final = "none"
 class Endpoint:
     """Where one model is asked. All of it but `open` runs on one event loop."""
 
-    def __init__(self, client: AsyncOpenAI, gate: Gate, requests_at_once: int) -> None:
+    def __init__(self, client: AsyncOpenAI, gate: BreakerGate, max_concurrency: int) -> None:
         self._client = client
-        self._slots = asyncio.Semaphore(requests_at_once)
+        self._slots = asyncio.Semaphore(max_concurrency)
         self.gate = gate
 
     @classmethod
@@ -51,16 +51,16 @@ class Endpoint:
         """
         # Its own log would show whole requests to whoever sets OPENAI_LOG.
         logging.getLogger("openai").setLevel(logging.WARNING)
-        at_once, address = model.requests_at_once, model.endpoint or ""
+        at_once, address = model.max_concurrency, model.endpoint or ""
         client = AsyncOpenAI(
             base_url=address,
             api_key=key_of(name, model, os.environ),
             max_retries=0,
             http_client=DefaultAsyncHttpxClient(limits=_limits(at_once)),
         )
-        return cls(client, Gate(name, address), at_once)
+        return cls(client, BreakerGate(name, address), at_once)
 
-    async def ask(self, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+    async def ask(self, request: Mapping[str, Any]) -> ChatCompletion | RequestFailure:
         """Send a request until it is answered, or until it is plain that the fault is its own.
 
         An endpoint that answers nobody costs no job anything: it is waited for.
@@ -87,7 +87,9 @@ class Endpoint:
         """Close the connections."""
         await self._client.close()
 
-    async def _pass(self, passage: Passage, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+    async def _pass(
+        self, passage: Permit, request: Mapping[str, Any]
+    ) -> ChatCompletion | RequestFailure:
         """Try a request as often as it may be, and tell the gate what came of it."""
         found = None
         try:
@@ -101,7 +103,9 @@ class Endpoint:
             self.gate.fail(passage, found)
         return found
 
-    async def _try(self, request: Mapping[str, Any], max_tries: int) -> ChatCompletion | Trouble:
+    async def _try(
+        self, request: Mapping[str, Any], max_tries: int
+    ) -> ChatCompletion | RequestFailure:
         for num_failures in range(1, max_tries + 1):
             found = await self._send(request)
             if isinstance(found, ChatCompletion) or not found.can_pass:
@@ -112,12 +116,12 @@ class Endpoint:
             await asyncio.sleep(pause_seconds(num_failures, lot=lot, asked=found.asked_seconds))
         raise AssertionError("a request is tried once at least")
 
-    async def _send(self, request: Mapping[str, Any]) -> ChatCompletion | Trouble:
+    async def _send(self, request: Mapping[str, Any]) -> ChatCompletion | RequestFailure:
         create: Any = self._client.chat.completions.create
         try:
             found = await create(**request, timeout=_timeout(request["max_completion_tokens"]))
         except APIError as error:
-            return trouble_of(error, datetime.now(UTC))
+            return failure_of(error, datetime.now(UTC))
         except ValueError:
             return GIBBERISH  # JSON that breaks off; its error would quote it
         is_whole = isinstance(found, ChatCompletion) and found.choices
@@ -142,11 +146,11 @@ def key_of(name: str, model: Model, environment: Mapping[str, str]) -> str:
     return key
 
 
-def _limits(requests_at_once: int) -> Any:
+def _limits(max_concurrency: int) -> Any:
     from httpx2 import Limits  # noqa: PLC0415 - the client's own HTTP library
 
     return Limits(
-        max_connections=requests_at_once, max_keepalive_connections=min(requests_at_once, 100)
+        max_connections=max_concurrency, max_keepalive_connections=min(max_concurrency, 100)
     )
 
 

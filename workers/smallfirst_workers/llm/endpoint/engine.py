@@ -15,14 +15,14 @@ from openai.types.chat import ChatCompletion
 
 from smallfirst.catalogue import Kind, Model, Step, Task
 from smallfirst.jobs import Answer, Problem
-from smallfirst_workers.engines import EXPIRED, INVALID, Asked, Pass, Portion
+from smallfirst_workers.engines import EXPIRED, INVALID, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
-from smallfirst_workers.llm.endpoint.failures import Fault, Trouble
-from smallfirst_workers.llm.endpoint.requests import Form, form_of, request_of
+from smallfirst_workers.llm.endpoint.failures import Fault, RequestFailure
+from smallfirst_workers.llm.endpoint.requests import RequestTemplate, request_of, template_of
 from smallfirst_workers.llm.event_loop import EventLoop
-from smallfirst_workers.llm.shared_clock import BusyClock
+from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.prompting.prompter import prompt_key
 
 log = structlog.get_logger()
@@ -49,15 +49,15 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Question:
+class EndpointRequest:
     """What one request asks."""
 
-    form: Form
+    template: RequestTemplate
     step: Step
     text: str
 
 
-class RemoteEngine:
+class EndpointEngine:
     """A model that runs elsewhere, and the tasks it is asked for."""
 
     def __init__(self, name: str, model: Model, endpoint: Endpoint) -> None:
@@ -65,14 +65,14 @@ class RemoteEngine:
         self._model = model
         self._endpoint = endpoint
         self._loop = _loop()
-        self._forms: dict[str, Form] = {}
-        self._busy = BusyClock()
+        self._templates: dict[str, RequestTemplate] = {}
+        self._busy = SharedClock()
         self._asking: set[asyncio.Task[Answer | Problem]] = set()
         self._tells_logprobs = True
         self._is_closed = False
 
     @classmethod
-    def load(cls, name: str, model: Model) -> "RemoteEngine":
+    def load(cls, name: str, model: Model) -> "EndpointEngine":
         """Make ready to ask. The endpoint need not be up.
 
         Raises:
@@ -82,8 +82,10 @@ class RemoteEngine:
 
     def revision_of(self, task: str) -> str:
         """What the model is called at its endpoint, and which version of the prompt it is given."""
-        form = self._forms.get(task)
-        return f"{self._model.source}+{prompt_key(form.task)}" if form else self._model.source
+        template = self._templates.get(task)
+        return (
+            f"{self._model.source}+{prompt_key(template.task)}" if template else self._model.source
+        )
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks.
@@ -91,9 +93,9 @@ class RemoteEngine:
         Raises:
             TaskError: When a task cannot be served; those prepared before go on being served.
         """
-        self._forms = {name: self._form(name, task) for name, task in tasks.items()}
+        self._templates = {name: self._form(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Send all questions, and give each answer out as it is there.
 
         Raises:
@@ -110,20 +112,20 @@ class RemoteEngine:
         """Give up all questions, and close the connections."""
         self._loop.call(self._close())
 
-    def _form(self, name: str, task: Task) -> Form:
+    def _form(self, name: str, task: Task) -> RequestTemplate:
         if task.kind is Kind.EMBED:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
         if any(step.think for step in task.cascade if step.model == self.name):
             rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
             raise TaskError(name, f"{rule} thinks is settled there")
-        return form_of(task)
+        return template_of(task)
 
-    async def _answer(self, asked: Asked) -> Pass:
+    async def _answer(self, asked: EngineRequest) -> EngineResult:
         """Answer one question, and tell what it took."""
-        form, bill = self._forms.get(asked.task), Bill()
-        if form is None or asked.step >= len(form.task.cascade):
+        template, bill = self._templates.get(asked.task), Bill()
+        if template is None or asked.step >= len(template.task.cascade):
             return _pass_of(_UNKNOWN_TASK, bill, self._model)
-        question = Question(form, form.task.cascade[asked.step], asked.text)
+        question = EndpointRequest(template, template.task.cascade[asked.step], asked.text)
         try:
             async with asyncio.timeout(asked.seconds_left):
                 answer = await self._unless_closed(question, bill)
@@ -131,7 +133,7 @@ class RemoteEngine:
             answer = _EXPIRED
         return _pass_of(answer, bill, self._model)
 
-    async def _unless_closed(self, question: Question, bill: Bill) -> Answer | Problem:
+    async def _unless_closed(self, question: EndpointRequest, bill: Bill) -> Answer | Problem:
         """Ask, but for a model that is let go of: then the question is somebody else's.
 
         Raises:
@@ -150,7 +152,7 @@ class RemoteEngine:
         finally:
             self._asking.discard(asking)
 
-    async def _ask(self, question: Question, bill: Bill) -> Answer | Problem:
+    async def _ask(self, question: EndpointRequest, bill: Bill) -> Answer | Problem:
         """Ask; once more and no oftener where what was written is no answer."""
         answer = await self._ask_once(question, bill, is_again=False)
         if isinstance(answer, Problem) and answer.code == INVALID:
@@ -158,22 +160,22 @@ class RemoteEngine:
         return answer
 
     async def _ask_once(
-        self, question: Question, bill: Bill, *, is_again: bool
+        self, question: EndpointRequest, bill: Bill, *, is_again: bool
     ) -> Answer | Problem:
         found = await self._complete(question, bill, is_again=is_again)
-        if isinstance(found, Trouble) and found.param in _OPTIONAL and self._tells_logprobs:
+        if isinstance(found, RequestFailure) and found.param in _OPTIONAL and self._tells_logprobs:
             self._do_without_logprobs()
             found = await self._complete(question, bill, is_again=is_again)
-        if isinstance(found, Trouble):
+        if isinstance(found, RequestFailure):
             return _problem_of(found)
         bill.add(found)
-        return read_completion(question.form, question.text, found)
+        return read_completion(question.template, question.text, found)
 
     async def _complete(
-        self, question: Question, bill: Bill, *, is_again: bool
-    ) -> ChatCompletion | Trouble:
+        self, question: EndpointRequest, bill: Bill, *, is_again: bool
+    ) -> ChatCompletion | RequestFailure:
         request = request_of(
-            question.form,
+            question.template,
             question.step,
             question.text,
             model=self._model.source,
@@ -205,22 +207,22 @@ class RemoteEngine:
         await self._endpoint.close()
 
 
-def _problem_of(trouble: Trouble) -> Problem:
-    if trouble.fault is Fault.JOB:
+def _problem_of(failure: RequestFailure) -> Problem:
+    if failure.fault is Fault.JOB:
         # Which of the two, only its message would say, and that may quote the text.
-        message = f"The endpoint refused it, perhaps as too long: {trouble.what}."
+        message = f"The endpoint refused it, perhaps as too long: {failure.what}."
         return Problem(code="endpoint_refused", message=message)
-    message = f"The endpoint failed at it, and not at others: {trouble.what}."
+    message = f"The endpoint failed at it, and not at others: {failure.what}."
     return Problem(code="endpoint_failed", message=message)
 
 
-def _pass_of(answer: Answer | Problem, bill: Bill, model: Model) -> Pass:
+def _pass_of(answer: Answer | Problem, bill: Bill, model: Model) -> EngineResult:
     tokens = bill.read + bill.written
     prices = model.price_per_million_tokens
     charge = (
-        (bill.read * prices.read + bill.written * prices.written) / 1_000_000 if prices else 0.0
+        (bill.read * prices.input + bill.written * prices.output) / 1_000_000 if prices else 0.0
     )
-    return Pass([answer], [tokens], tokens, bill.seconds, [charge])
+    return EngineResult([answer], [tokens], tokens, bill.seconds, [charge])
 
 
 @cache

@@ -22,7 +22,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RequestFailure:
     """Why a request has no answer.
 
     Attributes:
@@ -46,7 +46,7 @@ class Trouble:
 
 
 #: It answered, with something that is no chat completion: a proxy's page, say.
-GIBBERISH = Trouble("an answer that is no chat completion", Fault.EITHER)
+GIBBERISH = RequestFailure("an answer that is no chat completion", Fault.EITHER)
 
 _BY_STATUS = {
     401: "see that the key in the model's `api_key_variable` is the endpoint's",
@@ -60,29 +60,29 @@ _BUSY = frozenset({429, 503})
 _PASSING = frozenset({408, 409, 425, 429})
 
 
-def trouble_of(error: APIError, now: datetime) -> Trouble:
+def failure_of(error: APIError, now: datetime) -> RequestFailure:
     """Read what the client raised."""
     if isinstance(error, APIStatusError):
         header = error.response.headers.get("retry-after")
         return _of_status(error.status_code, asked_seconds(header, now), error.param)
     if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
         remedy = "see that the endpoint runs and that its address can be reached from here"
-        return Trouble("no connection", Fault.ENDPOINT, opens_at_once=True, remedy=remedy)
+        return RequestFailure("no connection", Fault.ENDPOINT, opens_at_once=True, remedy=remedy)
     if isinstance(error, APITimeoutError):
-        return Trouble("no answer in time", Fault.EITHER)
+        return RequestFailure("no answer in time", Fault.EITHER)
     if isinstance(error, APIConnectionError):
-        return Trouble("the connection broke", Fault.EITHER)
+        return RequestFailure("the connection broke", Fault.EITHER)
     return GIBBERISH
 
 
-def _of_status(status: int, asked: float | None, param: str | None) -> Trouble:
+def _of_status(status: int, asked: float | None, param: str | None) -> RequestFailure:
     what = f"HTTP {status}"
     if status in _BY_STATUS:
-        return Trouble(
+        return RequestFailure(
             what, Fault.ENDPOINT, can_pass=False, opens_at_once=True, remedy=_BY_STATUS[status]
         )
     if status in _BUSY:
-        return Trouble(what, Fault.ENDPOINT, asked_seconds=asked)
+        return RequestFailure(what, Fault.ENDPOINT, asked_seconds=asked)
     if status in _PASSING or status >= 500:
-        return Trouble(what, Fault.EITHER, asked_seconds=asked)
-    return Trouble(what, Fault.JOB, can_pass=False, param=param)
+        return RequestFailure(what, Fault.EITHER, asked_seconds=asked)
+    return RequestFailure(what, Fault.JOB, can_pass=False, param=param)

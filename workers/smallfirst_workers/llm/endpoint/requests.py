@@ -37,7 +37,7 @@ TOP_LOGPROBS: Final = 20
 
 
 @dataclass(frozen=True)
-class Form:
+class RequestTemplate:
     """A task, ready to be asked.
 
     Attributes:
@@ -55,23 +55,29 @@ class Form:
         return KEYS.get(self.task.kind)
 
 
-def form_of(task: Task) -> Form:
+def template_of(task: Task) -> RequestTemplate:
     """Write what all jobs of a task share."""
     chat = as_chat(shared_messages(task, _shots(task)))
     key = KEYS.get(task.kind)
     if key is not None:
         order = f'Write it as a JSON object: {{"{key}": ...}}.'
         chat = [_under_key(turn, key, order, task.kind) for turn in chat]
-    return Form(task, tuple(chat), _schema(task, key))
+    return RequestTemplate(task, tuple(chat), _schema(task, key))
 
 
 def request_of(
-    form: Form, step: Step, text: str, *, model: str, is_again: bool = False, logprobs: bool = True
+    template: RequestTemplate,
+    step: Step,
+    text: str,
+    *,
+    model: str,
+    is_again: bool = False,
+    logprobs: bool = True,
 ) -> dict[str, Any]:
     """Write the request that asks about a text.
 
     Args:
-        form: Of the task.
+        template: Of the task.
         step: Whose votes are wanted.
         text: The job's.
         model: As the endpoint calls it.
@@ -81,12 +87,12 @@ def request_of(
     num = 1 if is_again else step.vote
     return {
         "model": model,
-        "messages": [*form.shared, *as_chat([user_message(form.task, text)])],
-        "max_completion_tokens": answer_tokens(form.task),
+        "messages": [*template.shared, *as_chat([user_message(template.task, text)])],
+        "max_completion_tokens": answer_tokens(template.task),
         "temperature": VARIED if num > 1 or is_again else 0.0,
         "n": num,
-        **(_wanted_logprobs(form.task.kind) if logprobs else {}),
-        **({"response_format": _response_format(form.schema)} if form.schema else {}),
+        **(_wanted_logprobs(template.task.kind) if logprobs else {}),
+        **({"response_format": _response_format(template.schema)} if template.schema else {}),
     }
 
 

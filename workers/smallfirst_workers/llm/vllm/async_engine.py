@@ -20,8 +20,8 @@ from smallfirst_workers.errors import EngineDead, ModelError
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.vllm.adapters import adapter_requests
 from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments, has_gpu
-from smallfirst_workers.llm.vllm.memory import GivingWorker, give_memory_back
-from smallfirst_workers.prompting.parsing import Writing
+from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension, trim_memory
+from smallfirst_workers.prompting.parsing import Completion
 
 #: Set before vLLM is imported: no telemetry, no network.
 _ENVIRONMENT = {
@@ -48,7 +48,7 @@ STOP_SECONDS = 5.0
 #: Source: MAX_LOGPROB_TOKEN_IDS in vllm/sampling_params.py, 0.32.
 _MAX_CANDIDATES = 128
 #: Memory is given back each time that so many requests have come.
-NUM_BEFORE_GIVING = 500
+REQUESTS_PER_TRIM = 500
 #: What the model is warmed up with: any tokens do, and every vocabulary has these.
 _WARM_UP_TOKENS = tuple(range(8))
 _WARM_UP_SCHEMA = {"type": "object", "properties": {"is": {"type": "boolean"}}, "required": ["is"]}
@@ -60,7 +60,7 @@ def environment(cache: Path) -> dict[str, str]:
     return {**_ENVIRONMENT, **here, "VLLM_CACHE_ROOT": str(cache / "vllm")}
 
 
-class VllmLoop:
+class AsyncEngine:
     """A running engine.
 
     Attributes:
@@ -137,13 +137,13 @@ class VllmLoop:
                 raise ModelError(self._name, reason) from err
         self._adapters = requests
 
-    async def warm_up(self, runner: Literal["write", "pool"]) -> None:
+    async def warm_up(self, runner: Literal["generate", "pooling"]) -> None:
         """Have done now what vLLM does at its first requests: kernels and grammars are compiled.
 
         Raises:
             EngineDead: When the engine has died.
         """
-        if runner == "pool":
+        if runner == "pooling":
             await self.pool(_WARM_UP_TOKENS)
             return
         await self.next_logprobs(_WARM_UP_TOKENS, _WARM_UP_TOKENS[:2])
@@ -188,7 +188,7 @@ class VllmLoop:
         num: int = 1,
         stop: str | None = None,
         adapter: str | None = None,
-    ) -> list[Writing]:
+    ) -> list[Completion]:
         """Let the model write, within a JSON schema where one is given, and no further than `stop`.
 
         Raises:
@@ -213,7 +213,7 @@ class VllmLoop:
     async def pool(self, prompt: Sequence[int]) -> Floats:
         """Read a prompt and pool its states: `(hidden,)`, float32, of any length.
 
-        Only an engine whose model's runner is `pool` does this, and it does nothing else.
+        Only an engine whose model's runner is `pooling` does this, and it does nothing else.
 
         Raises:
             EngineDead: When the engine has died.
@@ -238,7 +238,7 @@ class VllmLoop:
         run = self._engine.encode if isinstance(wanted, PoolingParams) else self._engine.generate
         found = None
         try:
-            if number % NUM_BEFORE_GIVING == 0:
+            if number % REQUESTS_PER_TRIM == 0:
                 await self._give_memory_back()
             async for output in run(tokens, wanted, request, lora_request=lora):
                 found = output
@@ -248,8 +248,8 @@ class VllmLoop:
 
     async def _give_memory_back(self) -> None:
         """Have this process and vLLM's own give back what malloc keeps."""
-        give_memory_back()
-        await self._engine.collective_rpc(GivingWorker.give_memory_back.__name__)
+        trim_memory()
+        await self._engine.collective_rpc(MemoryTrimExtension.trim_memory.__name__)
 
     def stop(self) -> None:
         """End the engine, its processes and the loop."""
@@ -262,10 +262,10 @@ class VllmLoop:
         gc.collect()
 
 
-def _writing_of(output: Any) -> Writing:
+def _writing_of(output: Any) -> Completion:
     tokens = list(output.token_ids)
     steps = [step[token] for step, token in zip(output.logprobs, tokens, strict=True)]
-    return Writing(
+    return Completion(
         text=output.text,
         pieces=tuple(step.decoded_token or "" for step in steps),
         logprobs=tuple(step.logprob for step in steps),

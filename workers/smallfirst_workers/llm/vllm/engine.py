@@ -12,11 +12,11 @@ from pathlib import Path
 from smallfirst.catalogue import Example, Kind, Model, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Problem
-from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
+from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.llm.shared_clock import BusyClock
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
-from smallfirst_workers.llm.vllm.generating import Asker, Heard, Question
+from smallfirst_workers.llm.shared_clock import SharedClock
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
+from smallfirst_workers.llm.vllm.generating import Generated, GenerationRequest, Generator
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
 
 _UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
@@ -29,14 +29,14 @@ _EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model wa
 class LlmEngine:
     """A large model, loaded, and the tasks it was prepared for."""
 
-    def __init__(self, name: str, revision: str, prompter: Prompter, vllm: VllmLoop) -> None:
+    def __init__(self, name: str, revision: str, prompter: Prompter, vllm: AsyncEngine) -> None:
         self.name = name
         self._revision = revision
         self._prompter = prompter
         self._vllm = vllm
-        self._asker = Asker(prompter, vllm)
+        self._asker = Generator(prompter, vllm)
         self._prompts: dict[str, TaskPrompt] = {}
-        self._busy = BusyClock()
+        self._busy = SharedClock()
 
     @classmethod
     def load(
@@ -47,7 +47,7 @@ class LlmEngine:
         Raises:
             ModelError: When it cannot be served.
         """
-        vllm = VllmLoop(name)
+        vllm = AsyncEngine(name)
         vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
         try:
             prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
@@ -70,7 +70,7 @@ class LlmEngine:
         """
         self._prompts = {name: self._prompt(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Put all questions into the engine, and give each answer out as it is there.
 
         Raises:
@@ -87,14 +87,16 @@ class LlmEngine:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
         return self._prompter.prepare(name, task)
 
-    def _questions(self, asked: Sequence[Asked]) -> list[tuple[Asked, Question | Problem]]:
+    def _questions(
+        self, asked: Sequence[EngineRequest]
+    ) -> list[tuple[EngineRequest, GenerationRequest | Problem]]:
         """Write each question's prompt, or say why it cannot be asked."""
         shots = self._shots(asked)
         return [(one, self._question(one, shots.get(one, ()))) for one in asked]
 
-    def _shots(self, asked: Sequence[Asked]) -> dict[Asked, tuple[Example, ...]]:
+    def _shots(self, asked: Sequence[EngineRequest]) -> dict[EngineRequest, tuple[Example, ...]]:
         """Choose examples by nearness, the texts of a task in one pass of the encoder."""
-        chosen: dict[Asked, tuple[Example, ...]] = {}
+        chosen: dict[EngineRequest, tuple[Example, ...]] = {}
         for name in {one.task for one in asked}:
             prompt = self._prompts.get(name)
             if prompt is not None and prompt.nearest is not None:
@@ -103,7 +105,9 @@ class LlmEngine:
                 chosen |= dict(zip(ours, near, strict=True))
         return chosen
 
-    def _question(self, asked: Asked, shots: Sequence[Example]) -> Question | Problem:
+    def _question(
+        self, asked: EngineRequest, shots: Sequence[Example]
+    ) -> GenerationRequest | Problem:
         prompt = self._prompts.get(asked.task)
         if prompt is None or asked.step >= len(prompt.task.cascade):
             return _UNKNOWN_TASK
@@ -111,23 +115,23 @@ class LlmEngine:
         if len(text) > prompt.max_text_tokens:
             return _TOO_LONG
         tokens = self._prompter.around(prompt, text, shots)
-        return Question(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
+        return GenerationRequest(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
 
-    async def _answer(self, put: tuple[Asked, Question | Problem]) -> Pass:
+    async def _answer(self, put: tuple[EngineRequest, GenerationRequest | Problem]) -> EngineResult:
         """Answer one question, and tell what it took of the engine."""
         asked, question = put
         if isinstance(question, Problem):
-            return Pass([question], [0], 0, 0.0)
+            return EngineResult([question], [0], 0, 0.0)
         mark = self._busy.start(time.monotonic())
         try:
             async with asyncio.timeout(asked.seconds_left):
                 heard = await self._asker.ask(question)
         except TimeoutError:
-            heard = Heard(_EXPIRED, 0)
+            heard = Generated(_EXPIRED, 0)
         finally:
             seconds = self._busy.stop(mark, time.monotonic())
         read = len(question.tokens) + heard.num_written
-        return Pass([heard.answer], [read], read, seconds)
+        return EngineResult([heard.answer], [read], read, seconds)
 
 
 def revision_of(model: Model, folder: Path) -> str:

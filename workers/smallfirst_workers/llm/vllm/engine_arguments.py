@@ -6,7 +6,7 @@ from typing import Any
 
 from smallfirst.catalogue import Model
 from smallfirst_workers.llm.vllm.adapters import adapter_arguments
-from smallfirst_workers.llm.vllm.memory import GivingWorker
+from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension
 from smallfirst_workers.processor import resolve_precision
 
 
@@ -15,8 +15,8 @@ def engine_arguments(
 ) -> dict[str, Any]:
     """What vLLM is told of a model. No code of the model's own is ever run.
 
-    `memory_share` counts on GPUs. On a processor the cache has the size that the environment
-    variable VLLM_CPU_KVCACHE_SPACE says, and vLLM heeds no share beside it.
+    `gpu_memory_utilization` counts on GPUs. On a processor the cache has the size that the
+    environment variable VLLM_CPU_KVCACHE_SPACE says, and vLLM heeds no share beside it.
 
     Args:
         name: Of the model, for errors.
@@ -29,7 +29,7 @@ def engine_arguments(
     """
     wanted = {
         "quantization": model.quantization,
-        "gpu_memory_utilization": model.memory_share,
+        "gpu_memory_utilization": model.gpu_memory_utilization,
         "max_model_len": model.max_tokens,
     }
     return {
@@ -37,19 +37,23 @@ def engine_arguments(
         "trust_remote_code": False,
         "load_format": "safetensors",
         "dtype": _precision(model.precision),
-        "tensor_parallel_size": model.tensor_parallel,
+        "tensor_parallel_size": model.tensor_parallel_size,
         # Compilation takes minutes at each start and pays on GPUs, where it is switched on.
         "enforce_eager": not has_gpu(),
         "disable_log_stats": not has_metrics,
-        "worker_extension_cls": f"{GivingWorker.__module__}.{GivingWorker.__qualname__}",
+        "worker_extension_cls": _path_of(MemoryTrimExtension),
         **{argument: value for argument, value in wanted.items() if value is not None},
         **adapter_arguments(name, model.adapters),
         **_runner_arguments(model),
     }
 
 
+def _path_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _runner_arguments(model: Model) -> dict[str, Any]:
-    if model.runner == "write":
+    if model.runner == "generate":
         # Without free white space a model that has lost its way cannot fill its bound with blanks.
         # Only the engine's own setting is heeded, not that of a request, and only by a backend
         # that is named. Source: vllm/v1/structured_output/backend_xgrammar.py, 0.32.

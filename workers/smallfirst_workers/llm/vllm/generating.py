@@ -1,7 +1,7 @@
 """Asking a large model one question: think, write or score, vote. All in tokens.
 
 It knows the ways of the task's kind and of the step. What the tokens of a prompt are is
-`prompting`'s business, what a writing says that of `writings`, what several say that of `votes`.
+`prompter`'s business, what a completion says that of `parsing`, what several say that of `votes`.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from smallfirst.catalogue import Step
 from smallfirst.jobs import Answer, LabelAnswer, Problem
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.label_tree import Path as LabelPath
-from smallfirst_workers.prompting.parsing import Writing, read_writings
+from smallfirst_workers.prompting.parsing import Completion, read_writings
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
 from smallfirst_workers.prompting.prompts import THOUGHT_CLOSES, answer_schema, answer_tokens
 from smallfirst_workers.prompting.votes import mean_label
@@ -25,7 +25,7 @@ VARIED = 0.7
 
 
 @dataclass(frozen=True)
-class Heard:
+class Generated:
     """What came of a question.
 
     Attributes:
@@ -38,7 +38,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Question:
+class GenerationRequest:
     """One question as the model will read it.
 
     Attributes:
@@ -54,14 +54,14 @@ class Question:
     tokens: tuple[int, ...]
 
 
-class Asker:
+class Generator:
     """Puts questions to a running engine."""
 
-    def __init__(self, prompter: Prompter, vllm: VllmLoop) -> None:
+    def __init__(self, prompter: Prompter, vllm: AsyncEngine) -> None:
         self._prompter = prompter
         self._vllm = vllm
 
-    async def ask(self, question: Question) -> Heard:
+    async def ask(self, question: GenerationRequest) -> Generated:
         """Ask in the way of the task's kind and of the step.
 
         Raises:
@@ -72,10 +72,10 @@ class Asker:
             return await self._answer(question, [begun], question.step.vote)
         beginnings, num_thought = await self._think(question, question.step.think.tokens)
         heard = await self._answer(question, beginnings, 1)
-        return Heard(heard.answer, heard.num_written + num_thought)
+        return Generated(heard.answer, heard.num_written + num_thought)
 
     async def _think(
-        self, question: Question, max_tokens: int
+        self, question: GenerationRequest, max_tokens: int
     ) -> tuple[list[tuple[int, ...]], int]:
         """Let the model reason, as often as there are votes; return the prompts that go on."""
         opened = (*question.tokens, *self._prompter.thought_opens)
@@ -92,16 +92,16 @@ class Asker:
         return beginnings, sum(len(each.pieces) for each in thoughts)
 
     async def _answer(
-        self, question: Question, beginnings: Sequence[tuple[int, ...]], num: int
-    ) -> Heard:
+        self, question: GenerationRequest, beginnings: Sequence[tuple[int, ...]], num: int
+    ) -> Generated:
         if question.prompt.labels is not None:
             scored = [self._score(question, question.prompt.labels, b) for b in beginnings]
-            return Heard(mean_label(await asyncio.gather(*scored)), 0)
+            return Generated(mean_label(await asyncio.gather(*scored)), 0)
         return await self._written(question, beginnings, num)
 
     async def _written(
-        self, question: Question, beginnings: Sequence[tuple[int, ...]], num: int
-    ) -> Heard:
+        self, question: GenerationRequest, beginnings: Sequence[tuple[int, ...]], num: int
+    ) -> Generated:
         """Read what the model wrote; once more and no oftener where that is no answer."""
         task = question.prompt.task
         temperature = VARIED if num > 1 else 0.0
@@ -113,11 +113,11 @@ class Asker:
         if isinstance(answer, Problem):
             writings += await self._write(question, beginnings[0], VARIED, 1)
             answer = read_writings(task, question.text, writings[-1:])
-        return Heard(answer, sum(len(writing.pieces) for writing in writings))
+        return Generated(answer, sum(len(writing.pieces) for writing in writings))
 
     async def _write(
-        self, question: Question, tokens: Sequence[int], temperature: float, num: int
-    ) -> list[Writing]:
+        self, question: GenerationRequest, tokens: Sequence[int], temperature: float, num: int
+    ) -> list[Completion]:
         return await self._vllm.write(
             tokens,
             max_tokens=answer_tokens(question.prompt.task),
@@ -128,7 +128,7 @@ class Asker:
         )
 
     async def _score(
-        self, question: Question, labels: LabelTree, tokens: Sequence[int]
+        self, question: GenerationRequest, labels: LabelTree, tokens: Sequence[int]
     ) -> LabelAnswer:
         """Find every label's probability, beginning by beginning."""
         logprobs: dict[LabelPath, float] = {(): 0.0}

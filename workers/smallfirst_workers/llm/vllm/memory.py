@@ -8,16 +8,16 @@ heap, so that what it keeps grows for tens of thousands of requests.
 import ctypes
 
 
-def give_memory_back() -> None:
+def trim_memory() -> None:
     """Give free pages back, wherever they lie; nothing where the C library is not glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
-class GivingWorker:
+class MemoryTrimExtension:
     """What vLLM's own worker class is extended by, so that it can be told to."""
 
-    def give_memory_back(self) -> None:
+    def trim_memory(self) -> None:
         """Give free pages of this process back."""
-        give_memory_back()
+        trim_memory()

@@ -13,7 +13,7 @@ import numpy as np
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.tokenising import Reader
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class PooledEncoder:
+class PoolingEncoder:
     """A large model's tokenizer and its running engine.
 
     Attributes:
         reader: Turns texts into tokens.
-        vllm: The engine, its runner `pool`.
+        vllm: The engine, its runner `pooling`.
     """
 
     reader: Reader
-    vllm: VllmLoop
+    vllm: AsyncEngine
 
     @classmethod
-    def load(cls, name: str, folder: Path, vllm: VllmLoop, *, cache: Path) -> "PooledEncoder":
+    def load(cls, name: str, folder: Path, vllm: AsyncEngine, *, cache: Path) -> "PoolingEncoder":
         """Read the tokenizer of a model that runs already.
 
         Raises:

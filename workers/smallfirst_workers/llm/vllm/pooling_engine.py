@@ -14,14 +14,14 @@ from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Answer, Problem
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EXPIRED, Asked, Pass, Portion
+from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import LinearHead
-from smallfirst_workers.llm.shared_clock import BusyClock
-from smallfirst_workers.llm.vllm.async_engine import VllmLoop
-from smallfirst_workers.llm.vllm.pooling_encoder import PooledEncoder, Tokens
+from smallfirst_workers.llm.shared_clock import SharedClock
+from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
+from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
 
 _UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
 _TOO_LONG = Problem(
@@ -49,17 +49,17 @@ class _Reading:
 
     tokens: Tokens
     places: tuple[int, ...]
-    asked: tuple[Asked, ...]
+    asked: tuple[EngineRequest, ...]
 
 
-class PooledEngine:
+class PoolingEngine:
     """A large model that pools, loaded, and the tasks it was prepared for.
 
     `prepare` may run in one thread while batches run in others: the skills change in one move.
     """
 
     def __init__(
-        self, name: str, revision: str, encoder: PooledEncoder, *, features: str, cache: Path
+        self, name: str, revision: str, encoder: PoolingEncoder, *, features: str, cache: Path
     ) -> None:
         self.name = name
         self._revision = revision
@@ -67,12 +67,12 @@ class PooledEngine:
         self._features = features
         self._cache = cache
         self._skills: dict[str, _Skill] = {}
-        self._busy = BusyClock()
+        self._busy = SharedClock()
 
     @classmethod
     def load(
         cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-    ) -> "PooledEngine":
+    ) -> "PoolingEngine":
         """Start vLLM with a model.
 
         Args:
@@ -85,10 +85,10 @@ class PooledEngine:
         Raises:
             ModelError: When it cannot be served.
         """
-        vllm = VllmLoop(name)
+        vllm = AsyncEngine(name)
         vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
         try:
-            encoder = PooledEncoder.load(name, folder, vllm, cache=cache)
+            encoder = PoolingEncoder.load(name, folder, vllm, cache=cache)
         except ModelError:
             vllm.stop()
             raise
@@ -113,7 +113,7 @@ class PooledEngine:
         """
         self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[Asked]) -> Iterator[Portion]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Put all texts into the engine, and give their answers out as each is read.
 
         Raises:
@@ -122,7 +122,7 @@ class PooledEngine:
         readings = self._readings(asked)
         for portion in self._encoder.vllm.loop.in_turn(readings, self._answer):
             [number] = portion.places
-            yield Portion(readings[number].places, portion.done)
+            yield PartialResult(readings[number].places, portion.done)
 
     def unload(self) -> None:
         """Stop the engine and its processes."""
@@ -146,7 +146,7 @@ class PooledEngine:
                 reason = f"has an example, number {number}, of more than the model's {limit} tokens"
                 raise TaskError(name, reason)
 
-    def _readings(self, asked: Sequence[Asked]) -> list[_Reading]:
+    def _readings(self, asked: Sequence[EngineRequest]) -> list[_Reading]:
         """Bring the questions about one text together."""
         places: dict[str, list[int]] = {}
         for place, one in enumerate(asked):
@@ -156,7 +156,7 @@ class PooledEngine:
             for tokens, own in zip(self._encoder.tokens(list(places)), places.values(), strict=True)
         ]
 
-    async def _answer(self, reading: _Reading) -> Pass:
+    async def _answer(self, reading: _Reading) -> EngineResult:
         """Answer the questions about one text, and tell what it took of the engine."""
         if reading.tokens.is_too_long:
             return _unread(reading, _TOO_LONG)
@@ -175,9 +175,11 @@ class PooledEngine:
         waited = time.monotonic() - started
         answers = [self._judge(one, states, waited) for one in reading.asked]
         num_tokens = len(reading.tokens.ids)
-        return Pass(answers, _share(num_tokens, len(answers)), num_tokens, seconds)
+        return EngineResult(answers, _share(num_tokens, len(answers)), num_tokens, seconds)
 
-    def _judge(self, asked: Asked, states: TextStates | None, waited: float) -> Answer | Problem:
+    def _judge(
+        self, asked: EngineRequest, states: TextStates | None, waited: float
+    ) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
             return _UNKNOWN_TASK
@@ -188,15 +190,15 @@ class PooledEngine:
         return judge(skill.kind, skill.head, states, explains=False)
 
 
-def _longest_wait(asked: Sequence[Asked]) -> float | None:
+def _longest_wait(asked: Sequence[EngineRequest]) -> float | None:
     """For how many seconds somebody wants the text read; None for ever."""
     waits = [one.seconds_left for one in asked]
     return None if None in waits else max(wait for wait in waits if wait is not None)
 
 
-def _unread(reading: _Reading, problem: Problem) -> Pass:
+def _unread(reading: _Reading, problem: Problem) -> EngineResult:
     num = len(reading.asked)
-    return Pass([problem] * num, [0] * num, 0, 0.0)
+    return EngineResult([problem] * num, [0] * num, 0, 0.0)
 
 
 def _share(num_tokens: int, num_questions: int) -> list[int]:
