@@ -12,6 +12,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -35,20 +36,22 @@ def holders(redis: Any, stream: str, group: str) -> dict[str, int]:
 
 
 def pid_of(holder: str) -> int:
-    """The process id that every holder's name tells: `<role>-<host>-<pid>-<random>`."""
-    return int(holder.rsplit("-", 2)[1])
+    """The process id that every holder's name tells."""
+    found = Holder.parse(holder)
+    assert found is not None
+    return found.pid
 
 
 def worker_at_work(redis: Any) -> str | None:
     """A worker that has entries in its hands."""
-    names = [name for name in holders(redis, BULK, POOL_GROUP) if name.startswith("cpu-small-")]
+    names = [name for name in holders(redis, BULK, POOL_GROUP) if name.startswith("cpu-small/")]
     return names[0] if names else None
 
 
 def router_with_jobs(redis: Any) -> str | None:
     """A router that has read jobs and not published them."""
     found = holders(redis, BULK, POOL_GROUP)
-    return next((name for name in found if name.startswith("router-")), None)
+    return next((name for name in found if name.startswith(ROUTERS)), None)
 
 
 def strike(

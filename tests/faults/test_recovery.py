@@ -48,7 +48,7 @@ def test_a_dead_workers_jobs_start_elsewhere_within_ten_seconds(
         dead: list[str] = []
 
         def somebody_works() -> bool:
-            dead[:] = [name for name in holders(redis) if name.startswith("cpu-small-")][:1]
+            dead[:] = [name for name in holders(redis) if name.startswith("cpu-small/")][:1]
             return bool(dead)
 
         wait_until(somebody_works, description="a worker has jobs in hand")
@@ -77,5 +77,5 @@ def entries_of(redis: Any, holder: str) -> list[bytes]:
 
 def waiting_for_a_start(redis: Any, dead: str) -> list[bytes]:
     """Entries that no live worker has in hand."""
-    names = [name for name in holders(redis) if name == dead or not name.startswith("cpu-small-")]
+    names = [name for name in holders(redis) if name == dead or not name.startswith("cpu-small/")]
     return [entry for name in names for entry in entries_of(redis, name)]

@@ -1,7 +1,6 @@
 """Runs a batch: claim its entries, ask the engine, judge each answer, settle each job."""
 
 import os
-import socket
 import time
 import traceback
 from collections import defaultdict
@@ -15,6 +14,7 @@ from redis.exceptions import RedisError
 
 from smallfirst.jobs import Attempt, Priority, Problem
 from smallfirst.ledger.entries import Claim
+from smallfirst.ledger.holders import process_here
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
@@ -202,8 +202,7 @@ class BatchRunner:
     def note_failure(self, error: BaseException) -> None:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
         with suppress(RedisError):
-            process = f"{socket.gethostname()}-{os.getpid()}"
-            self._ledger.note_end(process, f"raised {type(error).__name__}")
+            self._ledger.note_end(process_here(os.getpid()), f"raised {type(error).__name__}")
 
     def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
         """Take the batch's entries in, from both priorities' streams."""

@@ -12,12 +12,9 @@ from redis.exceptions import ResponseError
 
 from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
-from smallfirst.jobs import Priority
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.ledger import Ledger
-
-#: What a router's name begins with; every other holder of a backlog's entries is a worker.
-_ROUTER_PREFIX = "router-"
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,10 @@ def survey(link: Link) -> dict[str, Any]:
             {"stream": name, **asdict(_count(link.redis, stream, ROUTER_GROUP, now_ms))}
             for name, stream in (("jobs", link.keys.jobs), ("escalations", link.keys.escalations))
         ],
-        "pools": [_pool(link, ledger, pool, now_ms) for pool in pool_names(link)],
+        "pools": [
+            _pool(link, ledger, pool, now_ms) for pool in sorted(ledger.pools_with_backlogs())
+        ],
     }
-
-
-def pool_names(link: Link) -> list[str]:
-    """Find the pools by their backlogs, which the routers make as they start."""
-    before, after = link.keys.backlog("*", Priority.BULK).split("*")
-    found = link.redis.scan_iter(f"{before}*{after}", count=5000, _type="stream")
-    return sorted(key.decode().removeprefix(before).removesuffix(after) for key in found)
 
 
 def _pool(link: Link, ledger: Ledger, pool: str, now_ms: int) -> dict[str, Any]:
@@ -103,7 +95,7 @@ def _count(redis: Redis, stream: str, group: str, now_ms: int) -> Waiting:
     if isinstance(pending, ResponseError):  # No group: nobody has read anything yet.
         pending = {"pending": 0, "consumers": []}
     by_holder = {who["name"].decode(): int(who["pending"]) for who in pending["consumers"] or ()}
-    held = sum(n for name, n in by_holder.items() if name.startswith(_ROUTER_PREFIX))
+    held = sum(n for name, n in by_holder.items() if _is_router(name))
     queued = by_holder.get(QUEUE_CONSUMER, 0)
     return Waiting(
         unread=num_entries - pending["pending"],
@@ -112,6 +104,11 @@ def _count(redis: Redis, stream: str, group: str, now_ms: int) -> Waiting:
         working=pending["pending"] - held - queued,
         oldest_seconds=(now_ms - _submitted_ms(*first[0])) / 1000 if first else None,
     )
+
+
+def _is_router(name: str) -> bool:
+    holder = Holder.parse(name)
+    return holder is not None and holder.is_router
 
 
 def _submitted_ms(entry: bytes, fields: Mapping[bytes, bytes]) -> int:

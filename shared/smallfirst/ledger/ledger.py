@@ -15,8 +15,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.jobs import Priority
 from smallfirst.ledger.entries import Claim, StreamEntry, entries_of, held_entry
+from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
 from smallfirst.ledger.settlements import Settled, Settlement
 
@@ -192,13 +192,13 @@ class Ledger:
         return int(self._run("beat", [self._keys.workers(pool)], arguments))
 
     def note_end(self, process: str, words: str) -> None:
-        """Write down how a process (`<host>-<pid>`), or its last failed batch, ended."""
+        """Write down how a process of `holders`, or its last failed batch, ended."""
         self._redis.set(self._keys.end(process), words, ex=END_TTL)
 
-    def end_of(self, holder: str, pool: str) -> str | None:
+    def end_of(self, holder: str) -> str | None:
         """How a worker's process or last failed batch ended, where anybody has told."""
-        process = holder.removeprefix(f"{pool}-").rpartition("-")[0]
-        found: Any = self._redis.get(self._keys.end(process))
+        process = process_of(holder)
+        found: Any = self._redis.get(self._keys.end(process)) if process else None
         return found.decode() if found else None
 
     def count_entries(self, streams: Sequence[str]) -> int:
@@ -210,10 +210,9 @@ class Ledger:
 
     def pools_with_backlogs(self) -> set[str]:
         """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
-        pattern = self._keys.backlog("*", Priority.BULK)
-        before, after = pattern.split("*")
-        found: Iterable[Any] = self._redis.scan_iter(match=pattern, count=10_000)
-        return {key.decode().removeprefix(before).removesuffix(after) for key in found}
+        found: Iterable[Any] = self._redis.scan_iter(match=self._keys.any_backlog, count=10_000)
+        pools = (self._keys.pool_of(key.decode()) for key in found)
+        return {pool for pool in pools if pool is not None}
 
     def count_waiting_batches(self, pool: str) -> int:
         """Count the pool's batches that are published and not started."""
