@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.holders import pid_of
 from tests.support.invariants import assert_unchanged, digests
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
-from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -33,13 +33,6 @@ def holders(redis: Any, stream: str, group: str) -> dict[str, int]:
     """Who holds how many entries of a stream."""
     found: Any = redis.xpending(stream, group)
     return {c["name"].decode(): c["pending"] for c in found["consumers"]}
-
-
-def pid_of(holder: str) -> int:
-    """The process id that every holder's name tells."""
-    found = Holder.parse(holder)
-    assert found is not None
-    return found.pid
 
 
 def worker_at_work(redis: Any) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from redis import Redis
+from tests.support.holders import pid_of
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -52,7 +53,7 @@ def test_a_dead_workers_jobs_start_elsewhere_within_ten_seconds(
             return bool(dead)
 
         wait_until(somebody_works, description="a worker has jobs in hand")
-        os.kill(int(dead[0].rsplit("-", 2)[1]), signal.SIGKILL)
+        os.kill(pid_of(dead[0]), signal.SIGKILL)
         struck = monotonic()
         lost = entries_of(redis, dead[0])
         wait_until(

@@ -32,6 +32,7 @@ letter keeps it apart from its reason, so that reasons can be listed without sho
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from smallfirst.jobs import Priority
 
@@ -125,6 +126,10 @@ class Keys:
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
         return f"{self.namespace}:booked:{date}"
+
+    def booked_at(self, now_ms: int) -> str:
+        """What was spent on the day of one moment of Redis's clock."""
+        return self.booked(f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}")
 
     @property
     def celery_prefix(self) -> str:

@@ -220,10 +220,11 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
     """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
     streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.any_backlog}")
     return (
-        Grant("time info"),
+        Grant("time info multi exec"),
         Grant("xinfo|groups xpending xlen", streams),
         Grant("xlen", (f"%R~{keys.dead}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
         Grant("llen", (f"%R~{keys.queue('*')}",)),
+        Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.booked('*')}",)),
     )

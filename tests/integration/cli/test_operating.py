@@ -1,6 +1,5 @@
 """What an operator sees: queues, the doctor, schemas."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +18,11 @@ KEYS = Keys()
 
 
 def put(ledger: Ledger, redis: Redis, stream: str, count: int) -> None:
-    """Add jobs to a backlog, submitted at the beginning of time."""
+    """Add jobs to a backlog, as if parked a minute ago."""
     ledger.open([stream], POOL_GROUP)
-    slip = json.dumps({"submitted_ms": 0})
-    for _ in range(count):
-        redis.xadd(stream, {"id": "x", "job": "{}", "slip": slip})
+    parked_ms = ledger.now_ms() - 60_000
+    for number in range(count):
+        redis.xadd(stream, {"id": "x", "job": "{}", "slip": "{}"}, id=f"{parked_ms}-{number + 1}")
 
 
 @pytest.mark.parametrize("name", ["cpu", "router-gpu"])
@@ -43,7 +42,7 @@ def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name:
     [pool] = found["pools"]
     counts = {name: pool[name] for name in ("unread", "held", "queued", "working", "workers")}
     assert counts == {"unread": 4, "held": 3, "queued": 2, "working": 1, "workers": 1}
-    assert pool["oldest_seconds"] > 10**9
+    assert 60 <= pool["oldest_seconds"] < 600
     assert [stream["unread"] for stream in found["streams"]] == [1, 0]
     assert (found["routers"], found["dead_letters"]) == (0, 0)
     assert name in smallfirst("queues").out
