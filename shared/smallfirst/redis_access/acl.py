@@ -168,7 +168,7 @@ def _beating(keys: Keys) -> tuple[Grant, ...]:
 def _consuming(keys: Keys) -> tuple[Grant, ...]:
     """What kombu does to hand a worker its messages, and to restore those it did not start."""
     prefix = keys.celery_prefix
-    held = (f"~{prefix}unacked:*", f"%W~{prefix}unacked_index:*")
+    held = (f"~{keys.unacked('*')}", f"%W~{keys.unacked_index('*')}")
     return (
         # What it held and did not start it puts back.
         Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
@@ -184,7 +184,7 @@ def _looking_for_lost(keys: Keys) -> tuple[Grant, ...]:
     prefix = keys.celery_prefix
     return (
         Grant("time"),
-        Grant("zrange", (f"%R~{prefix}unacked_index:*",)),
+        Grant("zrange", (f"%R~{keys.unacked_index('*')}",)),
         Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
     )
 
