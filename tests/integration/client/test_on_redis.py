@@ -29,6 +29,7 @@ from smallfirst import (
     ClientMoved,
     FleetRefused,
     FleetUnreachable,
+    Result,
     ResultTimeout,
     ResultUnreadable,
     State,
