@@ -9,13 +9,14 @@ import yaml
 from prometheus_client import CollectorRegistry
 from redis import Redis
 from tests.faults.test_poison import CATALOGUE
+from tests.support.shapes import attempt_for, result_for
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
-from smallfirst.jobs import Outcome, Priority
+from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement, Spent
+from smallfirst.ledger.settlements import Finish
 
 KEYS = Keys()
 STREAM = KEYS.backlog("cpu", Priority.BULK)
@@ -28,8 +29,7 @@ def settle_one(redis: Redis) -> None:
     ledger.open([STREAM], POOL_GROUP)
     redis.xadd(STREAM, {"id": "a"})
     [entry] = ledger.read([STREAM], POOL_GROUP, count=1)
-    spent = Spent("topic", 0, Outcome.ACCEPTED, 0.25, 0.001)
-    row = Settlement(verb="result", entry=entry.entry, job_id="a", body="{}", spent=spent)
+    row = Finish(entry=entry.entry, result=result_for("a"), spent=attempt_for())
     ledger.settle(STREAM, POOL_GROUP, [row])
 
 

@@ -9,6 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from redis import Redis
 from tests.faults.test_poison import CATALOGUE
+from tests.support.shapes import result_for, slip_for
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.cli.fleet_connection import Link
@@ -18,7 +19,7 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement
+from smallfirst.ledger.settlements import Finish, Move
 from smallfirst.ledger.survey import StreamLoad, Survey
 from smallfirst.settings import Settings
 
@@ -106,7 +107,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     assert told("jobs") == {"unread": 1, "held": 2, "pending": 2}
 
     rows = [
-        Settlement(verb="move", entry=each.entry, job_id=f"j-{n}", body="{}", slip="{}", to=BULK)
+        Move(entry=each.entry, job_id=f"j-{n}", job=b"{}", slip=slip_for(), to=BULK)
         for n, each in enumerate(submitted)
     ]
     router.settle(KEYS.jobs, ROUTER_GROUP, rows)
@@ -138,8 +139,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     worker.release(BULK, entries[1:], LEASE, is_started=True)
     assert told("cpu") == {**begun, "working": 2}
 
-    row = Settlement(verb="result", entry=entries[0], job_id="j-0", body="{}")
-    worker.settle(BULK, POOL_GROUP, [row])
+    worker.settle(BULK, POOL_GROUP, [Finish(entry=entries[0], result=result_for("j-0"))])
     assert told("cpu") == {"working": 1, "pending": 1, "workers": 1}
 
 
@@ -161,9 +161,7 @@ def test_an_age_survives_a_reclaim_and_begins_anew_with_a_move(
     assert age() == pytest.approx(60, abs=5)
     other.recover(BULK, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     assert age() == pytest.approx(60, abs=5)
-    move = Settlement(
-        verb="move", entry=entry.entry, job_id="a", body="{}", slip="{}", to=KEYS.escalations
-    )
+    move = Move(entry=entry.entry, job_id="a", job=b"{}", slip=slip_for(), to=KEYS.escalations)
     other.settle(BULK, POOL_GROUP, [move])
     assert age() is None
     assert survey.look([]).escalations.oldest_seconds == pytest.approx(0, abs=5)
