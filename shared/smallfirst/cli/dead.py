@@ -30,7 +30,9 @@ _PAGE = 500
 MAX_ID_CHARS = 128
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
-app = typer.Typer(help="List, read and replay what was given up.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, read and replay what was given up.", no_args_is_help=True, add_completion=False
+)
 
 EntryArgument = Annotated[str, typer.Argument(help="The dead letter, as `dead list` names it.")]
 

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from smallfirst.cli.fleet_connection import default_folder, globals_of
+from smallfirst.cli.fleet_connection import default_folder
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
