@@ -32,6 +32,11 @@ MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 5
 #: The longest a job may wait for its answer. People answer some jobs, and people have weekends and
 #: holidays.
 MAX_DEADLINE = timedelta(days=30)
+#: Most characters of a job's id, and what an id and the name of a reply stream may hold: both are
+#: safe in a key, a file name and a URL.
+MAX_ID_CHARS = 128
+ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
+REPLY_TO_PATTERN = r"^[0-9A-Za-z_.\-]{1,64}$"
 
 
 class Tier(StrEnum):
@@ -84,8 +89,8 @@ def _seconds_to_timedelta(value: object) -> object:
         return value
     try:
         return timedelta(seconds=value)
-    except OverflowError:
-        # Only a ValueError is a fault of the field; any other error leaves pydantic as it is.
+    except (OverflowError, ValueError):
+        # Python's own words for an infinity or a NaN would say nothing to a producer.
         raise ValueError("must be a number of seconds that fits a duration") from None
 
 
@@ -112,11 +117,10 @@ Seconds = Annotated[
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DEADLINE.total_seconds()}
     ),
 ]
-#: An id is safe in a key, a file name and a URL.
-JobId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.:\-]{0,127}$")]
+JobId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,63}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-ReplyTo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.\-]{1,64}$")]
+ReplyTo = Annotated[str, StringConstraints(pattern=REPLY_TO_PATTERN)]
 Text = Annotated[
     str,
     Field(min_length=1, max_length=MAX_TEXT_CHARS),

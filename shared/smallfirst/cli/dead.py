@@ -21,13 +21,11 @@ from smallfirst.cli.output import (
     say,
     table,
 )
-from smallfirst.jobs import Status
+from smallfirst.jobs import MAX_ID_CHARS, Status
 from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
 _PAGE = 500
-#: What a job's id may have; see `JobId`.
-MAX_ID_CHARS = 128
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
 app = typer.Typer(

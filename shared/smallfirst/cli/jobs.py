@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from smallfirst.cli.fleet_connection import client_of
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
-from smallfirst.cli.rows import faults_of
 from smallfirst.errors import ResultTimeout
 from smallfirst.jobs import (
     Answer,
@@ -24,6 +23,7 @@ from smallfirst.jobs import (
     Tier,
     VectorAnswer,
 )
+from smallfirst.wording import faults_of
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the job.")]
 #: What a job that nobody failed ends as.
@@ -142,7 +142,7 @@ def _job_of(fields: dict[str, Any]) -> Job:
     try:
         return Job.model_validate({k: v for k, v in fields.items() if v is not None})
     except ValidationError as error:
-        fail(faults_of(error), exit_code=USAGE)
+        fail(faults_of(error, Job.model_fields), exit_code=USAGE)
 
 
 def _show(found: Result, *, as_json: bool) -> None:

@@ -27,12 +27,12 @@ from smallfirst.cli.output import (
     print_json,
     say,
 )
-from smallfirst.cli.rows import faults_of
 from smallfirst.cli.up import CatalogueOption
 from smallfirst.local import die_with_parent
 from smallfirst.local.cores import usable_cores
 from smallfirst.settings import Settings, load_settings
 from smallfirst.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
+from smallfirst.wording import faults_of
 
 #: What trains, and the package that it is in.
 _MODULE, _PACKAGE = "smallfirst_workers.training", "smallfirst_workers"
@@ -124,7 +124,7 @@ def _plan(asked: Mapping[str, Any]) -> TrainingPlan:
     try:
         return TrainingPlan.model_validate({**METHOD_DEFAULTS[given["method"]], **given})
     except ValidationError as error:
-        fail(faults_of(error), exit_code=USAGE)
+        fail(faults_of(error, TrainingPlan.model_fields), exit_code=USAGE)
 
 
 def _run(plan: TrainingPlan) -> dict[str, Any]:
