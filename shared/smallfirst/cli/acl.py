@@ -10,7 +10,10 @@ from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
 from smallfirst.redis_access.acl import Role, acl_file
 
-_HELP = "Holds a file for each role that may connect, named after it, with its password."
+_HELP = (
+    "The folder with one file for each role that may connect. The file is named after the role and"
+    " holds its password."
+)
 
 
 def acl(
@@ -21,7 +24,8 @@ def acl(
 ) -> None:
     """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
 
-    Roles are producer, router, worker, flower and scaler; one without a password cannot connect.
+    The roles are producer, router, worker, flower, scaler and exporter; one without a password
+    cannot connect.
     Only hashes of passwords are printed. Redis 7 is needed.
     """
     passwords = dict(_passwords(secrets))
