@@ -38,14 +38,17 @@ class Pattern(Entry):
     In RE2 syntax: linear in the text, and so without look-around.
     """
 
-    label: Label = Field(description="What a match is called; one of the task's labels.")
+    label: Label = Field(description="The label of a match; one of the task's.")
     pattern: str = Field(
-        min_length=1, max_length=2000, description="In RE2 syntax; matched anywhere in the text."
+        min_length=1,
+        max_length=2000,
+        description="The expression in RE2's syntax; it may match anywhere in the text.",
     )
     check: str | None = Field(
         default=None,
         pattern=r"^[a-z_]+(\.[a-z_]+)*$",
-        description="A python-stdnum module a match must satisfy too: `luhn`, `iban`, `us.ssn`.",
+        description="The python-stdnum module that a match must satisfy too: `luhn`, `iban`,"
+        " `us.ssn`.",
     )
     ignore_case: bool = Field(default=False, description="Whether ABC matches abc.")
 
@@ -83,7 +86,9 @@ class Rule(Entry):
 class Think(Entry):
     """How much a large model may reason before it answers."""
 
-    tokens: int = Field(ge=1, le=32_768, description="The longest thought; counted in the cost.")
+    tokens: int = Field(
+        ge=1, le=32_768, description="The most tokens of a thought; they are counted in the cost."
+    )
 
 
 class Step(Entry):
@@ -95,8 +100,10 @@ class Step(Entry):
     spans are kept, and the next step adds its own).
     """
 
-    rule: Rule | None = Field(default=None, description="What to look for without a model.")
-    model: Name | None = Field(default=None, description="Name of one of `models`.")
+    rule: Rule | None = Field(
+        default=None, description="The rule: what to look for without a model."
+    )
+    model: Name | None = Field(default=None, description="The name of one of `models`.")
     accept: Annotated[
         Probability | Literal["match", "always", "never", "calibrated"] | None,
         BeforeValidator(_is_acceptance),
@@ -119,7 +126,7 @@ class Step(Entry):
         " the share that gave it.",
     )
     adapter: Name | None = Field(
-        default=None, description="One of the model's LoRA adapters, to answer with."
+        default=None, description="The name of the model's LoRA adapter to answer with."
     )
 
     #: What `accept: calibrated` stands for; set where the catalogue is read from its file.

@@ -17,14 +17,21 @@ Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
 class Terms(Wire):
     """What a calibrated threshold was promised on; the worker judges by it."""
 
-    revision: str = Field(description="Of the model; the answer of another one does not stand.")
+    revision: str = Field(
+        description="The model's revision; an answer of another one does not stand."
+    )
     temperature: float = Field(
-        default=1.0, gt=0.0, description="Applied to a label's distribution before it is compared."
+        default=1.0,
+        gt=0.0,
+        description="The temperature that is applied to a label's distribution before it is"
+        " compared.",
     )
     accept_by_label: dict[Label, Probability] | None = Field(
         default=None,
-        description="In place of `accept`, by the label answered; one that is not here never"
-        " stands.",
+        description=(
+            "The thresholds in place of `accept`, by the label answered; an answer of a label"
+            " that is not here never stands."
+        ),
     )
 
 
@@ -40,36 +47,45 @@ class RoutingSlip(Wire):
 
     v: Literal[1] = 1
     task: str
-    step: int = Field(ge=0, description="Place of the step in the cascade, from 0.")
+    step: int = Field(ge=0, description="The step's place in the cascade, from 0.")
     model: str
     pool: str
     accept: Probability = Field(description="The confidence the answer must reach.")
     terms: Terms | None = Field(
-        default=None, description="Where that threshold is calibrated; none for a plain number."
+        default=None, description="The terms of a calibrated threshold; none for a plain number."
     )
-    submitted_ms: Moment = Field(description="Redis's clock.")
-    parked_ms: Moment = Field(description="Redis's clock, when the job joined this backlog.")
-    expires_ms: Moment = Field(description="Redis's clock; from then on nobody wants the answer.")
-    num_chars: int = Field(ge=1, description="Of the text; its length before anyone tokenises it.")
+    submitted_ms: Moment = Field(description="The time of submission, on Redis's clock.")
+    parked_ms: Moment = Field(
+        description="The time at which the job joined this backlog, on Redis's clock."
+    )
+    expires_ms: Moment = Field(
+        description="The time from which on nobody wants the answer, on Redis's clock."
+    )
+    num_chars: int = Field(
+        ge=1, description="The number of characters of the text, known before anyone tokenises it."
+    )
     explain: bool = False
     is_unasked: bool = Field(
-        default=False, description="Comes back because the step could not be asked; ask it again."
+        default=False,
+        description="Whether the job comes back because the step could not be asked; it is asked"
+        " again.",
     )
     traceparent: str | None = Field(
-        default=None, description="Of the span that the job's further ones are children of."
+        default=None,
+        description="The trace context of the span that the job's further ones are children of.",
     )
     trail: tuple[Attempt, ...] = ()
-    kept: tuple[Span, ...] = Field(default=(), description="Spans of earlier steps that stand.")
+    kept: tuple[Span, ...] = Field(default=(), description="The spans of earlier steps that stand.")
 
 
 class BatchMessage(Wire):
     """What a Celery message carries: where the batch's entries are, not what they say."""
 
     v: Literal[1] = 1
-    batch: str = Field(description="Names the batch in logs and in Flower.")
+    batch: str = Field(description="The batch's name in logs and in Flower.")
     model: str
     pool: str
-    entries: dict[str, tuple[str, ...]] = Field(description="Entry ids by priority.")
+    entries: dict[str, tuple[str, ...]] = Field(description="The entry ids by priority.")
 
 
 class DeadLetter(Wire):
@@ -79,6 +95,10 @@ class DeadLetter(Wire):
     task: str | None = None
     reason: str = Field(description="A code, such as invalid, unknown_task, poison.")
     detail: str = ""
-    size: int = Field(ge=0, description="Bytes of the raw submission.")
-    digest: str = Field(description="Of the raw submission: `sha256:` and hex digits.")
-    is_refusal: bool = Field(default=False, description="The id is free for a corrected job.")
+    size: int = Field(ge=0, description="The number of bytes of the raw submission.")
+    digest: str = Field(
+        description="The digest of the raw submission: `sha256:` and hexadecimal digits."
+    )
+    is_refusal: bool = Field(
+        default=False, description="Whether the id is free for a corrected job."
+    )
