@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
 
@@ -24,26 +25,8 @@ class StepPromise(Entry):
 
     tier: Tier
     model: str = Field(description="The model's name in the catalogue; `rules` for a rule.")
-    revision: str = Field(
-        description="The model's version that was asked; answers of another one escalate."
-    )
     spec: Digest = Field(description="The hash of what the catalogue said of the step.")
-    temperature: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=100.0,
-        description="The temperature that is applied to a label's distribution first.",
-    )
-    threshold: Probability | Literal["never"] = Field(
-        description="The confidence an answer must reach; `never`: the step is passed over."
-    )
-    threshold_by_label: dict[Label, Probability] | None = Field(
-        default=None,
-        description=(
-            "The thresholds in place of `threshold`, by the label answered; an answer of a label"
-            " that is not here never stands."
-        ),
-    )
+    acceptance: Acceptance = Field(description="What an answer must reach, and of which revision.")
     share_answered: Probability = Field(
         description="The share of all rows that this step answered."
     )
@@ -54,11 +37,6 @@ class StepPromise(Entry):
     error_bound: Probability = Field(
         description="The highest error rate of the step that these counts allow."
     )
-
-    @property
-    def is_never_asked(self) -> bool:
-        """Whether none of its answers could stand."""
-        return self.threshold == "never"
 
 
 class Promise(Entry):
