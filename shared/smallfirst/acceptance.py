@@ -25,8 +25,8 @@ class Acceptance(Wire):
     )
     by_label: dict[Label, Probability] | None = Field(
         default=None,
-        description="In place of `threshold`, by the label answered; one that is not here never"
-        " stands.",
+        description="The thresholds in place of `threshold`, by the label answered; an answer of a"
+        " label that is not here never stands.",
     )
     temperature: float = Field(
         default=1.0,

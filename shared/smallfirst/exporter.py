@@ -39,9 +39,9 @@ class Fleet(Collector):
     """Reads a fleet's Redis at each scrape.
 
     Args:
-        redis: Connected.
-        keys: Of the fleet.
-        catalogue: Asked for at each scrape: its pools, and the tiers of its steps.
+        redis: A connection to the fleet's Redis.
+        keys: The fleet's keys.
+        catalogue: Gives the catalogue of the moment: its pools, and the tiers of its steps.
     """
 
     def __init__(self, redis: Redis, keys: Keys, catalogue: Callable[[], Catalogue]) -> None:
@@ -110,15 +110,25 @@ class Fleet(Collector):
     def _memory(self) -> Iterator[Metric]:
         memory = self._redis.info("memory")
         used, most = memory["used_memory"], memory["maxmemory"]
-        yield _gauge("redis_memory_bytes", "What Redis holds in memory.", used)
-        yield _gauge("redis_max_memory_bytes", "Beyond which it refuses writes; 0: no bound.", most)
+        yield _gauge("redis_memory_bytes", "Bytes that Redis holds in memory.", used)
+        yield _gauge(
+            "redis_max_memory_bytes",
+            "Bytes of memory beyond which Redis refuses writes; 0 means no bound.",
+            most,
+        )
 
     def _booked(self, catalogue: Catalogue, now_ms: int) -> Iterator[Metric]:
         """What was booked since midnight (UTC): counters that begin anew each day."""
         kinds = {
             "jobs": ("smallfirst_attempts", "Attempts by task, step and outcome."),
-            "seconds": ("smallfirst_worker_seconds", "Worker seconds that they took."),
-            "cost": ("smallfirst_cost", "What they cost, in the catalogue's currency."),
+            "seconds": (
+                "smallfirst_worker_seconds",
+                "Worker seconds that attempts took, by task, step and outcome.",
+            ),
+            "cost": (
+                "smallfirst_cost",
+                "Cost of attempts in the catalogue's currency, by task, step and outcome.",
+            ),
         }
         labels = ["task", "step", "tier", "outcome"]
         metrics = {

@@ -93,16 +93,18 @@ __all__ = [
 class Catalogue(Entry):
     """Everything the fleet serves."""
 
-    version: Literal[1] = Field(description="Of this format.")
-    currency: str = Field(default="USD", description="Of every price in this file.")
+    version: Literal[1] = Field(description="The version of this format.")
+    currency: str = Field(default="USD", description="The currency of every price in this file.")
     pools: dict[Name, Pool] = Field(
-        min_length=1, description="Where models run, by name; a model goes to the smallest it fits."
+        min_length=1,
+        description="The places where models run, by name; a model goes to the smallest that holds"
+        " it.",
     )
     models: dict[Name, Model] = Field(
         default_factory=dict, description="The models that steps name."
     )
     tasks: dict[Name, Task] = Field(
-        min_length=1, description="What jobs may ask, by the name that a job gives."
+        min_length=1, description="The tasks that jobs may ask for, by name."
     )
 
     @model_validator(mode="after")

@@ -29,9 +29,9 @@ class RecordField(Entry):
     """One field of the record that an `extract` task reads out of a text."""
 
     type: Literal["string", "number", "integer", "boolean", "date"] = Field(
-        default="string", description="What its value is; a date is written 2026-11-23."
+        default="string", description="The type of its value; a date is written 2026-11-23."
     )
-    description: str = Field(default="", description="One line: what to look for.")
+    description: str = Field(default="", description="One line that says what to look for.")
     optional: bool = Field(
         default=False, description="Whether null stands where the text has none."
     )

@@ -48,7 +48,9 @@ Verdict = Literal["yes", "no", "unsure"]
 class Example(Entry):
     """A text with its right answer: the one form of examples, gold files and training data."""
 
-    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS, description="What is asked about.")
+    text: str = Field(
+        min_length=1, max_length=MAX_TEXT_CHARS, description="The text that is asked about."
+    )
     label: Label | None = Field(default=None, description="The answer of a `classify` task.")
     labels: tuple[Label, ...] | None = Field(
         default=None, description="The answer of a `multilabel` task; may be empty."
@@ -61,36 +63,46 @@ class Example(Entry):
     )
     verdict: Verdict | None = Field(default=None, description="The answer of a `judge` task.")
     quote: str | None = Field(
-        default=None, description="What the verdict rests on, literally as it stands in the text."
+        default=None,
+        description="The passage that the verdict rests on, literally as it stands in the text.",
     )
     reply: str | None = Field(default=None, description="The answer of a `generate` task.")
-    id: str | None = Field(default=None, description="Of the job it came from, if any.")
+    id: str | None = Field(default=None, description="The id of the job that it came from, if any.")
 
 
 class Task(Entry):
     """What is asked of a text."""
 
-    kind: Kind = Field(description="What the answer looks like.")
-    description: str = Field(default="", description="One sentence: what the task is for.")
+    kind: Kind = Field(description="The kind of the task: what its answer looks like.")
+    description: str = Field(default="", description="One sentence that says what the task is for.")
     labels: dict[Label, str] = Field(
         default_factory=dict, description="Each label with a one-line description."
     )
     fields: dict[FieldName, RecordField] = Field(
         default_factory=dict,
-        description="What an `extract` task reads, in the order it is written.",
+        description="The fields that an `extract` task reads, in the order in which they are"
+        " written.",
     )
     question: str | None = Field(
-        default=None, min_length=1, description="What a `judge` task is asked; yes, no or unsure."
+        default=None,
+        min_length=1,
+        description="The question of a `judge` task; the answer is yes, no or unsure.",
     )
     instructions: str | None = Field(
-        default=None, min_length=1, description="More for a large model to heed, in plain words."
+        default=None,
+        min_length=1,
+        description="Further instructions to a large model, in plain words.",
     )
     max_answer_tokens: int | None = Field(
-        default=None, ge=1, le=32_768, description="The longest answer a large model may write."
+        default=None,
+        ge=1,
+        le=32_768,
+        description="The most tokens of an answer that a large model writes.",
     )
     examples: tuple[Example, ...] = Field(
         default=(),
-        description="Inline, or the path of a JSON Lines file relative to the catalogue.",
+        description="The examples, inline or as the path of a JSON Lines file relative to the"
+        " catalogue.",
     )
     shots: int = Field(
         default=8,
@@ -101,7 +113,10 @@ class Task(Entry):
     )
     cascade: tuple[AnyStep, ...] = Field(min_length=1, description="The steps, cheapest first.")
     max_chars: int = Field(
-        default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS, description="A longer text is refused."
+        default=MAX_TEXT_CHARS,
+        ge=1,
+        le=MAX_TEXT_CHARS,
+        description="The most characters of a text; a longer one is refused.",
     )
 
     @model_validator(mode="after")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from smallfirst.cli.fleet_connection import globals_of, settings_of
+from smallfirst.cli.fleet_connection import settings_of
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
 from smallfirst.redis_access.acl import Role, acl_file
 

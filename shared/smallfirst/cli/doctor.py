@@ -18,7 +18,8 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.sizes import format_count
-from smallfirst.cli.fleet_connection import globals_of, settings_of
+from smallfirst.cli.fleet_connection import settings_of
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError
 from smallfirst.ledger.keys import Keys

@@ -6,17 +6,15 @@ Pure but for the file it reads; memory is bounded by one row. What is wrong neve
 import codecs
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from smallfirst.jobs import Job, Span
 from smallfirst.scoring import Gold, gold_span
-from smallfirst.wording import did_you_mean, plain_rule
+from smallfirst.wording import faults_of, unknown_key
 
 #: The longest line that is read as a row: a text of the most characters, each as a JSON escape,
 #: and as much again for its gold.
@@ -26,7 +24,6 @@ GOLD_KEYS = ("label", "labels", "spans", "gold")
 #: What `run` sets itself.
 _TAKEN_KEYS = ("v", "reply_to")
 _KNOWN_KEYS = tuple(name for name in Job.model_fields if name not in _TAKEN_KEYS) + GOLD_KEYS
-_MAX_FAULTS, _MAX_NAME_CHARS = 3, 40
 _SPANS: TypeAdapter[tuple[Span, ...]] = TypeAdapter(tuple[Span, ...])
 
 
@@ -144,8 +141,7 @@ def _check_keys(found: Mapping[str, Any]) -> None:
         if key in _TAKEN_KEYS:
             raise _RowError(f"the key {key!r} is not a row's to set")
         if key not in _KNOWN_KEYS:
-            hint = did_you_mean(key, _KNOWN_KEYS)
-            raise _RowError(f"unknown key {key[:_MAX_NAME_CHARS]!a}{hint}")
+            raise _RowError(unknown_key(key, _KNOWN_KEYS))
 
 
 def _job_of(found: Mapping[str, Any], number: int, defaults: Defaults) -> Job:
@@ -161,7 +157,7 @@ def _job_of(found: Mapping[str, Any], number: int, defaults: Defaults) -> Job:
     try:
         return Job.model_validate(fields)
     except ValidationError as error:
-        raise _RowError(faults_of(error)) from None
+        raise _RowError(faults_of(error, _KNOWN_KEYS)) from None
 
 
 def _as_text(given: object) -> str:
@@ -174,26 +170,6 @@ def _made_id(number: int, fields: Mapping[str, Any]) -> str:
     """An id that the same line of the same file gets again, and a changed one does not."""
     content = json.dumps(fields, sort_keys=True).encode()
     return f"line-{number}-{hashlib.sha256(content).hexdigest()[:12]}"
-
-
-def faults_of(error: ValidationError) -> str:
-    """List what is wrong with a model's fields, without any of their values."""
-    faults = error.errors(include_url=False)
-    lines = [f"{_where(fault['loc'])}: {_rule(fault)}" for fault in faults[:_MAX_FAULTS]]
-    if len(faults) > _MAX_FAULTS:
-        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
-    return "; ".join(lines)
-
-
-def _rule(fault: ErrorDetails) -> str:
-    """Say the rule in words; a duration's bound comes as Python writes it."""
-    rule = plain_rule(fault).replace("datetime.timedelta(0)", "0 seconds")
-    return re.sub(r"datetime\.timedelta\(days=(\d+)\)", r"\1 days", rule)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    named = ".".join(str(part)[:_MAX_NAME_CHARS] for part in location)
-    return named.encode("ascii", errors="backslashreplace").decode() or "row"
 
 
 def _gold_of(found: Mapping[str, Any], task: str) -> Gold | None:
@@ -237,7 +213,7 @@ def _spans(value: object, where: str) -> Gold:
     try:
         return frozenset(map(gold_span, _SPANS.validate_python(tuple(value))))
     except ValidationError as error:
-        raise _RowError(f"{where}.{faults_of(error)}") from None
+        raise _RowError(faults_of(error, Span.model_fields, at=(where,))) from None
 
 
 _GOLD_READERS: Mapping[str, Callable[[object, str], Gold]] = {

@@ -71,7 +71,7 @@ class JobLocation(Wire):
         default=None, description="While queued: the pool's name, or `router` between two steps."
     )
     status: Annotated[Status, Field(strict=False)] | None = Field(
-        default=None, description="Of the result, when done."
+        default=None, description="The status of the result, once it is there."
     )
 
 
