@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from smallfirst.answers import merge_spans
+from smallfirst.answers import is_match, merge_spans, spans_of, with_spans
 from smallfirst.catalogue import Catalogue, Kind, Step, Task, place_text
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
+from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, Tier
 from smallfirst.ledger.routing_slips import Terms
 from smallfirst.results import is_allowed
 from smallfirst_router.rules import CompiledRule, compile_rule
@@ -152,9 +152,9 @@ def next_move(
             return Ask(planned, tried, spans)
         attempt = ask_rule(planned, job.text)
         tried = (*tried, attempt)
-        spans = merge_spans(spans, _spans_of(attempt.answer))
+        spans = merge_spans(spans, spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
-            return Accept(_with_kept(attempt.answer, spans), tried)
+            return Accept(with_spans(attempt.answer, spans), tried)
     return RunOut(tried)
 
 
@@ -162,15 +162,4 @@ def rule_outcome(answer: Answer | None, accepts: str) -> Outcome:
     """Whether a rule's answer stands; see `Step.accept`."""
     if answer is None or accepts == "never":
         return Outcome.ESCALATED
-    is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
-    return Outcome.ACCEPTED if is_match or accepts == "always" else Outcome.ESCALATED
-
-
-def _spans_of(answer: Answer | None) -> tuple[Span, ...]:
-    return answer.spans if isinstance(answer, SpansAnswer) else ()
-
-
-def _with_kept(answer: Answer, spans: tuple[Span, ...]) -> Answer:
-    if not isinstance(answer, SpansAnswer):
-        return answer
-    return answer.model_copy(update={"spans": spans})
+    return Outcome.ACCEPTED if is_match(answer) or accepts == "always" else Outcome.ESCALATED

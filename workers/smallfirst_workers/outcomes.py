@@ -7,7 +7,7 @@ back to the router, trail and all.
 from dataclasses import dataclass
 
 from smallfirst import results
-from smallfirst.answers import merge_spans, tempered_answer
+from smallfirst.answers import merge_spans, spans_of, tempered_answer, with_spans
 from smallfirst.jobs import (
     Answer,
     Attempt,
@@ -16,7 +16,6 @@ from smallfirst.jobs import (
     Outcome,
     Problem,
     Result,
-    SpansAnswer,
     Status,
     Tier,
 )
@@ -170,9 +169,7 @@ def _threshold(answer: Answer | None, slip: RoutingSlip) -> float | None:
 
 def _with_kept(answer: Answer, slip: RoutingSlip) -> Answer:
     """Add the spans that an earlier step was sure of."""
-    if not isinstance(answer, SpansAnswer) or not slip.kept:
-        return answer
-    return answer.model_copy(update={"spans": merge_spans(slip.kept, answer.spans)})
+    return with_spans(answer, merge_spans(slip.kept, spans_of(answer))) if slip.kept else answer
 
 
 def _result(item: Item, result: Result, spent: Spent | None) -> Settlement:

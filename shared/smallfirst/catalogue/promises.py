@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smallfirst.catalogue.entries import Entry
+from smallfirst.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
 
 #: Where promises stand, beside the catalogue.

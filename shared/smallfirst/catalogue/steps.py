@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from smallfirst.catalogue.entries import Entry, refuse
 from smallfirst.catalogue.promises import StepPromise
+from smallfirst.entries import Entry, refuse
 from smallfirst.jobs import Label, Name, Probability
 from smallfirst.wording import did_you_mean
 

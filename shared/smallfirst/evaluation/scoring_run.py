@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from smallfirst.answers import is_match
 from smallfirst.catalogue import Catalogue, Example, Kind, Step, Task
 from smallfirst.catalogue.examples import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
 from smallfirst.evaluation.errors import Unanswered, UnansweredError
-from smallfirst.evaluation.rows import gold_of, in_a_word, is_right
+from smallfirst.evaluation.rows import is_right
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
 from smallfirst.evaluation.single_step_catalogue import (
     EXAMPLES_FILE,
@@ -26,7 +27,8 @@ from smallfirst.evaluation.single_step_catalogue import (
     name_of_step,
     taken_apart,
 )
-from smallfirst.jobs import Answer, Job, Outcome, Result, SpansAnswer, Status
+from smallfirst.jobs import Answer, Job, Outcome, Result, Status
+from smallfirst.kinds import KINDS
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
 
@@ -172,22 +174,23 @@ def scores_of(
 
 
 def _scored(task: Task, row: Example, results: Sequence[Result]) -> ScoredRow:
-    gold = gold_of(row, task.kind)
+    spec = KINDS[task.kind]
+    gold = spec.gold_of(row)
     said = [
         _said(step, task.kind, result, is_right(_answer(result), gold))
         for step, result in zip(task.cascade, results, strict=True)
     ]
-    return ScoredRow(text_key(row.text), in_a_word(gold), tuple(said))
+    return ScoredRow(text_key(row.text), spec.in_a_word(gold), tuple(said))
 
 
 def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noqa: FBT001
-    answer, attempt = _answer(result), result.trail[-1]
-    distribution = getattr(answer, "distribution", {}) if kind is Kind.CLASSIFY else {}
+    spec, answer, attempt = KINDS[kind], _answer(result), result.trail[-1]
+    distribution = getattr(answer, "distribution", {}) if spec.is_one_label else {}
     confidence = 0.0 if answer is None or not _may_stand(step, answer) else answer.confidence
     return Said(
         confidence=confidence,
         is_right=is_gold,
-        said=in_a_word(answer),
+        said=spec.in_a_word(spec.said_by(answer)),
         distribution=distribution if step.rule is None else {},
         seconds=attempt.seconds,
         waited_seconds=attempt.waited_seconds,
@@ -207,8 +210,7 @@ def _may_stand(step: Step, answer: Answer) -> bool:
     """Whether a rule's answer stands by the rule's own `accept`; a model's may always."""
     if step.rule is None or step.rule_accepts == "always":
         return True
-    is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
-    return is_match and step.rule_accepts == "match"
+    return is_match(answer) and step.rule_accepts == "match"
 
 
 def _revision(results: Sequence[Result]) -> str:

@@ -17,7 +17,6 @@ from redis import Redis
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     RecordAnswer,
@@ -26,6 +25,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 

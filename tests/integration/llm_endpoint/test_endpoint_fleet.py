@@ -13,7 +13,6 @@ import pytest
 from redis import Redis
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     LabelsAnswer,
@@ -24,6 +23,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 

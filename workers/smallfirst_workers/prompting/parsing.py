@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Kind, Task, fits_field
+from smallfirst.catalogue import Kind, Task
 from smallfirst.jobs import (
     Answer,
     LabelsAnswer,
@@ -23,6 +23,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     TextAnswer,
 )
+from smallfirst.kinds.records import fits_field
 from smallfirst_workers.engines import INVALID
 from smallfirst_workers.prompting.prompts import unescape
 from smallfirst_workers.prompting.votes import vote

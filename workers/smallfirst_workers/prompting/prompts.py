@@ -13,7 +13,8 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, Kind, RecordField, Task, record_schema
+from smallfirst.catalogue import Example, Kind, RecordField, Task
+from smallfirst.kinds.records import record_schema
 
 #: The markers between which every text stands.
 FENCE_OPENS, FENCE_CLOSES = "<text>", "</text>"
