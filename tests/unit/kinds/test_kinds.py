@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallfirst.catalogue import Kind, Task
+from smallfirst.catalogue import Catalogue, Kind, Task, step_specs
 from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys
 from smallfirst_workers.prompting.written_kind import written_kind
 
@@ -47,3 +47,31 @@ def test_a_kind_is_compared_or_says_why_not(kind: Kind) -> None:
 
     assert (spec.scoring is None) == bool(spec.unscored)
     assert spec.scoring is None or spec.scoring.measure
+
+
+class _WiderExample(Example):
+    """An example as it would be with one kind more."""
+
+    rank: int | None = None
+
+
+def test_a_new_kind_breaks_no_promise() -> None:
+    """A key that an example does not use changes nothing that a step was calibrated with."""
+    catalogue = Catalogue.model_validate(
+        {
+            "version": 1,
+            "pools": {"cpu": {"tier": "slm", "max_parameters": "50M"}},
+            "models": {"mini": {"source": "bundled:minilm"}},
+            "tasks": {
+                "topic": {
+                    "kind": "embed",
+                    "examples": [{"text": "a"}],
+                    "cascade": [{"model": "mini"}],
+                }
+            },
+        }
+    )
+    task = catalogue.tasks["topic"]
+    wider = task.model_copy(update={"examples": (_WiderExample(text="a"),)})
+
+    assert step_specs(wider, catalogue.models) == step_specs(task, catalogue.models)
