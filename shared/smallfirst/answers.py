@@ -64,6 +64,6 @@ def with_spans(answer: Answer, spans: tuple[Span, ...]) -> Answer:
     return answer.model_copy(update={"spans": spans})
 
 
-def is_match(answer: Answer) -> bool:
+def found_something(answer: Answer) -> bool:
     """Whether a rule that answers so found something."""
     return not isinstance(answer, SpansAnswer) or bool(answer.spans)

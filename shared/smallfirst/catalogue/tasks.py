@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.steps import Step
+from smallfirst.catalogue.steps import AnyStep, RuleStep
 from smallfirst.entries import Place, refuse
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
@@ -33,7 +33,7 @@ class Task(TaskKeys):
         description="The most examples that a large model is shown with a text; where there are"
         " more, those nearest to the text.",
     )
-    cascade: tuple[Step, ...] = Field(min_length=1, description="The steps, cheapest first.")
+    cascade: tuple[AnyStep, ...] = Field(min_length=1, description="The steps, cheapest first.")
     max_chars: int = Field(
         default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS, description="A longer text is refused."
     )
@@ -73,7 +73,7 @@ def _key_problems(task: Task) -> Iterator[tuple[Place, str]]:
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
     for index, step in enumerate(task.cascade):
-        if step.rule is None:
+        if not isinstance(step, RuleStep):
             continue
         at: Place = ("cascade", index, "rule")
         if not KINDS[task.kind].allows_rules:

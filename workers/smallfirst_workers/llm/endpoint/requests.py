@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, Step, Task
+from smallfirst.catalogue import Example, ModelStep, Task
 from smallfirst.kinds import KINDS
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
@@ -64,7 +64,7 @@ def template_of(task: Task) -> RequestTemplate:
 
 def request_of(
     template: RequestTemplate,
-    step: Step,
+    step: ModelStep,
     text: str,
     *,
     model: str,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smallfirst.answers import DIGITS
-from smallfirst.catalogue import Step
+from smallfirst.catalogue import ModelStep
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.prompting.completions import Completion
@@ -51,7 +51,7 @@ class GenerationRequest:
     """
 
     prompt: TaskPrompt
-    step: Step
+    step: ModelStep
     text: str
     tokens: tuple[int, ...]
 
