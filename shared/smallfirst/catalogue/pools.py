@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.entries import Entry, Place, refuse
 from smallfirst.catalogue.sizes import Count
+from smallfirst.entries import Entry, Place, refuse
 from smallfirst.jobs import Name, Tier
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.catalogue.entries import Entry
+from smallfirst.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
 
 #: Where promises stand, beside the catalogue.

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
-from smallfirst.catalogue.entries import Entry, refuse
 from smallfirst.catalogue.promises import StepPromise
+from smallfirst.entries import Entry, refuse
 from smallfirst.jobs import Label, Name, Probability, Tier
 from smallfirst.wording import did_you_mean, nearest
 

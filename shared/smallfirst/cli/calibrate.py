@@ -10,7 +10,6 @@ import typer
 
 from smallfirst.acceptance import NEVER
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
-from smallfirst.catalogue.tasks import Example
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -20,6 +19,7 @@ from smallfirst.cli.options import (
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
+from smallfirst.kinds import Example
 
 if TYPE_CHECKING:
     from smallfirst.evaluation.thresholds import Aim, Unsupported

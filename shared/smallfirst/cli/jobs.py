@@ -10,20 +10,8 @@ from smallfirst.cli.fleet_connection import client_of
 from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
 from smallfirst.errors import ResultTimeout
-from smallfirst.jobs import (
-    Answer,
-    Job,
-    LabelAnswer,
-    LabelsAnswer,
-    Priority,
-    RecordAnswer,
-    Result,
-    SpansAnswer,
-    Status,
-    TextAnswer,
-    Tier,
-    VectorAnswer,
-)
+from smallfirst.jobs import Job, Priority, Result, Status, Tier
+from smallfirst.kinds import in_words
 from smallfirst.wording import faults_of
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
@@ -172,22 +160,3 @@ def _lines_of(found: Result) -> list[str]:
         sure = "" if attempt.confidence is None else f", {attempt.confidence:.2f} sure"
         lines.append(f"  step {attempt.step}: {attempt.model} {attempt.outcome}{sure}")
     return lines
-
-
-def in_words(answer: Answer) -> str:
-    """Write an answer as one line for people."""
-    match answer:
-        case LabelAnswer():
-            said = answer.label
-        case LabelsAnswer():
-            said = ", ".join(answer.labels) or "no label"
-        case SpansAnswer():
-            spans = (f"{span.label} {span.start}-{span.end}" for span in answer.spans)
-            said = ", ".join(spans) or "nothing found"
-        case VectorAnswer():
-            return f"a vector of {len(answer.vector)} numbers"
-        case TextAnswer():
-            said = answer.text
-        case RecordAnswer():
-            said = ", ".join(f"{name}={value!r}" for name, value in answer.record.items())
-    return f"{said} ({answer.confidence:.2f} sure)"

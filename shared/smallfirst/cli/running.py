@@ -14,7 +14,7 @@ from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
 from smallfirst.cli.rows import BadRow, Defaults, read_lines, read_row
 from smallfirst.jobs import Job, Result
-from smallfirst.scoring import Gold
+from smallfirst.kinds import Gold
 
 _CONFLICT = "the id was submitted before with another text, task or options; its result stands"
 

@@ -18,7 +18,6 @@ from tests.support.holders import pid_of
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     RecordAnswer,
@@ -27,6 +26,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 

@@ -14,7 +14,6 @@ from redis import Redis
 from tests.support.holders import pid_of
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     LabelsAnswer,
@@ -25,6 +24,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
