@@ -1,6 +1,6 @@
 """Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smallfirst.answers import merge_spans
@@ -9,7 +9,7 @@ from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
-from smallfirst.ledger.routing_slips import Terms
+from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions, Terms
 from smallfirst.results import is_allowed
 from smallfirst_router.rules import CompiledRule, compile_rule
 
@@ -32,6 +32,7 @@ class PlannedStep:
     rule: CompiledRule | None = None
     rule_accepts: str = "match"
     terms: Terms | None = None
+    options: StepOptions = NO_OPTIONS
     is_never_asked: bool = False
 
 
@@ -103,6 +104,7 @@ def _plan_step(
         pools[model],
         step.threshold,
         terms=_terms(step),
+        options=_options(step),
         is_never_asked=step.promise is not None and step.promise.is_never_asked,
     )
 
@@ -131,6 +133,17 @@ def _terms(step: Step) -> Terms | None:
         temperature=promise.temperature,
         accept_by_label=promise.threshold_by_label,
     )
+
+
+def _options(step: Step) -> StepOptions:
+    """What travels to the engine: it looks nothing up in a catalogue of its own."""
+    think_tokens = step.think.tokens if step.think else None
+    return StepOptions(think_tokens=think_tokens, vote=step.vote, adapter=step.adapter)
+
+
+def asked_models(plans: Mapping[str, TaskPlan]) -> frozenset[tuple[str, str]]:
+    """Every task with every model that its cascade asks."""
+    return frozenset((name, step.model) for name, plan in plans.items() for step in plan.steps)
 
 
 def next_move(

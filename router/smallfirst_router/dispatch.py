@@ -56,6 +56,7 @@ class Dispatch:
         self._left_over: set[str] = set()
         self.pools: Mapping[str, Pool] = {}
         self.places: Mapping[str, str] = {}
+        self.asked: frozenset[tuple[str, str]] = frozenset()
 
     def open(self) -> None:
         """Make the backlogs of every pool, so that what scales the pools finds them.
@@ -148,8 +149,9 @@ class Dispatch:
         return "ended without a word"
 
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
-        """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
-        if self.places.get(slip.model) == entry.stream.split(":")[-2]:
+        """Send a job back to triage whose task has another model by now, or its model a pool."""
+        is_asked = (slip.task, slip.model) in self.asked
+        if is_asked and self.places.get(slip.model) == entry.stream.split(":")[-2]:
             return None
         back = slip.model_copy(update={"is_unasked": True})
         return Settlement(

@@ -62,6 +62,7 @@ class Triage:
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         self.plans: Mapping[str, TaskPlan] = {}
+        self.catalogue = ""
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
@@ -146,6 +147,8 @@ class Triage:
             pool=pool,
             accept=step.accept,
             terms=step.terms,
+            options=step.options,
+            catalogue=self.catalogue,
             submitted_ms=case.submitted_ms,
             parked_ms=now_ms,
             expires_ms=case.expires_ms,

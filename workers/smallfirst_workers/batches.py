@@ -22,7 +22,6 @@ from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.telemetry.tracing import Mark, Tracing
 from smallfirst_workers.engines import (
-    EXPIRED,
     Engine,
     EngineRequest,
     EngineResult,
@@ -37,12 +36,14 @@ from smallfirst_workers.outcomes import (
     Item,
     attempt_of,
     expire,
+    is_not_loaded_yet,
     is_of_other_revision,
     judge,
     read_item,
     share_out,
 )
 from smallfirst_workers.probing import has_failed, is_sound
+from smallfirst_workers.problems import EXPIRED
 from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -186,7 +187,7 @@ class BatchRunner:
 
     def _probe(self, model: str, engine: Engine, asked: EngineRequest) -> None:
         with self._watchdog.watching():
-            if not is_sound(engine, asked.task, asked.step):
+            if not is_sound(engine, asked.task, asked.options):
                 raise ModelBroken(model)
 
     def _watched(self, engine: Engine, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
@@ -247,6 +248,9 @@ class BatchRunner:
         judged = []
         shares = share_out(done, served.price_per_hour)
         for item, answer, share in zip(items, done.answers, shares, strict=True):
+            if is_not_loaded_yet(item.slip, answer, served.catalogue):
+                self._holder.give_back(item.entry.stream, [item.entry.entry])
+                continue
             revision = served.engine.revision_of(item.job.task)
             self._warn_of_void_promise(item, revision)
             attempt = attempt_of(
@@ -259,7 +263,7 @@ class BatchRunner:
             )
             self._tell(item, attempt, claimed, mark)
             now_ms = claimed.now_ms()
-            if isinstance(answer, Problem) and answer.code == EXPIRED:
+            if isinstance(answer, Problem) and answer.code == EXPIRED.code:
                 judged.append((item, expire(item, now_ms=now_ms, attempt=attempt)))
             else:
                 escalations = self._keys.escalations
@@ -315,7 +319,7 @@ def _asked(item: Item, claimed: Claimed) -> EngineRequest:
     seconds_left = (item.slip.expires_ms - claimed.now_ms()) / 1000
     job = item.job
     return EngineRequest(
-        job.text, job.task, item.slip.step, job.explain, item.slip.kept, seconds_left
+        job.text, job.task, item.slip.options, job.explain, item.slip.kept, seconds_left
     )
 
 

@@ -8,14 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
-
-#: The code of the problem by which an engine says that a question's time was up.
-EXPIRED = "expired"
-#: The code by which it says that what the model gave, asked twice, was no answer. That is a model
-#: which does not know, and not one that failed: the next step is asked, or nobody is.
-INVALID = "invalid_answer"
-#: The code by which it says that the model raised on this question alone.
-MODEL_ERROR = "model_error"
+from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions
 
 
 @dataclass(frozen=True)
@@ -25,7 +18,7 @@ class EngineRequest:
     Attributes:
         text: What is asked about.
         task: Name of the task.
-        step: Place in the task's cascade of the step that asks, from 0.
+        options: How the step that asks wants the answer.
         explain: Whether the words that drove the answer are wanted.
         known: Spans that an earlier step was sure of: what they cover is not asked again.
         seconds_left: After which nobody wants the answer; None for never.
@@ -33,7 +26,7 @@ class EngineRequest:
 
     text: str
     task: str
-    step: int = 0
+    options: StepOptions = NO_OPTIONS
     explain: bool = False
     known: tuple[Span, ...] = ()
     seconds_left: float | None = None
@@ -87,8 +80,16 @@ class WaitsForEndpoint(Protocol):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model as a batch sees it: the engine, and what the catalogue says of it."""
+    """A model as a batch sees it: the engine, and what the catalogue says of it.
+
+    Attributes:
+        engine: The model, loaded.
+        tier: The model's tier.
+        price_per_hour: The price of this worker.
+        catalogue: The revision of the catalogue that this worker took up last, or refused.
+    """
 
     engine: Engine
     tier: Tier
     price_per_hour: float
+    catalogue: str = ""

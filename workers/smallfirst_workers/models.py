@@ -47,15 +47,27 @@ class Models:
         self._specs: dict[str, Model] = {}
         self._engines: dict[str, LoadedEngine] = {}
         self._catalogue: Catalogue | None = None
+        self._revision = ""
         self._lock = threading.Lock()
 
-    def serve(self, catalogue: Catalogue) -> list[str]:
+    def serve(self, catalogue: Catalogue, revision: str = "") -> list[str]:
         """Load what the catalogue places on this pool, make its tasks ready; return the models.
+
+        Args:
+            catalogue: What is to be served.
+            revision: The hash of its files. It counts as seen when all is ready, or when something
+                cannot be made so: from then on a task that is not there will not come by waiting.
 
         Raises:
             CatalogueError: When a model fits no pool.
             WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
+        try:
+            return self._serve(catalogue)
+        finally:
+            self._revision = revision
+
+    def _serve(self, catalogue: Catalogue) -> list[str]:
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
             before = dict(self._specs)
@@ -102,11 +114,12 @@ class Models:
         Raises:
             ModelMissing: When the catalogue no longer places it here.
         """
-        catalogue = self._catalogue
+        # The revision first: what it brings is ready by then, and seen as not yet there at worst.
+        revision, catalogue = self._revision, self._catalogue
         if catalogue is None or name not in self._engines:
             raise ModelMissing(model=name, pool=self._pool)
         price = catalogue.pools[self._pool].price_per_hour
-        return ServedModel(self._engines[name], catalogue.models[name].tier, price)
+        return ServedModel(self._engines[name], catalogue.models[name].tier, price, revision)
 
     def stop_waiting(self) -> None:
         """Let no engine wait any longer for what may never come: the worker has to go.

@@ -23,7 +23,8 @@ from smallfirst.jobs import (
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Ending, Settlement, Spent
-from smallfirst_workers.engines import INVALID, EngineResult
+from smallfirst_workers.engines import EngineResult
+from smallfirst_workers.problems import INVALID, NOT_LOADED
 
 #: Why the answer of a model does not stand that is not the one that was calibrated.
 OTHER_REVISION = "calibrated for another revision"
@@ -144,6 +145,15 @@ def expire(item: Item, *, now_ms: int, attempt: Attempt | None = None) -> Settle
 def is_of_other_revision(slip: RoutingSlip, revision: str) -> bool:
     """Whether the threshold was calibrated for another version of the model than this one."""
     return slip.terms is not None and slip.terms.revision != revision
+
+
+def is_not_loaded_yet(slip: RoutingSlip, answer: Answer | Problem, catalogue: str) -> bool:
+    """Whether a job came by a catalogue that its worker has yet to take up.
+
+    A worker that has seen the same revision, and lacks the task all the same, has refused it.
+    """
+    is_unknown = isinstance(answer, Problem) and answer.code == NOT_LOADED.code
+    return is_unknown and slip.catalogue != catalogue
 
 
 def _tempered(answer: Answer, slip: RoutingSlip) -> Answer:

@@ -3,7 +3,7 @@
 Producers neither write nor read these; they are the router's note to the worker and back.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -28,6 +28,25 @@ class Terms(Wire):
     )
 
 
+class StepOptions(Wire):
+    """How a step wants its model to answer. The engine goes by these alone."""
+
+    # As of a slip: an option that a newer router adds is none for an older worker.
+    model_config = ConfigDict(extra="ignore")
+
+    think_tokens: int | None = Field(
+        default=None, ge=1, description="The longest thought before the answer; none: no thought."
+    )
+    vote: int = Field(default=1, ge=1, description="How often the model answers.")
+    adapter: str | None = Field(
+        default=None, description="The model's LoRA adapter to answer with; none: the bare model."
+    )
+
+
+#: Of a step that wants nothing in particular, as every step of a small model does.
+NO_OPTIONS: Final = StepOptions()
+
+
 class RoutingSlip(Wire):
     """One leg of a job's way: the step to try now, and the trail so far.
 
@@ -46,6 +65,10 @@ class RoutingSlip(Wire):
     accept: Probability = Field(description="The confidence the answer must reach.")
     terms: Terms | None = Field(
         default=None, description="Where that threshold is calibrated; none for a plain number."
+    )
+    options: StepOptions = NO_OPTIONS
+    catalogue: str = Field(
+        default="", description="The revision of the catalogue by which the router planned this."
     )
     submitted_ms: Moment = Field(description="Redis's clock.")
     parked_ms: Moment = Field(description="Redis's clock, when the job joined this backlog.")

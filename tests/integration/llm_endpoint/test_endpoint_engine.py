@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem
-from smallfirst_workers.engines import EXPIRED, EngineRequest, PartialResult
+from smallfirst_workers.engines import EngineRequest, PartialResult
 from smallfirst_workers.errors import EndpointDown, ModelError, TaskError
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine
+from smallfirst_workers.problems import EXPIRED
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -84,7 +85,7 @@ def test_a_deadline_ends_a_question(engine: EndpointEngine, proxy: Any) -> None:
     """Also one that waits for an endpoint which is down."""
     proxy.refuse = lambda _: 503
     found = answers(engine.answer(asked("x", "y", seconds_left=1.0)))
-    assert said_of([*found.values()]) == [EXPIRED, EXPIRED]
+    assert said_of([*found.values()]) == [EXPIRED.code, EXPIRED.code]
 
 
 def test_a_text_that_breaks_the_endpoint_fails_alone(engine: EndpointEngine, proxy: Any) -> None:
@@ -122,7 +123,7 @@ def test_a_wrong_key_opens_the_breaker_and_fails_nobody(
     engine.prepare({"topic": TASK})
     with capture_logs() as logs:
         found = answers(engine.answer(asked(*"abcdef", seconds_left=4.0)))
-    assert set(said_of([*found.values()])) == {EXPIRED}
+    assert set(said_of([*found.values()])) == {EXPIRED.code}
     [said] = [entry for entry in logs if entry["event"] == "endpoint.down"]
     assert (said["reason"], "api_key_variable" in said["remedy"]) == ("HTTP 401", True)
     assert "not-the-key" not in repr(logs)

@@ -19,7 +19,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     Tier,
 )
-from smallfirst.ledger.routing_slips import Terms
+from smallfirst.ledger.routing_slips import StepOptions, Terms
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -218,3 +218,19 @@ def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:
     catalogue = calibrated(tmp_path / "catalogue.yaml", "0123456789ab")
     with pytest.raises(CatalogueError, match="finds otherwise than when it was calibrated"):
         plan_tasks(catalogue)
+
+
+def test_what_a_step_asks_of_its_model_travels_with_the_job() -> None:
+    """A worker looks no step up by its place: thoughts, votes and adapter are in the plan."""
+    step = {"model": "big", "think": {"tokens": 64}, "vote": 5, "adapter": "law"}
+    far = {"source": "./big", "tier": "llm", "parameters": "1M", "adapters": {"law": "./law"}}
+    catalogue = Catalogue.model_validate(
+        {
+            "version": 1,
+            "pools": {"gpu": {"tier": "llm", "max_parameters": "8B"}},
+            "models": {"big": far},
+            "tasks": {"reply": {"kind": "generate", "cascade": [step]}},
+        }
+    )
+    [planned] = plan_tasks(catalogue)["reply"].steps
+    assert planned.options == StepOptions(think_tokens=64, vote=5, adapter="law")

@@ -19,8 +19,9 @@ from smallfirst.jobs import (
 )
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.routing_slips import RoutingSlip
-from smallfirst_workers.engines import INVALID, EngineResult
+from smallfirst_workers.engines import EngineResult
 from smallfirst_workers.outcomes import Item, Share, attempt_of, expire, judge, read_item, share_out
+from smallfirst_workers.problems import INVALID
 
 NOW_MS = 1_800_000_000_000
 

@@ -23,7 +23,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     TextAnswer,
 )
-from smallfirst_workers.engines import INVALID
+from smallfirst_workers.problems import INVALID
 from smallfirst_workers.prompting.prompts import unescape
 from smallfirst_workers.prompting.votes import vote
 

@@ -21,19 +21,13 @@ from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.tokenising import Reader
-from smallfirst_workers.engines import MODEL_ERROR, EngineRequest, EngineResult
+from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
+from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
 from smallfirst_workers.slm.isolation import isolate
-
-__all__ = ["EngineRequest", "EngineResult", "SlmEngine"]
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_NOTHING_TO_READ = Problem(
-    code="nothing_to_read", message="There is nothing in the text that the model can read."
-)
 
 log = structlog.get_logger()
 
@@ -200,9 +194,9 @@ class SlmEngine:
     def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
-            return _UNKNOWN_TASK
+            return NOT_LOADED
         if states.is_empty:
-            return _NOTHING_TO_READ
+            return NOTHING_TO_READ
         if skill.head is None:
             return embed(states)
         explains = asked.explain and self._can_explain

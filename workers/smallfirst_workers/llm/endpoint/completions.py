@@ -15,9 +15,9 @@ from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenL
 
 from smallfirst.catalogue import Kind, Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
-from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate
+from smallfirst_workers.problems import INVALID
 from smallfirst_workers.prompting.parsing import Completion, places_of_values, read_writings
 from smallfirst_workers.prompting.votes import vote
 

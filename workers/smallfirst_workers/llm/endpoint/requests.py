@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.ledger.routing_slips import StepOptions
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (
@@ -67,7 +68,7 @@ def template_of(task: Task) -> RequestTemplate:
 
 def request_of(
     template: RequestTemplate,
-    step: Step,
+    options: StepOptions,
     text: str,
     *,
     model: str,
@@ -78,13 +79,13 @@ def request_of(
 
     Args:
         template: Of the task.
-        step: Whose votes are wanted.
+        options: How the step that asks wants the answer.
         text: The job's.
         model: As the endpoint calls it.
         is_again: Whether an answer that was none is asked for once more.
         logprobs: Whether the endpoint tells how likely its tokens were.
     """
-    num = 1 if is_again else step.vote
+    num = 1 if is_again else options.vote
     return {
         "model": model,
         "messages": [*template.shared, *as_chat([user_message(template.task, text)])],

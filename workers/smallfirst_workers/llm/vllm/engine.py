@@ -12,18 +12,13 @@ from pathlib import Path
 from smallfirst.catalogue import Example, Kind, Model, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Problem
-from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.generating import Generated, GenerationRequest, Generator
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED, TOO_LONG
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_TOO_LONG = Problem(
-    code="too_long_for_model", message="The text is longer than the model's context."
-)
-_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
 
 
 class LlmEngine:
@@ -109,13 +104,13 @@ class LlmEngine:
         self, asked: EngineRequest, shots: Sequence[Example]
     ) -> GenerationRequest | Problem:
         prompt = self._prompts.get(asked.task)
-        if prompt is None or asked.step >= len(prompt.task.cascade):
-            return _UNKNOWN_TASK
+        if prompt is None or not self._vllm.has_adapter(asked.options.adapter):
+            return NOT_LOADED
         text = self._prompter.text_tokens(asked.text)
-        if len(text) > prompt.max_text_tokens:
-            return _TOO_LONG
-        tokens = self._prompter.around(prompt, text, shots)
-        return GenerationRequest(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
+        if len(text) > self._prompter.max_text_tokens(prompt, asked.options):
+            return TOO_LONG
+        tokens = self._prompter.around(prompt, text, shots, asked.options)
+        return GenerationRequest(prompt, asked.options, asked.text, tokens)
 
     async def _answer(self, put: tuple[EngineRequest, GenerationRequest | Problem]) -> EngineResult:
         """Answer one question, and tell what it took of the engine."""
@@ -127,7 +122,7 @@ class LlmEngine:
             async with asyncio.timeout(asked.seconds_left):
                 heard = await self._asker.ask(question)
         except TimeoutError:
-            heard = Generated(_EXPIRED, 0)
+            heard = Generated(EXPIRED, 0)
         finally:
             seconds = self._busy.stop(mark, time.monotonic())
         read = len(question.tokens) + heard.num_written

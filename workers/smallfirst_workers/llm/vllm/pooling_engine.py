@@ -14,7 +14,7 @@ from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Answer, Problem
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
@@ -22,15 +22,7 @@ from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_TOO_LONG = Problem(
-    code="too_long_for_model", message="The text is longer than the model's context."
-)
-_NOTHING_TO_READ = Problem(
-    code="nothing_to_read", message="There is nothing in the text that the model can read."
-)
-_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED, NOTHING_TO_READ, TOO_LONG
 
 _KINDS = (Kind.CLASSIFY, Kind.MULTILABEL, Kind.EMBED)
 
@@ -159,9 +151,9 @@ class PoolingEngine:
     async def _answer(self, reading: _Reading) -> EngineResult:
         """Answer the questions about one text, and tell what it took of the engine."""
         if reading.tokens.is_too_long:
-            return _unread(reading, _TOO_LONG)
+            return _unread(reading, TOO_LONG)
         if reading.tokens.is_empty:
-            return _unread(reading, _NOTHING_TO_READ)
+            return _unread(reading, NOTHING_TO_READ)
         mark = self._busy.start(time.monotonic())
         started = time.monotonic()
         states = None
@@ -182,9 +174,9 @@ class PoolingEngine:
     ) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
-            return _UNKNOWN_TASK
+            return NOT_LOADED
         if states is None or (asked.seconds_left is not None and waited > asked.seconds_left):
-            return _EXPIRED
+            return EXPIRED
         if skill.head is None:
             return embed(states)
         return judge(skill.kind, skill.head, states, explains=False)
