@@ -6,7 +6,9 @@ from itertools import zip_longest
 from typing import Any
 
 import pytest
+from tests.support.shapes import slip_for
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Job, LabelAnswer, Outcome, Priority, Problem, Tier
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -22,6 +24,7 @@ from smallfirst_workers.engines import (
 from smallfirst_workers.errors import ModelBroken
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
+from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED
 from smallfirst_workers.watchdog import Watchdog
 
@@ -54,13 +57,13 @@ class Failing:
 
 
 class Unprepared:
-    """An engine that was not told of the task, and answers some other."""
+    """An engine that was not told of the task `topic`, and answers any other."""
 
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
-        """Answer all in one pass: those of the task `topic` with a problem."""
+        """Answer all in one pass."""
         answers = [
             NOT_LOADED if one.task == "topic" else LabelAnswer(label="a", confidence=0.99)
             for one in asked
@@ -80,12 +83,10 @@ def batch_of(
     now_ms = router.now_ms()
     for number, (text, task) in enumerate(zip_longest(texts, tasks, fillvalue="topic")):
         job = Job(id=f"a{number}", task=task, text=text)
-        slip = RoutingSlip(
-            task=task,
-            step=0,
+        slip = slip_for(
+            task,
             model="m",
-            pool="cpu",
-            accept=0.5,
+            acceptance=Acceptance(threshold=0.5),
             catalogue=catalogue,
             submitted_ms=now_ms,
             parked_ms=now_ms,
@@ -98,7 +99,8 @@ def batch_of(
     worker = Ledger(redis, KEYS, "worker-a")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=LEASE)
     metrics = WorkerMetrics("cpu")
-    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), metrics, Tracing())
+    observers = standard_observers(Watchdog(None), metrics, Tracing())
+    runner = BatchRunner(worker, KEYS, holder, LEASE, observers)
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
     return runner, message
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from smallfirst.jobs import Answer, Problem, Span, Tier
-from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 
 
 @dataclass(frozen=True)

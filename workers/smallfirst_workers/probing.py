@@ -3,7 +3,7 @@
 import structlog
 
 from smallfirst.jobs import Problem
-from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.engines import Engine, EngineRequest, EngineResult, WaitsForEndpoint
 from smallfirst_workers.problems import MODEL_ERROR
 

@@ -20,7 +20,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Example, Kind, Task
-from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.prompter import EXAMPLES_SHARE, Prompter, spread
 from smallfirst_workers.prompting.prompts import (

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from smallfirst.catalogue import Example, Kind, Task
-from smallfirst.ledger.routing_slips import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 from smallfirst_workers.prompting.label_tree import LabelTree
@@ -256,8 +256,8 @@ class Prompter:
             raise TaskError(name, str(err)) from err
 
 
-def _longest_thought(task: Task) -> int | None:
-    return max((step.think.tokens for step in task.cascade if step.think), default=None)
+def _longest_thought(task: Task) -> int:
+    return max(step.options.think_tokens or 0 for step in task.cascade)
 
 
 def prompt_key(task: Task) -> str:

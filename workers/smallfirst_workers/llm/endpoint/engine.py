@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion
 
 from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.jobs import Answer, Problem
-from smallfirst.ledger.routing_slips import StepOptions
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion

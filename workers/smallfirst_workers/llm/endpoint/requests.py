@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from smallfirst.catalogue import Example, Kind, Task
-from smallfirst.ledger.routing_slips import StepOptions
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (

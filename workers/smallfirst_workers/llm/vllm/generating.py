@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smallfirst.jobs import Answer, LabelAnswer, Problem
-from smallfirst.ledger.routing_slips import StepOptions
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.label_tree import Path as LabelPath
