@@ -3,10 +3,12 @@
 Only the shape stands here, so that running a batch does not depend on what runs it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem, Span, Tier
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 
@@ -68,6 +70,43 @@ class Engine(Protocol):
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
         """Answer every question once, in portions as they are done."""
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine with its life: made ready for tasks, and let go of."""
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks."""
+
+    def unload(self) -> None:
+        """Let go of the model."""
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What a worker's process offers to whatever engine it loads.
+
+    Attributes:
+        cache: Folder of what is made once and shared by all processes.
+        threads: How many compute one pass on the processor.
+        has_metrics: Whether somebody reads the metrics of an engine that has its own.
+    """
+
+    cache: Path
+    threads: int = 1
+    has_metrics: bool = False
+
+
+class LoadEngine(Protocol):
+    """What the registry of engines names for each of them."""
+
+    def __call__(self, name: str, model: Model, context: LoadContext) -> LoadedEngine:
+        """Load a model, which the catalogue calls by this name.
+
+        Raises:
+            ModelError: When it cannot be served.
+            ModelFilesError: When its files are not there.
+        """
 
 
 @runtime_checkable

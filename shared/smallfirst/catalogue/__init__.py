@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.catalogue.engines import EngineSpec
 from smallfirst.catalogue.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
 from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
@@ -120,6 +121,10 @@ class Catalogue(Entry):
         """The class of tool that a step uses."""
         return step.tier({name: model.tier for name, model in self.models.items()})
 
+    def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
+        """What serves the models that a step asks."""
+        return tuple(self.models[model].engine_spec for model in step.models)
+
 
 def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
     for at, step in _steps(catalogue):
@@ -145,25 +150,20 @@ def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
 
 def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
-    writes = model.tier is Tier.LLM and model.runner == "generate"
-    if not writes and kind in WRITTEN_KINDS:
-        which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pooling`"
-        yield "model", f"a model {which} cannot write the answer of a {kind} task"
-    if model.runner == "pooling" and kind is Kind.TAG:
-        yield (
-            "model",
-            "a model whose runner is `pooling` has one vector a text, and finds no spans",
-        )
-    if writes and kind is Kind.EMBED:
+    can = model.engine_spec
+    if kind in WRITTEN_KINDS and not can.generates:
+        yield "model", f"a model {can.which} cannot write the answer of a {kind} task"
+    if kind is Kind.TAG and not can.finds_spans:
+        yield "model", f"a model {can.which} has one vector a text, and finds no spans"
+    if kind is Kind.EMBED and not can.embeds:
         yield "model", "a model that writes gives no vectors; give it `runner: pooling`"
-    if not writes:
+    if not can.generates:
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:
                 yield key, "only a model that writes heeds this"
-    if model.is_remote and step.think is not None:
-        yield "think", "whether a model that runs elsewhere thinks is settled there"
-    # One that runs here scores the labels; one that runs elsewhere draws them.
-    is_scored = writes and kind is Kind.CLASSIFY and not model.is_remote
+    elif step.think is not None and not can.thinks:
+        yield "think", f"whether a model {can.which} thinks is settled there"
+    is_scored = kind is Kind.CLASSIFY and can.generates and can.scores_labels
     if is_scored and step.vote > 1 and step.think is None:
         yield "vote", "without `think` every vote on labels would be the same"
     if step.adapter is not None and step.adapter not in model.adapters:

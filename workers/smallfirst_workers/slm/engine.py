@@ -15,19 +15,20 @@ from time import perf_counter
 import structlog
 
 from smallfirst.catalogue import Kind, Model, Task
+from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst_workers.encoding.encoder import Encoder
+from smallfirst_workers.encoding.isolation import isolate
+from smallfirst_workers.encoding.loading import load_encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
-from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.encoding.tokenising import Reader
-from smallfirst_workers.engines import EngineRequest, EngineResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
-from smallfirst_workers.slm.isolation import isolate
+from smallfirst_workers.slm.one_pass import OnePass
 
 log = structlog.get_logger()
 
@@ -87,13 +88,7 @@ class SlmEngine:
             ModelError: When it cannot be loaded.
         """
         files = ModelFolder.open(name, folder)
-        encoder = Encoder(
-            Reader.load(files, cache=cache, max_tokens=model.max_tokens),
-            load_runtime(files, model, cache=cache, threads=threads),
-            files.classifier,
-            files.is_multilabel,
-            model.pooling,
-        )
+        encoder = load_encoder(files, model, cache=cache, threads=threads)
         return cls(name, files, encoder, model=model, cache=cache)
 
     @property
@@ -220,6 +215,12 @@ class SlmEngine:
         )
         problem = Problem(code=MODEL_ERROR, message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
+
+
+def load(name: str, model: Model, context: LoadContext) -> OnePass:
+    """Load a small model for a worker; see `LoadEngine`."""
+    folder, cache = model_folder(model), context.cache
+    return OnePass(SlmEngine.load(name, model, folder, cache=cache, threads=context.threads))
 
 
 def _share_tokens(asked: Sequence[EngineRequest], states: Mapping[str, TextStates]) -> list[int]:

@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion
 from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst.step_options import StepOptions
-from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
@@ -72,8 +72,8 @@ class EndpointEngine:
         self._is_closed = False
 
     @classmethod
-    def load(cls, name: str, model: Model) -> "EndpointEngine":
-        """Make ready to ask. The endpoint need not be up.
+    def load(cls, name: str, model: Model, context: LoadContext) -> "EndpointEngine":  # noqa: ARG003
+        """Make ready to ask; see `LoadEngine`. The endpoint need not be up.
 
         Raises:
             ModelError: When its key is missing.
@@ -115,6 +115,9 @@ class EndpointEngine:
     def _form(self, name: str, task: Task) -> RequestTemplate:
         if task.kind is Kind.EMBED:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
+        if any(s.options.think_tokens for s in task.cascade if self.name in s.models):
+            rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
+            raise TaskError(name, f"{rule} thinks is settled there")
         return template_of(task)
 
     async def _answer(self, asked: EngineRequest) -> EngineResult:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from smallfirst.catalogue import Example, Kind, Model, Task
-from smallfirst.catalogue.model_files import content_hash
+from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Problem
-from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
@@ -34,16 +34,11 @@ class LlmEngine:
         self._busy = SharedClock()
 
     @classmethod
-    def load(
-        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-    ) -> "LlmEngine":
-        """Start vLLM with a model.
-
-        Raises:
-            ModelError: When it cannot be served.
-        """
+    def load(cls, name: str, model: Model, context: LoadContext) -> "LlmEngine":
+        """Start vLLM with a model; see `LoadEngine`."""
+        folder, cache = model_folder(model), context.cache
         vllm = AsyncEngine(name)
-        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:
             prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
         except BaseException:

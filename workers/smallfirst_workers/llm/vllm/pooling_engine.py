@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallfirst.catalogue import Kind, Model, Task
-from smallfirst.catalogue.model_files import content_hash
+from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
@@ -62,23 +62,11 @@ class PoolingEngine:
         self._busy = SharedClock()
 
     @classmethod
-    def load(
-        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-    ) -> "PoolingEngine":
-        """Start vLLM with a model.
-
-        Args:
-            name: Of the model in the catalogue.
-            model: What the catalogue says of it.
-            folder: Where its files lie.
-            cache: Folder of what is made once and shared by all processes.
-            has_metrics: Whether somebody reads vLLM's own metrics.
-
-        Raises:
-            ModelError: When it cannot be served.
-        """
+    def load(cls, name: str, model: Model, context: LoadContext) -> "PoolingEngine":
+        """Start vLLM with a model; see `LoadEngine`."""
+        folder, cache = model_folder(model), context.cache
         vllm = AsyncEngine(name)
-        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:
             encoder = PoolingEncoder.load(name, folder, vllm, cache=cache)
         except ModelError:
