@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import merge_spans
 from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Step, Task, place_text
-from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
@@ -76,18 +75,21 @@ class RunOut:
     trail: tuple[Attempt, ...]
 
 
-def plan_tasks(catalogue: Catalogue) -> dict[str, TaskPlan]:
-    """Work out every task's plan once: rules compiled, models placed on pools.
+def plan_tasks(catalogue: Catalogue, pools: Mapping[str, str]) -> dict[str, TaskPlan]:
+    """Work out every task's plan once: rules compiled, models on their pools.
+
+    Args:
+        catalogue: What is to be served.
+        pools: The pool of each model.
 
     Raises:
-        CatalogueError: When a model fits no pool, or a rule is not the one that was calibrated.
+        CatalogueError: When a rule is not the one that was calibrated.
         RuleError: When a pattern does not compile.
     """
-    pools = pools_of(catalogue)
     return {name: _plan(name, task, catalogue, pools) for name, task in catalogue.tasks.items()}
 
 
-def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) -> TaskPlan:
+def _plan(name: str, task: Task, catalogue: Catalogue, pools: Mapping[str, str]) -> TaskPlan:
     steps = tuple(
         _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
     )
@@ -96,7 +98,7 @@ def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) ->
 
 
 def _plan_step(
-    number: int, step: Step, task: Task, catalogue: Catalogue, pools: dict[str, str]
+    number: int, step: Step, task: Task, catalogue: Catalogue, pools: Mapping[str, str]
 ) -> PlannedStep:
     match step.destination(pools):
         case Here(rule=rule, accept=accept):

@@ -89,12 +89,13 @@ class Router:
             CatalogueError: When a model fits no pool.
             RouterError: When a rule does not compile.
         """
-        plans = plan_tasks(catalogue)
+        pools = pools_of(catalogue)
+        plans = plan_tasks(catalogue, pools)
         self._triage.plans = plans
         self._triage.catalogue = self._watch.revision
         self._dispatch.asked = asked_models(plans)
         self._dispatch.pools = catalogue.pools
-        self._dispatch.places = pools_of(catalogue)
+        self._dispatch.places = pools
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smallfirst.catalogue import Model
+from smallfirst.catalogue import Model, Task, step_specs
 from smallfirst.catalogue.engines import ENGINES
 from smallfirst.catalogue.implementations import Implementation
 from smallfirst.catalogue.json_schema import catalogue_schema
@@ -87,3 +87,12 @@ def test_what_is_missing_is_named_with_its_remedy() -> None:
     made_up = Implementation("nowhere:load", ("sys", "no_such_package"), ("one", "two"))
     assert made_up.missing_packages() == ("no_such_package",)
     assert made_up.install_hint == "pip install 'smallfirst[one]', or two"
+
+
+def test_to_name_the_engine_that_serves_anyway_voids_no_promise() -> None:
+    """What decides the answers is the same; another engine would be another thing."""
+    task = Task.model_validate({"kind": "generate", "cascade": [{"model": "big"}]})
+    said = {"source": "./big", "tier": "llm"}
+    models = (Model.model_validate(said | more) for more in ({}, {"engine": "vllm"}))
+    one, other = (step_specs(task, {"big": model}) for model in models)
+    assert one == other
