@@ -30,8 +30,9 @@ import numpy as np
 
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst_workers.encoding.runtimes.base import Ids, States
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.processor import processor_flags, resolve_precision
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 
 RESULTS = Path(__file__).parent / "results" / "slm_runtimes.md"
 BATCH_ROWS = 64

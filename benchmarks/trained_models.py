@@ -26,7 +26,8 @@ from provenance import provenance, write_result
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.jobs import LabelAnswer
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "public_data"
 sys.path.append(str(EXAMPLE))

@@ -1,16 +1,16 @@
 """Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import merge_spans, spans_of, with_spans
 from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Step, Task, place_text
-from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, Tier
 from smallfirst.results import is_allowed
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_router.rules import CompiledRule, compile_rule
 
 #: Asks a rule about a text: returns the attempt, which holds the answer if there is one.
@@ -37,6 +37,7 @@ class PlannedStep:
     name: str
     acceptance: Acceptance
     destination: LocalRule | Backlog
+    options: StepOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,21 @@ class RunOut:
     trail: tuple[Attempt, ...]
 
 
-def plan_tasks(catalogue: Catalogue) -> dict[str, TaskPlan]:
-    """Work out every task's plan once: rules compiled, models placed on pools.
+def plan_tasks(catalogue: Catalogue, pools: Mapping[str, str]) -> dict[str, TaskPlan]:
+    """Work out every task's plan once: rules compiled, models on their pools.
+
+    Args:
+        catalogue: What is to be served.
+        pools: The pool of each model.
 
     Raises:
-        CatalogueError: When a model fits no pool, or a rule is not the one that was calibrated.
+        CatalogueError: When a rule is not the one that was calibrated.
         RuleError: When a pattern does not compile.
     """
-    pools = pools_of(catalogue)
     return {name: _plan(name, task, catalogue, pools) for name, task in catalogue.tasks.items()}
 
 
-def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) -> TaskPlan:
+def _plan(name: str, task: Task, catalogue: Catalogue, pools: Mapping[str, str]) -> TaskPlan:
     steps = tuple(
         _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
     )
@@ -94,14 +98,15 @@ def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) ->
 
 
 def _plan_step(
-    number: int, step: Step, task: Task, catalogue: Catalogue, pools: dict[str, str]
+    number: int, step: Step, task: Task, catalogue: Catalogue, pools: Mapping[str, str]
 ) -> PlannedStep:
     match step.destination(pools):
         case Here(rule=rule, accept=accept):
             destination: LocalRule | Backlog = LocalRule(compile_rule(rule, task.kind), accept)
         case Backlog() as destination:
             pass
-    return PlannedStep(number, catalogue.tier_of(step), step.name, step.acceptance, destination)
+    tier = catalogue.tier_of(step)
+    return PlannedStep(number, tier, step.name, step.acceptance, destination, step.options)
 
 
 def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
@@ -116,6 +121,11 @@ def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
             where = place_text(("tasks", name, "cascade", step.number, "rule"))
             said = f"finds otherwise than when it was calibrated; {remedy(name)}"
             raise CatalogueError(CatalogueProblem(None, None, where, said))
+
+
+def asked_models(plans: Mapping[str, TaskPlan]) -> frozenset[tuple[str, str]]:
+    """Every task with whomever its cascade asks."""
+    return frozenset((name, step.name) for name, plan in plans.items() for step in plan.steps)
 
 
 def next_move(

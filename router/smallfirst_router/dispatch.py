@@ -56,6 +56,7 @@ class Dispatch:
         self._left_over: set[str] = set()
         self.pools: Mapping[str, Pool] = {}
         self.places: Mapping[str, str] = {}
+        self.asked: frozenset[tuple[str, str]] = frozenset()
 
     def open(self) -> None:
         """Make the backlogs of every pool, so that what scales the pools finds them.
@@ -149,8 +150,10 @@ class Dispatch:
         return "ended without a word"
 
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
-        """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
-        if self.places.get(slip.asked.model) == self._keys.pool_of(entry.stream):
+        """Send a job back to triage whose task has another model by now, or its model a pool."""
+        model = slip.asked.model
+        is_asked = (slip.task, model) in self.asked
+        if is_asked and self.places.get(model) == self._keys.pool_of(entry.stream):
             return None
         back = slip.model_copy(update={"is_unasked": True})
         return Move(

@@ -21,7 +21,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
-from smallfirst_router.cascade import plan_tasks
+from smallfirst_router.cascade import asked_models, plan_tasks
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
@@ -89,9 +89,13 @@ class Router:
             CatalogueError: When a model fits no pool.
             RouterError: When a rule does not compile.
         """
-        self._triage.plans = plan_tasks(catalogue)
+        pools = pools_of(catalogue)
+        plans = plan_tasks(catalogue, pools)
+        self._triage.plans = plans
+        self._triage.catalogue = self._watch.revision
+        self._dispatch.asked = asked_models(plans)
         self._dispatch.pools = catalogue.pools
-        self._dispatch.places = pools_of(catalogue)
+        self._dispatch.places = pools
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis."""

@@ -58,6 +58,7 @@ class Triage:
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         self.plans: Mapping[str, TaskPlan] = {}
+        self.catalogue = ""
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
@@ -144,6 +145,8 @@ class Triage:
             model=ask.backlog.model,
             pool=ask.backlog.pool,
             acceptance=ask.step.acceptance,
+            options=ask.step.options,
+            catalogue=self.catalogue,
         )
         update = {
             "request": request,

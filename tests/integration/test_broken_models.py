@@ -1,21 +1,21 @@
-"""A broken model is told from a job that breaks it. Real ledger, engines at a seam."""
+"""What is a job's fault, and what its model's or catalogue's. Real ledger, engines at a seam."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import zip_longest
 from typing import Any
 
 import pytest
 from tests.support.shapes import slip_for
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
+from smallfirst.jobs import Job, LabelAnswer, Outcome, Priority, Problem, Tier
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.ledger.routing_slips import BatchMessage, RoutingSlip
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import (
-    MODEL_ERROR,
     EngineRequest,
     EngineResult,
     PartialResult,
@@ -25,6 +25,7 @@ from smallfirst_workers.errors import ModelBroken
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.observers.standard import standard_observers
+from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED
 from smallfirst_workers.watchdog import Watchdog
 
 KEYS = Keys()
@@ -55,16 +56,38 @@ class Failing:
         )
 
 
-def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
+class Unprepared:
+    """An engine that was not told of the task `topic`, and answers any other."""
+
+    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+        return "1"
+
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+        """Answer all in one pass."""
+        answers = [
+            NOT_LOADED if one.task == "topic" else LabelAnswer(label="a", confidence=0.99)
+            for one in asked
+        ]
+        ones = [1] * len(asked)
+        yield PartialResult(
+            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
+        )
+
+
+def batch_of(
+    redis: Any, *texts: str, tasks: Sequence[str] = (), catalogue: str = ""
+) -> tuple[BatchRunner, BatchMessage]:
     """Park and dispatch jobs, and make a worker ready to run them as one batch."""
     router = Ledger(redis, KEYS, "router-a")
     router.open([BULK], POOL_GROUP)
     now_ms = router.now_ms()
-    for number, text in enumerate(texts):
-        job = Job(id=f"a{number}", task="topic", text=text)
+    for number, (text, task) in enumerate(zip_longest(texts, tasks, fillvalue="topic")):
+        job = Job(id=f"a{number}", task=task, text=text)
         slip = slip_for(
+            task,
             model="m",
             acceptance=Acceptance(threshold=0.5),
+            catalogue=catalogue,
             submitted_ms=now_ms,
             parked_ms=now_ms,
             expires_ms=now_ms + 600_000,
@@ -114,3 +137,23 @@ def test_a_text_that_fails_alone_is_only_that_texts_failure(redis: Any) -> None:
     run_message(runner, message, ServedModel(Failing("poison", None), Tier.SLM, 0.0))
     assert redis.get(KEYS.result("a0")) is not None
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (0, 1)
+
+
+def test_a_task_that_is_not_loaded_yet_costs_its_job_nothing(redis: Any) -> None:
+    """The router had the newer catalogue before the worker: no start, no attempt, no failure."""
+    runner, message = batch_of(redis, "new", "old", tasks=["topic", "mood"], catalogue="newer")
+    run_message(runner, message, ServedModel(Unprepared(), Tier.SLM, 0.0, "older"))
+    assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (1, 0)
+    assert redis.get(KEYS.result("a0")) is None
+    assert redis.get(KEYS.result("a1")) is not None
+    assert starts(redis) == [0]
+
+
+def test_a_task_that_the_worker_has_refused_is_a_failed_attempt(redis: Any) -> None:
+    """Its worker has seen the very catalogue and lacks the task: waiting would not bring it."""
+    runner, message = batch_of(redis, "new", catalogue="same")
+    run_message(runner, message, ServedModel(Unprepared(), Tier.SLM, 0.0, "same"))
+    [(_, fields)] = redis.xrange(KEYS.escalations)
+    slip = RoutingSlip.model_validate_json(fields[b"slip"])
+    assert slip.trail[-1].outcome is Outcome.FAILED
+    assert slip.trail[-1].reason == NOT_LOADED.message

@@ -116,13 +116,17 @@ def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Pat
 def test_a_models_job_waits_on_its_pools_backlog(
     redis: Any, redis_url: str, catalogue: Path
 ) -> None:
-    """It says which step is next and how sure it must be, and the text goes with it."""
+    """It says which step is next and all that its worker needs, and the text goes with it."""
     submit(redis, topic("a1"))
     router_of(redis, redis_url, catalogue).step()
     [(_, fields)] = redis.xrange(BULK)
     slip = RoutingSlip.model_validate_json(fields[b"slip"])
     assert slip.request == StepRequest(
-        step=0, model="minilm", pool="cpu", acceptance=Acceptance(threshold=0.8)
+        step=0,
+        model="minilm",
+        pool="cpu",
+        acceptance=Acceptance(threshold=0.8),
+        catalogue=CatalogueWatch(catalogue).revision,
     )
     assert Job.model_validate_json(fields[b"job"]) == topic("a1")
 
@@ -431,6 +435,26 @@ def test_jobs_of_a_model_that_is_gone_go_on_to_what_is_left(
     successor.recover()
     successor.step()
     assert result_of(redis, "a1").status is Status.ABSTAINED
+
+
+def test_jobs_of_a_task_that_asks_another_model_are_planned_again(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """No worker knows a task of a catalogue before: what waits goes by the one in force."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"))
+    router.step()
+    models = '{other: {source: "bundled:minilm"}, minilm: {source: "bundled:minilm"}}'
+    old = 'models:\n  minilm: {source: "bundled:minilm"}'
+    text = CATALOGUE.replace(old, f"models: {models}").replace("{model: minilm", "{model: other")
+    catalogue.write_text(text)
+    router.reload()
+    start_worker(redis)
+    router.step()  # dispatch finds it misplaced
+    router.step()  # triage plans it again
+    [(_, fields)] = redis.xrange(BULK)
+    slip = RoutingSlip.model_validate_json(fields[b"slip"])
+    assert (slip.asked.model, slip.asked.step, slip.trail) == ("other", 0, ())
 
 
 def test_what_the_fleet_cannot_read_stops_nobody(

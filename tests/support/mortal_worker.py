@@ -10,7 +10,7 @@ from typing import Any
 
 from smallfirst_workers import models
 from smallfirst_workers.__main__ import main as main_of_worker
-from smallfirst_workers.engines import EngineRequest, PartialResult
+from smallfirst_workers.engines import EngineRequest, LoadedEngine, PartialResult
 
 #: What a text must hold to kill.
 POISON = "(this text kills)"
@@ -19,7 +19,7 @@ POISON = "(this text kills)"
 class Mortal:
     """An engine that answers every text but one."""
 
-    def __init__(self, engine: models.LoadedEngine) -> None:
+    def __init__(self, engine: LoadedEngine) -> None:
         self._engine = engine
 
     def __getattr__(self, name: str) -> Any:
@@ -35,8 +35,8 @@ class Mortal:
 
 def main() -> int:
     """Run a worker until SIGTERM or SIGINT."""
-    load = models.load_slm
-    models.load_slm = lambda *args, **options: Mortal(load(*args, **options))
+    load = models.load_engine
+    models.load_engine = lambda *args: Mortal(load(*args))
     return main_of_worker()
 
 

@@ -18,10 +18,12 @@ def slip_for(
     model: str = "minilm",
     pool: str = "cpu",
     acceptance: Acceptance | None = None,
+    catalogue: str = "",
     **more: Any,
 ) -> RoutingSlip:
     """A slip as a router parks it: a step to try, submitted a moment ago."""
-    request = StepRequest(step=step, model=model, pool=pool, acceptance=acceptance or Acceptance())
+    asked: dict[str, Any] = {"step": step, "model": model, "pool": pool, "catalogue": catalogue}
+    request = StepRequest(**asked, acceptance=acceptance or Acceptance())
     times = {"submitted_ms": NOW_MS, "parked_ms": NOW_MS, "expires_ms": NOW_MS + 60_000}
     return RoutingSlip(**{"task": task, "num_chars": 12, "request": request, **times, **more})
 

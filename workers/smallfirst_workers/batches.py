@@ -22,11 +22,18 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
-from smallfirst_workers.engines import EXPIRED, EngineRequest, PartialResult, ServedModel
+from smallfirst_workers.engines import EngineRequest, PartialResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
 from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
-from smallfirst_workers.outcomes import attempt_of, expire, settlement_of, share_out
+from smallfirst_workers.outcomes import (
+    attempt_of,
+    expire,
+    is_not_loaded_yet,
+    settlement_of,
+    share_out,
+)
+from smallfirst_workers.problems import EXPIRED
 from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries_of
 
 log = structlog.get_logger()
@@ -123,6 +130,9 @@ class BatchRunner:
         jobs = [batch.live[place] for place in partial.places]
         shares = share_out(partial.done, batch.served.price_per_hour)
         for held, answer, share in zip(jobs, partial.done.answers, shares, strict=True):
+            if is_not_loaded_yet(held.slip, answer, batch.served.catalogue):
+                self._leases.give_back(held.entry.stream, [held.entry.entry])
+                continue
             attempt = attempt_of(
                 held,
                 answer,
@@ -134,7 +144,7 @@ class BatchRunner:
             for observer in self._observers:
                 observer.on_attempt(batch, held, attempt)
             now_ms = batch.clock.now_ms()
-            if isinstance(answer, Problem) and answer.code == EXPIRED:
+            if isinstance(answer, Problem) and answer.code == EXPIRED.code:
                 yield held, expire(held, now_ms=now_ms, attempt=attempt)
             else:
                 escalations = self._keys.escalations
@@ -171,7 +181,7 @@ def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:
     slip, job = held.slip, held.job
     seconds_left = (slip.expires_ms - batch.clock.now_ms()) / 1000
     return EngineRequest(
-        job.text, job.task, slip.asked.step, job.explain, slip.kept_spans, seconds_left
+        job.text, job.task, slip.asked.options, job.explain, slip.kept_spans, seconds_left
     )
 
 

@@ -3,19 +3,14 @@
 Only the shape stands here, so that running a batch does not depend on what runs it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem, Span, Tier
-
-#: The code of the problem by which an engine says that a question's time was up.
-EXPIRED = "expired"
-#: The code by which it says that what the model gave, asked twice, was no answer. That is a model
-#: which does not know, and not one that failed: the next step is asked, or nobody is.
-INVALID = "invalid_answer"
-#: The code by which it says that the model raised on this question alone.
-MODEL_ERROR = "model_error"
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,7 @@ class EngineRequest:
     Attributes:
         text: What is asked about.
         task: Name of the task.
-        step: Place in the task's cascade of the step that asks, from 0.
+        options: How the step that asks wants the answer.
         explain: Whether the words that drove the answer are wanted.
         known: Spans that an earlier step was sure of: what they cover is not asked again.
         seconds_left: After which nobody wants the answer; None for never.
@@ -33,7 +28,7 @@ class EngineRequest:
 
     text: str
     task: str
-    step: int = 0
+    options: StepOptions = NO_OPTIONS
     explain: bool = False
     known: tuple[Span, ...] = ()
     seconds_left: float | None = None
@@ -77,6 +72,43 @@ class Engine(Protocol):
         """Answer every question once, in portions as they are done."""
 
 
+class LoadedEngine(Engine, Protocol):
+    """An engine with its life: made ready for tasks, and let go of."""
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks."""
+
+    def unload(self) -> None:
+        """Let go of the model."""
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What a worker's process offers to whatever engine it loads.
+
+    Attributes:
+        cache: Folder of what is made once and shared by all processes.
+        threads: How many compute one pass on the processor.
+        has_metrics: Whether somebody reads the metrics of an engine that has its own.
+    """
+
+    cache: Path
+    threads: int = 1
+    has_metrics: bool = False
+
+
+class LoadEngine(Protocol):
+    """What the registry of engines names for each of them."""
+
+    def __call__(self, name: str, model: Model, context: LoadContext) -> LoadedEngine:
+        """Load a model, which the catalogue calls by this name.
+
+        Raises:
+            ModelError: When it cannot be served.
+            ModelFilesError: When its files are not there.
+        """
+
+
 @runtime_checkable
 class WaitsForEndpoint(Protocol):
     """An engine that waits for something beyond this process."""
@@ -87,8 +119,16 @@ class WaitsForEndpoint(Protocol):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model as a batch sees it: the engine, and what the catalogue says of it."""
+    """A model as a batch sees it: the engine, and what the catalogue says of it.
+
+    Attributes:
+        engine: The model, loaded.
+        tier: The model's tier.
+        price_per_hour: The price of this worker.
+        catalogue: The revision of the catalogue that this worker took up last, or refused.
+    """
 
     engine: Engine
     tier: Tier
     price_per_hour: float
+    catalogue: str = ""

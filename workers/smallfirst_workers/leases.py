@@ -76,6 +76,11 @@ class LeaseKeeper:
             self._ledger.release(stream, list(entries), self._lease, is_started=True)
         return sum(map(len, held.values()))
 
+    def give_back(self, stream: str, entries: Sequence[str]) -> None:
+        """Give entries back that were not begun: it counts as no start of theirs."""
+        self.drop(stream, entries)
+        self._give_back(PendingRelease(stream, tuple(entries), is_started=True))
+
     @contextmanager
     def holding(
         self, stream: str, entries: Sequence[str], *, since: float | None = None

@@ -2,38 +2,27 @@
 
 import gc
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from pkgutil import resolve_name
 
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
-from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.placement import pools_of
-from smallfirst.jobs import Tier
 from smallfirst_workers.engines import (
     Engine,
-    EngineRequest,
-    EngineResult,
-    PartialResult,
+    LoadContext,
+    LoadedEngine,
+    LoadEngine,
     ServedModel,
     WaitsForEndpoint,
 )
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 from smallfirst_workers.probing import is_sound
+from smallfirst_workers.slm.one_pass import OnePass
 
 log = structlog.get_logger()
-
-
-class LoadedEngine(Engine, Protocol):
-    """An engine whose life this module owns."""
-
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
-        """Make ready for exactly these tasks."""
-
-    def unload(self) -> None:
-        """Let go of the model."""
 
 
 class Models:
@@ -41,21 +30,31 @@ class Models:
 
     def __init__(self, pool: str, *, cache: Path, threads: int, has_metrics: bool = False) -> None:
         self._pool = pool
-        self._cache = cache
-        self._threads = threads
-        self._has_metrics = has_metrics
+        self._context = LoadContext(cache, threads, has_metrics)
         self._specs: dict[str, Model] = {}
         self._engines: dict[str, LoadedEngine] = {}
         self._catalogue: Catalogue | None = None
+        self._revision = ""
         self._lock = threading.Lock()
 
-    def serve(self, catalogue: Catalogue) -> list[str]:
+    def serve(self, catalogue: Catalogue, revision: str = "") -> list[str]:
         """Load what the catalogue places on this pool, make its tasks ready; return the models.
+
+        Args:
+            catalogue: What is to be served.
+            revision: The hash of its files. It counts as seen when all is ready, or when something
+                cannot be made so: from then on a task that is not there will not come by waiting.
 
         Raises:
             CatalogueError: When a model fits no pool.
             WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
+        try:
+            return self._serve(catalogue)
+        finally:
+            self._revision = revision
+
+    def _serve(self, catalogue: Catalogue) -> list[str]:
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]
         with self._lock:
             before = dict(self._specs)
@@ -75,7 +74,7 @@ class Models:
         if self._specs.get(name) == model:
             _make_ready(name, self._engines[name], catalogue)
             return
-        engine = self._load(name, model)
+        engine = load_engine(name, model, self._context)
         try:
             _make_ready(name, engine, catalogue)
         except BaseException:
@@ -87,26 +86,18 @@ class Models:
             old.unload()
         log.info("model.loaded", model=name)
 
-    def _load(self, name: str, model: Model) -> LoadedEngine:
-        if model.is_remote:
-            return load_endpoint(name, model)
-        folder = model_folder(model)
-        if model.tier is Tier.LLM:
-            has_metrics = self._has_metrics
-            return load_llm(name, model, folder, cache=self._cache, has_metrics=has_metrics)
-        return load_slm(name, model, folder, cache=self._cache, threads=self._threads)
-
     def served(self, name: str) -> ServedModel:
         """A model ready for a batch.
 
         Raises:
             ModelMissing: When the catalogue no longer places it here.
         """
-        catalogue = self._catalogue
+        # The revision first: what it brings is ready by then, and seen as not yet there at worst.
+        revision, catalogue = self._revision, self._catalogue
         if catalogue is None or name not in self._engines:
             raise ModelMissing(model=name, pool=self._pool)
         price = catalogue.pools[self._pool].price_per_hour
-        return ServedModel(self._engines[name], catalogue.models[name].tier, price)
+        return ServedModel(self._engines[name], catalogue.models[name].tier, price, revision)
 
     def stop_waiting(self) -> None:
         """Let no engine wait any longer for what may never come: the worker has to go.
@@ -136,85 +127,20 @@ def _freeze_heap() -> None:
     gc.freeze()
 
 
-def load_slm(name: str, model: Model, folder: Path, *, cache: Path, threads: int) -> LoadedEngine:
-    """Load a small model. Where large ones run, what this imports need not be installed."""
-    from smallfirst_workers.slm.engine import SlmEngine  # noqa: PLC0415 - see above
-
-    engine = SlmEngine.load(name, model, folder, cache=cache, threads=threads)
-    return OnePass(engine)
-
-
-def load_llm(
-    name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-) -> LoadedEngine:
-    """Start a large model. Where small ones run, vLLM need not be installed."""
-    if model.runner == "pooling":
-        from smallfirst_workers.llm.vllm.pooling_engine import PoolingEngine  # noqa: PLC0415 - see above
-
-        return PoolingEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
-    from smallfirst_workers.llm.vllm.engine import LlmEngine  # noqa: PLC0415 - see above
-
-    return LlmEngine.load(name, model, folder, cache=cache, has_metrics=has_metrics)
-
-
-def load_endpoint(name: str, model: Model) -> LoadedEngine:
-    """Make ready to ask a model that runs elsewhere. Only who asks one needs the client.
+def load_engine(name: str, model: Model, context: LoadContext) -> LoadedEngine:
+    """Load a model by the engine that serves it; what others need has not to be installed.
 
     Raises:
-        ModelError: When the client is not installed, or the endpoint's key is missing.
+        ModelError: When it cannot be served, or what its engine needs is not installed.
+        ModelFilesError: When its files are not there.
     """
+    implementation = model.engine_spec.implementation
     try:
-        from smallfirst_workers.llm.endpoint.engine import EndpointEngine  # noqa: PLC0415 - see above
+        load: LoadEngine = resolve_name(implementation.path)
     except ImportError as err:
-        reason = "needs a package that is missing: pip install 'smallfirst[remote]'"
+        reason = f"needs a package that is missing: {implementation.install_hint}"
         raise ModelError(name, reason) from err
-    return EndpointEngine.load(name, model)
-
-
-class PassEngine(Protocol):
-    """An engine that answers all questions of a batch in one pass."""
-
-    def revision_of(self, task: str) -> str:
-        """Which version of the model, and of the task's head, answers."""
-
-    def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
-        """Answer a batch."""
-
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
-        """Make ready for exactly these tasks."""
-
-    def unload(self) -> None:
-        """Let go of the model."""
-
-
-class OnePass:
-    """Gives a pass out as one portion, and keeps the engine from changing in the midst of it."""
-
-    def __init__(self, engine: PassEngine) -> None:
-        self._engine = engine
-        self._lock = threading.Lock()
-
-    def revision_of(self, task: str) -> str:
-        """Which version of the model, and of the task's head, answers."""
-        return self._engine.revision_of(task)
-
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
-        """Answer all questions in one pass."""
-        if not asked:
-            return
-        with self._lock:
-            done = self._engine.run(asked)
-        yield PartialResult(tuple(range(len(asked))), done)
-
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
-        """Make ready for exactly these tasks, between two passes."""
-        with self._lock:
-            self._engine.prepare(tasks)
-
-    def unload(self) -> None:
-        """Let go of the model, after the pass that runs."""
-        with self._lock:
-            self._engine.unload()
+    return load(name, model, context)
 
 
 def _make_ready(model: str, engine: LoadedEngine, catalogue: Catalogue) -> None:

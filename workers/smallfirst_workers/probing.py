@@ -3,13 +3,9 @@
 import structlog
 
 from smallfirst.jobs import Problem
-from smallfirst_workers.engines import (
-    MODEL_ERROR,
-    Engine,
-    EngineRequest,
-    EngineResult,
-    WaitsForEndpoint,
-)
+from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.engines import Engine, EngineRequest, EngineResult, WaitsForEndpoint
+from smallfirst_workers.problems import MODEL_ERROR
 
 log = structlog.get_logger()
 
@@ -24,7 +20,7 @@ def has_failed(done: EngineResult) -> bool:
     )
 
 
-def is_sound(engine: Engine, task: str, step: int = 0) -> bool:
+def is_sound(engine: Engine, task: str, options: StepOptions = NO_OPTIONS) -> bool:
     """Ask the plain question; a model elsewhere counts as sound, since its trouble is told apart.
 
     What the engine raises here is the answer to the question, so it is not raised further.
@@ -32,7 +28,7 @@ def is_sound(engine: Engine, task: str, step: int = 0) -> bool:
     if isinstance(engine, WaitsForEndpoint):
         return True
     try:
-        portions = list(engine.answer([EngineRequest(PLAIN_TEXT, task, step)]))
+        portions = list(engine.answer([EngineRequest(PLAIN_TEXT, task, options)]))
     except Exception as error:  # noqa: BLE001 - whatever it is, a plain text should not cause it
         log.warning("probe.failed", task=task, error=type(error).__name__)
         return False

@@ -83,7 +83,7 @@ class WorkerProcess:
     def _serve(self) -> int:
         if self.settings.pool not in self.watch.current.pools:
             raise PoolMissing(self.settings.pool)
-        names = self.models.serve(self.watch.current)
+        names = self.models.serve(self.watch.current, self.watch.revision)
         if not names:
             log.warning(
                 "worker.idle",
@@ -197,7 +197,7 @@ class WorkerProcess:
             if not self.watch.refresh():
                 continue
             try:
-                self._register(self.models.serve(self.watch.current))
+                self._register(self.models.serve(self.watch.current, self.watch.revision))
             except (SmallfirstError, WorkerError) as error:
                 log.warning(
                     "catalogue.rejected",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.catalogue.engines import EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
 from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
@@ -97,6 +98,10 @@ class Catalogue(Entry):
         """The class of tool that a step uses."""
         return step.tier({name: model.tier for name, model in self.models.items()})
 
+    def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
+        """What serves the models that a step asks."""
+        return tuple(self.models[model].engine_spec for model in step.models)
+
 
 def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
     for at, step in _steps(catalogue):
@@ -122,23 +127,21 @@ def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
 
 def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
-    spec, writes = KINDS[kind], model.tier is Tier.LLM and model.runner == "generate"
-    if not writes and spec.head is None:
-        which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pooling`"
-        yield "model", f"a model {which} cannot write the answer of {named(kind)}"
-    elif model.runner == "pooling" and not spec.can_be_pooled:
-        rule = "a model whose runner is `pooling` has one vector a text"
+    spec, can = KINDS[kind], model.engine_spec
+    if spec.head is None and not can.generates:
+        yield "model", f"a model {can.which} cannot write the answer of {named(kind)}"
+    elif not spec.can_be_pooled and not can.generates and not can.finds_spans:
+        rule = f"a model {can.which} has one vector a text"
         yield "model", f"{rule}, which cannot answer {named(kind)}"
-    if writes and not spec.can_be_written:
+    if not spec.can_be_written and not can.embeds:
         yield "model", f"{named(kind)} wants a vector; give the model `runner: pooling`"
-    if not writes:
+    if not can.generates:
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:
                 yield key, "only a model that writes heeds this"
-    if model.is_remote and step.think is not None:
-        yield "think", "whether a model that runs elsewhere thinks is settled there"
-    # One that runs here scores the labels; one that runs elsewhere draws them.
-    is_scored = writes and spec.is_one_label and not model.is_remote
+    elif step.think is not None and not can.thinks:
+        yield "think", f"whether a model {can.which} thinks is settled there"
+    is_scored = spec.is_one_label and can.generates and can.scores_labels
     if is_scored and step.vote > 1 and step.think is None:
         yield "vote", "without `think` every vote on labels would be the same"
     if step.adapter is not None and step.adapter not in model.adapters:

@@ -1,10 +1,10 @@
 """Where each model of a catalogue runs: on the smallest pool of its tier that holds it."""
 
 from smallfirst.catalogue import Catalogue, Model, place
+from smallfirst.catalogue.engines import EngineSpec
 from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.sizes import format_count
 from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
-from smallfirst.jobs import Tier
 
 
 def pools_of(catalogue: Catalogue) -> dict[str, str]:
@@ -51,7 +51,13 @@ def _misfit(size: int, model: Model, catalogue: Catalogue) -> str:
     return f"has {has} parameters; the largest {model.tier} pool holds {holds}"
 
 
-def used_pools(catalogue: Catalogue, tier: Tier) -> list[str]:
-    """Name a tier's pools on which the catalogue places a model, in the catalogue's order."""
-    used = set(pools_of(catalogue).values())
-    return [n for n, pool in catalogue.pools.items() if n in used and pool.tier is tier]
+def engines_by_pool(catalogue: Catalogue) -> dict[str, list[EngineSpec]]:
+    """What serves the models of each pool that has any, pools of the cheapest tier first."""
+    placed = pools_of(catalogue)
+    engines = {
+        pool: [
+            catalogue.models[name].engine_spec for name, where in placed.items() if where == pool
+        ]
+        for pool in sorted(catalogue.pools, key=lambda pool: catalogue.pools[pool].tier.rank)
+    }
+    return {pool: specs for pool, specs in engines.items() if specs}

@@ -7,6 +7,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.catalogue.engines import (
+    ENGINES,
+    EngineName,
+    EngineSpec,
+    Runner,
+    default_engine,
+    unheeded,
+)
+from smallfirst.catalogue.runtimes import RUNTIMES, RuntimeName
 from smallfirst.catalogue.sizes import Count
 from smallfirst.entries import Entry, Place, refuse
 from smallfirst.jobs import Name, Tier
@@ -14,9 +23,6 @@ from smallfirst.jobs import Name, Tier
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-#: Keys of a model that vLLM in the worker heeds, and of one that is asked at an endpoint.
-_OF_VLLM = ("runner", "quantization", "tensor_parallel_size", "gpu_memory_utilization", "adapters")
-_OF_ENDPOINTS = ("endpoint", "api_key_variable", "max_concurrency", "price_per_million_tokens")
 
 
 class Pool(Entry):
@@ -58,8 +64,10 @@ class Pool(Entry):
 
     @model_validator(mode="after")
     def _says_how_large(self) -> "Pool":
-        if self.remote and self.tier is not Tier.LLM:
-            refuse([(("remote",), "only a pool of tier llm asks models that run elsewhere")])
+        remote = {spec.tier for spec in ENGINES.values() if spec.is_remote}
+        if self.remote and self.tier not in remote:
+            tiers = " or ".join(sorted(remote))
+            refuse([(("remote",), f"only a pool of tier {tiers} asks models that run elsewhere")])
         if not self.remote and self.max_parameters is None:
             refuse([(("max_parameters",), "a pool that runs models says how large they may be")])
         return self
@@ -117,10 +125,14 @@ class Model(Entry):
             "The number of parameters, where the router has no files of the model to read it from."
         ),
     )
-    runtime: Literal["openvino", "torch"] = Field(
-        default="openvino", description="The library that executes the forward pass."
+    engine: EngineName | None = Field(
+        default=None,
+        description="The engine that serves the model; left out: by what else is said of it.",
     )
-    runner: Literal["generate", "pooling"] = Field(
+    runtime: RuntimeName = Field(
+        default=next(iter(RUNTIMES)), description="What executes the forward pass."
+    )
+    runner: Runner = Field(
         default="generate",
         description="What a large model does: `generate` writes answers; `pooling` makes one vector"
         " of its states, for a head, in one pass.",
@@ -162,9 +174,20 @@ class Model(Entry):
     )
 
     @property
+    def engine_name(self) -> str:
+        """What serves the model: the engine that it names, or else the first that fits it."""
+        is_remote = self.endpoint is not None
+        return self.engine or default_engine(self.tier, runner=self.runner, is_remote=is_remote)
+
+    @property
+    def engine_spec(self) -> EngineSpec:
+        """What the engine can do."""
+        return ENGINES[self.engine_name]
+
+    @property
     def is_remote(self) -> bool:
         """Whether the model runs elsewhere, behind an endpoint."""
-        return self.endpoint is not None
+        return self.engine_spec.is_remote
 
     @property
     def is_bundled(self) -> bool:
@@ -184,8 +207,9 @@ class Model(Entry):
         return not self.is_remote and not self.is_bundled and not self.is_local
 
     @model_validator(mode="after")
-    def _says_what_its_tier_has(self) -> "Model":
-        refuse((*_beyond_tier(self), *_beyond_endpoint(self)))
+    def _says_what_its_engine_heeds(self) -> "Model":
+        refuse(_of_another_engine(self))
+        refuse(_unheeded(self))
         return self
 
     @model_validator(mode="after")
@@ -206,31 +230,34 @@ class Model(Entry):
         return self
 
 
-def _beyond_tier(model: Model) -> Iterator[tuple[Place, str]]:
-    """What only large models have, said of a small one."""
-    if model.tier is Tier.LLM:
+def _of_another_engine(model: Model) -> Iterator[tuple[Place, str]]:
+    """Where a model names an engine that does not serve such models."""
+    spec = model.engine_spec
+    if model.engine is None:
         return
-    for name in (*_OF_VLLM, *_OF_ENDPOINTS):
-        if name in model.model_fields_set:
-            yield (name,), "only a model of tier llm has this"
-    if model.precision == "float16":
-        yield ("precision",), "a small model runs in float32 or bfloat16"
-    if model.pooling == "last":
-        yield ("pooling",), "the last token's state sums up a text only in a model of tier llm"
+    if spec.tier is not model.tier:
+        yield ("engine",), f"serves models of tier {spec.tier}, and this one is of {model.tier}"
+    elif spec.is_remote and model.endpoint is None:
+        yield ("engine",), "asks a model that runs elsewhere, and no `endpoint` is named"
+    elif model.endpoint is not None and not spec.is_remote:
+        yield ("engine",), "runs its models here, and this one is at an `endpoint`"
+    elif spec.runner not in {None, model.runner}:
+        yield ("engine",), f"serves models with `runner: {spec.runner}`"
 
 
-def _beyond_endpoint(model: Model) -> Iterator[tuple[Place, str]]:
-    """What is settled where the model runs, said of one that is only asked; and the reverse."""
-    if model.tier is not Tier.LLM:
-        return
+def _unheeded(model: Model) -> Iterator[tuple[Place, str]]:
+    """What nobody would read of what a model says, by its engine."""
+    spec = model.engine_spec
+    for key in type(model).model_fields:
+        is_said = key in model.model_fields_set and getattr(model, key) is not None
+        if is_said and (rule := unheeded(key, spec)):
+            yield (key,), rule
+    for each in spec.unfit:
+        if getattr(model, each.key) == each.value:
+            yield (each.key,), each.rule
     for name, folder in model.adapters.items():
         if not folder.startswith(("./", "../", "/", "~")):
             yield ("adapters", name), "must be a folder (./x, /x)"
-    names = (*_OF_VLLM, "precision", "revision") if model.is_remote else _OF_ENDPOINTS
-    for name in names:
-        if name in model.model_fields_set and name != "endpoint":
-            where = "where it runs, not here" if model.is_remote else "with an `endpoint`"
-            yield (name,), f"is said {where}"
 
 
 def place(

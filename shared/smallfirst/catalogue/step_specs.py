@@ -61,6 +61,8 @@ def _spec(
 def _model_spec(model: Model) -> dict[str, Any]:
     # What stands at its default is left out, so that a new key of the format changes no hash.
     about = model.model_dump(mode="json", exclude=set(_NOT_ANSWERING), exclude_defaults=True)
+    if model.engine == model.model_copy(update={"engine": None}).engine_name:
+        del about["engine"]  # what is said besides decides nothing
     about["source"] = Path(model.source).name if model.is_local else model.source
     about["adapters"] = {name: Path(folder).name for name, folder in model.adapters.items()}
     return about

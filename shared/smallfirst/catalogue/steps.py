@@ -15,6 +15,7 @@ from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue.promises import StepPromise
 from smallfirst.entries import Entry, refuse
 from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst.wording import did_you_mean, nearest
 
 #: Built-in recognizers of the rule tier. A recognizer's name is also the label of what it finds.
@@ -146,6 +147,11 @@ class Step(Entry):
     def acceptance(self) -> Acceptance:
         """What an answer must reach, by the promise where there is one."""
 
+    @property
+    def options(self) -> StepOptions:
+        """How it wants its model to answer."""
+        return NO_OPTIONS
+
     @abstractmethod
     def tier(self, tiers: Mapping[str, Tier]) -> Tier:
         """The class of tool that it uses, given the tier of every model."""
@@ -266,6 +272,12 @@ class ModelStep(Step):
             return self._promise.acceptance
         accept = 1.0 if self.accept == CALIBRATED else self.accept
         return Acceptance(threshold=accept or 0.0)
+
+    @property
+    def options(self) -> StepOptions:
+        """Its thoughts, votes and adapter."""
+        think_tokens = self.think.tokens if self.think else None
+        return StepOptions(think_tokens=think_tokens, vote=self.vote, adapter=self.adapter)
 
     def tier(self, tiers: Mapping[str, Tier]) -> Tier:
         """Its model's."""

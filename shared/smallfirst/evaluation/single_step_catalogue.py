@@ -11,9 +11,7 @@ import yaml
 from smallfirst.acceptance import RuleAcceptance
 from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.evaluation.errors import UnaskableError
-from smallfirst.jobs import Tier
 from smallfirst.kinds import KINDS
-from smallfirst.process.installed import can_run_vllm
 
 #: Where the derived catalogue finds the task's examples.
 EXAMPLES_FILE = "examples.jsonl"
@@ -36,11 +34,11 @@ def check_askable(catalogue: Catalogue, name: str) -> None:
         reason = f"is of kind {task.kind}, which cannot be scored: {spec.unscored}"
         raise UnaskableError(f"tasks.{name}", reason)
     for index, step in enumerate(task.cascade):
-        is_large = catalogue.tier_of(step) is Tier.LLM
-        is_here = not any(catalogue.models[model].is_remote for model in step.models)
-        if is_large and is_here and not can_run_vllm():
-            reason = "vLLM is not installed here: pip install 'smallfirst[llm]', or llm-cpu"
-            raise UnaskableError(f"tasks.{name}.cascade[{index}]", reason)
+        for engine in catalogue.engines_of(step):
+            if engine.is_left_out:
+                missing = ", ".join(engine.implementation.missing_packages())
+                reason = f"{missing} is not installed here: {engine.implementation.install_hint}"
+                raise UnaskableError(f"tasks.{name}.cascade[{index}]", reason)
 
 
 def taken_apart(catalogue: Catalogue, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Attempt, Span, Wire
 from smallfirst.results import LAST_MS
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 
 #: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
 Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
@@ -25,6 +26,12 @@ class StepRequest(Wire):
     model: str = Field(description="The name of the model that is asked.")
     pool: str = Field(description="The name of the pool that serves it.")
     acceptance: Acceptance = Field(description="What the answer must reach.")
+    options: StepOptions = Field(
+        default=NO_OPTIONS, description="How the step wants the model to answer."
+    )
+    catalogue: str = Field(
+        default="", description="The revision of the catalogue by which the router planned it."
+    )
 
 
 class RoutingSlip(Wire):

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.placement import used_pools
+from smallfirst.catalogue.placement import engines_by_pool
 from smallfirst.jobs import Tier
 from smallfirst.ledger.holders import process_here, process_of
 from smallfirst.ledger.keys import ROUTERS, Keys
@@ -34,7 +34,7 @@ from smallfirst.local.folder import Addresses, announced, only_fleet_in
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.local.supervision import Supervisor
-from smallfirst.process.installed import can_run_flower, can_run_vllm
+from smallfirst.process.installed import can_run_flower
 
 #: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing
 #: in hand, and 2.2 stays for minutes after it has said that it shuts down.
@@ -250,16 +250,13 @@ class LocalFleet:
         self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
 
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
-        for pool in used_pools(catalogue, Tier.SLM):
-            self._start_pool(opening, pool, self._num_workers)
-        for pool in used_pools(catalogue, Tier.LLM):
-            # Whoever only asks a model elsewhere needs no vLLM, and is ready as soon as an SLM is.
-            is_remote = catalogue.pools[pool].remote
-            if not is_remote and not can_run_vllm():
+        for pool, engines in engines_by_pool(catalogue).items():
+            if any(engine.is_left_out for engine in engines):
                 continue
-            if not is_remote:
+            if any(engine.is_heavy for engine in engines):
                 self._slow_parts.add(_part_of_pool(pool))
-            self._start_pool(opening, pool, 1)
+            is_small = catalogue.pools[pool].tier is Tier.SLM
+            self._start_pool(opening, pool, self._num_workers if is_small else 1)
 
     def _start_pool(self, opening: ExitStack, pool: str, num_workers: int) -> None:
         children = [f"worker-{pool}-{number + 1}" for number in range(num_workers)]

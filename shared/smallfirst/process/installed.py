@@ -3,11 +3,6 @@
 import importlib.util
 
 
-def can_run_vllm() -> bool:
-    """Whether vLLM is installed."""
-    return importlib.util.find_spec("vllm") is not None
-
-
 def can_run_flower() -> bool:
     """Whether Flower is installed."""
     return all(importlib.util.find_spec(name) for name in ("celery", "flower"))

@@ -1,5 +1,7 @@
 """The catalogue changes under a running fleet."""
 
+import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,10 +30,7 @@ tasks:
       - {text: this is terrible, label: bad}
     cascade: [{model: minilm}]
 """
-#: A second model, and a task that asks it: nothing of it was known when the worker started.
-AFTER = (
-    BEFORE.replace("models:\n", 'models:\n  other: {source: "bundled:minilm", runtime: torch}\n')
-    + """
+NEW_TASK = """
   subject:
     kind: classify
     labels: {food: something to eat, travel: going somewhere}
@@ -42,7 +41,13 @@ AFTER = (
       - {text: the flight was late, label: travel}
     cascade: [{model: other}]
 """
+#: A second model, and a task that asks it: nothing of it was known when the worker started.
+AFTER = (
+    BEFORE.replace("models:\n", 'models:\n  other: {source: "bundled:minilm", runtime: torch}\n')
+    + NEW_TASK
 )
+#: The same task, asking the model that the worker has loaded long since.
+OF_LOADED_MODEL = BEFORE + NEW_TASK.replace("other", "minilm")
 
 
 @pytest.fixture
@@ -86,6 +91,28 @@ def test_a_model_and_a_task_are_taken_up_without_a_restart(
             timeout=60,
         )
         assert label_of(client, "mood", "thanks, lovely") == "good"
+
+
+def test_a_task_of_a_loaded_model_waits_for_its_worker(
+    changing_fleet: LocalFleet, catalogue: Path, wait_until: object
+) -> None:
+    """Jobs that the router plans before the worker knows their task are answered all the same."""
+    assert callable(wait_until)
+    worker = changing_fleet.children()["worker-cpu-1"].pid
+    router_log = changing_fleet.logs / "router-1.log"
+    with Client(changing_fleet.redis_url) as client:
+        os.kill(worker, signal.SIGSTOP)
+        catalogue.write_text(OF_LOADED_MODEL)
+        wait_until(
+            lambda: "catalogue.reloaded" in router_log.read_text(),
+            description="the router plans by the new catalogue",
+        )
+        texts = [f"bread and soup, {number}" for number in range(20)]
+        ids = [client.submit(Job(task="subject", text=text)) for text in texts]
+        os.kill(worker, signal.SIGCONT)
+        results = [client.result(each, timeout=60) for each in ids]
+    assert {result.status for result in results} == {Status.ANSWERED}
+    assert {len(result.trail) for result in results} == {1}
 
 
 def test_a_wrong_catalogue_changes_nothing(

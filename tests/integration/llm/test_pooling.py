@@ -17,10 +17,10 @@ import transformers
 
 from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, Problem, VectorAnswer
-from smallfirst_workers.engines import EngineRequest, EngineResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.vllm.pooling_engine import PoolingEngine
-from smallfirst_workers.models import load_llm
+from smallfirst_workers.models import load_engine
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -80,7 +80,7 @@ def pooled(
     model = Model(
         source=str(babble), tier="llm", runner="pooling", precision="float32", max_tokens=MAX_TOKENS
     )
-    engine = load_llm("pooled", model, babble, cache=tmp_path_factory.mktemp("cache"))
+    engine = load_engine("pooled", model, LoadContext(tmp_path_factory.mktemp("cache")))
     assert isinstance(engine, PoolingEngine)
     engine.prepare(tasks)
     yield engine

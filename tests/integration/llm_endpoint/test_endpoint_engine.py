@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ from structlog.testing import capture_logs
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem
-from smallfirst_workers.engines import EXPIRED, EngineRequest, PartialResult
+from smallfirst_workers.engines import EngineRequest, LoadContext, PartialResult
 from smallfirst_workers.errors import EndpointDown, ModelError, TaskError
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine
+from smallfirst_workers.problems import EXPIRED
 
 pytestmark = pytest.mark.timeout(1500)
 
+#: An engine that only asks makes use of nothing of its worker's.
+NOTHING = LoadContext(Path("/nowhere"))
 TASK = Task.model_validate(
     {"kind": "classify", "labels": {"a": "", "b": ""}, "cascade": [{"model": "far"}]}
 )
@@ -31,7 +35,7 @@ def engine(proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[EndpointEngi
     """One that asks through the proxy, two requests at once."""
     monkeypatch.setenv("FAR_KEY", "sesame\n")
     said = model(proxy.port, api_key_variable="FAR_KEY", max_concurrency=2)
-    engine = EndpointEngine.load("far", said)
+    engine = EndpointEngine.load("far", said, NOTHING)
     engine.prepare({"topic": TASK})
     yield engine
     engine.unload()
@@ -56,16 +60,16 @@ def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its variable; and what cannot be a key is not shown."""
     monkeypatch.delenv("FAR_KEY", raising=False)
     with pytest.raises(ModelError, match="FAR_KEY"):
-        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"))
+        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"), NOTHING)
     monkeypatch.setenv("FAR_KEY", "sésame")
     with pytest.raises(ModelError, match="FAR_KEY") as caught:
-        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"))
+        EndpointEngine.load("far", model(1, api_key_variable="FAR_KEY"), NOTHING)
     assert "same" not in str(caught.value)
 
 
 def test_thinking_is_settled_elsewhere() -> None:
     """A step that asks for it is refused with the rule, and what was prepared is still served."""
-    engine = EndpointEngine.load("far", model(1))
+    engine = EndpointEngine.load("far", model(1), NOTHING)
     thinking = {"model": "far", "think": {"tokens": 50}}
     task = Task.model_validate({"kind": "generate", "cascade": [thinking]})
     with pytest.raises(TaskError, match=r"tasks\.reply has a step with `think`"):
@@ -84,7 +88,7 @@ def test_a_deadline_ends_a_question(engine: EndpointEngine, proxy: Any) -> None:
     """Also one that waits for an endpoint which is down."""
     proxy.refuse = lambda _: 503
     found = answers(engine.answer(asked("x", "y", seconds_left=1.0)))
-    assert said_of([*found.values()]) == [EXPIRED, EXPIRED]
+    assert said_of([*found.values()]) == [EXPIRED.code, EXPIRED.code]
 
 
 def test_a_text_that_breaks_the_endpoint_fails_alone(engine: EndpointEngine, proxy: Any) -> None:
@@ -118,11 +122,11 @@ def test_a_wrong_key_opens_the_breaker_and_fails_nobody(
 ) -> None:
     """It is said once, with the remedy, and without the key."""
     monkeypatch.setenv("FAR_KEY", "not-the-key")
-    engine = EndpointEngine.load("far", model(proxy.port, api_key_variable="FAR_KEY"))
+    engine = EndpointEngine.load("far", model(proxy.port, api_key_variable="FAR_KEY"), NOTHING)
     engine.prepare({"topic": TASK})
     with capture_logs() as logs:
         found = answers(engine.answer(asked(*"abcdef", seconds_left=4.0)))
-    assert set(said_of([*found.values()])) == {EXPIRED}
+    assert set(said_of([*found.values()])) == {EXPIRED.code}
     [said] = [entry for entry in logs if entry["event"] == "endpoint.down"]
     assert (said["reason"], "api_key_variable" in said["remedy"]) == ("HTTP 401", True)
     assert "not-the-key" not in repr(logs)
@@ -145,7 +149,7 @@ def test_what_waits_is_given_back_when_the_worker_has_to_go(
 
 def test_an_engine_that_was_let_go_of_gives_back_what_comes_late(proxy: Any) -> None:
     """A batch may have been handed it the moment before a new catalogue replaced it."""
-    engine = EndpointEngine.load("far", model(proxy.port))
+    engine = EndpointEngine.load("far", model(proxy.port), NOTHING)
     engine.prepare({"topic": TASK})
     engine.unload()
     with pytest.raises(EndpointDown):

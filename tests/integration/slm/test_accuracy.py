@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from smallfirst.catalogue import Example, Kind, ModelStep, Task
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 DATA = Path(os.environ.get("SMALLFIRST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 

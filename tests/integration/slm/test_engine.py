@@ -14,7 +14,8 @@ from smallfirst.jobs import (
     SpansAnswer,
     VectorAnswer,
 )
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 Counted = tuple[SlmEngine, list[tuple[int, ...]]]
 LONG = "I lost the card. " * 400

@@ -6,9 +6,10 @@ import numpy as np
 
 from smallfirst.catalogue import Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.heads.explain import MAX_EVIDENCE, contributions
 from smallfirst_workers.heads.heads import LinearHead
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 
 TEXT = "Hello there, I ordered it in May and my card has still not arrived, can you help?"
 

@@ -9,8 +9,9 @@ import pytest
 
 from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst.jobs import LabelsAnswer
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 
 Load = Callable[..., SlmEngine]
 CASCADE = (ModelStep(model="minilm"),)

@@ -10,8 +10,9 @@ import transformers
 
 from smallfirst.catalogue import Kind, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 
 Load = Callable[..., SlmEngine]
 Tiny = Callable[..., Path]

@@ -17,7 +17,8 @@ from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.runtimes.openvino_runtime import OpenVinoRuntime
 from smallfirst_workers.encoding.runtimes.torch_runtime import TorchRuntime
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 TEXTS = [
     "where is my card",

@@ -3,7 +3,8 @@
 import pytest
 
 from smallfirst.jobs import SpansAnswer
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 
 def names_in(engine: SlmEngine, text: str) -> list[str]:

@@ -11,8 +11,9 @@ from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TrainingError
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.casing import CasedEmbedding, fold_case, teach_case, unfold_case
 from smallfirst_workers.training.methods import load_encoder
 from smallfirst_workers.training.training import train

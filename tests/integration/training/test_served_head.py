@@ -9,8 +9,9 @@ import pytest
 
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, VectorAnswer
+from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.network import blank_head
 
 TEXT = "the soup was fine"

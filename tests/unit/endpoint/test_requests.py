@@ -9,11 +9,11 @@ from openai.types.chat import ChatCompletion
 
 from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Problem, RecordAnswer, SpansAnswer
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.requests import EXAMPLES_CHARS, request_of, template_of
 
 STEP = ModelStep(model="far")
-VOTES = ModelStep(model="far", vote=4)
 TOPIC = Task(kind=Kind.CLASSIFY, labels={"a": "", "b": ""}, cascade=(STEP,))
 TAGS = Task(kind=Kind.MULTILABEL, labels={"a": "", "b": ""}, cascade=(STEP,))
 SPANS = Task(kind=Kind.TAG, labels={"name": ""}, cascade=(STEP,))
@@ -49,7 +49,9 @@ def completion(*contents: str, chance: float | None = None, end: str = "stop") -
 @pytest.mark.parametrize("task", [TOPIC, TAGS, SPANS, RECORD])
 def test_every_schema_is_of_an_object_that_is_closed(task: Task) -> None:
     """The strict form that hosted models take: all keys required, no others."""
-    sent = request_of(template_of(task), STEP, "x", model="m")["response_format"]["json_schema"]
+    sent = request_of(template_of(task), NO_OPTIONS, "x", model="m")["response_format"][
+        "json_schema"
+    ]
     assert sent["strict"] is True
     schema = sent["schema"]
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
@@ -74,9 +76,9 @@ def test_examples_are_bounded_by_characters() -> None:
 
 def test_votes_are_drawn_at_once() -> None:
     """Several answers are one request, and must be free to differ."""
-    request = request_of(template_of(TOPIC), VOTES, "x", model="m")
+    request = request_of(template_of(TOPIC), StepOptions(vote=4), "x", model="m")
     assert (request["n"], request["temperature"]) == (4, 0.7)
-    assert request_of(template_of(TOPIC), STEP, "x", model="m")["temperature"] == 0.0
+    assert request_of(template_of(TOPIC), NO_OPTIONS, "x", model="m")["temperature"] == 0.0
 
 
 def test_a_label_without_probabilities_is_not_sure_at_all() -> None:

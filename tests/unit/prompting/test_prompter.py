@@ -20,6 +20,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.fences import FENCE_CLOSES, FENCE_OPENS
 from smallfirst_workers.prompting.prompter import EXAMPLES_SHARE, Prompter, spread
@@ -187,10 +188,12 @@ def test_examples_leave_room_for_the_text(context: int, answer: int) -> None:
     shown = examples(["up", "down"] * 4, text="It moved. " * 3)
     asked = task(max_answer_tokens=answer, examples=shown)
 
-    bare, full = (prompter(context).prepare("t", one) for one in (plain, asked))
+    asking = prompter(context)
+    bare, full = (asking.prepare("t", one) for one in (plain, asked))
 
     assert len(full.shared) <= max(len(bare.bare), (context - answer) * EXAMPLES_SHARE)
-    assert full.max_text_tokens == bare.max_text_tokens == context - answer - len(bare.bare)
+    rooms = {asking.max_text_tokens(each) for each in (bare, full)}
+    assert rooms == {context - answer - len(bare.bare)}
 
 
 def test_examples_give_way_to_a_long_text() -> None:
@@ -198,10 +201,11 @@ def test_examples_give_way_to_a_long_text() -> None:
     asking, asked = prompter(600), task(examples=examples(["up", "down"] * 4))
     prompt = asking.prepare("t", asked)
 
-    short, long = (asking.around(prompt, [0] * n) for n in (1, prompt.max_text_tokens))
+    most = asking.max_text_tokens(prompt)
+    short, long = (asking.around(prompt, [0] * n) for n in (1, most))
 
     assert short == prompt.shared.around([0])
-    assert long == prompt.bare.around([0] * prompt.max_text_tokens)
+    assert long == prompt.bare.around([0] * most)
     assert len(long) == 600 - answer_tokens(asked)
 
 
@@ -220,15 +224,18 @@ def test_chosen_examples_stand_nearest_last_and_the_farthest_give_way() -> None:
 
 
 def test_a_thought_takes_of_the_room_for_the_text() -> None:
-    """Where a step may think, the longest text leaves room for the longest thought."""
-    thinking = {"cascade": [{"model": "m", "think": {"tokens": 50}}]}
-    plain = task()
-    thoughtful = Task.model_validate({**plain.model_dump(mode="json"), **thinking})
-
+    """Where the step that asks may think, the longest text leaves room for its thought."""
     asking = prompter()
-    texts = [asking.prepare("t", each).max_text_tokens for each in (plain, thoughtful)]
+    prompt = asking.prepare("t", task())
+
+    texts = [
+        asking.max_text_tokens(prompt, options)
+        for options in (NO_OPTIONS, StepOptions(think_tokens=50))
+    ]
 
     assert texts[0] - texts[1] >= 50 + len(asking.thought_opens)
+    whole = asking.around(prompt, [0] * texts[1], options=StepOptions(think_tokens=50))
+    assert len(whole) == len(prompt.bare) + texts[1]
 
 
 def test_a_thought_is_data_between_its_marks() -> None:
@@ -261,9 +268,10 @@ def test_another_prompt_is_another_version() -> None:
 
 def test_a_text_that_fills_its_room_leaves_the_answers() -> None:
     """Prompt, longest text and longest answer together are the context."""
-    prompt = prompter(500).prepare("t", task(max_answer_tokens=100))
+    asking = prompter(500)
+    prompt = asking.prepare("t", task(max_answer_tokens=100))
 
-    assert len(prompt.bare.around([0] * prompt.max_text_tokens)) == 500 - 100
+    assert len(prompt.bare.around([0] * asking.max_text_tokens(prompt))) == 500 - 100
 
 
 def test_no_room_for_a_text() -> None:

@@ -9,6 +9,7 @@ import pytest
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue import Backlog, Catalogue, Kind, Pattern, Promise, Rule, step_specs
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.placement import pools_of
 from smallfirst.errors import CatalogueError
 from smallfirst.evaluation.promises import write_promise
 from smallfirst.jobs import (
@@ -20,6 +21,7 @@ from smallfirst.jobs import (
     SpansAnswer,
     Tier,
 )
+from smallfirst.step_options import StepOptions
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -207,10 +209,15 @@ def calibrated(path: Path, rule_revision: str) -> Catalogue:
     return load_catalogue(path)
 
 
+def planned(catalogue: Catalogue) -> dict[str, TaskPlan]:
+    """The plan of a catalogue, its models on their pools."""
+    return plan_tasks(catalogue, pools_of(catalogue))
+
+
 def test_a_step_that_is_calibrated_tells_what_it_accepts(tmp_path: Path) -> None:
     """What calibration found is the very object that travels with the job."""
     revision = compile_rule(ORDER, Kind.TAG).revision
-    plan = plan_tasks(calibrated(tmp_path / "catalogue.yaml", revision))["orders"]
+    plan = planned(calibrated(tmp_path / "catalogue.yaml", revision))["orders"]
     assert plan.steps[1].acceptance == PROMISED
 
 
@@ -218,4 +225,20 @@ def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:
     """Another version of the recognizers voids the promise of the whole cascade."""
     catalogue = calibrated(tmp_path / "catalogue.yaml", "0123456789ab")
     with pytest.raises(CatalogueError, match="finds otherwise than when it was calibrated"):
-        plan_tasks(catalogue)
+        planned(catalogue)
+
+
+def test_what_a_step_asks_of_its_model_travels_with_the_job() -> None:
+    """A worker looks no step up by its place: thoughts, votes and adapter are in the plan."""
+    wanted = {"model": "big", "think": {"tokens": 64}, "vote": 5, "adapter": "law"}
+    far = {"source": "./big", "tier": "llm", "parameters": "1M", "adapters": {"law": "./law"}}
+    catalogue = Catalogue.model_validate(
+        {
+            "version": 1,
+            "pools": {"gpu": {"tier": "llm", "max_parameters": "8B"}},
+            "models": {"big": far},
+            "tasks": {"reply": {"kind": "generate", "cascade": [wanted]}},
+        }
+    )
+    [step] = planned(catalogue)["reply"].steps
+    assert step.options == StepOptions(think_tokens=64, vote=5, adapter="law")

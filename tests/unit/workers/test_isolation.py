@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst_workers.slm.isolation import isolate
+from smallfirst_workers.encoding.isolation import isolate
 
 
 def double(items: list[int]) -> list[int]:

@@ -22,8 +22,9 @@ from smallfirst.jobs import (
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.settlements import Finish, Move
-from smallfirst_workers.engines import INVALID, EngineResult
+from smallfirst_workers.engines import EngineResult
 from smallfirst_workers.outcomes import Share, attempt_of, expire, settlement_of, share_out
+from smallfirst_workers.problems import INVALID
 
 
 def held_job(*, accept: float = 0.8, kept_spans: tuple[Span, ...] = ()) -> HeldJob:

@@ -41,5 +41,5 @@ class SelfTestObserver(BatchObserver):
 
     def _test(self, batch: RunningBatch, request: EngineRequest) -> None:
         with self._watchdog.watching():
-            if not is_sound(batch.served.engine, request.task, request.step):
+            if not is_sound(batch.served.engine, request.task, request.options):
                 raise ModelBroken(batch.message.model)

@@ -7,18 +7,24 @@ the bundled sentence encoder, which reads on the processor while the large model
 
 import threading
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
-from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
+from smallfirst.catalogue import Example, Model
 from smallfirst.catalogue.model_files import model_folder
+from smallfirst.catalogue.runtimes import runtime_at_hand
 from smallfirst.errors import ModelFilesError
-from smallfirst.jobs import VectorAnswer
-from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.encoding.isolation import isolate
+from smallfirst_workers.encoding.probabilities import normalise
+
+if TYPE_CHECKING:
+    from smallfirst_workers.encoding.encoder import Encoder
+
+log = structlog.get_logger()
 
 #: Vectors of length 1, `(texts, hidden)`, float32.
 Vectors = NDArray[np.float32]
@@ -59,27 +65,46 @@ def bundled_encoder(cache: Path) -> Embed | None:
     Args:
         cache: Folder of what is converted once and shared by all processes.
     """
-    try:
-        # Only tasks with many examples need it, and it takes seconds to import.
-        from smallfirst_workers.slm.engine import SlmEngine  # noqa: PLC0415
-    except ImportError:
+    runtime = runtime_at_hand()
+    if runtime is None:
         return None
-    runtime: Literal["openvino", "torch"] = "openvino" if find_spec("openvino") else "torch"
     model = Model(source="bundled:minilm", runtime=runtime)
     try:
-        folder = model_folder(model)
-    except ModelFilesError:
+        # Only tasks with many examples need it, and it takes seconds to import.
+        from smallfirst_workers.encoding.loading import load_encoder  # noqa: PLC0415
+        from smallfirst_workers.encoding.model_folder import ModelFolder  # noqa: PLC0415
+
+        folder = ModelFolder.open("minilm", model_folder(model))
+    except (ImportError, ModelFilesError):
         return None
-    engine = SlmEngine.load("minilm", model, folder, cache=cache, threads=1)
-    engine.prepare({"near": Task(kind=Kind.EMBED, cascade=(ModelStep(model="minilm"),))})
+    encoder = load_encoder(folder, model, cache=cache, threads=1)
     busy = threading.Lock()
 
     def embed(texts: Sequence[str]) -> Vectors:
         with busy:  # one pass at a time; batches come from several threads
-            answers = engine.run([EngineRequest(text, "near") for text in texts]).answers
-        width = next((len(a.vector) for a in answers if isinstance(a, VectorAnswer)), 1)
-        # A text that the encoder can read nothing in is near to nothing.
-        rows = [a.vector if isinstance(a, VectorAnswer) else [0.0] * width for a in answers]
-        return np.array(rows, np.float32)
+            return _vectors(texts, encoder)
 
     return embed
+
+
+def _unread(text: str, error: Exception) -> list[Vectors | None]:
+    log.warning(
+        "example_selection.text_failed",
+        num_chars=len(text),
+        error=type(error).__name__,
+        consequence="its prompt shows whichever examples come first",
+    )
+    return [None]
+
+
+def _vectors(texts: Sequence[str], encoder: "Encoder") -> Vectors:
+    """Read texts; one in which the encoder can read nothing, or fails, is near to nothing."""
+
+    def read(some: Sequence[str]) -> list[Vectors | None]:
+        states, _ = encoder.read(some, wants_words=[False] * len(some))
+        return [None if each.is_empty else normalise(each.vector) for each in states]
+
+    found = isolate(texts, read, instead=_unread)
+    width = next((vector.size for vector in found if vector is not None), 1)
+    nothing = np.zeros(width, np.float32)
+    return np.array([nothing if vector is None else vector for vector in found], np.float32)

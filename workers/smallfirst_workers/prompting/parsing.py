@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, Problem
-from smallfirst_workers.engines import INVALID
+from smallfirst_workers.problems import INVALID
 from smallfirst_workers.prompting.completions import Completion, InvalidAnswer
 from smallfirst_workers.prompting.written_kind import written_kind
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from smallfirst.catalogue import Example, ModelStep, Step, Task
+from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 from smallfirst_workers.prompting.fences import escape
@@ -65,7 +66,6 @@ class TaskPrompt:
     Attributes:
         bare: Instructions alone.
         shared: Instructions with the examples that all jobs are shown, so the engine caches them.
-        max_text_tokens: The longest text that leaves room for a thought and an answer.
         labels: Of a `classify` task.
         nearest: Chooses examples by the text; None where all jobs are shown the same.
         key: Hash of everything that the model is told before a text.
@@ -74,7 +74,6 @@ class TaskPrompt:
     task: Task
     bare: Frame
     shared: Frame
-    max_text_tokens: int
     labels: LabelTree | None
     nearest: ExampleSelector | None
     key: str
@@ -148,23 +147,31 @@ class Prompter:
             shared = self._frame(task, self._fitting(task))
         except (ValueError, TemplateError) as err:
             raise TaskError(name, f"does not fit the model's chat template: {err}") from err
-        room = self._room(task) - len(bare)
-        if room < 1:
+        if self._room(task, _longest_thought(task)) - len(bare) < 1:
             raise TaskError(name, f"leaves no room for a text in {self._max_tokens} tokens")
         labels, nearest = self._label_tree(name, task), self._nearest(task)
-        return TaskPrompt(task, bare, shared, room, labels, nearest, prompt_key(task))
+        return TaskPrompt(task, bare, shared, labels, nearest, prompt_key(task))
+
+    def max_text_tokens(self, prompt: TaskPrompt, options: StepOptions = NO_OPTIONS) -> int:
+        """The longest text that leaves room for a step's thought and an answer."""
+        return self._room(prompt.task, options.think_tokens) - len(prompt.bare)
 
     def around(
-        self, prompt: TaskPrompt, text: Sequence[int], shots: Sequence[Example] = ()
+        self,
+        prompt: TaskPrompt,
+        text: Sequence[int],
+        shots: Sequence[Example] = (),
+        options: StepOptions = NO_OPTIONS,
     ) -> tuple[int, ...]:
         """Write the whole prompt of one job, with as many examples as there is room for.
 
         Args:
             prompt: Of the task.
-            text: Tokens of the text, at most `prompt.max_text_tokens`.
+            text: Tokens of the text, at most `max_text_tokens`.
             shots: Examples chosen for this text, the best last; else all jobs see the same.
+            options: How the step that asks wants the answer.
         """
-        task, room = prompt.task, self._room(prompt.task) - len(text)
+        task, room = prompt.task, self._room(prompt.task, options.think_tokens) - len(text)
         for dropped in range(len(shots)):
             frame = self._frame(task, shots[dropped:])
             if len(frame) <= min(room, self._budget(task)):
@@ -172,14 +179,14 @@ class Prompter:
         frame = prompt.shared if not shots and len(prompt.shared) <= room else prompt.bare
         return frame.around(text)
 
-    def _room(self, task: Task) -> int:
-        """Tokens of the context that are left by the longest thought and answer."""
-        thought = max((_thought_tokens(step) for step in task.cascade), default=0)
-        markers = 2 * len(self._thought_closes) if thought or self.no_thought else 0
-        return self._max_tokens - answer_tokens(task) - thought - markers
+    def _room(self, task: Task, think_tokens: int | None) -> int:
+        """Tokens of the context that are left by the longest answer, after such a thought."""
+        markers = 2 * len(self._thought_closes) if think_tokens or self.no_thought else 0
+        return self._max_tokens - answer_tokens(task) - (think_tokens or 0) - markers
 
     def _budget(self, task: Task) -> int:
-        return int(self._room(task) * EXAMPLES_SHARE)
+        """Tokens for instructions and examples: the same for every step, so that they share it."""
+        return int(self._room(task, _longest_thought(task)) * EXAMPLES_SHARE)
 
     def _nearest(self, task: Task) -> ExampleSelector | None:
         usable = [each for each in task.examples if answer_text(task, each) is not None]
@@ -250,6 +257,10 @@ class Prompter:
             raise TaskError(name, str(err)) from err
 
 
+def _longest_thought(task: Task) -> int:
+    return max(step.options.think_tokens or 0 for step in task.cascade)
+
+
 def prompt_key(task: Task) -> str:
     """Hash what the model is told before a text: another prompt is another version of the task."""
     told = shared_messages(task, task.examples)
@@ -277,7 +288,3 @@ def spread(task: Task) -> list[Example]:
         seen[answer] += 1
         ranked.append((seen[answer], place, example))
     return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]
-
-
-def _thought_tokens(step: Step) -> int:
-    return step.think.tokens if isinstance(step, ModelStep) and step.think else 0

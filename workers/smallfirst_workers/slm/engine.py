@@ -15,26 +15,21 @@ from time import perf_counter
 import structlog
 
 from smallfirst.catalogue import Model, Task
+from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.encoder import Encoder
+from smallfirst_workers.encoding.isolation import isolate
+from smallfirst_workers.encoding.loading import load_encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
-from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.encoding.tokenising import Reader
-from smallfirst_workers.engines import MODEL_ERROR, EngineRequest, EngineResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
 from smallfirst_workers.heads.skills import Skill
-from smallfirst_workers.slm.isolation import isolate
-
-__all__ = ["EngineRequest", "EngineResult", "SlmEngine"]
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_NOTHING_TO_READ = Problem(
-    code="nothing_to_read", message="There is nothing in the text that the model can read."
-)
+from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
+from smallfirst_workers.slm.one_pass import OnePass
 
 log = structlog.get_logger()
 
@@ -86,13 +81,7 @@ class SlmEngine:
             ModelError: When it cannot be loaded.
         """
         files = ModelFolder.open(name, folder)
-        encoder = Encoder(
-            Reader.load(files, cache=cache, max_tokens=model.max_tokens),
-            load_runtime(files, model, cache=cache, threads=threads),
-            files.classifier,
-            files.is_multilabel,
-            model.pooling,
-        )
+        encoder = load_encoder(files, model, cache=cache, threads=threads)
         return cls(name, files, encoder, model=model, cache=cache)
 
     @property
@@ -191,9 +180,9 @@ class SlmEngine:
     def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
-            return _UNKNOWN_TASK
+            return NOT_LOADED
         if states.is_empty:
-            return _NOTHING_TO_READ
+            return NOTHING_TO_READ
         explains = asked.explain and self._can_explain
         return skill.answer(states, explains=explains, known=asked.known)
 
@@ -215,6 +204,12 @@ class SlmEngine:
         )
         problem = Problem(code=MODEL_ERROR, message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
+
+
+def load(name: str, model: Model, context: LoadContext) -> OnePass:
+    """Load a small model for a worker; see `LoadEngine`."""
+    folder, cache = model_folder(model), context.cache
+    return OnePass(SlmEngine.load(name, model, folder, cache=cache, threads=context.threads))
 
 
 def _share_tokens(asked: Sequence[EngineRequest], states: Mapping[str, TextStates]) -> list[int]:

@@ -9,7 +9,8 @@ from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.scoring import Score
-from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
+from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.slm.engine import SlmEngine
 
 #: As many texts as are asked at once; the engine cuts them into passes.
 _TEXTS_AT_ONCE = 512

@@ -1,13 +1,15 @@
 """What a runtime is: it takes token ids and gives hidden states or logits back."""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.processor import Precision
+
 Ids = NDArray[np.int64]
-
-
 States = NDArray[np.float32]
 
 
@@ -29,4 +31,24 @@ class Runtime(Protocol):
             float32. An encoder's last hidden states `(batch, sequence, hidden)`; for a model with
             a classifier of its own, logits: `(batch, labels)` of a text, or `(batch, sequence,
             labels)` of its tokens.
+        """
+
+
+class LoadRuntime(Protocol):
+    """What the registry of runtimes names for each of them."""
+
+    def __call__(
+        self, folder: ModelFolder, *, precision: Precision, cache: Path, threads: int
+    ) -> Runtime:
+        """Load a model.
+
+        Args:
+            folder: Its files.
+            precision: What it computes in.
+            cache: Folder of what is made once and shared by all processes.
+            threads: How many compute one pass.
+
+        Raises:
+            ConversionError: When the runtime cannot take the model; its fallback may.
+            ModelError: When its files do not make a model.
         """

@@ -4,6 +4,7 @@ Importing this module takes seconds and some 300 MB, so whoever can do without i
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,8 +43,15 @@ class TorchRuntime:
     module: OneOutput
 
     @classmethod
-    def load(cls, folder: ModelFolder, *, precision: Precision, threads: int) -> "TorchRuntime":
-        """Load a model. Sets the number of threads of the whole process.
+    def load(
+        cls,
+        folder: ModelFolder,
+        *,
+        precision: Precision,
+        threads: int,
+        cache: Path | None = None,  # noqa: ARG003 - keeps nothing
+    ) -> "TorchRuntime":
+        """Load a model; see `LoadRuntime`. Sets the number of threads of the whole process.
 
         Raises:
             ModelError: When its files do not make a model.

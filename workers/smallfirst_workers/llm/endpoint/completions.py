@@ -17,9 +17,9 @@ from smallfirst.answers import DIGITS
 from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst.kinds import KINDS
-from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate
+from smallfirst_workers.problems import INVALID
 from smallfirst_workers.prompting.completions import Completion, places_of_values
 from smallfirst_workers.prompting.parsing import read_writings
 from smallfirst_workers.prompting.written_kind import written_kind

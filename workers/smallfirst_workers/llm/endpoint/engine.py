@@ -13,10 +13,11 @@ from functools import cache
 import structlog
 from openai.types.chat import ChatCompletion
 
-from smallfirst.catalogue import Model, ModelStep, Task
+from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS
-from smallfirst_workers.engines import EXPIRED, INVALID, EngineRequest, EngineResult, PartialResult
+from smallfirst.step_options import StepOptions
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
@@ -24,12 +25,11 @@ from smallfirst_workers.llm.endpoint.failures import Fault, RequestFailure
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate, request_of, template_of
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.shared_clock import SharedClock
+from smallfirst_workers.problems import EXPIRED, INVALID, NOT_LOADED
 from smallfirst_workers.prompting.prompter import prompt_key
 
 log = structlog.get_logger()
 
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the endpoint was at it.")
 #: Keys of a request that some endpoints refuse for some models, and that can be done without.
 _OPTIONAL = frozenset({"logprobs", "top_logprobs"})
 
@@ -54,7 +54,7 @@ class EndpointRequest:
     """What one request asks."""
 
     template: RequestTemplate
-    step: ModelStep
+    options: StepOptions
     text: str
 
 
@@ -73,8 +73,8 @@ class EndpointEngine:
         self._is_closed = False
 
     @classmethod
-    def load(cls, name: str, model: Model) -> "EndpointEngine":
-        """Make ready to ask. The endpoint need not be up.
+    def load(cls, name: str, model: Model, context: LoadContext) -> "EndpointEngine":  # noqa: ARG003
+        """Make ready to ask; see `LoadEngine`. The endpoint need not be up.
 
         Raises:
             ModelError: When its key is missing.
@@ -116,7 +116,7 @@ class EndpointEngine:
     def _form(self, name: str, task: Task) -> RequestTemplate:
         if not KINDS[task.kind].can_be_written:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
-        if any(isinstance(s, ModelStep) and s.think and s.model == self.name for s in task.cascade):
+        if any(s.options.think_tokens for s in task.cascade if self.name in s.models):
             rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
             raise TaskError(name, f"{rule} thinks is settled there")
         return template_of(task)
@@ -124,16 +124,14 @@ class EndpointEngine:
     async def _answer(self, asked: EngineRequest) -> EngineResult:
         """Answer one question, and tell what it took."""
         template, bill = self._templates.get(asked.task), Bill()
-        if template is None or asked.step >= len(template.task.cascade):
-            return _pass_of(_UNKNOWN_TASK, bill, self._model)
-        step = template.task.cascade[asked.step]
-        assert isinstance(step, ModelStep)
-        question = EndpointRequest(template, step, asked.text)
+        if template is None:
+            return _pass_of(NOT_LOADED, bill, self._model)
+        question = EndpointRequest(template, asked.options, asked.text)
         try:
             async with asyncio.timeout(asked.seconds_left):
                 answer = await self._unless_closed(question, bill)
         except TimeoutError:
-            answer = _EXPIRED
+            answer = EXPIRED
         return _pass_of(answer, bill, self._model)
 
     async def _unless_closed(self, question: EndpointRequest, bill: Bill) -> Answer | Problem:
@@ -179,7 +177,7 @@ class EndpointEngine:
     ) -> ChatCompletion | RequestFailure:
         request = request_of(
             question.template,
-            question.step,
+            question.options,
             question.text,
             model=self._model.source,
             is_again=is_again,

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, ModelStep, Task
+from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (
@@ -64,7 +65,7 @@ def template_of(task: Task) -> RequestTemplate:
 
 def request_of(
     template: RequestTemplate,
-    step: ModelStep,
+    options: StepOptions,
     text: str,
     *,
     model: str,
@@ -75,13 +76,13 @@ def request_of(
 
     Args:
         template: Of the task.
-        step: Whose votes are wanted.
+        options: How the step that asks wants the answer.
         text: The job's.
         model: As the endpoint calls it.
         is_again: Whether an answer that was none is asked for once more.
         logprobs: Whether the endpoint tells how likely its tokens were.
     """
-    num = 1 if is_again else step.vote
+    num = 1 if is_again else options.vote
     return {
         "model": model,
         "messages": [*template.shared, *as_chat([user_message(template.task, text)])],

@@ -137,6 +137,10 @@ class AsyncEngine:
                 raise ModelError(self._name, reason) from err
         self._adapters = requests
 
+    def has_adapter(self, name: str | None) -> bool:
+        """Whether a request may name this adapter; None is the model without any."""
+        return name is None or name in self._adapters
+
     async def warm_up(self, runner: Literal["generate", "pooling"]) -> None:
         """Have done now what vLLM does at its first requests: kernels and grammars are compiled.
 

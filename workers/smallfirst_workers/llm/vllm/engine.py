@@ -9,22 +9,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from smallfirst.catalogue import Example, Model, ModelStep, Task
-from smallfirst.catalogue.model_files import content_hash
+from smallfirst.catalogue import Example, Model, Task
+from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
-from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.generating import Generated, GenerationRequest, Generator
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED, TOO_LONG
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_TOO_LONG = Problem(
-    code="too_long_for_model", message="The text is longer than the model's context."
-)
-_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
 
 
 class LlmEngine:
@@ -40,16 +35,11 @@ class LlmEngine:
         self._busy = SharedClock()
 
     @classmethod
-    def load(
-        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-    ) -> "LlmEngine":
-        """Start vLLM with a model.
-
-        Raises:
-            ModelError: When it cannot be served.
-        """
+    def load(cls, name: str, model: Model, context: LoadContext) -> "LlmEngine":
+        """Start vLLM with a model; see `LoadEngine`."""
+        folder, cache = model_folder(model), context.cache
         vllm = AsyncEngine(name)
-        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:
             prompter = Prompter.load(name, folder, max_tokens=vllm.max_tokens, cache=cache)
         except BaseException:
@@ -110,15 +100,13 @@ class LlmEngine:
         self, asked: EngineRequest, shots: Sequence[Example]
     ) -> GenerationRequest | Problem:
         prompt = self._prompts.get(asked.task)
-        if prompt is None or asked.step >= len(prompt.task.cascade):
-            return _UNKNOWN_TASK
+        if prompt is None or not self._vllm.has_adapter(asked.options.adapter):
+            return NOT_LOADED
         text = self._prompter.text_tokens(asked.text)
-        if len(text) > prompt.max_text_tokens:
-            return _TOO_LONG
-        tokens = self._prompter.around(prompt, text, shots)
-        step = prompt.task.cascade[asked.step]
-        assert isinstance(step, ModelStep)
-        return GenerationRequest(prompt, step, asked.text, tokens)
+        if len(text) > self._prompter.max_text_tokens(prompt, asked.options):
+            return TOO_LONG
+        tokens = self._prompter.around(prompt, text, shots, asked.options)
+        return GenerationRequest(prompt, asked.options, asked.text, tokens)
 
     async def _answer(self, put: tuple[EngineRequest, GenerationRequest | Problem]) -> EngineResult:
         """Answer one question, and tell what it took of the engine."""
@@ -130,7 +118,7 @@ class LlmEngine:
             async with asyncio.timeout(asked.seconds_left):
                 heard = await self._asker.ask(question)
         except TimeoutError:
-            heard = Generated(_EXPIRED, 0)
+            heard = Generated(EXPIRED, 0)
         finally:
             seconds = self._busy.stop(mark, time.monotonic())
         read = len(question.tokens) + heard.num_written

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smallfirst.answers import DIGITS
-from smallfirst.catalogue import ModelStep
 from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.prompting.completions import Completion
 from smallfirst_workers.prompting.label_tree import LabelTree
@@ -45,13 +45,13 @@ class GenerationRequest:
 
     Attributes:
         prompt: Of its task.
-        step: Of its task's cascade.
+        options: How its step wants the answer.
         text: What it is about.
         tokens: The whole prompt, up to where the model has to answer.
     """
 
     prompt: TaskPrompt
-    step: ModelStep
+    options: StepOptions
     text: str
     tokens: tuple[int, ...]
 
@@ -69,10 +69,11 @@ class Generator:
         Raises:
             EngineDead: When the engine has died.
         """
-        if question.step.think is None:
+        options = question.options
+        if options.think_tokens is None:
             begun = (*question.tokens, *self._prompter.no_thought)
-            return await self._answer(question, [begun], question.step.vote)
-        beginnings, num_thought = await self._think(question, question.step.think.tokens)
+            return await self._answer(question, [begun], options.vote)
+        beginnings, num_thought = await self._think(question, options.think_tokens)
         heard = await self._answer(question, beginnings, 1)
         return Generated(heard.answer, heard.num_written + num_thought)
 
@@ -84,10 +85,10 @@ class Generator:
         thoughts = await self._vllm.write(
             opened,
             max_tokens=max_tokens,
-            temperature=VARIED if question.step.vote > 1 else 0.0,
-            num=question.step.vote,
+            temperature=VARIED if question.options.vote > 1 else 0.0,
+            num=question.options.vote,
             stop=THOUGHT_CLOSES.strip(),
-            adapter=question.step.adapter,
+            adapter=question.options.adapter,
         )
         # What it thought is tokenised as a stranger's words: it may have copied some.
         beginnings = [(*opened, *self._prompter.thought_tokens(each.text)) for each in thoughts]
@@ -126,7 +127,7 @@ class Generator:
             schema=answer_schema(question.prompt.task),
             temperature=temperature,
             num=num,
-            adapter=question.step.adapter,
+            adapter=question.options.adapter,
         )
 
     async def _score(
@@ -134,7 +135,7 @@ class Generator:
     ) -> LabelAnswer:
         """Find every label's probability, beginning by beginning."""
         logprobs: dict[LabelPath, float] = {(): 0.0}
-        adapter = question.step.adapter
+        adapter = question.options.adapter
         while asking := labels.open_paths(logprobs):
             found = await asyncio.gather(
                 *(

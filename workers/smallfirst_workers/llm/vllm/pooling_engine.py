@@ -11,26 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallfirst.catalogue import Model, Task
-from smallfirst.catalogue.model_files import content_hash
+from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
-
-_UNKNOWN_TASK = Problem(code="task_not_loaded", message="The model has not loaded this task.")
-_TOO_LONG = Problem(
-    code="too_long_for_model", message="The text is longer than the model's context."
-)
-_NOTHING_TO_READ = Problem(
-    code="nothing_to_read", message="There is nothing in the text that the model can read."
-)
-_EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED, NOTHING_TO_READ, TOO_LONG
 
 
 @dataclass(frozen=True)
@@ -60,23 +52,11 @@ class PoolingEngine:
         self._busy = SharedClock()
 
     @classmethod
-    def load(
-        cls, name: str, model: Model, folder: Path, *, cache: Path, has_metrics: bool = False
-    ) -> "PoolingEngine":
-        """Start vLLM with a model.
-
-        Args:
-            name: Of the model in the catalogue.
-            model: What the catalogue says of it.
-            folder: Where its files lie.
-            cache: Folder of what is made once and shared by all processes.
-            has_metrics: Whether somebody reads vLLM's own metrics.
-
-        Raises:
-            ModelError: When it cannot be served.
-        """
+    def load(cls, name: str, model: Model, context: LoadContext) -> "PoolingEngine":
+        """Start vLLM with a model; see `LoadEngine`."""
+        folder, cache = model_folder(model), context.cache
         vllm = AsyncEngine(name)
-        vllm.start(folder, model, cache=cache, has_metrics=has_metrics)
+        vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:
             encoder = PoolingEncoder.load(name, folder, vllm, cache=cache)
         except ModelError:
@@ -147,9 +127,9 @@ class PoolingEngine:
     async def _answer(self, reading: _Reading) -> EngineResult:
         """Answer the questions about one text, and tell what it took of the engine."""
         if reading.tokens.is_too_long:
-            return _unread(reading, _TOO_LONG)
+            return _unread(reading, TOO_LONG)
         if reading.tokens.is_empty:
-            return _unread(reading, _NOTHING_TO_READ)
+            return _unread(reading, NOTHING_TO_READ)
         mark = self._busy.start(time.monotonic())
         started = time.monotonic()
         states = None
@@ -170,9 +150,9 @@ class PoolingEngine:
     ) -> Answer | Problem:
         skill = self._skills.get(asked.task)
         if skill is None:
-            return _UNKNOWN_TASK
+            return NOT_LOADED
         if states is None or (asked.seconds_left is not None and waited > asked.seconds_left):
-            return _EXPIRED
+            return EXPIRED
         return skill.answer(states)
 
 

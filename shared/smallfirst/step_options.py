@@ -1,0 +1,30 @@
+"""Step options: how a step wants its model to answer.
+
+They travel with the job from the router's catalogue to the engine, which looks nothing up in its
+worker's own: that may be an older one.
+"""
+
+from typing import Final
+
+from pydantic import ConfigDict, Field
+
+from smallfirst.jobs import Wire
+
+
+class StepOptions(Wire):
+    """What an engine is to do for an answer, beside what its task says."""
+
+    # While a new version is rolled out, an option that it adds is none for an older worker.
+    model_config = ConfigDict(extra="ignore")
+
+    think_tokens: int | None = Field(
+        default=None, ge=1, description="The longest thought before the answer; none: no thought."
+    )
+    vote: int = Field(default=1, ge=1, description="How often the model answers.")
+    adapter: str | None = Field(
+        default=None, description="The LoRA adapter that answers; none: the model by itself."
+    )
+
+
+#: Of a step that wants nothing in particular, as every step of a small model does.
+NO_OPTIONS: Final = StepOptions()

@@ -1,0 +1,54 @@
+"""An engine that answers a batch in one pass, as a worker wants it: in portions, and in turn."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from smallfirst.catalogue import Task
+from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
+
+
+class PassEngine(Protocol):
+    """An engine that answers all questions of a batch in one pass."""
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model, and of the task's head, answers."""
+
+    def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
+        """Answer a batch."""
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks."""
+
+    def unload(self) -> None:
+        """Let go of the model."""
+
+
+class OnePass:
+    """Gives a pass out as one portion, and keeps the engine from changing in the midst of it."""
+
+    def __init__(self, engine: PassEngine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+
+    def revision_of(self, task: str) -> str:
+        """Which version of the model, and of the task's head, answers."""
+        return self._engine.revision_of(task)
+
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+        """Answer all questions in one pass."""
+        if not asked:
+            return
+        with self._lock:
+            done = self._engine.run(asked)
+        yield PartialResult(tuple(range(len(asked))), done)
+
+    def prepare(self, tasks: Mapping[str, Task]) -> None:
+        """Make ready for exactly these tasks, between two passes."""
+        with self._lock:
+            self._engine.prepare(tasks)
+
+    def unload(self) -> None:
+        """Let go of the model, after the pass that runs."""
+        with self._lock:
+            self._engine.unload()
