@@ -7,7 +7,7 @@ BIN := .venv/bin
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz chaos bench format lock clean
+.PHONY: help demo test check docs fuzz chaos bench format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v luacheck >/dev/null; then luacheck --quiet shared/smallfirst/ledger/lua; \
+	else echo "SKIPPED: the Lua scripts; luacheck is not installed (apt-get install lua-check)"; fi
+
+docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
+	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site
 
 fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
@@ -63,7 +68,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev,docs]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet $(CHECKOV)
