@@ -7,7 +7,7 @@ BIN := .venv/bin
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz chaos bench format lock clean
+.PHONY: help demo test check lint-lua docs fuzz chaos bench format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -23,8 +23,14 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	@$(MAKE) --no-print-directory lint-lua
+
+# luacheck has no package on PyPI; CI installs Debian's.
+lint-lua:
 	@if command -v luacheck >/dev/null; then luacheck --quiet shared/smallfirst/ledger/lua; \
-	else echo "SKIPPED: the Lua scripts; luacheck is not installed (apt-get install lua-check)"; fi
+	else echo "SKIPPED: the Lua scripts; luacheck is not there (Debian: apt-get install lua-check)"; fi
 
 docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
 	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site

@@ -27,7 +27,8 @@ myst_heading_anchors = 4
 nitpicky = True
 html_theme = "furo"
 html_title = f"Smallfirst {version}"
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
+html_static_path, html_css_files = ["_static"], ["site.css"]
 html_copy_source = False
 html_theme_options = {
     "source_repository": FORGE,

@@ -20,6 +20,7 @@ from smallfirst.jobs import Job, Result
 from smallfirst.ledger import keys
 from smallfirst.settings import COMPONENTS, Settings, variable_of
 
+REQUIRED: Final = "required"
 MARKER: Final = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 #: Bounds of a JSON Schema, as a reader says them.
 _BOUNDS: Final = (
@@ -91,7 +92,7 @@ def redis_keys() -> str:
 def settings() -> str:
     """Describe every variable, once, under the component that first has it."""
     return "\n\n".join(
-        f"## {_spaced(cls.__name__)}\n\n{cls.__doc__}\n\n{_variables(cls, own)}"
+        f"## {_heading(cls)}\n\n{cls.__doc__}\n\n{_variables(cls, own)}"
         for cls, own in _own_fields().items()
     )
 
@@ -110,9 +111,10 @@ def _variables(cls: type[Settings], names: list[str]) -> str:
         each = schema["properties"][name]
         default = cls.model_fields[name].default
         shown = getattr(default, "get_secret_value", lambda value=default: value)()
-        given = "required" if name in schema.get("required", ()) else _default(shown)
-        rows.append((f"`{variable_of(name)}`", _type(each), given, each.get("description", "")))
-    return _table(("variable", "value", "default", "meaning"), rows)
+        given = REQUIRED if name in schema.get("required", ()) else _default(shown)
+        value = "; ".join(filter(None, (_type(each), given)))
+        rows.append((f"`{variable_of(name)}`", each.get("description", ""), value))
+    return _table(("variable", "meaning", "value"), rows)
 
 
 def _models(schema: Schema) -> str:
@@ -128,21 +130,22 @@ def _model(schema: Schema) -> str:
         return f"{description}\n\n{_type(schema)}"
     required = schema.get("required", ())
     rows = [
-        (
-            f"`{name}`",
-            _type(each),
-            "required" if name in required and "default" not in each else _default(each),
-            each.get("description", ""),
-        )
+        (f"`{name}`", each.get("description", ""), _allowed(each, is_required=name in required))
         for name, each in schema["properties"].items()
     ]
-    return f"{description}\n\n{_table(('key', 'value', 'default', 'meaning'), rows)}"
+    return f"{description}\n\n{_table(('key', 'meaning', 'value'), rows)}"
+
+
+def _allowed(schema: Schema, *, is_required: bool) -> str:
+    """Say what a key's value may be, and what holds without it."""
+    given = REQUIRED if is_required and "default" not in schema else _default(schema)
+    return "; ".join(filter(None, (_type(schema), given)))
 
 
 def _default(of: object) -> str:
     """Say what holds where nothing is given: a schema's default, or a value itself."""
     value = of.get("default") if isinstance(of, dict) else of
-    return "" if value is None or value in ({}, [], "") else f"`{_value(value)}`"
+    return "" if value is None or value in ({}, [], "") else f"default `{_value(value)}`"
 
 
 def _value(value: object) -> str:
@@ -195,9 +198,11 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _spaced(name: str) -> str:
+def _heading(cls: type[Settings]) -> str:
     """Write a class's name as words: `Router settings`."""
-    return re.sub(r"(?<=.)([A-Z])", lambda letter: f" {letter[0].lower()}", name)
+    if cls is Settings:
+        return "Settings of every component"
+    return re.sub(r"(?<=.)([A-Z])", lambda letter: f" {letter[0].lower()}", cls.__name__)
 
 
 #: What may stand in a page, by its name in the marker.
