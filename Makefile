@@ -6,17 +6,23 @@ BIN := .venv/bin
 # Trained heads and converted models stay in the checkout, where `make clean` finds them.
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
+# One process of tests for each core, whole groups to each; see tests/support/groups.py.
+BESIDE := -n auto --maxprocesses=4 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint-lua docs fuzz chaos bench format lock clean
+.PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench format lock clean
 
 help:  ## Say what there is.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: .venv/ready  ## Start the whole fleet, send it a file of mail, and show what it did.
 	@$(BIN)/smallfirst demo
 
-test: .venv/ready  ## Run every test.
-	$(BIN)/python -m pytest
+test: .venv/ready  ## Run every test, groups of them beside each other.
+	$(BIN)/python -m pytest $(BESIDE)
+
+test-fast: .venv/ready  ## Run the tests that start nothing: no models, no fleets.
+	$(BIN)/python -m pytest tests/unit $(BESIDE)
 
 check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff format --check .

@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst_workers.encoding.runtimes.base import Ids, States
 from smallfirst_workers.processor import processor_flags, resolve_precision
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
@@ -277,7 +277,7 @@ def _engine(rival: Rival, cache: Path) -> SlmEngine:
         if getattr(rival, name) is not None:
             changes[name] = getattr(rival, name)
     engine.encoder = dataclasses.replace(engine.encoder, **changes)
-    engine.prepare({"similar": Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),))})
+    engine.prepare({"similar": Task(kind=Kind.EMBED, cascade=(ModelStep(model="minilm"),))})
     return engine
 
 

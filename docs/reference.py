@@ -35,6 +35,7 @@ _BOUNDS: Final = (
     ("minProperties", "at least {} entries"),
     ("maxProperties", "at most {} entries"),
 )
+_SIZES: Final = frozenset({"minLength", "minItems", "minProperties"})
 _NAMES_OF_TYPES: Final = {"object": "map", "array": "list"}
 #: A key of the map in `ledger.keys`: its name, type, bound and writer, then its content.
 _KEY: Final = re.compile(
@@ -183,7 +184,9 @@ def _noun(schema: Schema) -> str:
 
 def _bounds(schema: Schema) -> Iterator[str]:
     for key, words in _BOUNDS:
-        if key in schema:
+        if key in _SIZES and schema.get(key) == 1:
+            yield "not empty"
+        elif key in schema:
             yield words.format(f"{schema[key]:,}".removesuffix(".0"))
     if "pattern" in schema:
         yield f"matches `{schema['pattern']}`"

@@ -14,23 +14,33 @@ from typing import Any
 import pytest
 import yaml
 from redis import Redis
+from tests.support.groups import group_of, rank_of
 from tests.support.invariants import LASTING_KEYS
 from tests.support.observed import Observed, observed
 from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import RedisServer
 
+TESTS = Path(__file__).parent
 SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
 #: Seconds between two looks of `wait_until`.
 POLL_SECONDS = 0.01
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs vLLM where it is not installed."""
+    """Give every test its group, and start the longest groups first."""
+    groups = {item: group_of(item.path.relative_to(TESTS)) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: rank_of(groups[item]))
+    _skip_without_vllm(items)
+
+
+def _skip_without_vllm(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("vllm") is not None:
         return
     skip = pytest.mark.skip(reason="vLLM is not installed: pip install '.[llm-cpu]'")
-    folders = [Path(__file__).parent / "integration" / name for name in ("llm", "llm_remote")]
+    folders = [TESTS / "integration" / name for name in ("llm", "llm_endpoint")]
     for item in items:
         if any(folder in item.path.parents for folder in folders):
             item.add_marker(skip)

@@ -16,10 +16,10 @@ from entities import Values  # isort: skip
 from markup import choose, join, pieces  # isort: skip
 from noise import pick_style  # isort: skip
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
 
 #: Steps are not read by the prompt; a task cannot be without.
-BY_MODEL = (Step(model="pocket"),)
+BY_MODEL = (ModelStep(model="pocket"),)
 #: The demo's own words first; the others teach the model to read what the list says.
 MEANINGS = {
     "billing": [

@@ -3,18 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import merge_spans
-from smallfirst.catalogue import Catalogue, Kind, Step, Task, place_text
+from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Step, Task, place_text
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
-from smallfirst.ledger.routing_slips import Terms
 from smallfirst.results import is_allowed
 from smallfirst_router.rules import CompiledRule, compile_rule
 
 #: Asks a rule about a text: returns the attempt, which holds the answer if there is one.
 AskRule = Callable[["PlannedStep", str], Attempt]
+
+
+@dataclass(frozen=True)
+class LocalRule:
+    """The router answers by itself, by a compiled rule."""
+
+    rule: CompiledRule
+    accept: RuleAcceptance
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,9 @@ class PlannedStep:
 
     number: int
     tier: Tier
-    model: str
-    pool: str | None
-    accept: float
-    rule: CompiledRule | None = None
-    rule_accepts: str = "match"
-    terms: Terms | None = None
-    is_never_asked: bool = False
+    name: str
+    acceptance: Acceptance
+    destination: LocalRule | Backlog
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,12 @@ class TaskPlan:
 
 @dataclass(frozen=True)
 class Ask:
-    """The next step is a model's: park the job on its pool's backlog."""
+    """Somebody else answers the next step: park the job on the backlog."""
 
     step: PlannedStep
+    backlog: Backlog
     trail: tuple[Attempt, ...]
-    kept: tuple[Span, ...]
+    kept_spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True)
@@ -84,53 +89,33 @@ def _plan(name: str, task: Task, catalogue: Catalogue, pools: dict[str, str]) ->
     steps = tuple(
         _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
     )
-    _check_rules(name, task, steps)
+    _check_rules(name, steps)
     return TaskPlan(name, task.kind, task.max_chars, steps)
 
 
 def _plan_step(
     number: int, step: Step, task: Task, catalogue: Catalogue, pools: dict[str, str]
 ) -> PlannedStep:
-    tier = catalogue.tier_of(step)
-    if step.rule is not None:
-        rule = compile_rule(step.rule, task.kind)
-        return PlannedStep(number, tier, "rules", None, 0.0, rule, step.rule_accepts)
-    model = step.model or ""
-    return PlannedStep(
-        number,
-        tier,
-        model,
-        pools[model],
-        step.threshold,
-        terms=_terms(step),
-        is_never_asked=step.promise is not None and step.promise.is_never_asked,
-    )
+    match step.destination(pools):
+        case Here(rule=rule, accept=accept):
+            destination: LocalRule | Backlog = LocalRule(compile_rule(rule, task.kind), accept)
+        case Backlog() as destination:
+            pass
+    return PlannedStep(number, catalogue.tier_of(step), step.name, step.acceptance, destination)
 
 
-def _check_rules(name: str, task: Task, steps: Sequence[PlannedStep]) -> None:
+def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
     """See that rules still find what they found when their cascade was calibrated.
 
     Raises:
         CatalogueError: When one does not: the recognizers or python-stdnum are of another version.
     """
-    for planned, step in zip(steps, task.cascade, strict=True):
-        rule, promise = planned.rule, step.promise
-        if rule is not None and promise is not None and rule.revision != promise.revision:
-            where = place_text(("tasks", name, "cascade", planned.number, "rule"))
+    for step in steps:
+        at_hand = step.destination
+        if isinstance(at_hand, LocalRule) and step.acceptance.is_void(at_hand.rule.revision):
+            where = place_text(("tasks", name, "cascade", step.number, "rule"))
             said = f"finds otherwise than when it was calibrated; {remedy(name)}"
             raise CatalogueError(CatalogueProblem(None, None, where, said))
-
-
-def _terms(step: Step) -> Terms | None:
-    """What a worker needs to know of a step's promise."""
-    promise = step.promise
-    if promise is None:
-        return None
-    return Terms(
-        revision=promise.revision,
-        temperature=promise.temperature,
-        accept_by_label=promise.threshold_by_label,
-    )
 
 
 def next_move(
@@ -140,30 +125,22 @@ def next_move(
     *,
     step: int = 0,
     trail: Sequence[Attempt] = (),
-    kept: Sequence[Span] = (),
+    kept_spans: Sequence[Span] = (),
 ) -> Ask | Accept | RunOut:
     """Walk the cascade until a rule's answer stands, a model must be asked, or it ends."""
-    tried, spans = tuple(trail), tuple(kept)
+    tried, spans = tuple(trail), tuple(kept_spans)
     for planned in plan.steps[step:]:
         is_due = is_allowed(planned.tier, job.first_tier, job.last_tier)
-        if not is_due or planned.is_never_asked:
+        if not is_due or planned.acceptance.is_never:
             continue
-        if planned.rule is None:
-            return Ask(planned, tried, spans)
+        if isinstance(planned.destination, Backlog):
+            return Ask(planned, planned.destination, tried, spans)
         attempt = ask_rule(planned, job.text)
         tried = (*tried, attempt)
         spans = merge_spans(spans, _spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
             return Accept(_with_kept(attempt.answer, spans), tried)
     return RunOut(tried)
-
-
-def rule_outcome(answer: Answer | None, accepts: str) -> Outcome:
-    """Whether a rule's answer stands; see `Step.accept`."""
-    if answer is None or accepts == "never":
-        return Outcome.ESCALATED
-    is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
-    return Outcome.ACCEPTED if is_match or accepts == "always" else Outcome.ESCALATED
 
 
 def _spans_of(answer: Answer | None) -> tuple[Span, ...]:

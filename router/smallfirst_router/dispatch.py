@@ -19,7 +19,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
-from smallfirst.ledger.settlements import Ending, Settlement, dead_letter
+from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_batches
@@ -125,7 +125,8 @@ class Dispatch:
             return _give_up(entry, slip, Status.EXPIRED, results.EXPIRED, now_ms)
         if entry.starts < self._settings.max_starts:
             return None
-        last = self._last_words(entry, slip.pool)
+        asked = slip.asked
+        last = self._last_words(entry, asked.pool)
         message = (
             f"{entry.starts} workers started this job and none of them ended it: the last {last}"
         )
@@ -134,8 +135,8 @@ class Dispatch:
             "job.poisonous",
             starts=entry.starts,
             task=slip.task,
-            step=slip.step,
-            pool=slip.pool,
+            step=asked.step,
+            pool=asked.pool,
             consequence="the job is a dead letter; its batch-mates were answered",
         )
         return _give_up(entry, slip, Status.FAILED, problem, now_ms)
@@ -149,15 +150,14 @@ class Dispatch:
 
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
         """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
-        if self.places.get(slip.model) == entry.stream.split(":")[-2]:
+        if self.places.get(slip.asked.model) == entry.stream.split(":")[-2]:
             return None
         back = slip.model_copy(update={"is_unasked": True})
-        return Settlement(
-            verb="move",
+        return Move(
             entry=entry.entry,
             job_id=entry.fields[b"id"].decode(),
-            body=entry.fields[b"job"],
-            slip=back.to_json(),
+            job=entry.fields[b"job"],
+            slip=back,
             to=self._keys.escalations,
         )
 
@@ -242,7 +242,7 @@ def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> Waiti
         entry=entry.entry,
         priority=priority,
         task=slip.task,
-        model=slip.model,
+        model=slip.asked.model,
         num_chars=slip.num_chars,
         submitted_ms=slip.submitted_ms,
         starts=entry.starts,
@@ -257,18 +257,15 @@ def _give_up(
     result = results.unanswered(
         job, status, problem, submitted_ms=slip.submitted_ms, now_ms=now_ms, trail=slip.trail
     )
-    letter = ""
+    letter = None
     if status is Status.FAILED:
         letter = dead_letter(
             raw, problem.code, detail=problem.message, job_id=job.id, task=job.task
         )
-    return Settlement(
-        verb="result",
+    return Finish(
         entry=entry.entry,
-        job_id=job.id,
-        reply_to=job.reply_to or "",
-        body=result.to_json(),
-        slip=letter,
+        result=result,
+        reply_to=job.reply_to,
+        letter=letter,
         raw=raw if letter else b"",
-        ending=Ending(job.task, status),
     )

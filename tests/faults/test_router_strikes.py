@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 from tests.support.invariants import Stopwatch, assert_unchanged, digests, lasting_keys, remains
+from tests.support.shapes import result_for
 
 from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
-from smallfirst.ledger.settlements import Settled, Settlement
+from smallfirst.ledger.settlements import Finish, Settled
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 from smallfirst_router.router import Router
@@ -88,11 +89,11 @@ class Pool:
     def _run(self, entries: tuple[str, ...]) -> None:
         claim = self._ledger.claim(BULK, entries, LEASE)
         rows = [
-            Settlement(
-                verb="result",
+            Finish(
                 entry=found.entry,
-                job_id=found.fields[b"id"].decode(),
-                body=json.dumps({"status": "answered", "nonce": os.urandom(4).hex()}),
+                result=result_for(
+                    found.fields[b"id"].decode(), metadata={"nonce": os.urandom(4).hex()}
+                ),
                 reply_to="me",
             )
             for found in claim.entries

@@ -15,6 +15,7 @@ from redis import Redis
 from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
 from tests.support.guarded import Guarded, catalogue_with, guarded_fleet, guarded_redis
 from tests.support.keda import count
+from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -24,7 +25,7 @@ from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement
+from smallfirst.ledger.settlements import Move
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, all_grants
 
@@ -199,8 +200,8 @@ def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
         adding.xadd(stream, {"id": "moved", "job": "{}", "slip": "{}"})
         adding.xreadgroup(POOL_GROUP, "router-of-the-drill", {stream: ">"})
         _, entry, _ = adding.execute()
-    move = Settlement(
-        verb="move", entry=entry.decode(), job_id="moved", body="{}", slip="{}", to=KEYS.escalations
+    move = Move(
+        entry=entry.decode(), job_id="moved", job=b"{}", slip=slip_for(), to=KEYS.escalations
     )
     assert router.settle(stream, POOL_GROUP, [move]).moves == 1
 

@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.shapes import slip_for
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Job, LabelAnswer, Priority, Problem, Tier
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import BatchMessage, RoutingSlip
+from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import (
@@ -22,6 +24,7 @@ from smallfirst_workers.engines import (
 from smallfirst_workers.errors import ModelBroken
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
+from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.watchdog import Watchdog
 
 KEYS = Keys()
@@ -59,12 +62,9 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
     now_ms = router.now_ms()
     for number, text in enumerate(texts):
         job = Job(id=f"a{number}", task="topic", text=text)
-        slip = RoutingSlip(
-            task="topic",
-            step=0,
+        slip = slip_for(
             model="m",
-            pool="cpu",
-            accept=0.5,
+            acceptance=Acceptance(threshold=0.5),
             submitted_ms=now_ms,
             parked_ms=now_ms,
             expires_ms=now_ms + 600_000,
@@ -76,7 +76,8 @@ def batch_of(redis: Any, *texts: str) -> tuple[BatchRunner, BatchMessage]:
     worker = Ledger(redis, KEYS, "worker-a")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=LEASE)
     metrics = WorkerMetrics("cpu")
-    runner = BatchRunner(worker, KEYS, holder, LEASE, Watchdog(None), metrics, Tracing())
+    observers = standard_observers(Watchdog(None), metrics, Tracing())
+    runner = BatchRunner(worker, KEYS, holder, LEASE, observers)
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
     return runner, message
 

@@ -16,14 +16,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.faults.test_poison import CATALOGUE
+from tests.support.shapes import attempt_for, result_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
-from smallfirst.jobs import Job, Outcome, Priority
+from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement, Spent
+from smallfirst.ledger.settlements import Finish
 from smallfirst.local.redis_server import free_port
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
@@ -124,8 +125,7 @@ def test_what_was_booked_is_counted(
     assert value("attempts_total", **labels) is None
     submit(redis, 1)
     entry = router_entry(redis, router)
-    spent = Spent(task="topic", step=0, outcome=Outcome.ACCEPTED, seconds=0.25, cost=0.5)
-    row = Settlement(verb="result", entry=entry, job_id="j-0", body="{}", spent=spent)
+    row = Finish(entry=entry, result=result_for("j-0"), spent=attempt_for(seconds=0.25, cost=0.5))
     ledger = Ledger(redis, KEYS, "cpu-h-1-abc")
     ledger.claim(BULK, [entry], timedelta(seconds=6))
     ledger.settle(BULK, POOL_GROUP, [row])

@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
+from tests.support.shapes import attempt_for, result_for, slip_for
 
-from smallfirst.jobs import Outcome, Priority, Result, Status
+from smallfirst.jobs import Priority, Problem, RecordAnswer, Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Bounds, Ledger
-from smallfirst.ledger.routing_slips import DeadLetter
-from smallfirst.ledger.settlements import Settled, Settlement, Spent, dead_letter
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
+from smallfirst.ledger.settlements import Cancel, Finish, Move, Refuse, Settled, dead_letter
 
 LEASE = timedelta(seconds=10)
 NO_TIME = timedelta(0)
@@ -39,26 +41,43 @@ def dispatched(redis: Any, *ids: str) -> list[str]:
     return entries
 
 
-def result_of(entry: str, job_id: str = "a1", body: str = '{"status":"answered"}') -> Settlement:
+def finish_of(entry: str, job_id: str = "a1", **more: Any) -> Finish:
     """A result as a worker settles it."""
-    return Settlement(verb="result", entry=entry, job_id=job_id, body=body, reply_to="me")
+    return Finish(entry=entry, result=result_for(job_id, **more), reply_to="me")
 
 
-def submission(redis: Any, job_id: str, fingerprint: str = "f1", **more: str) -> Settlement:
+def submission(redis: Any, job_id: str, fingerprint: str = "f1", *, reply_to: str = "me") -> Move:
     """Submit a job, read it, and say that it should be parked."""
     redis.xadd(KEYS.jobs, {"job": "{}"})
     [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
-    columns = {"reply_to": "me", **more}
-    return Settlement(
-        verb="move",
+    return Move(
         entry=entry.entry,
         job_id=job_id,
-        fingerprint=fingerprint,
-        body="{}",
-        slip="{}",
+        job=b"{}",
+        slip=slip_for(),
         to=BACKLOG,
-        **columns,  # type: ignore[arg-type]
+        reply_to=reply_to,
+        fingerprint=fingerprint,
+        is_first_seen=True,
     )
+
+
+def stored(redis: Any, job_id: str = "a1") -> Result | None:
+    """The result that stands, as its producer reads it."""
+    raw = redis.get(KEYS.result(job_id))
+    return None if raw is None else Result.model_validate_json(raw)
+
+
+def ended(redis: Any, job_id: str = "a1", **more: Any) -> Result:
+    """Carry a job from its submission to a result, and return that."""
+    ledger = ledger_of(redis)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, job_id)])
+    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+    ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry, job_id, **more)])
+    result = stored(redis, job_id)
+    assert result is not None
+    redis.delete(KEYS.results("me"))
+    return result
 
 
 def holder_of(redis: Any, entry: str) -> tuple[str, int]:
@@ -82,7 +101,7 @@ def test_an_entry_is_pending_until_it_is_settled(redis: Any) -> None:
     assert (claimed.fields[b"id"], claimed.starts) == (b"a1", 1)
     assert holder_of(redis, entry) == ("worker-a", 2)
 
-    assert worker.settle(BACKLOG, POOL_GROUP, [result_of(entry)]) == Settled(results=1)
+    assert worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
     assert redis.xlen(BACKLOG) == 0
     assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
     assert replies(redis) == [b"a1"]
@@ -102,7 +121,7 @@ def test_a_late_message_claims_nothing(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
-    worker.settle(BACKLOG, POOL_GROUP, [result_of(entry)])
+    worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
     assert worker.claim(BACKLOG, [entry], LEASE).entries == ()
 
 
@@ -131,9 +150,13 @@ def test_two_answers_make_one_result(redis: Any) -> None:
     first, second = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
     first.claim(BACKLOG, [entry], LEASE)
     second.claim(BACKLOG, [entry], NO_TIME)
-    assert second.settle(BACKLOG, POOL_GROUP, [result_of(entry, body="2")]) == Settled(results=1)
-    assert first.settle(BACKLOG, POOL_GROUP, [result_of(entry, body="1")]) == Settled(fenced=1)
-    assert redis.get(KEYS.result("a1")) == b"2"
+    assert second.settle(
+        BACKLOG, POOL_GROUP, [finish_of(entry, metadata={"from": "b"})]
+    ) == Settled(results=1)
+    assert first.settle(BACKLOG, POOL_GROUP, [finish_of(entry, metadata={"from": "a"})]) == Settled(
+        fenced=1
+    )
+    assert stored(redis) == result_for(metadata={"from": "b"})
     assert replies(redis) == [b"a1"]
 
 
@@ -143,17 +166,15 @@ def test_a_late_answer_is_fenced_before_the_new_one_is_there(redis: Any) -> None
     late = ledger_of(redis, "worker-a")
     late.claim(BACKLOG, [entry], LEASE)
     ledger_of(redis, "router-b").recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
-    assert late.settle(BACKLOG, POOL_GROUP, [result_of(entry)]) == Settled(fenced=1)
-    assert redis.get(KEYS.result("a1")) is None
+    assert late.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(fenced=1)
+    assert stored(redis) is None
     assert holder_of(redis, entry)[0] == "router-b"
 
 
 def test_a_job_escalates_once(redis: Any) -> None:
     """Two workers that were both unsure make one escalation."""
     [entry] = dispatched(redis, "a1")
-    back = Settlement(
-        verb="move", entry=entry, job_id="a1", body="{}", slip="{}", to=KEYS.escalations
-    )
+    back = Move(entry=entry, job_id="a1", job=b"{}", slip=slip_for(), to=KEYS.escalations)
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
     assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(moves=1)
@@ -218,18 +239,18 @@ def test_the_same_submission_twice_runs_once(redis: Any) -> None:
     assert redis.xlen(BACKLOG) == 1
 
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=10)
-    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)])
+    ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
     assert replies(redis) == replies(redis, "you") == [b"a1"]
     assert redis.xlen(KEYS.dead) == 0
 
 
 def test_a_submission_after_the_result_is_answered_from_it(redis: Any) -> None:
     """Asking again under the same id gets the result that stands."""
+    result = ended(redis)
     ledger = ledger_of(redis)
-    body = '{"status":"answered","fingerprint":"f1"}'
-    redis.set(KEYS.result("a1"), body, ex=60)
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
     assert replies(redis) == [b"a1"]
+    assert stored(redis) == result
     assert redis.xlen(KEYS.dead) == 0
 
 
@@ -238,7 +259,7 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
     """The first job stands; the other is not lost without a word."""
     ledger = ledger_of(redis)
     if is_done:
-        redis.set(KEYS.result("a1"), '{"status":"answered","fingerprint":"f1"}', ex=60)
+        ended(redis)
     else:
         ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1", "f2")])
@@ -247,43 +268,88 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
     assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
 
 
+def test_a_job_that_was_cancelled_is_no_conflict_with_itself(redis: Any) -> None:
+    """The cancelled result answers the same job again, and no dead letter is left."""
+    ledger = ledger_of(redis)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancellation(redis)])
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
+    assert redis.xlen(KEYS.dead) == 0
+
+
+#: Words by which scripts, routers and clients decide, as a producer or a model may write them.
+WORDS_OF_THE_WIRE: dict[str, Any] = {
+    "status": "refused",
+    "fingerprint": "f2",
+    '"status":"refused"': '"status":"refused"',
+    "letter": '{"reason":"id_conflict"}',
+    "origin": "0-1",
+}
+
+
+@pytest.mark.parametrize("where", ["metadata", "record"])
+def test_no_word_inside_a_result_decides(redis: Any, where: str) -> None:
+    """Whatever stands in metadata or in a model's record, the result's bytes stay."""
+    answer = RecordAnswer(record=WORDS_OF_THE_WIRE, confidence=1.0)
+    more = {"metadata": WORDS_OF_THE_WIRE} if where == "metadata" else {"answer": answer}
+    ended(redis, **more)
+    before = redis.get(KEYS.result("a1"))
+    ledger = ledger_of(redis)
+    again, other = submission(redis, "a1"), submission(redis, "a1", "f2")
+    refusal = refusal_of(redis, "a1", "broken")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [again, other, refusal]) == Settled(joined=3)
+    assert redis.get(KEYS.result("a1")) == before
+    assert redis.xlen(BACKLOG) == 0
+    reasons = [
+        DeadLetter.model_validate_json(f[b"letter"]).reason for _, f in redis.xrange(KEYS.dead)
+    ]
+    assert reasons == ["id_conflict", "not_json"]
+
+
 def test_a_refusal_takes_no_id(redis: Any) -> None:
     """A corrected job may be submitted under the id that was refused."""
-    redis.set(KEYS.result("a1"), '{"v":1,"id":"a1","status":"refused"}', ex=60)
     ledger = ledger_of(redis)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", "wrong")])
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(moves=1)
-    assert redis.get(KEYS.result("a1")) is None
+    assert stored(redis) is None
 
 
-def refusal_of(redis: Any, job_id: str, body: str) -> Settlement:
+def refusal_of(redis: Any, job_id: str, reason: str) -> Refuse:
     """Submit what is no job, under an id, and say that it should be refused."""
     redis.xadd(KEYS.jobs, {"job": "x"})
     [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
-    letter = dead_letter(b"x", "not_json")
-    return Settlement(
-        verb="refuse", entry=entry.entry, job_id=job_id, body=body, slip=letter, reply_to="you"
-    )
+    letter = dead_letter(b"x", "not_json", is_refusal=True)
+    problem = Problem(code="not_json", message=reason)
+    result = result_for(job_id, Status.REFUSED, problem=problem)
+    return Refuse(entry=entry.entry, letter=letter, raw=b"x", result=result, reply_to="you")
+
+
+def cancellation(redis: Any, job_id: str = "a1") -> Cancel:
+    """Ask for a cancellation, read it, and say that it should be carried out."""
+    redis.xadd(KEYS.jobs, {"cancel": job_id})
+    [request] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
+    return Cancel(entry=request.entry, result=result_for(job_id, Status.CANCELLED))
 
 
 def test_a_refusal_ends_no_job_in_flight(redis: Any) -> None:
     """A broken submission under the id of somebody's job is a dead letter, and no more."""
     ledger = ledger_of(redis)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
-    refusal = refusal_of(redis, "a1", '{"status":"refused"}')
+    refusal = refusal_of(redis, "a1", "broken")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
-    assert redis.get(KEYS.result("a1")) is None
+    assert stored(redis) is None
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
-    assert ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)]) == Settled(results=1)
+    assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(results=1)
     assert redis.xlen(KEYS.dead) == 1
 
 
 def test_a_refusal_changes_no_result(redis: Any) -> None:
     """What was answered stays answered; who sent the broken one is told of it."""
-    redis.set(KEYS.result("a1"), '{"status":"answered"}', ex=60)
+    result = ended(redis)
     ledger = ledger_of(redis)
-    refusal = refusal_of(redis, "a1", '{"status":"refused"}')
+    refusal = refusal_of(redis, "a1", "broken")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
-    assert redis.get(KEYS.result("a1")) == b'{"status":"answered"}'
+    assert stored(redis) == result
     assert replies(redis, "you") == [b"a1"]
 
 
@@ -291,9 +357,21 @@ def test_a_second_refusal_tells_its_own_reason(redis: Any) -> None:
     """Who mends one fault and makes another reads of the other."""
     ledger = ledger_of(redis)
     for reason in ("one", "two"):
-        body = f'{{"status":"refused","reason":"{reason}"}}'
-        ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", body)])
-    assert b'"two"' in (redis.get(KEYS.result("a1")) or b"")
+        ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", reason)])
+    found = stored(redis)
+    assert found is not None
+    assert found.problem == Problem(code="not_json", message="two")
+
+
+def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
+    """What comes of an entry is written before it is acknowledged: an error leaves it in hand."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    redis.set(KEYS.results("me"), "not a stream", ex=60)
+    with pytest.raises(ResponseError):
+        worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
+    assert holder_of(redis, entry)[0] == "worker-a"
 
 
 def test_a_router_that_died_after_reading_harms_nobody(redis: Any) -> None:
@@ -311,7 +389,7 @@ def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Any) -> None:
     ledger = ledger_of(redis)
     [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
     letter = dead_letter(b"canary", "not_json")
-    refusal = Settlement(verb="refuse", entry=entry.entry, slip=letter, raw=b"canary")
+    refusal = Refuse(entry=entry.entry, letter=letter, raw=b"canary")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(results=1)
     [(dead, fields)] = redis.xrange(KEYS.dead)
     found = DeadLetter.model_validate_json(fields[b"letter"])
@@ -324,23 +402,18 @@ def test_cancelling_ends_a_job_in_flight(redis: Any) -> None:
     """The cancelled result stands; the worker's answer, when it comes, is fenced."""
     ledger = ledger_of(redis)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
-    [request] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
-    cancel = Settlement(verb="cancel", entry=request.entry, job_id="a1", body="cancelled")
+    cancel = cancellation(redis)
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(results=1)
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
-    assert ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)]) == Settled(fenced=1)
-    assert redis.get(KEYS.result("a1")) == b"cancelled"
+    assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(fenced=1)
+    assert stored(redis) == cancel.result
 
 
 def test_cancelling_an_unknown_job_takes_no_id(redis: Any) -> None:
     """A job that was never submitted can still be."""
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
     ledger = ledger_of(redis)
-    [request] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
-    cancel = Settlement(verb="cancel", entry=request.entry, job_id="a1", body="cancelled")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(joined=1)
-    assert redis.get(KEYS.result("a1")) is None
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancellation(redis)]) == Settled(joined=1)
+    assert stored(redis) is None
 
 
 def test_what_was_spent_is_booked_once(redis: Any) -> None:
@@ -348,8 +421,8 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry], LEASE)
-    spent = Spent("topic", 0, Outcome.ACCEPTED, 0.25, 0.001)
-    done = Settlement(verb="result", entry=entry, job_id="a1", body="1", spent=spent)
+    spent = attempt_for(seconds=0.25, cost=0.001)
+    done = Finish(entry=entry, result=result_for("a1"), spent=spent)
     for _ in range(2):
         ledger.settle(BACKLOG, POOL_GROUP, [done])
     [key] = redis.keys(KEYS.booked("*"))
@@ -367,10 +440,11 @@ def test_nothing_is_kept_for_ever(redis: Any) -> None:
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     [entry] = ledger_of(redis).read([BACKLOG], POOL_GROUP, count=1)
     assert redis.ttl(KEYS.job("a1")) > 0
-    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry.entry)])
+    ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
     assert 0 < redis.ttl(KEYS.result("a1")) <= 5
     assert redis.ttl(KEYS.results("me")) > 0
-    assert redis.exists(KEYS.job("a1")) == 0
+    assert 0 < redis.ttl(KEYS.job("a1")) <= 5
+    assert redis.hkeys(KEYS.job("a1")) == [b"status", b"fingerprint"]
 
 
 def test_workers_are_counted_while_they_beat(redis: Any) -> None:
@@ -408,21 +482,19 @@ def test_a_text_of_any_kind_passes_through_unchanged(redis: Any) -> None:
     ledger = ledger_of(redis)
     redis.xadd(KEYS.jobs, {"job": body})
     [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
-    move = Settlement(verb="move", entry=entry.entry, job_id="a1", body=body, slip=body, to=BACKLOG)
+    slip = slip_for(task=body)
+    move = Move(entry=entry.entry, job_id="a1", job=body.encode(), slip=slip, to=BACKLOG)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [move])
     [parked] = ledger.read([BACKLOG], POOL_GROUP, count=1)
-    assert parked.fields[b"job"].decode() == parked.fields[b"slip"].decode() == body
+    assert parked.fields[b"job"].decode() == body
+    assert RoutingSlip.model_validate_json(parked.fields[b"slip"]) == slip
 
 
 def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:
     """What a worker wrote is what the producer's model reads."""
     [entry] = dispatched(redis, "a1")
-    body = (
-        '{"v":1,"id":"a1","status":"expired",'
-        '"submitted_at":"2026-01-01T00:00:00Z","finished_at":"2026-01-01T00:00:01Z"}'
-    )
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry], LEASE)
-    ledger.settle(BACKLOG, POOL_GROUP, [result_of(entry, body=body)])
-    found = Result.model_validate_json(redis.get(KEYS.result("a1")) or b"")
-    assert found.status is Status.EXPIRED
+    written = result_for("a1", Status.EXPIRED, metadata={"a": '\u0000\n" \U0001f9c2'})
+    ledger.settle(BACKLOG, POOL_GROUP, [Finish(entry=entry, result=written)])
+    assert stored(redis) == written

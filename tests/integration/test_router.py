@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import DEAD_AFTER, Bounds, Ledger
-from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch
@@ -120,7 +121,9 @@ def test_a_models_job_waits_on_its_pools_backlog(
     router_of(redis, redis_url, catalogue).step()
     [(_, fields)] = redis.xrange(BULK)
     slip = RoutingSlip.model_validate_json(fields[b"slip"])
-    assert (slip.model, slip.pool, slip.step, slip.accept) == ("minilm", "cpu", 0, 0.8)
+    assert slip.request == StepRequest(
+        step=0, model="minilm", pool="cpu", acceptance=Acceptance(threshold=0.8)
+    )
     assert Job.model_validate_json(fields[b"job"]) == topic("a1")
 
 
@@ -408,7 +411,7 @@ def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalog
         router.step()
     moved = redis.xrange(KEYS.backlog("other", Priority.BULK))
     assert sorted(fields[b"id"] for _, fields in moved) == [b"a1", b"a2"]
-    assert {RoutingSlip.model_validate_json(fields[b"slip"]).pool for _, fields in moved} == {
+    assert {RoutingSlip.model_validate_json(fields[b"slip"]).asked.pool for _, fields in moved} == {
         "other"
     }
     assert redis.xlen(BULK) == 0

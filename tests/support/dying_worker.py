@@ -25,6 +25,7 @@ from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult, ServedModel
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
+from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.watchdog import Watchdog
 
 LEASE = timedelta(seconds=1)
@@ -63,7 +64,8 @@ def main(url: str, how: str) -> None:
     holder = LeaseKeeper(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
     holder.open()
     metrics = WorkerMetrics("cpu")
-    runner = BatchRunner(ledger, keys, holder, LEASE, Watchdog(None), metrics, Tracing())
+    observers = standard_observers(Watchdog(None), metrics, Tracing())
+    runner = BatchRunner(ledger, keys, holder, LEASE, observers)
     served = ServedModel(Deadly(how), Tier.SLM, 0.0)
     while True:
         raw = redis.rpop(keys.queue("cpu"))

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from redis import Redis
+from tests.support.shapes import slip_for
 
 from smallfirst import (
     AsyncClient,
@@ -31,7 +32,7 @@ from smallfirst import (
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement
+from smallfirst.ledger.settlements import Cancel, Finish, Move, Settlement
 from smallfirst.testing import MemoryFleet
 
 KEYS = Keys()
@@ -202,18 +203,17 @@ class RedisFleet:
                 submitted_ms=(now_ms := self._ledger.now_ms()),
                 now_ms=now_ms,
             )
-            body = result.model_dump_json()
-            return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
+            return Cancel(entry=entry.entry, result=result)
         job = Job.model_validate_json(entry.fields[b"job"])
-        return Settlement(
-            verb="move",
+        return Move(
             entry=entry.entry,
             job_id=job.id,
-            fingerprint=job.fingerprint,
-            reply_to="" if self.is_mute else job.reply_to or "",
-            body=entry.fields[b"job"],
-            slip="{}",
+            job=entry.fields[b"job"],
+            slip=slip_for(job.task),
             to=BACKLOG,
+            reply_to=None if self.is_mute else job.reply_to,
+            fingerprint=job.fingerprint,
+            is_first_seen=True,
         )
 
     def _answer(self, num_jobs: int) -> None:
@@ -232,9 +232,7 @@ class RedisFleet:
             submitted_ms=entry.written_ms(now_ms := self._ledger.now_ms()),
             now_ms=now_ms,
         ).model_copy(update={"problem": None, "answer": capitals(job)})
-        return Settlement(
-            verb="result", entry=entry.entry, job_id=job.id, body=result.model_dump_json()
-        )
+        return Finish(entry=entry.entry, result=result)
 
 
 class MemoryFleetInHand:

@@ -1,203 +1,165 @@
-"""Runs a batch: claim its entries, ask the engine, judge each answer, settle each job."""
+"""Runs a batch: claim its entries, ask the engine, judge each answer, settle each job.
+
+Whatever else is to know of a batch hangs on its observers.
+"""
 
 import os
 import socket
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst.jobs import Attempt, Priority, Problem
+from smallfirst.jobs import Priority, Problem
 from smallfirst.ledger.entries import Claim
+from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
-from smallfirst.telemetry.tracing import Mark, Tracing
-from smallfirst_workers.engines import (
-    EXPIRED,
-    Engine,
-    EngineRequest,
-    EngineResult,
-    PartialResult,
-    ServedModel,
-    WaitsForEndpoint,
-)
+from smallfirst_workers.engines import EXPIRED, EngineRequest, PartialResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
-from smallfirst_workers.metrics import WorkerMetrics
-from smallfirst_workers.outcomes import (
-    Item,
-    attempt_of,
-    expire,
-    is_of_other_revision,
-    judge,
-    read_item,
-    share_out,
-)
-from smallfirst_workers.probing import has_failed, is_sound
-from smallfirst_workers.watchdog import Watchdog
+from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
+from smallfirst_workers.outcomes import attempt_of, expire, settlement_of, share_out
+from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries_of
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True)
-class Claimed:
-    """What a batch brought into this worker's hands, and when.
-
-    Attributes:
-        items: The jobs.
-        ms: Redis's clock at the claim.
-        monotonic: This process's clock at the same moment.
-    """
-
-    items: tuple[Item, ...]
-    ms: int
-    monotonic: float
-
-    def now_ms(self) -> int:
-        """Redis's clock by now, without asking it again."""
-        return self.ms + round((time.monotonic() - self.monotonic) * 1000)
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What has come of a batch so far."""
-
-    results: int = 0
-    escalated: int = 0
-    fenced: int = 0
-    tokens: int = 0
-    positions: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: "Tally") -> "Tally":
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Tally(*(mine + others for mine, others in pairs))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a batch came to; Flower shows it as the task's result."""
-
-    jobs: int
-    results: int
-    escalated: int
-    fenced: int
-    tokens: int
-    fill: float
-    seconds: float
-
-
-def summarise(tally: Tally, *, num_jobs: int) -> Summary:
-    """Say what a batch came to; `fill` is how much of what was computed was no padding."""
-    return Summary(
-        jobs=num_jobs,
-        results=tally.results,
-        escalated=tally.escalated,
-        fenced=tally.fenced,
-        tokens=tally.tokens,
-        fill=round(tally.tokens / tally.positions, 3) if tally.positions else 1.0,
-        seconds=round(tally.seconds, 4),
-    )
+#: How a job that was in hand ends.
+Ended = tuple[HeldJob, Settlement]
 
 
 class BatchRunner:
-    """What running batches takes, put together once per process."""
+    """What running batches takes, put together once per process.
+
+    Args:
+        ledger: Of this worker.
+        keys: Of the fleet.
+        leases: Keeps what is in hand.
+        lease: How long a claim lasts unless it is renewed.
+        observers: Each sees every batch; the first stands next to the engine.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         keys: Keys,
-        holder: LeaseKeeper,
+        leases: LeaseKeeper,
         lease: timedelta,
-        watchdog: Watchdog,
-        metrics: WorkerMetrics,
-        tracing: Tracing,
+        observers: Sequence[BatchObserver],
     ) -> None:
         self._ledger = ledger
         self._keys = keys
-        self._holder = holder
+        self._leases = leases
         self._lease = lease
-        self._watchdog = watchdog
-        self.metrics = metrics
-        self._tracing = tracing
-        self._warned: set[tuple[str, str]] = set()
+        self._observers = observers
 
-    def run(self, message: BatchMessage, served: ServedModel) -> Summary:
+    def run(self, message: BatchMessage, served: ServedModel) -> RunningBatch:
         """Run one batch to its end. What is claimed and not settled here is given back."""
-        began = time.monotonic()
         with ExitStack() as hands:
-            claimed = self._claim(message, hands)
-            live, tally = self._drop_expired(claimed)
-            waiting = set(range(len(live)))
-            asked = [_asked(item, claimed) for item in live]
-            mark = self._mark(message, live)
-            hands.callback(mark.end)
-            for portion in self._sound(message.model, served.engine, asked):
-                items = [live[place] for place in portion.places]
-                judged = self._judge(items, portion.done, served, claimed, mark)
-                tally += self._settle(judged)
-                tally += Tally(tokens=sum(portion.done.tokens), seconds=portion.done.seconds)
-                tally += Tally(positions=portion.done.padded_tokens)
-                waiting -= set(portion.places)
-                if waiting and not any(self._holds(live[place]) for place in waiting):
+            batch = self._claim(message, served, hands)
+            self._open(batch, hands)
+            self._settle(
+                batch, [(held, expire(held, now_ms=batch.clock.ms)) for held in batch.late]
+            )
+            waiting = set(range(len(batch.live)))
+            for partial in hands.enter_context(closing(self._ask(batch))):
+                self._settle(batch, list(self._judge(batch, partial)))
+                waiting -= set(partial.places)
+                if waiting and not any(self._holds(batch.live[place]) for place in waiting):
                     break  # What is left is another's by now; closing the engine's answer ends it.
-        self._count(message.model, tally, len(claimed.items), time.monotonic() - began)
-        return summarise(tally, num_jobs=len(claimed.items))
+            batch.is_finished = True
+        return batch
 
-    def _count(self, model: str, tally: Tally, num_jobs: int, seconds: float) -> None:
-        counted = {"num_jobs": num_jobs, "num_fenced": tally.fenced}
-        self.metrics.count_batch(model, **counted, seconds=seconds)
-        self.metrics.count_positions(model, tokens=tally.tokens, positions=tally.positions)
+    def _claim(self, message: BatchMessage, served: ServedModel, hands: ExitStack) -> RunningBatch:
+        """Take the batch's entries in, from both priorities' streams."""
+        began, now_ms, jobs = time.monotonic(), 0, list[HeldJob]()
+        for priority, entries in message.entries.items():
+            stream = self._keys.backlog(message.pool, Priority(priority))
+            asked_at = time.monotonic()
+            claim = self._ledger.claim(stream, entries, self._lease)
+            taken = [entry.entry for entry in claim.entries]
+            hands.enter_context(self._leases.holding(stream, taken, since=asked_at))
+            jobs += self._read(stream, claim)
+            now_ms = claim.now_ms
+        return RunningBatch(
+            message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
+        )
 
-    def _mark(self, message: BatchMessage, items: Sequence[Item]) -> Mark:
-        """Begin the batch's span, linked to each job's."""
-        told = {"smallfirst.batch": message.batch, "smallfirst.model": message.model}
-        told |= {"smallfirst.pool": message.pool}
-        links = [item.slip.traceparent for item in items]
-        return self._tracing.begin("batch", attributes=told, links=links)
+    def _read(self, stream: str, claim: Claim) -> list[HeldJob]:
+        """Read entries; those that cannot be read end here."""
+        jobs, ended = [], list[Settlement]()
+        for entry in claim.entries:
+            try:
+                jobs.append(read_parked_job(entry))
+            except READING_ERRORS:
+                ended.append(unreadable(entry, claim.now_ms))
+        self._ledger.settle(stream, POOL_GROUP, ended)
+        return jobs
 
-    def _sound(
-        self, model: str, engine: Engine, asked: Sequence[EngineRequest]
-    ) -> Iterator[PartialResult]:
-        """Give answers out as long as the model is not found broken.
+    def _open(self, batch: RunningBatch, hands: ExitStack) -> None:
+        """Tell the observers now, and again when the batch is over."""
+        for observer in self._observers:
+            observer.on_claimed(batch)
+            hands.callback(observer.on_closed, batch)
 
-        Raises:
-            ModelBroken: When it fails on these questions, and on a plain one too.
-        """
-        try:
-            for portion in self._watched(engine, asked):
-                if has_failed(portion.done):
-                    self._probe(model, engine, asked[0])
-                yield portion
-        except (EngineDead, *BLAMELESS, GeneratorExit):
-            raise
-        except BaseException:
-            self._probe(model, engine, asked[0])
-            raise
+    def _ask(self, batch: RunningBatch) -> Generator[PartialResult]:
+        """Ask the engine what somebody still waits for, past every observer."""
+        requests = [_request(held, batch) for held in batch.live]
+        answers = iter(batch.served.engine.answer(requests))
+        for observer in self._observers:
+            answers = observer.around_answers(batch, requests, answers)
+        yield from answers
 
-    def _probe(self, model: str, engine: Engine, asked: EngineRequest) -> None:
-        with self._watchdog.watching():
-            if not is_sound(engine, asked.task, asked.step):
-                raise ModelBroken(model)
+    def _judge(self, batch: RunningBatch, partial: PartialResult) -> Iterator[Ended]:
+        """Record each attempt, and decide how its entry ends."""
+        batch.count_pass(partial.done)
+        jobs = [batch.live[place] for place in partial.places]
+        shares = share_out(partial.done, batch.served.price_per_hour)
+        for held, answer, share in zip(jobs, partial.done.answers, shares, strict=True):
+            attempt = attempt_of(
+                held,
+                answer,
+                share,
+                tier=batch.served.tier,
+                revision=batch.served.engine.revision_of(held.job.task),
+                started_ms=batch.clock.ms,
+            )
+            for observer in self._observers:
+                observer.on_attempt(batch, held, attempt)
+            now_ms = batch.clock.now_ms()
+            if isinstance(answer, Problem) and answer.code == EXPIRED:
+                yield held, expire(held, now_ms=now_ms, attempt=attempt)
+            else:
+                escalations = self._keys.escalations
+                yield held, settlement_of(held, attempt, escalations=escalations, now_ms=now_ms)
 
-    def _watched(self, engine: Engine, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
-        """Give the engine's answers out, and end the process where they do not come."""
-        if isinstance(engine, WaitsForEndpoint):
-            yield from engine.answer(asked)
-            return
-        with self._watchdog.watching() as watch:
-            for portion in engine.answer(asked):
-                yield portion
-                watch.progress()
+    def _settle(self, batch: RunningBatch, ended: Sequence[Ended]) -> None:
+        """End what is still in hand; an entry whose lease was lost is somebody else's to end."""
+        kept = [(held, settlement) for held, settlement in ended if self._holds(held)]
+        if num_lost := len(ended) - len(kept):
+            batch.settled += Settled(fenced=num_lost)
+            log.warning("lease.lost", num_jobs=num_lost, consequence="another worker answers them")
+        for stream, entries in entries_of(held for held, _ in kept).items():
+            rows = [settlement for held, settlement in kept if held.entry.stream == stream]
+            batch.settled += self._ledger.settle(stream, POOL_GROUP, rows)
+            for observer in self._observers:
+                observer.on_settled(batch, rows)
+            self._leases.drop(stream, entries)
+
+    def _holds(self, held: HeldJob) -> bool:
+        return self._leases.holds(held.entry.stream, held.entry.entry)
+
+    def note_raised(self, message: BatchMessage, outcome: BatchOutcome) -> None:
+        """Tell the observers of a batch that did not come to its end."""
+        for observer in self._observers:
+            observer.on_raised(message, outcome)
 
     def note_failure(self, error: BaseException) -> None:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
@@ -205,117 +167,12 @@ class BatchRunner:
             process = f"{socket.gethostname()}-{os.getpid()}"
             self._ledger.note_end(process, f"raised {type(error).__name__}")
 
-    def _claim(self, message: BatchMessage, hands: ExitStack) -> Claimed:
-        """Take the batch's entries in, from both priorities' streams."""
-        now_ms, items = 0, []
-        for priority, entries in message.entries.items():
-            stream = self._keys.backlog(message.pool, Priority(priority))
-            asked_at = time.monotonic()
-            claim = self._ledger.claim(stream, entries, self._lease)
-            taken = [entry.entry for entry in claim.entries]
-            hands.enter_context(self._holder.holding(stream, taken, since=asked_at))
-            items += self._read(stream, claim)
-            now_ms = claim.now_ms
-        return Claimed(tuple(items), now_ms, time.monotonic())
 
-    def _read(self, stream: str, claim: Claim) -> list[Item]:
-        """Read entries; those that cannot be read end here."""
-        items, ended = [], []
-        for entry in claim.entries:
-            try:
-                items.append(read_item(entry))
-            except READING_ERRORS:
-                ended.append(unreadable(entry, claim.now_ms))
-        self._ledger.settle(stream, POOL_GROUP, ended)
-        return items
-
-    def _drop_expired(self, claimed: Claimed) -> tuple[list[Item], Tally]:
-        """End what nobody wants any more, before a model sees it."""
-        live = [item for item in claimed.items if claimed.ms < item.slip.expires_ms]
-        late = [item for item in claimed.items if claimed.ms >= item.slip.expires_ms]
-        settled = self._settle([(item, expire(item, now_ms=claimed.ms)) for item in late])
-        return live, settled
-
-    def _judge(
-        self,
-        items: Sequence[Item],
-        done: EngineResult,
-        served: ServedModel,
-        claimed: Claimed,
-        mark: Mark,
-    ) -> list[tuple[Item, Settlement]]:
-        judged = []
-        shares = share_out(done, served.price_per_hour)
-        for item, answer, share in zip(items, done.answers, shares, strict=True):
-            revision = served.engine.revision_of(item.job.task)
-            self._warn_of_void_promise(item, revision)
-            attempt = attempt_of(
-                item,
-                answer,
-                share,
-                tier=served.tier,
-                revision=revision,
-                started_ms=claimed.ms,
-            )
-            self._tell(item, attempt, claimed, mark)
-            now_ms = claimed.now_ms()
-            if isinstance(answer, Problem) and answer.code == EXPIRED:
-                judged.append((item, expire(item, now_ms=now_ms, attempt=attempt)))
-            else:
-                escalations = self._keys.escalations
-                judged.append((item, judge(item, attempt, escalations=escalations, now_ms=now_ms)))
-        return judged
-
-    def _tell(self, item: Item, attempt: Attempt, claimed: Claimed, mark: Mark) -> None:
-        """Count an attempt, and make its span, beside that of the batch."""
-        task, parent = item.job.task, item.slip.traceparent
-        self.metrics.count_attempt(task, attempt)
-        if parent is not None:
-            link, seconds = mark.traceparent, time.monotonic() - claimed.monotonic
-            self._tracing.step(task, attempt, parent=parent, link=link, seconds=seconds)
-
-    def _warn_of_void_promise(self, item: Item, revision: str) -> None:
-        """Warn once of a model that answers and is not the one that was calibrated."""
-        known = (item.job.task, revision)
-        if not is_of_other_revision(item.slip, revision) or known in self._warned:
-            return
-        self._warned.add(known)
-        log.warning(
-            "promise.void",
-            task=item.job.task,
-            model=item.slip.model,
-            revision=revision,
-            consequence="no answer of this model stands; its jobs go to the next step",
-            remedy=f"calibrate the task again: smallfirst calibrate {item.job.task}",
-        )
-
-    def _settle(self, settlements: Sequence[tuple[Item, Settlement]]) -> Tally:
-        """End what is still in hand; an entry whose lease was lost is somebody else's to end."""
-        by_stream: dict[str, list[Settlement]] = defaultdict(list)
-        num_lost = 0
-        for item, settlement in settlements:
-            if self._holds(item):
-                by_stream[item.entry.stream].append(settlement)
-            else:
-                num_lost += 1
-        if num_lost:
-            log.warning("lease.lost", num_jobs=num_lost, consequence="another worker answers them")
-        total = Settled(fenced=num_lost)
-        for stream, rows in by_stream.items():
-            total += self._ledger.settle(stream, POOL_GROUP, rows)
-            self.metrics.count_endings(rows)
-            self._holder.drop(stream, [row.entry for row in rows])
-        return Tally(results=total.results, escalated=total.moves, fenced=total.fenced)
-
-    def _holds(self, item: Item) -> bool:
-        return self._holder.holds(item.entry.stream, item.entry.entry)
-
-
-def _asked(item: Item, claimed: Claimed) -> EngineRequest:
-    seconds_left = (item.slip.expires_ms - claimed.now_ms()) / 1000
-    job = item.job
+def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:
+    slip, job = held.slip, held.job
+    seconds_left = (slip.expires_ms - batch.clock.now_ms()) / 1000
     return EngineRequest(
-        job.text, job.task, item.slip.step, job.explain, item.slip.kept, seconds_left
+        job.text, job.task, slip.asked.step, job.explain, slip.kept_spans, seconds_left
     )
 
 
@@ -330,12 +187,12 @@ def run_message(
         batch=message.batch, pool=message.pool, model=message.model
     ):
         try:
-            summary = asdict(runner.run(message, served))
+            summary = runner.run(message, served).summary()
         except (EngineDead, ModelBroken):
-            runner.metrics.count_outcome(message.model, "broken")
+            runner.note_raised(message, "broken")
             raise
         except BLAMELESS as error:
-            runner.metrics.count_outcome(message.model, "given_back")
+            runner.note_raised(message, "given_back")
             log.warning(
                 "batch.given_back",
                 error=type(error).__name__,
@@ -350,7 +207,7 @@ def run_message(
                 where=traceback.format_tb(error.__traceback__),
                 consequence="its jobs are dispatched again, in smaller batches",
             )
-            runner.metrics.count_outcome(message.model, "failed")
+            runner.note_raised(message, "failed")
             runner.note_failure(error)
             raise RuntimeError(type(error).__name__) from None
         log.info("batch.settled", **summary)

@@ -243,11 +243,10 @@ def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
     for name, task in tasks_of(model, catalogue).items():
         revision = engine.revision_of(name)
         for step in task.cascade:
-            promise = step.promise if step.model == model else None
-            if promise is not None and promise.revision != revision:
+            if model in step.models and step.acceptance.is_void(revision):
                 reason = (
-                    f"is calibrated for revision {promise.revision} of models.{model}, and this is"
-                    f" {revision} (its files, runtime or precision differ);"
+                    f"is calibrated for revision {step.acceptance.revision} of models.{model}, and"
+                    f" this is {revision} (its files, runtime or precision differ);"
                     f" run `smallfirst calibrate {name} --data ROWS`"
                 )
                 raise TaskError(name, reason)
@@ -258,5 +257,5 @@ def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:
     return {
         name: task
         for name, task in catalogue.tasks.items()
-        if any(step.model == model for step in task.cascade)
+        if any(model in step.models for step in task.cascade)
     }

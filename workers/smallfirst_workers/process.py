@@ -32,6 +32,7 @@ from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models
+from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -64,9 +65,8 @@ class WorkerProcess:
         self.holder = LeaseKeeper(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool)
-        self.runner = BatchRunner(
-            ledger, self.keys, self.holder, lease, watchdog, self.metrics, tracing
-        )
+        observers = standard_observers(watchdog, self.metrics, tracing)
+        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, observers)
         self._stop = threading.Event()
         self._leaving = threading.Thread(target=self.holder.leave, name="leaving", daemon=True)
         self._consumer: Any = None
@@ -219,7 +219,8 @@ def register(process: WorkerProcess, model: str) -> None:
         """Run one batch; what is returned is what Flower shows."""
         batch = BatchMessage.model_validate(message, strict=False)
         try:
-            return run_message(process.runner, batch, process.models.served(model))
+            served = process.models.served(model)
+            return run_message(process.runner, batch, served)
         except (EngineDead, ModelBroken) as error:
             process.give_up(error)
             raise

@@ -21,7 +21,18 @@ from smallfirst.catalogue.records import (
     record_schema,
 )
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
-from smallfirst.catalogue.steps import RECOGNIZERS, RULE_ACCEPTS, Pattern, Rule, Step, Think
+from smallfirst.catalogue.steps import (
+    RECOGNIZERS,
+    AnyStep,
+    Backlog,
+    Here,
+    ModelStep,
+    Pattern,
+    Rule,
+    RuleStep,
+    Step,
+    Think,
+)
 from smallfirst.catalogue.tasks import (
     ANSWER_KEYS,
     LABEL_KINDS,
@@ -42,20 +53,24 @@ __all__ = [
     "LABEL_KINDS",
     "PROBLEMS",
     "RECOGNIZERS",
-    "RULE_ACCEPTS",
     "WRITTEN_KINDS",
+    "AnyStep",
+    "Backlog",
     "Catalogue",
     "Entry",
     "Example",
     "FieldName",
+    "Here",
     "Kind",
     "Model",
+    "ModelStep",
     "Pattern",
     "Place",
     "Pool",
     "Promise",
     "RecordField",
     "Rule",
+    "RuleStep",
     "Step",
     "StepPromise",
     "Task",
@@ -103,28 +118,32 @@ class Catalogue(Entry):
 
     def tier_of(self, step: Step) -> Tier:
         """The class of tool that a step uses."""
-        return Tier.RULE if step.model is None else self.models[step.model].tier
+        return step.tier({name: model.tier for name, model in self.models.items()})
 
 
 def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
-    for name, task in catalogue.tasks.items():
-        for index, step in enumerate(task.cascade):
-            if step.model is not None and step.model not in catalogue.models:
-                near = did_you_mean(step.model, catalogue.models)
-                rule = f"{step.model!r} is not one of `models`{near}"
-                yield ("tasks", name, "cascade", index, "model"), rule
+    for at, step in _steps(catalogue):
+        for model in set(step.models) - set(catalogue.models):
+            near = did_you_mean(model, catalogue.models)
+            yield (*at, "model"), f"{model!r} is not one of `models`{near}"
 
 
 def _beyond_model(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    for at, step in _steps(catalogue):
+        kind = catalogue.tasks[str(at[1])].kind
+        if isinstance(step, ModelStep) and step.model in catalogue.models:
+            for key, rule in step_problems(step, catalogue.models[step.model], kind):
+                yield (*at, key), rule
+
+
+def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
+    """Every step of every task, with its place."""
     for name, task in catalogue.tasks.items():
         for index, step in enumerate(task.cascade):
-            model = catalogue.models.get(step.model or "")
-            if model is not None:
-                for key, rule in step_problems(step, model, task.kind):
-                    yield ("tasks", name, "cascade", index, key), rule
+            yield ("tasks", name, "cascade", index), step
 
 
-def step_problems(step: Step, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
+def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
     writes = model.tier is Tier.LLM and model.runner == "generate"
     if not writes and kind in WRITTEN_KINDS:
@@ -153,13 +172,11 @@ def step_problems(step: Step, model: Model, kind: Kind) -> Iterator[tuple[str, s
 
 
 def _cheaper_after_dearer(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
-    for name, task in catalogue.tasks.items():
-        dearest = Tier.RULE
-        for index, step in enumerate(task.cascade):
-            if step.model is not None and step.model not in catalogue.models:
-                continue
-            tier = catalogue.tier_of(step)
-            if tier.rank < dearest.rank:
-                rule = f"a step of tier {tier} stands after one of tier {dearest}; cheapest first"
-                yield ("tasks", name, "cascade", index), rule
-            dearest = max(dearest, tier, key=lambda each: each.rank)
+    dearest: dict[str, Tier] = {}
+    for at, step in _steps(catalogue):
+        if not set(step.models) <= set(catalogue.models):
+            continue
+        tier, before = catalogue.tier_of(step), dearest.get(str(at[1]), Tier.RULE)
+        if tier.rank < before.rank:
+            yield at, f"a step of tier {tier} stands after one of tier {before}; cheapest first"
+        dearest[str(at[1])] = max(before, tier, key=lambda each: each.rank)

@@ -5,9 +5,10 @@ A value of the catalogue may be quoted, as it is configuration; a text of an exa
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from smallfirst.catalogue import PROBLEMS, Place, place_text
@@ -49,15 +50,16 @@ def _complaints(
     places = [detail["loc"] for detail in details]
     for detail in details:
         kind, place = detail["type"], detail["loc"]
+        plain = without_tags(model, place)
         if kind == PROBLEMS:
-            yield from ((place + inner, rule) for inner, rule in detail["ctx"]["problems"])
+            yield from ((plain + inner, rule) for inner, rule in detail["ctx"]["problems"])
         elif kind == "extra_forbidden":
             near = did_you_mean(str(place[-1]), known_keys(model, place[:-1]))
-            yield place, f"unknown key {place[-1]!r}{near}"
+            yield plain, f"unknown key {place[-1]!r}{near}"
         # A key that was meant and misspelt is told of once; a list whose items are wrong counts
         # as empty, and only its items are to blame.
         elif place not in meant and not (kind == "too_short" and _holds(place, places)):
-            yield _in_tree(place, tree, is_missing=kind == "missing"), _rule(detail)
+            yield _in_tree(plain, tree, is_missing=kind == "missing"), _rule(detail)
 
 
 def _meant_keys(details: list[ErrorDetails], model: type[BaseModel]) -> set[Place]:
@@ -97,18 +99,42 @@ def known_keys(model: type[BaseModel], place: Place) -> tuple[str, ...]:
     return tuple(found.model_fields) if _is_model(found) else ()
 
 
+def without_tags(model: type[BaseModel], place: Place) -> Place:
+    """Leave out the tags of unions: pydantic names them in a place, and the file does not."""
+    found: Any = model
+    kept: list[str | int] = []
+    for part in place:
+        bare = _bare(found)
+        if part not in _members(bare):
+            kept.append(part)
+        found = _below(bare, part)
+    return tuple(kept)
+
+
 def _below(annotation: Any, part: str | int) -> Any:
     if _is_model(annotation):
         field = annotation.model_fields.get(part)
         return field.annotation if field else None
+    if members := _members(annotation):
+        return members.get(part)
     if get_origin(annotation) is dict:
         return get_args(annotation)[1]
     return get_args(annotation)[0] if get_origin(annotation) is tuple else None
 
 
+def _members(annotation: Any) -> Mapping[str | int, Any]:
+    """The members of a union by their tags; none where it is no such union."""
+    if get_origin(annotation) not in {Union, UnionType}:
+        return {}
+    tagged = [(tag, each) for each in get_args(annotation) for tag in get_args(each)[1:]]
+    return {tag.tag: each for tag, each in tagged if isinstance(tag, Tag)}
+
+
 def _bare(annotation: Any) -> Any:
-    """Unwrap `X | None` and `Annotated[X, …]`; other unions hold no model in a catalogue."""
+    """Unwrap `X | None` and `Annotated[X, …]`, as far as a union by tags."""
     while get_args(annotation) and get_origin(annotation) not in {dict, tuple}:
+        if _members(annotation):
+            return annotation
         annotation = get_args(annotation)[0]
     return annotation
 

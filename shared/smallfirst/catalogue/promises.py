@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
 
@@ -23,31 +24,15 @@ class StepPromise(Entry):
     """What was found out about one step, and how its answers are judged by it."""
 
     tier: Tier
-    model: str = Field(description="Its name in the catalogue; `rules` for a rule.")
-    revision: str = Field(description="Which version of it was asked; another one escalates.")
-    spec: Digest = Field(description="Hash of what the catalogue said of the step.")
-    temperature: float = Field(
-        default=1.0, gt=0.0, le=100.0, description="Applied to a label's distribution first."
-    )
-    threshold: Probability | Literal["never"] = Field(
-        description="The confidence an answer must reach; `never`: the step is passed over."
-    )
-    threshold_by_label: dict[Label, Probability] | None = Field(
-        default=None,
-        description="In place of `threshold`, by the label answered; one that is not here never"
-        " stands.",
-    )
+    model: str = Field(description="The model's name in the catalogue; `rules` for a rule.")
+    spec: Digest = Field(description="The hash of what the catalogue said of the step.")
+    acceptance: Acceptance = Field(description="What an answer must reach, and of which revision.")
     share_answered: Probability = Field(description="Of all rows, those that this step answered.")
     num_tested: int = Field(ge=0, description="Its accepted answers in the testing part.")
     num_wrong: int = Field(ge=0, description="Those of them that were wrong.")
     error_bound: Probability = Field(
         description="The highest error rate of its own that these counts allow."
     )
-
-    @property
-    def is_never_asked(self) -> bool:
-        """Whether none of its answers could stand."""
-        return self.threshold == "never"
 
 
 class Promise(Entry):

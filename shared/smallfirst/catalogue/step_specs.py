@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smallfirst.catalogue.pools import Model
+from smallfirst.catalogue.steps import RuleStep
 from smallfirst.catalogue.tasks import Task
 from smallfirst.jobs import Tier
 
@@ -36,7 +37,7 @@ def step_specs(task: "Task", models: Mapping[str, Model]) -> tuple[str, ...]:
     and places are left out, and so is the path of a local model: what stands in its folder shows in
     the revision, which the worker compares.
     """
-    is_any = any(step.accept == "calibrated" for step in task.cascade)
+    is_any = any(step.is_calibrated for step in task.cascade)
     return tuple(
         _digest(_spec(task, models, index, is_any_calibrated=is_any))
         for index in range(len(task.cascade))
@@ -48,12 +49,12 @@ def _spec(
 ) -> dict[str, Any]:
     step = task.cascade[index]
     spec = step.model_dump(mode="json", exclude_defaults=True)
-    if step.model is None:
-        return {"kind": task.kind, "step": spec | {"accept": step.rule_accepts}}
+    if isinstance(step, RuleStep):
+        return {"kind": task.kind, "step": spec | {"accept": step.accept}}
     # Where no step is marked, calibration chooses for all models; see `is_to_be_chosen`.
     if not is_any_calibrated:
         spec["accept"] = "calibrated"
-    model = models[step.model]
+    model = models[step.models[0]]
     return {"step": spec, "model": _model_spec(model), "task": _task_spec(task, model)}
 
 
@@ -80,9 +81,9 @@ def is_to_be_chosen(task: "Task", index: int) -> bool:
     Of the steps that say `accept: calibrated`, or of every model where none does yet.
     """
     step = task.cascade[index]
-    if any(each.accept == "calibrated" for each in task.cascade):
-        return step.accept == "calibrated"
-    return step.model is not None
+    if any(each.is_calibrated for each in task.cascade):
+        return step.is_calibrated
+    return step.has_threshold
 
 
 def _digest(spec: dict[str, Any]) -> str:

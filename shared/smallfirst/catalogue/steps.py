@@ -1,35 +1,45 @@
-"""The steps of a cascade: rules, models, and how sure each must be."""
+"""The steps of a cascade: what each asks, where its jobs wait, and when its answer stands.
 
-from typing import Annotated, Final, Literal
+A step is one of a few kinds, told apart by the key that says whom it asks: `rule` or `model`. What
+is true of any step stands in `Step`; a new kind is a class here and its place in `AnyStep`.
+"""
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
+
+from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue.entries import Entry, refuse
 from smallfirst.catalogue.promises import StepPromise
-from smallfirst.jobs import Label, Name, Probability
-from smallfirst.wording import did_you_mean
+from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.wording import did_you_mean, nearest
 
 #: Built-in recognizers of the rule tier. A recognizer's name is also the label of what it finds.
 RECOGNIZERS: Final = ("ssn", "card", "iban", "email", "phone", "date", "ip", "url")
-#: When a rule's answer stands; see `Step`.
-RULE_ACCEPTS: Final = ("match", "always", "never")
 #: When a model's answer stands that is as sure as calibration asks; see `promises`.
 CALIBRATED: Final = "calibrated"
 
-#: Keys of a step that a large model heeds.
-_OF_MODELS: Final = ("think", "vote", "adapter")
+
+def _is_models_acceptance(value: object) -> object:
+    """Refuse in one sentence what is no acceptance of a model."""
+    if value is None or value == CALIBRATED or _is_probability(value):
+        return value
+    raise ValueError(f"a model accepts at a probability from 0 to 1, or `{CALIBRATED}`")
 
 
-def _is_acceptance(value: object) -> object:
-    """Refuse in one sentence what is neither a model's acceptance nor a rule's."""
-    if value is None or value in {*RULE_ACCEPTS, CALIBRATED}:
+def _is_rules_acceptance(value: object) -> object:
+    """Refuse in one sentence what is no acceptance of a rule."""
+    if isinstance(value, str) and value in set(RuleAcceptance):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
-        return value
-    words = ", ".join(f"`{word}`" for word in RULE_ACCEPTS)
-    raise ValueError(
-        f"must be a probability from 0 to 1 or `{CALIBRATED}` for a model, or {words} for a rule"
-    )
+    words = ", ".join(f"`{word}`" for word in RuleAcceptance)
+    raise ValueError(f"a rule accepts {words}; it has no threshold and no promise")
+
+
+def _is_probability(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 class Pattern(Entry):
@@ -86,60 +96,154 @@ class Think(Entry):
     tokens: int = Field(ge=1, le=32_768, description="The longest thought; counted in the cost.")
 
 
-class Step(Entry):
-    """One rung of a cascade: a rule or a model, and how sure it must be for its answer to stand.
+@dataclass(frozen=True)
+class Here:
+    """The router answers by itself, at once, by a rule."""
 
-    `accept` is a probability for a model, or `calibrated`: what `smallfirst calibrate` found and
-    wrote beside the catalogue. For a rule it is `match` (an answer where something
-    matched, else the next step is asked), `always` (no match is an answer too) or `never` (its
-    spans are kept, and the next step adds its own).
+    rule: Rule
+    accept: RuleAcceptance
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Jobs wait on a backlog for whoever will answer.
+
+    Attributes:
+        pool: The pool whose backlog it is. A name that begins with @ is no pool of the catalogue:
+            who answers there takes jobs from the backlog itself, and no batches are formed.
+        model: Who is asked there, by name.
     """
 
-    rule: Rule | None = Field(default=None, description="What to look for without a model.")
-    model: Name | None = Field(default=None, description="Name of one of `models`.")
+    pool: str
+    model: str
+
+
+#: Where a step's jobs go.
+Destination = Here | Backlog
+
+
+class Step(Entry):
+    """One rung of a cascade: whom it asks, and when the answer stands."""
+
+    #: Whether calibration may choose its threshold.
+    has_threshold: ClassVar[bool] = False
+
+    #: What calibration found out about it; set where the catalogue is read from its file.
+    _promise: StepPromise | None = PrivateAttr(default=None)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Who is asked, as trails and reports name it."""
+
+    @property
+    @abstractmethod
+    def acceptance(self) -> Acceptance:
+        """What an answer must reach, by the promise where there is one."""
+
+    @abstractmethod
+    def tier(self, tiers: Mapping[str, Tier]) -> Tier:
+        """The class of tool that it uses, given the tier of every model."""
+
+    @abstractmethod
+    def destination(self, pools: Mapping[str, str]) -> Destination:
+        """Where its jobs go, given the pool of every model."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it asks."""
+        return ()
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether its threshold is what calibration promised."""
+        return False
+
+    @property
+    def promise(self) -> StepPromise | None:
+        """What calibration found out about it, where some step of its cascade goes by that."""
+        return self._promise
+
+    def with_promise(self, promise: StepPromise) -> Self:
+        """The same step, going by a promise."""
+        step = self.model_copy()
+        step._promise = promise  # noqa: SLF001 - of its own kind
+        return step
+
+
+class RuleStep(Step):
+    """A step that asks a rule.
+
+    Its answer stands by `match` (where something matched, else the next step is asked), `always`
+    (no match is an answer too) or `never` (its spans are kept, and the next step adds its own).
+    """
+
+    rule: Rule = Field(description="What to look for without a model.")
+    accept: Annotated[RuleAcceptance, BeforeValidator(_is_rules_acceptance)] = Field(
+        default=RuleAcceptance.MATCH,
+        description="When the answer stands: `match` (the default), `always`, or `never`: spans"
+        " kept, next step asked.",
+    )
+
+    @property
+    def name(self) -> str:
+        """Rules have no names."""
+        return "rules"
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """Whatever stands by `accept` is certain; only the revision may be another."""
+        return self._promise.acceptance if self._promise else Acceptance()
+
+    def tier(self, tiers: Mapping[str, Tier]) -> Tier:  # noqa: ARG002 - asks no model
+        """The cheapest there is."""
+        return Tier.RULE
+
+    def destination(self, pools: Mapping[str, str]) -> Destination:  # noqa: ARG002 - needs none
+        """Rules run in the router."""
+        return Here(self.rule, self.accept)
+
+
+class ModelStep(Step):
+    """A step that asks a model, and how sure it must be for its answer to stand.
+
+    `accept` is a probability, or `calibrated`: what `smallfirst calibrate` found and wrote beside
+    the catalogue.
+    """
+
+    has_threshold: ClassVar[bool] = True
+
+    model: Name = Field(description="The name of one of `models`.")
     accept: Annotated[
-        Probability | Literal["match", "always", "never", "calibrated"] | None,
-        BeforeValidator(_is_acceptance),
+        Probability | Literal["calibrated"] | None, BeforeValidator(_is_models_acceptance)
     ] = Field(
         default=None,
-        description=(
-            "When the answer stands. A model: the probability it must reach (left out: always),"
-            " or `calibrated`: as `smallfirst calibrate` promised it."
-            " A rule: `match` (the default), `always`, or `never`: spans kept, next step asked."
-        ),
+        description="When the answer stands: the probability it must reach (left out: always), or"
+        " `calibrated`: as `smallfirst calibrate` promised it.",
     )
     think: Think | None = Field(
-        default=None, description="Let a large model reason before it answers."
+        default=None, description="How a large model reasons before it answers; left out: not."
     )
     vote: int = Field(
         default=1,
         ge=1,
         le=64,
-        description="Let a large model answer so many times; the commonest answer wins, as sure as"
-        " the share that gave it.",
+        description="How often a large model answers; the commonest answer wins, as sure as the"
+        " share that gave it.",
     )
     adapter: Name | None = Field(
-        default=None, description="One of the model's LoRA adapters, to answer with."
+        default=None, description="The LoRA adapter of the model that answers."
     )
 
-    #: What `accept: calibrated` stands for; set where the catalogue is read from its file.
-    _promise: StepPromise | None = PrivateAttr(default=None)
+    @property
+    def name(self) -> str:
+        """The model's name in the catalogue."""
+        return self.model
 
-    @model_validator(mode="after")
-    def _one_tool_with_its_own_accept(self) -> "Step":
-        if (self.rule is None) == (self.model is None):
-            raise ValueError("a step needs either `rule` or `model`")
-        if self.rule and isinstance(self.accept, float | int):
-            refuse([(("accept",), "a rule accepts `match`, `always` or `never`, not a number")])
-        if self.rule and self.is_calibrated:
-            refuse([(("accept",), "a rule accepts `match`, `always` or `never`; no promise")])
-        if self.model and self.accept in RULE_ACCEPTS:
-            rule = f"a model accepts at a probability from 0 to 1, or `{CALIBRATED}`"
-            refuse([(("accept",), rule)])
-        if self.rule:
-            of_models = (name for name in _OF_MODELS if name in self.model_fields_set)
-            refuse([((name,), "a rule has none of this") for name in of_models])
-        return self
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model."""
+        return (self.model,)
 
     @property
     def is_calibrated(self) -> bool:
@@ -147,28 +251,41 @@ class Step(Entry):
         return self.accept == CALIBRATED
 
     @property
-    def promise(self) -> StepPromise | None:
-        """What calibration found out about it, where some step of its cascade goes by that."""
-        return self._promise
+    def acceptance(self) -> Acceptance:
+        """By the promise; else by `accept`, without which every answer stands.
 
-    def with_promise(self, promise: StepPromise) -> "Step":
-        """The same step, going by a promise."""
-        step = self.model_copy()
-        step._promise = promise  # noqa: SLF001 - of its own kind
-        return step
-
-    @property
-    def threshold(self) -> float:
-        """The confidence a model's answer must reach; without `accept` every answer stands.
-
-        The highest there is, where no promise was read: then as good as nothing stands.
+        The highest threshold there is, where the promise was not read: as good as nothing stands.
         """
-        if self.is_calibrated:
-            found = self._promise.threshold if self._promise else "never"
-            return 1.0 if found == "never" else found
-        return self.accept if isinstance(self.accept, float | int) else 0.0
+        if self._promise is not None:
+            return self._promise.acceptance
+        accept = 1.0 if self.accept == CALIBRATED else self.accept
+        return Acceptance(threshold=accept or 0.0)
 
-    @property
-    def rule_accepts(self) -> str:
-        """When a rule's answer stands."""
-        return self.accept if isinstance(self.accept, str) else "match"
+    def tier(self, tiers: Mapping[str, Tier]) -> Tier:
+        """Its model's."""
+        return tiers[self.model]
+
+    def destination(self, pools: Mapping[str, str]) -> Destination:
+        """The backlog of the pool that serves its model."""
+        return Backlog(pools[self.model], self.model)
+
+
+def _kind_of_step(step: Any) -> str | None:
+    """Tell which kind of step it is by the key that says whom it asks, or nearly says it."""
+    if isinstance(step, Step):
+        return _KEY_OF[type(step)]
+    written = list(step) if isinstance(step, Mapping) else []
+    keys = [key for key in _KEY_OF.values() if key in written]
+    if not keys:
+        keys = [key for key in _KEY_OF.values() if nearest(key, map(str, written))]
+    return keys[0] if len(keys) == 1 else None
+
+
+#: By what key each kind of step is known.
+_KEY_OF: Final[Mapping[type[Step], str]] = {RuleStep: "rule", ModelStep: "model"}
+_NO_KIND: Final = f"a step needs either {' or '.join(f'`{key}`' for key in _KEY_OF.values())}"
+#: Any step of a cascade.
+AnyStep = Annotated[
+    Annotated[RuleStep, Tag("rule")] | Annotated[ModelStep, Tag("model")],
+    Discriminator(_kind_of_step, custom_error_type="step", custom_error_message=_NO_KIND),
+]

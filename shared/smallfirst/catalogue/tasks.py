@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from smallfirst.catalogue.entries import Entry, Place, refuse
 from smallfirst.catalogue.records import FieldName, RecordField, fits_field
-from smallfirst.catalogue.steps import Step
+from smallfirst.catalogue.steps import AnyStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS, Label, Span
 from smallfirst.wording import did_you_mean
 
@@ -99,7 +99,7 @@ class Task(Entry):
         description="The most examples that a large model is shown with a text; where there are"
         " more, those nearest to the text.",
     )
-    cascade: tuple[Step, ...] = Field(min_length=1, description="The steps, cheapest first.")
+    cascade: tuple[AnyStep, ...] = Field(min_length=1, description="The steps, cheapest first.")
     max_chars: int = Field(
         default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS, description="A longer text is refused."
     )
@@ -164,7 +164,7 @@ def _written_problems(task: Task) -> Iterator[tuple[Place, str]]:
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
     for index, step in enumerate(task.cascade):
-        if step.rule is None:
+        if not isinstance(step, RuleStep):
             continue
         at: Place = ("cascade", index, "rule")
         if task.kind not in {Kind.TAG, Kind.CLASSIFY}:

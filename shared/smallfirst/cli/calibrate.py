@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smallfirst.acceptance import NEVER
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
@@ -112,7 +113,8 @@ def _cells(index: int, step: StepPromise) -> Iterator[str]:
     yield str(index)
     yield f"{step.tier} {'' if step.model == 'rules' else step.model}".strip()
     yield _threshold(step)
-    yield "" if step.temperature == 1.0 else f"{step.temperature:.2f}"
+    temperature = step.acceptance.temperature
+    yield "" if temperature == 1.0 else f"{temperature:.2f}"
     yield share(step.share_answered)
     yield f"{step.num_wrong} of {step.num_tested:,}"
     yield share(step.error_bound) if step.num_tested else "-"
@@ -121,10 +123,10 @@ def _cells(index: int, step: StepPromise) -> Iterator[str]:
 def _threshold(step: StepPromise) -> str:
     if step.model == "rules":
         return "as it says"
-    if step.threshold == "never":
+    if step.acceptance.threshold == NEVER:
         return "never"
-    by_label = step.threshold_by_label
-    return f"{step.threshold:.4f}{'' if by_label is None else ' and up'}"
+    by_label = step.acceptance.by_label
+    return f"{step.acceptance.threshold:.4f}{'' if by_label is None else ' and up'}"
 
 
 def _more(promise: Promise) -> Iterator[str]:
@@ -135,7 +137,7 @@ def _more(promise: Promise) -> Iterator[str]:
         f" {money(promise.abstention_cost)} {currency}."
     )
     for index, step in enumerate(promise.steps):
-        if step.is_never_asked:
+        if step.acceptance.is_never:
             yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
     if promise.labels_never_accepted:
         named = ", ".join(promise.labels_never_accepted)
@@ -148,6 +150,6 @@ def _advice(catalogue: Catalogue, task: str) -> Iterator[str]:
     if any(step.is_calibrated for step in steps):
         yield "a fleet that runs takes it up by itself"
     else:
-        places = [index for index, step in enumerate(steps) if step.model is not None]
+        places = [index for index, step in enumerate(steps) if step.has_threshold]
         named = ", ".join(f"tasks.{task}.cascade[{index}]" for index in places)
         yield f"to go by it, write `accept: calibrated` in {named}"

@@ -45,7 +45,7 @@ def evaluate(
     """
     loaded, path = _promised(task, catalogue)
     _check_page(html)
-    from smallfirst.evaluation import acceptance, evaluating, provenance, scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation import evaluating, provenance, scoring_run  # noqa: PLC0415 - an extra
 
     rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
     if not rows:
@@ -56,7 +56,7 @@ def evaluate(
     )
     asked = loaded.tasks[task]
     found = evaluating.evaluate(
-        scores, acceptance.gates_of(asked, scores.steps), tuple(asked.labels)
+        scores, [step.acceptance for step in asked.cascade], tuple(asked.labels)
     )
     promise = _promise(loaded, task, path)
     about = provenance.Circumstances(data, num_left_out, path, datetime.now(UTC))

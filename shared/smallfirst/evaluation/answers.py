@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.evaluation.acceptance import Gate
+from smallfirst.acceptance import Acceptance
 from smallfirst.evaluation.scores import Said, Scores
 from smallfirst.evaluation.settings_table import settings_table_of
 
@@ -55,22 +55,22 @@ class Answers:
         return int(self.confidences.shape[1])
 
 
-def answers_of(scores: Scores, gates: Sequence[Gate]) -> Answers:
+def answers_of(scores: Scores, acceptances: Sequence[Acceptance]) -> Answers:
     """Lay scores out as arrays.
 
     Args:
-        scores: Of at least one row.
-        gates: One for each step.
+        scores: At least one row.
+        acceptances: One for each step.
     """
-    board = settings_table_of(scores.rows, [gate.temperature for gate in gates])
+    table = settings_table_of(scores.rows, [each.temperature for each in acceptances])
     keys = np.array([row.key for row in scores.rows])
     worked = _of_each(scores, lambda said: said.seconds)
     return Answers(
-        confidences=board.confidences,
-        is_right=~board.is_wrong & (board.confidences > 0.0),
-        stands=_stands(scores, board.confidences, gates),
-        is_asked=np.array([gate.is_asked for gate in gates]),
-        costs=board.costs,
+        confidences=table.confidences,
+        is_right=~table.is_wrong & (table.confidences > 0.0),
+        stands=_stands(scores, table.confidences, acceptances),
+        is_asked=np.array([not each.is_never for each in acceptances]),
+        costs=table.costs,
         seconds=worked,
         latencies=worked + _of_each(scores, lambda said: said.waited_seconds),
         order=np.argsort(np.argsort(keys, kind="stable"), kind="stable"),
@@ -81,16 +81,14 @@ def _of_each(scores: Scores, value: Callable[[Said], float]) -> Floats:
     return np.array([[value(said) for said in row.said] for row in scores.rows])
 
 
-def _stands(scores: Scores, confidences: Floats, gates: Sequence[Gate]) -> Bools:
-    thresholds = [
-        [_threshold(gate, said) for gate, said in zip(gates, row.said, strict=True)]
-        for row in scores.rows
+def _stands(scores: Scores, confidences: Floats, acceptances: Sequence[Acceptance]) -> Bools:
+    """Decide as a worker does; `(rows, steps)`."""
+    steps = list(zip(acceptances, scores.steps, strict=True))
+    stands = [
+        [
+            confidence > 0.0 and acceptance.stands(confidence, said.said or None, about.revision)
+            for (acceptance, about), said, confidence in zip(steps, row.said, sure, strict=True)
+        ]
+        for row, sure in zip(scores.rows, confidences.tolist(), strict=True)
     ]
-    stands: Bools = (confidences > 0.0) & (confidences >= np.array(thresholds))
-    return stands
-
-
-def _threshold(gate: Gate, said: Said) -> float:
-    if gate.is_void or not gate.is_asked:
-        return np.inf
-    return gate.threshold if gate.by_label is None else gate.by_label.get(said.said, np.inf)
+    return np.array(stands, np.bool_)

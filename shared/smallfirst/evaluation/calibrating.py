@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import (
     Catalogue,
     Kind,
@@ -136,8 +137,8 @@ def _fixed(task: Task) -> Floats:
             np.nan
             if is_to_be_chosen(task, index)
             else _OF_RULES
-            if step.rule is not None
-            else step.threshold
+            if not step.has_threshold
+            else step.acceptance.required(None)
             for index, step in enumerate(task.cascade)
         ]
     )
@@ -183,11 +184,13 @@ def _steps(
         yield StepPromise(
             tier=about.tier,
             model=about.model,
-            revision=about.revision,
             spec=specs[index],
-            temperature=fitted.temperatures[index],
-            threshold=_lowest(thresholds),
-            threshold_by_label=_by_label(task, thresholds) if is_split else None,
+            acceptance=Acceptance(
+                threshold=_lowest(thresholds),
+                by_label=_by_label(task, thresholds) if is_split else None,
+                temperature=fitted.temperatures[index],
+                revision=about.revision,
+            ),
             share_answered=round(float(whole.by_step[0, index]) / fitted.board.num_rows, 6),
             num_tested=accepted,
             num_wrong=wrong,

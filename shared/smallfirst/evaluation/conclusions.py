@@ -195,7 +195,7 @@ def _beaten_by_one(found: Evaluation) -> Iterator[str]:
 
 def _voids(found: Evaluation) -> Iterator[str]:
     for step in found.steps:
-        if step.gate.is_void:
+        if step.is_void:
             yield (
                 f"Step {step.about.index} ({step.name}) was calibrated with another revision than"
                 " answers now: none of its answers stands. Calibrate again."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.evaluation.acceptance import Gate
+from smallfirst.acceptance import Acceptance
 from smallfirst.evaluation.alternatives import (
     Alternative,
     AskingPlan,
@@ -59,7 +59,7 @@ class StepShare:
     Attributes:
         about: Which step it is.
         name: For people.
-        gate: What its answers must reach.
+        acceptance: What its answers must reach.
         asked: Rows that come as far.
         answered: Rows that it answers.
         right: Those of them it answers rightly.
@@ -68,11 +68,16 @@ class StepShare:
 
     about: StepAbout
     name: str
-    gate: Gate
+    acceptance: Acceptance
     asked: int
     answered: int
     right: int
     cost: float
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing stands, since another revision answers than was calibrated."""
+        return self.acceptance.is_void(self.about.revision)
 
 
 @dataclass(frozen=True)
@@ -104,15 +109,17 @@ class Evaluation:
     confusion: Confusion | None
 
 
-def evaluate(scores: Scores, gates: Sequence[Gate], labels: Sequence[str] = ()) -> Evaluation:
+def evaluate(
+    scores: Scores, acceptances: Sequence[Acceptance], labels: Sequence[str] = ()
+) -> Evaluation:
     """Compare a cascade with all that the same models could have done on the same rows.
 
     Args:
         scores: Of at least one row.
-        gates: One for each step, as the catalogue has it.
+        acceptances: One for each step, as the catalogue has it.
         labels: The task's, in the order to show them.
     """
-    answers, names = answers_of(scores, gates), names_of(scores.steps)
+    answers, names = answers_of(scores, acceptances), names_of(scores.steps)
     plan = cascade(answers)
     singles = [alone(answers, step, name) for step, name in enumerate(names)]
     rivals = _rivals(answers, plan, singles, names)
@@ -126,7 +133,7 @@ def evaluate(scores: Scores, gates: Sequence[Gate], labels: Sequence[str] = ()) 
         cascade=outcome(plan, answers),
         alternatives=tuple(outcome(other, answers) for other in others),
         comparison=_compare(answers, plan, rivals),
-        steps=tuple(_shares(scores, answers, gates, plan, names)),
+        steps=tuple(_shares(scores, answers, acceptances, plan, names)),
         curves=tuple(curve for curve in (cascade_curve(answers, plan), *curves) if curve),
         reliabilities=tuple(each for each in found if each),
         confusion=_confusion(scores, plan, labels),
@@ -178,7 +185,11 @@ def _compare(answers: Answers, plan: AskingPlan, rivals: Sequence[AskingPlan]) -
 
 
 def _shares(
-    scores: Scores, answers: Answers, gates: Sequence[Gate], plan: AskingPlan, names: Sequence[str]
+    scores: Scores,
+    answers: Answers,
+    acceptances: Sequence[Acceptance],
+    plan: AskingPlan,
+    names: Sequence[str],
 ) -> list[StepShare]:
     asked, answered = plan.asked.sum(axis=0), plan.answered.sum(axis=0)
     right = (plan.answered * answers.is_right).sum(axis=0)
@@ -187,7 +198,7 @@ def _shares(
         StepShare(
             about=about,
             name=names[step],
-            gate=gates[step],
+            acceptance=acceptances[step],
             asked=int(asked[step]),
             answered=int(answered[step]),
             right=int(right[step]),

@@ -58,11 +58,12 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 
 def _step(step: StepShare) -> dict[str, Any]:
-    is_known = step.gate.is_asked and not step.gate.is_void
+    acceptance = step.acceptance
+    is_one = acceptance.by_label is None and not acceptance.is_never and not step.is_void
     return {
         **asdict(step.about),
-        "threshold": step.gate.threshold if is_known and step.gate.by_label is None else None,
-        "temperature": step.gate.temperature,
+        "threshold": acceptance.threshold if is_one else None,
+        "temperature": acceptance.temperature,
         "asked": step.asked,
         "answered": step.answered,
         "right": step.right,

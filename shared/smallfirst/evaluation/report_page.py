@@ -9,9 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from smallfirst.catalogue import Promise
-from smallfirst.evaluation.acceptance import Gate
 from smallfirst.evaluation.conclusions import headline, marks_of, percent, price, sentences
-from smallfirst.evaluation.evaluating import Evaluation
+from smallfirst.evaluation.evaluating import Evaluation, StepShare
 from smallfirst.evaluation.figures import Confusion
 from smallfirst.evaluation.intervals import Interval
 from smallfirst.evaluation.plots import cost_quality_svg, reliability_svg, risk_coverage_svg
@@ -155,14 +154,15 @@ def _span(interval: Interval | None) -> str:
     return f"{percent(interval.low)} to {percent(interval.high)}" if interval else ""
 
 
-def _bar(gate: Gate, tier: Tier) -> str:
+def _bar(step: StepShare) -> str:
     """What an answer must reach, in words."""
-    if gate.is_void:
+    acceptance = step.acceptance
+    if step.is_void:
         return "void: another revision"
-    if not gate.is_asked:
+    if acceptance.is_never:
         return "never asked"
-    if tier is Tier.RULE:
+    if step.about.tier is Tier.RULE:
         return "a match"
-    if gate.by_label is not None:
+    if acceptance.by_label is not None:
         return "by label"
-    return f"{gate.threshold:.3g}" if gate.threshold else "anything"
+    return f"{acceptance.threshold:.3g}" if acceptance.threshold else "anything"

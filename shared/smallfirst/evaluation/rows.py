@@ -72,7 +72,7 @@ def seen_keys(catalogue: Catalogue, name: str) -> Mapping[str, frozenset[str]]:
     """
     task = catalogue.tasks[name]
     seen = {f"tasks.{name}.examples": frozenset(text_key(row.text) for row in task.examples)}
-    for model in dict.fromkeys(step.model for step in task.cascade if step.model is not None):
+    for model in dict.fromkeys(model for step in task.cascade for model in step.models):
         if catalogue.models[model].is_remote:
             continue
         with suppress(ModelFilesError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from smallfirst.catalogue import Catalogue, Example, Kind, Step, Task
+from smallfirst.catalogue import Catalogue, Example, Kind, RuleStep, Step, Task
 from smallfirst.catalogue.examples import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
@@ -26,7 +26,7 @@ from smallfirst.evaluation.single_step_catalogue import (
     name_of_step,
     taken_apart,
 )
-from smallfirst.jobs import Answer, Job, Outcome, Result, SpansAnswer, Status
+from smallfirst.jobs import Answer, Job, Outcome, Result, Status
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
 
@@ -161,7 +161,7 @@ def scores_of(
     """
     task = catalogue.tasks[name]
     steps = tuple(
-        StepAbout(index, catalogue.tier_of(step), step.model or "rules", _revision(results[index]))
+        StepAbout(index, catalogue.tier_of(step), step.name, _revision(results[index]))
         for index, step in enumerate(task.cascade)
     )
     scored = tuple(
@@ -188,7 +188,7 @@ def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noq
         confidence=confidence,
         is_right=is_gold,
         said=in_a_word(answer),
-        distribution=distribution if step.rule is None else {},
+        distribution=distribution if step.has_threshold else {},
         seconds=attempt.seconds,
         waited_seconds=attempt.waited_seconds,
         cost=attempt.cost,
@@ -205,10 +205,7 @@ def _answer(result: Result) -> Answer | None:
 
 def _may_stand(step: Step, answer: Answer) -> bool:
     """Whether a rule's answer stands by the rule's own `accept`; a model's may always."""
-    if step.rule is None or step.rule_accepts == "always":
-        return True
-    is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
-    return is_match and step.rule_accepts == "match"
+    return not isinstance(step, RuleStep) or step.accept.outcome(answer) is Outcome.ACCEPTED
 
 
 def _revision(results: Sequence[Result]) -> str:

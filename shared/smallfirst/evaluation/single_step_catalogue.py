@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from smallfirst.catalogue import Catalogue, Kind, Step, Task
+from smallfirst.acceptance import RuleAcceptance
+from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.evaluation.errors import UnaskableError
 from smallfirst.jobs import Tier
 from smallfirst.process.installed import can_run_vllm
@@ -38,7 +39,8 @@ def check_askable(catalogue: Catalogue, name: str) -> None:
         raise UnaskableError(f"tasks.{name}", reason)
     for index, step in enumerate(task.cascade):
         is_large = catalogue.tier_of(step) is Tier.LLM
-        if is_large and not catalogue.models[step.model or ""].is_remote and not can_run_vllm():
+        is_here = not any(catalogue.models[model].is_remote for model in step.models)
+        if is_large and is_here and not can_run_vllm():
             reason = "vLLM is not installed here: pip install 'smallfirst[llm]', or llm-cpu"
             raise UnaskableError(f"tasks.{name}.cascade[{index}]", reason)
 
@@ -56,7 +58,7 @@ def taken_apart(catalogue: Catalogue, name: str) -> dict[str, Any]:
     """
     written = catalogue.model_dump(mode="json", exclude_unset=True, exclude={"tasks"})
     task = catalogue.tasks[name]
-    asked = {step.model for step in task.cascade}
+    asked = {model for step in task.cascade for model in step.models}
     models = written.get("models", {})
     written["models"] = {model: models[model] for model in models if model in asked}
     steps = range(len(task.cascade))
@@ -76,14 +78,14 @@ def _keepers(task: Task, index: int) -> Iterator[dict[str, Any]]:
     """The rules before a step whose spans are kept: what follows adds to them."""
     if task.kind is Kind.TAG:
         for step in task.cascade[:index]:
-            if step.rule_accepts == "never":
+            if isinstance(step, RuleStep) and step.accept is RuleAcceptance.NEVER:
                 yield step.model_dump(mode="json", exclude_unset=True)
 
 
 def _standing(step: Step, kind: Kind) -> dict[str, Any]:
     """A step whose every answer stands; what a rule did not match is read off the trail."""
     written = step.model_dump(mode="json", exclude_unset=True, exclude={"accept"})
-    if step.rule is not None and kind is Kind.TAG:
+    if isinstance(step, RuleStep) and kind is Kind.TAG:
         written["accept"] = "always"
     return written
 

@@ -8,8 +8,9 @@ Key, type, bound, writer; content:
         Jobs that a step was not sure of: `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
         Jobs waiting for a pool, and in its hands: `id`, `job`, `slip`.
-    {ns}:job:{id}                   hash; TTL `job_ttl`; settle.lua
-        Where a job in flight is, and who waits for it.
+    {ns}:job:{id}                   hash; TTL `job_ttl`, then `result_ttl`; settle.lua
+        Where a job in flight is, and who waits for it; when it has ended, its status and the
+        fingerprint by which a repeat is known.
     {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
     {ns}:results:{reply_to}         stream; MAXLEN, TTL a day; settle.lua

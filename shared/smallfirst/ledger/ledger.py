@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from smallfirst.jobs import Priority
 from smallfirst.ledger.entries import Claim, StreamEntry, entries_of, held_entry
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
-from smallfirst.ledger.settlements import Settled, Settlement
+from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
@@ -167,7 +167,7 @@ class Ledger:
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         for settlement in settlements:
-            arguments += settlement.columns()
+            arguments += row_of(settlement)
         return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
 
     def beat(self, pool: str, *, leaving: bool = False) -> int:

@@ -7,78 +7,99 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from smallfirst.jobs import Attempt, Label, Probability, Span, Wire
+from smallfirst.acceptance import Acceptance
+from smallfirst.jobs import Attempt, Span, Wire
 from smallfirst.results import LAST_MS
 
 #: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
 Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
 
 
-class Terms(Wire):
-    """What a calibrated threshold was promised on; the worker judges by it."""
-
-    revision: str = Field(description="Of the model; the answer of another one does not stand.")
-    temperature: float = Field(
-        default=1.0, gt=0.0, description="Applied to a label's distribution before it is compared."
-    )
-    accept_by_label: dict[Label, Probability] | None = Field(
-        default=None,
-        description="In place of `accept`, by the label answered; one that is not here never"
-        " stands.",
-    )
-
-
-class RoutingSlip(Wire):
-    """One leg of a job's way: the step to try now, and the trail so far.
-
-    On its way to a pool `model` and `accept` say what to do; on its way back the last attempt of
-    the trail says what came of it.
-    """
+class StepRequest(Wire):
+    """The step to try: whom to ask, and what the answer must reach."""
 
     # While a new version is rolled out, what it adds is no reason for the old one to fail a job.
     model_config = ConfigDict(extra="ignore")
 
+    step: int = Field(ge=0, description="The place of the step in the cascade, from 0.")
+    model: str = Field(description="The name of the model that is asked.")
+    pool: str = Field(description="The name of the pool that serves it.")
+    acceptance: Acceptance = Field(description="What the answer must reach.")
+
+
+class RoutingSlip(Wire):
+    """What a job takes along: the step to try now, and the trail so far.
+
+    On its way to a pool `request` says what to do; on its way back the last attempt of the trail
+    says what came of it.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
     v: Literal[1] = 1
-    task: str
-    step: int = Field(ge=0, description="Place of the step in the cascade, from 0.")
-    model: str
-    pool: str
-    accept: Probability = Field(description="The confidence the answer must reach.")
-    terms: Terms | None = Field(
-        default=None, description="Where that threshold is calibrated; none for a plain number."
+    task: str = Field(description="The name of the task.")
+    submitted_ms: Moment = Field(description="When the job was submitted, on Redis's clock.")
+    expires_ms: Moment = Field(
+        description="From when on nobody wants the answer, on Redis's clock."
     )
-    submitted_ms: Moment = Field(description="Redis's clock.")
-    parked_ms: Moment = Field(description="Redis's clock, when the job joined this backlog.")
-    expires_ms: Moment = Field(description="Redis's clock; from then on nobody wants the answer.")
-    num_chars: int = Field(ge=1, description="Of the text; its length before anyone tokenises it.")
-    explain: bool = False
+    parked_ms: Moment = Field(
+        default=0, description="When the job joined the backlog, on Redis's clock."
+    )
+    num_chars: int = Field(ge=1, description="The length of the text, before anyone tokenises it.")
+    request: StepRequest | None = Field(
+        default=None, description="The step to try; none before the first one."
+    )
     is_unasked: bool = Field(
-        default=False, description="Comes back because the step could not be asked; ask it again."
+        default=False,
+        description="Whether the job comes back because the step could not be asked; it is asked"
+        " again.",
     )
     traceparent: str | None = Field(
-        default=None, description="Of the span that the job's further ones are children of."
+        default=None, description="The span that the job's further spans are children of."
     )
-    trail: tuple[Attempt, ...] = ()
-    kept: tuple[Span, ...] = Field(default=(), description="Spans of earlier steps that stand.")
+    trail: tuple[Attempt, ...] = Field(default=(), description="The steps tried before.")
+    kept_spans: tuple[Span, ...] = Field(
+        default=(), description="The spans of earlier steps that stand."
+    )
+
+    @property
+    def next_step(self) -> int:
+        """The place of the step that is due."""
+        if self.request is None:
+            return 0
+        return self.request.step if self.is_unasked else self.request.step + 1
+
+    @property
+    def asked(self) -> StepRequest:
+        """The step to try.
+
+        Raises:
+            ValueError: When there is none: the slip never stood on a backlog.
+        """
+        if self.request is None:
+            raise ValueError("the routing slip names no step")
+        return self.request
 
 
 class BatchMessage(Wire):
     """What a Celery message carries: where the batch's entries are, not what they say."""
 
     v: Literal[1] = 1
-    batch: str = Field(description="Names the batch in logs and in Flower.")
-    model: str
-    pool: str
-    entries: dict[str, tuple[str, ...]] = Field(description="Entry ids by priority.")
+    batch: str = Field(description="The name of the batch in logs and in Flower.")
+    model: str = Field(description="The name of the model that is asked.")
+    pool: str = Field(description="The name of the pool.")
+    entries: dict[str, tuple[str, ...]] = Field(description="The ids of the entries, by priority.")
 
 
 class DeadLetter(Wire):
     """Why a submission or a job was given up, without a word of its text."""
 
-    id: str | None = None
-    task: str | None = None
+    id: str | None = Field(default=None, description="The job's id, where it could be made out.")
+    task: str | None = Field(default=None, description="The name of the task.")
     reason: str = Field(description="A code, such as invalid, unknown_task, poison.")
-    detail: str = ""
-    size: int = Field(ge=0, description="Bytes of the raw submission.")
-    digest: str = Field(description="Of the raw submission: `sha256:` and hex digits.")
-    is_refusal: bool = Field(default=False, description="The id is free for a corrected job.")
+    detail: str = Field(default="", description="The reason in a sentence.")
+    size: int = Field(ge=0, description="The bytes of the raw submission.")
+    digest: str = Field(description="The hash of the raw submission: `sha256:` and hex digits.")
+    is_refusal: bool = Field(
+        default=False, description="Whether the id is free for a corrected job."
+    )

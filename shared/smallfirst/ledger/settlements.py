@@ -1,55 +1,106 @@
-"""How one entry of a stream ends: its result, its next stream, its refusal or its cancellation."""
+"""How one entry of a stream ends, in four ways, and the row that tells settle.lua of it.
+
+Each way names what it needs. What the script must know of a result or a job stands in columns of
+its own: it never looks into JSON.
+"""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from smallfirst.jobs import Outcome, Status
-from smallfirst.ledger.routing_slips import DeadLetter
+from smallfirst.jobs import Attempt, Result
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
-
-@dataclass(frozen=True)
-class Spent:
-    """What one attempt took, to be booked when its entry is settled."""
-
-    task: str
-    step: int
-    outcome: Outcome
-    seconds: float
-    cost: float
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a job of a task ends."""
-
-    task: str
-    status: Status
+Verb = Literal["result", "move", "refuse", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settlement:
-    """How one entry ends: see the columns of settle.lua; `ending` is for who counts them."""
+class Finish:
+    """The job has its result.
 
-    verb: Literal["result", "move", "refuse", "cancel"]
+    Attributes:
+        entry: The id of the entry that ends.
+        result: What the producer gets.
+        reply_to: Whom to tell, where the job's first submission is not known any more.
+        is_first_seen: Whether the entry is a submission, whose id may be taken already.
+        spent: The attempt to book.
+        letter: Why the job was given up, where it was.
+        raw: The submission, kept behind the letter.
+    """
+
+    verb: ClassVar[Verb] = "result"
+
     entry: str
-    job_id: str = ""
-    fingerprint: str = ""
-    reply_to: str = ""
-    body: bytes | str = b""
-    slip: str = ""
-    to: str = ""
+    result: Result
+    reply_to: str | None = None
+    is_first_seen: bool = False
+    spent: Attempt | None = None
+    letter: DeadLetter | None = None
     raw: bytes = b""
-    spent: Spent | None = None
-    ending: Ending | None = None
 
-    def columns(self) -> list[bytes | str]:
-        """One row of settle.lua's arguments."""
-        spent = self.spent
-        task = f"{spent.task}:{spent.step}:{spent.outcome}" if spent else ""
-        took = f"{spent.seconds:.6f},{spent.cost:.9f}" if spent else ""
-        row = [self.verb, self.entry, self.job_id, self.fingerprint, self.reply_to]
-        return [*row, self.body, self.slip, self.to, self.raw, task, took]
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """The job goes on to another stream.
+
+    Attributes:
+        entry: The id of the entry that ends.
+        job_id: The job's id.
+        job: The job as its producer wrote it.
+        slip: What the job takes along.
+        to: The stream that it joins.
+        reply_to: Whom to tell when it ends.
+        fingerprint: By which a repeat of the job is known; only where `is_first_seen`.
+        is_first_seen: Whether the entry is a submission, whose id may be taken already.
+        spent: The attempt to book.
+    """
+
+    verb: ClassVar[Verb] = "move"
+
+    entry: str
+    job_id: str
+    job: bytes
+    slip: RoutingSlip
+    to: str
+    reply_to: str | None = None
+    fingerprint: str | None = None
+    is_first_seen: bool = False
+    spent: Attempt | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuse:
+    """The submission is no job, or none that the catalogue serves.
+
+    Attributes:
+        entry: The id of the entry that ends.
+        letter: Why it is given up.
+        raw: The submission, or its beginning.
+        result: What its producer gets, where the id could be made out.
+        reply_to: Whom to tell.
+    """
+
+    verb: ClassVar[Verb] = "refuse"
+
+    entry: str
+    letter: DeadLetter
+    raw: bytes
+    result: Result | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel:
+    """The entry asks that a job in flight be ended by this result."""
+
+    verb: ClassVar[Verb] = "cancel"
+
+    entry: str
+    result: Result
+
+
+Settlement = Finish | Move | Refuse | Cancel
 
 
 @dataclass(frozen=True)
@@ -77,6 +128,38 @@ class Settled:
         )
 
 
+def row_of(settlement: Settlement) -> Iterator[str | bytes]:
+    """One row of settle.lua's arguments, in the order of its columns; empty where absent."""
+    move = settlement if isinstance(settlement, Move) else None
+    result = None if isinstance(settlement, Move) else settlement.result
+    letter = settlement.letter if isinstance(settlement, Finish | Refuse) else None
+    yield settlement.verb
+    yield settlement.entry
+    yield move.job_id if move else result.id if result else ""
+    yield "1" if isinstance(settlement, Finish | Move) and settlement.is_first_seen else ""
+    yield (move.fingerprint if move else result.fingerprint if result else None) or ""
+    yield result.status if result else ""
+    yield ("" if isinstance(settlement, Cancel) else settlement.reply_to) or ""
+    yield move.job if move else result.to_json() if result else ""
+    yield move.slip.to_json() if move else ""
+    yield move.to if move else ""
+    yield letter.to_json() if letter else ""
+    yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
+    yield from _booking(settlement)
+
+
+def _booking(settlement: Settlement) -> Iterator[str]:
+    """What to book, under which name: the step of a task and its outcome, seconds, cost."""
+    if not isinstance(settlement, Finish | Move) or settlement.spent is None:
+        yield from ("", "", "")
+        return
+    spent = settlement.spent
+    task = settlement.slip.task if isinstance(settlement, Move) else settlement.result.task
+    yield f"{task}:{spent.step}:{spent.outcome}"
+    yield f"{spent.seconds:.6f}"
+    yield f"{spent.cost:.9f}"
+
+
 def dead_letter(
     raw: bytes,
     reason: str,
@@ -85,8 +168,8 @@ def dead_letter(
     job_id: str | None = None,
     task: str | None = None,
     is_refusal: bool = False,
-) -> str:
-    """Describe a raw submission that is given up, as JSON, by its size and hash alone."""
+) -> DeadLetter:
+    """Describe a raw submission that is given up, by its size and hash alone."""
     return DeadLetter(
         id=job_id,
         task=task,
@@ -95,4 +178,4 @@ def dead_letter(
         size=len(raw),
         digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
         is_refusal=is_refusal,
-    ).to_json()
+    )

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from smallfirst import results
 from smallfirst.jobs import JobId, Problem, Status
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.settlements import Settlement, dead_letter
+from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
 
 log = structlog.get_logger()
 
@@ -34,18 +34,11 @@ def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
     )
     letter = dead_letter(raw, _PROBLEM.code, detail=_PROBLEM.message, job_id=job_id)
     if job_id is None:
-        return Settlement(verb="refuse", entry=entry.entry, slip=letter, raw=raw)
+        return Refuse(entry=entry.entry, letter=letter, raw=raw)
     result = results.without_job(
         job_id, Status.FAILED, _PROBLEM, submitted_ms=entry.written_ms(now_ms), now_ms=now_ms
     )
-    return Settlement(
-        verb="result",
-        entry=entry.entry,
-        job_id=job_id,
-        body=result.to_json(),
-        slip=letter,
-        raw=raw,
-    )
+    return Finish(entry=entry.entry, result=result, letter=letter, raw=raw)
 
 
 def _id_of(entry: StreamEntry) -> str | None:

@@ -122,8 +122,8 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
         *_settling(keys),
         # An id may be taken, by a job or by a result; and a refusal takes none.
-        Grant("get del", (f"~{keys.result('*')}",)),
-        Grant("hmget exists", (f"%R~{keys.job('*')}",)),
+        Grant("del", (f"%W~{keys.result('*')}",)),
+        Grant("hget hexists", (f"%R~{keys.job('*')}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
         Grant("set", (f"%W~{keys.dead_raw('*')}",)),
         *_beating(keys),
@@ -155,7 +155,7 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant("set exists", (f"%W~{keys.result('*')}",)),
         Grant("xadd expire", (f"%W~{keys.results('*')}",)),
-        Grant("hget hset expire del", (f"~{keys.job('*')}",)),
+        Grant("hmget hset expire del", (f"~{keys.job('*')}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
     )
 

@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 
 from smallfirst.errors import SettingsError, SettingsProblem
-from smallfirst.ledger.settlements import Settlement
+from smallfirst.ledger.settlements import Finish, Settlement
 from smallfirst.settings import MetricsSettings, variable_of
 
 log = structlog.get_logger()
@@ -32,9 +32,8 @@ def ended_jobs(registry: CollectorRegistry) -> Counter:
 def count_endings(counter: Counter, settlements: Sequence[Settlement]) -> None:
     """Count the jobs that end with these. A task that a producer made up is not among them."""
     for settlement in settlements:
-        if settlement.ending:
-            ending = settlement.ending
-            counter.labels(ending.task, str(ending.status)).inc()
+        if isinstance(settlement, Finish) and settlement.result.task is not None:
+            counter.labels(settlement.result.task, str(settlement.result.status)).inc()
 
 
 @contextmanager

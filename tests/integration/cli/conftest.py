@@ -19,7 +19,7 @@ from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Status,
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Settlement, dead_letter
+from smallfirst.ledger.settlements import Cancel, Finish, Refuse, Settlement, dead_letter
 
 KEYS = Keys()
 
@@ -97,8 +97,9 @@ def serve(redis_url: str, over: threading.Event) -> None:
             block = timedelta(milliseconds=20)
             entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=500, block=block)
             now_ms = ledger.now_ms()
-            ended = filter(None, (settlement(entry, now_ms) for entry in entries))
-            ledger.settle(KEYS.jobs, ROUTER_GROUP, list(ended))
+            settlements = [settlement(entry, now_ms) for entry in entries]
+            ended = [each for each in settlements if each is not None]
+            ledger.settle(KEYS.jobs, ROUTER_GROUP, ended)
 
 
 def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
@@ -111,7 +112,7 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         job = Job.model_validate_json(raw)
     except ValidationError:
         letter = dead_letter(raw, "invalid", detail="the job is not JSON")
-        return Settlement(verb="result", entry=entry.entry, slip=letter, raw=raw)
+        return Refuse(entry=entry.entry, letter=letter, raw=raw)
     word = job.text.split()[0]
     attempt = Attempt(step=0, tier=Tier.RULE, model="words", revision="1", outcome=Outcome.ACCEPTED)
     if word == "hold":
@@ -124,14 +125,8 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
     else:
         answer = LabelAnswer(label=word, confidence=0.9)
         result = results.answered(job, answer, (attempt,), **times)
-    return Settlement(
-        verb="result",
-        entry=entry.entry,
-        job_id=job.id,
-        fingerprint=job.fingerprint,
-        reply_to=job.reply_to or "",
-        body=result.model_dump_json(exclude_none=True),
-        raw=raw,
+    return Finish(
+        entry=entry.entry, result=result, reply_to=job.reply_to, is_first_seen=True, raw=raw
     )
 
 
@@ -139,5 +134,4 @@ def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:
     job_id = entry.fields[b"cancel"].decode()
     times: Any = {"submitted_ms": entry.written_ms(now_ms), "now_ms": now_ms}
     result = results.without_job(job_id, Status.CANCELLED, results.CANCELLED, **times)
-    body = result.model_dump_json(exclude_none=True)
-    return Settlement(verb="cancel", entry=entry.entry, job_id=job_id, body=body)
+    return Cancel(entry=entry.entry, result=result)

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from tests.support.shapes import result_for
 
 from smallfirst.cli.dead import needs_new_id, next_id
+from smallfirst.jobs import Status
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import DeadLetter
-from smallfirst.ledger.settlements import Settlement, dead_letter
+from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()
@@ -27,20 +29,12 @@ def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> st
     letter = dead_letter(
         raw, reason, detail="because", job_id=job_id, task="topic", is_refusal=is_refusal
     )
-    ledger.settle(
-        KEYS.jobs,
-        ROUTER_GROUP,
-        [
-            Settlement(
-                verb="refuse" if is_refusal else "result",
-                entry=entry.entry,
-                job_id=job_id or "",
-                body=b'{"status":"refused"}' if is_refusal else b'{"status":"failed"}',
-                slip=letter,
-                raw=raw,
-            )
-        ],
-    )
+    status = Status.REFUSED if is_refusal else Status.FAILED
+    result = result_for(job_id, status) if job_id else None
+    ended: Settlement = Refuse(entry=entry.entry, letter=letter, raw=raw, result=result)
+    if result is not None and not is_refusal:
+        ended = Finish(entry=entry.entry, result=result, letter=letter, raw=raw)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [ended])
     found: Any = redis.xrevrange(KEYS.dead, count=1)
     return str(found[0][0].decode())
 

@@ -29,6 +29,7 @@ from smallfirst import (
     ClientMoved,
     FleetRefused,
     FleetUnreachable,
+    Result,
     ResultTimeout,
     ResultUnreadable,
     State,
@@ -106,6 +107,13 @@ async def test_fleets_do_not_see_each_other(
     assert (await make_client().status("a")).state is State.UNKNOWN
 
 
+def leave(redis: Redis, result: Result) -> None:
+    """Leave a result as the ledger does."""
+    redis.set(KEYS.result(result.id), result.to_json(), ex=60)
+    redis.hset(KEYS.job(result.id), mapping={"status": str(result.status), "fingerprint": ""})
+    redis.expire(KEYS.job(result.id), 60)
+
+
 async def test_a_corrected_job_is_not_refused_by_the_past(
     client: AnyClient, redis_fleet: RedisFleet, redis: Redis
 ) -> None:
@@ -118,7 +126,7 @@ async def test_a_corrected_job_is_not_refused_by_the_past(
         submitted_ms=1_000,
         now_ms=1_001,
     )
-    redis.set(KEYS.result("a"), old.model_dump_json(), ex=60)
+    leave(redis, old)
     assert (await client.result("a", timeout=5)).status is Status.REFUSED
     await client.submit(job_of("right", id="a"))
     with pytest.raises(ResultTimeout):
@@ -139,7 +147,7 @@ async def test_a_repeated_refusal_is_believed(
         submitted_ms=1_000,
         now_ms=1_001,
     )
-    redis.set(KEYS.result("a"), old.model_dump_json(), ex=60)
+    leave(redis, old)
     await client.submit(job_of("wrong", id="a"))
     waiting = asyncio.ensure_future(client.result("a", timeout=10))
     await eventually(lambda: len(connections(redis)) >= 2, "the client listens")

@@ -120,13 +120,13 @@ def test_the_fleet_goes_by_the_promise(calibrated: Calibrated, results: list[Res
     small = calibrated.promise.steps[1]
     attempts = [r.trail[-1] for r in results if r.trail[-1].model == "minilm"]
     for attempt in attempts:
-        assert attempt.threshold == small.threshold
-        assert attempt.revision == small.revision
+        assert attempt.threshold == small.acceptance.threshold
+        assert attempt.revision == small.acceptance.revision
         is_sure = (attempt.confidence or 0) >= (attempt.threshold or 1)
         assert (attempt.outcome is Outcome.ACCEPTED) is is_sure
     answered = sum(result.status is Status.ANSWERED for result in results) / len(results)
     assert answered == pytest.approx(calibrated.promise.share_answered, abs=0.02)
-    assert small.temperature != 1.0
+    assert small.acceptance.temperature != 1.0
 
 
 def test_rows_that_were_learned_are_refused(calibrated: Calibrated) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 import transformers
 
-from smallfirst.catalogue import Example, Kind, Model, Step, Task
+from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, Problem, VectorAnswer
 from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.errors import TaskError
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 MAX_TOKENS = 64
-CASCADE = (Step(model="pooled"),)
+CASCADE = (ModelStep(model="pooled"),)
 WORDS = {
     "money": ("charge", "invoice", "price", "voucher", "pay", "refund", "total", "tax"),
     "sea": ("ship", "harbour", "wave", "anchor", "tide", "sail", "shore", "crew"),

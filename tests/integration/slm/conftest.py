@@ -15,12 +15,12 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from smallfirst.catalogue import Example, Kind, Model, Step, Task
+from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst.jobs import Span
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.slm.engine import SlmEngine
 
-CASCADE = (Step(model="minilm"),)
+CASCADE = (ModelStep(model="minilm"),)
 TOPICS = {
     "card": ("my card has not arrived", "where is the card I ordered", "the card is still missing"),
     "refund": ("I want my money back", "please refund the payment", "when do I get my refund"),

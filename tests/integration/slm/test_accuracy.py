@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 DATA = Path(os.environ.get("SMALLFIRST_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -28,7 +28,7 @@ def test_headlines_are_classified_as_well_as_measured(load: Callable[..., SlmEng
         kind=Kind.CLASSIFY,
         labels={row["label"]: "" for row in train},
         examples=tuple(Example(text=row["text"], label=row["label"]) for row in train),
-        cascade=(Step(model="minilm"),),
+        cascade=(ModelStep(model="minilm"),),
     )
     engine = load()
     engine.prepare({"move": task})

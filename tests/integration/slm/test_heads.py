@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst.jobs import LabelsAnswer
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 Load = Callable[..., SlmEngine]
-CASCADE = (Step(model="minilm"),)
+CASCADE = (ModelStep(model="minilm"),)
 MODEL_ONLY = ("openvino", "tokenizers")
 
 
@@ -81,13 +81,13 @@ def test_processes_that_start_together_train_once(minilm: Path, own_cache: Path)
     """The first trains, the others wait and find its head."""
     script = f"""
 from pathlib import Path
-from smallfirst.catalogue import Example, Kind, Model, Step, Task
+from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst_workers.slm.engine import SlmEngine
 engine = SlmEngine.load("minilm", Model(source="./m"), Path({str(minilm)!r}),
                         cache=Path({str(own_cache)!r}), threads=1)
 examples = [Example(text=f"{{way}} {{n}}", label=way) for way in ("up", "down") for n in range(4)]
 engine.prepare({{"move": Task(kind=Kind.CLASSIFY, labels={{"up": "", "down": ""}},
-                              examples=examples, cascade=(Step(model="minilm"),))}})
+                              examples=examples, cascade=(ModelStep(model="minilm"),))}})
 """
     children = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from smallfirst.catalogue import Kind, Step, Task
+from smallfirst.catalogue import Kind, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
@@ -21,7 +21,7 @@ LONG = "Ada wrote to the good Grace. " * 30
 
 def task(kind: Kind, *labels: str) -> Task:
     """A task without examples: the model knows."""
-    return Task(kind=kind, labels=dict.fromkeys(labels, ""), cascade=(Step(model="minilm"),))
+    return Task(kind=kind, labels=dict.fromkeys(labels, ""), cascade=(ModelStep(model="minilm"),))
 
 
 def settings(*labels: str) -> dict[str, dict[int, str] | dict[str, int]]:
@@ -108,7 +108,7 @@ def test_a_token_classifier_answers_spans_of_whole_words(load: Load, tiny: Tiny)
             "tasks.mood is of kind tag, but models.minilm can only classify",
         ),
         (
-            Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),)),
+            Task(kind=Kind.EMBED, cascade=(ModelStep(model="minilm"),)),
             "tasks.mood wants vectors, but models.minilm only classifies",
         ),
     ],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import transformers
 
-from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.runtimes.openvino_runtime import OpenVinoRuntime
@@ -38,7 +38,7 @@ Load = Callable[..., SlmEngine]
 
 def vectors(engine: SlmEngine) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     """The embeddings of the texts: `(texts, hidden)`."""
-    engine.prepare({"similar": Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),))})
+    engine.prepare({"similar": Task(kind=Kind.EMBED, cascade=(ModelStep(model="minilm"),))})
     done = engine.run([EngineRequest(text, "similar") for text in TEXTS])
     return np.array([getattr(answer, "vector", ()) for answer in done.answers])
 

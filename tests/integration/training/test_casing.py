@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
@@ -93,7 +93,7 @@ def test_a_task_of_nothing_but_case_is_learned(bench: Bench, cache: Path) -> Non
 
 
 def _engine(folder: Path, cache: Path) -> SlmEngine:
-    task = Task(kind=Kind.CLASSIFY, labels={"good": "", "bad": ""}, cascade=(Step(model="m"),))
+    task = Task(kind=Kind.CLASSIFY, labels={"good": "", "bad": ""}, cascade=(ModelStep(model="m"),))
     model = Model(source=str(folder), runtime="torch", precision="float32")
     engine = SlmEngine.load("m", model, folder, cache=cache, threads=1)
     engine.prepare({"mood": task})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, VectorAnswer
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
@@ -18,7 +18,7 @@ TEXT = "the soup was fine"
 
 def task(kind: Kind, *labels: str) -> Task:
     """A task without examples: the head knows."""
-    return Task(kind=kind, labels=dict.fromkeys(labels, ""), cascade=(Step(model="own"),))
+    return Task(kind=kind, labels=dict.fromkeys(labels, ""), cascade=(ModelStep(model="own"),))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_labels_may_stand_in_any_order(folder: Path, cache: Path) -> None:
 def test_it_explains_and_embeds_like_the_encoder_it_is(folder: Path, cache: Path) -> None:
     """The head is linear in the words, so its evidence adds up; vectors are the encoder's own."""
     engine = load(folder, cache)
-    similar = Task(kind=Kind.EMBED, cascade=(Step(model="own"),))
+    similar = Task(kind=Kind.EMBED, cascade=(ModelStep(model="own"),))
     engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad", "mixed"), "similar": similar})
 
     mood, vector = engine.run(

@@ -5,18 +5,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue import (
+    AnyStep,
     Catalogue,
     Example,
     Kind,
     Model,
+    ModelStep,
     Pattern,
     Pool,
     RecordField,
     Rule,
-    Step,
+    RuleStep,
     Task,
     place,
     place_text,
@@ -27,7 +30,7 @@ from smallfirst.catalogue.sizes import format_count, parse_count
 from smallfirst.jobs import Span, Tier
 
 TWO_LABELS = {"up": "It rose.", "down": "It fell."}
-BY_MODEL = (Step(model="mini"),)
+BY_MODEL = (ModelStep(model="mini"),)
 MINI = Model(source="bundled:minilm")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -211,8 +214,8 @@ def test_an_embed_task_takes_any_example() -> None:
         ({"rule": {"find": ["ssn"]}, "model": "mini"}, "either `rule` or `model`"),
         ({"rule": {"find": ["ssn"]}, "accept": 0.5}, "a rule accepts"),
         ({"model": "mini", "accept": "always"}, "a model accepts at a probability"),
-        ({"model": "mini", "accept": 1.1}, "must be a probability from 0 to 1"),
-        ({"model": "mini", "accept": True}, "must be a probability from 0 to 1"),
+        ({"model": "mini", "accept": 1.1}, "a probability from 0 to 1"),
+        ({"model": "mini", "accept": True}, "a probability from 0 to 1"),
         ({"rule": {}}, "needs `find` or `patterns`"),
         ({"rule": {"find": ["sn"]}}, "unknown recognizer 'sn', did you mean 'ssn'"),
     ],
@@ -220,17 +223,17 @@ def test_an_embed_task_takes_any_example() -> None:
 def test_steps_have_one_tool(fields: dict[str, Any], rule: str) -> None:
     """A step is a rule or a model, each with an `accept` of its own sort."""
     with pytest.raises(ValidationError, match=rule):
-        Step.model_validate(fields)
+        TypeAdapter(AnyStep).validate_python(fields)
 
 
 def test_what_a_step_accepts() -> None:
     """Without `accept` a model's every answer stands, and a rule's where something matched."""
     rule = Rule(find=("ssn",))
 
-    assert Step(model="mini").threshold == 0.0
-    assert Step(model="mini", accept=1).threshold == 1.0
-    assert Step(rule=rule).rule_accepts == "match"
-    assert Step(rule=rule, accept="never").rule_accepts == "never"
+    assert ModelStep(model="mini").acceptance == Acceptance(threshold=0.0)
+    assert ModelStep(model="mini", accept=1).acceptance == Acceptance(threshold=1.0)
+    assert RuleStep(rule=rule).accept is RuleAcceptance.MATCH
+    assert RuleStep(rule=rule, accept=RuleAcceptance.NEVER).accept is RuleAcceptance.NEVER
 
 
 def test_rules_find_labels_of_their_task() -> None:
@@ -238,7 +241,7 @@ def test_rules_find_labels_of_their_task() -> None:
     rule = Rule(find=("card",), patterns=(Pattern(label="order", pattern="A[0-9]+"),))
 
     with pytest.raises(ValidationError) as caught:
-        Task(kind=Kind.TAG, labels={"ssn": ""}, cascade=(Step(rule=rule),))
+        Task(kind=Kind.TAG, labels={"ssn": ""}, cascade=(RuleStep(rule=rule),))
 
     assert "cascade[0].rule: finds 'card'" in str(caught.value)
     assert "cascade[0].rule: finds 'order'" in str(caught.value)
@@ -247,7 +250,7 @@ def test_rules_find_labels_of_their_task() -> None:
 def test_rules_do_not_embed() -> None:
     """A rule in a task whose answer it cannot give is refused."""
     with pytest.raises(ValidationError, match="this one is embed"):
-        Task(kind=Kind.EMBED, cascade=(Step(rule=Rule(find=("ssn",))),))
+        Task(kind=Kind.EMBED, cascade=(RuleStep(rule=Rule(find=("ssn",))),))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +292,9 @@ def test_forms_of_a_source(source: str, form: str) -> None:
 def test_all_unknown_models_are_named() -> None:
     """Every step that names a model which is not there is told of, with the nearest that is."""
     task = Task(
-        kind=Kind.CLASSIFY, labels=TWO_LABELS, cascade=(Step(model="mni"), Step(model="huge"))
+        kind=Kind.CLASSIFY,
+        labels=TWO_LABELS,
+        cascade=(ModelStep(model="mni"), ModelStep(model="huge")),
     )
 
     with pytest.raises(ValidationError) as caught:
@@ -304,7 +309,9 @@ def test_all_unknown_models_are_named() -> None:
 def test_cascades_climb() -> None:
     """A step cheaper than one before it is refused: nobody would ever be glad of its answer."""
     task = Task(
-        kind=Kind.CLASSIFY, labels=TWO_LABELS, cascade=(Step(model="big"), Step(model="mini"))
+        kind=Kind.CLASSIFY,
+        labels=TWO_LABELS,
+        cascade=(ModelStep(model="big"), ModelStep(model="mini")),
     )
 
     with pytest.raises(ValidationError, match=r"cascade\[1\]: a step of tier slm stands after one"):
@@ -313,7 +320,7 @@ def test_cascades_climb() -> None:
 
 def test_tier_of_a_step() -> None:
     """A step's tier is its model's, or `rule` where it has none."""
-    steps = (Step(rule=Rule(find=("ssn",))), Step(model="mini"), Step(model="big"))
+    steps = (RuleStep(rule=Rule(find=("ssn",))), ModelStep(model="mini"), ModelStep(model="big"))
     served = catalogue(ids=Task(kind=Kind.TAG, labels={"ssn": ""}, cascade=steps))
 
     assert [served.tier_of(step) for step in steps] == [Tier.RULE, Tier.SLM, Tier.LLM]

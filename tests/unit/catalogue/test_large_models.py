@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smallfirst.catalogue import Catalogue, Model, Pool, Step, place
+from smallfirst.catalogue import Catalogue, Model, ModelStep, Pool, place
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Tier
@@ -81,7 +81,7 @@ def test_a_model_says_only_what_its_place_heeds(model: dict[str, Any], rule: str
         ("tag", {"model": "pooled"}, "finds no spans"),
         ("embed", {"model": "big"}, "gives no vectors"),
         ("classify", {"model": "big", "think": {"tokens": 0}}, "think"),
-        ("classify", {"rule": {"find": ["ssn"]}, "vote": 2}, "vote: a rule has none of this"),
+        ("classify", {"rule": {"find": ["ssn"]}, "vote": 2}, "vote"),
     ],
 )
 def test_a_step_wants_what_its_model_can_do(kind: str, step: dict[str, Any], rule: str) -> None:
@@ -93,9 +93,10 @@ def test_a_step_wants_what_its_model_can_do(kind: str, step: dict[str, Any], rul
 def test_more_computing_for_an_answer_is_one_line() -> None:
     """Thinking and voting are said in the step."""
     step = catalogue({"model": "big", "think": {"tokens": 64}, "vote": 5}).tasks["task"].cascade[0]
+    assert isinstance(step, ModelStep)
     assert step.think is not None
     assert (step.think.tokens, step.vote) == (64, 5)
-    assert Step(model="big").vote == 1
+    assert ModelStep(model="big").vote == 1
 
 
 def test_remote_models_are_placed_on_remote_pools_only() -> None:
@@ -132,6 +133,8 @@ def test_a_pool_says_how_large_its_models_may_be_unless_they_run_elsewhere(
 def test_a_remote_model_draws_its_labels_and_thinks_as_it_is_set_up() -> None:
     """So it may vote on labels, and how it reasons is not said here."""
     far = {"source": "big", "tier": "llm", "endpoint": ENDPOINT}
-    assert catalogue({"model": "far", "vote": 3}, far=far).tasks["task"].cascade[0].vote == 3
+    step = catalogue({"model": "far", "vote": 3}, far=far).tasks["task"].cascade[0]
+    assert isinstance(step, ModelStep)
+    assert step.vote == 3
     with pytest.raises(ValidationError, match="think: whether a model that runs elsewhere"):
         catalogue({"model": "far", "think": {"tokens": 50}}, far=far)

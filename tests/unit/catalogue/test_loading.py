@@ -62,7 +62,7 @@ def test_a_good_catalogue(path: Path) -> None:
     catalogue = load_catalogue(path)
 
     assert catalogue.pools["cpu"].max_parameters == 50_000_000
-    assert catalogue.tasks["topic"].cascade[0].threshold == 0.8
+    assert catalogue.tasks["topic"].cascade[0].acceptance.threshold == 0.8
     assert list(catalogue.tasks["topic"].labels) == ["billing", "other"]
 
 
@@ -94,8 +94,16 @@ def test_a_good_catalogue(path: Path) -> None:
             "accept: 0.8",
             "accept: 8",
             (
-                "catalogue.yaml:13: tasks.topic.cascade[0].accept: must be a probability from 0"
-                " to 1 or `calibrated` for a model, or `match`, `always`, `never` for a rule"
+                "catalogue.yaml:13: tasks.topic.cascade[0].accept: a model accepts at a probability"
+                " from 0 to 1, or `calibrated`"
+            ),
+        ),
+        (
+            "- model: mini",
+            "- modle: mini",
+            (
+                "catalogue.yaml:12: tasks.topic.cascade[0].modle: unknown key 'modle', did you mean"
+                " 'model'?"
             ),
         ),
         (
@@ -156,7 +164,7 @@ def test_the_error_has_fields(path: Path) -> None:
 
     err = caught.value
     assert (err.path, err.line, err.where) == (path, 13, "tasks.topic.cascade[0].accept")
-    assert err.rule.startswith("must be a probability")
+    assert err.rule.startswith("a model accepts at a probability")
 
 
 @pytest.mark.parametrize(

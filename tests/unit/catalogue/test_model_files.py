@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.catalogue import Catalogue, Kind, Model, Pool, Step, Task
+from smallfirst.catalogue import Catalogue, Kind, Model, ModelStep, Pool, Task
 from smallfirst.catalogue.model_files import (
     content_hash,
     count_parameters,
@@ -55,7 +55,7 @@ def catalogue(**models: Model) -> Catalogue:
             "mood": Task(
                 kind=Kind.CLASSIFY,
                 labels={"up": "", "down": ""},
-                cascade=tuple(Step(model=name) for name in models)[:1],
+                cascade=tuple(ModelStep(model=name) for name in models)[:1],
             )
         },
     )

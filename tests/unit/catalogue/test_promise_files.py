@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import Promise, StepPromise, promise_path, step_specs
 from smallfirst.catalogue.loading import load_catalogue, read_catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
@@ -68,11 +69,13 @@ def promise_for(path: Path, *, first: float = 0.9) -> Promise:
         StepPromise.model_validate(
             {
                 "tier": tier,
-                "model": step.model or "rules",
-                "revision": f"r{index}",
+                "model": step.name,
                 "spec": specs[index],
-                "temperature": 1.5 if tier is Tier.SLM else 1.0,
-                "threshold": thresholds[index],
+                "acceptance": {
+                    "revision": f"r{index}",
+                    "temperature": 1.5 if tier is Tier.SLM else 1.0,
+                    "threshold": thresholds[index],
+                },
                 "share_answered": 0.3,
                 "num_tested": 100,
                 "num_wrong": 1,
@@ -112,11 +115,11 @@ def test_calibrated_stands_for_what_was_promised(path: Path) -> None:
     """The steps of a loaded catalogue go by the thresholds, temperature and revision found."""
     rule, small, large = load_catalogue(path).tasks["topic"].cascade
     assert rule.promise is not None
-    assert rule.promise.revision == "r0"
+    assert rule.acceptance.revision == "r0"
     assert small.promise is not None
     assert large.promise is not None
-    assert (small.threshold, small.promise.temperature, small.promise.revision) == (0.9, 1.5, "r1")
-    assert large.promise.is_never_asked
+    assert small.acceptance == Acceptance(threshold=0.9, temperature=1.5, revision="r1")
+    assert large.acceptance.is_never
 
 
 def test_a_promise_survives_its_file(path: Path) -> None:
@@ -173,7 +176,7 @@ def test_a_promise_outlives_what_changes_no_answer(path: Path, old: str, new: st
     """Prices, sizes and places may change."""
     assert old in CATALOGUE
     path.write_text(CATALOGUE.replace(old, new))
-    assert load_catalogue(path).tasks["topic"].cascade[1].threshold == 0.9
+    assert load_catalogue(path).tasks["topic"].cascade[1].acceptance.threshold == 0.9
 
 
 def test_a_step_less_is_another_cascade(path: Path) -> None:
@@ -194,7 +197,7 @@ def test_marking_the_steps_keeps_the_promise(path: Path) -> None:
     path.write_text(CATALOGUE.replace("        accept: calibrated\n", "        accept: 0.4\n"))
     write_promise(promise_for(path), path)
     path.write_text(CATALOGUE)
-    assert load_catalogue(path).tasks["topic"].cascade[1].threshold == 0.9
+    assert load_catalogue(path).tasks["topic"].cascade[1].acceptance.threshold == 0.9
 
 
 def test_a_rule_is_not_calibrated(path: Path) -> None:
@@ -202,7 +205,10 @@ def test_a_rule_is_not_calibrated(path: Path) -> None:
     path.write_text(
         CATALOGUE.replace("pattern: invoice}]}", "pattern: invoice}]}\n        accept: calibrated")
     )
-    assert "a rule accepts `match`, `always` or `never`; no promise" in complaint(path)
+    assert (
+        "a rule accepts `match`, `always`, `never`; it has no threshold and no promise"
+        in complaint(path)
+    )
 
 
 def test_a_new_promise_is_taken_up_without_a_restart(path: Path) -> None:
@@ -210,11 +216,11 @@ def test_a_new_promise_is_taken_up_without_a_restart(path: Path) -> None:
     watch = CatalogueWatch(path)
     write_promise(promise_for(path, first=0.75), path)
     assert watch.refresh()
-    assert watch.current.tasks["topic"].cascade[1].threshold == 0.75
+    assert watch.current.tasks["topic"].cascade[1].acceptance.threshold == 0.75
 
     promise_path(path, "topic").write_text("{}")
     assert not watch.refresh()
-    assert watch.current.tasks["topic"].cascade[1].threshold == 0.75
+    assert watch.current.tasks["topic"].cascade[1].acceptance.threshold == 0.75
 
 
 @settings(max_examples=60, **FUZZED)
@@ -247,7 +253,7 @@ def test_a_strange_value_is_refused_or_within_bounds(path: Path, data: st.DataOb
         assert "tasks.topic.cascade" in str(reading.error)
     else:
         steps = reading.catalogue.tasks["topic"].cascade
-        assert all(0 <= step.threshold <= 1 for step in steps)
+        assert all(0 <= (step.acceptance.required(None) or 0) <= 1 for step in steps)
         assert all(step.promise is not None for step in steps)
 
 

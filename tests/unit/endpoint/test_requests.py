@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Problem, RecordAnswer, SpansAnswer
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.requests import EXAMPLES_CHARS, request_of, template_of
 
-STEP = Step(model="far")
-VOTES = Step(model="far", vote=4)
+STEP = ModelStep(model="far")
+VOTES = ModelStep(model="far", vote=4)
 TOPIC = Task(kind=Kind.CLASSIFY, labels={"a": "", "b": ""}, cascade=(STEP,))
 TAGS = Task(kind=Kind.MULTILABEL, labels={"a": "", "b": ""}, cascade=(STEP,))
 SPANS = Task(kind=Kind.TAG, labels={"name": ""}, cascade=(STEP,))

@@ -1,6 +1,5 @@
 """What a cascade is compared with: sums over what every step said of the same rows."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallfirst.evaluation.acceptance import Gate
+from smallfirst.acceptance import Acceptance
 from smallfirst.evaluation.alternatives import (
     Alternative,
     Way,
@@ -63,10 +62,15 @@ def said_by_steps(draw: st.DrawFn, max_steps: int = 3) -> Scores:
     return scores(draw(rows))
 
 
+def acceptance(threshold: float) -> Acceptance:
+    """A threshold; above 1 the step is asked, and nothing that it says stands."""
+    return Acceptance(revision="another") if threshold > 1 else Acceptance(threshold=threshold)
+
+
 def laid_out(found: Scores, *thresholds: float) -> Answers:
     """Arrays, with the same threshold for every step where only one is given."""
     wanted = thresholds if len(thresholds) > 1 else thresholds * len(found.steps)
-    return answers_of(found, [Gate(threshold) for threshold in wanted])
+    return answers_of(found, [acceptance(threshold) for threshold in wanted])
 
 
 def figures(found: Alternative) -> list[float]:
@@ -174,10 +178,13 @@ def test_the_surest_answers_are_the_surest(found: Scores, wanted: int) -> None:
 def test_lots_are_drawn_only_where_confidence_chooses() -> None:
     """A rule answers what it matches: where nothing else decides there is nothing to draw for."""
     rows = [[said(float(n < 4)), said(0.9)] for n in range(10)]
-    ways = [each.way for each in evaluate(scores(rows), [Gate(), Gate()]).alternatives]
+    ways = [each.way for each in evaluate(scores(rows), [Acceptance(), Acceptance()]).alternatives]
     assert Way.RANDOM not in ways
     rows = [[said(0.4 + n / 20), said(0.9)] for n in range(10)]
-    ways = [each.way for each in evaluate(scores(rows), [Gate(0.6), Gate()]).alternatives]
+    ways = [
+        each.way
+        for each in evaluate(scores(rows), [Acceptance(threshold=0.6), Acceptance()]).alternatives
+    ]
     assert Way.RANDOM in ways
 
 
@@ -185,7 +192,7 @@ def test_who_cannot_answer_as_much_is_no_rival() -> None:
     """A rule that matches little is not measured at the cascade's coverage; a model is."""
     rows = [[said(0.0, right=False), said(0.4 + n / 20, cost=1.0)] for n in range(10)]
     rows[0] = [said(1.0), said(0.9, cost=1.0)]
-    found = evaluate(scores(rows), [Gate(), Gate(0.5)])
+    found = evaluate(scores(rows), [Acceptance(), Acceptance(threshold=0.5)])
     matched = [each for each in found.alternatives if each.way is Way.SUREST]
     assert [each.steps for each in matched] == [(1,)]
     assert matched[0].accepted == found.cascade.accepted
@@ -279,12 +286,12 @@ def test_calibration_error_is_the_gap_weighed_by_count() -> None:
     assert [each.count for each in found.bins] == [10, 10]
 
 
-def test_a_gate_may_differ_by_label_and_be_void() -> None:
+def test_acceptance_may_differ_by_label_and_be_void() -> None:
     """By-label thresholds judge the label said; a step calibrated for another revision is void."""
     rows = [[said(0.8)], [said(0.8, right=False)]]
-    by_label = answers_of(scores(rows), [Gate(by_label={"yes": 0.7})])
+    by_label = answers_of(scores(rows), [Acceptance(by_label={"yes": 0.7})])
     assert by_label.stands[:, 0].tolist() == [True, False]
-    void = answers_of(scores(rows), [Gate(is_void=True)])
+    void = answers_of(scores(rows), [Acceptance(revision="another")])
     assert outcome(cascade(void), void).accepted == 0
     assert cascade(void).asked.all()
 
@@ -292,7 +299,7 @@ def test_a_gate_may_differ_by_label_and_be_void() -> None:
 def test_a_step_that_is_never_asked_costs_nothing() -> None:
     """A cascade passes over a step that calibration switched off; alone it is still compared."""
     rows = [[said(0.9, cost=5.0), said(0.9, cost=1.0)]] * 4
-    found = evaluate(scores(rows), [Gate(math.inf, is_asked=False), Gate(0.5)])
+    found = evaluate(scores(rows), [Acceptance(threshold="never"), Acceptance(threshold=0.5)])
     assert (found.cascade.cost, found.cascade.steps) == (1.0, (1,))
     assert found.alternatives[0].cost == 5.0
 
@@ -300,6 +307,6 @@ def test_a_step_that_is_never_asked_costs_nothing() -> None:
 def test_temperature_is_applied_before_the_threshold() -> None:
     """A distribution that calibration softens is judged softened."""
     row: Any = Said(0.9, is_right=True, said="yes", distribution={"yes": 0.9, "no": 0.1})
-    answers = answers_of(scores([[row]]), [Gate(0.8, temperature=2.0)])
+    answers = answers_of(scores([[row]]), [Acceptance(threshold=0.8, temperature=2.0)])
     assert answers.confidences[0, 0] == pytest.approx(0.75)
     assert not answers.stands[0, 0]

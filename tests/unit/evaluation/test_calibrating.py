@@ -79,7 +79,7 @@ def promise_of(catalogue: Catalogue, scores: Scores, aim: Aim) -> Promise:
 def test_a_promise_says_what_it_is_made_of(catalogue: Catalogue) -> None:
     """Every step has its revision and the hash of its spec; shares and costs add up."""
     promise = promise_of(catalogue, scores_of(2000), Aim(0.06))
-    assert [step.revision for step in promise.steps] == ["r0", "r1"]
+    assert [step.acceptance.revision for step in promise.steps] == ["r0", "r1"]
     specs = step_specs(catalogue.tasks["topic"], catalogue.models)
     assert tuple(step.spec for step in promise.steps) == specs
     shares = sum(step.share_answered for step in promise.steps)
@@ -93,7 +93,7 @@ def test_a_promise_says_what_it_is_made_of(catalogue: Catalogue) -> None:
 def test_a_model_that_is_too_sure_is_softened(catalogue: Catalogue) -> None:
     """The first step says the root of its chance, so its temperature comes out above 1."""
     promise = promise_of(catalogue, scores_of(2000), Aim(0.06))
-    assert promise.steps[0].temperature > 1.1
+    assert promise.steps[0].acceptance.temperature > 1.1
 
 
 def test_the_order_of_rows_changes_nothing(catalogue: Catalogue) -> None:
@@ -118,7 +118,7 @@ def test_labels_have_thresholds_of_their_own(catalogue: Catalogue) -> None:
     """Promised apart, each label that is accepted has its threshold; a rare one is named."""
     promise = promise_of(catalogue, scores_of(1500, rare=0.01), Aim(0.1, is_per_label=True))
     first, last = promise.steps
-    named = {*(first.threshold_by_label or {}), *(last.threshold_by_label or {})}
+    named = {*(first.acceptance.by_label or {}), *(last.acceptance.by_label or {})}
     assert promise.labels_never_accepted == ("c",)
     assert named == {"a", "b"}
 

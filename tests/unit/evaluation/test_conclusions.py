@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import Promise, StepPromise
-from smallfirst.evaluation.acceptance import Gate
 from smallfirst.evaluation.conclusions import headline, promise_kept, sentences, verdict
 from smallfirst.evaluation.evaluating import Evaluation, evaluate
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
@@ -32,7 +32,10 @@ def evaluated(
 ) -> Evaluation:
     """A small model that escalates below the bar, and a large one ten times as dear."""
     steps = (StepAbout(0, Tier.SLM, "small", "1"), StepAbout(1, Tier.LLM, "large", "1"))
-    return evaluate(Scores("topic", "USD", steps, tuple(rows(*kinds))), [Gate(bar), Gate()])
+    return evaluate(
+        Scores("topic", "USD", steps, tuple(rows(*kinds))),
+        [Acceptance(threshold=bar), Acceptance()],
+    )
 
 
 SURE_AND_RIGHT = (800, (0.9, True), (0.9, True))
@@ -67,7 +70,7 @@ def test_a_cascade_that_accepts_nothing_says_so() -> None:
     """Without one accepted answer there is nothing to praise."""
     steps = (StepAbout(0, Tier.SLM, "small", "1"), StepAbout(1, Tier.LLM, "large", "1"))
     scored = Scores("topic", "USD", steps, tuple(rows(SURE_AND_RIGHT)))
-    found = evaluate(scored, [Gate(1.1), Gate(1.1)])
+    found = evaluate(scored, [Acceptance(threshold=1.0), Acceptance(threshold=1.0)])
     assert "accepts no answer" in verdict(found)
     assert sentences(found)
 
@@ -76,14 +79,15 @@ def test_a_void_promise_is_told() -> None:
     """A step calibrated for another revision is named, with the remedy."""
     steps = (StepAbout(0, Tier.SLM, "small", "1"), StepAbout(1, Tier.LLM, "large", "1"))
     scored = Scores("topic", "USD", steps, tuple(rows(SURE_AND_RIGHT)))
-    found = evaluate(scored, [Gate(is_void=True), Gate()])
+    found = evaluate(scored, [Acceptance(revision="another"), Acceptance()])
     assert any("another revision" in sentence for sentence in sentences(found))
 
 
 def promise(target: float) -> Promise:
     """A promise of which only the target matters."""
     step = StepPromise(
-        tier=Tier.SLM, model="small", revision="1", spec="0" * 16, threshold=0.5,
+        tier=Tier.SLM, model="small", spec="0" * 16,
+        acceptance=Acceptance(threshold=0.5, revision="1"),
         share_answered=1.0, num_tested=100, num_wrong=0, error_bound=0.03,
     )  # fmt: skip
     return Promise(

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from smallfirst.evaluation.acceptance import Gate
+from smallfirst.acceptance import Acceptance
 from smallfirst.evaluation.evaluating import Evaluation, evaluate
 from smallfirst.evaluation.evaluation_json import as_json
 from smallfirst.evaluation.label_placement import room_for
@@ -36,7 +36,7 @@ def evaluation(*, labels: tuple[str, ...] = ("yes", "no", NASTY), num_steps: int
             said.append(Said(sure, word == right, word, {}, 0.1, 0.2, 0.001 * 10**place))
         rows.append(ScoredRow(f"{number:016x}", right, tuple(said)))
     scores = Scores(NASTY, f"<b>{NASTY}</b>", steps, tuple(rows))
-    return evaluate(scores, [Gate(0.7)] * num_steps, labels)
+    return evaluate(scores, [Acceptance(threshold=0.7)] * num_steps, labels)
 
 
 class Reader(HTMLParser):

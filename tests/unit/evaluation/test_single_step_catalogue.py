@@ -71,7 +71,7 @@ def test_a_models_every_answer_stands_and_adds_to_what_rules_found(
     """The model's own task keeps the rule before it whose spans are kept."""
     keeper, step = derived(catalogue, tmp_path).tasks["step-1"].cascade
     assert keeper == catalogue.tasks["pii"].cascade[0]
-    assert (step.model, step.accept) == ("mini", None)
+    assert (step.name, step.accept) == ("mini", None)
 
 
 def test_models_that_are_not_asked_are_left_out(catalogue: Catalogue, tmp_path: Path) -> None:

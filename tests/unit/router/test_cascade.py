@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue import Catalogue, Kind, Pattern, Promise, Rule, step_specs
+from smallfirst.acceptance import Acceptance, RuleAcceptance
+from smallfirst.catalogue import Backlog, Catalogue, Kind, Pattern, Promise, Rule, step_specs
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.evaluation.promises import write_promise
@@ -19,16 +20,15 @@ from smallfirst.jobs import (
     SpansAnswer,
     Tier,
 )
-from smallfirst.ledger.routing_slips import Terms
 from smallfirst_router.cascade import (
     Accept,
     Ask,
+    LocalRule,
     PlannedStep,
     RunOut,
     TaskPlan,
     next_move,
     plan_tasks,
-    rule_outcome,
 )
 from smallfirst_router.rules import compile_rule
 
@@ -46,18 +46,19 @@ tasks:
       - model: mini
         accept: calibrated
 """
+PROMISED = Acceptance(threshold=0.9, temperature=1.5, revision="abc")
 ORDER = Rule(patterns=(Pattern(label="order", pattern=r"\bA-[0-9]{4}\b"),))
 
 
 def rule_step(number: int = 0, accepts: str = "match") -> PlannedStep:
     """Make a step that finds order numbers."""
-    rule = compile_rule(ORDER, Kind.TAG)
-    return PlannedStep(number, Tier.RULE, "rules", None, 0.0, rule, accepts)
+    rule = LocalRule(compile_rule(ORDER, Kind.TAG), RuleAcceptance(accepts))
+    return PlannedStep(number, Tier.RULE, "rules", Acceptance(), rule)
 
 
 def model_step(number: int, tier: Tier = Tier.SLM, model: str = "minilm") -> PlannedStep:
     """Make a step that asks a model."""
-    return PlannedStep(number, tier, model, "cpu", 0.8)
+    return PlannedStep(number, tier, model, Acceptance(threshold=0.8), Backlog("cpu", model))
 
 
 def plan_of(*steps: PlannedStep) -> TaskPlan:
@@ -67,14 +68,15 @@ def plan_of(*steps: PlannedStep) -> TaskPlan:
 
 def ask_rule(step: PlannedStep, text: str) -> Attempt:
     """Ask a real rule, without a clock."""
-    assert step.rule is not None
-    answer = step.rule.answer(text)
+    asked = step.destination
+    assert isinstance(asked, LocalRule)
+    answer = asked.rule.answer(text)
     return Attempt(
         step=step.number,
         tier=step.tier,
-        model=step.model,
-        revision=step.rule.revision,
-        outcome=rule_outcome(answer, step.rule_accepts),
+        model=step.name,
+        revision=asked.rule.revision,
+        outcome=asked.accept.outcome(answer),
         answer=answer,
     )
 
@@ -113,7 +115,7 @@ def test_a_rule_may_hand_its_spans_on() -> None:
     plan = plan_of(rule_step(accepts="never"), model_step(1))
     move = next_move(job_of("about A-1234"), plan, ask_rule)
     assert isinstance(move, Ask)
-    assert [(span.start, span.end) for span in move.kept] == [(6, 12)]
+    assert [(span.start, span.end) for span in move.kept_spans] == [(6, 12)]
 
 
 def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
@@ -122,7 +124,7 @@ def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
     plan = plan_of(model_step(0), model_step(1, model="deberta"))
     move = next_move(job_of("x"), plan, ask_rule, step=1, trail=[tried])
     assert isinstance(move, Ask)
-    assert (move.step.model, move.trail) == ("deberta", (tried,))
+    assert (move.backlog.model, move.trail) == ("deberta", (tried,))
 
 
 def test_a_cascade_without_steps_left_runs_out() -> None:
@@ -145,28 +147,28 @@ def test_a_job_may_bound_the_tiers(first: Tier | None, last: Tier | None, asked:
     """Steps outside the job's tiers are not tried."""
     plan = plan_of(rule_step(), model_step(1), model_step(2, Tier.LLM, "llama"))
     move = next_move(job_of("no number", first, last), plan, ask_rule)
-    assert (move.step.model if isinstance(move, Ask) else None) == asked
+    assert (move.backlog.model if isinstance(move, Ask) else None) == asked
 
 
 @pytest.mark.parametrize("accepts", ["match", "always", "never"])
 def test_a_rule_without_an_answer_never_stands(accepts: str) -> None:
     """A classify rule that matched no pattern has no label to give."""
-    assert rule_outcome(None, accepts) is Outcome.ESCALATED
+    assert RuleAcceptance(accepts).outcome(None) is Outcome.ESCALATED
 
 
 def test_a_label_by_rule_stands() -> None:
     """A label is a match by itself."""
     answer = LabelAnswer(label="spam", confidence=1.0)
-    assert rule_outcome(answer, "match") is Outcome.ACCEPTED
-    assert rule_outcome(answer, "never") is Outcome.ESCALATED
-    assert rule_outcome(SpansAnswer(spans=(), confidence=1.0), "match") is Outcome.ESCALATED
+    assert RuleAcceptance.MATCH.outcome(answer) is Outcome.ACCEPTED
+    assert RuleAcceptance.NEVER.outcome(answer) is Outcome.ESCALATED
+    assert RuleAcceptance.MATCH.outcome(SpansAnswer(spans=(), confidence=1.0)) is Outcome.ESCALATED
     found = SpansAnswer(spans=(Span(start=0, end=1, label="a"),), confidence=1.0)
-    assert rule_outcome(found, "match") is Outcome.ACCEPTED
+    assert RuleAcceptance.MATCH.outcome(found) is Outcome.ACCEPTED
 
 
 def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:
     """It is passed over without a place in the trail; the steps after it keep their numbers."""
-    never = replace(model_step(0), is_never_asked=True)
+    never = replace(model_step(0), acceptance=Acceptance(threshold="never"))
     move = next_move(job_of("x"), plan_of(never, model_step(1, model="deberta")), ask_rule)
     assert isinstance(move, Ask)
     assert (move.step.number, move.trail) == (1, ())
@@ -180,8 +182,8 @@ def calibrated(path: Path, rule_revision: str) -> Catalogue:
     specs = step_specs(catalogue.tasks["orders"], catalogue.models)
     found = {"share_answered": 0.5, "num_tested": 9, "num_wrong": 0, "error_bound": 0.3}
     steps = [
-        {"tier": "rule", "model": "rules", "revision": rule_revision, "threshold": 1.0},
-        {"tier": "slm", "model": "mini", "revision": "abc", "threshold": 0.9, "temperature": 1.5},
+        {"tier": "rule", "model": "rules", "acceptance": {"revision": rule_revision}},
+        {"tier": "slm", "model": "mini", "acceptance": PROMISED.model_dump()},
     ]
     promise = {
         "task": "orders",
@@ -205,12 +207,11 @@ def calibrated(path: Path, rule_revision: str) -> Catalogue:
     return load_catalogue(path)
 
 
-def test_a_step_that_is_calibrated_tells_its_terms(tmp_path: Path) -> None:
-    """What the worker must know of the promise travels with the job: revision and temperature."""
+def test_a_step_that_is_calibrated_tells_what_it_accepts(tmp_path: Path) -> None:
+    """What calibration found is the very object that travels with the job."""
     revision = compile_rule(ORDER, Kind.TAG).revision
     plan = plan_tasks(calibrated(tmp_path / "catalogue.yaml", revision))["orders"]
-    assert plan.steps[1].accept == 0.9
-    assert plan.steps[1].terms == Terms(revision="abc", temperature=1.5)
+    assert plan.steps[1].acceptance == PROMISED
 
 
 def test_a_rule_that_was_not_calibrated_so_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.shapes import NOW_MS, slip_for
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import (
     Answer,
     Attempt,
@@ -18,91 +20,87 @@ from smallfirst.jobs import (
     Tier,
 )
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.routing_slips import RoutingSlip
+from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
+from smallfirst.ledger.settlements import Finish, Move
 from smallfirst_workers.engines import INVALID, EngineResult
-from smallfirst_workers.outcomes import Item, Share, attempt_of, expire, judge, read_item, share_out
-
-NOW_MS = 1_800_000_000_000
+from smallfirst_workers.outcomes import Share, attempt_of, expire, settlement_of, share_out
 
 
-def item_of(*, accept: float = 0.8, kept: tuple[Span, ...] = ()) -> Item:
+def held_job(*, accept: float = 0.8, kept_spans: tuple[Span, ...] = ()) -> HeldJob:
     """Make a job in a worker's hands, as the router parked it."""
     job = Job(id="a1", task="topic", text="where is it?", metadata={"team": "b"}, reply_to="me")
-    slip = RoutingSlip(
-        task="topic",
+    slip = slip_for(
         step=1,
-        model="minilm",
-        pool="cpu",
-        accept=accept,
+        acceptance=Acceptance(threshold=accept),
         submitted_ms=NOW_MS - 5000,
         parked_ms=NOW_MS - 4000,
-        expires_ms=NOW_MS + 60_000,
-        num_chars=12,
-        kept=kept,
+        kept_spans=kept_spans,
     )
-    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.model_dump_json().encode()}
-    return read_item(StreamEntry("backlog", "7-0", fields, starts=1))
+    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
+    return read_parked_job(StreamEntry("backlog", "7-0", fields, starts=1))
 
 
-def tried(item: Item, answer: Answer | Problem) -> Attempt:
-    """Record one step on the item."""
+def tried(held: HeldJob, answer: Answer | Problem) -> Attempt:
+    """Record one step on the job."""
     share = Share(tokens=6, seconds=0.5, cost=0.002)
-    return attempt_of(item, answer, share, tier=Tier.SLM, revision="abc", started_ms=NOW_MS - 1000)
+    return attempt_of(held, answer, share, tier=Tier.SLM, revision="abc", started_ms=NOW_MS - 1000)
+
+
+def settled(held: HeldJob, attempt: Attempt) -> Finish | Move:
+    """End the entry after one attempt."""
+    return settlement_of(held, attempt, escalations="esc", now_ms=NOW_MS)
+
+
+def result_of(settlement: Finish | Move) -> Result:
+    """The result, as its producer reads it."""
+    assert isinstance(settlement, Finish)
+    return Result.model_validate_json(settlement.result.to_json())
 
 
 def test_an_answer_that_is_sure_enough_is_the_result() -> None:
     """At the threshold itself an answer stands, and its result says who gave it and why."""
-    item = item_of(accept=0.8)
+    held = held_job(accept=0.8)
     answer = LabelAnswer(label="delivery", confidence=0.8)
-    attempt = tried(item, answer)
+    attempt = tried(held, answer)
 
-    settlement = judge(item, attempt, escalations="esc", now_ms=NOW_MS)
+    settlement = settled(held, attempt)
 
-    result = Result.model_validate_json(settlement.body)
+    result = result_of(settlement)
     assert (settlement.verb, settlement.entry, settlement.reply_to) == ("result", "7-0", "me")
     assert (result.status, result.answer, result.tier) == (Status.ANSWERED, answer, Tier.SLM)
     assert result.trail == (attempt.model_copy(update={"answer": None}),)
     assert result.metadata == {"team": "b"}
-    assert result.fingerprint == item.job.fingerprint
+    assert result.fingerprint == held.job.fingerprint
 
 
 def test_an_unsure_answer_goes_back_with_its_trail() -> None:
     """Just below the threshold the job returns to the router, which knows the next step."""
-    item = item_of(accept=0.8)
+    held = held_job(accept=0.8)
 
-    settlement = judge(
-        item,
-        tried(item, LabelAnswer(label="delivery", confidence=0.7999)),
-        escalations="esc",
-        now_ms=NOW_MS,
-    )
+    settlement = settled(held, tried(held, LabelAnswer(label="delivery", confidence=0.7999)))
 
-    slip = RoutingSlip.model_validate_json(settlement.slip)
-    assert (settlement.verb, settlement.to, settlement.body) == ("move", "esc", item.raw)
+    assert isinstance(settlement, Move)
+    slip = settlement.slip
+    assert (settlement.verb, settlement.to, settlement.job) == ("move", "esc", held.raw)
     assert [attempt.outcome for attempt in slip.trail] == [Outcome.ESCALATED]
     assert slip.trail[0].answer == LabelAnswer(label="delivery", confidence=0.7999)
+    assert slip.next_step == 2
 
 
 def test_a_failed_step_goes_back_with_its_reason() -> None:
     """A model that could not read a text leaves the job to the next step."""
-    item = item_of()
+    held = held_job()
 
-    settlement = judge(
-        item,
-        tried(item, Problem(code="model_error", message="no tokens")),
-        escalations="esc",
-        now_ms=NOW_MS,
-    )
+    settlement = settled(held, tried(held, Problem(code="model_error", message="no tokens")))
 
-    [attempt] = RoutingSlip.model_validate_json(settlement.slip).trail
+    assert isinstance(settlement, Move)
+    [attempt] = settlement.slip.trail
     assert (attempt.outcome, attempt.reason, attempt.answer) == (Outcome.FAILED, "no tokens", None)
 
 
 def test_a_model_that_had_no_answer_was_not_sure() -> None:
     """An answer that was none is no failure: the next step is asked, and the trail says why."""
-    item = item_of()
-
-    attempt = tried(item, Problem(code=INVALID, message="no JSON object"))
+    attempt = tried(held_job(), Problem(code=INVALID, message="no JSON object"))
 
     assert (attempt.outcome, attempt.reason) == (Outcome.ESCALATED, "no JSON object")
 
@@ -110,28 +108,27 @@ def test_a_model_that_had_no_answer_was_not_sure() -> None:
 def test_spans_that_stood_before_are_part_of_the_answer() -> None:
     """A rule's span stays, and a model's guess that overlaps it is dropped."""
     card = Span(start=0, end=4, label="card")
-    item = item_of(kept=(card,))
+    held = held_job(kept_spans=(card,))
     name = Span(start=6, end=9, label="person", confidence=0.9)
     overlapping = Span(start=2, end=6, label="person", confidence=0.9)
     answer = SpansAnswer(spans=(overlapping, name), confidence=0.9)
 
-    settlement = judge(item, tried(item, answer), escalations="esc", now_ms=NOW_MS)
+    result = result_of(settled(held, tried(held, answer)))
 
-    result = Result.model_validate_json(settlement.body)
     assert isinstance(result.answer, SpansAnswer)
     assert result.answer.spans == (card, name)
 
 
 def test_an_attempt_tells_what_it_took() -> None:
     """Waiting time, worker seconds, tokens and cost stand in the trail."""
-    attempt = tried(item_of(), LabelAnswer(label="delivery", confidence=0.9))
+    attempt = tried(held_job(), LabelAnswer(label="delivery", confidence=0.9))
     assert (attempt.waited_seconds, attempt.seconds) == (3.0, 0.5)
     assert (attempt.tokens, attempt.cost, attempt.threshold) == (6, 0.002, 0.8)
 
 
 def test_what_came_too_late_says_so() -> None:
     """A job past its time ends as expired, and no model sees it."""
-    result = Result.model_validate_json(expire(item_of(), now_ms=NOW_MS).body)
+    result = expire(held_job(), now_ms=NOW_MS).result
     assert result.status is Status.EXPIRED
     assert result.problem is not None
 

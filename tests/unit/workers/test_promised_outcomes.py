@@ -1,40 +1,25 @@
 """What a worker makes of a calibrated threshold."""
 
 import pytest
+from tests.support.shapes import NOW_MS, slip_for
 
+from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.routing_slips import RoutingSlip, Terms
-from smallfirst_workers.outcomes import OTHER_REVISION, Item, Share, attempt_of, read_item
+from smallfirst.ledger.held_jobs import read_parked_job
+from smallfirst_workers.outcomes import OTHER_REVISION, Share, attempt_of
 
-NOW_MS = 1_800_000_000_000
 ANSWER = LabelAnswer(label="a", confidence=0.8, distribution={"a": 0.8, "b": 0.2})
 
 
-def item_of(terms: Terms, accept: float = 0.7) -> Item:
-    """A job whose step goes by a promise, as the router parked it."""
-    job = Job(id="a1", task="topic", text="where is it?")
-    slip = RoutingSlip(
-        task="topic",
-        step=0,
-        model="minilm",
-        pool="cpu",
-        accept=accept,
-        terms=terms,
-        submitted_ms=NOW_MS,
-        parked_ms=NOW_MS,
-        expires_ms=NOW_MS + 60_000,
-        num_chars=12,
-    )
-    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
-    return read_item(StreamEntry("backlog", "7-0", fields, starts=1))
-
-
-def tried(terms: Terms, answer: LabelAnswer | Problem = ANSWER, accept: float = 0.7) -> Attempt:
+def tried(acceptance: Acceptance, answer: LabelAnswer | Problem = ANSWER) -> Attempt:
     """What becomes of an answer that revision `r1` gave."""
+    job = Job(id="a1", task="topic", text="where is it?")
+    slip = slip_for(acceptance=acceptance)
+    fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
+    held = read_parked_job(StreamEntry("backlog", "7-0", fields, starts=1))
     share = Share(tokens=6, seconds=0.5, cost=0.002)
-    item = item_of(terms, accept)
-    return attempt_of(item, answer, share, tier=Tier.SLM, revision="r1", started_ms=NOW_MS)
+    return attempt_of(held, answer, share, tier=Tier.SLM, revision="r1", started_ms=NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +27,7 @@ def tried(terms: Terms, answer: LabelAnswer | Problem = ANSWER, accept: float = 
 )
 def test_the_temperature_counts_before_the_threshold(temperature: float, outcome: Outcome) -> None:
     """What is compared, and what the producer sees, is the tempered confidence."""
-    attempt = tried(Terms(revision="r1", temperature=temperature))
+    attempt = tried(Acceptance(threshold=0.7, revision="r1", temperature=temperature))
     assert attempt.outcome is outcome
     assert isinstance(attempt.answer, LabelAnswer)
     assert attempt.confidence == attempt.answer.confidence == attempt.answer.distribution["a"]
@@ -50,7 +35,7 @@ def test_the_temperature_counts_before_the_threshold(temperature: float, outcome
 
 def test_the_answer_of_another_revision_does_not_stand() -> None:
     """However sure it is, it goes to the next step, and the trail says why."""
-    attempt = tried(Terms(revision="r0"), accept=0.0)
+    attempt = tried(Acceptance(revision="r0"))
     assert attempt.outcome is Outcome.ESCALATED
     assert attempt.reason == OTHER_REVISION
     assert attempt.answer == ANSWER
@@ -58,7 +43,7 @@ def test_the_answer_of_another_revision_does_not_stand() -> None:
 
 def test_a_step_that_failed_says_so_whatever_was_calibrated() -> None:
     """A problem of the model stays the reason, of another revision too."""
-    attempt = tried(Terms(revision="r0"), Problem(code="x", message="It broke."))
+    attempt = tried(Acceptance(revision="r0"), Problem(code="x", message="It broke."))
     assert (attempt.outcome, attempt.reason) == (Outcome.FAILED, "It broke.")
 
 
@@ -74,5 +59,5 @@ def test_a_label_has_its_own_threshold(
     by_label: dict[str, float], outcome: Outcome, threshold: float | None
 ) -> None:
     """Where labels are promised apart, the label answered decides; one that is not named never."""
-    attempt = tried(Terms(revision="r1", accept_by_label=by_label), accept=0.1)
+    attempt = tried(Acceptance(threshold=0.1, revision="r1", by_label=by_label))
     assert (attempt.outcome, attempt.threshold) == (outcome, threshold)

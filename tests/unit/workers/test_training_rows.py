@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.catalogue import Kind, Step, Task
+from smallfirst.catalogue import Kind, ModelStep, Task
 from smallfirst.catalogue.examples import text_key
 from smallfirst.cli.train import _next_out
 from smallfirst_workers.training.network import Network, blank_head, parameter_groups
@@ -21,7 +21,7 @@ from smallfirst_workers.training.scoring import score_units
 from smallfirst_workers.training.training_data import NOTHING, Collator
 from smallfirst_workers.training.wordpieces import SPECIALS, train_pieces
 
-TASK = Task(kind=Kind.CLASSIFY, labels={"a": "", "b": ""}, cascade=(Step(model="m"),))
+TASK = Task(kind=Kind.CLASSIFY, labels={"a": "", "b": ""}, cascade=(ModelStep(model="m"),))
 
 
 def rows_of(path: Path, rows: list[dict[str, Any]], **settings: Any) -> Rows:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.catalogue import Example, Kind, Model, Step, Task
+from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import ModelFilesError
 from smallfirst.jobs import VectorAnswer
@@ -71,7 +71,7 @@ def bundled_encoder(cache: Path) -> Embed | None:
     except ModelFilesError:
         return None
     engine = SlmEngine.load("minilm", model, folder, cache=cache, threads=1)
-    engine.prepare({"near": Task(kind=Kind.EMBED, cascade=(Step(model="minilm"),))})
+    engine.prepare({"near": Task(kind=Kind.EMBED, cascade=(ModelStep(model="minilm"),))})
     busy = threading.Lock()
 
     def embed(texts: Sequence[str]) -> Vectors:

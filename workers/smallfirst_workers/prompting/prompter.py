@@ -16,7 +16,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Step, Task
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 from smallfirst_workers.prompting.label_tree import LabelTree
@@ -173,7 +173,7 @@ class Prompter:
 
     def _room(self, task: Task) -> int:
         """Tokens of the context that are left by the longest thought and answer."""
-        thought = max((step.think.tokens for step in task.cascade if step.think), default=0)
+        thought = max((_thought_tokens(step) for step in task.cascade), default=0)
         markers = 2 * len(self._thought_closes) if thought or self.no_thought else 0
         return self._max_tokens - answer_tokens(task) - thought - markers
 
@@ -275,3 +275,7 @@ def spread(examples: Sequence[Example]) -> list[Example]:
         seen[answer] += 1
         ranked.append((seen[answer], place, example))
     return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]
+
+
+def _thought_tokens(step: Step) -> int:
+    return step.think.tokens if isinstance(step, ModelStep) and step.think else 0

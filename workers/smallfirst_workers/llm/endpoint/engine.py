@@ -13,7 +13,7 @@ from functools import cache
 import structlog
 from openai.types.chat import ChatCompletion
 
-from smallfirst.catalogue import Kind, Model, Step, Task
+from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst_workers.engines import EXPIRED, INVALID, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
@@ -53,7 +53,7 @@ class EndpointRequest:
     """What one request asks."""
 
     template: RequestTemplate
-    step: Step
+    step: ModelStep
     text: str
 
 
@@ -115,7 +115,7 @@ class EndpointEngine:
     def _form(self, name: str, task: Task) -> RequestTemplate:
         if task.kind is Kind.EMBED:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
-        if any(step.think for step in task.cascade if step.model == self.name):
+        if any(isinstance(s, ModelStep) and s.think and s.model == self.name for s in task.cascade):
             rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
             raise TaskError(name, f"{rule} thinks is settled there")
         return template_of(task)
@@ -125,7 +125,9 @@ class EndpointEngine:
         template, bill = self._templates.get(asked.task), Bill()
         if template is None or asked.step >= len(template.task.cascade):
             return _pass_of(_UNKNOWN_TASK, bill, self._model)
-        question = EndpointRequest(template, template.task.cascade[asked.step], asked.text)
+        step = template.task.cascade[asked.step]
+        assert isinstance(step, ModelStep)
+        question = EndpointRequest(template, step, asked.text)
         try:
             async with asyncio.timeout(asked.seconds_left):
                 answer = await self._unless_closed(question, bill)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, Kind, Step, Task
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (
@@ -67,7 +67,7 @@ def template_of(task: Task) -> RequestTemplate:
 
 def request_of(
     template: RequestTemplate,
-    step: Step,
+    step: ModelStep,
     text: str,
     *,
     model: str,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from smallfirst.catalogue import Example, Kind, Model, Task
+from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
@@ -115,7 +115,9 @@ class LlmEngine:
         if len(text) > prompt.max_text_tokens:
             return _TOO_LONG
         tokens = self._prompter.around(prompt, text, shots)
-        return GenerationRequest(prompt, prompt.task.cascade[asked.step], asked.text, tokens)
+        step = prompt.task.cascade[asked.step]
+        assert isinstance(step, ModelStep)
+        return GenerationRequest(prompt, step, asked.text, tokens)
 
     async def _answer(self, put: tuple[EngineRequest, GenerationRequest | Problem]) -> EngineResult:
         """Answer one question, and tell what it took of the engine."""

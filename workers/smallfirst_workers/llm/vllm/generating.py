@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.catalogue import Step
+from smallfirst.catalogue import ModelStep
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.prompting.label_tree import LabelTree
@@ -49,7 +49,7 @@ class GenerationRequest:
     """
 
     prompt: TaskPrompt
-    step: Step
+    step: ModelStep
     text: str
     tokens: tuple[int, ...]
 

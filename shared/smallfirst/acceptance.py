@@ -1,0 +1,96 @@
+"""Acceptance: what an answer must reach to stand. Pure.
+
+One object says it all the way: calibration finds it, the catalogue keeps it, the router sends it
+with the job, the worker judges by it, and evaluation counts by it. So none can decide otherwise.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import Field
+
+from smallfirst.answers import tempered_answer
+from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability, SpansAnswer, Wire
+
+#: In place of a threshold: no answer stands, and the step is passed over.
+NEVER: Final = "never"
+
+
+class Acceptance(Wire):
+    """What the answer of a model must reach. The default accepts every answer of any revision."""
+
+    threshold: Probability | Literal["never"] = Field(
+        default=0.0,
+        description="The confidence an answer must reach; `never`: the step is passed over.",
+    )
+    by_label: dict[Label, Probability] | None = Field(
+        default=None,
+        description="In place of `threshold`, by the label answered; one that is not here never"
+        " stands.",
+    )
+    temperature: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=100.0,
+        description="The temperature applied to a label's distribution before it is compared.",
+    )
+    revision: str | None = Field(
+        default=None,
+        description="The revision that was calibrated; the answer of another one does not stand."
+        " Left out: any revision will do.",
+    )
+
+    @property
+    def is_never(self) -> bool:
+        """Whether no answer could stand, so that nobody needs to be asked."""
+        return self.threshold == NEVER
+
+    def is_void(self, revision: str) -> bool:
+        """Whether it was calibrated for another revision than the one that answers."""
+        return self.revision is not None and self.revision != revision
+
+    def required(self, label: str | None) -> float | None:
+        """The confidence that an answer of this label must reach; None where none would do."""
+        if self.threshold == NEVER:
+            return None
+        if self.by_label is None or label is None:
+            return self.threshold
+        return self.by_label.get(label)
+
+    def stands(self, confidence: float, label: str | None, revision: str) -> bool:
+        """Whether an answer of this confidence and label stands, given by this revision."""
+        required = self.required(label)
+        return required is not None and confidence >= required and not self.is_void(revision)
+
+    def tempered(self, answer: Answer) -> Answer:
+        """The same answer, as sure as the temperature makes it."""
+        if not isinstance(answer, LabelAnswer):
+            return answer
+        return tempered_answer(answer, self.temperature)
+
+    def outcome(self, answer: Answer | None, revision: str) -> Outcome:
+        """Decide on an answer that is tempered already; None is that of a model without one."""
+        if answer is None:
+            return Outcome.ESCALATED
+        is_sure = self.stands(answer.confidence, label_of(answer), revision)
+        return Outcome.ACCEPTED if is_sure else Outcome.ESCALATED
+
+
+class RuleAcceptance(StrEnum):
+    """When the answer of a rule stands: it is certain, or there is none."""
+
+    MATCH = "match"
+    ALWAYS = "always"
+    NEVER = "never"
+
+    def outcome(self, answer: Answer | None) -> Outcome:
+        """Decide on an answer; without one the next step is asked."""
+        if answer is None or self is RuleAcceptance.NEVER:
+            return Outcome.ESCALATED
+        is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
+        return Outcome.ACCEPTED if is_match or self is RuleAcceptance.ALWAYS else Outcome.ESCALATED
+
+
+def label_of(answer: Answer) -> str | None:
+    """The label by which an answer is judged, where it has exactly one."""
+    return answer.label if isinstance(answer, LabelAnswer) else None

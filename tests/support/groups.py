@@ -1,0 +1,32 @@
+"""Which tests run one after the other, in one process, and in what order the groups are started.
+
+`make test` runs groups beside each other, as many at once as the machine has cores. What a group
+shares is made once: an engine, trained models, a fleet. What starts whole fleets and kills them is one
+group, so that no two of them fight for the same cores and no law of time is bent.
+"""
+
+from pathlib import PurePath
+
+#: Folders and modules that make a group, by the order in which groups are started: those that take
+#: longest first, so that the last minute is not one group's alone. Any other module is its own group.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "faults": ("faults",),
+    "images": ("deploy/test_images.py", "deploy/test_scan.py"),
+    "fleets": ("integration/fleet", "integration/cli", "integration/evaluation"),
+    "training": ("integration/training", "integration/slm"),
+    "vllm": ("integration/llm", "integration/llm_endpoint", "integration/test_pocket_llm.py"),
+    "deploy": ("deploy",),
+}
+
+
+def group_of(path: PurePath) -> str:
+    """Name the group of a module of tests, given by its path below `tests/`."""
+    for group, members in GROUPS.items():
+        if any(path.is_relative_to(member) for member in members):
+            return group
+    return path.as_posix()
+
+
+def rank_of(group: str) -> int:
+    """When a group is started, among all."""
+    return list(GROUPS).index(group) if group in GROUPS else len(GROUPS)

@@ -1,0 +1,45 @@
+"""What an observer of batches may do: the hooks round the path claim, ask, judge, settle."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from smallfirst.jobs import Attempt
+from smallfirst.ledger.held_jobs import HeldJob
+from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.ledger.settlements import Settlement
+from smallfirst_workers.engines import EngineRequest, PartialResult
+from smallfirst_workers.running_batches import RunningBatch
+
+#: What became of a batch that raised: its model is broken, nobody is to blame, or it failed.
+BatchOutcome = Literal["broken", "given_back", "failed"]
+
+
+class BatchObserver:
+    """Sees every batch, and does nothing; each observer overrides the hooks it needs.
+
+    One object sees all batches of a process, several at once where the engine takes several.
+    """
+
+    def on_claimed(self, batch: RunningBatch) -> None:
+        """The batch's entries are in this worker's hands."""
+
+    def around_answers(
+        self,
+        batch: RunningBatch,  # noqa: ARG002 - for those that override it
+        requests: Sequence[EngineRequest],  # noqa: ARG002 - the same
+        answers: Iterator[PartialResult],
+    ) -> Iterator[PartialResult]:
+        """Stand between the engine and what is judged; may raise, may not drop an answer."""
+        return answers
+
+    def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:
+        """One answer was judged."""
+
+    def on_settled(self, batch: RunningBatch, settlements: Sequence[Settlement]) -> None:
+        """Redis was told how these entries end."""
+
+    def on_raised(self, message: BatchMessage, outcome: BatchOutcome) -> None:
+        """The batch did not come to its end; it may not have been claimed."""
+
+    def on_closed(self, batch: RunningBatch) -> None:
+        """The batch is over; `is_finished` tells whether nothing raised."""
