@@ -44,7 +44,7 @@ def _options() -> argparse.Namespace:
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     """Ask the command itself, so that the figures are those that a user gets."""
-    command = [sys.executable, "-m", "smallfirst.cli", "evaluate", options.task, "--json"]
+    command = [sys.executable, "-m", "smallfirst", "evaluate", options.task, "--json"]
     command += ["--data", str(options.data), "--catalogue", str(FOLDER / "catalogue.yaml")]
     command += ["--html", str(options.html)] if options.html else []
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own

@@ -21,6 +21,7 @@ from provenance import provenance, vllm_distribution, write_result
 from redis import Redis
 
 from smallfirst import Client, Job
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -36,8 +37,10 @@ def worker_of(fleet: LocalFleet, pool: str) -> int:
     """The process of a pool's one worker, as its heartbeat tells it."""
     with Redis.from_url(fleet.redis_url) as redis:
         beats: Any = redis.zrange(Keys().workers(pool), 0, -1)
-    [holder] = beats
-    return int(holder.decode().rsplit("-", 2)[1])
+    [name] = beats
+    holder = Holder.parse(name.decode())
+    assert holder is not None
+    return holder.pid
 
 
 def megabytes_of(worker: int) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from typer.cli import get_docs_for_click
 from smallfirst.catalogue import Promise
 from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.cli import app
+from smallfirst.cli.lazy_group import LazyGroup
 from smallfirst.jobs import Job, Result
 from smallfirst.ledger import keys
 from smallfirst.settings import COMPONENTS, Settings, variable_of
@@ -76,9 +77,12 @@ def promise() -> str:
 
 def commands() -> str:
     """Describe every command of the command line, with its arguments and options."""
-    command = typer.main.get_command(app)
-    context = typer.Context(command, info_name="smallfirst")
-    return get_docs_for_click(obj=command, ctx=context, name="smallfirst", indent=1)
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyGroup)
+    for name in group.entries:
+        group.add_command(group.load(name))
+    context = typer.Context(group, info_name="smallfirst")
+    return get_docs_for_click(obj=group, ctx=context, name="smallfirst", indent=1)
 
 
 def redis_keys() -> str:

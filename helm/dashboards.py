@@ -276,7 +276,7 @@ POOLS = Dashboard(
                     unit="s",
                 ),
                 Panel(
-                    "Messages in Celery's lists",
+                    "Batches that wait for a worker",
                     [("{{pool}}", told("smallfirst_queue_batches", "pool", by="pool"))],
                 ),
             ),

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import socket
 import sys
-from secrets import token_hex
 
 import structlog
 
@@ -12,7 +10,8 @@ from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
-from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.holders import Holder
+from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.process.connection import bounds_of, connect
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
@@ -78,10 +77,9 @@ def build(
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys = Keys(settings.namespace)
-    holder = f"router-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     health, metrics = health or Health(None), metrics or RouterMetrics()
     redis = connect(settings, role="router", on_retry=health.beat)
-    ledger = Ledger(redis, keys, holder, bounds_of(settings))
+    ledger = Ledger(redis, keys, str(Holder.here(ROUTERS)), bounds_of(settings))
     publisher = Publisher(make_app(settings, role="router"))
     watch = CatalogueWatch(settings.catalogue)
     router = Router(

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
-from smallfirst.answers import merge_spans
+from smallfirst.answers import merge_spans, spans_of, with_spans
 from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Step, Task, place_text
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, SpansAnswer, Tier
+from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, Tier
 from smallfirst.results import is_allowed
 from smallfirst_router.rules import CompiledRule, compile_rule
 
@@ -137,17 +137,7 @@ def next_move(
             return Ask(planned, planned.destination, tried, spans)
         attempt = ask_rule(planned, job.text)
         tried = (*tried, attempt)
-        spans = merge_spans(spans, _spans_of(attempt.answer))
+        spans = merge_spans(spans, spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
-            return Accept(_with_kept(attempt.answer, spans), tried)
+            return Accept(with_spans(attempt.answer, spans), tried)
     return RunOut(tried)
-
-
-def _spans_of(answer: Answer | None) -> tuple[Span, ...]:
-    return answer.spans if isinstance(answer, SpansAnswer) else ()
-
-
-def _with_kept(answer: Answer, spans: tuple[Span, ...]) -> Answer:
-    if not isinstance(answer, SpansAnswer):
-        return answer
-    return answer.model_copy(update={"spans": spans})

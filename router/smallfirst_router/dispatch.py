@@ -117,7 +117,7 @@ class Dispatch:
             ended = self._spent_out(entry, slip, now_ms) or self._misplaced(entry, slip)
         except READING_ERRORS:
             return unreadable(entry, now_ms)
-        return ended or _waiting(entry, slip, _priority_of(entry.stream))
+        return ended or _waiting(entry, slip, self._keys.priority_of(entry.stream))
 
     def _spent_out(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement | None:
         """End a job whose time is up, or that has cost too many workers their lives."""
@@ -126,7 +126,7 @@ class Dispatch:
         if entry.starts < self._settings.max_starts:
             return None
         asked = slip.asked
-        last = self._last_words(entry, asked.pool)
+        last = self._last_words(entry)
         message = (
             f"{entry.starts} workers started this job and none of them ended it: the last {last}"
         )
@@ -141,16 +141,16 @@ class Dispatch:
         )
         return _give_up(entry, slip, Status.FAILED, problem, now_ms)
 
-    def _last_words(self, entry: StreamEntry, pool: str) -> str:
+    def _last_words(self, entry: StreamEntry) -> str:
         """How the last start ended. In a cluster nobody tells how another process died."""
         with suppress(RedisError):
-            if words := self._ledger.end_of(entry.holder, pool):
+            if words := self._ledger.end_of(entry.holder):
                 return words
         return "ended without a word"
 
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
         """Send a job back to triage whose model runs elsewhere by now, or nowhere."""
-        if self.places.get(slip.asked.model) == entry.stream.split(":")[-2]:
+        if self.places.get(slip.asked.model) == self._keys.pool_of(entry.stream):
             return None
         back = slip.model_copy(update={"is_unasked": True})
         return Move(
@@ -231,10 +231,6 @@ class Dispatch:
                 entries = [entry for of, entry in held if of is priority]
                 if entries:
                     yield held, priority, stream, entries
-
-
-def _priority_of(stream: str) -> Priority:
-    return Priority(stream.rpartition(":")[2])
 
 
 def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> WaitingJob:

@@ -36,7 +36,7 @@ class RouterMetrics:
         )
         self._recovered = Counter(
             "smallfirst_recovered_jobs",
-            "Jobs taken over from somebody who died, or whose message was lost.",
+            "Jobs taken over from a worker or router that died, or whose message was lost.",
             ["pool"],
             registry=self.registry,
         )
@@ -48,7 +48,7 @@ class RouterMetrics:
         )
         self._rounds = Histogram(
             "smallfirst_round_seconds",
-            "One round of the router: chores, reading, triage, dispatch.",
+            "Seconds of one round of the router: chores, reading, triage, dispatch.",
             buckets=ROUND_BUCKETS,
             registry=self.registry,
         )

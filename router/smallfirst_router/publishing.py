@@ -4,8 +4,8 @@ from collections import Counter
 from uuid import uuid4
 
 from celery import Celery
-from kombu import Exchange, Queue
 
+from smallfirst.broker.queues import queue_of, task_name
 from smallfirst.jobs import Tier
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst_router.batches import Batch
@@ -31,17 +31,11 @@ class Publisher:
             task_name(tier, batch.model),
             args=[message.model_dump(mode="json")],
             task_id=message.batch,
-            # Straight to the list: a binding table that is lost would lose the message with it.
-            queue=Queue(pool, Exchange(""), routing_key=pool),
+            queue=queue_of(pool),
             argsrepr=describe_size(batch),
             kwargsrepr=describe_tasks(batch),
         )
         return message.batch
-
-
-def task_name(tier: Tier, model: str) -> str:
-    """The name by which Flower lists a model's batches."""
-    return f"{tier}.{model}"
 
 
 def message_of(pool: str, batch: Batch) -> BatchMessage:

@@ -1,8 +1,8 @@
 """The rule tier: a rule of the catalogue, compiled, and the answer it gives for a text.
 
 Pure and in-process. The built-in recognizers are in `recognizers`; here are the team's own
-patterns, what happens where matches overlap, and the form of the answer. Whether an answer stands
-is the cascade's decision.
+patterns and what happens where matches overlap. The form of the answer is its kind's; whether it
+stands is the cascade's decision.
 
 Linear in the text, for any pattern: one RE2 search is, but a series of them is not where each looks
 far ahead of what it takes (`a.*b|a` on a text of a's). So a series looks ahead a fixed number of
@@ -24,7 +24,8 @@ import re2
 import stdnum
 
 from smallfirst.catalogue import Kind, Pattern, Rule
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
+from smallfirst.jobs import Answer, Span
+from smallfirst.kinds import KINDS, named
 from smallfirst_router.errors import RuleError
 from smallfirst_router.recognizers import RECOGNIZERS, Recognizer, Stretch, fold, satisfies
 
@@ -156,16 +157,12 @@ class CompiledRule:
     #: code, python-stdnum.
     revision: str
 
-    def answer(self, text: str) -> SpansAnswer | LabelAnswer | LabelsAnswer | None:
-        """Answer a text in the form of the task; None where no label applies.
-
-        Spans are always an answer, even where there are none.
-        """
-        if self.kind is Kind.TAG:
-            return SpansAnswer(spans=self.find(text), confidence=1.0)
-        if self.kind is Kind.CLASSIFY:
-            return self._label(next(self.labels(text), None))
-        return self._labels(tuple(dict.fromkeys(self.labels(text))))
+    def answer(self, text: str) -> Answer | None:
+        """Answer a text in the form of the task; None where nothing of it applies."""
+        of_rule = KINDS[self.kind].of_rule
+        assert of_rule is not None, "`compile_rule` refuses the others"
+        answer: Answer | None = of_rule(_TextMatches(self, text))
+        return answer
 
     def find(self, text: str) -> tuple[Span, ...]:
         """Find the spans of a text, sorted, none overlapping another, at most `MAX_SPANS`."""
@@ -185,19 +182,6 @@ class CompiledRule:
             if pattern.matches(text):
                 yield pattern.label
 
-    @staticmethod
-    def _label(label: str | None) -> LabelAnswer | None:
-        if label is None:
-            return None
-        return LabelAnswer(label=label, confidence=1.0, distribution={label: 1.0})
-
-    @staticmethod
-    def _labels(labels: tuple[str, ...]) -> LabelsAnswer | None:
-        if not labels:
-            return None
-        certain = dict.fromkeys(labels, 1.0)
-        return LabelsAnswer(labels=labels, confidence=1.0, distribution=certain)
-
     def _claims(self, text: str) -> Iterator[RuleMatch]:
         folded = fold(text) if self.recognizers else ""
         for order, (name, recognizer) in enumerate(self.recognizers):
@@ -209,14 +193,28 @@ class CompiledRule:
                 yield RuleMatch(start, end, pattern.label, is_checked=is_checked, order=order)
 
 
+@dataclass(frozen=True, slots=True)
+class _TextMatches:
+    """What a rule finds in one text, for the form of the answer; looked for when it is asked."""
+
+    rule: CompiledRule
+    text: str
+
+    def spans(self) -> tuple[Span, ...]:
+        return self.rule.find(self.text)
+
+    def labels(self) -> Iterator[str]:
+        return self.rule.labels(self.text)
+
+
 def compile_rule(rule: Rule, kind: Kind) -> CompiledRule:
     """Compile a rule for tasks of a kind.
 
     Raises:
         RuleError: Rules cannot answer this kind, or a recognizer, pattern or check of it is wrong.
     """
-    if kind is Kind.EMBED:
-        raise RuleError("rule", "an embed task answers with a vector, and a rule has none")
+    if KINDS[kind].of_rule is None:
+        raise RuleError("rule", f"a rule cannot make the answer of {named(kind)}")
     return CompiledRule(
         kind=kind,
         recognizers=tuple((name, _recognizer(name)) for name in rule.find),

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from smallfirst.jobs import Job, Problem
+from smallfirst.jobs import ID_PATTERN, REPLY_TO_PATTERN, Job, Problem
+from smallfirst.wording import faults_of, plain_rule
 
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:\-]{0,127}\Z")
-_REPLY_TO = re.compile(r"[0-9A-Za-z_.\-]{1,64}\Z")
-#: The most faults one refusal lists, and the most characters of a foreign field's name it repeats.
-_MAX_FAULTS, _MAX_NAME_CHARS = 5, 40
+_ID, _REPLY_TO = re.compile(ID_PATTERN), re.compile(REPLY_TO_PATTERN)
 
 
 @dataclass(frozen=True)
@@ -55,24 +53,16 @@ def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancell
 
 def _read_cancellation(raw: bytes) -> Cancellation | Refusal:
     job_id = raw.decode("ascii", errors="replace")
-    if _ID.match(job_id):
+    if _ID.fullmatch(job_id):
         return Cancellation(job_id)
     return Refusal(Problem(code="invalid", message="cancel: is not the id of a job"), raw)
 
 
 def _problem_of(error: ValidationError) -> Problem:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        return Problem(code="not_json", message=f"the job is not JSON: {faults[0]['msg']}")
-    lines = [f"{_where(fault['loc'])}: {fault['msg']}" for fault in faults[:_MAX_FAULTS]]
-    if len(faults) > _MAX_FAULTS:
-        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
-    return Problem(code="invalid", message="; ".join(lines))
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    named = ".".join(str(part)[:_MAX_NAME_CHARS] for part in location)
-    return named.encode("ascii", errors="backslashreplace").decode() or "job"
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return Problem(code="not_json", message=f"the job is not JSON: {plain_rule(first)}")
+    return Problem(code="invalid", message=faults_of(error, Job.model_fields))
 
 
 def _address(raw: bytes) -> tuple[str, str]:
@@ -92,12 +82,12 @@ def _glimpse(raw: bytes) -> tuple[str, str]:
 
 
 def _search(raw: bytes, name: bytes) -> str:
-    found = re.search(rb'"' + name + rb'"\s*:\s*"([0-9A-Za-z_.:\-]{1,128})"', raw)
+    found = re.search(rb'"' + name + rb'"\s*:\s*"([!#-~]+)"', raw)
     return _if_valid(_ID if name == b"id" else _REPLY_TO, found[1].decode() if found else None)
 
 
 def _if_valid(pattern: re.Pattern[str], value: object) -> str:
-    return value if isinstance(value, str) and pattern.match(value) else ""
+    return value if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
 def _joined(fields: dict[bytes, bytes]) -> bytes:

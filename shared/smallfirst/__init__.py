@@ -7,83 +7,10 @@ such as the health probe, does not wait for pydantic and redis.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from smallfirst.client import AsyncClient, Client
-    from smallfirst.client.transports import JobLocation, State
-    from smallfirst.errors import (
-        BacklogFull,
-        ClientClosed,
-        ClientError,
-        ClientMoved,
-        FleetRefused,
-        FleetUnreachable,
-        ResultTimeout,
-        ResultUnreadable,
-        SmallfirstError,
-    )
-    from smallfirst.jobs import (
-        Answer,
-        Attempt,
-        Evidence,
-        Job,
-        LabelAnswer,
-        LabelsAnswer,
-        Outcome,
-        Priority,
-        Problem,
-        RecordAnswer,
-        Result,
-        Span,
-        SpansAnswer,
-        Status,
-        TextAnswer,
-        Tier,
-        VectorAnswer,
-    )
-
-__all__ = [
-    "Answer",
-    "AsyncClient",
-    "Attempt",
-    "BacklogFull",
-    "Client",
-    "ClientClosed",
-    "ClientError",
-    "ClientMoved",
-    "Evidence",
-    "FleetRefused",
-    "FleetUnreachable",
-    "Job",
-    "JobLocation",
-    "LabelAnswer",
-    "LabelsAnswer",
-    "Outcome",
-    "Priority",
-    "Problem",
-    "RecordAnswer",
-    "Result",
-    "ResultTimeout",
-    "ResultUnreadable",
-    "SmallfirstError",
-    "Span",
-    "SpansAnswer",
-    "State",
-    "Status",
-    "TextAnswer",
-    "Tier",
-    "VectorAnswer",
-]
-
-#: Which module each name comes from, as above; a test holds the two together.
+#: The names of the contract, by the module that each comes from.
 _NAMES = {
-    "smallfirst.client": (
-        "AsyncClient",
-        "Client",
-    ),
-    "smallfirst.client.transports": (
-        "State",
-        "JobLocation",
-    ),
+    "smallfirst.client": ("AsyncClient", "Client"),
+    "smallfirst.client.transports": ("JobLocation", "State"),
     "smallfirst.errors": (
         "BacklogFull",
         "ClientClosed",
@@ -117,9 +44,42 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-# A type checker that saw it would take every misspelt name for one of ours.
-if not TYPE_CHECKING:
+__all__ = list(_HOMES)
 
+if TYPE_CHECKING:
+    # The same names for type checkers and editors, which run nothing; a test compares the two.
+    from smallfirst.client import AsyncClient as AsyncClient
+    from smallfirst.client import Client as Client
+    from smallfirst.client.transports import JobLocation as JobLocation
+    from smallfirst.client.transports import State as State
+    from smallfirst.errors import BacklogFull as BacklogFull
+    from smallfirst.errors import ClientClosed as ClientClosed
+    from smallfirst.errors import ClientError as ClientError
+    from smallfirst.errors import ClientMoved as ClientMoved
+    from smallfirst.errors import FleetRefused as FleetRefused
+    from smallfirst.errors import FleetUnreachable as FleetUnreachable
+    from smallfirst.errors import ResultTimeout as ResultTimeout
+    from smallfirst.errors import ResultUnreadable as ResultUnreadable
+    from smallfirst.errors import SmallfirstError as SmallfirstError
+    from smallfirst.jobs import Answer as Answer
+    from smallfirst.jobs import Attempt as Attempt
+    from smallfirst.jobs import Evidence as Evidence
+    from smallfirst.jobs import Job as Job
+    from smallfirst.jobs import LabelAnswer as LabelAnswer
+    from smallfirst.jobs import LabelsAnswer as LabelsAnswer
+    from smallfirst.jobs import Outcome as Outcome
+    from smallfirst.jobs import Priority as Priority
+    from smallfirst.jobs import Problem as Problem
+    from smallfirst.jobs import RecordAnswer as RecordAnswer
+    from smallfirst.jobs import Result as Result
+    from smallfirst.jobs import Span as Span
+    from smallfirst.jobs import SpansAnswer as SpansAnswer
+    from smallfirst.jobs import Status as Status
+    from smallfirst.jobs import TextAnswer as TextAnswer
+    from smallfirst.jobs import Tier as Tier
+    from smallfirst.jobs import VectorAnswer as VectorAnswer
+else:
+    # A type checker that saw it would take every misspelt name for one of ours.
     def __getattr__(name: str) -> object:
         """Import what is asked for, once."""
         if name not in _HOMES:

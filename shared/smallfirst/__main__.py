@@ -1,5 +1,6 @@
-"""The command line, where no script is on the path: `python -m smallfirst`."""
+"""`python -m smallfirst`: the command line, where no script is on the PATH."""
 
 from smallfirst.cli import app
 
-app()
+if __name__ == "__main__":
+    app(prog_name="smallfirst")

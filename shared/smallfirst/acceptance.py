@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from smallfirst.answers import tempered_answer
-from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability, SpansAnswer, Wire
+from smallfirst.answers import found_something, tempered_answer
+from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability, Wire
 
 #: In place of a threshold: no answer stands, and the step is passed over.
 NEVER: Final = "never"
@@ -25,8 +25,8 @@ class Acceptance(Wire):
     )
     by_label: dict[Label, Probability] | None = Field(
         default=None,
-        description="In place of `threshold`, by the label answered; one that is not here never"
-        " stands.",
+        description="The thresholds in place of `threshold`, by the label answered; an answer of a"
+        " label that is not here never stands.",
     )
     temperature: float = Field(
         default=1.0,
@@ -87,7 +87,7 @@ class RuleAcceptance(StrEnum):
         """Decide on an answer; without one the next step is asked."""
         if answer is None or self is RuleAcceptance.NEVER:
             return Outcome.ESCALATED
-        is_match = not isinstance(answer, SpansAnswer) or bool(answer.spans)
+        is_match = found_something(answer)
         return Outcome.ACCEPTED if is_match or self is RuleAcceptance.ALWAYS else Outcome.ESCALATED
 
 

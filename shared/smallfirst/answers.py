@@ -1,11 +1,17 @@
-"""Operations on answers that every tier shares: temperature scaling, and merging of spans. Pure."""
+"""Operations on answers that every tier shares: rounding, temperature, merging of spans. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from smallfirst.jobs import LabelAnswer, Span
+from smallfirst.jobs import Answer, LabelAnswer, Span, SpansAnswer
 
-#: Digits after the point of a probability, as everywhere in answers.
-_DIGITS = 6
+#: Digits after the point of every probability and coordinate: more than any model is sure of.
+DIGITS: Final = 6
+
+
+def rounded(probability: float) -> float:
+    """Write a probability as answers carry it; what arithmetic put outside of 0 to 1 is inside."""
+    return round(min(1.0, max(0.0, probability)), DIGITS)
 
 
 def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str, float]:
@@ -22,7 +28,7 @@ def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str,
     highest = max(distribution.values())
     powers = {label: (p / highest) ** (1.0 / temperature) for label, p in distribution.items()}
     total = sum(powers.values())
-    return {label: round(power / total, _DIGITS) for label, power in powers.items()}
+    return {label: round(power / total, DIGITS) for label, power in powers.items()}
 
 
 def tempered_answer(answer: LabelAnswer, temperature: float) -> LabelAnswer:
@@ -44,3 +50,20 @@ def merge_spans(kept: Iterable[Span], found: Iterable[Span]) -> tuple[Span, ...]
         if not any(span.start < other.end and other.start < span.end for other in merged):
             merged.append(span)
     return tuple(sorted(merged, key=lambda span: (span.start, span.end)))
+
+
+def spans_of(answer: Answer | None) -> tuple[Span, ...]:
+    """The spans that an answer found; none in an answer of another form."""
+    return answer.spans if isinstance(answer, SpansAnswer) else ()
+
+
+def with_spans(answer: Answer, spans: tuple[Span, ...]) -> Answer:
+    """The same answer with other spans; one of another form stays as it is."""
+    if not isinstance(answer, SpansAnswer):
+        return answer
+    return answer.model_copy(update={"spans": spans})
+
+
+def found_something(answer: Answer) -> bool:
+    """Whether a rule that answers so found something."""
+    return not isinstance(answer, SpansAnswer) or bool(answer.spans)

@@ -2,18 +2,15 @@
 
     python -m smallfirst.exporter        # http://127.0.0.1:9464/metrics
 
-It reads Redis at each scrape, a few commands for each pool of the catalogue, however many jobs
-there are; so one replica is enough and any number do no harm. It never reads a job, and needs no
-right to: the ages of those in somebody's hands come from the ids of their entries, which are times;
-how long others have been unread it knows from its own scrapes.
+It surveys Redis at each scrape, with a few commands for each pool of the catalogue, however many
+jobs there are; so one replica is enough and any number do no harm. It never reads a job, and needs
+no right to.
 """
 
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -22,13 +19,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger.ledger import DEAD_AFTER
+from smallfirst.ledger.keys import ROUTERS, Keys
+from smallfirst.ledger.survey import FleetLoad, StreamLoad, Survey
 from smallfirst.process.connection import connect
 from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.settings import ExporterSettings, load_settings
@@ -38,31 +35,13 @@ from smallfirst.telemetry.metrics import serve_metrics
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Load:
-    """How much of one stream is not settled yet.
-
-    Attributes:
-        unread: Entries that nobody has taken.
-        pending: Entries in somebody's hands.
-        queued: Of those, the ones that were dispatched and that no worker has started.
-        oldest_seconds: Age of the oldest that is not settled; 0 where there is none. While nobody
-            reads, and nothing is in hand, it counts from the first scrape that saw an unread one.
-    """
-
-    unread: int
-    pending: int
-    queued: int
-    oldest_seconds: float
-
-
 class Fleet(Collector):
     """Reads a fleet's Redis at each scrape.
 
     Args:
-        redis: Connected.
-        keys: Of the fleet.
-        catalogue: Asked for at each scrape: its pools, and the tiers of its steps.
+        redis: A connection to the fleet's Redis.
+        keys: The fleet's keys.
+        catalogue: Gives the catalogue of the moment: its pools, and the tiers of its steps.
     """
 
     def __init__(self, redis: Redis, keys: Keys, catalogue: Callable[[], Catalogue]) -> None:
@@ -71,8 +50,7 @@ class Fleet(Collector):
         self._catalogue = catalogue
         #: Prometheus may scrape while another one still reads.
         self._lock = threading.Lock()
-        #: By stream: what was last read, and since when (ms) there was more behind it.
-        self._unread_since: dict[str, tuple[bytes, int]] = {}
+        self._survey = Survey(redis, keys, may_read_jobs=False)
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric; where Redis does not answer, that alone."""
@@ -87,116 +65,76 @@ class Fleet(Collector):
         yield from (is_up, *found)
 
     def _metrics(self) -> Iterator[Metric]:
-        now_ms = self._now_ms()
         catalogue = self._catalogue()
-        pools = list(catalogue.pools)
-        yield from self._streams(pools, now_ms)
-        yield self._workers(pools, now_ms)
-        yield self._messages(pools)
-        yield _gauge(
-            "dead_letters", "Dead letters that are kept.", self._redis.xlen(self._keys.dead)
-        )
+        load = self._survey.look(catalogue.pools)
+        yield from self._streams(load)
+        yield from self._pools(load)
+        yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
         yield from self._memory()
-        yield from self._booked(catalogue)
+        yield from self._booked(catalogue, load.now_ms)
 
-    def _now_ms(self) -> int:
-        seconds, microseconds = self._redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-    def _streams(self, pools: Iterable[str], now_ms: int) -> Iterator[Metric]:
-        """The two streams that routers read have pool `router`; escalations are urgent there."""
-        streams = {
-            ("@router", "jobs"): (self._keys.jobs, ROUTER_GROUP),
-            ("@router", "escalations"): (self._keys.escalations, ROUTER_GROUP),
-        }
-        for pool in pools:
-            for priority, stream in self._keys.backlogs(pool).items():
-                streams[pool, str(priority)] = (stream, POOL_GROUP)
-        loads = {labels: self._load(*place, now_ms) for labels, place in streams.items()}
-        names = {
-            "jobs_unread": ("Jobs that nobody has taken yet.", "unread"),
-            "jobs_pending": ("Jobs in the hands of a router, a queue or a worker.", "pending"),
-            "jobs_queued": ("Jobs dispatched that no worker has started.", "queued"),
+    def _streams(self, load: FleetLoad) -> Iterator[Metric]:
+        """The two streams that routers read have `@router` for a pool."""
+        streams = {(ROUTERS, "jobs"): load.jobs, (ROUTERS, "escalations"): load.escalations}
+        for pool, each in load.pools.items():
+            streams |= {(pool, str(priority)): found for priority, found in each.streams.items()}
+        tells: dict[str, tuple[str, Callable[[StreamLoad], float]]] = {
+            "jobs_unread": ("Jobs that nobody has taken yet.", lambda s: s.unread),
+            "jobs_pending": (
+                "Jobs in the hands of a router, a queue or a worker.",
+                lambda s: s.pending,
+            ),
+            "jobs_queued": ("Jobs dispatched that no worker has started.", lambda s: s.queued),
             "oldest_job_age_seconds": (
-                "Age of the oldest job that is not settled.",
-                "oldest_seconds",
+                "How long the oldest job has been in the stream; 0 where there is none.",
+                lambda s: s.oldest_seconds or 0.0,
             ),
         }
-        for name, (words, attribute) in names.items():
+        for name, (words, value) in tells.items():
             metric = GaugeMetricFamily(f"smallfirst_{name}", words, labels=["pool", "stream"])
-            for labels, load in loads.items():
-                metric.add_metric(list(labels), float(getattr(load, attribute)))
+            for labels, found in streams.items():
+                metric.add_metric(list(labels), float(value(found)))
             yield metric
 
-    def _load(self, stream: str, group: str, now_ms: int) -> Load:
-        try:
-            groups = self._redis.xinfo_groups(stream)
-        except ResponseError:
-            return Load(0, 0, 0, 0.0)  # the stream is not there yet
-        ours = next((each for each in groups if each["name"] == group.encode()), None)
-        if ours is None:
-            return Load(0, 0, 0, 0.0)
-        pending = self._redis.xpending(stream, group)
-        unread = self._unread(stream, ours)
-        queued = sum(
-            each["pending"]
-            for each in pending["consumers"]
-            if each["name"] == QUEUE_CONSUMER.encode()
-        )
-        seen_ms = self._seen_ms(stream, ours["last-delivered-id"], unread, now_ms)
-        since_ms = int(pending["min"].split(b"-")[0]) if pending["min"] else seen_ms
-        return Load(unread, pending["pending"], queued, max(0, now_ms - since_ms) / 1000)
-
-    def _seen_ms(self, stream: str, last_read: bytes, unread: int, now_ms: int) -> int:
-        """Since when there has been something unread, and nobody read it."""
-        known = self._unread_since.get(stream)
-        if not unread:
-            self._unread_since.pop(stream, None)
-            return now_ms
-        if known is None or known[0] != last_read:
-            known = self._unread_since[stream] = (last_read, now_ms)
-        return known[1]
-
-    def _unread(self, stream: str, group: dict[str, Any]) -> int:
-        """What the group has not read; before Redis 7, which counts it, by what is not pending."""
-        lag = group.get("lag")
-        return int(self._redis.xlen(stream) - group["pending"] if lag is None else lag)
-
-    def _workers(self, pools: Iterable[str], now_ms: int) -> Metric:
+    def _pools(self, load: FleetLoad) -> Iterator[Metric]:
         words = "Processes that have said within 7 seconds that they live."
-        metric = GaugeMetricFamily("smallfirst_workers", words, labels=["pool"])
-        since = now_ms - DEAD_AFTER.total_seconds() * 1000
-        for pool in (ROUTERS, *pools):
-            count = self._redis.zcount(self._keys.workers(pool), since, "+inf")
-            metric.add_metric([pool], float(count))
-        return metric
-
-    def _messages(self, pools: Iterable[str]) -> Metric:
-        words = "Batches in Celery's list that no worker has taken."
-        metric = GaugeMetricFamily("smallfirst_queue_batches", words, labels=["pool"])
-        for pool in pools:
-            metric.add_metric([pool], float(self._redis.llen(self._keys.queue(pool))))
-        return metric
+        workers = GaugeMetricFamily("smallfirst_workers", words, labels=["pool"])
+        workers.add_metric([ROUTERS], float(load.routers))
+        words = "Batches published that no worker has started."
+        batches = GaugeMetricFamily("smallfirst_queue_batches", words, labels=["pool"])
+        for name, pool in load.pools.items():
+            workers.add_metric([name], float(pool.workers))
+            batches.add_metric([name], float(pool.batches))
+        yield from (workers, batches)
 
     def _memory(self) -> Iterator[Metric]:
         memory = self._redis.info("memory")
         used, most = memory["used_memory"], memory["maxmemory"]
-        yield _gauge("redis_memory_bytes", "What Redis holds in memory.", used)
-        yield _gauge("redis_max_memory_bytes", "Beyond which it refuses writes; 0: no bound.", most)
+        yield _gauge("redis_memory_bytes", "Bytes that Redis holds in memory.", used)
+        yield _gauge(
+            "redis_max_memory_bytes",
+            "Bytes of memory beyond which Redis refuses writes; 0 means no bound.",
+            most,
+        )
 
-    def _booked(self, catalogue: Catalogue) -> Iterator[Metric]:
+    def _booked(self, catalogue: Catalogue, now_ms: int) -> Iterator[Metric]:
         """What was booked since midnight (UTC): counters that begin anew each day."""
         kinds = {
             "jobs": ("smallfirst_attempts", "Attempts by task, step and outcome."),
-            "seconds": ("smallfirst_worker_seconds", "Worker seconds that they took."),
-            "cost": ("smallfirst_cost", "What they cost, in the catalogue's currency."),
+            "seconds": (
+                "smallfirst_worker_seconds",
+                "Worker seconds that attempts took, by task, step and outcome.",
+            ),
+            "cost": (
+                "smallfirst_cost",
+                "Cost of attempts in the catalogue's currency, by task, step and outcome.",
+            ),
         }
         labels = ["task", "step", "tier", "outcome"]
         metrics = {
             kind: CounterMetricFamily(*words, labels=labels) for kind, words in kinds.items()
         }
-        today = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
-        for name, value in self._redis.hgetall(today).items():
+        for name, value in self._redis.hgetall(self._keys.booked_at(now_ms)).items():
             task, step, outcome, kind = name.decode().split(":")
             tier = _tier_of(catalogue, task, int(step))
             metrics[kind].add_metric([task, step, tier, outcome], float(value))

@@ -32,6 +32,11 @@ MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 5
 #: The longest a job may wait for its answer. People answer some jobs, and people have weekends and
 #: holidays.
 MAX_DEADLINE = timedelta(days=30)
+#: Most characters of a job's id, and what an id and the name of a reply stream may hold: both are
+#: safe in a key, a file name and a URL.
+MAX_ID_CHARS = 128
+ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
+REPLY_TO_PATTERN = r"^[0-9A-Za-z_.\-]{1,64}$"
 
 
 class Tier(StrEnum):
@@ -84,8 +89,8 @@ def _seconds_to_timedelta(value: object) -> object:
         return value
     try:
         return timedelta(seconds=value)
-    except OverflowError:
-        # Only a ValueError is a fault of the field; any other error leaves pydantic as it is.
+    except (OverflowError, ValueError):
+        # Python's own words for an infinity or a NaN would say nothing to a producer.
         raise ValueError("must be a number of seconds that fits a duration") from None
 
 
@@ -112,11 +117,10 @@ Seconds = Annotated[
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DEADLINE.total_seconds()}
     ),
 ]
-#: An id is safe in a key, a file name and a URL.
-JobId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.:\-]{0,127}$")]
+JobId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,63}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-ReplyTo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_.\-]{1,64}$")]
+ReplyTo = Annotated[str, StringConstraints(pattern=REPLY_TO_PATTERN)]
 Text = Annotated[
     str,
     Field(min_length=1, max_length=MAX_TEXT_CHARS),
@@ -162,41 +166,52 @@ class Job(Wire):
     one result.
     """
 
-    v: Literal[1] = Field(default=1, description="Version of the wire; a reader refuses any other.")
-    id: JobId = Field(
-        default_factory=new_job_id, description="Chosen by the producer, or made here."
+    v: Literal[1] = Field(
+        default=1, description="The version of the wire; a reader refuses any other."
     )
-    task: Name = Field(description="Name of a task in the catalogue.")
+    id: JobId = Field(
+        default_factory=new_job_id,
+        description="The job's id: chosen by the producer, or made here.",
+    )
+    task: Name = Field(description="The name of a task in the catalogue.")
     text: Text = Field(
-        description=f"What the task is asked of, 1 to {MAX_TEXT_CHARS:,} characters."
+        description=f"The text that the task is asked of, 1 to {MAX_TEXT_CHARS:,} characters."
     )
     priority: Annotated[Priority, Field(strict=False)] = Field(
-        default=Priority.BULK, description="`interactive` goes into every batch before `bulk`."
+        default=Priority.BULK,
+        description="Who waits; `interactive` jobs go into every batch before `bulk` ones.",
     )
     deadline: Annotated[Seconds, Field(gt=timedelta(0), le=MAX_DEADLINE)] | None = Field(
         default=None,
         description=(
-            "Seconds from submission, on Redis's clock, after which nobody wants the answer."
+            "The seconds from submission, on Redis's clock, after which nobody wants the answer."
             " At most 30 days."
         ),
     )
     first_tier: Annotated[Tier, Field(strict=False)] | None = Field(
-        default=None, description="Skip the steps of cheaper tiers."
+        default=None, description="The cheapest tier to ask; steps of cheaper ones are skipped."
     )
     last_tier: Annotated[Tier, Field(strict=False)] | None = Field(
-        default=None, description="Abstain rather than ask a dearer tier."
+        default=None,
+        description="The dearest tier to ask; the job is abstained from rather than sent to a"
+        " dearer one.",
     )
     explain: bool = Field(
-        default=False, description="Say which words drove the answer, where the model can."
+        default=False,
+        description="Whether to say which words drove the answer, where the model can.",
     )
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)] = (
-        Field(default_factory=dict, description="Carried through to the result, unread.")
+        Field(
+            default_factory=dict,
+            description="Pairs that are carried through to the result, unread.",
+        )
     )
     traceparent: Traceparent | None = Field(
-        default=None, description="W3C trace context of the submission."
+        default=None, description="The W3C trace context of the submission."
     )
     reply_to: ReplyTo | None = Field(
-        default=None, description="Whose reply stream is told when the result is there."
+        default=None,
+        description="The name of the reply stream that is told when the result is there.",
     )
 
     @model_validator(mode="after")
@@ -248,7 +263,7 @@ class LabelAnswer(Wire):
     label: Label
     confidence: Probability
     distribution: dict[str, Probability] = Field(
-        default_factory=dict, description="Every label's probability; sums to 1."
+        default_factory=dict, description="Every label's probability; they sum to 1."
     )
     evidence: tuple[Evidence, ...] = ()
 
@@ -258,7 +273,9 @@ class LabelsAnswer(Wire):
 
     kind: Literal["labels"] = "labels"
     labels: tuple[Label, ...]
-    confidence: Probability = Field(description="Of the least sure of all the yes-or-no decisions.")
+    confidence: Probability = Field(
+        description="The confidence of the least sure of all the yes-or-no decisions."
+    )
     distribution: dict[str, Probability] = Field(
         default_factory=dict, description="Every label's own probability."
     )
@@ -307,35 +324,42 @@ Answer = Annotated[
 class Attempt(Wire):
     """The record of one step tried."""
 
-    step: int = Field(ge=0, description="Place of the step in the task's cascade, from 0.")
+    step: int = Field(ge=0, description="The step's place in the task's cascade, from 0.")
     tier: Annotated[Tier, Field(strict=False)]
-    model: str = Field(description="Name of the model in the catalogue; `rules` for the rule tier.")
+    model: str = Field(description="The model's name in the catalogue; `rules` for the rule tier.")
     revision: str = Field(
-        description="Which version of the model answered: a commit or a content hash."
+        description="The version of the model that answered: a commit or a content hash."
     )
     pool: str | None = Field(
-        default=None, description="Where it ran; none for rules, which run in the router."
+        default=None, description="The pool where it ran; none for rules, which run in the router."
     )
     outcome: Annotated[Outcome, Field(strict=False)]
     confidence: Probability | None = None
     threshold: Probability | None = Field(
-        default=None, description="The confidence it had to reach."
+        default=None, description="The confidence that the answer had to reach."
     )
     reason: str | None = Field(
-        default=None, description="Why it failed or was passed over, without any of the text."
+        default=None,
+        description="The reason why it failed or was passed over, without any of the text.",
     )
     seconds: float = Field(
         default=0.0, ge=0.0, description="This job's share of the worker's seconds."
     )
     waited_seconds: float = Field(
-        default=0.0, ge=0.0, description="From its place in the backlog to the start of the pass."
+        default=0.0,
+        ge=0.0,
+        description="The seconds from its joining the backlog to the start of the pass.",
     )
     tokens: int = Field(
-        default=0, ge=0, description="Tokens of this job that the model read, without padding."
+        default=0,
+        ge=0,
+        description="The number of this job's tokens that the model read, without padding.",
     )
-    cost: float = Field(default=0.0, ge=0.0, description="In the catalogue's currency.")
+    cost: float = Field(
+        default=0.0, ge=0.0, description="The attempt's cost, in the catalogue's currency."
+    )
     answer: Answer | None = Field(
-        default=None, description="What it said, unless that is the result's own answer."
+        default=None, description="The step's answer, unless that is the result's own."
     )
 
 
@@ -349,10 +373,11 @@ class Problem(Wire):
 class Result(Wire):
     """What the producer gets, once per job."""
 
-    v: Literal[1] = Field(default=1, description="Version of the wire.")
+    v: Literal[1] = Field(default=1, description="The version of the wire.")
     id: JobId
     task: str | None = Field(
-        default=None, description="None only when the job was too broken to name one."
+        default=None,
+        description="The task's name; none only when the job was too broken to name one.",
     )
     status: Annotated[Status, Field(strict=False)]
     answer: Answer | None = None
@@ -361,11 +386,16 @@ class Result(Wire):
     )
     problem: Problem | None = None
     trail: tuple[Attempt, ...] = ()
-    submitted_at: Annotated[datetime, Field(strict=False)] = Field(description="On Redis's clock.")
-    finished_at: Annotated[datetime, Field(strict=False)] = Field(description="On Redis's clock.")
-    late: bool = Field(default=False, description="Finished after its deadline.")
+    submitted_at: Annotated[datetime, Field(strict=False)] = Field(
+        description="The time of submission, on Redis's clock."
+    )
+    finished_at: Annotated[datetime, Field(strict=False)] = Field(
+        description="The time at which it ended, on Redis's clock."
+    )
+    late: bool = Field(default=False, description="Whether the job finished after its deadline.")
     fingerprint: str | None = Field(
-        default=None, description="Of the job that was answered; see `Job.fingerprint`."
+        default=None,
+        description="The fingerprint of the job that was answered; see `Job.fingerprint`.",
     )
     metadata: dict[str, str] = Field(default_factory=dict)
     traceparent: str | None = None

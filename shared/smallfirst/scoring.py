@@ -5,23 +5,9 @@ a screen is `cli.tables`' business.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from pydantic import JsonValue
-
-from smallfirst.jobs import (
-    Answer,
-    LabelAnswer,
-    LabelsAnswer,
-    RecordAnswer,
-    Span,
-    SpansAnswer,
-)
-
-#: A span as gold files and answers are compared: start, end, label.
-GoldSpan = tuple[int, int, str]
-#: The right answer of one job: a label or a verdict, a set of labels, a set of spans, or a record.
-Gold = str | frozenset[str] | frozenset[GoldSpan] | dict[str, JsonValue]
+from smallfirst.jobs import Answer
+from smallfirst.kinds import KINDS, Gold
 
 
 @dataclass
@@ -39,7 +25,7 @@ class Score:
     total: int = 0
     num_scored: int = 0
 
-    def add(self, answer: Answer | None, gold: Gold) -> None:
+    def add(self, answer: Answer | None, gold: Gold | None) -> None:
         """Compare one answer with the gold of its kind; gold of another kind is left alone."""
         compared = _compare(answer, gold)
         if compared is None:
@@ -62,26 +48,9 @@ class Score:
 
 
 def _compare(answer: Answer | None, gold: Gold) -> tuple[str, int, int] | None:
-    match answer, gold:
-        case LabelAnswer(label=label), str():
-            return "accuracy", int(label == gold), 1
-        case LabelsAnswer(labels=labels), frozenset() if _holds(gold, str):
-            return "exact set", int(frozenset(labels) == gold), 1
-        case SpansAnswer(spans=spans), frozenset() if _holds(gold, tuple):
-            said = {gold_span(span) for span in spans}
-            return "span F1", 2 * len(said & gold), len(said) + len(gold)
-        case RecordAnswer(record=record), dict():
-            return "exact record", int(record == gold), 1
-        case RecordAnswer(record={"verdict": str(verdict)}), str():
-            return "accuracy", int(verdict == gold), 1
+    """Compare by the first kind that both are of: in a file of results no task tells its kind."""
+    for spec in KINDS.values():
+        said = spec.said_by(answer)
+        if spec.scoring is not None and said is not None and spec.scoring.is_gold(gold):
+            return spec.scoring.measure, *spec.scoring.count(said, gold)
     return None
-
-
-def _holds(gold: frozenset[Any], kind: type) -> bool:
-    """Whether every member is of this kind; the empty set fits any."""
-    return all(isinstance(member, kind) for member in gold)
-
-
-def gold_span(span: Span) -> GoldSpan:
-    """Reduce a span to what counts when it is compared."""
-    return (span.start, span.end, span.label)

@@ -68,8 +68,10 @@ TimeoutSeconds = Annotated[float, Field(gt=0, le=300)]
 HealthDir = Annotated[
     Path | None,
     Field(
-        description="Where `alive` and `ready` are kept for `python -m smallfirst.health`,"
-        " a folder for each process; none are written where it is unset."
+        description=(
+            "The folder of the files `alive` and `ready` for `python -m smallfirst.health`; each"
+            " process needs its own. Where it is not set, none are written."
+        )
     ),
 ]
 
@@ -90,23 +92,29 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description=(
-            "Of the fleet's Redis: redis://, rediss:// (TLS) or unix://; or of the Sentinels that"
-            " know it: redis+sentinel://HOST:PORT,HOST:PORT/MASTER, rediss+sentinel://."
+            "The address of the fleet's Redis: redis://, rediss:// (TLS) or unix://; or of the"
+            " Sentinels that know it: redis+sentinel://HOST:PORT,HOST:PORT/MASTER,"
+            " rediss+sentinel://."
         ),
     )
     namespace: Name = Field(
-        default="sf", description="Before every key; fleets that share a Redis need their own."
+        default="sf",
+        description="The prefix of every key; fleets that share a Redis need one each.",
     )
     catalogue: Path = Field(default=Path("catalogue.yaml"), description="The catalogue's file.")
-    log_level: LogLevel = Field(default="info", description="The least that is logged.")
+    log_level: LogLevel = Field(
+        default="info", description="The least severe level that is logged."
+    )
     log_format: LogFormat = Field(
-        default="auto", description="`auto`: console where stderr is a terminal, else JSON."
+        default="auto",
+        description="The form of the log; `auto` is console where stderr is a terminal, else JSON.",
     )
     result_ttl_seconds: TtlSeconds = Field(
-        default=DAY_SECONDS, description="How long a result can be fetched."
+        default=DAY_SECONDS, description="The time for which a result can be fetched."
     )
     job_ttl_seconds: TtlSeconds = Field(
-        default=7 * DAY_SECONDS, description="After which a job without a deadline expires."
+        default=7 * DAY_SECONDS,
+        description="The time after which a job without a deadline expires.",
     )
     socket_timeout_seconds: TimeoutSeconds = Field(
         default=10.0, description="The longest wait for Redis's answer to one command."
@@ -122,7 +130,7 @@ class Settings(BaseSettings):
 
     @property
     def redis(self) -> RedisAddress:
-        """The parts of that address; they hold the password."""
+        """The address in parts, password included."""
         return RedisAddress.parse(self.redis_url.get_secret_value())
 
 
@@ -130,10 +138,13 @@ class MetricsSettings(Settings):
     """What every component needs that Prometheus reads."""
 
     metrics_host: str = Field(
-        default="127.0.0.1", min_length=1, description="The address that scrapes are answered on."
+        default="127.0.0.1", min_length=1, description="The address on which metrics are served."
     )
     metrics_port: int | None = Field(
-        default=None, ge=1, le=65_535, description="The port of it; none is opened where unset."
+        default=None,
+        ge=1,
+        le=65_535,
+        description="The port on which metrics are served. Where it is not set, no port is opened.",
     )
 
 
@@ -153,13 +164,14 @@ class RouterSettings(TracedSettings):
         default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=6.0, description="How long a claim holds unless it is renewed."
+        default=6.0, description="The time for which a claim holds unless it is renewed."
     )
     queue_timeout_seconds: float = Field(
         default=60.0,
         ge=1,
         le=86_400,
-        description="How long a published batch may wait for a worker before it is sent again.",
+        description="The time that a published batch may wait for a worker before it is sent"
+        " again.",
     )
     max_backlog_jobs: int = Field(
         default=200_000,
@@ -177,16 +189,19 @@ class RouterSettings(TracedSettings):
         default=1024,
         ge=1,
         le=100_000,
-        description="The most jobs of a pool in a router's hands, to form batches from.",
+        description="The most jobs of a pool that a router holds to form batches from.",
     )
     max_starts: int = Field(
-        default=5, ge=1, le=100, description="Starts of a job before it becomes a dead letter."
+        default=5,
+        ge=1,
+        le=100,
+        description="The number of starts of a job before it becomes a dead letter.",
     )
     dead_ttl_seconds: TtlSeconds = Field(
-        default=7 * DAY_SECONDS, description="How long a dead letter can be replayed."
+        default=7 * DAY_SECONDS, description="The time for which a dead letter can be replayed."
     )
     max_dead: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="The most dead letters kept."
+        default=10_000, ge=1, le=1_000_000, description="The most dead letters that are kept."
     )
     health_dir: HealthDir = None
 
@@ -194,22 +209,23 @@ class RouterSettings(TracedSettings):
 class WorkerSettings(TracedSettings):
     """What a worker needs besides."""
 
-    pool: Name = Field(description="Name of the catalogue's pool that this worker serves.")
+    pool: Name = Field(description="The name of the catalogue's pool that this worker serves.")
     threads: int = Field(
-        default=1, ge=1, le=256, description="Processor threads of one forward pass."
+        default=1, ge=1, le=256, description="The number of processor threads of one forward pass."
     )
     lease_seconds: LeaseSeconds = Field(
-        default=6.0, description="How long a claim holds unless it is renewed."
+        default=6.0, description="The time for which a claim holds unless it is renewed."
     )
     cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
         default=Path("~/.cache/smallfirst"),
-        description="Where trained heads and converted models are kept.",
+        description="The folder in which trained heads and converted models are kept.",
     )
     heartbeat_seconds: float = Field(
         default=2.0,
         gt=0,
         le=3,
-        description="Between two signs of life; 7 silent seconds are death.",
+        description="The time between two signs of life; after 7 silent seconds a worker counts as"
+        " dead.",
     )
 
     pass_seconds: float = Field(
@@ -232,7 +248,9 @@ class WorkerSettings(TracedSettings):
 class ExporterSettings(MetricsSettings):
     """What the exporter of metrics needs besides."""
 
-    metrics_port: int = Field(default=9464, ge=1, le=65_535, description="The port of it.")
+    metrics_port: int = Field(
+        default=9464, ge=1, le=65_535, description="The port on which metrics are served."
+    )
 
 
 #: Every component's class; a variable is known if one of them has it.
@@ -250,8 +268,8 @@ def load_settings(cls: type[S], secrets_dir: Path = SECRETS_DIR, /, **overrides:
     """Read one component's settings, once, at its entry point.
 
     Args:
-        cls: Of the component.
-        secrets_dir: Where secrets lie as files; need not exist.
+        cls: The class of the component's settings.
+        secrets_dir: The folder in which secrets lie as files; it need not exist.
         overrides: Values by field from the command line; None stands for not given.
 
     Raises:

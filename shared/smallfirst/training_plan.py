@@ -24,52 +24,82 @@ class TrainingPlan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    catalogue: Path = Field(description="Which has the task and the models.")
-    task: Name = Field(description="Of the catalogue.")
-    data: Path = Field(description="Labelled rows, JSON Lines.")
+    catalogue: Path = Field(description="The catalogue that has the task and the models.")
+    task: Name = Field(description="The name of a task in the catalogue.")
+    data: Path = Field(description="The file of labelled rows, JSON Lines.")
     out: Path = Field(description="The model's folder; must not be there yet.")
-    method: Method = Field(default=Method.TUNE, description="How much is trained.")
+    method: Method = Field(
+        default=Method.TUNE, description="The part of the model that is trained."
+    )
     model: Name | None = Field(
-        default=None, description="To begin with; the task's first small one if not said."
+        default=None,
+        description="The model to begin with; if not given, the task's first small one.",
     )
     texts: Path | None = Field(
-        default=None, description="More texts without labels for `scratch`, JSON Lines."
+        default=None, description="The file of more texts without labels for `scratch`, JSON Lines."
     )
     held_out: float = Field(
-        default=0.1, ge=0.0, le=0.5, description="Share of the rows that only judge."
+        default=0.1,
+        ge=0.0,
+        le=0.5,
+        description="The share of the rows that judge and do not teach.",
     )
     refit: bool = Field(
-        default=False, description="Train once more on all rows, for as long as was best."
+        default=False,
+        description="Whether to train once more on all rows, for as many epochs as were best.",
     )
     keep_case: bool = Field(
-        default=False, description="Teach a lower-casing model what capital letters say."
+        default=False, description="Whether to teach a lower-casing model what capital letters say."
     )
     epochs: int = Field(default=6, ge=1, le=1000, description="The most passes over the rows.")
     patience: int = Field(
-        default=2, ge=1, le=1000, description="Epochs without a better score before it stops."
+        default=2,
+        ge=1,
+        le=1000,
+        description="The number of epochs without a better score after which it stops.",
     )
-    batch_rows: int = Field(default=32, ge=1, le=4096, description="Rows of one step.")
+    batch_rows: int = Field(
+        default=32, ge=1, le=4096, description="The number of rows in one step."
+    )
     learning_rate: float = Field(
-        default=8e-5, gt=0, le=1, description="Of the encoder's last layer, at its highest."
+        default=8e-5,
+        gt=0,
+        le=1,
+        description="The learning rate of the encoder's last layer, at its highest.",
     )
     layer_decay: float = Field(
-        default=0.9, gt=0, le=1, description="Each layer below learns so much slower."
+        default=0.9,
+        gt=0,
+        le=1,
+        description="The factor from each layer's learning rate to that of the layer below.",
     )
-    head_rate: float = Field(default=1e-2, gt=0, le=1, description="Learning rate of the head.")
+    head_rate: float = Field(default=1e-2, gt=0, le=1, description="The learning rate of the head.")
     smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="Probability that is shared among all labels."
+        default=0.0, ge=0, lt=1, description="The probability that is shared among all labels."
     )
     consistency: float = Field(
-        default=0.0, ge=0, le=100, description="How much two dropouts of a row must agree (R-Drop)."
+        default=0.0,
+        ge=0,
+        le=100,
+        description="The weight of the agreement of two dropouts of a row (R-Drop).",
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Of everything that is random.")
-    threads: int = Field(default=1, ge=1, le=256, description="Processor threads.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="The seed of everything that is random."
+    )
+    threads: int = Field(default=1, ge=1, le=256, description="The number of processor threads.")
     #: A model from scratch: its size, and how long it reads before it is told the task.
-    hidden: int = Field(default=192, ge=16, le=4096, multiple_of=16, description="Width.")
-    layers: int = Field(default=4, ge=1, le=48, description="Layers.")
-    vocabulary: int = Field(default=8000, ge=200, le=200_000, description="Word pieces.")
+    hidden: int = Field(
+        default=192, ge=16, le=4096, multiple_of=16, description="The width of the model."
+    )
+    layers: int = Field(default=4, ge=1, le=48, description="The number of layers.")
+    vocabulary: int = Field(
+        default=8000, ge=200, le=200_000, description="The number of word pieces."
+    )
     reading_epochs: int = Field(
-        default=10, ge=0, le=1000, description="Passes over the texts, guessing hidden words."
+        default=10,
+        ge=0,
+        le=1000,
+        description="The number of passes over the texts, guessing hidden words.",
     )
 
 

@@ -124,7 +124,7 @@ class Cluster:
         pending: Any = self.redis.xpending(KEYS.backlog(POOL, Priority.BULK), POOL_GROUP)
         holders = [one["name"].decode() for one in pending["consumers"] if one["pending"]]
         ready = self.kubelet.ready(WORKERS)
-        return [pod for pod in ready if any(f"-{pod.pid}-" in name for name in holders)]
+        return [pod for pod in ready if any(f"/{pod.pid}/" in name for name in holders)]
 
     def submit(self, name: str, count: int, task: str) -> list[str]:
         """Submit a burst."""

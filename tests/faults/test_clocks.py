@@ -1,9 +1,13 @@
-"""A host whose clock is ten minutes off: deadlines and leases are judged by Redis's clock."""
+"""A host whose clock is off: deadlines, leases and the day of what is spent are Redis's."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -22,6 +26,12 @@ pytestmark = [
 WRONG = "worker-cpu-small-1"
 
 
+def clock_that_is_off(skew: str) -> dict[str, str]:
+    """What a process is told so that its clock, but not its stopwatch, is off."""
+    library = {"LD_PRELOAD": str(LIBRARIES[0])}
+    return {"FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1", **library}
+
+
 class SkewedFleet(LinkedFleet):
     """One of two workers lives ten minutes off."""
 
@@ -31,8 +41,7 @@ class SkewedFleet(LinkedFleet):
         found = super()._environment(child)
         if child != WRONG:
             return found
-        clock = {"FAKETIME": self.skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        return found | clock | {"LD_PRELOAD": str(LIBRARIES[0])}
+        return found | clock_that_is_off(self.skew)
 
 
 @pytest.fixture(params=["+600", "-600"])
@@ -64,3 +73,19 @@ def test_a_wrong_clock_moves_no_deadline_and_no_lease(fleet: SkewedFleet) -> Non
     assert all(abs(time.time() * 1000 - beat) < 60_000 for _, beat in alive)
     settled = (fleet.logs / f"{WRONG}.log").read_text().count('"batch.settled"')
     assert settled > 0, "the worker with the wrong clock took part"
+
+
+@pytest.mark.parametrize("skew", ["+2d", "-2d"])
+def test_what_is_spent_is_booked_and_told_under_redis_s_day(
+    redis: Redis, redis_url: str, skew: str
+) -> None:
+    """Whatever day it is where the worker and the exporter run."""
+    command = [sys.executable, "-m", "tests.support.spend_and_tell", redis_url]
+    environment = {**os.environ, **clock_that_is_off(skew)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1.0\n"
+    now: Any = redis.time()
+    booked: Any = redis.keys(Keys().booked("*"))
+    days = {Keys().booked_at((now[0] - ago) * 1000).encode() for ago in (0, 3600)}
+    assert len(booked) == 1
+    assert {*booked} <= days

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.holders import pid_of
 from tests.support.invariants import assert_unchanged, digests
 from tests.support.waiting import WaitUntil
 
@@ -34,21 +35,16 @@ def holders(redis: Any, stream: str, group: str) -> dict[str, int]:
     return {c["name"].decode(): c["pending"] for c in found["consumers"]}
 
 
-def pid_of(holder: str) -> int:
-    """The process id that every holder's name tells: `<role>-<host>-<pid>-<random>`."""
-    return int(holder.rsplit("-", 2)[1])
-
-
 def worker_at_work(redis: Any) -> str | None:
     """A worker that has entries in its hands."""
-    names = [name for name in holders(redis, BULK, POOL_GROUP) if name.startswith("cpu-small-")]
+    names = [name for name in holders(redis, BULK, POOL_GROUP) if name.startswith("cpu-small/")]
     return names[0] if names else None
 
 
 def router_with_jobs(redis: Any) -> str | None:
     """A router that has read jobs and not published them."""
     found = holders(redis, BULK, POOL_GROUP)
-    return next((name for name in found if name.startswith("router-")), None)
+    return next((name for name in found if name.startswith(ROUTERS)), None)
 
 
 def strike(

@@ -1,6 +1,5 @@
 """A job that kills its worker among 64: its neighbours are answered, and it is a dead letter."""
 
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from tests.support.invariants import Stopwatch, lasting_keys, remains
 
 from smallfirst.jobs import Job, Result, Status
+from smallfirst.ledger.holders import process_here, process_of
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import DeadLetter
@@ -46,14 +46,13 @@ def submit(redis: Any) -> None:
 
 def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor:
     """Keep the dying worker alive as the local fleet does, and leave word of each of its ends."""
-    host = socket.gethostname()
 
     def has_started(child: Child) -> bool:
-        mark = f"-{host}-{child.pid}-".encode()
-        return any(mark in name for name in redis.zrange(KEYS.workers("cpu"), 0, -1))
+        names = redis.zrange(KEYS.workers("cpu"), 0, -1)
+        return any(process_of(name.decode()) == process_here(child.pid) for name in names)
 
     def note(child: Child, exit_code: int) -> None:
-        Ledger(redis, KEYS, "supervisor").note_end(f"{host}-{child.pid}", words_of(exit_code))
+        Ledger(redis, KEYS, "supervisor").note_end(process_here(child.pid), words_of(exit_code))
 
     supervisor = Supervisor(folder, has_started, note)
     supervisor.open()

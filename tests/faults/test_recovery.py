@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from redis import Redis
+from tests.support.holders import pid_of
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -48,11 +49,11 @@ def test_a_dead_workers_jobs_start_elsewhere_within_ten_seconds(
         dead: list[str] = []
 
         def somebody_works() -> bool:
-            dead[:] = [name for name in holders(redis) if name.startswith("cpu-small-")][:1]
+            dead[:] = [name for name in holders(redis) if name.startswith("cpu-small/")][:1]
             return bool(dead)
 
         wait_until(somebody_works, description="a worker has jobs in hand")
-        os.kill(int(dead[0].rsplit("-", 2)[1]), signal.SIGKILL)
+        os.kill(pid_of(dead[0]), signal.SIGKILL)
         struck = monotonic()
         lost = entries_of(redis, dead[0])
         wait_until(
@@ -77,5 +78,5 @@ def entries_of(redis: Any, holder: str) -> list[bytes]:
 
 def waiting_for_a_start(redis: Any, dead: str) -> list[bytes]:
     """Entries that no live worker has in hand."""
-    names = [name for name in holders(redis) if name == dead or not name.startswith("cpu-small-")]
+    names = [name for name in holders(redis) if name == dead or not name.startswith("cpu-small/")]
     return [entry for name in names for entry in entries_of(redis, name)]

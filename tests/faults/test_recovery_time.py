@@ -38,7 +38,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     router.open()
     job = Job(id="a", task="topic", text="poison")
     redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
-    dead = Ledger(redis, KEYS, "cpu-h-1-dead")
+    dead = Ledger(redis, KEYS, "cpu/h/1/dead")
     dead.beat("cpu")
     router.step()
     message = redis.rpop(KEYS.queue("cpu"))
@@ -48,7 +48,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
         redis.hset(KEYS.unacked("cpu"), "tag", message)
     watch = Stopwatch(f"job of a killed worker, {state}")
 
-    living = Ledger(redis, KEYS, "cpu-h-2-living")
+    living = Ledger(redis, KEYS, "cpu/h/2/living")
     holder = LeaseKeeper(living, "cpu", lease=lease, beat=beat)
     holder.open()
 

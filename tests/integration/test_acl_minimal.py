@@ -141,10 +141,10 @@ def leave_work_behind(guarded: Guarded, wait_until: WaitUntil) -> None:
     minute_ms = 60_000
     with guarded.connect() as admin:
         entry: Any = admin.xadd(BULK, {"id": "left", "job": "{}", "slip": "{}"})
-        admin.xreadgroup(POOL_GROUP, "cpu-host-1-dead", {BULK: ">"})
-        admin.xclaim(BULK, POOL_GROUP, "cpu-host-1-dead", 0, [entry], idle=minute_ms)
+        admin.xreadgroup(POOL_GROUP, "cpu/host/1/dead", {BULK: ">"})
+        admin.xclaim(BULK, POOL_GROUP, "cpu/host/1/dead", 0, [entry], idle=minute_ms)
         seconds, _ = admin.time()
-        admin.zadd(KEYS.workers("cpu"), {"cpu-host-1-dead": seconds * 1000 - minute_ms})
+        admin.zadd(KEYS.workers("cpu"), {"cpu/host/1/dead": seconds * 1000 - minute_ms})
         wait_until(lambda: not admin.xrange(BULK, entry, entry), description="it is settled")
         wait_until(lambda: admin.zcard(KEYS.workers("cpu")) == 1, description="it is struck off")
 
@@ -186,9 +186,9 @@ def walk_rare_paths(guarded: Guarded) -> None:
             admin.xgroup_createconsumer(KEYS.escalations, ROUTER_GROUP, "long-gone")
         router.tidy(KEYS.escalations, ROUTER_GROUP, idle=-HOUR)
         move_what_is_misplaced(guarded, router)
-        assert router.end_of("cpu-host-1-abc", "cpu") is None
+        assert router.end_of("cpu/host/1/abc") is None
     with guarded.connect(Role.WORKER) as redis:
-        Ledger(redis, KEYS, "worker-of-the-drill").note_end("host-1", "RuntimeError")
+        Ledger(redis, KEYS, "worker-of-the-drill").note_end("host/1", "RuntimeError")
 
 
 def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:

@@ -79,7 +79,7 @@ def test_jobs_are_counted_on_their_way(
     assert value("jobs_unread", pool="@router", stream="jobs") == 5
     assert (value("oldest_job_age_seconds", pool="@router", stream="jobs") or 0) < 60
 
-    Ledger(redis, KEYS, "cpu-h-1-abc").beat("cpu")
+    Ledger(redis, KEYS, "cpu/h/1/abc").beat("cpu")
     router.step()
     on_bulk = {"pool": "cpu", "stream": "bulk"}
     assert value("jobs_unread", pool="@router", stream="jobs") == 0
@@ -89,7 +89,7 @@ def test_jobs_are_counted_on_their_way(
     assert value("workers", pool="cpu") == 1
 
     entries = [entry.decode() for entry, _ in redis.xrange(BULK)]
-    Ledger(redis, KEYS, "cpu-h-1-abc").claim(BULK, entries[:2], timedelta(seconds=6))
+    Ledger(redis, KEYS, "cpu/h/1/abc").claim(BULK, entries[:2], timedelta(seconds=6))
     assert value("jobs_queued", **on_bulk) == 3
     assert value("jobs_pending", **on_bulk) == 5
     assert (value("oldest_job_age_seconds", **on_bulk) or 0) >= 0
@@ -126,7 +126,7 @@ def test_what_was_booked_is_counted(
     submit(redis, 1)
     entry = router_entry(redis, router)
     row = Finish(entry=entry, result=result_for("j-0"), spent=attempt_for(seconds=0.25, cost=0.5))
-    ledger = Ledger(redis, KEYS, "cpu-h-1-abc")
+    ledger = Ledger(redis, KEYS, "cpu/h/1/abc")
     ledger.claim(BULK, [entry], timedelta(seconds=6))
     ledger.settle(BULK, POOL_GROUP, [row])
     assert value("attempts_total", **labels) == 1
@@ -148,7 +148,7 @@ def test_what_the_catalogue_has_no_longer_is_counted_without_a_tier(
 
 def router_entry(redis: Any, router: Any) -> str:
     """Let the router park and dispatch the one job; return its entry."""
-    Ledger(redis, KEYS, "cpu-h-1-abc").beat("cpu")
+    Ledger(redis, KEYS, "cpu/h/1/abc").beat("cpu")
     router.step()
     [(entry, _)] = redis.xrange(BULK)
     return str(entry.decode())

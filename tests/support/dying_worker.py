@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from datetime import timedelta
 from redis import Redis
 
 from smallfirst.jobs import LabelAnswer, Tier
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
@@ -59,8 +59,7 @@ def main(url: str, how: str) -> None:
     """Take batches from Celery's list until killed."""
     keys = Keys()
     redis = Redis.from_url(url)
-    name = f"cpu-{socket.gethostname()}-{os.getpid()}-abc"
-    ledger = Ledger(redis, keys, name)
+    ledger = Ledger(redis, keys, str(Holder.here("cpu")))
     holder = LeaseKeeper(ledger, "cpu", lease=LEASE, beat=LEASE / 3)
     holder.open()
     metrics = WorkerMetrics("cpu")

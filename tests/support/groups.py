@@ -1,14 +1,15 @@
 """Which tests run one after the other, in one process, and in what order the groups are started.
 
 `make test` runs groups beside each other, as many at once as the machine has cores. What a group
-shares is made once: an engine, trained models, a fleet. What starts whole fleets and kills them is one
-group, so that no two of them fight for the same cores and no law of time is bent.
+shares is made once: an engine, trained models, a fleet. What starts whole fleets and kills them is
+one group, so that no two of them fight for the same cores and no law of time is bent.
 """
 
 from pathlib import PurePath
 
-#: Folders and modules that make a group, by the order in which groups are started: those that take
-#: longest first, so that the last minute is not one group's alone. Any other module is its own group.
+#: Folders and modules that make a group, in the order in which groups are started: those that take
+#: longest first, so that the last minutes are not one group's alone. Any other module is its own
+#: group.
 GROUPS: dict[str, tuple[str, ...]] = {
     "faults": ("faults",),
     "images": ("deploy/test_images.py", "deploy/test_scan.py"),

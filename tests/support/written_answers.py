@@ -12,7 +12,8 @@ from smallfirst.jobs import (
     Answer,
     RecordAnswer,
 )
-from smallfirst_workers.prompting.parsing import Completion, read_writing
+from smallfirst_workers.prompting.completions import Completion
+from smallfirst_workers.prompting.parsing import read_writing
 
 TEXT = "Invoice 7 of ACME: 12.50 due 2026-11-23. ACME thanks you."
 #: A word that stands in what a model wrote, and may stand nowhere else.

@@ -4,7 +4,6 @@ Whatever else is to know of a batch hangs on its observers.
 """
 
 import os
-import socket
 import time
 import traceback
 from collections.abc import Generator, Iterator, Sequence
@@ -17,6 +16,7 @@ from redis.exceptions import RedisError
 from smallfirst.jobs import Priority, Problem
 from smallfirst.ledger.entries import Claim
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
+from smallfirst.ledger.holders import process_here
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
@@ -164,8 +164,7 @@ class BatchRunner:
     def note_failure(self, error: BaseException) -> None:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
         with suppress(RedisError):
-            process = f"{socket.gethostname()}-{os.getpid()}"
-            self._ledger.note_end(process, f"raised {type(error).__name__}")
+            self._ledger.note_end(process_here(os.getpid()), f"raised {type(error).__name__}")
 
 
 def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:

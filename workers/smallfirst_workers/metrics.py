@@ -23,7 +23,7 @@ class WorkerMetrics:
     """The metrics of one worker process.
 
     Args:
-        pool: That the worker serves; a label of each.
+        pool: The pool that the worker serves; a label of each metric.
     """
 
     def __init__(self, pool: str) -> None:
@@ -44,7 +44,7 @@ class WorkerMetrics:
         )
         self._batch_seconds = Histogram(
             "smallfirst_batch_seconds",
-            "From taking a batch up to settling its last job.",
+            "Seconds from taking a batch up to settling its last job.",
             ["pool", "model"],
             buckets=SECONDS_BUCKETS,
             registry=self.registry,
@@ -57,14 +57,14 @@ class WorkerMetrics:
         )
         self._confidence = Histogram(
             "smallfirst_confidence",
-            "How sure the answers were.",
+            "Confidence of the answers.",
             ["task", "step", "outcome"],
             buckets=CONFIDENCE_BUCKETS,
             registry=self.registry,
         )
         self._waited = Histogram(
             "smallfirst_job_wait_seconds",
-            "From joining the pool's backlog to being claimed.",
+            "Seconds from joining the pool's backlog to being claimed.",
             ["pool", "task"],
             buckets=SECONDS_BUCKETS,
             registry=self.registry,

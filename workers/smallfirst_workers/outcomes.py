@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from smallfirst import results
 from smallfirst.acceptance import label_of
-from smallfirst.answers import merge_spans
-from smallfirst.jobs import Answer, Attempt, Outcome, Problem, SpansAnswer, Status, Tier
+from smallfirst.answers import merge_spans, spans_of, with_spans
+from smallfirst.jobs import Answer, Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move
@@ -116,6 +116,5 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
 
 def _with_kept(answer: Answer, slip: RoutingSlip) -> Answer:
     """Add the spans that an earlier step was sure of."""
-    if not isinstance(answer, SpansAnswer) or not slip.kept_spans:
-        return answer
-    return answer.model_copy(update={"spans": merge_spans(slip.kept_spans, answer.spans)})
+    kept = slip.kept_spans
+    return with_spans(answer, merge_spans(kept, spans_of(answer))) if kept else answer

@@ -3,21 +3,20 @@
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 from datetime import timedelta
-from secrets import token_hex
 from typing import Any
 
 import structlog
 from celery import signals
-from kombu import Exchange, Queue
 from redis.exceptions import RedisError
 
 from smallfirst.broker.celery_app import make_app
+from smallfirst.broker.queues import node_name, queue_of, task_name
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
@@ -46,7 +45,7 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings, tracing: Tracing) -> None:
         self.settings = settings
-        self.name = f"{settings.pool}-{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+        self.name = Holder.here(settings.pool)
         self.keys = Keys(settings.namespace)
         self.watch = CatalogueWatch(settings.catalogue)
         self.models = Models(
@@ -60,7 +59,7 @@ class WorkerProcess:
         beat_in_main_loop(self.app, self.health)
         lease = timedelta(seconds=settings.lease_seconds)
         redis = connect(settings, role="worker", on_retry=self.health.beat)
-        ledger = Ledger(redis, self.keys, self.name, bounds_of(settings))
+        ledger = Ledger(redis, self.keys, str(self.name), bounds_of(settings))
         beat = timedelta(seconds=settings.heartbeat_seconds)
         self.holder = LeaseKeeper(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
@@ -119,10 +118,9 @@ class WorkerProcess:
 
     def _celery_worker(self) -> Any:
         pool = self.settings.pool
-        # Read straight from the list of the pool's name, without a binding that could be lost.
-        self.app.conf.task_queues = [Queue(pool, Exchange(""), routing_key=pool)]
+        self.app.conf.task_queues = [queue_of(pool)]
         return self.app.Worker(
-            hostname=f"{pool}@{self.name.removeprefix(pool + '-')}",
+            hostname=node_name(self.name),
             queues=[pool],
             # How many batches run at once: one pass fills a small model's process, while vLLM
             # interleaves the requests of several batches.
@@ -152,7 +150,7 @@ class WorkerProcess:
         self.holder.open()
         self.health.enter()
         threading.Thread(target=self._follow_catalogue, name="catalogue", daemon=True).start()
-        log.info("worker.ready", pool=self.settings.pool, worker=self.name)
+        log.info("worker.ready", pool=self.settings.pool, worker=str(self.name))
 
     def _on_shutting_down(self, **_: object) -> None:
         # Here, since not every end that may follow cleans up behind itself.
@@ -210,7 +208,7 @@ class WorkerProcess:
 
 def register(process: WorkerProcess, model: str) -> None:
     """Give a model its Celery task, once."""
-    name = f"{process.watch.current.models[model].tier}.{model}"
+    name = task_name(process.watch.current.models[model].tier, model)
     if name in process.app.tasks:
         return
 

@@ -1,9 +1,9 @@
 """Celery's configuration for router, workers and Flower: one place, a reason beside each setting.
 
 Celery carries hints: which entries of a backlog a worker should claim. Redis's streams are the
-truth, so everything here prefers losing a message to repeating, hanging or wedging on one. With
-`transport` the only module of this package that imports Celery or what Celery is made of;
-`import smallfirst` never reaches it.
+truth, so everything here prefers losing a message to repeating, hanging or wedging on one. Of this
+package `broker` alone imports Celery or what Celery is made of; `import smallfirst` never reaches
+it.
 """
 
 import ssl

@@ -1,14 +1,13 @@
-"""kombu's Redis transport, but for messages that are none, and for a Redis that is full.
+"""kombu's Redis transport, made safe against malformed messages and a full Redis.
 
 Only the router writes to a pool's list, and access rules keep everybody else out. Should an
-administrator's hand slip nevertheless, a list entry that is not a message of Celery's ends the
-worker that reads it, each in its turn (celery#7975), or makes it connect anew for ever, with
-nothing behind it read. Here such an entry is dropped and told of: the ledger knows every job, so
-nothing is lost with it.
+administrator's hand slip nevertheless, kombu's own transport lets an entry that is not a valid
+message stop each worker that reads it (celery#7975), or make it reconnect for ever. Here such an
+entry is dropped and logged: the ledger knows every job, so nothing is lost with it.
 
-And a Redis that refuses to write for a while, because its memory or its disk is full or a failover
-is under way, is to kombu an error of the program, which ends the worker. Here it is what it is: a
-broken connection, to be tried again.
+A Redis that refuses writes for a while, because its memory or its disk is full or a failover is
+under way, is to kombu an error of the program, which ends the worker. Here it counts as a broken
+connection, which is tried again.
 """
 
 import base64

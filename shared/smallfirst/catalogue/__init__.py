@@ -10,16 +10,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
 from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
-from smallfirst.catalogue.records import (
-    DATE_PATTERN,
-    FieldName,
-    RecordField,
-    fits_field,
-    record_schema,
-)
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
     RECOGNIZERS,
@@ -33,33 +25,21 @@ from smallfirst.catalogue.steps import (
     Step,
     Think,
 )
-from smallfirst.catalogue.tasks import (
-    ANSWER_KEYS,
-    LABEL_KINDS,
-    WRITTEN_KINDS,
-    Example,
-    Kind,
-    Task,
-    Verdict,
-    example_problem,
-    record_problem,
-)
+from smallfirst.catalogue.tasks import Task
+from smallfirst.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.jobs import Name, Tier
+from smallfirst.kinds import KINDS, Example, Kind, named
+from smallfirst.kinds.records import RecordField
 from smallfirst.wording import did_you_mean
 
 __all__ = [
-    "ANSWER_KEYS",
-    "DATE_PATTERN",
-    "LABEL_KINDS",
     "PROBLEMS",
     "RECOGNIZERS",
-    "WRITTEN_KINDS",
     "AnyStep",
     "Backlog",
     "Catalogue",
     "Entry",
     "Example",
-    "FieldName",
     "Here",
     "Kind",
     "Model",
@@ -76,15 +56,10 @@ __all__ = [
     "Task",
     "Think",
     "TokenPrices",
-    "Verdict",
-    "example_problem",
-    "fits_field",
     "is_to_be_chosen",
     "place",
     "place_text",
     "promise_path",
-    "record_problem",
-    "record_schema",
     "step_problems",
     "step_specs",
 ]
@@ -93,16 +68,18 @@ __all__ = [
 class Catalogue(Entry):
     """Everything the fleet serves."""
 
-    version: Literal[1] = Field(description="Of this format.")
-    currency: str = Field(default="USD", description="Of every price in this file.")
+    version: Literal[1] = Field(description="The version of this format.")
+    currency: str = Field(default="USD", description="The currency of every price in this file.")
     pools: dict[Name, Pool] = Field(
-        min_length=1, description="Where models run, by name; a model goes to the smallest it fits."
+        min_length=1,
+        description="The places where models run, by name; a model goes to the smallest that holds"
+        " it.",
     )
     models: dict[Name, Model] = Field(
         default_factory=dict, description="The models that steps name."
     )
     tasks: dict[Name, Task] = Field(
-        min_length=1, description="What jobs may ask, by the name that a job gives."
+        min_length=1, description="The tasks that jobs may ask for, by name."
     )
 
     @model_validator(mode="after")
@@ -145,17 +122,15 @@ def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
 
 def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
-    writes = model.tier is Tier.LLM and model.runner == "generate"
-    if not writes and kind in WRITTEN_KINDS:
+    spec, writes = KINDS[kind], model.tier is Tier.LLM and model.runner == "generate"
+    if not writes and spec.head is None:
         which = "of tier slm" if model.tier is Tier.SLM else "whose runner is `pooling`"
-        yield "model", f"a model {which} cannot write the answer of a {kind} task"
-    if model.runner == "pooling" and kind is Kind.TAG:
-        yield (
-            "model",
-            "a model whose runner is `pooling` has one vector a text, and finds no spans",
-        )
-    if writes and kind is Kind.EMBED:
-        yield "model", "a model that writes gives no vectors; give it `runner: pooling`"
+        yield "model", f"a model {which} cannot write the answer of {named(kind)}"
+    elif model.runner == "pooling" and not spec.can_be_pooled:
+        rule = "a model whose runner is `pooling` has one vector a text"
+        yield "model", f"{rule}, which cannot answer {named(kind)}"
+    if writes and not spec.can_be_written:
+        yield "model", f"{named(kind)} wants a vector; give the model `runner: pooling`"
     if not writes:
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:
@@ -163,7 +138,7 @@ def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[s
     if model.is_remote and step.think is not None:
         yield "think", "whether a model that runs elsewhere thinks is settled there"
     # One that runs here scores the labels; one that runs elsewhere draws them.
-    is_scored = writes and kind is Kind.CLASSIFY and not model.is_remote
+    is_scored = writes and spec.is_one_label and not model.is_remote
     if is_scored and step.vote > 1 and step.think is None:
         yield "vote", "without `think` every vote on labels would be the same"
     if step.adapter is not None and step.adapter not in model.adapters:

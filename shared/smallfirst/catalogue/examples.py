@@ -1,7 +1,7 @@
 """Reading a file of examples: JSON Lines, one labelled text a row.
 
-A row has `text` and the answer that the task's kind asks for (`label`, `labels` or `spans`), and
-may have an `id`. Instead of its own answer it may carry the gold answers of several tasks, as in
+A row has `text` and the answer under the key of its task's kind (`KindSpec.example_key`), and may
+have an `id`. Instead of its own answer it may carry the gold answers of several tasks, as in
 `{"text": …, "gold": {"topic": "billing", "pii": []}}`, and each task takes its own. Other keys are
 let through unread: files come out of other systems, and a missing answer is refused anyhow.
 """
@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from smallfirst.catalogue import ANSWER_KEYS, Example, Task, example_problem
+from smallfirst.catalogue import Task
 from smallfirst.catalogue.problems import problems_of
+from smallfirst.catalogue.tasks import example_problem
 from smallfirst.errors import CatalogueProblem
+from smallfirst.kinds import KINDS, Example
 from smallfirst.wording import nearest
 
 #: Most rows of one file that are complained about one by one.
@@ -76,23 +78,25 @@ def _read_row(raw: bytes, name: str, task: Task) -> Example | str:
     except ValidationError as err:
         problem = problems_of(err, Example)[0]
         return f"{problem.where}: {problem.rule}"
-    problem_text = example_problem(example, task.kind, task.labels)
+    problem_text = example_problem(example, task)
     return f"{problem_text}{_mistyped(row, task)}" if problem_text else example
 
 
 def _chosen(row: dict[str, Any], name: str, task: Task) -> dict[str, Any]:
     """Take from a row what an example has, and this task's gold answer where it has none."""
     chosen = {key: row[key] for key in Example.model_fields if key in row}
-    wanted, gold = ANSWER_KEYS.get(task.kind), row.get("gold")
+    wanted, gold = KINDS[task.kind].example_key, row.get("gold")
     if wanted and chosen.get(wanted) is None and isinstance(gold, dict) and name in gold:
         chosen[wanted] = gold[name]
     return chosen
 
 
 def _mistyped(row: dict[str, Any], task: Task) -> str:
-    wanted = ANSWER_KEYS[task.kind]
+    wanted = KINDS[task.kind].example_key
+    if wanted is None or row.get(wanted) is not None:
+        return ""
     near = nearest(wanted, row.keys() - Example.model_fields.keys())
-    return f"; is {near!r} meant for it?" if near and row.get(wanted) is None else ""
+    return f"; is {near!r} meant for it?" if near else ""
 
 
 #: In the folder of a model that was trained here: the keys of its rows, one a line.

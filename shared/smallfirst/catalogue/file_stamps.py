@@ -1,4 +1,4 @@
-"""Files with the stamps by which a later change shows, and one hash over what was read."""
+"""Files with their modification stamps, and one hash of all."""
 
 import hashlib
 import os

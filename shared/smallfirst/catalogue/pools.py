@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.entries import Entry, Place, refuse
 from smallfirst.catalogue.sizes import Count
+from smallfirst.entries import Entry, Place, refuse
 from smallfirst.jobs import Name, Tier
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
@@ -22,7 +22,7 @@ _OF_ENDPOINTS = ("endpoint", "api_key_variable", "max_concurrency", "price_per_m
 class Pool(Entry):
     """Where models of one size run: one Celery queue, one kind of machine, a price per hour."""
 
-    tier: Literal[Tier.SLM, Tier.LLM] = Field(description="Which class of model runs here.")
+    tier: Literal[Tier.SLM, Tier.LLM] = Field(description="The class of model that runs here.")
     remote: bool = Field(
         default=False,
         description="Whether its models run elsewhere, and are only asked from here.",
@@ -32,7 +32,7 @@ class Pool(Entry):
         description="The largest model that fits, in parameters: 50M, 8B; needed unless `remote`.",
     )
     price_per_hour: float = Field(
-        default=0.0, ge=0.0, description="Of one worker, in the catalogue's currency."
+        default=0.0, ge=0.0, description="The price of one worker, in the catalogue's currency."
     )
     batch_tokens: int = Field(
         default=2048,
@@ -45,8 +45,10 @@ class Pool(Entry):
         default=1,
         ge=1,
         le=64,
-        description="How many batches a worker runs side by side. One pass fills an SLM's process;"
-        " vLLM interleaves the requests of several.",
+        description=(
+            "The number of batches that a worker runs side by side. One pass fills an SLM's"
+            " process; vLLM interleaves the requests of several."
+        ),
     )
 
     @property
@@ -74,7 +76,8 @@ class Model(Entry):
     """A model and how to run it."""
 
     tier: Literal[Tier.SLM, Tier.LLM] = Field(
-        default=Tier.SLM, description="Small (`slm`) or large (`llm`): which pools may run it."
+        default=Tier.SLM,
+        description="The tier of the pools that may run it: small (`slm`) or large (`llm`).",
     )
     source: str = Field(
         min_length=1,
@@ -86,7 +89,8 @@ class Model(Entry):
     endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$",
-        description="Where the model is asked, in the manner of OpenAI: http://vllm:8000/v1.",
+        description="The URL where the model is asked, in the manner of OpenAI:"
+        " http://vllm:8000/v1.",
     )
     api_key_variable: str | None = Field(
         default=None,
@@ -94,21 +98,27 @@ class Model(Entry):
         description="The worker's environment variable that holds the endpoint's key.",
     )
     max_concurrency: int = Field(
-        default=32, ge=1, le=4096, description="The most requests a worker has at the endpoint."
+        default=32,
+        ge=1,
+        le=4096,
+        description="The most requests that a worker has under way at the endpoint.",
     )
     price_per_million_tokens: TokenPrices | None = Field(
-        default=None, description="What the endpoint charges; a pool's hours are counted besides."
+        default=None,
+        description="The prices that the endpoint charges; a pool's hours are counted besides.",
     )
     revision: str | None = Field(
         default=None,
-        description="Commit of the hub's repository, 40 digits; required for a hub id.",
+        description="The commit of the hub's repository, 40 digits; required for a hub id.",
     )
     parameters: Count | None = Field(
         default=None,
-        description="Size, where the model's own files are not at hand for the router to read.",
+        description=(
+            "The number of parameters, where the router has no files of the model to read it from."
+        ),
     )
     runtime: Literal["openvino", "torch"] = Field(
-        default="openvino", description="What executes the forward pass."
+        default="openvino", description="The library that executes the forward pass."
     )
     runner: Literal["generate", "pooling"] = Field(
         default="generate",
@@ -122,29 +132,33 @@ class Model(Entry):
     )
     quantization: Name | None = Field(
         default=None,
-        description="How vLLM packs a large model's weights (fp8, awq, gptq); left out: as its"
-        " files say.",
+        description=(
+            "The way in which vLLM packs a large model's weights (fp8, awq, gptq); if not given,"
+            " as its files say."
+        ),
     )
     tensor_parallel_size: int = Field(
-        default=1, ge=1, le=64, description="Over how many GPUs a large model is spread."
+        default=1, ge=1, le=64, description="The number of GPUs over which a large model is spread."
     )
     gpu_memory_utilization: float | None = Field(
         default=None,
         gt=0.0,
         le=1.0,
-        description="Of a GPU's memory, what vLLM may take for a large model; its default: 0.92.",
+        description=(
+            "The share of a GPU's memory that vLLM may take for a large model; its default is 0.92."
+        ),
     )
     adapters: dict[Name, str] = Field(
         default_factory=dict,
-        description="LoRA adapters of a large model, by name: folders (./x, /x).",
+        description="The folders (./x, /x) of a large model's LoRA adapters, by name.",
     )
     pooling: Literal["mean", "cls", "last"] = Field(
-        default="mean", description="How token states become one vector of the text."
+        default="mean", description="The way in which token states become one vector of the text."
     )
     max_tokens: int | None = Field(
         default=None,
         ge=16,
-        description="Longest window in tokens; the model's own limit where left out.",
+        description="The longest window in tokens; if not given, the model's own limit.",
     )
 
     @property

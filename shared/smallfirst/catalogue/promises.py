@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.catalogue.entries import Entry
+from smallfirst.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
 
 #: Where promises stand, beside the catalogue.
@@ -27,44 +27,60 @@ class StepPromise(Entry):
     model: str = Field(description="The model's name in the catalogue; `rules` for a rule.")
     spec: Digest = Field(description="The hash of what the catalogue said of the step.")
     acceptance: Acceptance = Field(description="What an answer must reach, and of which revision.")
-    share_answered: Probability = Field(description="Of all rows, those that this step answered.")
-    num_tested: int = Field(ge=0, description="Its accepted answers in the testing part.")
-    num_wrong: int = Field(ge=0, description="Those of them that were wrong.")
+    share_answered: Probability = Field(
+        description="The share of all rows that this step answered."
+    )
+    num_tested: int = Field(
+        ge=0, description="The number of its accepted answers in the testing part."
+    )
+    num_wrong: int = Field(ge=0, description="The number of those that were wrong.")
     error_bound: Probability = Field(
-        description="The highest error rate of its own that these counts allow."
+        description="The highest error rate of the step that these counts allow."
     )
 
 
 class Promise(Entry):
     """What is promised of a task's cascade: the content of `calibration/TASK.json`."""
 
-    version: Literal[1] = Field(default=1, description="Of this format.")
+    version: Literal[1] = Field(default=1, description="The version of this format.")
     task: Name
     target: float = Field(
         gt=0.0, lt=1.0, description="The largest share of accepted answers that may be wrong."
     )
-    confidence: float = Field(gt=0.0, lt=1.0, description="How sure the promise is.")
+    confidence: float = Field(
+        gt=0.0, lt=1.0, description="The probability with which the promise holds."
+    )
     is_per_label: bool = Field(
         default=False, description="Whether the target holds for the answers of each label."
     )
     labels_never_accepted: tuple[Label, ...] = Field(
-        default=(), description="Labels of which the rows could not support the promise."
+        default=(), description="The labels for which the rows could not support the promise."
     )
-    num_rows: int = Field(ge=1, description="Labelled rows, each text counted once.")
-    num_tested: int = Field(ge=1, description="Those of them that the promise was tested on.")
-    num_accepted: int = Field(ge=1, description="Accepted answers in the testing part.")
-    num_wrong: int = Field(ge=0, description="Those of them that were wrong.")
+    num_rows: int = Field(ge=1, description="The number of labelled rows, each text counted once.")
+    num_tested: int = Field(ge=1, description="The number of those that the promise was tested on.")
+    num_accepted: int = Field(
+        ge=1, description="The number of accepted answers in the testing part."
+    )
+    num_wrong: int = Field(ge=0, description="The number of those that were wrong.")
     error_bound: Probability = Field(
         description="The highest error rate among accepted answers that these counts allow."
     )
-    share_answered: Probability = Field(description="Of all rows; the rest is abstained from.")
-    cost_per_job: float = Field(ge=0.0, description="Mean, of all steps asked.")
+    share_answered: Probability = Field(
+        description="The share of all rows that is answered; the rest is abstained from."
+    )
+    cost_per_job: float = Field(ge=0.0, description="The mean cost of a job, over all steps asked.")
     currency: str
-    abstention_cost: float = Field(ge=0.0, description="What an unanswered job was counted for.")
-    seed: int = Field(description="By which the rows were split.")
-    data: Digest = Field(description="Hash of the rows and their right answers.")
-    made_at: Annotated[datetime, Field(strict=False)] = Field(description="UTC.")
-    steps: tuple[StepPromise, ...] = Field(min_length=1, description="The cascade, in order.")
+    abstention_cost: float = Field(
+        ge=0.0, description="The cost that an unanswered job was counted with."
+    )
+    seed: int = Field(description="The seed by which the rows were split.")
+    data: Digest = Field(description="The hash of the rows and their right answers.")
+    made_at: Annotated[datetime, Field(strict=False)] = Field(
+        description="The time of the calibration, in UTC."
+    )
+    steps: tuple[StepPromise, ...] = Field(
+        min_length=1, description="The steps of the cascade, in order."
+    )
 
 
 def promise_path(catalogue_path: Path, task: str) -> Path:

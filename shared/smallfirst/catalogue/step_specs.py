@@ -69,7 +69,10 @@ def _model_spec(model: Model) -> dict[str, Any]:
 def _task_spec(task: "Task", model: Model) -> dict[str, Any]:
     # The order of labels and fields is the order in which a model reads them.
     spec: dict[str, Any] = {"kind": task.kind, "order": [list(task.labels), list(task.fields)]}
-    spec["examples"] = [row.model_dump(mode="json", exclude={"id"}) for row in task.examples]
+    # What an example does not say is left out, so that the key of a new kind changes no hash.
+    spec["examples"] = [
+        row.model_dump(mode="json", exclude={"id"}, exclude_defaults=True) for row in task.examples
+    ]
     if model.tier is not Tier.SLM:
         spec |= task.model_dump(mode="json", exclude=set(_NOT_READ), exclude_defaults=True)
     return spec

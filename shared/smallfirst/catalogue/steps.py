@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
-from smallfirst.catalogue.entries import Entry, refuse
 from smallfirst.catalogue.promises import StepPromise
+from smallfirst.entries import Entry, refuse
 from smallfirst.jobs import Label, Name, Probability, Tier
 from smallfirst.wording import did_you_mean, nearest
 
@@ -48,14 +48,17 @@ class Pattern(Entry):
     In RE2 syntax: linear in the text, and so without look-around.
     """
 
-    label: Label = Field(description="What a match is called; one of the task's labels.")
+    label: Label = Field(description="The label of a match; one of the task's.")
     pattern: str = Field(
-        min_length=1, max_length=2000, description="In RE2 syntax; matched anywhere in the text."
+        min_length=1,
+        max_length=2000,
+        description="The expression in RE2's syntax; it may match anywhere in the text.",
     )
     check: str | None = Field(
         default=None,
         pattern=r"^[a-z_]+(\.[a-z_]+)*$",
-        description="A python-stdnum module a match must satisfy too: `luhn`, `iban`, `us.ssn`.",
+        description="The python-stdnum module that a match must satisfy too: `luhn`, `iban`,"
+        " `us.ssn`.",
     )
     ignore_case: bool = Field(default=False, description="Whether ABC matches abc.")
 
@@ -93,7 +96,9 @@ class Rule(Entry):
 class Think(Entry):
     """How much a large model may reason before it answers."""
 
-    tokens: int = Field(ge=1, le=32_768, description="The longest thought; counted in the cost.")
+    tokens: int = Field(
+        ge=1, le=32_768, description="The most tokens of a thought; they are counted in the cost."
+    )
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ class RuleStep(Step):
     (no match is an answer too) or `never` (its spans are kept, and the next step adds its own).
     """
 
-    rule: Rule = Field(description="What to look for without a model.")
+    rule: Rule = Field(description="The rule: what to look for without a model.")
     accept: Annotated[RuleAcceptance, BeforeValidator(_is_rules_acceptance)] = Field(
         default=RuleAcceptance.MATCH,
         description="When the answer stands: `match` (the default), `always`, or `never`: spans"
@@ -222,17 +227,18 @@ class ModelStep(Step):
         " `calibrated`: as `smallfirst calibrate` promised it.",
     )
     think: Think | None = Field(
-        default=None, description="How a large model reasons before it answers; left out: not."
+        default=None,
+        description="The reasoning of a large model before it answers; if not given, none.",
     )
     vote: int = Field(
         default=1,
         ge=1,
         le=64,
-        description="How often a large model answers; the commonest answer wins, as sure as the"
-        " share that gave it.",
+        description="The number of times a large model answers; the commonest answer wins, as sure"
+        " as the share that gave it.",
     )
     adapter: Name | None = Field(
-        default=None, description="The LoRA adapter of the model that answers."
+        default=None, description="The name of the model's LoRA adapter to answer with."
     )
 
     @property

@@ -1,96 +1,36 @@
-"""Tasks: what is asked of a text, with its labels, fields, examples and cascade."""
+"""Tasks: what is asked of a text, with its examples and cascade. `kinds` owns each kind's part."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
-from types import MappingProxyType
-from typing import Final, Literal
+from collections.abc import Iterator
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from smallfirst.catalogue.entries import Entry, Place, refuse
-from smallfirst.catalogue.records import FieldName, RecordField, fits_field
 from smallfirst.catalogue.steps import AnyStep, RuleStep
-from smallfirst.jobs import MAX_TEXT_CHARS, Label, Span
+from smallfirst.entries import Place, refuse
+from smallfirst.jobs import MAX_TEXT_CHARS
+from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
 from smallfirst.wording import did_you_mean
 
 
-class Kind(StrEnum):
-    """What a task's answer looks like."""
-
-    CLASSIFY = "classify"
-    MULTILABEL = "multilabel"
-    TAG = "tag"
-    EMBED = "embed"
-    EXTRACT = "extract"
-    JUDGE = "judge"
-    GENERATE = "generate"
-
-
-#: Kinds whose answer is made of the task's labels.
-LABEL_KINDS: Final = frozenset({Kind.CLASSIFY, Kind.MULTILABEL, Kind.TAG})
-#: Kinds that only a model which writes can answer: no step of tier `slm` serves them.
-WRITTEN_KINDS: Final = frozenset({Kind.EXTRACT, Kind.JUDGE, Kind.GENERATE})
-#: Which key of an example answers a task of each kind; an `embed` task needs no answer.
-ANSWER_KEYS: Final[Mapping[Kind, str]] = MappingProxyType(
-    {
-        Kind.CLASSIFY: "label",
-        Kind.MULTILABEL: "labels",
-        Kind.TAG: "spans",
-        Kind.EXTRACT: "record",
-        Kind.JUDGE: "verdict",
-        Kind.GENERATE: "reply",
-    }
-)
-#: What a judge may say.
-Verdict = Literal["yes", "no", "unsure"]
-
-
-class Example(Entry):
-    """A text with its right answer: the one form of examples, gold files and training data."""
-
-    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS, description="What is asked about.")
-    label: Label | None = Field(default=None, description="The answer of a `classify` task.")
-    labels: tuple[Label, ...] | None = Field(
-        default=None, description="The answer of a `multilabel` task; may be empty."
-    )
-    spans: tuple[Span, ...] | None = Field(
-        default=None, description="The answer of a `tag` task, in characters; may be empty."
-    )
-    record: dict[FieldName, JsonValue] | None = Field(
-        default=None, description="The answer of an `extract` task; null where the text says none."
-    )
-    verdict: Verdict | None = Field(default=None, description="The answer of a `judge` task.")
-    quote: str | None = Field(
-        default=None, description="What the verdict rests on, literally as it stands in the text."
-    )
-    reply: str | None = Field(default=None, description="The answer of a `generate` task.")
-    id: str | None = Field(default=None, description="Of the job it came from, if any.")
-
-
-class Task(Entry):
+class Task(TaskKeys):
     """What is asked of a text."""
 
-    kind: Kind = Field(description="What the answer looks like.")
-    description: str = Field(default="", description="One sentence: what the task is for.")
-    labels: dict[Label, str] = Field(
-        default_factory=dict, description="Each label with a one-line description."
-    )
-    fields: dict[FieldName, RecordField] = Field(
-        default_factory=dict,
-        description="What an `extract` task reads, in the order it is written.",
-    )
-    question: str | None = Field(
-        default=None, min_length=1, description="What a `judge` task is asked; yes, no or unsure."
-    )
+    kind: Kind = Field(description="The kind of the task: what its answer looks like.")
+    description: str = Field(default="", description="One sentence that says what the task is for.")
     instructions: str | None = Field(
-        default=None, min_length=1, description="More for a large model to heed, in plain words."
+        default=None,
+        min_length=1,
+        description="Further instructions to a large model, in plain words.",
     )
     max_answer_tokens: int | None = Field(
-        default=None, ge=1, le=32_768, description="The longest answer a large model may write."
+        default=None,
+        ge=1,
+        le=32_768,
+        description="The most tokens of an answer that a large model writes.",
     )
     examples: tuple[Example, ...] = Field(
         default=(),
-        description="Inline, or the path of a JSON Lines file relative to the catalogue.",
+        description="The examples, inline or as the path of a JSON Lines file relative to the"
+        " catalogue.",
     )
     shots: int = Field(
         default=8,
@@ -101,15 +41,18 @@ class Task(Entry):
     )
     cascade: tuple[AnyStep, ...] = Field(min_length=1, description="The steps, cheapest first.")
     max_chars: int = Field(
-        default=MAX_TEXT_CHARS, ge=1, le=MAX_TEXT_CHARS, description="A longer text is refused."
+        default=MAX_TEXT_CHARS,
+        ge=1,
+        le=MAX_TEXT_CHARS,
+        description="The most characters of a text; a longer one is refused.",
     )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Task":
         refuse(
             (
-                *_label_problems(self),
-                *_written_problems(self),
+                *_key_problems(self),
+                *KINDS[self.kind].task_problems(self),
                 *_rule_problems(self),
                 *_example_problems(self),
             )
@@ -117,49 +60,24 @@ class Task(Entry):
         return self
 
 
-def example_problem(example: Example, kind: Kind, labels: Mapping[str, str]) -> str | None:
-    """Say what keeps an example from serving a task of this kind; None where nothing does."""
-    wanted = ANSWER_KEYS.get(kind)
-    if wanted is None:
-        return None
-    if getattr(example, wanted) is None:
-        return f"needs `{wanted}`, since the task's kind is {kind}"
-    if example.quote is not None and example.quote not in example.text:
-        return "has a quote that does not stand literally in its text"
-    unknown = sorted(set(_labels_of(example)) - set(labels))
-    if unknown:
-        near = did_you_mean(unknown[0], labels)
-        return f"names {unknown[0]!r}, which is not one of the task's labels{near}"
-    if any(span.end > len(example.text) for span in example.spans or ()):
-        return "has a span that ends after its text"
-    return None
+def example_problem(example: Example, task: Task) -> str | None:
+    """Say what keeps an example from serving a task; None where nothing does."""
+    spec = KINDS[task.kind]
+    if spec.example_key is not None and getattr(example, spec.example_key) is None:
+        return f"needs `{spec.example_key}`, since the task's kind is {task.kind}"
+    return spec.example_problem(example, task)
 
 
-def _labels_of(example: Example) -> Iterable[str]:
-    yield from (example.label,) if example.label is not None else ()
-    yield from example.labels or ()
-    yield from (span.label for span in example.spans or ())
-
-
-def _label_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if task.kind not in LABEL_KINDS and task.labels:
-        article = "an" if task.kind in {Kind.EMBED, Kind.EXTRACT} else "a"
-        yield ("labels",), f"{article} {task.kind} task has no labels"
-    if task.kind in LABEL_KINDS and not task.labels:
-        yield ("labels",), f"a {task.kind} task needs labels"
-    elif task.kind is Kind.CLASSIFY and len(task.labels) < 2:
-        yield ("labels",), "a classify task needs at least two labels"
-
-
-def _written_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if task.kind is Kind.EXTRACT and not task.fields:
-        yield ("fields",), "an extract task needs fields"
-    if task.kind is not Kind.EXTRACT and task.fields:
-        yield ("fields",), f"only an extract task has fields, and this one is {task.kind}"
-    if task.kind is Kind.JUDGE and not task.question:
-        yield ("question",), "a judge task needs a question"
-    if task.kind is not Kind.JUDGE and task.question:
-        yield ("question",), f"only a judge task has a question, and this one is {task.kind}"
+def _key_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    """Say which keys a task lacks for its kind, and which are another kind's."""
+    needs = KINDS[task.kind].needs
+    for key in TaskKeys.model_fields:
+        what = key if key.endswith("s") else f"a {key}"
+        if key in needs and not getattr(task, key):
+            yield (key,), f"{named(task.kind)} needs {what}"
+        if key not in needs and getattr(task, key):
+            owners = ", ".join(f"`{kind}`" for kind, spec in KINDS.items() if key in spec.needs)
+            yield (key,), f"{named(task.kind)} has no {key}; that is for tasks of kind {owners}"
 
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
@@ -167,8 +85,9 @@ def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
         if not isinstance(step, RuleStep):
             continue
         at: Place = ("cascade", index, "rule")
-        if task.kind not in {Kind.TAG, Kind.CLASSIFY}:
-            yield at, f"a rule answers `tag` and `classify` tasks, and this one is {task.kind}"
+        if not KINDS[task.kind].allows_rules:
+            kinds = " and ".join(f"`{kind}`" for kind, spec in KINDS.items() if spec.allows_rules)
+            yield at, f"a rule answers {kinds} tasks, and this one is {task.kind}"
             continue
         for label in step.rule.labels:
             if label not in task.labels:
@@ -177,22 +96,9 @@ def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
 
 
 def _example_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if task.kind in LABEL_KINDS and not task.labels:
+    if not all(getattr(task, key) for key in KINDS[task.kind].needs):
         return
     for index, example in enumerate(task.examples):
-        problem = example_problem(example, task.kind, task.labels) or record_problem(example, task)
+        problem = example_problem(example, task)
         if problem:
             yield ("examples", index), problem
-
-
-def record_problem(example: Example, task: Task) -> str | None:
-    """Say where an example's record is not one of the task's; None where it is, or none is due."""
-    if task.kind is not Kind.EXTRACT or example.record is None:
-        return None
-    if set(example.record) != set(task.fields):
-        wrong = min(set(example.record) ^ set(task.fields))
-        return f"has a record whose fields are not the task's: {wrong!r}"
-    for name, field in task.fields.items():
-        if not fits_field(field, example.record[name]):
-            return f"has a record whose {name!r} is no {field.type}"
-    return None

@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from smallfirst.cli.fleet_connection import globals_of, settings_of
+from smallfirst.cli.fleet_connection import settings_of
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
 from smallfirst.redis_access.acl import Role, acl_file
 
-_HELP = "Holds a file for each role that may connect, named after it, with its password."
+_HELP = (
+    "The folder that holds a file for each role that may connect, named after the role, with its"
+    f" password. Roles are {', '.join(Role)}."
+)
 
 
 def acl(
@@ -20,8 +24,8 @@ def acl(
 ) -> None:
     """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
 
-    Roles are producer, router, worker, flower and scaler; one without a password cannot connect.
-    Only hashes of passwords are printed. Redis 7 is needed.
+    A role without a password cannot connect. Only hashes of passwords are printed. Redis 7 is
+    needed.
     """
     passwords = dict(_passwords(secrets))
     if not passwords:

@@ -3,16 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smallfirst.acceptance import NEVER
 from smallfirst.catalogue import Catalogue, Promise, StepPromise
+from smallfirst.cli.options import (
+    CatalogueOption,
+    DropSeenOption,
+    SlmProcessesOption,
+    TaskArgument,
+)
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
-from smallfirst.cli.up import CatalogueOption
+from smallfirst.kinds import Example
 
 if TYPE_CHECKING:
     from smallfirst.evaluation.thresholds import Aim, Unsupported
@@ -20,39 +27,46 @@ if TYPE_CHECKING:
 _COLUMNS = ("step", "answered by", "threshold", "temperature", "answers", "wrong", "error at most")
 
 
+TargetOption = Annotated[
+    float,
+    typer.Option(
+        "--target-error",
+        min=0.0001,
+        max=0.5,
+        help="The largest share of accepted answers that may be wrong.",
+    ),
+]
+ConfidenceOption = Annotated[
+    float,
+    typer.Option(min=0.5, max=0.9999, help="The probability with which the promise must hold."),
+]
+PerLabelOption = Annotated[
+    bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
+]
+AbstentionCostOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="The cost of a job that nobody answers; if not given, 100 times the dearest step's.",
+    ),
+]
+SeedOption = Annotated[
+    int, typer.Option(help="The seed that splits the rows: one part chooses, the rest tests.")
+]
+
+
 def calibrate(  # noqa: PLR0913 - a command's signature is its options
-    task: Annotated[str, typer.Argument(help="Of the catalogue.")],
+    task: TaskArgument,
     *,
     data: DataOption,
-    target: Annotated[
-        float,
-        typer.Option(
-            "--target-error",
-            min=0.0001,
-            max=0.5,
-            help="The largest share of accepted answers wrong.",
-        ),
-    ] = 0.02,
-    confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")
-    ] = 0.95,
-    per_label: Annotated[
-        bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
-    ] = False,
-    abstention_cost: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="Of a job nobody answers; 100 times the dearest step's cost if not said."
-        ),
-    ] = None,
-    drop_seen: Annotated[
-        bool, typer.Option("--drop-seen", help="Leave out rows that a model was trained on.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Splits the rows: a part chooses, the rest tests.")] = 0,
+    target: TargetOption = 0.02,
+    confidence: ConfidenceOption = 0.95,
+    per_label: PerLabelOption = False,
+    abstention_cost: AbstentionCostOption = None,
+    drop_seen: DropSeenOption = False,
+    seed: SeedOption = 0,
     catalogue: CatalogueOption = None,
-    slm_processes: Annotated[
-        int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
-    ] = None,
+    slm_processes: SlmProcessesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the thresholds of a task's whole cascade, so that a promise about its errors holds.
@@ -62,16 +76,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     not bear the promise.
     """
     loaded, path = catalogue_with(task, catalogue)
-    from smallfirst.evaluation import calibrating, promises, scoring_run, thresholds  # noqa: PLC0415
+    from smallfirst.evaluation import calibrating, scoring_run, thresholds  # noqa: PLC0415
 
-    rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
-    if num_left_out:
-        note(
-            f"{num_left_out:,} of {num_left_out + len(rows):,} rows were seen in training: left out"
-        )
+    examples = _examples(loaded, task, data, drop_seen=drop_seen)
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
-    calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
-    examples = [row.example for row in rows]
+    calibrating.check_calibratable(task, loaded.tasks[task], len(examples), aim)
     scores = scoring_run.ask_every_step(
         path, task, examples, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
@@ -80,13 +89,29 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     if isinstance(found, thresholds.Unsupported):
         _refuse(found, aim, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
-    written = promises.write_promise(found, path)
+    _keep(found, loaded, path, as_json=as_json)
+
+
+def _examples(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> list[Example]:
+    """Read the rows that no model has learned from, and tell of those that one has."""
+    rows, num_left_out = unseen_rows_of(catalogue, task, data, drop_seen=drop_seen)
+    if num_left_out:
+        num_rows = num_left_out + len(rows)
+        note(f"{num_left_out:,} of {num_rows:,} rows were seen in training: left out")
+    return [row.example for row in rows]
+
+
+def _keep(promise: Promise, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
+    """Write the promise beside the catalogue, and show what it says."""
+    from smallfirst.evaluation.promises import write_promise  # noqa: PLC0415 - see `calibrate`
+
+    written = write_promise(promise, path)
     if as_json:
-        print_json(found.model_dump(mode="json", exclude_none=True))
+        print_json(promise.model_dump(mode="json", exclude_none=True))
     else:
-        _show(found)
+        _show(promise)
     note(f"\nwritten to {written}")
-    note("".join(_advice(loaded, task)))
+    note("".join(_advice(catalogue, promise.task)))
 
 
 def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:

@@ -21,18 +21,20 @@ from smallfirst.cli.output import (
     say,
     table,
 )
-from smallfirst.jobs import Status
+from smallfirst.jobs import MAX_ID_CHARS, Status
 from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
 _PAGE = 500
-#: What a job's id may have; see `JobId`.
-MAX_ID_CHARS = 128
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
-app = typer.Typer(help="List, read and replay what was given up.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, read and replay what was given up.", no_args_is_help=True, add_completion=False
+)
 
-EntryArgument = Annotated[str, typer.Argument(help="The dead letter, as `dead list` names it.")]
+EntryArgument = Annotated[
+    str, typer.Argument(help="The dead letter's name, as `dead list` shows it.")
+]
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ class Dead:
 def list_dead(
     context: typer.Context,
     *,
-    count: Annotated[int, typer.Option(min=1, help="The most to list, newest first.")] = 50,
-    reason: Annotated[str | None, typer.Option(help="Only those given up for this reason.")] = None,
+    count: Annotated[
+        int, typer.Option(min=1, help="The most dead letters to list, newest first.")
+    ] = 50,
+    reason: Annotated[
+        str | None, typer.Option(help="The reason of those to list; if not given, all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List dead letters, newest first: reasons and sizes, never texts."""
@@ -102,10 +108,14 @@ def show_dead(
 @app.command("replay")
 def replay_dead(
     context: typer.Context,
-    entries: Annotated[list[str] | None, typer.Argument(help="Which; see `dead list`.")] = None,
+    entries: Annotated[
+        list[str] | None, typer.Argument(help="The dead letters' names, as `dead list` shows them.")
+    ] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
-    reason: Annotated[str | None, typer.Option(help="All with this reason.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Replay all dead letters.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Replay all dead letters with this reason.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Submit dead letters once more, and forget them.

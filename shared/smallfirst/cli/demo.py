@@ -16,6 +16,7 @@ import typer
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.jobs import FINE
+from smallfirst.cli.options import SlmProcessesOption
 from smallfirst.cli.output import (
     SOME_FAILED,
     USAGE,
@@ -60,15 +61,20 @@ class DemoOutcome:
 def demo(
     *,
     catalogue: Annotated[
-        Path | None, typer.Option(help="What the fleet serves; else the support mail example.")
+        Path | None,
+        typer.Option(
+            help="The catalogue that the fleet serves; if not given, that of the support mail"
+            " example."
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Texts with gold by task; else every .jsonl beside the catalogue."),
+        typer.Option(
+            help="Files of texts with their right answers by task; if not given, every .jsonl file"
+            " beside the catalogue."
+        ),
     ] = None,
-    slm_processes: Annotated[
-        int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
-    ] = None,
+    slm_processes: SlmProcessesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a whole fleet, send it a file of support mail, show who answered what, stop it."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import starmap
 from time import time
 from typing import Any
 
@@ -17,11 +18,12 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.sizes import format_count
-from smallfirst.cli.fleet_connection import globals_of, settings_of
+from smallfirst.cli.fleet_connection import settings_of
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError
-from smallfirst.ledger.keys import ROUTERS, Keys
-from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.survey import PoolLoad, Survey
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.process.connection import connect
 from smallfirst.settings import Settings
@@ -179,31 +181,30 @@ def _check_clock(redis: Redis) -> Check:
 
 
 def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Iterator[Check]:
-    ledger = Ledger(redis, keys, "cli")
-    routers = ledger.count_workers(ROUTERS)
-    if routers:
-        yield Check("routers", CheckState.OK, f"{routers} alive")
+    load = Survey(redis, keys, may_read_jobs=True).look(_used_pools(catalogue))
+    if load.routers:
+        yield Check("routers", CheckState.OK, f"{load.routers} alive")
     else:
         yield Check(
             "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
         )
-    yield from (_check_pool(ledger, keys, pool) for pool in _used_pools(catalogue))
-    dead = ledger.count_entries([keys.dead])
-    if dead:
+    yield from starmap(_check_pool, load.pools.items())
+    if load.dead_letters:
         remedy = "smallfirst dead list says why"
-        yield Check("dead letters", CheckState.WARN, f"{dead} jobs were given up", remedy)
+        yield Check(
+            "dead letters", CheckState.WARN, f"{load.dead_letters} jobs were given up", remedy
+        )
     else:
         yield Check("dead letters", CheckState.OK, "none")
 
 
-def _check_pool(ledger: Ledger, keys: Keys, pool: str) -> Check:
-    workers = ledger.count_workers(pool)
-    waiting = ledger.count_entries(list(keys.backlogs(pool).values()))
-    detail = f"{workers} workers alive, {waiting} jobs wait"
-    if workers:
-        return Check(f"pool {pool}", CheckState.OK, detail)
-    state = CheckState.FAIL if waiting else CheckState.WARN
-    return Check(f"pool {pool}", state, detail, "start one: smallfirst up")
+def _check_pool(name: str, pool: PoolLoad) -> Check:
+    num_jobs = pool.total.num_jobs
+    detail = f"{pool.workers} workers alive, {num_jobs} jobs wait"
+    if pool.workers:
+        return Check(f"pool {name}", CheckState.OK, detail)
+    state = CheckState.FAIL if num_jobs else CheckState.WARN
+    return Check(f"pool {name}", state, detail, "start one: smallfirst up")
 
 
 def _used_pools(catalogue: Catalogue | None) -> list[str]:

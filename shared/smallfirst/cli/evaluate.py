@@ -9,9 +9,14 @@ import typer
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.cli.options import (
+    CatalogueOption,
+    DropSeenOption,
+    SlmProcessesOption,
+    TaskArgument,
+)
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
-from smallfirst.cli.up import CatalogueOption
 
 if TYPE_CHECKING:
     from smallfirst.evaluation.alternatives import Alternative
@@ -22,19 +27,15 @@ _PAGE_PACKAGES = ("jinja2", "matplotlib")
 
 
 def evaluate(
-    task: Annotated[str, typer.Argument(help="Of the catalogue.")],
+    task: TaskArgument,
     *,
     data: DataOption,
     html: Annotated[
-        Path | None, typer.Option(help="Gets the report: one HTML file with all in it.")
+        Path | None, typer.Option(help="The file for the report: one HTML page with all in it.")
     ] = None,
-    drop_seen: Annotated[
-        bool, typer.Option("--drop-seen", help="Leave out rows that a model was trained on.")
-    ] = False,
+    drop_seen: DropSeenOption = False,
     catalogue: CatalogueOption = None,
-    slm_processes: Annotated[
-        int | None, typer.Option(min=1, help="Workers; else one a core, up to four.")
-    ] = None,
+    slm_processes: SlmProcessesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a task's cascade with everything else its models could do.

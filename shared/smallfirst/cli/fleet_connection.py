@@ -12,21 +12,12 @@ from pathlib import Path
 import typer
 from redis import Redis
 
+from smallfirst.cli.global_options import Globals, globals_of
 from smallfirst.client import Client
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.folder import find_fleet
 from smallfirst.process.connection import connect
 from smallfirst.settings import Settings, load_settings
-
-
-@dataclass(frozen=True)
-class Globals:
-    """The options that stand before the command's name; None is not given."""
-
-    redis_url: str | None = None
-    namespace: str | None = None
-    folder: Path | None = None
-    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,11 +27,6 @@ class Link:
     settings: Settings
     redis: Redis
     keys: Keys
-
-
-def globals_of(context: typer.Context) -> Globals:
-    """Find what stood before the command's name."""
-    return context.find_object(Globals) or Globals()
 
 
 def settings_of(options: Globals) -> Settings:

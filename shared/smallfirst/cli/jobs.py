@@ -7,25 +7,14 @@ import typer
 from pydantic import ValidationError
 
 from smallfirst.cli.fleet_connection import client_of
+from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
-from smallfirst.cli.rows import faults_of
 from smallfirst.errors import ResultTimeout
-from smallfirst.jobs import (
-    Answer,
-    Job,
-    LabelAnswer,
-    LabelsAnswer,
-    Priority,
-    RecordAnswer,
-    Result,
-    SpansAnswer,
-    Status,
-    TextAnswer,
-    Tier,
-    VectorAnswer,
-)
+from smallfirst.jobs import Job, Priority, Result, Status, Tier
+from smallfirst.kinds import in_words
+from smallfirst.wording import faults_of
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the job.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 #: What a job that nobody failed ends as.
 FINE = frozenset({Status.ANSWERED, Status.ABSTAINED})
 
@@ -33,27 +22,30 @@ FINE = frozenset({Status.ANSWERED, Status.ABSTAINED})
 def submit(  # noqa: PLR0913 - a command's signature is its options
     context: typer.Context,
     text: Annotated[
-        str | None, typer.Argument(help="The text; read from stdin where left out or `-`.")
+        str | None, typer.Argument(help="The text; if not given or `-`, it is read from stdin.")
     ] = None,
     *,
-    task: Annotated[str, typer.Option(help="Name of a task in the catalogue.")],
+    task: Annotated[str, typer.Option(help="The name of a task in the catalogue.")],
     job_id: Annotated[
-        str | None, typer.Option("--id", help="Of the job; made where left out.")
+        str | None, typer.Option("--id", help="The job's id; if not given, one is made.")
     ] = None,
-    priority: Annotated[Priority, typer.Option(help="Who waits.")] = Priority.INTERACTIVE,
-    deadline: Annotated[
-        float | None, typer.Option(help="Seconds after which nobody wants the answer.")
+    priority: PriorityOption = Priority.INTERACTIVE,
+    deadline: DeadlineOption = None,
+    first_tier: Annotated[
+        Tier | None,
+        typer.Option(help="The cheapest tier to ask; steps of cheaper ones are skipped."),
     ] = None,
-    first_tier: Annotated[Tier | None, typer.Option(help="Skip cheaper tiers.")] = None,
-    last_tier: Annotated[Tier | None, typer.Option(help="Ask no dearer tier.")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say which words drove the answer.")
-    ] = False,
+    last_tier: Annotated[
+        Tier | None,
+        typer.Option(help="The dearest tier to ask; no answer of a dearer one is sought."),
+    ] = None,
+    explain: ExplainOption = False,
     metadata: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE, carried through; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A pair KEY=VALUE that the result carries too; may be repeated."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 60.0,
+    timeout: Annotated[float, typer.Option(help="The most seconds to wait.", min=0)] = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Submit one text and print the id of its job."""
@@ -81,7 +73,9 @@ def result(
     context: typer.Context,
     job_id: IdArgument,
     *,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for it.", min=0)] = 0.0,
+    timeout: Annotated[
+        float, typer.Option(help="The most seconds to wait for the result.", min=0)
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Print a job's result; exit 1 where there is none (yet), or it holds no answer."""
@@ -142,7 +136,7 @@ def _job_of(fields: dict[str, Any]) -> Job:
     try:
         return Job.model_validate({k: v for k, v in fields.items() if v is not None})
     except ValidationError as error:
-        fail(faults_of(error), exit_code=USAGE)
+        fail(faults_of(error, Job.model_fields), exit_code=USAGE)
 
 
 def _show(found: Result, *, as_json: bool) -> None:
@@ -166,22 +160,3 @@ def _lines_of(found: Result) -> list[str]:
         sure = "" if attempt.confidence is None else f", {attempt.confidence:.2f} sure"
         lines.append(f"  step {attempt.step}: {attempt.model} {attempt.outcome}{sure}")
     return lines
-
-
-def in_words(answer: Answer) -> str:
-    """Write an answer as one line for people."""
-    match answer:
-        case LabelAnswer():
-            said = answer.label
-        case LabelsAnswer():
-            said = ", ".join(answer.labels) or "no label"
-        case SpansAnswer():
-            spans = (f"{span.label} {span.start}-{span.end}" for span in answer.spans)
-            said = ", ".join(spans) or "nothing found"
-        case VectorAnswer():
-            return f"a vector of {len(answer.vector)} numbers"
-        case TextAnswer():
-            said = answer.text
-        case RecordAnswer():
-            said = ", ".join(f"{name}={value!r}" for name, value in answer.record.items())
-    return f"{said} ({answer.confidence:.2f} sure)"

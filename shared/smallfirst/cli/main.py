@@ -1,53 +1,82 @@
-"""`smallfirst`: the commands, put together, and how every one of them ends.
+"""`smallfirst`: the list of commands, what stands before them, and how every one of them ends.
 
 Exit codes: 0 done; 1 not done, or some jobs have no answer; 2 wrong usage; 3 the fleet cannot be
 reached; 130 interrupted. An error is one line on stderr, and with --debug its traceback.
+
+Nothing here imports what only a command needs: `--help` and the shell's completion are quick.
 """
 
-import importlib.metadata
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from redis.exceptions import RedisError
-from typer.core import TyperGroup
 
-from smallfirst.cli import (
-    acl,
-    calibrate,
-    dead,
-    demo,
-    doctor,
-    evaluate,
-    jobs,
-    queues,
-    run,
-    schema,
-    train,
-    up,
-)
-from smallfirst.cli.fleet_connection import Globals, globals_of, settings_of
-from smallfirst.cli.output import (
-    INTERRUPTED,
-    SOME_FAILED,
-    UNREACHABLE,
-    USAGE,
-    CommandError,
-    note,
-)
-from smallfirst.errors import (
-    CatalogueError,
-    FleetRefused,
-    FleetUnreachable,
-    SettingsError,
-    SmallfirstError,
-)
-from smallfirst.telemetry.logs import configure_logs
+from smallfirst.cli.global_options import Globals, globals_of
+from smallfirst.cli.lazy_group import CommandEntry, LazyGroup
+from smallfirst.cli.output import INTERRUPTED, note
+
+#: Every command, in the order of the list.
+COMMANDS = {
+    "up": CommandEntry(
+        "smallfirst.cli.up:up",
+        "Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.",
+    ),
+    "demo": CommandEntry(
+        "smallfirst.cli.demo:demo",
+        "Start a whole fleet, send it a file of support mail, show who answered what, stop it.",
+    ),
+    "run": CommandEntry("smallfirst.cli.run:run", "Send a file of rows through the fleet."),
+    "submit": CommandEntry(
+        "smallfirst.cli.jobs:submit", "Submit one text and print the id of its job."
+    ),
+    "result": CommandEntry(
+        "smallfirst.cli.jobs:result",
+        "Print a job's result; exit 1 where there is none (yet), or it holds no answer.",
+    ),
+    "status": CommandEntry(
+        "smallfirst.cli.jobs:status",
+        "Say where a job is now; exit 1 where nothing is known of it.",
+    ),
+    "cancel": CommandEntry(
+        "smallfirst.cli.jobs:cancel",
+        "Ask that a job be dropped; a result that stands already stays.",
+    ),
+    "queues": CommandEntry(
+        "smallfirst.cli.queues:queues",
+        "Show what waits in each pool and stream, its age, and the live workers.",
+    ),
+    "dead": CommandEntry("smallfirst.cli.dead:app", "List, read and replay what was given up."),
+    "doctor": CommandEntry(
+        "smallfirst.cli.doctor:doctor",
+        "Look at everything a fleet needs; exit 1 when something is wrong.",
+    ),
+    "acl": CommandEntry(
+        "smallfirst.cli.acl:acl",
+        "Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.",
+    ),
+    "schema": CommandEntry(
+        "smallfirst.cli.schema:schema",
+        "Print the JSON Schema of a job, a result, the catalogue or a promise.",
+    ),
+    "train": CommandEntry(
+        "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."
+    ),
+    "calibrate": CommandEntry(
+        "smallfirst.cli.calibrate:calibrate",
+        "Choose the thresholds of a task's whole cascade, so that a promise about its errors"
+        " holds.",
+    ),
+    "evaluate": CommandEntry(
+        "smallfirst.cli.evaluate:evaluate",
+        "Compare a task's cascade with everything else its models could do.",
+    ),
+}
 
 
-class OneLineErrors(TyperGroup):
+class Commands(LazyGroup):
     """Commands whose errors are one line on stderr and an exit code, never a traceback."""
+
+    entries = COMMANDS
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -58,45 +87,23 @@ class OneLineErrors(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            if globals_of(ctx).debug:
-                traceback.print_exc()
-            note(f"smallfirst: {_line_of(error, ctx)}")
-            raise typer.Exit(_exit_code_of(error)) from error
+            raise typer.Exit(_report(error, ctx)) from error
 
 
-def _line_of(error: Exception, context: Any) -> str:
-    match error:
-        case typer.TyperException():
-            place = getattr(error, "ctx", None) or context
-            return f"{error.format_message().rstrip('.')} (see {place.command_path} --help)"
-        case RedisError():
-            address = settings_of(globals_of(context)).redis_address
-            return f"Redis at {address}: {str(error).rstrip('.')}; {_HOW_TO_REACH}"
-        case FleetUnreachable() | FleetRefused():
-            return f"{str(error).rstrip('.')}; {_HOW_TO_REACH}"
-        case SmallfirstError() | CommandError():
-            return str(error)
-        case OSError(strerror=str(), filename=filename):
-            return f"{filename}: {error.strerror}" if filename else str(error)
-    return f"unexpected {type(error).__name__}: {error}; --debug before the command shows where"
+def _report(error: Exception, context: Any) -> int:
+    """Tell of an error, and return the exit code that it stands for."""
+    from smallfirst.cli.error_reports import exit_code_of, line_of  # noqa: PLC0415 - see above
 
+    if globals_of(context).debug:
+        from traceback import print_exception  # noqa: PLC0415 - see above
 
-_HOW_TO_REACH = "start a fleet with `smallfirst up`, or name one in SMALLFIRST_REDIS_URL"
-
-
-def _exit_code_of(error: Exception) -> int:
-    match error:
-        case CommandError():
-            return error.exit_code
-        case typer.TyperException() | SettingsError() | CatalogueError():
-            return USAGE
-        case RedisError() | FleetUnreachable() | FleetRefused():
-            return UNREACHABLE
-    return SOME_FAILED
+        print_exception(error)
+    note(f"smallfirst: {line_of(error, context)}")
+    return exit_code_of(error)
 
 
 app = typer.Typer(
-    cls=OneLineErrors,
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog=(
@@ -108,7 +115,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
     if wanted:
-        typer.echo(f"smallfirst {importlib.metadata.version('smallfirst')}")
+        from importlib.metadata import version  # noqa: PLC0415 - see above
+
+        typer.echo(f"smallfirst {version('smallfirst')}")
         raise typer.Exit
 
 
@@ -118,34 +127,28 @@ def main(
     *,
     redis_url: Annotated[
         str | None,
-        typer.Option(help="Of the fleet; else SMALLFIRST_REDIS_URL, else `smallfirst up`'s."),
+        typer.Option(
+            help="The address of the fleet's Redis; if not given, SMALLFIRST_REDIS_URL, else the"
+            " address of the fleet that `smallfirst up` runs here."
+        ),
     ] = None,
-    namespace: Annotated[str | None, typer.Option(help="Before every key of the fleet.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="The prefix of all the fleet's keys in Redis.")
+    ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Of the local fleet; ~/.local/state/smallfirst if not said.")
+        Path | None,
+        typer.Option(help="The local fleet's folder; if not given, ~/.local/state/smallfirst."),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
-        bool, typer.Option("--version", is_eager=True, callback=_show_version)
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Every language job starts with the smallest tool that can do it well."""
+    from smallfirst.telemetry.logs import configure_logs  # noqa: PLC0415 - see above
+
     context.obj = Globals(redis_url, namespace, folder, debug)
     configure_logs("debug" if debug else "warning", "console")
-
-
-app.command()(up.up)
-app.command()(demo.demo)
-app.command()(run.run)
-app.command()(jobs.submit)
-app.command()(jobs.result)
-app.command()(jobs.status)
-app.command()(jobs.cancel)
-app.command()(queues.queues)
-app.add_typer(dead.app, name="dead")
-app.command()(calibrate.calibrate)
-app.command()(doctor.doctor)
-app.command()(acl.acl)
-app.command()(evaluate.evaluate)
-app.command()(schema.schema)
-app.command()(train.train)

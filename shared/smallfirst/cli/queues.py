@@ -1,54 +1,21 @@
 """`smallfirst queues`: what waits where, and who is there to do it."""
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import typer
-from redis import Redis
-from redis.exceptions import ResponseError
 
 from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
-from smallfirst.jobs import Priority
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.ledger import Ledger
-
-#: What a router's name begins with; every other holder of a backlog's entries is a worker.
-_ROUTER_PREFIX = "router-"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The jobs of some streams, by who has them, and the seconds since the oldest was submitted.
-
-    `unread` nobody has read; `held` a router holds for the next batch; `queued` are in a batch that
-    waits for a worker; `working` a worker has in hand.
-    """
-
-    unread: int = 0
-    held: int = 0
-    queued: int = 0
-    working: int = 0
-    oldest_seconds: float | None = None
-
-    def __add__(self, other: "Waiting") -> "Waiting":
-        ages = [age for age in (self.oldest_seconds, other.oldest_seconds) if age is not None]
-        return Waiting(
-            self.unread + other.unread,
-            self.held + other.held,
-            self.queued + other.queued,
-            self.working + other.working,
-            max(ages, default=None),
-        )
+from smallfirst.ledger.survey import PoolLoad, Survey
 
 
 def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Show what waits in each pool and stream, its age, and the live workers."""
     with link_of(context) as link:
-        found = survey(link)
+        found = waiting(link)
     if as_json:
         print_json(found)
         return
@@ -59,66 +26,24 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     out.print(f"\nrouters {found['routers']}   dead letters {found['dead_letters']}")
 
 
-def survey(link: Link) -> dict[str, Any]:
-    """Count everything that waits, as JSON."""
-    ledger = Ledger(link.redis, link.keys, "cli")
-    now_ms = ledger.now_ms()
+def waiting(link: Link) -> dict[str, Any]:
+    """Count everything that waits, as JSON. Pools are known by their backlogs."""
+    pools = Ledger(link.redis, link.keys, "cli").pools_with_backlogs()
+    load = Survey(link.redis, link.keys, may_read_jobs=True).look(sorted(pools))
     return {
-        "routers": ledger.count_workers(ROUTERS),
-        "dead_letters": ledger.count_entries([link.keys.dead]),
+        "routers": load.routers,
+        "dead_letters": load.dead_letters,
         "streams": [
-            {"stream": name, **asdict(_count(link.redis, stream, ROUTER_GROUP, now_ms))}
-            for name, stream in (("jobs", link.keys.jobs), ("escalations", link.keys.escalations))
+            {"stream": "jobs", **asdict(load.jobs)},
+            {"stream": "escalations", **asdict(load.escalations)},
         ],
-        "pools": [_pool(link, ledger, pool, now_ms) for pool in pool_names(link)],
+        "pools": [_pool(name, pool) for name, pool in load.pools.items()],
     }
 
 
-def pool_names(link: Link) -> list[str]:
-    """Find the pools by their backlogs, which the routers make as they start."""
-    before, after = link.keys.backlog("*", Priority.BULK).split("*")
-    found = link.redis.scan_iter(f"{before}*{after}", count=5000, _type="stream")
-    return sorted(key.decode().removeprefix(before).removesuffix(after) for key in found)
-
-
-def _pool(link: Link, ledger: Ledger, pool: str, now_ms: int) -> dict[str, Any]:
-    streams = link.keys.backlogs(pool).values()
-    waiting = [_count(link.redis, stream, POOL_GROUP, now_ms) for stream in streams]
-    return {
-        "pool": pool,
-        **asdict(sum(waiting, Waiting())),
-        "batches": ledger.count_waiting_batches(pool),
-        "workers": ledger.count_workers(pool),
-    }
-
-
-def _count(redis: Redis, stream: str, group: str, now_ms: int) -> Waiting:
-    """Count one stream's entries by who holds them, all at one moment."""
-    pipeline = redis.pipeline(transaction=True)
-    pipeline.xlen(stream)
-    pipeline.xpending(stream, group)
-    pipeline.xrange(stream, count=1)
-    reply: Any = pipeline.execute(raise_on_error=False)
-    num_entries, pending, first = reply
-    if isinstance(pending, ResponseError):  # No group: nobody has read anything yet.
-        pending = {"pending": 0, "consumers": []}
-    by_holder = {who["name"].decode(): int(who["pending"]) for who in pending["consumers"] or ()}
-    held = sum(n for name, n in by_holder.items() if name.startswith(_ROUTER_PREFIX))
-    queued = by_holder.get(QUEUE_CONSUMER, 0)
-    return Waiting(
-        unread=num_entries - pending["pending"],
-        held=held,
-        queued=queued,
-        working=pending["pending"] - held - queued,
-        oldest_seconds=(now_ms - _submitted_ms(*first[0])) / 1000 if first else None,
-    )
-
-
-def _submitted_ms(entry: bytes, fields: Mapping[bytes, bytes]) -> int:
-    """When a job was submitted; its entry may be younger, where it waits for a later step."""
-    with suppress(KeyError, ValueError, TypeError):
-        return int(json.loads(fields[b"slip"])["submitted_ms"])
-    return int(entry.partition(b"-")[0])
+def _pool(name: str, pool: PoolLoad) -> dict[str, Any]:
+    ends = {"batches": pool.batches, "workers": pool.workers}
+    return {"pool": name, **asdict(pool.total), **ends}
 
 
 _COUNTS = ("unread", "held", "queued", "working")

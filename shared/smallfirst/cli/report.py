@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from smallfirst.jobs import Attempt, Result, Status, Tier
-from smallfirst.scoring import Gold, Score
+from smallfirst.kinds import Gold
+from smallfirst.scoring import Score
 
 #: Neighbouring buckets of a histogram differ by this factor, so a quantile is at most 1 % off.
 _GROWTH = 1.02

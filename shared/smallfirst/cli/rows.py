@@ -6,28 +6,25 @@ Pure but for the file it reads; memory is bounded by one row. What is wrong neve
 import codecs
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from smallfirst.jobs import Job, Span
-from smallfirst.scoring import Gold, gold_span
-from smallfirst.wording import did_you_mean, plain_rule
+from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Gold, GoldError
+from smallfirst.wording import faults_of, unknown_key
 
 #: The longest line that is read as a row: a text of the most characters, each as a JSON escape,
 #: and as much again for its gold.
 MAX_LINE_BYTES = 8 * 1024 * 1024
-#: The right answer, under the name of its kind, as files of examples have it too.
-GOLD_KEYS = ("label", "labels", "spans", "gold")
+#: The right answer, under the keys of its kind as in files of examples, or by task under `gold`.
+GOLD_KEYS = (*EXAMPLE_KEYS, "gold")
 #: What `run` sets itself.
 _TAKEN_KEYS = ("v", "reply_to")
 _KNOWN_KEYS = tuple(name for name in Job.model_fields if name not in _TAKEN_KEYS) + GOLD_KEYS
-_MAX_FAULTS, _MAX_NAME_CHARS = 3, 40
-_SPANS: TypeAdapter[tuple[Span, ...]] = TypeAdapter(tuple[Span, ...])
 
 
 @dataclass(frozen=True)
@@ -144,8 +141,7 @@ def _check_keys(found: Mapping[str, Any]) -> None:
         if key in _TAKEN_KEYS:
             raise _RowError(f"the key {key!r} is not a row's to set")
         if key not in _KNOWN_KEYS:
-            hint = did_you_mean(key, _KNOWN_KEYS)
-            raise _RowError(f"unknown key {key[:_MAX_NAME_CHARS]!a}{hint}")
+            raise _RowError(unknown_key(key, _KNOWN_KEYS))
 
 
 def _job_of(found: Mapping[str, Any], number: int, defaults: Defaults) -> Job:
@@ -161,7 +157,7 @@ def _job_of(found: Mapping[str, Any], number: int, defaults: Defaults) -> Job:
     try:
         return Job.model_validate(fields)
     except ValidationError as error:
-        raise _RowError(faults_of(error)) from None
+        raise _RowError(faults_of(error, _KNOWN_KEYS)) from None
 
 
 def _as_text(given: object) -> str:
@@ -176,26 +172,6 @@ def _made_id(number: int, fields: Mapping[str, Any]) -> str:
     return f"line-{number}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
-def faults_of(error: ValidationError) -> str:
-    """List what is wrong with a model's fields, without any of their values."""
-    faults = error.errors(include_url=False)
-    lines = [f"{_where(fault['loc'])}: {_rule(fault)}" for fault in faults[:_MAX_FAULTS]]
-    if len(faults) > _MAX_FAULTS:
-        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
-    return "; ".join(lines)
-
-
-def _rule(fault: ErrorDetails) -> str:
-    """Say the rule in words; a duration's bound comes as Python writes it."""
-    rule = plain_rule(fault).replace("datetime.timedelta(0)", "0 seconds")
-    return re.sub(r"datetime\.timedelta\(days=(\d+)\)", r"\1 days", rule)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    named = ".".join(str(part)[:_MAX_NAME_CHARS] for part in location)
-    return named.encode("ascii", errors="backslashreplace").decode() or "row"
-
-
 def _gold_of(found: Mapping[str, Any], task: str) -> Gold | None:
     """The right answer to the task, from whichever of the keys holds one."""
     by_task = found.get("gold")
@@ -203,45 +179,30 @@ def _gold_of(found: Mapping[str, Any], task: str) -> Gold | None:
         if not isinstance(by_task, dict):
             raise _RowError("gold: must be an object from task to right answer")
         value = by_task.get(task)
-        return None if value is None else _gold_value(value, f"gold.{task}")
-    for key, read in _GOLD_READERS.items():
-        if found.get(key) is not None:
-            return read(found[key], key)
+        return None if value is None else _gold_value(_gold_of_any_kind, value, f"gold.{task}")
+    for spec in KINDS.values():
+        value = found.get(spec.example_key or "")
+        if spec.scoring is not None and value is not None:
+            return _gold_value(spec.scoring.read, value, str(spec.example_key))
     return None
 
 
-def _gold_value(value: object, where: str) -> Gold:
-    """Tell the kinds apart: a string, a record, strings, or objects with start, end and label."""
-    if isinstance(value, str | dict):
-        return value
-    if isinstance(value, list) and all(isinstance(member, str) for member in value):
-        return _labels(value, where)
-    return _spans(value, where)
-
-
-def _label(value: object, where: str) -> Gold:
-    if not isinstance(value, str):
-        raise _RowError(f"{where}: must be a string")
-    return value
-
-
-def _labels(value: object, where: str) -> Gold:
-    if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
-        raise _RowError(f"{where}: must be an array of strings")
-    return frozenset(value)
-
-
-def _spans(value: object, where: str) -> Gold:
-    if not isinstance(value, list):
-        raise _RowError(f"{where}: must be an array of objects with start, end and label")
+def _gold_value(read: Callable[[object], Gold], value: object, where: str) -> Gold:
     try:
-        return frozenset(map(gold_span, _SPANS.validate_python(tuple(value))))
+        return read(value)
+    except GoldError as error:
+        raise _RowError(f"{where}: {error}") from None
     except ValidationError as error:
-        raise _RowError(f"{where}.{faults_of(error)}") from None
+        raise _RowError(faults_of(error, Span.model_fields, at=(where,))) from None
 
 
-_GOLD_READERS: Mapping[str, Callable[[object, str], Gold]] = {
-    "label": _label,
-    "labels": _labels,
-    "spans": _spans,
-}
+def _gold_of_any_kind(value: object) -> Gold:
+    """Read a right answer as the first kind that it fits: its task's kind is not known here.
+
+    Raises:
+        GoldError: When it fits none.
+    """
+    for scoring in filter(None, (spec.scoring for spec in KINDS.values())):
+        with suppress(GoldError):
+            return scoring.read(value)
+    raise GoldError("must be the right answer of some kind of task")

@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from smallfirst.cli.fleet_connection import Link, client_of
+from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption
 from smallfirst.cli.output import (
     INTERRUPTED,
     SOME_FAILED,
@@ -34,34 +35,43 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import ROUTERS
 from smallfirst.ledger.ledger import Ledger
 
+FileArgument = Annotated[
+    Path, typer.Argument(help="The file of rows, JSON Lines; `-` stands for stdin.")
+]
+RowsTaskOption = Annotated[
+    str | None, typer.Option(help="The task of every row that does not name one.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="The file for the results; `-` stands for stdout.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with OUT: skip the ids that it has answers of.")
+]
+ErrorsOption = Annotated[
+    Path | None,
+    typer.Option(help="The file for the lines that are no jobs; if not given, OUT.errors.jsonl."),
+]
+MaxInFlightOption = Annotated[
+    int, typer.Option(min=1, max=1_000_000, help="The most jobs under way at once.")
+]
+IdPrefixOption = Annotated[
+    str, typer.Option(help="A prefix of every id, so that one file can be run for several tasks.")
+]
+
 
 def run(  # noqa: PLR0913 - a command's signature is its options
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="JSON Lines of rows, `-` for stdin.")],
+    file: FileArgument,
     *,
-    task: Annotated[str | None, typer.Option(help="Of every row that does not name one.")] = None,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Gets the results; `-` for stdout.")
-    ] = STDIO,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with OUT: skip the ids it has answers of.")
-    ] = False,
-    errors: Annotated[
-        Path | None, typer.Option(help="Gets the bad lines; OUT.errors.jsonl if not said.")
-    ] = None,
-    max_in_flight: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="The most jobs under way at once.")
-    ] = 2000,
-    priority: Annotated[Priority, typer.Option(help="Who waits.")] = Priority.BULK,
-    deadline: Annotated[
-        float | None, typer.Option(help="Seconds after which nobody wants an answer.")
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say which words drove each answer.")
-    ] = False,
-    id_prefix: Annotated[
-        str, typer.Option(help="Before every id, for one file and several tasks.")
-    ] = "",
+    task: RowsTaskOption = None,
+    out: OutOption = STDIO,
+    resume: ResumeOption = False,
+    errors: ErrorsOption = None,
+    max_in_flight: MaxInFlightOption = 2000,
+    priority: PriorityOption = Priority.BULK,
+    deadline: DeadlineOption = None,
+    explain: ExplainOption = False,
+    id_prefix: IdPrefixOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Send a file of rows through the fleet.
@@ -76,18 +86,21 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     _check_options(defaults)
     errors = errors or (STDIO if out == STDIO else out.with_name(f"{out.stem}.errors.jsonl"))
     _check_files(file, out, errors, resume=resume)
-    with (
-        client_of(context) as (client, link),
-        _open_source(file) as (source, size),
-        ResultsFile(out, resume=resume) as results,
-        ErrorsFile(errors) as bad_rows,
-        closing(
-            Run(source, size, results, bad_rows, defaults=defaults, started_at=_now(link))
-        ) as work,
-    ):
+    with ExitStack() as opening:
+        client, link = opening.enter_context(client_of(context))
+        source, size = opening.enter_context(_open_source(file))
+        results = opening.enter_context(ResultsFile(out, resume=resume))
+        bad_rows = opening.enter_context(ErrorsFile(errors))
+        work = Run(source, size, results, bad_rows, defaults=defaults, started_at=_now(link))
+        opening.callback(work.close)
         _warn_if_nobody_works(link)
         is_whole, seconds = _send(client, work, max_in_flight)
     _sum_up(work, seconds, errors, as_json=as_json, to_stderr=out == STDIO)
+    _end(work, is_whole=is_whole)
+
+
+def _end(work: Run, *, is_whole: bool) -> None:
+    """Exit with what the run came to."""
     if not is_whole:
         note("interrupted; run it again with --resume to go on")
         raise typer.Exit(INTERRUPTED)

@@ -14,7 +14,7 @@ from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
 from smallfirst.cli.rows import BadRow, Defaults, read_lines, read_row
 from smallfirst.jobs import Job, Result
-from smallfirst.scoring import Gold
+from smallfirst.kinds import Gold
 
 _CONFLICT = "the id was submitted before with another text, task or options; its result stands"
 
@@ -33,11 +33,11 @@ class Run:
 
     Args:
         source: The rows.
-        size: Of the source in bytes, where known.
-        results: Where answers go, and what is answered already.
-        errors: Where bad rows go.
-        defaults: What rows get that do not say it.
-        started_at: On Redis's clock; what is finished before was asked by somebody else.
+        size: The source's size in bytes, where known.
+        results: The file for the answers, which says what is answered already.
+        errors: The file for the lines that are no jobs.
+        defaults: The options of rows that do not name their own.
+        started_at: The start on Redis's clock; a result from before was asked for by another run.
     """
 
     def __init__(

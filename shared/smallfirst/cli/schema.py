@@ -31,7 +31,8 @@ _SCHEMAS: Mapping[Subject, Callable[[], dict[str, Any]]] = {
 
 def schema(
     subject: Annotated[
-        Subject | None, typer.Argument(help="Of what; of job and result where left out.")
+        Subject | None,
+        typer.Argument(help="What the schema is of; if not given, of both job and result."),
     ] = None,
     *,
     as_json: JsonOption = False,  # noqa: ARG001 - a schema is JSON either way

@@ -25,7 +25,7 @@ from smallfirst.wording import did_you_mean
 _PACKAGES = ("numpy", "scipy")
 
 DataOption = Annotated[
-    Path, typer.Option(help="Labelled rows that no model of the cascade was trained on.")
+    Path, typer.Option(help="A file of labelled rows that no model of the cascade was trained on.")
 ]
 
 

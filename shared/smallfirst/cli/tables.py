@@ -29,8 +29,8 @@ def report_table(report: Report, *, width: int, currency: str | None = None) -> 
 
     Args:
         report: At least one job.
-        width: Of the console in characters; a narrow one gets fewer columns.
-        currency: Of the costs, where known.
+        width: The console's width in characters; a narrow one gets fewer columns.
+        currency: The currency of the costs, where known.
     """
     shown = [width >= _NARROW or name not in _NOT_IN_NARROW for name in _COLUMNS]
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from smallfirst.cli.options import CatalogueOption, TaskArgument
 from smallfirst.cli.output import (
     INTERRUPTED,
     OK,
@@ -27,66 +28,116 @@ from smallfirst.cli.output import (
     print_json,
     say,
 )
-from smallfirst.cli.rows import faults_of
-from smallfirst.cli.up import CatalogueOption
 from smallfirst.local import die_with_parent
 from smallfirst.local.cores import usable_cores
 from smallfirst.settings import Settings, load_settings
 from smallfirst.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
+from smallfirst.wording import faults_of
 
 #: What trains, and the package that it is in.
 _MODULE, _PACKAGE = "smallfirst_workers.training", "smallfirst_workers"
 
 
+TrainingDataOption = Annotated[
+    Path, typer.Option("--data", help="The file of labelled rows, JSON Lines.")
+]
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        help="What is trained: a head on a frozen encoder, the whole encoder, or a model from"
+        " nothing."
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="The folder for the model; if not given, models/TASK-N beside the catalogue.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="The model to begin with; if not given, the task's first small one."),
+]
+TextsOption = Annotated[
+    Path | None,
+    typer.Option(help="A file of more texts, without labels, for a model from scratch."),
+]
+HeldOutOption = Annotated[
+    float | None, typer.Option(help="The share of rows that judge and do not teach.")
+]
+RefitOption = Annotated[
+    bool,
+    typer.Option("--refit", help="Train once more on all rows, for as many epochs as were best."),
+]
+KeepCaseOption = Annotated[
+    bool, typer.Option("--keep-case", help="Teach a lower-casing model capital letters.")
+]
+EpochsOption = Annotated[int | None, typer.Option(help="The most passes over the rows.")]
+PatienceOption = Annotated[
+    int | None,
+    typer.Option(help="The number of epochs without a better score after which it stops."),
+]
+BatchRowsOption = Annotated[int | None, typer.Option(help="The number of rows in one step.")]
+LearningRateOption = Annotated[
+    float | None, typer.Option(help="The learning rate of the encoder's last layer.")
+]
+LayerDecayOption = Annotated[
+    float | None,
+    typer.Option(help="The factor from each layer's learning rate to that of the layer below."),
+]
+SmoothingOption = Annotated[
+    float | None, typer.Option(help="The probability that is shared among all labels.")
+]
+ConsistencyOption = Annotated[
+    float | None,
+    typer.Option(help="The weight of two dropouts' agreement (R-Drop); training takes longer."),
+]
+HiddenOption = Annotated[int | None, typer.Option(help="The width of a model from scratch.")]
+LayersOption = Annotated[
+    int | None, typer.Option(help="The number of layers of a model from scratch.")
+]
+VocabularyOption = Annotated[
+    int | None, typer.Option(help="The number of word pieces of a model from scratch.")
+]
+ReadingEpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="The number of passes over the texts before a model from scratch is told the task."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="The seed of everything that is random.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(help="The number of processor threads; if not given, all.")
+]
+
+
 def train(  # noqa: PLR0913 - a command's signature is its options
-    task: Annotated[str, typer.Argument(help="Of the catalogue; says kind and labels.")],
+    task: TaskArgument,
     *,
-    data: Annotated[Path, typer.Option("--data", help="Labelled rows, JSON Lines.")],
-    method: Annotated[
-        Method,
-        typer.Option(help="A head on a frozen encoder; the whole encoder; or one from nothing."),
-    ] = Method.TUNE,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Gets the model; models/TASK-N by the catalogue if not."),
-    ] = None,
+    data: TrainingDataOption,
+    method: MethodOption = Method.TUNE,
+    out: OutOption = None,
     catalogue: CatalogueOption = None,
-    model: Annotated[
-        str | None, typer.Option(help="To begin with; else the task's first small one.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="More texts, without labels, for scratch.")
-    ] = None,
-    held_out: Annotated[float | None, typer.Option(help="Share of rows that only judge.")] = None,
-    refit: Annotated[
-        bool, typer.Option("--refit", help="Then train on all rows, as long as was best.")
-    ] = False,
-    keep_case: Annotated[
-        bool, typer.Option("--keep-case", help="Teach a lower-casing model capital letters.")
-    ] = False,
-    epochs: Annotated[int | None, typer.Option(help="The most passes over the rows.")] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Epochs without a better score before it stops.")
-    ] = None,
-    batch_rows: Annotated[int | None, typer.Option(help="Rows of one step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of the last layer.")] = None,
-    layer_decay: Annotated[
-        float | None, typer.Option(help="Each layer below learns so much slower.")
-    ] = None,
-    smoothing: Annotated[
-        float | None, typer.Option(help="Probability shared among all labels.")
-    ] = None,
-    consistency: Annotated[
-        float | None, typer.Option(help="How much two dropouts must agree (R-Drop); slower.")
-    ] = None,
-    hidden: Annotated[int | None, typer.Option(help="Width, from scratch.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Layers, from scratch.")] = None,
-    vocabulary: Annotated[int | None, typer.Option(help="Word pieces, from scratch.")] = None,
-    reading_epochs: Annotated[
-        int | None, typer.Option(help="Passes over the texts before the task, from scratch.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Processor threads; else all.")] = None,
+    model: ModelOption = None,
+    texts: TextsOption = None,
+    held_out: HeldOutOption = None,
+    refit: RefitOption = False,
+    keep_case: KeepCaseOption = False,
+    epochs: EpochsOption = None,
+    patience: PatienceOption = None,
+    batch_rows: BatchRowsOption = None,
+    learning_rate: LearningRateOption = None,
+    layer_decay: LayerDecayOption = None,
+    smoothing: SmoothingOption = None,
+    consistency: ConsistencyOption = None,
+    hidden: HiddenOption = None,
+    layers: LayersOption = None,
+    vocabulary: VocabularyOption = None,
+    reading_epochs: ReadingEpochsOption = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a small model of a task's own on labelled rows.
@@ -94,20 +145,25 @@ def train(  # noqa: PLR0913 - a command's signature is its options
     A row is {"text", and the right answer as "label", "labels" or "spans"}. A training that was
     interrupted goes on where it was when the same command is given again.
     """
-    asked = {name: value for name, value in locals().items() if name in TrainingPlan.model_fields}
-    path = load_settings(Settings, catalogue=catalogue).catalogue.absolute()
-    asked |= {
-        "catalogue": path,
-        "out": (out or _next_out(path.parent / "models", task)).absolute(),
-        "data": data.absolute(),
-        "texts": texts.absolute() if texts else None,
-        "threads": threads or usable_cores(),
-    }
-    trained = _run(_plan(asked))
+    trained = _run(_plan(_placed(locals())))
     if as_json:
         print_json(trained)
-        return
-    _show(trained)
+    else:
+        _show(trained)
+
+
+def _placed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose what a plan has of the options, its paths absolute, the model's folder a new one."""
+    asked = {name: value for name, value in options.items() if name in TrainingPlan.model_fields}
+    path = load_settings(Settings, catalogue=asked["catalogue"]).catalogue.absolute()
+    out, texts = asked["out"], asked["texts"]
+    return asked | {
+        "catalogue": path,
+        "out": (out or _next_out(path.parent / "models", asked["task"])).absolute(),
+        "data": asked["data"].absolute(),
+        "texts": texts.absolute() if texts else None,
+        "threads": asked["threads"] or usable_cores(),
+    }
 
 
 def _next_out(models: Path, task: str) -> Path:
@@ -124,7 +180,7 @@ def _plan(asked: Mapping[str, Any]) -> TrainingPlan:
     try:
         return TrainingPlan.model_validate({**METHOD_DEFAULTS[given["method"]], **given})
     except ValidationError as error:
-        fail(faults_of(error), exit_code=USAGE)
+        fail(faults_of(error, TrainingPlan.model_fields), exit_code=USAGE)
 
 
 def _run(plan: TrainingPlan) -> dict[str, Any]:

@@ -4,13 +4,14 @@ import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from smallfirst.cli.fleet_connection import default_folder, globals_of
+from smallfirst.cli.fleet_connection import default_folder
+from smallfirst.cli.global_options import globals_of
+from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
@@ -21,26 +22,35 @@ from smallfirst.settings import Settings, load_settings
 #: How often the fleet is asked whether it still is one.
 _CHECK_SECONDS = 0.5
 
-CatalogueOption = Annotated[
-    Path | None,
-    typer.Option(help="What the fleet serves; else SMALLFIRST_CATALOGUE, else catalogue.yaml."),
+RedisPortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="The port of Redis; if not given, one that is free."),
 ]
-PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="A free one if not said.")]
+FlowerPortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="The port of Flower; if not given, one that is free."),
+]
 
 
 def up(  # noqa: PLR0913 - a command's signature is its options
     context: typer.Context,
     *,
     catalogue: CatalogueOption = None,
-    routers: Annotated[int, typer.Option(min=1, help="How many routers.")] = 1,
+    routers: Annotated[int, typer.Option(min=1, help="The number of routers.")] = 1,
     slm_processes: Annotated[
-        int | None, typer.Option(min=1, help="Workers of each SLM pool; else one a core.")
+        int | None,
+        typer.Option(
+            min=1, help="The number of workers of each SLM pool; if not given, one for each core."
+        ),
     ] = None,
-    redis_port: PortOption = None,
-    flower_port: PortOption = None,
-    no_flower: Annotated[bool, typer.Option("--no-flower", help="Without Flower.")] = False,
+    redis_port: RedisPortOption = None,
+    flower_port: FlowerPortOption = None,
+    no_flower: Annotated[bool, typer.Option("--no-flower", help="Start no Flower.")] = False,
     ready_within: Annotated[
-        float, typer.Option(min=1, help="Seconds to come up; a first start trains heads.")
+        float,
+        typer.Option(
+            min=1, help="The seconds that the fleet may take to start; a first start trains heads."
+        ),
     ] = 300.0,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every process's log as it grows.")

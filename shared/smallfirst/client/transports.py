@@ -71,7 +71,7 @@ class JobLocation(Wire):
         default=None, description="While queued: the pool's name, or `router` between two steps."
     )
     status: Annotated[Status, Field(strict=False)] | None = Field(
-        default=None, description="Of the result, when done."
+        default=None, description="The status of the result, once it is there."
     )
 
 
@@ -215,12 +215,7 @@ class RedisTransport:
             return JobLocation(id=job_id, state=State.DONE, status=status)
         if at is None:
             return None
-        return JobLocation(id=job_id, state=State.QUEUED, where=self._place(at))
-
-    def _place(self, stream: str) -> str:
-        """Name the place behind a stream: a pool, or the router."""
-        prefix = self._keys.backlog("", "").removesuffix(":")  # type: ignore[arg-type]
-        return stream.removeprefix(prefix).rpartition(":")[0] or "router"
+        return JobLocation(id=job_id, state=State.QUEUED, where=self._keys.pool_of(at) or "router")
 
     async def _is_submitted(self, job_id: str) -> bool:
         """Look among the newest entries that no router has settled."""

@@ -16,7 +16,6 @@ import numpy as np
 from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import (
     Catalogue,
-    Kind,
     Promise,
     StepPromise,
     Task,
@@ -44,6 +43,7 @@ from smallfirst.evaluation.thresholds import (
     abstention_cost,
     choose,
 )
+from smallfirst.kinds import KINDS
 
 #: Fewer rows cannot be split into a part that chooses and one that tests.
 FEWEST_ROWS = 10
@@ -112,7 +112,7 @@ def check_calibratable(name: str, task: Task, num_rows: int, aim: Aim) -> None:
     """
     if not any(is_to_be_chosen(task, index) for index in range(len(task.cascade))):
         raise NothingToChoose(name, "has no step with a model, so no threshold to calibrate")
-    if aim.is_per_label and task.kind is not Kind.CLASSIFY:
+    if aim.is_per_label and not KINDS[task.kind].is_one_label:
         reason = f"is of kind {task.kind}; labels are promised apart only where one is chosen"
         raise NothingToChoose(name, reason)
     if num_rows < FEWEST_ROWS:
@@ -124,7 +124,7 @@ def _temperatures(scores: Scores, task: Task, is_fit: Bools) -> tuple[float, ...
     fit = [row for row, is_in in zip(scores.rows, is_fit, strict=True) if is_in]
     return tuple(
         temperature_of_step(fit, index)
-        if task.kind is Kind.CLASSIFY and is_to_be_chosen(task, index)
+        if KINDS[task.kind].is_one_label and is_to_be_chosen(task, index)
         else 1.0
         for index in range(len(task.cascade))
     )

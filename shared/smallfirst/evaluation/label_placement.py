@@ -1,33 +1,42 @@
 """Placing names in a figure, so that none stands over another. Pure.
 
-All in pixels.
+All in pixels. Why not a library: adjustText 1.4, told of every point and interval, pushes names
+onto points, off the figure and over intervals, as its forces end where they balance; the first free
+place of a few is readable. Vega's labels need a canvas, which its renderer for Python has not.
 """
 
 from collections.abc import Sequence
 
 #: Left, bottom, right, top.
 Box = tuple[float, float, float, float]
-#: Of a name in the font's size, at most about so wide.
+#: The width of a letter in the font's size, at most about.
 _PIXELS_A_LETTER = 8.2
-#: How far from its point a name may wander, in steps of six pixels.
+#: How far from its point a name may stand, in steps of six pixels.
 _MAX_STEPS = 12
 
 
 def room_for(
-    name: str, point: tuple[float, float], taken: Sequence[Box], page: Box
+    name: str,
+    point: tuple[float, float],
+    taken: Sequence[Box],
+    page: Box,
+    *,
+    lines: Sequence[Box] = (),
 ) -> tuple[int, float, Box]:
     """Find the nearest free place for a name: right (1) or left (-1) of its point, and how high.
 
-    Where no place is free it is the first one, over whatever is there.
+    Where no place is free of lines it is over one of them, and where none is free at all it is the
+    first one, over whatever is there.
 
     Args:
-        name: To be written.
-        point: What it belongs to.
-        taken: Where points and other names are.
-        page: What it must stay within.
+        name: The name to be written.
+        point: The point that it belongs to.
+        taken: The points and the other names.
+        page: The figure, which it stays within.
+        lines: Thin lines, over which a name can be read if need be.
 
     Returns:
-        Its side, its height above the point, and what it takes up.
+        Its side, its height above the point, and the box that it takes up.
     """
     places = [
         (side, rise, _box(name, point, side, rise))
@@ -35,8 +44,9 @@ def room_for(
         for rise in (6.0 * step, -6.0 * step)
         for side in (1, -1)
     ]
-    free = (place for place in places if not _is_crowded(place[2], taken, page))
-    return next(free, places[0])
+    free = [place for place in places if not _is_crowded(place[2], taken, page)]
+    clear = (place for place in free if not _is_crowded(place[2], lines, page))
+    return next(clear, next(iter(free), places[0]))
 
 
 def _box(name: str, point: tuple[float, float], side: int, rise: float) -> Box:

@@ -16,7 +16,7 @@ from smallfirst.evaluation.alternatives import Alternative, Way
 from smallfirst.evaluation.conclusions import percent, price
 from smallfirst.evaluation.evaluating import Evaluation
 from smallfirst.evaluation.figures import Reliability, RiskCurve
-from smallfirst.evaluation.label_placement import room_for
+from smallfirst.evaluation.label_placement import Box, room_for
 from smallfirst.evaluation.svg import COLOURS, inline_svg
 
 #: Inches; small, so that the words are still read on a telephone.
@@ -159,7 +159,7 @@ def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
     positive = [cost for cost in costs if cost > 0]
     if positive and min(costs) > 0 and max(positive) / min(positive) > _LOG_ABOVE:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(min(positive) / 2, max(positive) * 2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.4g}"))
@@ -168,20 +168,35 @@ def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
 def _label_points(figure: Figure, axes: Axes, shown: Sequence[Alternative]) -> None:
     """Write a name beside every point, as near as there is room."""
     figure.canvas.draw()
-    spots = axes.transData.transform([(a.cost_per_thousand, a.accuracy) for a in shown])
-    points = [(float(x), float(y)) for x, y in spots]
+    points = [_pixels(axes, each.cost_per_thousand, each.accuracy) for each in shown]
     width, height = figure.canvas.get_width_height()
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    lines = [_interval_box(axes, each) for each in shown]
     for each, point in zip(shown, points, strict=True):
         name = _name_in_figure(each)
-        side, rise, box = room_for(name, point, taken, (axes.bbox.x0, 0.0, width, height))
+        page = (axes.bbox.x0, 0.0, width, height)
+        side, rise, box = room_for(name, point, taken, page, lines=lines)
         taken.append(box)
-        axes.annotate(
+        label = axes.annotate(
             name, (each.cost_per_thousand, each.accuracy),
             (9 * side, rise * 72 / figure.dpi), textcoords="offset points",
             ha="left" if side > 0 else "right", va="center", color=_colour_of_way(each),
             weight="bold" if each.way is Way.CASCADE else "normal", annotation_clip=False,
         )  # fmt: skip
+        # The layout would make room for it, and so move the points from where they were measured.
+        label.set_in_layout(False)
+
+
+def _pixels(axes: Axes, x: float, y: float) -> tuple[float, float]:
+    [[right, up]] = axes.transData.transform([(x, y)])
+    return float(right), float(up)
+
+
+def _interval_box(axes: Axes, each: Alternative) -> Box:
+    """The line of an alternative's interval, as what a name must not stand on."""
+    x, low = _pixels(axes, each.cost_per_thousand, each.accuracy_interval.low)
+    _, high = _pixels(axes, each.cost_per_thousand, each.accuracy_interval.high)
+    return (x - 2, low, x + 2, high)
 
 
 def _name_in_figure(each: Alternative) -> str:

@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallfirst.catalogue import Catalogue, Example, Kind, Task
+from smallfirst.catalogue import Catalogue, Example, Task
 from smallfirst.catalogue.examples import TRAINED_ON, read_examples, text_key
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import CatalogueProblem, ModelFilesError
 from smallfirst.evaluation.errors import RowsError, SeenRowsError
-from smallfirst.jobs import Answer, LabelAnswer, RecordAnswer
-from smallfirst.scoring import Gold, Score, gold_span
+from smallfirst.jobs import Answer
+from smallfirst.kinds import Gold
+from smallfirst.scoring import Score
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,6 @@ def unseen_rows(
     return tuple(row for row in rows if row.line not in bad)
 
 
-def gold_of(example: Example, kind: Kind) -> Gold | None:
-    """The right answer of an example, as answers are compared with it."""
-    match kind:
-        case Kind.CLASSIFY:
-            return example.label
-        case Kind.MULTILABEL:
-            return frozenset(example.labels or ())
-        case Kind.TAG:
-            return frozenset(gold_span(span) for span in example.spans or ())
-        case Kind.EXTRACT:
-            return example.record
-        case Kind.JUDGE:
-            return example.verdict
-    return None
-
-
 def is_right(answer: Answer | None, gold: Gold | None) -> bool:
     """Whether all of an answer is right: every label of a set, every span of a text."""
     if answer is None or gold is None:
@@ -121,15 +106,3 @@ def is_right(answer: Answer | None, gold: Gold | None) -> bool:
     score = Score()
     score.add(answer, gold)
     return score.num_scored == 1 and score.right == score.total
-
-
-def in_a_word(answer: Answer | Gold | None) -> str:
-    """The answer, or the right one, in one word: a label or a verdict; else empty."""
-    match answer:
-        case str():
-            return answer
-        case LabelAnswer(label=label):
-            return label
-        case RecordAnswer(record={"verdict": str(verdict)}):
-            return verdict
-    return ""

@@ -17,7 +17,7 @@ from smallfirst.catalogue.examples import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
 from smallfirst.evaluation.errors import Unanswered, UnansweredError
-from smallfirst.evaluation.rows import gold_of, in_a_word, is_right
+from smallfirst.evaluation.rows import is_right
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
 from smallfirst.evaluation.single_step_catalogue import (
     EXAMPLES_FILE,
@@ -27,6 +27,7 @@ from smallfirst.evaluation.single_step_catalogue import (
     taken_apart,
 )
 from smallfirst.jobs import Answer, Job, Outcome, Result, Status
+from smallfirst.kinds import KINDS
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
 
@@ -172,22 +173,23 @@ def scores_of(
 
 
 def _scored(task: Task, row: Example, results: Sequence[Result]) -> ScoredRow:
-    gold = gold_of(row, task.kind)
+    spec = KINDS[task.kind]
+    gold = spec.gold_of(row)
     said = [
         _said(step, task.kind, result, is_right(_answer(result), gold))
         for step, result in zip(task.cascade, results, strict=True)
     ]
-    return ScoredRow(text_key(row.text), in_a_word(gold), tuple(said))
+    return ScoredRow(text_key(row.text), spec.in_a_word(gold), tuple(said))
 
 
 def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noqa: FBT001
-    answer, attempt = _answer(result), result.trail[-1]
-    distribution = getattr(answer, "distribution", {}) if kind is Kind.CLASSIFY else {}
+    spec, answer, attempt = KINDS[kind], _answer(result), result.trail[-1]
+    distribution = getattr(answer, "distribution", {}) if spec.is_one_label else {}
     confidence = 0.0 if answer is None or not _may_stand(step, answer) else answer.confidence
     return Said(
         confidence=confidence,
         is_right=is_gold,
-        said=in_a_word(answer),
+        said=spec.in_a_word(spec.said_by(answer)),
         distribution=distribution if step.has_threshold else {},
         seconds=attempt.seconds,
         waited_seconds=attempt.waited_seconds,

@@ -12,14 +12,11 @@ from smallfirst.acceptance import RuleAcceptance
 from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.evaluation.errors import UnaskableError
 from smallfirst.jobs import Tier
+from smallfirst.kinds import KINDS
 from smallfirst.process.installed import can_run_vllm
 
 #: Where the derived catalogue finds the task's examples.
 EXAMPLES_FILE = "examples.jsonl"
-_NOT_SCORED = {
-    Kind.GENERATE: "free text is not right or wrong by comparison with another text",
-    Kind.EMBED: "a vector is not right or wrong",
-}
 
 
 def name_of_step(index: int) -> str:
@@ -34,8 +31,9 @@ def check_askable(catalogue: Catalogue, name: str) -> None:
         UnaskableError: When one cannot.
     """
     task = catalogue.tasks[name]
-    if task.kind in _NOT_SCORED:
-        reason = f"is of kind {task.kind}, which cannot be scored: {_NOT_SCORED[task.kind]}"
+    spec = KINDS[task.kind]
+    if spec.scoring is None:
+        reason = f"is of kind {task.kind}, which cannot be scored: {spec.unscored}"
         raise UnaskableError(f"tasks.{name}", reason)
     for index, step in enumerate(task.cascade):
         is_large = catalogue.tier_of(step) is Tier.LLM
@@ -76,7 +74,7 @@ def _task_of_step(task: Task, index: int) -> dict[str, Any]:
 
 def _keepers(task: Task, index: int) -> Iterator[dict[str, Any]]:
     """The rules before a step whose spans are kept: what follows adds to them."""
-    if task.kind is Kind.TAG:
+    if KINDS[task.kind].keeps_spans:
         for step in task.cascade[:index]:
             if isinstance(step, RuleStep) and step.accept is RuleAcceptance.NEVER:
                 yield step.model_dump(mode="json", exclude_unset=True)
@@ -85,7 +83,7 @@ def _keepers(task: Task, index: int) -> Iterator[dict[str, Any]]:
 def _standing(step: Step, kind: Kind) -> dict[str, Any]:
     """A step whose every answer stands; what a rule did not match is read off the trail."""
     written = step.model_dump(mode="json", exclude_unset=True, exclude={"accept"})
-    if isinstance(step, RuleStep) and kind is Kind.TAG:
+    if isinstance(step, RuleStep) and KINDS[kind].keeps_spans:
         written["accept"] = "always"
     return written
 

@@ -1,4 +1,10 @@
-"""Turning matplotlib's figures into SVG that lives in a page: its colours, font and tooltips."""
+"""Turning matplotlib's figures into SVG that lives in a page: its colours, font and tooltips.
+
+Why matplotlib's own SVG does not do: its colours are fixed, so that a dark page has dark names on a
+dark ground; its ids are the same in every figure; its style sheet holds for the whole page; an
+artist has no tooltip. Plotly, Bokeh and Vega draw in the page by a script of megabytes; the page
+has none, so that it opens where scripts are forbidden, in a mail for instance.
+"""
 
 import io
 import re

@@ -21,7 +21,7 @@ Key, type, bound, writer; content:
         The raw submission behind a dead letter, for replay.
     {ns}:workers:{pool}             zset; trimmed, TTL; beat.lua
         Live workers by last heartbeat, in Redis's milliseconds.
-    {ns}:end:{host}-{pid}           string; TTL an hour; workers, the local supervisor
+    {ns}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
         How a worker's last failed batch, or its process, ended: an error's name, an exit code.
     {ns}:booked:{date}              hash; TTL 35 days; settle.lua
         Jobs, seconds and cost by task, step and outcome.
@@ -33,6 +33,7 @@ letter keeps it apart from its reason, so that reasons can be listed without sho
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from smallfirst.jobs import Priority
 
@@ -70,11 +71,34 @@ class Keys:
 
     def backlog(self, pool: str, priority: Priority) -> str:
         """The jobs of one priority that wait for a pool; pending entries are the work in hand."""
-        return f"{self.namespace}:backlog:{pool}:{priority}"
+        return f"{self._before_pool}{pool}:{priority}"
 
     def backlogs(self, pool: str) -> dict[Priority, str]:
         """Both of a pool's backlogs, the more urgent first."""
         return {priority: self.backlog(pool, priority) for priority in Priority}
+
+    @property
+    def any_backlog(self) -> str:
+        """A pattern that every backlog's key matches."""
+        return f"{self._before_pool}*"
+
+    def pool_of(self, stream: str) -> str | None:
+        """Name the pool that a stream is a backlog of; None where it is no backlog."""
+        pool, _, priority = stream.removeprefix(self._before_pool).partition(":")
+        is_backlog = stream.startswith(self._before_pool) and pool and priority
+        return pool if is_backlog else None
+
+    def priority_of(self, stream: str) -> Priority:
+        """Say of which priority the jobs of a backlog are.
+
+        Raises:
+            ValueError: When the stream is no backlog.
+        """
+        return Priority(stream.removeprefix(self._before_pool).partition(":")[2])
+
+    @property
+    def _before_pool(self) -> str:
+        return f"{self.namespace}:backlog:"
 
     def job(self, job_id: str) -> str:
         """Where a job in flight is."""
@@ -103,6 +127,10 @@ class Keys:
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
         return f"{self.namespace}:booked:{date}"
+
+    def booked_at(self, now_ms: int) -> str:
+        """What was spent on the day of one moment of Redis's clock."""
+        return self.booked(f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}")
 
     @property
     def celery_prefix(self) -> str:

@@ -7,16 +7,17 @@ decided elsewhere. All times are Redis's own.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from importlib import resources
+from time import monotonic
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.jobs import Priority
 from smallfirst.ledger.entries import Claim, StreamEntry, entries_of, held_entry
+from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
@@ -57,6 +58,8 @@ class Ledger:
         self._keys = keys
         self._holder = holder
         self._bounds = bounds or Bounds()
+        #: Redis's clock when it was last told, in ms, and this process's own at that moment.
+        self._clock: tuple[int, float] | None = None
 
     @cached_property
     def _scripts(self) -> dict[str, Any]:
@@ -70,7 +73,19 @@ class Ledger:
     def now_ms(self) -> int:
         """Redis's clock in milliseconds."""
         seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._note_clock(int(seconds) * 1000 + int(micros) // 1000)
+
+    def _note_clock(self, now_ms: int) -> int:
+        self._clock = (now_ms, monotonic())
+        return now_ms
+
+    def _today(self) -> str:
+        """The key of what is spent today: by Redis's clock, which is asked only where need be.
+
+        A script must be told its keys before it can ask for the time.
+        """
+        told_ms, told_at = self._clock or (self.now_ms(), monotonic())
+        return self._keys.booked_at(told_ms + round((monotonic() - told_at) * 1000))
 
     def open(self, streams: Iterable[str], group: str) -> None:
         """Make the streams and their consumer group, where they are not there yet."""
@@ -136,7 +151,7 @@ class Ledger:
         lease_ms = round(lease.total_seconds() * 1000)
         arguments = [POOL_GROUP, self._holder, lease_ms, self._keys.namespace, QUEUE_CONSUMER]
         now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
-        return Claim(int(now_ms), tuple(held_entry(stream, row) for row in found))
+        return Claim(self._note_clock(int(now_ms)), tuple(held_entry(stream, row) for row in found))
 
     def recover(
         self, stream: str, group: str, *, lease: timedelta, queue_timeout: timedelta
@@ -163,12 +178,11 @@ class Ledger:
         """End entries of one stream, in one transaction: those that are still this holder's."""
         if not settlements:
             return Settled()
-        booked = self._keys.booked(f"{datetime.now(UTC):%Y-%m-%d}")
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         for settlement in settlements:
             arguments += row_of(settlement)
-        return Settled(*(int(n) for n in self._run("settle", [stream, booked], arguments)))
+        return Settled(*(int(n) for n in self._run("settle", [stream, self._today()], arguments)))
 
     def beat(self, pool: str, *, leaving: bool = False) -> int:
         """Say that this worker lives, or leaves; return how many of the pool live."""
@@ -192,13 +206,13 @@ class Ledger:
         return int(self._run("beat", [self._keys.workers(pool)], arguments))
 
     def note_end(self, process: str, words: str) -> None:
-        """Write down how a process (`<host>-<pid>`), or its last failed batch, ended."""
+        """Write down how a process of `holders`, or its last failed batch, ended."""
         self._redis.set(self._keys.end(process), words, ex=END_TTL)
 
-    def end_of(self, holder: str, pool: str) -> str | None:
+    def end_of(self, holder: str) -> str | None:
         """How a worker's process or last failed batch ended, where anybody has told."""
-        process = holder.removeprefix(f"{pool}-").rpartition("-")[0]
-        found: Any = self._redis.get(self._keys.end(process))
+        process = process_of(holder)
+        found: Any = self._redis.get(self._keys.end(process)) if process else None
         return found.decode() if found else None
 
     def count_entries(self, streams: Sequence[str]) -> int:
@@ -210,10 +224,9 @@ class Ledger:
 
     def pools_with_backlogs(self) -> set[str]:
         """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
-        pattern = self._keys.backlog("*", Priority.BULK)
-        before, after = pattern.split("*")
-        found: Iterable[Any] = self._redis.scan_iter(match=pattern, count=10_000)
-        return {key.decode().removeprefix(before).removesuffix(after) for key in found}
+        found: Iterable[Any] = self._redis.scan_iter(match=self._keys.any_backlog, count=10_000)
+        pools = (self._keys.pool_of(key.decode()) for key in found)
+        return {pool for pool in pools if pool is not None}
 
     def count_waiting_batches(self, pool: str) -> int:
         """Count the pool's batches that are published and not started."""

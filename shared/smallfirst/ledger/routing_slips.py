@@ -38,12 +38,12 @@ class RoutingSlip(Wire):
 
     v: Literal[1] = 1
     task: str = Field(description="The name of the task.")
-    submitted_ms: Moment = Field(description="When the job was submitted, on Redis's clock.")
+    submitted_ms: Moment = Field(description="The time of submission, on Redis's clock.")
     expires_ms: Moment = Field(
-        description="From when on nobody wants the answer, on Redis's clock."
+        description="The time from which on nobody wants the answer, on Redis's clock."
     )
     parked_ms: Moment = Field(
-        default=0, description="When the job joined the backlog, on Redis's clock."
+        default=0, description="The time at which the job joined the backlog, on Redis's clock."
     )
     num_chars: int = Field(ge=1, description="The length of the text, before anyone tokenises it.")
     request: StepRequest | None = Field(

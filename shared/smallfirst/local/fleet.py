@@ -7,7 +7,6 @@ alive is `supervision`'s.
 import http.client
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -26,6 +25,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.placement import used_pools
 from smallfirst.jobs import Tier
+from smallfirst.ledger.holders import process_here, process_of
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.cores import usable_cores
@@ -329,19 +329,19 @@ class LocalFleet:
         beats = self._beats.get(child.command.name)
         if beats is None:
             return self._flower_answers() or monotonic() - child.started_at > _STEADY_SECONDS
-        mark = f"-{socket.gethostname()}-{child.pid}-".encode()
+        process = process_here(child.pid)
         try:
             holders: Any = self._redis.zrange(beats, 0, -1) if self._redis else ()
         except RedisError:
             return False
-        return any(mark in holder for holder in holders)
+        return any(process_of(holder.decode()) == process for holder in holders)
 
     def _note_exit(self, child: Child, exit_code: int) -> None:
         """Leave word of how a process died, for the dead letter of a job that killed it."""
         with suppress(RedisError):
             if self._redis:
-                process = f"{socket.gethostname()}-{child.pid}"
-                Ledger(self._redis, self._keys, "supervisor").note_end(process, words_of(exit_code))
+                ledger = Ledger(self._redis, self._keys, "supervisor")
+                ledger.note_end(process_here(child.pid), words_of(exit_code))
 
     def _flower_answers(self) -> bool:
         assert self.addresses is not None

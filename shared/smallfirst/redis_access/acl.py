@@ -108,7 +108,7 @@ def _of_producer(keys: Keys) -> tuple[Grant, ...]:
 
 def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
-    streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.namespace}:backlog:*")
+    streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
     scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", *(f"~{key}" for key in unacked))
     return (
@@ -119,7 +119,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             streams,
         ),
         Grant("evalsha", (*streams, *scripted)),
-        Grant("xadd", (f"%W~{keys.namespace}:backlog:*", f"%W~{keys.escalations}")),
+        Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
         *_settling(keys),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{keys.result('*')}",)),
@@ -136,7 +136,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
 
 def _of_worker(keys: Keys) -> tuple[Grant, ...]:
     """Takes messages, claims entries, settles them or hands them back for the next step."""
-    backlogs = (f"~{keys.namespace}:backlog:*",)
+    backlogs = (f"~{keys.any_backlog}",)
     return (
         Grant(_SCRIPTS),
         Grant("xpending xclaim xack xdel", backlogs),
@@ -168,7 +168,7 @@ def _beating(keys: Keys) -> tuple[Grant, ...]:
 def _consuming(keys: Keys) -> tuple[Grant, ...]:
     """What kombu does to hand a worker its messages, and to restore those it did not start."""
     prefix = keys.celery_prefix
-    held = (f"~{prefix}unacked:*", f"%W~{prefix}unacked_index:*")
+    held = (f"~{keys.unacked('*')}", f"%W~{keys.unacked_index('*')}")
     return (
         # What it held and did not start it puts back.
         Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
@@ -184,7 +184,7 @@ def _looking_for_lost(keys: Keys) -> tuple[Grant, ...]:
     prefix = keys.celery_prefix
     return (
         Grant("time"),
-        Grant("zrange", (f"%R~{prefix}unacked_index:*",)),
+        Grant("zrange", (f"%R~{keys.unacked_index('*')}",)),
         Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
     )
 
@@ -211,19 +211,20 @@ def _of_flower(keys: Keys) -> tuple[Grant, ...]:
 
 def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
     """Counts what waits, for KEDA: unread entries and those in hand."""
-    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.any_backlog}")
     # Before it asks for a lag, KEDA asks for Redis's version, of which INFO alone tells.
     return (Grant("info"), Grant("xinfo|groups xpending xlen", streams))
 
 
 def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
     """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
-    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.namespace}:backlog:*")
+    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.any_backlog}")
     return (
-        Grant("time info"),
+        Grant("time info multi exec"),
         Grant("xinfo|groups xpending xlen", streams),
         Grant("xlen", (f"%R~{keys.dead}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
         Grant("llen", (f"%R~{keys.queue('*')}",)),
+        Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.booked('*')}",)),
     )

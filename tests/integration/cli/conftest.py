@@ -41,7 +41,7 @@ class Done:
 @pytest.fixture(scope="session")
 def command() -> list[str]:
     """The command line, as the console script would be."""
-    return [sys.executable, "-m", "smallfirst.cli"]
+    return [sys.executable, "-m", "smallfirst"]
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,8 @@ def test_without_redis_the_error_says_what_to_do(
 def test_every_command_speaks_json() -> None:
     """Each command has --json."""
     group: Any = typer.main.get_command(app)
-    commands = {**group.commands, **group.commands["dead"].commands}
+    commands = {name: group.load(name) for name in group.commands}
+    commands |= commands["dead"].commands
     del commands["dead"]
     for name, command in commands.items():
         assert any("--json" in option.opts for option in command.params), name

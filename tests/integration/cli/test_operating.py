@@ -1,6 +1,5 @@
 """What an operator sees: queues, the doctor, schemas."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +9,8 @@ import pytest
 from redis import Redis
 
 from smallfirst.jobs import Priority
-from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.holders import Holder
+from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 
 Smallfirst = Callable[..., Any]
@@ -18,32 +18,34 @@ KEYS = Keys()
 
 
 def put(ledger: Ledger, redis: Redis, stream: str, count: int) -> None:
-    """Add jobs to a backlog, submitted at the beginning of time."""
+    """Add jobs to a backlog, as if parked a minute ago."""
     ledger.open([stream], POOL_GROUP)
-    slip = json.dumps({"submitted_ms": 0})
-    for _ in range(count):
-        redis.xadd(stream, {"id": "x", "job": "{}", "slip": slip})
+    parked_ms = ledger.now_ms() - 60_000
+    for number in range(count):
+        redis.xadd(stream, {"id": "x", "job": "{}", "slip": "{}"}, id=f"{parked_ms}-{number + 1}")
 
 
-def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis) -> None:
+@pytest.mark.parametrize("name", ["cpu", "router-gpu"])
+def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name: str) -> None:
     """A pool's jobs are counted by who has them: nobody, a router, the queue, a worker."""
-    router, worker = Ledger(redis, KEYS, "router-h-1-x"), Ledger(redis, KEYS, "cpu-h-2-x")
-    stream = KEYS.backlog("cpu", Priority.BULK)
+    router = Ledger(redis, KEYS, str(Holder.here(ROUTERS)))
+    worker = Ledger(redis, KEYS, str(Holder.here(name)))
+    stream = KEYS.backlog(name, Priority.BULK)
     put(router, redis, stream, 10)
-    router.open([KEYS.backlog("cpu", Priority.INTERACTIVE)], POOL_GROUP)
+    router.open([KEYS.backlog(name, Priority.INTERACTIVE)], POOL_GROUP)
     entries = [entry.entry for entry in router.read([stream], POOL_GROUP, count=6)]
     router.queue(stream, entries[:3])
     worker.claim(stream, entries[:1], timedelta(seconds=10))
-    worker.beat("cpu")
+    worker.beat(name)
     redis.xadd(KEYS.jobs, {"job": "{}"})
     found = smallfirst("queues", "--json").json
     [pool] = found["pools"]
     counts = {name: pool[name] for name in ("unread", "held", "queued", "working", "workers")}
     assert counts == {"unread": 4, "held": 3, "queued": 2, "working": 1, "workers": 1}
-    assert pool["oldest_seconds"] > 10**9
+    assert 60 <= pool["oldest_seconds"] < 600
     assert [stream["unread"] for stream in found["streams"]] == [1, 0]
     assert (found["routers"], found["dead_letters"]) == (0, 0)
-    assert "cpu" in smallfirst("queues").out
+    assert name in smallfirst("queues").out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(smallfirst: Smallfirst) -> None:

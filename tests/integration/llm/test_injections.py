@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     Answer,
     LabelAnswer,
@@ -23,6 +22,7 @@ from smallfirst.jobs import (
     Status,
     TextAnswer,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,10 +14,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
+from tests.support.holders import pid_of
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     RecordAnswer,
@@ -26,6 +26,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -197,7 +198,7 @@ def worker_of(fleet: LocalFleet) -> int:
     with Redis.from_url(fleet.redis_url) as redis:
         beats: Any = redis.zrange(Keys().workers("llm"), 0, -1)
     [holder] = beats
-    return int(holder.decode().rsplit("-", 2)[1])
+    return pid_of(holder)
 
 
 def is_engine(pid: int) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from tests.support.holders import pid_of
 
 from smallfirst import Client, Job
-from smallfirst.catalogue import DATE_PATTERN
 from smallfirst.jobs import (
     LabelAnswer,
     LabelsAnswer,
@@ -24,6 +24,7 @@ from smallfirst.jobs import (
     TextAnswer,
     Tier,
 )
+from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -170,7 +171,7 @@ def test_a_worker_that_goes_gives_back_what_waits(
     new_log: Callable[[], str] = lambda: worker_log(remote_fleet)[log_before:]  # noqa: E731
     wait_until(lambda: "endpoint.down" in new_log(), description="it is down", timeout=60)
     [worker] = live_workers(redis_of)
-    os.kill(int(worker.split("-")[-2]), signal.SIGTERM)
+    os.kill(pid_of(worker), signal.SIGTERM)
     wait_until(lambda: "worker.stopped" in new_log(), description="it has left", timeout=20)
     assert "batch.given_back" in new_log()
     proxy.heal()

@@ -12,12 +12,12 @@ from smallfirst.catalogue.examples import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Answer, Problem
+from smallfirst.kinds import KINDS
 from smallfirst.scoring import Score
 from smallfirst.training_plan import Method
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
 from smallfirst_workers.models import Models
-from smallfirst_workers.training.measuring import gold_of
 from smallfirst_workers.training.model_card import weights_sha256
 from smallfirst_workers.training.training import Trained, train
 
@@ -81,7 +81,9 @@ def test_what_is_trained_is_served_by_the_lines_it_prints(
     score = Score()
     for row, answer in zip(rows, ask(models, trained, task, rows), strict=True):
         assert not isinstance(answer, Problem)
-        score.add(answer, gold_of(row, load_catalogue(bench.catalogue).tasks[task].kind))
+        gold = KINDS[load_catalogue(bench.catalogue).tasks[task].kind].gold_of(row)
+        assert gold is not None
+        score.add(answer, gold)
     models.unload()
 
     assert score.value is not None

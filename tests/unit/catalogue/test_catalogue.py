@@ -23,11 +23,11 @@ from smallfirst.catalogue import (
     Task,
     place,
     place_text,
-    record_schema,
 )
 from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.catalogue.sizes import format_count, parse_count
 from smallfirst.jobs import Span, Tier
+from smallfirst.kinds.records import record_schema
 
 TWO_LABELS = {"up": "It rose.", "down": "It fell."}
 BY_MODEL = (ModelStep(model="mini"),)
@@ -123,8 +123,8 @@ def test_examples_fit_the_task(kind: Kind, example: Example, rule: str) -> None:
     [
         ({"kind": "extract"}, "an extract task needs fields"),
         ({"kind": "judge"}, "a judge task needs a question"),
-        ({"kind": "generate", "fields": {"total": {}}}, "only an extract task has fields"),
-        ({"kind": "generate", "question": "Is it so?"}, "only a judge task has a question"),
+        ({"kind": "generate", "fields": {"total": {}}}, "no fields; that is for .* `extract`"),
+        ({"kind": "generate", "question": "Is it so?"}, "no question; that is for .* `judge`"),
         ({"kind": "extract", "fields": {"no name": {}}}, "fields"),
         ({"kind": "generate", "max_answer_tokens": 0}, "max_answer_tokens"),
     ],

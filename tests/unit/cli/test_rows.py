@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from smallfirst.catalogue import Example, Kind
 from smallfirst.cli.rows import BadRow, Defaults, Line, Row, read_lines, read_row
 from smallfirst.jobs import Priority
+from smallfirst.kinds import KINDS
 
 TOPIC = Defaults(task="topic")
 
@@ -108,6 +110,9 @@ def test_what_is_no_json_object_is_told_where(content: bytes, words: str) -> Non
         ({"text": "a", "labels": "b"}, "labels: must be an array of strings"),
         ({"text": "a", "spans": [{"start": 0}]}, "spans.0.end: is required"),
         ({"text": "a", "gold": {"topic": [1]}}, "gold.topic.0: "),
+        ({"text": "a", "gold": {"topic": 1.5}}, "gold.topic: must be the right answer of"),
+        ({"text": "a", "record": "b"}, "record: must be an object of fields and values"),
+        ({"text": "a", "verdict": "perhaps"}, "verdict: must be one of yes, no, unsure"),
     ],
 )
 def test_what_is_no_job_is_told_why(found: dict[str, Any], words: str) -> None:
@@ -162,6 +167,7 @@ def test_a_made_id_is_the_same_for_the_same_row_alone() -> None:
         ({"gold": {"topic": []}}, frozenset()),
         ({"gold": {"topic": [{"start": 0, "end": 1, "label": "n"}]}}, frozenset({(0, 1, "n")})),
         ({"gold": {"pii": []}}, None),
+        ({"gold": {"topic": {"total": 3}}}, {"total": 3}),
         ({"label": None}, None),
         ({}, None),
     ],
@@ -169,3 +175,20 @@ def test_a_made_id_is_the_same_for_the_same_row_alone() -> None:
 def test_gold_is_read_for_the_task_of_the_row(found: dict[str, Any], gold: object) -> None:
     """The right answer comes from the key of its kind, or from `gold` under the task's name."""
     assert good({"text": "a", **found}).gold == gold
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_file_of_examples_is_a_file_of_jobs(kind: Kind) -> None:
+    """Whatever an example of a kind may say is let through, and its answer is the row's gold."""
+    answers: dict[Kind, dict[str, Any]] = {
+        Kind.CLASSIFY: {"label": "a"},
+        Kind.MULTILABEL: {"labels": ["a"]},
+        Kind.TAG: {"spans": [{"start": 0, "end": 1, "label": "name"}]},
+        Kind.EXTRACT: {"record": {"total": 3}},
+        Kind.JUDGE: {"verdict": "no", "quote": "a"},
+        Kind.GENERATE: {"reply": "b"},
+    }
+    written = {"text": "a", **answers.get(kind, {})}
+    example = Example.model_validate_json(json.dumps(written))
+
+    assert good(written).gold == KINDS[kind].gold_of(example)

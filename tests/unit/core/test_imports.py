@@ -1,7 +1,9 @@
 """What a producer's program loads, and what the health probe does."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,12 @@ def loaded_by(module: str, names: tuple[str, ...]) -> str:
     return ended.stdout.strip()
 
 
+def test_the_package_itself_loads_no_library() -> None:
+    """`import smallfirst` waits for nothing that none of its names was asked for."""
+    others = ("pydantic", "pydantic_settings", "redis", "structlog", "smallfirst.errors")
+    assert loaded_by("smallfirst", (*HEAVY, *others)) == "[]"
+
+
 def test_the_client_loads_nothing_heavy() -> None:
     """`from smallfirst import Client` loads no model library, no Celery and no command line."""
     assert loaded_by("smallfirst.client", HEAVY) == "[]"
@@ -31,10 +39,19 @@ def test_the_probe_waits_for_no_library() -> None:
 
 
 def test_every_name_of_the_contract_is_there_when_asked_for() -> None:
-    """Names are imported late, and none is forgotten, nor listed twice."""
-    assert sorted(smallfirst._HOMES) == sorted(smallfirst.__all__)
+    """Names are imported late, and none is listed twice."""
+    listed = [name for names in smallfirst._NAMES.values() for name in names]
+    assert listed == smallfirst.__all__
     assert [name for name in smallfirst.__all__ if not hasattr(smallfirst, name)] == []
     assert set(smallfirst.__all__) <= set(dir(smallfirst))
+
+
+def test_type_checkers_are_told_of_every_name_of_the_contract() -> None:
+    """What they read is the list that counts at run time: each name, from the same module."""
+    tree = ast.parse(Path(smallfirst.__file__).read_text("utf-8"))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    told = {name.asname: node.module for node in imported for name in node.names if name.asname}
+    assert told == smallfirst._HOMES
 
 
 def test_a_name_that_is_none_of_ours_is_refused() -> None:

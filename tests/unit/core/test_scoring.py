@@ -21,7 +21,8 @@ from smallfirst.jobs import (
     Tier,
     VectorAnswer,
 )
-from smallfirst.scoring import Gold, Score
+from smallfirst.kinds import Gold
+from smallfirst.scoring import Score
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 

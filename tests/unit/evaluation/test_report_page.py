@@ -146,3 +146,13 @@ def test_names_in_a_figure_find_room() -> None:
     _, _, second = room_for("a name", point, [first], page)
     assert first[2] <= page[2]
     assert first[3] <= second[1] or second[3] <= first[1] or second[2] <= first[0]
+
+
+def test_a_name_stands_on_no_interval_where_it_can() -> None:
+    """A line is crossed only where the name would otherwise cover a point or leave the figure."""
+    page = (0.0, 0.0, 540.0, 390.0)
+    beside = (130.0, 0.0, 134.0, 390.0)
+    side, _, box = room_for("a name", (110.0, 200.0), [], page, lines=[beside])
+    assert (side, box[2] < beside[0]) == (-1, True)
+    _, _, box = room_for("a name", (20.0, 200.0), [], page, lines=[(40.0, 0.0, 44.0, 390.0)])
+    assert page[0] <= box[0] < box[2] <= page[2]

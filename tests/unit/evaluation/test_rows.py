@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.catalogue import Catalogue, Task
+from smallfirst.catalogue import Catalogue, Kind, Task
 from smallfirst.catalogue.examples import TRAINED_ON, text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.errors import RowsError, SeenRowsError
-from smallfirst.evaluation.rows import in_a_word, is_right, read_rows, seen_keys, unseen_rows
-from smallfirst.jobs import LabelAnswer, RecordAnswer, Span, SpansAnswer
+from smallfirst.evaluation.rows import is_right, read_rows, seen_keys, unseen_rows
+from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
+from smallfirst.kinds import KINDS
 
 CATALOGUE = """\
 version: 1
@@ -107,9 +108,17 @@ def test_an_answer_is_right_only_as_a_whole() -> None:
     assert not is_right(None, "a")
 
 
-def test_labels_and_verdicts_are_words() -> None:
+@pytest.mark.parametrize(
+    ("kind", "answer", "word"),
+    [
+        (Kind.CLASSIFY, LabelAnswer(label="a", confidence=1.0), "a"),
+        (Kind.JUDGE, RecordAnswer(record={"verdict": "yes"}, confidence=1.0), "yes"),
+        (Kind.EXTRACT, RecordAnswer(record={"total": 3}, confidence=1.0), ""),
+        (Kind.MULTILABEL, LabelsAnswer(labels=("a",), confidence=1.0), ""),
+        (Kind.CLASSIFY, None, ""),
+    ],
+)
+def test_labels_and_verdicts_are_words(kind: Kind, answer: Answer | None, word: str) -> None:
     """What confusions are counted by; other answers have no one word."""
-    assert in_a_word(LabelAnswer(label="a", confidence=1.0)) == "a"
-    assert in_a_word(RecordAnswer(record={"verdict": "yes"}, confidence=1.0)) == "yes"
-    assert in_a_word(RecordAnswer(record={"total": 3}, confidence=1.0)) == ""
-    assert in_a_word(frozenset({"a"})) == ""
+    spec = KINDS[kind]
+    assert spec.in_a_word(spec.said_by(answer)) == word

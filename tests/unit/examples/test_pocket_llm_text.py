@@ -19,7 +19,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from generate_text import TASKS, conversation, demo_rows, examples
 from pools import pool
-from smallfirst.catalogue import record_schema
+from smallfirst.kinds.records import record_schema
 from smallfirst_workers.prompting.prompts import as_chat, shared_messages
 
 told = {}

@@ -14,12 +14,8 @@ from smallfirst.jobs import (
     Answer,
     Problem,
 )
-from smallfirst_workers.prompting.parsing import (
-    Completion,
-    places_of_values,
-    read_writing,
-    read_writings,
-)
+from smallfirst_workers.prompting.completions import Completion, places_of_values
+from smallfirst_workers.prompting.parsing import read_writing, read_writings
 
 
 def test_the_weakest_field_decides() -> None:

@@ -30,7 +30,8 @@ from smallfirst.jobs import (
     SpansAnswer,
     TextAnswer,
 )
-from smallfirst_workers.prompting.parsing import InvalidAnswer, read_writing, read_writings
+from smallfirst_workers.prompting.completions import InvalidAnswer
+from smallfirst_workers.prompting.parsing import read_writing, read_writings
 
 GOOD: list[tuple[Kind, str, Answer]] = [
     (Kind.EXTRACT, json.dumps(RECORD), RecordAnswer(record=RECORD, confidence=0.5)),

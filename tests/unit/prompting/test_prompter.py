@@ -21,10 +21,9 @@ from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Example, Kind, Task
 from smallfirst_workers.errors import ModelError, TaskError
+from smallfirst_workers.prompting.fences import FENCE_CLOSES, FENCE_OPENS
 from smallfirst_workers.prompting.prompter import EXAMPLES_SHARE, Prompter, spread
 from smallfirst_workers.prompting.prompts import (
-    FENCE_CLOSES,
-    FENCE_OPENS,
     answer_tokens,
     as_chat,
     messages_for,
@@ -103,7 +102,7 @@ def examples(labels: Sequence[str], text: str = "It moved.") -> list[Example]:
 
 def rendered(asked: Task, text: str) -> str:
     """Write the whole prompt as the chat template does by itself."""
-    chat = as_chat(messages_for(asked, text, spread(asked.examples)))
+    chat = as_chat(messages_for(asked, text, spread(asked)))
     return str(tokenizer().apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
 
@@ -164,7 +163,7 @@ def test_all_texts_share_one_beginning_and_one_end() -> None:
 
 def test_examples_are_spread_over_the_labels() -> None:
     """Each label comes once before any comes twice, and those of a label stay in their order."""
-    ordered = spread(examples(["up", "up", "up", "down", "down"]))
+    ordered = spread(task(examples=examples(["up", "up", "up", "down", "down"])))
 
     assert [example.text[0] for example in ordered] == ["0", "3", "1", "4", "2"]
 

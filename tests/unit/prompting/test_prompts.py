@@ -8,18 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallfirst.catalogue import Example, Kind, Task
+from smallfirst_workers.prompting.fences import FENCE_CLOSES, FENCE_OPENS, escape, unescape
 from smallfirst_workers.prompting.prompts import (
-    FENCE_CLOSES,
-    FENCE_OPENS,
     answer_schema,
     answer_text,
     answer_tokens,
     as_chat,
-    escape,
     messages_for,
     render_segments,
     shared_messages,
-    unescape,
 )
 
 LABELS = {"up": "It rose.", "down": ""}
@@ -104,10 +101,10 @@ def test_an_example_without_an_answer_is_no_turn(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_the_schema_closes_every_object(kind: Kind) -> None:
-    """An answer in JSON has a schema that leaves no room for more; the others have none."""
+    """An answer has a schema that leaves no room for more; free text has none."""
     schema = answer_schema(task(kind))
 
-    assert (schema is None) == (kind in {Kind.CLASSIFY, Kind.GENERATE})
+    assert (schema is None) == (kind is Kind.GENERATE)
     assert json.dumps(schema).count('"object"') == json.dumps(schema).count("additionalProperties")
 
 

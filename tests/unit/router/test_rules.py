@@ -123,7 +123,7 @@ def test_no_label_is_no_answer(kind: Kind) -> None:
 
 def test_embed_rule_is_refused() -> None:
     """A rule cannot answer with a vector, and says so when it is compiled."""
-    with pytest.raises(RuleError, match="vector"):
+    with pytest.raises(RuleError, match="embed task"):
         compile_rule(rule_of(("a", "alpha")), Kind.EMBED)
 
 

@@ -1,6 +1,7 @@
 """What producers send, read with suspicion."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,22 @@ def test_a_broken_job_is_refused_with_its_field_and_rule(case: str) -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.problem.code == code
     assert named in refusal.problem.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"deadline": -1}, "deadline: must be greater than 0 seconds"),
+        ({"deadline": math.nan}, "deadline: must be a number of seconds that fits a duration"),
+        ({"prority": "bulk"}, "unknown key 'prority', did you mean 'priority'?"),
+    ],
+)
+def test_a_refusal_speaks_plain_words(fields: dict[str, object], words: str) -> None:
+    """A producer reads the words that the command line has for the same fault, and no Python's."""
+    raw = json.dumps({"id": "a1", "task": "topic", "text": "a", **fields}).encode()
+    refusal = read_submission({b"job": raw}, MAX_BYTES)
+    assert isinstance(refusal, Refusal)
+    assert refusal.problem.message == words
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from smallfirst.catalogue import Kind
 from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.heads.answers import judge
 from smallfirst_workers.heads.heads import LinearHead
+from smallfirst_workers.heads.skills import Skill
 
 VECTORS = arrays(np.float32, 8, elements=st.floats(-50, 50, width=32))
 
@@ -19,7 +19,7 @@ def answer(kind: Kind, bias: Floats) -> object:
     labels = tuple("abcdefgh")
     head = LinearHead("key", kind, labels, np.zeros((8, 2), np.float32), bias)
     states = TextStates("text", np.ones(2, np.float32), weight=1, words=None, num_tokens=1)
-    return judge(kind, head, states, explains=False)
+    return Skill(kind, head).answer(states)
 
 
 @given(VECTORS)

@@ -1,8 +1,8 @@
 """Probabilities into answers of the contract, with a confidence that a threshold can be put on.
 
-The confidence of an answer is that of its least sure decision: of the label for `classify`; of the
-yes or no on any label for `multilabel`; of any word's tag for `tag`, words outside every span
-included, since a name that was overlooked is as wrong as one that was made up.
+The confidence of an answer is that of its least sure decision: of the one label; of the yes or no
+on any label; of any word's tag, words outside every span included, since a name that was overlooked
+is as wrong as one that was made up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.catalogue import Kind
+from smallfirst.answers import DIGITS
 from smallfirst.jobs import (
     Answer,
     Evidence,
@@ -20,14 +20,12 @@ from smallfirst.jobs import (
     SpansAnswer,
     VectorAnswer,
 )
+from smallfirst.kinds import HeadForm
 from smallfirst_workers.encoding.probabilities import Floats, normalise
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import Tag, join_words
 from smallfirst_workers.heads.explain import evidence
 from smallfirst_workers.heads.heads import Head, LinearHead
-
-#: Digits after the point of every probability and coordinate: more than any model is sure of.
-_DIGITS = 6
 
 
 def embed(states: TextStates) -> VectorAnswer:
@@ -36,24 +34,24 @@ def embed(states: TextStates) -> VectorAnswer:
 
 
 def judge(
-    kind: Kind, head: Head, states: TextStates, *, explains: bool, known: Sequence[Span] = ()
+    form: HeadForm, head: Head, states: TextStates, *, explains: bool, known: Sequence[Span] = ()
 ) -> Answer:
     """Answer a task that has labels.
 
     Args:
-        kind: Of the task.
+        form: How the head answers, by the kind of the task.
         head: The task's.
         states: Of the text, with its words where they are tagged or explained.
         explains: Whether the words that drove the answer are wanted.
         known: Spans of an earlier step. A tagger says nothing of the words in them, and need not
             be sure of any.
     """
-    if kind is Kind.TAG:
+    if form is HeadForm.WORDS:
         return _spans(head, states, known)
     probabilities = head.of_text(states)
     winner = int(probabilities.argmax())
     words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
-    if kind is Kind.MULTILABEL:
+    if form is HeadForm.EACH:
         return _labels(head.labels, probabilities, words)
     return _label(head.labels, probabilities, words)
 
@@ -62,7 +60,7 @@ def _label(
     labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
 ) -> LabelAnswer:
     """The likeliest label."""
-    distribution = _rounded(labels, probabilities)
+    distribution = _distribution(labels, probabilities)
     label = max(distribution, key=distribution.__getitem__)
     return LabelAnswer(
         label=label, confidence=distribution[label], distribution=distribution, evidence=words
@@ -78,7 +76,7 @@ def _labels(
     confidence = min(max(probability, 1 - probability) for probability in rounded)
     return LabelsAnswer(
         labels=tuple(label for label, probability in distribution.items() if probability >= 0.5),
-        confidence=round(confidence, _DIGITS),
+        confidence=round(confidence, DIGITS),
         distribution=distribution,
         evidence=words,
     )
@@ -114,14 +112,14 @@ def _words_within(places: NDArray[np.int64], known: Sequence[Span]) -> Iterator[
 
 def _digits(numbers: Floats) -> list[float]:
     """Round all numbers; they are Python's own, since JSON knows no other."""
-    rounded: list[float] = np.round(numbers.astype(np.float64), _DIGITS).tolist()
+    rounded: list[float] = np.round(numbers.astype(np.float64), DIGITS).tolist()
     return rounded
 
 
-def _rounded(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
+def _distribution(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
     """Round a distribution so that it still sums to 1: the likeliest label takes what is left."""
-    rounded = np.round(probabilities.astype(np.float64), _DIGITS)
+    rounded = np.round(probabilities.astype(np.float64), DIGITS)
     top = int(rounded.argmax())
     rounded[top] = 0.0
-    rounded[top] = round(1.0 - float(rounded.sum()), _DIGITS)
+    rounded[top] = round(1.0 - float(rounded.sum()), DIGITS)
     return dict(zip(labels, map(float, rounded), strict=True))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smallfirst.catalogue import Kind
 from smallfirst.jobs import Evidence
+from smallfirst.kinds import HeadForm
 from smallfirst_workers.encoding.probabilities import Floats
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.heads import LinearHead
@@ -46,7 +46,7 @@ def contributions(head: LinearHead, states: TextStates, winner: int) -> Contribu
     completeness. For a linear function each part is its own term.
     """
     weights, bias = head.weights[winner], float(head.bias[winner])
-    if head.kind is Kind.CLASSIFY:
+    if head.form is HeadForm.CHOICE:
         weights = weights - head.weights.mean(axis=0)
         bias -= float(head.bias.mean())
     sums = states.words.sums if states.words is not None else states.total[None, :0]

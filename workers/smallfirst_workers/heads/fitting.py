@@ -18,7 +18,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.catalogue import Task
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
@@ -59,13 +60,13 @@ class _Rows:
     """What is fitted.
 
     Attributes:
-        kind: Of the task.
+        form: How the head answers.
         vectors: `(rows, hidden)`, length 1: of texts, or of words.
         truth: Which outputs are right: `(rows, outputs)`.
         folds: `(rows,)`: where each row is left out; the words of one text together.
     """
 
-    kind: Kind
+    form: HeadForm | None
     vectors: Floats
     truth: NDArray[np.bool_]
     folds: NDArray[np.int64]
@@ -97,19 +98,12 @@ def _check_examples(name: str, task: Task) -> None:
     if not task.examples:
         needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL} per label"
         raise TaskError(name, f"has no examples; {needed}")
-    counts = Counter(label for example in task.examples for label in _labels_of(example, task.kind))
+    labels_of = KINDS[task.kind].labels_of
+    counts = Counter(label for example in task.examples for label in labels_of(example))
     label, count = min(((label, counts[label]) for label in task.labels), key=lambda pair: pair[1])
     if count < MIN_EXAMPLES_PER_LABEL:
         needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL}"
         raise TaskError(name, f"has {count} examples of {label!r}; {needed}")
-
-
-def _labels_of(example: Example, kind: Kind) -> list[str]:
-    if kind is Kind.TAG:
-        return [span.label for span in example.spans or ()]
-    if kind is Kind.MULTILABEL:
-        return list(dict.fromkeys(example.labels or ()))
-    return [example.label] if example.label is not None else []
 
 
 def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> None:
@@ -135,12 +129,12 @@ def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> No
 
 def _read_rows(name: str, task: Task, encoder: ReadsTexts) -> _Rows:
     texts = [example.text for example in task.examples]
-    is_tag = task.kind is Kind.TAG
-    states, _ = encoder.read(texts, wants_words=[is_tag] * len(texts))
+    has_words = KINDS[task.kind].head is HeadForm.WORDS
+    states, _ = encoder.read(texts, wants_words=[has_words] * len(texts))
     for number, state in enumerate(states, start=1):
         if state.is_empty:
             raise TaskError(name, f"has nothing in example {number} that the model can read")
-    rows = _word_rows(task, states) if is_tag else _text_rows(task, states)
+    rows = _word_rows(task, states) if has_words else _text_rows(task, states)
     for label, truth in zip(task.labels, rows.truth.T[-len(task.labels) :], strict=True):
         if not truth.any():
             raise TaskError(name, f"has no example whose span for {label!r} covers a word")
@@ -148,14 +142,16 @@ def _read_rows(name: str, task: Task, encoder: ReadsTexts) -> _Rows:
 
 
 def _text_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
+    spec = KINDS[task.kind]
     truth = np.zeros((len(states), len(task.labels)), np.bool_)
     column = {label: number for number, label in enumerate(task.labels)}
     for number, example in enumerate(task.examples):
-        for label in _labels_of(example, task.kind):
+        for label in spec.labels_of(example):
             truth[number, column[label]] = True
     vectors = normalise(np.stack([state.vector for state in states]))
-    groups = truth.argmax(axis=1) if task.kind is Kind.CLASSIFY else np.zeros(len(truth), np.int64)
-    return _Rows(task.kind, vectors, truth, _deal(task, groups))
+    is_choice = spec.head is HeadForm.CHOICE
+    groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
+    return _Rows(spec.head, vectors, truth, _deal(task, groups))
 
 
 def _word_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
@@ -172,7 +168,7 @@ def _word_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
         owners.extend([number] * len(labels))
     truth = np.eye(len(column), dtype=np.bool_)[outputs]
     folds = _deal(task, np.zeros(len(states), np.int64))[owners]
-    return _Rows(task.kind, np.concatenate(vectors), truth, folds)
+    return _Rows(HeadForm.WORDS, np.concatenate(vectors), truth, folds)
 
 
 def _deal(task: Task, groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -218,14 +214,14 @@ def _left_out_loss(rows: _Rows, strength: float) -> float:
     losses = []
     for fold in folds[:1] if rows.truth.size >= _ONE_FOLD_FROM else folds:
         out = rows.folds == fold
-        kept = _Rows(rows.kind, rows.vectors[~out], rows.truth[~out], rows.folds[~out])
+        kept = _Rows(rows.form, rows.vectors[~out], rows.truth[~out], rows.folds[~out])
         weights, bias = _fit(kept, strength, _CHOOSING_TOLERANCE)
-        losses.append(_log_loss(rows.kind, rows.vectors[out] @ weights.T + bias, rows.truth[out]))
+        losses.append(_log_loss(rows.form, rows.vectors[out] @ weights.T + bias, rows.truth[out]))
     return float(np.mean(losses))
 
 
-def _log_loss(kind: Kind, logits: Floats, truth: NDArray[np.bool_]) -> float:
-    if kind is Kind.MULTILABEL:
+def _log_loss(form: HeadForm | None, logits: Floats, truth: NDArray[np.bool_]) -> float:
+    if form is HeadForm.EACH:
         right = np.where(truth, sigmoid(logits), sigmoid(-logits))
     else:
         right = softmax(logits)[truth]
@@ -234,7 +230,7 @@ def _log_loss(kind: Kind, logits: Floats, truth: NDArray[np.bool_]) -> float:
 
 def _fit(rows: _Rows, strength: float, tolerance: float) -> Layer:
     """Fit one layer: labels against each other, or each for itself."""
-    if rows.kind is not Kind.MULTILABEL:
+    if rows.form is not HeadForm.EACH:
         return _fit_classes(rows.vectors, rows.truth, strength, tolerance)
     layers = [
         _fit_classes(rows.vectors, np.stack([~own, own], axis=1), strength, tolerance)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Kind, Task
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.model_folder import HEAD_FILE, ModelFolder
 from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates, WordStates
@@ -46,7 +47,7 @@ class WordProbabilities:
 
 
 class Head(Protocol):
-    """One task's judgement. Which of the two methods may be called is the task's kind."""
+    """One task's judgement. Which of the two methods may be called is decided by its `HeadForm`."""
 
     @property
     def key(self) -> str:
@@ -82,6 +83,11 @@ class LinearHead:
     weights: Floats
     bias: Floats
 
+    @property
+    def form(self) -> HeadForm | None:
+        """How it answers."""
+        return KINDS[self.kind].head
+
     def logits(self, vectors: Floats) -> Floats:
         """Score vectors `(..., hidden)` of any length: `(..., outputs)`."""
         return np.asarray(normalise(vectors) @ self.weights.T + self.bias, np.float32)
@@ -89,7 +95,7 @@ class LinearHead:
     def of_text(self, states: TextStates) -> Floats:
         """Probability of each label; see `Head.of_text`."""
         logits = self.logits(states.vector)
-        return sigmoid(logits) if self.kind is Kind.MULTILABEL else softmax(logits)
+        return sigmoid(logits) if self.form is HeadForm.EACH else softmax(logits)
 
     def of_words(self, words: WordStates) -> WordProbabilities:
         """Probability of each label for each word; see `Head.of_words`.
@@ -108,7 +114,7 @@ class LinearHead:
 
     def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearHead":
         """The same head under another key, its labels in another order."""
-        first = int(self.kind is Kind.TAG)
+        first = int(self.form is HeadForm.WORDS)
         outputs = [*range(first), *(first + self.labels.index(label) for label in labels)]
         return LinearHead(key, self.kind, labels, self.weights[outputs], self.bias[outputs])
 
@@ -163,10 +169,8 @@ def head_key(task: Task, features: str) -> str:
         task: Its kind, labels and examples count; descriptions, thresholds and the like do not.
         features: Names the model, its runtime and all else that decides what states it gives.
     """
-    examples = [
-        example.model_dump(mode="json", include={"text", "label", "labels", "spans"})
-        for example in task.examples
-    ]
+    answered = {"text", str(KINDS[task.kind].example_key)}
+    examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
     made_from = [RECIPE, features, task.kind, list(task.labels), examples]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
@@ -177,13 +181,14 @@ def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
     Raises:
         TaskError: When it judges something else than the task asks.
     """
-    serves = {"sequence": Kind.CLASSIFY, "token": Kind.TAG}[str(folder.classifier)]
+    serves = {"sequence": HeadForm.CHOICE, "token": HeadForm.WORDS}[str(folder.classifier)]
     if folder.is_multilabel:
-        serves = Kind.MULTILABEL
-    if task.kind is not serves:
-        reason = f"is of kind {task.kind}, but models.{folder.name} can only {serves}"
+        serves = HeadForm.EACH
+    if KINDS[task.kind].head is not serves:
+        kinds = " or ".join(kind for kind, spec in KINDS.items() if spec.head is serves)
+        reason = f"is of kind {task.kind}, but models.{folder.name} can only {kinds}"
         raise TaskError(name, reason)
-    outputs = [_label_of(output, task.kind) for output in folder.own_labels]
+    outputs = [_label_of(output, serves) for output in folder.own_labels]
     if set(outputs) - {_OUTSIDE} != set(task.labels) - {_OUTSIDE}:
         named = ", ".join(sorted(set(outputs) - {_OUTSIDE}))
         raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
@@ -216,7 +221,7 @@ def trained_beside(name: str, task: Task, folder: ModelFolder, pooling: str) -> 
     return head.reordered(tuple(task.labels), key=folder.content_hash)
 
 
-def _label_of(output: str, kind: Kind) -> str:
+def _label_of(output: str, form: HeadForm) -> str:
     """The label that an output of a classifier speaks for: `B-person` for `person`."""
-    is_prefixed = kind is Kind.TAG and output.startswith(_PREFIXES)
+    is_prefixed = form is HeadForm.WORDS and output.startswith(_PREFIXES)
     return output[2:] if is_prefixed else output

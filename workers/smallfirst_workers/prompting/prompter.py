@@ -16,9 +16,11 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from smallfirst.catalogue import Example, Kind, ModelStep, Step, Task
+from smallfirst.catalogue import Example, ModelStep, Step, Task
+from smallfirst.kinds import KINDS
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
+from smallfirst_workers.prompting.fences import escape
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.prompts import (
     THOUGHT_CLOSES,
@@ -27,7 +29,6 @@ from smallfirst_workers.prompting.prompts import (
     answer_text,
     answer_tokens,
     as_chat,
-    escape,
     messages_for,
     render_segments,
     shared_messages,
@@ -190,7 +191,7 @@ class Prompter:
     def _fitting(self, task: Task) -> list[Example]:
         """As many of the task's examples as are worth their tokens, spread over the labels."""
         chosen: list[Example] = []
-        for example in spread(task.examples):
+        for example in spread(task):
             if len(chosen) == task.shots:
                 break
             if len(self._frame(task, [*chosen, example])) <= self._budget(task):
@@ -239,7 +240,7 @@ class Prompter:
         return tokens
 
     def _label_tree(self, name: str, task: Task) -> LabelTree | None:
-        if task.kind is not Kind.CLASSIFY:
+        if not KINDS[task.kind].is_one_label:
             return None
         labels = tuple(task.labels)
         tokens = [self._tokens(Segment(label, is_trusted=False)) for label in labels]
@@ -266,12 +267,13 @@ def control_tokens(tokenizer: Any) -> frozenset[int]:
     )
 
 
-def spread(examples: Sequence[Example]) -> list[Example]:
-    """Order examples so that each label, or verdict, comes once before any comes twice."""
-    seen: Counter[str | None] = Counter()
+def spread(task: Task) -> list[Example]:
+    """Order a task's examples so that each label, or verdict, comes once before any comes twice."""
+    spec = KINDS[task.kind]
+    seen: Counter[str] = Counter()
     ranked = []
-    for place, example in enumerate(examples):
-        answer = example.label or example.verdict
+    for place, example in enumerate(task.examples):
+        answer = spec.in_a_word(spec.gold_of(example))
         seen[answer] += 1
         ranked.append((seen[answer], place, example))
     return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]

@@ -1,5 +1,9 @@
 """Votes: several answers to one question, and what they say together. Pure.
 
+Each way takes at least one answer, and how many were asked for: one that was no answer is a vote
+for nothing. Where equals have the same votes, the first wins. Which way a kind votes by is its own
+business, in `kinds`.
+
 How often a model says the same when it is asked again tells more of how sure it is than the
 probability of one sample. Source: Wang et al., Self-Consistency Improves Chain of Thought Reasoning
 in Language Models, 2022.
@@ -12,37 +16,17 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Kind
+from smallfirst.answers import DIGITS, rounded
 from smallfirst.jobs import Answer, LabelAnswer, RecordAnswer, TextAnswer
 
 _WORDS = re.compile(r"\w+")
-
-
-def vote(kind: Kind, answers: Sequence[Answer], *, num_asked: int) -> Answer:
-    """Make one answer of several to the same question.
-
-    Args:
-        kind: Of the task: a record is voted on field by field, of texts the one that is most like
-            the others stands, and of all else the answer that was given most often.
-        answers: At least one; the first of equals wins.
-        num_asked: How many were asked for; one that was no answer is a vote for nothing.
-    """
-    records = [answer for answer in answers if isinstance(answer, RecordAnswer)]
-    texts = [answer for answer in answers if isinstance(answer, TextAnswer)]
-    if texts:
-        return _middle_text(texts, num_asked)
-    if kind is Kind.EXTRACT:
-        return _field_by_field(records, num_asked)
-    if kind is Kind.JUDGE:
-        return _verdict(records, num_asked)
-    return _commonest(answers, num_asked)
 
 
 def mean_label(answers: Sequence[LabelAnswer]) -> LabelAnswer:
     """Average the distributions that several thoughts led to, and name the likeliest label."""
     labels = list(answers[0].distribution)
     mean = {
-        label: round(sum(answer.distribution[label] for answer in answers) / len(answers), 6)
+        label: round(sum(answer.distribution[label] for answer in answers) / len(answers), DIGITS)
         for label in labels
     }
     best = max(mean, key=mean.__getitem__)
@@ -59,7 +43,7 @@ def likeness(one: str, other: str) -> float:
     return 2 * shared / whole if whole else float(one == other)
 
 
-def _middle_text(texts: Sequence[TextAnswer], num_asked: int) -> TextAnswer:
+def middle_text(texts: Sequence[TextAnswer], num_asked: int) -> TextAnswer:
     """Take the text most like the others, as sure as it is like them on average.
 
     Source: Kumar and Byrne, Minimum Bayes-Risk Decoding for Statistical Machine Translation, 2004.
@@ -70,10 +54,10 @@ def _middle_text(texts: Sequence[TextAnswer], num_asked: int) -> TextAnswer:
     ]
     best = max(range(len(texts)), key=sums.__getitem__)
     confidence = sums[best] / max(1, num_asked - 1)
-    return texts[best].model_copy(update={"confidence": _rounded(confidence)})
+    return texts[best].model_copy(update={"confidence": rounded(confidence)})
 
 
-def _field_by_field(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:
+def field_by_field(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:
     """Take each field's commonest value; the record is as sure as the field agreed on least."""
     chosen: dict[str, JsonValue] = {}
     least = 1.0
@@ -82,23 +66,15 @@ def _field_by_field(records: Sequence[RecordAnswer], num_asked: int) -> RecordAn
         winner, count = Counter(map(_written, values)).most_common(1)[0]
         chosen[name] = next(value for value in values if _written(value) == winner)
         least = min(least, count / num_asked)
-    return RecordAnswer(record=chosen, confidence=_rounded(least))
+    return RecordAnswer(record=chosen, confidence=rounded(least))
 
 
-def _verdict(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:
-    """Count verdicts, whatever they quote; those without their quote do not get sure by numbers."""
-    winner = Counter(str(answer.record["verdict"]) for answer in records).most_common(1)[0][0]
-    votes = [answer for answer in records if answer.record["verdict"] == winner]
-    resting = sum(answer.confidence > 0 for answer in votes)
-    surest = max(votes, key=lambda answer: answer.confidence)
-    return surest.model_copy(update={"confidence": _rounded(resting / num_asked)})
-
-
-def _commonest(answers: Sequence[Answer], num_asked: int) -> Answer:
+def commonest(answers: Sequence[Answer], num_asked: int) -> Answer:
+    """Take the answer that was given most often, as sure as the share that gave it."""
     said = [_written(_without_confidence(answer)) for answer in answers]
     winner, count = Counter(said).most_common(1)[0]
     chosen = answers[said.index(winner)]
-    return chosen.model_copy(update={"confidence": _rounded(count / num_asked)})
+    return chosen.model_copy(update={"confidence": rounded(count / num_asked)})
 
 
 def _without_confidence(answer: Answer) -> Mapping[str, JsonValue]:
@@ -111,7 +87,3 @@ def _without_confidence(answer: Answer) -> Mapping[str, JsonValue]:
 
 def _written(value: object) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _rounded(probability: float) -> float:
-    return round(min(1.0, max(0.0, probability)), 6)

@@ -14,8 +14,9 @@ from time import perf_counter
 
 import structlog
 
-from smallfirst.catalogue import Kind, Model, Task
+from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.encoder import Encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
@@ -23,9 +24,9 @@ from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.engines import MODEL_ERROR, EngineRequest, EngineResult
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
+from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.slm.isolation import isolate
 
 __all__ = ["EngineRequest", "EngineResult", "SlmEngine"]
@@ -36,14 +37,6 @@ _NOTHING_TO_READ = Problem(
 )
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class _Skill:
-    """A task as the model serves it. Only an `embed` task has no head."""
-
-    kind: Kind
-    head: Head | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class SlmEngine:
         self.encoder = encoder
         self._model = model
         self._cache = cache
-        self._skills: dict[str, _Skill] = {}
+        self._skills: dict[str, Skill] = {}
 
     @classmethod
     def load(
@@ -110,9 +103,7 @@ class SlmEngine:
     def revision_of(self, task: str) -> str:
         """Which version of the model answers, and of the task's head where it has one."""
         skill = self._skills.get(task)
-        if skill is None or skill.head is None:
-            return self.revision
-        return f"{self.revision}+{skill.head.key[:12]}"
+        return skill.revision(self.revision) if skill else self.revision
 
     def head_of(self, task: str) -> Head | None:
         """What judges a task, where it is prepared and has labels."""
@@ -151,17 +142,17 @@ class SlmEngine:
         del self.encoder
         gc.collect()
 
-    def _skill(self, name: str, task: Task) -> _Skill:
-        if task.kind is Kind.EMBED:
+    def _skill(self, name: str, task: Task) -> Skill:
+        if KINDS[task.kind].head is HeadForm.VECTOR:
             if self.folder.classifier is not None:
                 raise TaskError(name, f"wants vectors, but models.{self.name} only classifies")
-            return _Skill(task.kind, None)
+            return Skill(task.kind, None)
         if self.folder.classifier is not None:
-            return _Skill(task.kind, own_head(name, task, self.folder))
+            return Skill(task.kind, own_head(name, task, self.folder))
         if self.folder.has_head:
             head = trained_beside(name, task, self.folder, self._model.pooling)
-            return _Skill(task.kind, head)
-        return _Skill(
+            return Skill(task.kind, head)
+        return Skill(
             task.kind,
             trained_head(name, task, self.encoder, features=self._features, cache=self._cache),
         )
@@ -189,7 +180,7 @@ class SlmEngine:
 
     def _wants_words(self, asked: EngineRequest) -> bool:
         skill = self._skills.get(asked.task)
-        is_tagged = skill is not None and skill.kind is Kind.TAG
+        is_tagged = skill is not None and skill.reads_words
         return is_tagged or (asked.explain and self._can_explain)
 
     @property
@@ -203,10 +194,8 @@ class SlmEngine:
             return _UNKNOWN_TASK
         if states.is_empty:
             return _NOTHING_TO_READ
-        if skill.head is None:
-            return embed(states)
         explains = asked.explain and self._can_explain
-        return judge(skill.kind, skill.head, states, explains=explains, known=asked.known)
+        return skill.answer(states, explains=explains, known=asked.known)
 
     def _give_up(self, asked: EngineRequest, err: Exception) -> list[_Answered]:
         """Answer a question that raises on its own.

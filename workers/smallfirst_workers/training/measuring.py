@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallfirst.catalogue import Example, Kind, Model, Task
+from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
-from smallfirst.scoring import Gold, Score, gold_span
+from smallfirst.kinds import KINDS
+from smallfirst.scoring import Score
 from smallfirst_workers.slm.engine import EngineRequest, SlmEngine
 
 #: As many texts as are asked at once; the engine cuts them into passes.
@@ -58,15 +59,6 @@ def measure(
         seconds += done.seconds
         for row, answer in zip(part, done.answers, strict=True):
             given = None if isinstance(answer, Problem) else answer
-            score.add(given, gold_of(row, task.kind))
+            score.add(given, KINDS[task.kind].gold_of(row))
     engine.unload()
     return Measured(score.measure or "", score.value or 0.0, len(rows), seconds)
-
-
-def gold_of(example: Example, kind: Kind) -> Gold:
-    """The right answer of a row, as answers are compared."""
-    if kind is Kind.TAG:
-        return frozenset(gold_span(span) for span in example.spans or ())
-    if kind is Kind.MULTILABEL:
-        return frozenset(example.labels or ())
-    return str(example.label)

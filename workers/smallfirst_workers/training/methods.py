@@ -12,7 +12,8 @@ from typing import Any
 import torch
 import transformers
 
-from smallfirst.catalogue import Example, Kind
+from smallfirst.catalogue import Example
+from smallfirst.kinds import HeadForm
 from smallfirst.training_plan import Method
 from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
@@ -115,7 +116,7 @@ def _tune(
         folder=bench.work / name,
         rows=make_material(examples, task, reader),
         judges=make_material(judges, task, reader),
-        collator=Collator(reader.pad_id, is_multilabel=task.kind is Kind.MULTILABEL),
+        collator=Collator(reader.pad_id, is_multilabel=head.form is HeadForm.EACH),
         score=partial(score_units, task.kind),
         epochs=plan.epochs,
         stop_after=stop_after,

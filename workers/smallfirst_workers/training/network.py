@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from smallfirst.catalogue import Kind
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.training.training_data import NOTHING
 
@@ -40,7 +41,7 @@ class Network(torch.nn.Module):
         self.head = torch.nn.Linear(head.weights.shape[1], head.weights.shape[0])
         self.head.weight.data = torch.from_numpy(head.weights.copy())
         self.head.bias.data = torch.from_numpy(head.bias.copy())
-        self._is_multilabel = head.kind is Kind.MULTILABEL
+        self._is_multilabel = head.form is HeadForm.EACH
         self._smoothing = smoothing
         self._consistency = consistency
 
@@ -106,7 +107,7 @@ class Network(torch.nn.Module):
 
 def blank_head(kind: Kind, labels: tuple[str, ...], hidden: int, *, seed: int) -> LinearHead:
     """A head that knows nothing yet: small random weights, float32."""
-    outputs = len(labels) + (kind is Kind.TAG)
+    outputs = len(labels) + (KINDS[kind].head is HeadForm.WORDS)
     random = np.random.default_rng(seed)
     weights = random.normal(0, 0.1, (outputs, hidden)).astype(np.float32)
     return LinearHead("", kind, labels, weights, np.zeros(outputs, np.float32))

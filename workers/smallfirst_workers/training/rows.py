@@ -5,16 +5,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from smallfirst.catalogue import LABEL_KINDS, Example, Task
+from smallfirst.catalogue import Example, Task
 from smallfirst.catalogue.examples import read_examples, text_key
 from smallfirst.catalogue.loading import MAX_EXAMPLES_BYTES
 from smallfirst.errors import CatalogueError, CatalogueProblem
+from smallfirst.kinds import KINDS, HeadForm, KindSpec
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.errors import TrainingError
 
-#: Which columns of an example are the task's answer.
-_ANSWERS = ("label", "labels", "spans")
+AnySpec = KindSpec[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ def read_rows(path: Path, name: str, task: Task, *, held_out: float, seed: int) 
         CatalogueError: When a row is wrong; it names line and rule.
         TrainingError: When the task has no labels to learn, or the file is too large.
     """
-    if task.kind not in LABEL_KINDS:
-        kinds = ", ".join(sorted(LABEL_KINDS))
+    spec = KINDS[task.kind]
+    if not _has_head(spec):
+        kinds = ", ".join(sorted(kind for kind, each in KINDS.items() if _has_head(each)))
         raise TrainingError(f"tasks.{name} is of kind {task.kind}; trained are: {kinds}")
     if path.stat().st_size > MAX_EXAMPLES_BYTES:
         limit = MAX_EXAMPLES_BYTES // 1_000_000
@@ -60,15 +62,19 @@ def read_rows(path: Path, name: str, task: Task, *, held_out: float, seed: int) 
     examples, problems = read_examples(content, path, name, task)
     if problems:
         raise CatalogueError(*problems)
-    once = tuple({_content(example): example for example in examples}.values())
-    judges = _judges(once, held_out, seed)
+    once = tuple({_content(example, spec.example_key): example for example in examples}.values())
+    judges = _judges(once, spec, held_out, seed)
     return Rows(
         once,
         tuple(row for row in once if row.text not in judges),
         tuple(row for row in once if row.text in judges),
         _lines(content, examples),
-        _sha256(once),
+        _sha256([_content(example, spec.example_key) for example in once]),
     )
+
+
+def _has_head(spec: AnySpec) -> bool:
+    return spec.head not in {None, HeadForm.VECTOR}
 
 
 def unreadable(rows: Rows, path: Path, name: str, reader: Reader) -> list[CatalogueProblem]:
@@ -96,11 +102,11 @@ def text_keys(texts: Iterable[str]) -> list[str]:
     return sorted({text_key(text) for text in texts})
 
 
-def _judges(examples: Sequence[Example], share: float, seed: int) -> set[str]:
+def _judges(examples: Sequence[Example], spec: AnySpec, share: float, seed: int) -> set[str]:
     """Choose the texts that are held out: of each label its share, rounded down."""
     by_answer: dict[str, dict[str, None]] = {}
     for example in examples:
-        by_answer.setdefault(_group(example), {})[example.text] = None
+        by_answer.setdefault(_group(example, spec), {})[example.text] = None
     chosen: set[str] = set()
     for texts in by_answer.values():
         order = sorted(texts, key=lambda text: hashlib.sha256(f"{seed}:{text}".encode()).digest())
@@ -108,18 +114,18 @@ def _judges(examples: Sequence[Example], share: float, seed: int) -> set[str]:
     return chosen
 
 
-def _group(example: Example) -> str:
+def _group(example: Example, spec: AnySpec) -> str:
     """What rows are held out evenly by: the label, or which labels there are."""
-    named = example.labels or [span.label for span in example.spans or ()]
-    return example.label or " ".join(sorted(set(named)))
+    return " ".join(sorted(set(spec.labels_of(example))))
 
 
-def _content(example: Example) -> str:
-    return json.dumps(example.model_dump(mode="json", include={"text", *_ANSWERS}))
+def _content(example: Example, key: str | None) -> str:
+    """What makes an example another one: its text and its answer."""
+    return json.dumps(example.model_dump(mode="json", include={"text", str(key)}))
 
 
-def _sha256(examples: Sequence[Example]) -> str:
+def _sha256(contents: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for example in examples:
-        digest.update(_content(example).encode() + b"\n")
+    for content in contents:
+        digest.update(content.encode() + b"\n")
     return digest.hexdigest()

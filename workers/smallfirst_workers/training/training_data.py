@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.catalogue import Example, Task
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
 from smallfirst_workers.encoding.windows import Window
 from smallfirst_workers.encoding.words import find_words, label_words, words_of_tokens
@@ -34,7 +35,7 @@ def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> li
     readings = reader.read([example.text for example in examples])
     rows: list[Row] = []
     for example, reading in zip(examples, readings, strict=True):
-        if task.kind is Kind.TAG:
+        if KINDS[task.kind].head is HeadForm.WORDS:
             rows.extend(_word_rows(example, reading, task, reader))
         elif reading.windows:
             ids = reader.row(reading, reading.windows[0])
@@ -44,10 +45,11 @@ def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> li
 
 
 def _text_truth(example: Example, task: Task) -> Any:
-    labels = list(task.labels)
-    if task.kind is Kind.MULTILABEL:
-        return np.array([label in (example.labels or ()) for label in labels], np.float32)
-    return np.array([labels.index(str(example.label))], np.int64)
+    spec, labels = KINDS[task.kind], list(task.labels)
+    right = spec.labels_of(example)
+    if spec.head is HeadForm.EACH:
+        return np.array([label in right for label in labels], np.float32)
+    return np.array([labels.index(right[0])], np.int64)
 
 
 def _word_rows(example: Example, reading: TokenizedText, task: Task, reader: Reader) -> list[Row]:

@@ -84,7 +84,11 @@ local function is_duplicate(row)
     notify(row.reply_to, row.id)
     return true
   end
-  if status then redis.call('DEL', key, result) end
+  if status then
+    -- One by one: Redis lets a user name two keys in a command only where one rule covers both.
+    redis.call('DEL', key)
+    redis.call('DEL', result)
+  end
   if origin and origin ~= row.entry then
     if fingerprint ~= row.fingerprint then conflict(row) end
     local waiting = '\n' .. (reply or '') .. '\n'

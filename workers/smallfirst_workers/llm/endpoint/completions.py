@@ -13,13 +13,16 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenLogprob
 
-from smallfirst.catalogue import Kind, Task
+from smallfirst.answers import DIGITS
+from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.kinds import KINDS
 from smallfirst_workers.engines import INVALID
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate
-from smallfirst_workers.prompting.parsing import Completion, places_of_values, read_writings
-from smallfirst_workers.prompting.votes import vote
+from smallfirst_workers.prompting.completions import Completion, places_of_values
+from smallfirst_workers.prompting.parsing import read_writings
+from smallfirst_workers.prompting.written_kind import written_kind
 
 _NO_LABEL = Problem(code=INVALID, message="the model's answer is no label of the task's")
 
@@ -28,39 +31,40 @@ def read_completion(
     template: RequestTemplate, text: str, completion: ChatCompletion
 ) -> Answer | Problem:
     """Read the answer to one question; several choices vote."""
-    if template.task.kind is Kind.CLASSIFY:
-        return _read_label(template.task, completion.choices)
+    if KINDS[template.task.kind].is_one_label:
+        return _read_label(template, completion.choices)
     writings = [_writing(choice, template.key) for choice in completion.choices]
     return read_writings(template.task, text, writings)
 
 
-def _read_label(task: Task, choices: Sequence[Choice]) -> Answer | Problem:
-    found = [_label(task, choice) for choice in choices]
+def _read_label(template: RequestTemplate, choices: Sequence[Choice]) -> Answer | Problem:
+    task = template.task
+    found = [_label(task, str(template.key), choice) for choice in choices]
     answers = [answer for answer in found if answer is not None]
     if not answers:
         return _NO_LABEL
     if len(choices) == 1:
         return answers[0]
-    voted = vote(task.kind, answers, num_asked=len(choices))
+    voted = written_kind(task.kind).vote(answers, len(choices))
     said = [answer.label for answer in answers]
-    shares = {label: round(said.count(label) / len(said), 6) for label in task.labels}
+    shares = {label: round(said.count(label) / len(said), DIGITS) for label in task.labels}
     return voted.model_copy(update={"distribution": shares})
 
 
-def _label(task: Task, choice: Choice) -> LabelAnswer | None:
+def _label(task: Task, key: str, choice: Choice) -> LabelAnswer | None:
     """Read one label, as sure as its own tokens; None where it is none."""
     written = choice.message.content or ""
     try:
         found = json.loads(written)
-        start, end = places_of_values(written)["label"]
+        start, end = places_of_values(written)[key]
     except (ValueError, KeyError, RecursionError):
         return None
-    label = found.get("label") if isinstance(found, dict) else None
+    label = found.get(key) if isinstance(found, dict) else None
     if not isinstance(label, str) or label not in task.labels:
         return None
     tokens = _tokens(choice)
     chances = distribution(label, list(task.labels), tokens, start + 1, end - 1) if tokens else {}
-    rounded = {name: round(chance, 6) for name, chance in chances.items()}
+    rounded = {name: round(chance, DIGITS) for name, chance in chances.items()}
     return LabelAnswer(label=label, confidence=rounded.get(label, 0.0), distribution=rounded)
 
 

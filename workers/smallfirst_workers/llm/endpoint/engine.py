@@ -13,8 +13,9 @@ from functools import cache
 import structlog
 from openai.types.chat import ChatCompletion
 
-from smallfirst.catalogue import Kind, Model, ModelStep, Task
+from smallfirst.catalogue import Model, ModelStep, Task
 from smallfirst.jobs import Answer, Problem
+from smallfirst.kinds import KINDS
 from smallfirst_workers.engines import EXPIRED, INVALID, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion
@@ -113,7 +114,7 @@ class EndpointEngine:
         self._loop.call(self._close())
 
     def _form(self, name: str, task: Task) -> RequestTemplate:
-        if task.kind is Kind.EMBED:
+        if not KINDS[task.kind].can_be_written:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
         if any(isinstance(s, ModelStep) and s.think and s.model == self.name for s in task.cascade):
             rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from smallfirst.catalogue import Example, Kind, ModelStep, Task
+from smallfirst.catalogue import Example, ModelStep, Task
+from smallfirst.kinds import KINDS
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (
@@ -22,13 +23,8 @@ from smallfirst_workers.prompting.prompts import (
     shared_messages,
     user_message,
 )
+from smallfirst_workers.prompting.written_kind import closed_object, written_kind
 
-#: Under which key an answer stands that is no object by its kind.
-KEYS: Final[Mapping[Kind, str]] = {
-    Kind.CLASSIFY: "label",
-    Kind.MULTILABEL: "labels",
-    Kind.TAG: "spans",
-}
 #: The most characters that all examples of a prompt may have: how many tokens the endpoint's model
 #: reads is not known here, and each is paid for.
 EXAMPLES_CHARS: Final = 8000
@@ -52,16 +48,17 @@ class RequestTemplate:
     @property
     def key(self) -> str | None:
         """Under which key the answer stands; None where it is all that is written."""
-        return KEYS.get(self.task.kind)
+        return written_kind(self.task.kind).key
 
 
 def template_of(task: Task) -> RequestTemplate:
     """Write what all jobs of a task share."""
     chat = as_chat(shared_messages(task, _shots(task)))
-    key = KEYS.get(task.kind)
+    asked = written_kind(task.kind)
+    key = asked.key
     if key is not None:
         order = f'Write it as a JSON object: {{"{key}": ...}}.'
-        chat = [_under_key(turn, key, order, task.kind) for turn in chat]
+        chat = [_under_key(turn, key, order, is_json=asked.is_json) for turn in chat]
     return RequestTemplate(task, tuple(chat), _schema(task, key))
 
 
@@ -91,13 +88,13 @@ def request_of(
         "max_completion_tokens": answer_tokens(template.task),
         "temperature": VARIED if num > 1 or is_again else 0.0,
         "n": num,
-        **(_wanted_logprobs(template.task.kind) if logprobs else {}),
+        **(_wanted_logprobs(template.task) if logprobs else {}),
         **({"response_format": _response_format(template.schema)} if template.schema else {}),
     }
 
 
-def _wanted_logprobs(kind: Kind) -> dict[str, Any]:
-    is_label = kind is Kind.CLASSIFY
+def _wanted_logprobs(task: Task) -> dict[str, Any]:
+    is_label = KINDS[task.kind].is_one_label
     return {"logprobs": True, **({"top_logprobs": TOP_LOGPROBS} if is_label else {})}
 
 
@@ -108,26 +105,16 @@ def _response_format(schema: Mapping[str, JsonValue]) -> dict[str, Any]:
 
 def _schema(task: Task, key: str | None) -> Mapping[str, JsonValue] | None:
     schema = answer_schema(task)
-    if task.kind is Kind.CLASSIFY:
-        schema = {"type": "string", "enum": list(task.labels)}
-    if schema is None or key is None:
-        return schema
-    properties: dict[str, JsonValue] = {key: schema}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [key],
-        "additionalProperties": False,
-    }
+    return schema if schema is None or key is None else closed_object({key: schema})
 
 
-def _under_key(turn: Mapping[str, str], key: str, order: str, kind: Kind) -> dict[str, str]:
+def _under_key(turn: Mapping[str, str], key: str, order: str, *, is_json: bool) -> dict[str, str]:
     """Write an example's answer as the schema has it, and say so in the instructions."""
     role, content = turn["role"], turn["content"]
     if role == "system":
         content = f"{content}\n{order}"
     if role == "assistant":
-        value = json.dumps(content, ensure_ascii=False) if kind is Kind.CLASSIFY else content
+        value = content if is_json else json.dumps(content, ensure_ascii=False)
         content = f'{{"{key}": {value}}}'
     return {"role": role, "content": content}
 
@@ -136,7 +123,7 @@ def _shots(task: Task) -> Sequence[Example]:
     """As many of the task's examples as are worth their price, spread over the labels."""
     chosen: list[Example] = []
     left = EXAMPLES_CHARS
-    for example in spread(task.examples):
+    for example in spread(task):
         answer = answer_text(task, example)
         size = len(example.text) + len(answer or "")
         if answer is not None and size <= left and len(chosen) < task.shots:

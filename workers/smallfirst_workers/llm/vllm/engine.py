@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
+from smallfirst.catalogue import Example, Model, ModelStep, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Problem
+from smallfirst.kinds import KINDS
 from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
@@ -83,7 +84,7 @@ class LlmEngine:
         self._vllm.stop()
 
     def _prompt(self, name: str, task: Task) -> TaskPrompt:
-        if task.kind is Kind.EMBED:
+        if not KINDS[task.kind].can_be_written:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
         return self._prompter.prepare(name, task)
 

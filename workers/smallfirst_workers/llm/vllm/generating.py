@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smallfirst.answers import DIGITS
 from smallfirst.catalogue import ModelStep
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
+from smallfirst_workers.prompting.completions import Completion
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.label_tree import Path as LabelPath
-from smallfirst_workers.prompting.parsing import Completion, read_writings
+from smallfirst_workers.prompting.parsing import read_writings
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
 from smallfirst_workers.prompting.prompts import THOUGHT_CLOSES, answer_schema, answer_tokens
 from smallfirst_workers.prompting.votes import mean_label
@@ -143,7 +145,7 @@ class Generator:
             for path, nexts in zip(asking, found, strict=True):
                 logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
         distribution = {
-            label: round(probability, 6)
+            label: round(probability, DIGITS)
             for label, probability in labels.distribution(logprobs).items()
         }
         best = max(distribution, key=distribution.__getitem__)

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallfirst.catalogue import Kind, Model, Task
+from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.jobs import Answer, Problem
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.engines import EXPIRED, EngineRequest, EngineResult, PartialResult
 from smallfirst_workers.errors import ModelError, TaskError
-from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.fitting import trained_head
-from smallfirst_workers.heads.heads import LinearHead
+from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
@@ -31,16 +31,6 @@ _NOTHING_TO_READ = Problem(
     code="nothing_to_read", message="There is nothing in the text that the model can read."
 )
 _EXPIRED = Problem(code=EXPIRED, message="The deadline passed while the model was at it.")
-
-_KINDS = (Kind.CLASSIFY, Kind.MULTILABEL, Kind.EMBED)
-
-
-@dataclass(frozen=True)
-class _Skill:
-    """A task as the model serves it. Only an `embed` task has no head."""
-
-    kind: Kind
-    head: LinearHead | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ class PoolingEngine:
         self._encoder = encoder
         self._features = features
         self._cache = cache
-        self._skills: dict[str, _Skill] = {}
+        self._skills: dict[str, Skill] = {}
         self._busy = SharedClock()
 
     @classmethod
@@ -100,9 +90,7 @@ class PoolingEngine:
     def revision_of(self, task: str) -> str:
         """Which version of the model answers, and of the task's head where it has one."""
         skill = self._skills.get(task)
-        if skill is None or skill.head is None:
-            return self._revision
-        return f"{self._revision}+{skill.head.key[:12]}"
+        return skill.revision(self._revision) if skill else self._revision
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
@@ -128,15 +116,15 @@ class PoolingEngine:
         """Stop the engine and its processes."""
         self._encoder.vllm.stop()
 
-    def _skill(self, name: str, task: Task) -> _Skill:
-        if task.kind not in _KINDS:
+    def _skill(self, name: str, task: Task) -> Skill:
+        if not KINDS[task.kind].can_be_pooled:
             reason = f"is of kind {task.kind}, but models.{self.name} pools: one vector a text"
             raise TaskError(name, reason)
-        if task.kind is Kind.EMBED:
-            return _Skill(task.kind, None)
+        if KINDS[task.kind].head is HeadForm.VECTOR:
+            return Skill(task.kind, None)
         self._check_lengths(name, task)
         head = trained_head(name, task, self._encoder, features=self._features, cache=self._cache)
-        return _Skill(task.kind, head)
+        return Skill(task.kind, head)
 
     def _check_lengths(self, name: str, task: Task) -> None:
         tokens = self._encoder.tokens([example.text for example in task.examples])
@@ -185,9 +173,7 @@ class PoolingEngine:
             return _UNKNOWN_TASK
         if states is None or (asked.seconds_left is not None and waited > asked.seconds_left):
             return _EXPIRED
-        if skill.head is None:
-            return embed(states)
-        return judge(skill.kind, skill.head, states, explains=False)
+        return skill.answer(states)
 
 
 def _longest_wait(asked: Sequence[EngineRequest]) -> float | None:

@@ -1,4 +1,4 @@
-"""Records: the fields that an `extract` task reads, as a schema and as a check."""
+"""Records: the fields of one, as a schema and as a check, and a record in words."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from smallfirst.catalogue.entries import Entry
+from smallfirst.entries import Entry
+from smallfirst.jobs import RecordAnswer
+from smallfirst.kinds.spec import surely
 
 #: How a date is written in a record: ISO 8601, its month and day within bounds.
 DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
@@ -29,9 +31,9 @@ class RecordField(Entry):
     """One field of the record that an `extract` task reads out of a text."""
 
     type: Literal["string", "number", "integer", "boolean", "date"] = Field(
-        default="string", description="What its value is; a date is written 2026-11-23."
+        default="string", description="The type of its value; a date is written 2026-11-23."
     )
-    description: str = Field(default="", description="One line: what to look for.")
+    description: str = Field(default="", description="One line that says what to look for.")
     optional: bool = Field(
         default=False, description="Whether null stands where the text has none."
     )
@@ -67,3 +69,9 @@ def fits_field(field: RecordField, value: JsonValue) -> bool:
     if field.type == "date" and isinstance(value, str):
         return re.fullmatch(DATE_PATTERN, value) is not None
     return isinstance(value, _PYTHON_TYPES[field.type])
+
+
+def record_in_words(answer: RecordAnswer) -> str:
+    """Write a record as one line for people."""
+    said = ", ".join(f"{name}={value!r}" for name, value in answer.record.items())
+    return surely(said, answer.confidence)

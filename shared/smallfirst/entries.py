@@ -1,4 +1,4 @@
-"""What each entry of the catalogue is: closed, immutable, wrong in places that can be named."""
+"""What each entry of the catalogue is: closed, immutable, with problems that name their place."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,0 +1,35 @@
+"""The arguments and options that several commands share, with their help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallfirst.jobs import Priority
+
+TaskArgument = Annotated[str, typer.Argument(help="The name of a task in the catalogue.")]
+CatalogueOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The catalogue that the fleet serves; if not given, SMALLFIRST_CATALOGUE, else"
+        " catalogue.yaml."
+    ),
+]
+SlmProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The number of SLM workers; if not given, one for each core, up to four."
+    ),
+]
+DropSeenOption = Annotated[
+    bool, typer.Option("--drop-seen", help="Leave out rows that a model was trained on.")
+]
+PriorityOption = Annotated[
+    Priority, typer.Option(help="Who waits for the answer: a person or a pipeline.")
+]
+DeadlineOption = Annotated[
+    float | None, typer.Option(help="The seconds after which nobody wants the answer.")
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain", help="Say which words drove the answer, where the model can.")
+]

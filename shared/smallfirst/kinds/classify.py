@@ -1,0 +1,72 @@
+"""`classify`: one of the task's labels."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from smallfirst.entries import Place
+from smallfirst.jobs import Label, LabelAnswer
+from smallfirst.kinds.labels import LabelsTask, unknown_label
+from smallfirst.kinds.spec import (
+    GoldError,
+    HeadForm,
+    KindSpec,
+    LabelledText,
+    RuleMatches,
+    Scoring,
+    surely,
+)
+
+
+class ClassifyExample(LabelledText):
+    """An example's answer to a `classify` task."""
+
+    label: Label | None = Field(default=None, description="The answer of a `classify` task.")
+
+
+def _labels_of(example: ClassifyExample) -> tuple[str, ...]:
+    return () if example.label is None else (example.label,)
+
+
+def _task_problems(task: LabelsTask) -> Iterator[tuple[Place, str]]:
+    if len(task.labels) == 1:
+        yield ("labels",), "a classify task needs at least two labels"
+
+
+def _example_problem(example: ClassifyExample, task: LabelsTask) -> str | None:
+    return unknown_label(_labels_of(example), task)
+
+
+def _of_rule(matches: RuleMatches) -> LabelAnswer | None:
+    label = next(matches.labels(), None)
+    if label is None:
+        return None
+    return LabelAnswer(label=label, confidence=1.0, distribution={label: 1.0})
+
+
+def _read(value: object) -> str:
+    if not isinstance(value, str):
+        raise GoldError("must be a string")
+    return value
+
+
+CLASSIFY = KindSpec[LabelsTask, ClassifyExample, LabelAnswer](
+    answer=LabelAnswer,
+    in_words=lambda answer: surely(answer.label, answer.confidence),
+    example_key="label",
+    scoring=Scoring(
+        measure="accuracy",
+        gold=lambda example: example.label,
+        said=lambda answer: answer.label,
+        is_gold=lambda gold: isinstance(gold, str),
+        read=_read,
+        is_one_word=True,
+    ),
+    needs=("labels",),
+    head=HeadForm.CHOICE,
+    of_rule=_of_rule,
+    allows_rules=True,
+    labels_of=_labels_of,
+    task_problems=_task_problems,
+    example_problem=_example_problem,
+)

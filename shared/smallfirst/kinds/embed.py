@@ -1,0 +1,13 @@
+"""`embed`: a vector of the text."""
+
+from smallfirst.entries import Entry
+from smallfirst.jobs import VectorAnswer
+from smallfirst.kinds.spec import HeadForm, KindSpec, LabelledText
+
+EMBED = KindSpec[Entry, LabelledText, VectorAnswer](
+    answer=VectorAnswer,
+    in_words=lambda answer: f"a vector of {len(answer.vector)} numbers",
+    unscored="a vector is not right or wrong",
+    head=HeadForm.VECTOR,
+    can_be_written=False,
+)

@@ -1,0 +1,26 @@
+"""What the kinds of task have in common whose answers are made of the task's labels."""
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from smallfirst.entries import Entry
+from smallfirst.jobs import Label
+from smallfirst.wording import did_you_mean
+
+
+class LabelsTask(Entry):
+    """What a task with labels says of them."""
+
+    labels: dict[Label, str] = Field(
+        default_factory=dict, description="Each label with a one-line description."
+    )
+
+
+def unknown_label(named: Iterable[str], task: LabelsTask) -> str | None:
+    """Say which label of an example is not the task's; None where all are."""
+    unknown = sorted(set(named) - set(task.labels))
+    if not unknown:
+        return None
+    near = did_you_mean(unknown[0], task.labels)
+    return f"names {unknown[0]!r}, which is not one of the task's labels{near}"

@@ -1,0 +1,253 @@
+"""A survey of a fleet: what waits where, in whose hands, for how long, and who is there to do it.
+
+Whoever tells of a fleet asks here, so that no two tell otherwise. All counts are of one moment, and
+no entry leaves Redis, so a look costs the same however many jobs there are and however long.
+
+A stream holds what is unread and what is pending, and nothing else, since what is settled is
+deleted: so unread is the length without the pending entries. The group's own `lag` would be the
+same, but for Redis before 7, which has none, and for a stream of which somebody deleted an unread
+entry, where it is unknown or wrong.
+
+An age is the time since the entry was written to the stream that it is in, by its id: how long a
+job waits for this pool, whichever other steps it took before. A reclaim changes no id, and so no
+age.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Protocol
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from smallfirst.jobs import Priority
+from smallfirst.ledger.holders import Holder
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
+
+#: How an answer begins where a stream, or its consumer group, is not there yet.
+_NOT_THERE = ("NOGROUP", "no such key")
+
+
+@dataclass(frozen=True)
+class StreamLoad:
+    """The jobs of one stream, or of several, by who has them.
+
+    Attributes:
+        unread: Nobody has read them.
+        held: A router holds them: for the next batch, or to decide where they go.
+        queued: They are in a batch that waits for a worker.
+        working: A worker has them in hand.
+        oldest_seconds: Since the oldest came into its stream; None where there is none.
+    """
+
+    unread: int = 0
+    held: int = 0
+    queued: int = 0
+    working: int = 0
+    oldest_seconds: float | None = None
+
+    @property
+    def pending(self) -> int:
+        """How many are in anybody's hands."""
+        return self.held + self.queued + self.working
+
+    @property
+    def num_jobs(self) -> int:
+        """How many there are."""
+        return self.unread + self.pending
+
+    def __add__(self, other: "StreamLoad") -> "StreamLoad":
+        ages = [age for age in (self.oldest_seconds, other.oldest_seconds) if age is not None]
+        return StreamLoad(
+            self.unread + other.unread,
+            self.held + other.held,
+            self.queued + other.queued,
+            self.working + other.working,
+            max(ages, default=None),
+        )
+
+
+@dataclass(frozen=True)
+class PoolLoad:
+    """What waits for one pool.
+
+    Attributes:
+        streams: Its backlogs.
+        batches: How many are published and not started.
+        workers: How many live.
+    """
+
+    streams: Mapping[Priority, StreamLoad]
+    batches: int
+    workers: int
+
+    @property
+    def total(self) -> StreamLoad:
+        """Both backlogs together."""
+        return sum(self.streams.values(), StreamLoad())
+
+
+@dataclass(frozen=True)
+class FleetLoad:
+    """What waits in a fleet at one moment.
+
+    Attributes:
+        now_ms: That moment, by Redis's clock.
+        jobs: What producers have submitted and no router has settled.
+        escalations: The same of what workers handed back.
+        pools: By name, in the order asked.
+        routers: How many live.
+        dead_letters: How many are kept.
+    """
+
+    now_ms: int
+    jobs: StreamLoad
+    escalations: StreamLoad
+    pools: Mapping[str, PoolLoad]
+    routers: int
+    dead_letters: int
+
+
+class UnreadAge(Protocol):
+    """A way to learn since when the oldest unread entry of a stream has been there."""
+
+    def ask(self, pipeline: Any, stream: str) -> None:
+        """Add one command."""
+
+    def since_ms(self, stream: str, reply: Any, *, unread: int, now_ms: int) -> int | None:
+        """Read its reply; None where nothing is unread."""
+
+
+class Survey:
+    """Looks at one fleet, as often as asked.
+
+    Args:
+        redis: Connected.
+        keys: Of the fleet.
+        may_read_jobs: Whether this connection's user has the right to. Of an entry that nobody has
+            read, Redis tells the id only to who may read the text beside it. Without that right
+            the age of unread entries, while none is in hand, counts from the first of the looks in
+            a row that saw some, or from the newest entry that was read: never more than it is.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, *, may_read_jobs: bool) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._unread_age: UnreadAge = _ById(redis) if may_read_jobs else _BySight()
+
+    def look(self, pools: Iterable[str]) -> FleetLoad:
+        """Count everything that waits, for these pools and for the routers."""
+        names = list(pools)
+        now_ms = Ledger(self._redis, self._keys, "survey").now_ms()
+        pipeline = self._redis.pipeline(transaction=True)
+        self._ask(pipeline, names, now_ms)
+        replies = map(_found, pipeline.execute(raise_on_error=False))
+        streams = {stream: self._read(stream, replies, now_ms) for stream in self._streams(names)}
+        workers = {pool: next(replies) for pool in (ROUTERS, *names)}
+        batches = {pool: next(replies) + next(replies) for pool in names}
+        return FleetLoad(
+            now_ms=now_ms,
+            jobs=streams[self._keys.jobs],
+            escalations=streams[self._keys.escalations],
+            pools={
+                pool: PoolLoad(
+                    {each: streams[key] for each, key in self._keys.backlogs(pool).items()},
+                    batches[pool],
+                    workers[pool],
+                )
+                for pool in names
+            },
+            routers=workers[ROUTERS],
+            dead_letters=next(replies),
+        )
+
+    def _streams(self, pools: Iterable[str]) -> dict[str, str]:
+        """Every stream that jobs wait in, and the group that reads it."""
+        backlogs = [stream for pool in pools for stream in self._keys.backlogs(pool).values()]
+        read_by_routers = (self._keys.jobs, self._keys.escalations)
+        return dict.fromkeys(read_by_routers, ROUTER_GROUP) | dict.fromkeys(backlogs, POOL_GROUP)
+
+    def _ask(self, pipeline: Any, pools: list[str], now_ms: int) -> None:
+        """Add every command, in the order in which `look` reads the replies."""
+        for stream, group in self._streams(pools).items():
+            pipeline.xlen(stream)
+            pipeline.xpending(stream, group)
+            self._unread_age.ask(pipeline, stream)
+        alive_since = now_ms - round(DEAD_AFTER.total_seconds() * 1000)
+        for pool in (ROUTERS, *pools):
+            pipeline.zcount(self._keys.workers(pool), alive_since, "+inf")
+        for pool in pools:
+            pipeline.llen(self._keys.queue(pool))
+            pipeline.hlen(self._keys.unacked(pool))
+        pipeline.xlen(self._keys.dead)
+
+    def _read(self, stream: str, replies: Iterator[Any], now_ms: int) -> StreamLoad:
+        num_entries, pending, unread_age = next(replies), next(replies) or {}, next(replies)
+        counts = _counts(pending.get("consumers") or ())
+        # Fewer than none: an entry that somebody deleted is pending until a router misses it.
+        unread = max(0, num_entries - counts.pending)
+        ages = self._unread_age
+        since = ages.since_ms(stream, unread_age, unread=unread, now_ms=now_ms)
+        if pending.get("min"):  # Read in the order of their ids: it is older than any unread one.
+            since = _milliseconds(pending["min"])
+        oldest = None if since is None else max(0, now_ms - since) / 1000
+        return StreamLoad(unread, counts.held, counts.queued, counts.working, oldest)
+
+
+class _ById:
+    """Asks for the first entry's id."""
+
+    def __init__(self, redis: Redis) -> None:
+        lua = resources.files("smallfirst.ledger") / "lua" / "first_entry.lua"
+        self._script = redis.register_script(lua.read_text())
+
+    def ask(self, pipeline: Any, stream: str) -> None:
+        self._script(keys=[stream], client=pipeline)
+
+    def since_ms(self, stream: str, reply: Any, *, unread: int, now_ms: int) -> int | None:  # noqa: ARG002
+        return _milliseconds(reply) if reply and unread else None
+
+
+class _BySight:
+    """Remembers since when each look saw unread entries."""
+
+    def __init__(self) -> None:
+        self._seen_ms: dict[str, int] = {}
+
+    def ask(self, pipeline: Any, stream: str) -> None:
+        pipeline.xinfo_groups(stream)
+
+    def since_ms(self, stream: str, reply: Any, *, unread: int, now_ms: int) -> int | None:
+        if not unread:
+            self._seen_ms.pop(stream, None)
+            return None
+        # A stream has one group. Where much is unread, what was read last came just before it.
+        read_ms = max(
+            (_milliseconds(group["last-delivered-id"]) for group in reply or ()), default=0
+        )
+        return max(self._seen_ms.setdefault(stream, now_ms), read_ms)
+
+
+def _counts(consumers: Iterable[Mapping[str, Any]]) -> StreamLoad:
+    """Count pending entries by who has them."""
+    by_name = {each["name"].decode(): int(each["pending"]) for each in consumers}
+    holders = {name: Holder.parse(name) for name in by_name}
+    held = sum(by_name[name] for name, holder in holders.items() if holder and holder.is_router)
+    queued = by_name.get(QUEUE_CONSUMER, 0)
+    return StreamLoad(held=held, queued=queued, working=sum(by_name.values()) - held - queued)
+
+
+def _milliseconds(entry: bytes) -> int:
+    """When an entry was written, as its id tells."""
+    return int(entry.partition(b"-")[0])
+
+
+def _found(reply: Any) -> Any:
+    """Let a reply through; None where what was asked for is not there yet."""
+    if isinstance(reply, ResponseError) and str(reply).startswith(_NOT_THERE):
+        return None
+    if isinstance(reply, Exception):
+        raise reply
+    return reply

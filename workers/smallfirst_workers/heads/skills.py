@@ -1,0 +1,37 @@
+"""A task as a model with heads serves it, small or large."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallfirst.catalogue import Kind
+from smallfirst.jobs import Answer, Span
+from smallfirst.kinds import KINDS, HeadForm
+from smallfirst_workers.encoding.states import TextStates
+from smallfirst_workers.heads.answers import embed, judge
+from smallfirst_workers.heads.heads import Head
+
+
+@dataclass(frozen=True)
+class Skill:
+    """A task as a model serves it. Without a head the text's vector is the answer."""
+
+    kind: Kind
+    head: Head | None
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether words are judged rather than the whole text."""
+        return KINDS[self.kind].head is HeadForm.WORDS
+
+    def revision(self, of_model: str) -> str:
+        """Which version answers: the model's, and the head's where there is one."""
+        return f"{of_model}+{self.head.key[:12]}" if self.head else of_model
+
+    def answer(
+        self, states: TextStates, *, explains: bool = False, known: Sequence[Span] = ()
+    ) -> Answer:
+        """Answer from what the model made of a text; see `judge`."""
+        form = KINDS[self.kind].head
+        if self.head is None or form is None:
+            return embed(states)
+        return judge(form, self.head, states, explains=explains, known=known)
