@@ -10,7 +10,7 @@ export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 BESIDE := -n auto --maxprocesses=4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check fuzz chaos bench format lock clean
+.PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -29,6 +29,17 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	@$(MAKE) --no-print-directory lint-lua
+
+# luacheck has no package on PyPI; CI installs Debian's.
+lint-lua:
+	@if command -v luacheck >/dev/null; then luacheck --quiet shared/smallfirst/ledger/lua; \
+	else echo "SKIPPED: the Lua scripts; luacheck is not there (Debian: apt-get install lua-check)"; fi
+
+docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
+	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site
 
 fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
@@ -69,7 +80,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev,docs]' editables
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet $(CHECKOV)

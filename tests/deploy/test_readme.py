@@ -39,8 +39,8 @@ def test_the_readme_names_every_example() -> None:
 
 
 def test_deploy_page_names_values_that_exist() -> None:
-    """Whatever docs/deploy.md calls a value of the chart is one."""
-    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    """Whatever docs/how-to/deploy.md calls a value of the chart is one."""
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
     values = set(_paths(yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))))
     heads = {path.split(".")[0] for path in values}
     named = {

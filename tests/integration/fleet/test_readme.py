@@ -1,48 +1,29 @@
 """The README's code, run as it stands there."""
 
 import json
-import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.pages import ROOT, environment_of, texts_of
 
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.local.fleet import LocalFleet
-from smallfirst.local.redis_server import find_binary
 
 pytestmark = pytest.mark.timeout(300)
 
-ROOT = Path(__file__).parents[3]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-
-
-def environment(fleet: LocalFleet, folder: Path) -> dict[str, str]:
-    """What a reader has: the commands on the path, and a fleet that is found."""
-    server = Path(find_binary())
-    cli = folder / "redis-cli"
-    real = server.with_name(server.name.replace("server", "cli"))
-    cli.write_text(f'#!/bin/sh\nexec {real} -u {fleet.redis_url} "$@"\n')
-    cli.chmod(0o755)
-    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "SMALLFIRST_REDIS_URL": fleet.redis_url}
-
-
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
+@pytest.mark.parametrize("number", range(len(texts_of(README, "python"))))
 def test_each_python_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int) -> None:
     """A producer can paste it, and it prints an answer."""
-    snippet = blocks("python")[number]
+    snippet = texts_of(README, "python")[number]
     done = subprocess.run(
         [sys.executable, "-c", snippet],
         check=False,
-        env=environment(fleet, tmp_path),
+        env=environment_of(fleet.redis_url, tmp_path),
         capture_output=True,
         text=True,
         timeout=60,
@@ -51,16 +32,16 @@ def test_each_python_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("number", range(len(blocks("sh"))))
+@pytest.mark.parametrize("number", range(len(texts_of(README, "sh"))))
 def test_each_shell_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int) -> None:
     """The commands exist and do what the text beside them says."""
     mails = ROOT / "examples" / "support_mail" / "mails.jsonl"
     rows = [json.loads(line) for line in mails.read_text().splitlines()[:20]]
     (tmp_path / "mails.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = subprocess.run(
-        ["sh", "-ec", blocks("sh")[number]],
+        ["sh", "-ec", texts_of(README, "sh")[number]],
         check=False,
-        env=environment(fleet, tmp_path),
+        env=environment_of(fleet.redis_url, tmp_path),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -71,7 +52,7 @@ def test_each_shell_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int)
 
 def test_the_catalogue_is_one(tmp_path: Path) -> None:
     """The YAML that the README shows is valid, down to its labels."""
-    [text] = blocks("yaml")
+    [text] = texts_of(README, "yaml")
     rows = (ROOT / "examples" / "support_mail" / "examples" / "pii.jsonl").read_text().splitlines()
     kept = [row for row in rows if labels_of(row) <= {"card", "person"}]
     (tmp_path / "pii.jsonl").write_text("\n".join(kept))

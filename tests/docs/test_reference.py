@@ -1,0 +1,55 @@
+"""What the reference generates: everything there is, and nothing else."""
+
+import re
+
+import pytest
+from docs import reference
+
+from smallfirst.cli.main import COMMANDS
+from smallfirst.jobs import Job, Result
+from smallfirst.ledger.keys import Keys
+from smallfirst.settings import known_variables
+
+
+def names_in(page: str) -> list[str]:
+    """What the first column of each table names."""
+    return re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
+
+
+def test_every_variable_is_told_with_its_meaning() -> None:
+    """Each setting that some component reads has a row with a sentence."""
+    page = reference.settings()
+    assert set(names_in(page)) == known_variables()
+    assert re.findall(r"^\| `SMALLFIRST_\w+` \|  \|", page, flags=re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(("page", "model"), [("job", Job), ("result", Result)])
+def test_every_field_is_told(page: str, model: type[Job] | type[Result]) -> None:
+    """The first table has the fields of the model, in their order."""
+    found = names_in(reference.GENERATED[page]())
+    assert found[: len(model.model_fields)] == list(model.model_fields)
+
+
+def test_every_command_is_told() -> None:
+    """Commands and commands of commands have a section each."""
+    page = reference.commands()
+    for name in COMMANDS:
+        assert f"## `smallfirst {name}`" in page
+    assert "## `smallfirst dead replay`" in page
+
+
+def test_every_key_is_told() -> None:
+    """Whatever key the fleet makes has a row."""
+    told = set(names_in(reference.redis_keys()))
+    keys = Keys("{ns}")
+    made = {keys.jobs, keys.escalations, keys.dead, keys.job("{id}"), keys.result("{id}")}
+    made |= {keys.results("{reply_to}"), keys.dead_raw("{entry}"), keys.workers("{pool}")}
+    made |= {keys.end("{host}/{pid}"), keys.booked("{date}"), f"{keys.celery_prefix}*"}
+    assert told == {*made, "{ns}:backlog:{pool}:{priority}"}
+
+
+def test_a_marker_that_names_nothing_is_an_error() -> None:
+    """A page cannot ask for what is not generated; any other page stays as it is."""
+    assert reference.filled("# A page") == "# A page"
+    with pytest.raises(KeyError, match="gone"):
+        reference.filled("<!-- generated: gone -->")
