@@ -145,9 +145,15 @@ class Replayed:
     problem: str | None = None
 
 
-def needs_new_id(letter: DeadLetter, result: bytes | None, *, is_in_flight: bool) -> bool:
-    """Whether a job can only run again under another id: its own has a result, or is running."""
-    has_lasting_result = result is not None and json.loads(result)["status"] != Status.REFUSED
+def needs_new_id(letter: DeadLetter, status: bytes | None, *, is_in_flight: bool) -> bool:
+    """Whether a job can only run again under another id: its own has a result, or is running.
+
+    Args:
+        letter: Why it was given up.
+        status: The status of the job that ended under its id, where one did.
+        is_in_flight: Whether a job is running under its id.
+    """
+    has_lasting_result = status is not None and status.decode() != Status.REFUSED
     return not letter.is_refusal or has_lasting_result or is_in_flight
 
 
@@ -177,9 +183,9 @@ def _replay(link: Link, dead: Dead) -> Replayed:
 
 
 def _is_taken(link: Link, letter: DeadLetter, job_id: str) -> bool:
-    result: Any = link.redis.get(link.keys.result(job_id))
-    is_in_flight = bool(link.redis.exists(link.keys.job(job_id)))
-    return needs_new_id(letter, result, is_in_flight=is_in_flight)
+    known: Any = link.redis.hmget(link.keys.job(job_id), "origin", "status")
+    origin, status = known
+    return needs_new_id(letter, status, is_in_flight=origin is not None)
 
 
 def _free_id(link: Link, job_id: str) -> str:
