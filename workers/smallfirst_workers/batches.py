@@ -5,7 +5,6 @@ Whatever else is to know of a batch hangs on its observers.
 
 import os
 import time
-import traceback
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
@@ -166,10 +165,12 @@ class BatchRunner:
     def _holds(self, held: HeldJob) -> bool:
         return self._leases.holds(held.entry.stream, held.entry.entry)
 
-    def note_raised(self, message: BatchMessage, outcome: BatchOutcome) -> None:
+    def note_raised(
+        self, message: BatchMessage, outcome: BatchOutcome, error: BaseException
+    ) -> None:
         """Tell the observers of a batch that did not come to its end."""
         for observer in self._observers:
-            observer.on_raised(message, outcome)
+            observer.on_raised(message, outcome, error)
 
     def note_failure(self, error: BaseException) -> None:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
@@ -188,7 +189,7 @@ def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:
 def run_message(
     runner: BatchRunner, message: BatchMessage, served: ServedModel
 ) -> dict[str, object]:
-    """Run a batch and log it; what raises, raises as an ordinary error.
+    """Run a batch; what raises, raises as an ordinary error, and is told to the observers.
 
     `SystemExit` and `MemoryError` would silently cost Celery's threads pool its one slot.
     """
@@ -196,28 +197,14 @@ def run_message(
         batch=message.batch, pool=message.pool, model=message.model
     ):
         try:
-            summary = runner.run(message, served).summary()
-        except (EngineDead, ModelBroken):
-            runner.note_raised(message, "broken")
+            return runner.run(message, served).summary()
+        except (EngineDead, ModelBroken) as error:
+            runner.note_raised(message, "broken", error)
             raise
         except BLAMELESS as error:
-            runner.note_raised(message, "given_back")
-            log.warning(
-                "batch.given_back",
-                error=type(error).__name__,
-                consequence="its jobs are dispatched again, and it counts as no start of theirs",
-            )
+            runner.note_raised(message, "given_back", error)
             raise
-        except BaseException as error:  # noqa: BLE001 - the outermost place; logged and re-raised
-            # Where it happened, and never the error's own words: a tokenizer may quote the text.
-            log.error(  # noqa: TRY400 - an exception's message is what must not be logged
-                "batch.failed",
-                error=type(error).__name__,
-                where=traceback.format_tb(error.__traceback__),
-                consequence="its jobs are dispatched again, in smaller batches",
-            )
-            runner.note_raised(message, "failed")
+        except BaseException as error:  # noqa: BLE001 - the outermost place; told and re-raised
+            runner.note_raised(message, "failed", error)
             runner.note_failure(error)
             raise RuntimeError(type(error).__name__) from None
-        log.info("batch.settled", **summary)
-        return summary

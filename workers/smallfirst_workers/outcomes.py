@@ -7,7 +7,7 @@ stand goes back to the router, trail and all.
 from dataclasses import dataclass
 
 from smallfirst import results
-from smallfirst.acceptance import label_of
+from smallfirst.acceptance import Acceptance, label_of
 from smallfirst.answers import merge_spans, spans_of, with_spans
 from smallfirst.jobs import Answer, Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
@@ -55,20 +55,17 @@ def attempt_of(
     Where the threshold is calibrated, the answer is as sure as its temperature makes it.
     """
     asked = held.slip.asked
-    acceptance = asked.acceptance
-    problem = answer if isinstance(answer, Problem) else None
-    given = None if isinstance(answer, Problem) else acceptance.tempered(answer)
-    is_failed = problem is not None and problem.code != INVALID
+    given = None if isinstance(answer, Problem) else asked.acceptance.tempered(answer)
     return Attempt(
         step=asked.step,
         tier=tier,
         model=asked.model,
         revision=revision,
         pool=asked.pool,
-        outcome=Outcome.FAILED if is_failed else acceptance.outcome(given, revision),
+        outcome=_outcome(answer, given, asked.acceptance, revision),
         confidence=given.confidence if given else None,
-        threshold=acceptance.required(label_of(given) if given else None),
-        reason=problem.message if problem else _reason(held.slip, revision),
+        threshold=asked.acceptance.required(label_of(given) if given else None),
+        reason=_reason(answer, asked.acceptance, revision),
         seconds=share.seconds,
         waited_seconds=max(0.0, (started_ms - held.slip.parked_ms) / 1000),
         tokens=share.tokens,
@@ -77,8 +74,18 @@ def attempt_of(
     )
 
 
-def _reason(slip: RoutingSlip, revision: str) -> str | None:
-    return OTHER_REVISION if slip.asked.acceptance.is_void(revision) else None
+def _outcome(
+    said: Answer | Problem, given: Answer | None, acceptance: Acceptance, revision: str
+) -> Outcome:
+    if isinstance(said, Problem) and said.code != INVALID:
+        return Outcome.FAILED
+    return acceptance.outcome(given, revision)
+
+
+def _reason(said: Answer | Problem, acceptance: Acceptance, revision: str) -> str | None:
+    if isinstance(said, Problem):
+        return said.message
+    return OTHER_REVISION if acceptance.is_void(revision) else None
 
 
 def settlement_of(

@@ -27,9 +27,9 @@ from smallfirst.catalogue.steps import (
     Think,
 )
 from smallfirst.catalogue.tasks import Task
-from smallfirst.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.jobs import Name, Tier
 from smallfirst.kinds import KINDS, Example, Kind, named
+from smallfirst.kinds.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.kinds.records import RecordField
 from smallfirst.wording import did_you_mean
 

@@ -17,8 +17,8 @@ from smallfirst.catalogue.engines import (
 )
 from smallfirst.catalogue.runtimes import RUNTIMES, RuntimeName
 from smallfirst.catalogue.sizes import Count
-from smallfirst.entries import Entry, Place, refuse
 from smallfirst.jobs import Name, Tier
+from smallfirst.kinds.entries import Entry, Place, refuse
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)

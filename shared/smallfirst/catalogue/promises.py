@@ -11,8 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.entries import Entry
 from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.kinds.entries import Entry
 
 #: Where promises stand, beside the catalogue.
 FOLDER: Final = "calibration"

@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, mo
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue.promises import StepPromise
-from smallfirst.entries import Entry, refuse
 from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.kinds.entries import Entry, refuse
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst.wording import did_you_mean, nearest
 

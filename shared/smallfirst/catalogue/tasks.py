@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.steps import AnyStep, RuleStep
-from smallfirst.entries import Place, refuse
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
+from smallfirst.kinds.entries import Place, refuse
 from smallfirst.wording import did_you_mean
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from smallfirst.jobs import Attempt, Result, Status, Tier
 from smallfirst.kinds import Gold
-from smallfirst.scoring import Score
+from smallfirst.kinds.scoring import Score
 
 #: Neighbouring buckets of a histogram differ by this factor, so a quantile is at most 1 % off.
 _GROWTH = 1.02

@@ -16,7 +16,7 @@ from smallfirst.errors import CatalogueProblem, ModelFilesError
 from smallfirst.evaluation.errors import RowsError, SeenRowsError
 from smallfirst.jobs import Answer
 from smallfirst.kinds import Gold
-from smallfirst.scoring import Score
+from smallfirst.kinds.scoring import Score
 
 
 @dataclass(frozen=True)

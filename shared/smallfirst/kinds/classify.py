@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from smallfirst.entries import Place
 from smallfirst.jobs import Label, LabelAnswer
+from smallfirst.kinds.entries import Place
 from smallfirst.kinds.labels import LabelsTask, unknown_label
 from smallfirst.kinds.spec import (
     GoldError,

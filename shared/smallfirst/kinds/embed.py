@@ -1,7 +1,7 @@
 """`embed`: a vector of the text."""
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import VectorAnswer
+from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.spec import HeadForm, KindSpec, LabelledText
 
 EMBED = KindSpec[Entry, LabelledText, VectorAnswer](

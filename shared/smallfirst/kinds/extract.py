@@ -2,8 +2,8 @@
 
 from pydantic import Field, JsonValue
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import RecordAnswer
+from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.records import FieldName, RecordField, fits_field, record_in_words
 from smallfirst.kinds.spec import GoldError, KindSpec, LabelledText, Scoring
 

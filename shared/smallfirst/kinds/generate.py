@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import TextAnswer
+from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.spec import KindSpec, LabelledText, surely
 
 

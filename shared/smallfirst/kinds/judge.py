@@ -4,8 +4,8 @@ from typing import Final, Literal, get_args
 
 from pydantic import Field
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import RecordAnswer
+from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.records import record_in_words
 from smallfirst.kinds.spec import Gold, GoldError, KindSpec, LabelledText, Scoring
 

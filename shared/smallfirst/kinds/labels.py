@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import Label
+from smallfirst.kinds.entries import Entry
 from smallfirst.wording import did_you_mean
 
 

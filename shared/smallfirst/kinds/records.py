@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from smallfirst.entries import Entry
 from smallfirst.jobs import RecordAnswer
+from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.spec import surely
 
 #: How a date is written in a record: ISO 8601, its month and day within bounds.

@@ -7,8 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import Field, JsonValue
 
-from smallfirst.entries import Entry, Place
 from smallfirst.jobs import MAX_TEXT_CHARS, Answer, LabelAnswer, Span, SpansAnswer
+from smallfirst.kinds.entries import Entry, Place
 
 #: The right answer of one job, as answers are compared with it: what has no order is a set.
 Gold = JsonValue | frozenset[Any]

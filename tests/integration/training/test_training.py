@@ -13,7 +13,7 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS
-from smallfirst.scoring import Score
+from smallfirst.kinds.scoring import Score
 from smallfirst.training_plan import Method
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError

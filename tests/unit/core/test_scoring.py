@@ -22,7 +22,7 @@ from smallfirst.jobs import (
     VectorAnswer,
 )
 from smallfirst.kinds import Gold
-from smallfirst.scoring import Score
+from smallfirst.kinds.scoring import Score
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -38,7 +38,7 @@ class BatchObserver:
     def on_settled(self, batch: RunningBatch, settlements: Sequence[Settlement]) -> None:
         """Redis was told how these entries end."""
 
-    def on_raised(self, message: BatchMessage, outcome: BatchOutcome) -> None:
+    def on_raised(self, message: BatchMessage, outcome: BatchOutcome, error: BaseException) -> None:
         """The batch did not come to its end; it may not have been claimed."""
 
     def on_closed(self, batch: RunningBatch) -> None:

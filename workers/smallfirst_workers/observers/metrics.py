@@ -26,7 +26,7 @@ class MetricsObserver(BatchObserver):
         """Count the jobs that ended."""
         self._metrics.count_endings(settlements)
 
-    def on_raised(self, message: BatchMessage, outcome: BatchOutcome) -> None:
+    def on_raised(self, message: BatchMessage, outcome: BatchOutcome, error: BaseException) -> None:
         """Count the batch by what became of it."""
         self._metrics.count_outcome(message.model, outcome)
 

@@ -3,6 +3,7 @@
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.observers.base import BatchObserver
+from smallfirst_workers.observers.logs import LogObserver
 from smallfirst_workers.observers.metrics import MetricsObserver
 from smallfirst_workers.observers.self_test import SelfTestObserver
 from smallfirst_workers.observers.tracing import TracingObserver
@@ -21,4 +22,5 @@ def standard_observers(
         MetricsObserver(metrics),
         TracingObserver(tracing),
         VoidPromiseObserver(),
+        LogObserver(),
     )

@@ -8,7 +8,7 @@ from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
-from smallfirst.scoring import Score
+from smallfirst.kinds.scoring import Score
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 
@@ -21,7 +21,7 @@ class Measured:
     """What a folder's answers were worth.
 
     Attributes:
-        measure: `accuracy`, `exact set` or `span F1`; see `smallfirst.scoring.Score`.
+        measure: `accuracy`, `exact set` or `span F1`; see `smallfirst.kinds.scoring.Score`.
         score: From 0 to 1.
         num_rows: That were asked.
         seconds: Of one process's passes, texts to answers.

@@ -1,8 +1,4 @@
-"""What a run came to: results, and the right answers where they are known, summed up as rows.
-
-Pure, and bounded: a report of a million results is as large as one of a hundred. How a row looks on
-a screen is `cli.tables`' business.
-"""
+"""How often answers were right, by the measure of their kind. Pure, and of one size however many."""
 
 from dataclasses import dataclass
 
