@@ -1,4 +1,4 @@
-"""How often answers were right, by the measure of their kind. Pure, and of one size however many."""
+"""How often answers were right, by the measure of their kind. Pure, and of bounded size."""
 
 from dataclasses import dataclass
 

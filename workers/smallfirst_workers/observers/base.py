@@ -25,8 +25,8 @@ class BatchObserver:
 
     def around_answers(
         self,
-        batch: RunningBatch,  # noqa: ARG002 - for those that override it
-        requests: Sequence[EngineRequest],  # noqa: ARG002 - the same
+        batch: RunningBatch,
+        requests: Sequence[EngineRequest],
         answers: Iterator[PartialResult],
     ) -> Iterator[PartialResult]:
         """Stand between the engine and what is judged; may raise, may not drop an answer."""

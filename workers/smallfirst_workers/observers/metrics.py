@@ -18,11 +18,11 @@ class MetricsObserver(BatchObserver):
     def __init__(self, metrics: WorkerMetrics) -> None:
         self._metrics = metrics
 
-    def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:  # noqa: ARG002
+    def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:
         """Count the attempt."""
         self._metrics.count_attempt(held.job.task, attempt)
 
-    def on_settled(self, batch: RunningBatch, settlements: Sequence[Settlement]) -> None:  # noqa: ARG002
+    def on_settled(self, batch: RunningBatch, settlements: Sequence[Settlement]) -> None:
         """Count the jobs that ended."""
         self._metrics.count_endings(settlements)
 

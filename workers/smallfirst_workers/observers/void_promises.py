@@ -16,7 +16,7 @@ class VoidPromiseObserver(BatchObserver):
     def __init__(self) -> None:
         self._warned: set[tuple[str, str]] = set()
 
-    def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:  # noqa: ARG002
+    def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:
         """Look whether the answer could have stood at all."""
         known = (held.job.task, attempt.revision)
         if not held.slip.asked.acceptance.is_void(attempt.revision) or known in self._warned:

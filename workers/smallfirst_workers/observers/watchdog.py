@@ -17,7 +17,7 @@ class WatchdogObserver(BatchObserver):
     def around_answers(
         self,
         batch: RunningBatch,
-        requests: Sequence[EngineRequest],  # noqa: ARG002 - their answers are watched
+        requests: Sequence[EngineRequest],
         answers: Iterator[PartialResult],
     ) -> Iterator[PartialResult]:
         """Expect each next answer within the bound."""
