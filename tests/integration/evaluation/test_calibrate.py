@@ -153,7 +153,9 @@ def test_a_worker_refuses_a_promise_of_another_revision(
     folder = tmp_path / "moved"
     shutil.copytree(calibrated.catalogue.parent, folder)
     promise = calibrated.promise
-    other = promise.steps[1].model_copy(update={"revision": "0123456789ab"})
+    found = promise.steps[1]
+    another = found.acceptance.model_copy(update={"revision": "0123456789ab"})
+    other = found.model_copy(update={"acceptance": another})
     changed = promise.model_copy(update={"steps": (promise.steps[0], other)})
     write_promise(changed, folder / "catalogue.yaml")
     cache = Path(os.environ["SMALLFIRST_CACHE_DIR"])
