@@ -32,12 +32,14 @@ SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
 POLL_SECONDS = 0.01
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give every test its group, before pytest-xdist looks for it."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(TESTS))))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test its group, and start the longest groups first."""
-    groups = {item: group_of(item.path.relative_to(TESTS)) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: rank_of(groups[item]))
+    """Start the longest groups first, in whatever order the tests of a group were shuffled."""
+    items.sort(key=lambda item: rank_of(group_of(item.path.relative_to(TESTS))))
     _skip_without_vllm(items)
 
 

@@ -1,6 +1,7 @@
 """vLLM inside a process: what it needs to start, and what memory it keeps."""
 
 import ctypes
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,14 @@ libc.free.argtypes = [ctypes.c_void_p]
 
 @pytest.fixture
 def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncEngine]:
-    """A running engine that finds no program of the machine, nor what another has compiled."""
-    monkeypatch.setenv("PATH", "")
+    """A running engine that finds no compiler, nor what another has compiled.
+
+    vLLM asks `lscpu`, which every Debian has, for the cores.
+    """
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "lscpu").symlink_to(shutil.which("lscpu") or "/usr/bin/lscpu")
+    monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     vllm = AsyncEngine("babble")
     vllm.start(babble, Model(tier="llm", source=str(babble)), cache=tmp_path)
