@@ -7,7 +7,7 @@ BIN := .venv/bin
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 
 # One process of tests for each core, whole groups to each; see tests/support/groups.py.
-BESIDE := -n auto --maxprocesses=4 --dist loadgroup --no-loadscope-reorder
+BESIDE := -n auto --maxprocesses=4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench format lock clean

@@ -15,10 +15,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 from redis import Redis
-from tests.support.groups import group_of, rank_of
+from tests.support.groups import GroupScheduling, group_of, rank_of
 from tests.support.invariants import LASTING_KEYS
 from tests.support.observed import Observed, observed
 from tests.support.waiting import WaitUntil
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from smallfirst.local.redis_server import RedisServer
 
@@ -32,9 +34,9 @@ SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
 POLL_SECONDS = 0.01
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give every test its group, before pytest-xdist looks for it."""
-    item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(TESTS))))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> LoadScopeScheduling:
+    """Hand whole groups to the processes of tests."""
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

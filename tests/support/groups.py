@@ -7,6 +7,8 @@ one group, so that no two of them fight for the same cores and no law of time is
 
 from pathlib import PurePath
 
+from xdist.scheduler import LoadScopeScheduling
+
 #: Folders and modules that make a group, in the order in which groups are started: those that take
 #: longest first, so that the last minutes are not one group's alone. Any other module is its own
 #: group.
@@ -31,3 +33,14 @@ def group_of(path: PurePath) -> str:
 def rank_of(group: str) -> int:
     """When a group is started, among all."""
     return list(GROUPS).index(group) if group in GROUPS else len(GROUPS)
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Sends the tests of a group to one process.
+
+    The marker `xdist_group` would do it, but pytest-xdist 3.8 appends its name to a field that
+    pytest 9.2 does not have any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(PurePath(nodeid.partition("::")[0]).relative_to("tests"))
