@@ -1,11 +1,13 @@
 """Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import merge_spans, spans_of, with_spans
-from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Step, Task, place_text
+from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Pool, Step, Task, place_text
+from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, Tier
@@ -51,6 +53,30 @@ class TaskPlan:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """All that a router goes by, made of one catalogue at once.
+
+    Attributes:
+        tasks: Every task's plan.
+        pools: The pools of the catalogue.
+        places: The pool of each model.
+        revision: The catalogue's revision, by which a worker tells whether it has it too.
+    """
+
+    tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    revision: str = ""
+
+    @cached_property
+    def asked(self) -> frozenset[tuple[str, str]]:
+        """Every task with whomever its cascade asks."""
+        return frozenset(
+            (name, step.name) for name, task in self.tasks.items() for step in task.steps
+        )
+
+
+@dataclass(frozen=True)
 class Ask:
     """Somebody else answers the next step: park the job on the backlog."""
 
@@ -75,18 +101,16 @@ class RunOut:
     trail: tuple[Attempt, ...]
 
 
-def plan_tasks(catalogue: Catalogue, pools: Mapping[str, str]) -> dict[str, TaskPlan]:
-    """Work out every task's plan once: rules compiled, models on their pools.
-
-    Args:
-        catalogue: What is to be served.
-        pools: The pool of each model.
+def plan_of(catalogue: Catalogue, revision: str = "") -> Plan:
+    """Work everything out once: rules compiled, models on their pools.
 
     Raises:
-        CatalogueError: When a rule is not the one that was calibrated.
+        CatalogueError: When a model fits no pool, or a rule is not the one that was calibrated.
         RuleError: When a pattern does not compile.
     """
-    return {name: _plan(name, task, catalogue, pools) for name, task in catalogue.tasks.items()}
+    places = pools_of(catalogue)
+    tasks = {name: _plan(name, task, catalogue, places) for name, task in catalogue.tasks.items()}
+    return Plan(tasks, catalogue.pools, places, revision)
 
 
 def _plan(name: str, task: Task, catalogue: Catalogue, pools: Mapping[str, str]) -> TaskPlan:
@@ -121,11 +145,6 @@ def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
             where = place_text(("tasks", name, "cascade", step.number, "rule"))
             said = f"finds otherwise than when it was calibrated; {remedy(name)}"
             raise CatalogueError(CatalogueProblem(None, None, where, said))
-
-
-def asked_models(plans: Mapping[str, TaskPlan]) -> frozenset[tuple[str, str]]:
-    """Every task with whomever its cascade asks."""
-    return frozenset((name, step.name) for name, plan in plans.items() for step in plan.steps)
 
 
 def next_move(

@@ -4,7 +4,7 @@ What a pool's backlog offers is held here, still pending in the ledger, until it
 batch formed on arrival would be small exactly when the fleet is busiest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
@@ -23,6 +23,7 @@ from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_batches
+from smallfirst_router.cascade import Plan
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 
@@ -54,22 +55,26 @@ class Dispatch:
         self._queue_timeout = timedelta(seconds=settings.queue_timeout_seconds)
         self._held: dict[str, Held] = {}
         self._left_over: set[str] = set()
-        self.pools: Mapping[str, Pool] = {}
-        self.places: Mapping[str, str] = {}
-        self.asked: frozenset[tuple[str, str]] = frozenset()
+        self._plan = Plan()
+
+    def serve(self, plan: Plan) -> None:
+        """Form batches for the pools of this plan from now on."""
+        self._plan = plan
 
     def open(self) -> None:
         """Make the backlogs of every pool, so that what scales the pools finds them.
 
-        Backlogs of pools that the catalogue has no longer are emptied, back to triage.
+        Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
+        name begins with @ belong to who takes jobs from them without batches.
         """
-        for pool in self.pools:
+        for pool in self._plan.pools:
             self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
-        self._left_over = self._ledger.pools_with_backlogs() - set(self.pools)
+        known = self._ledger.pools_with_backlogs()
+        self._left_over = {n for n in known - set(self._plan.pools) if not n.startswith("@")}
 
     def dispatch(self) -> int:
         """Publish what there is room for; return how many batches."""
-        return sum(self._serve(name, pool) for name, pool in self.pools.items())
+        return sum(self._serve(name, pool) for name, pool in self._plan.pools.items())
 
     def _serve(self, name: str, pool: Pool) -> int:
         room = self._room(name)
@@ -152,8 +157,8 @@ class Dispatch:
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
         """Send a job back to triage whose task has another model by now, or its model a pool."""
         model = slip.asked.model
-        is_asked = (slip.task, model) in self.asked
-        if is_asked and self.places.get(model) == self._keys.pool_of(entry.stream):
+        is_asked = (slip.task, model) in self._plan.asked
+        if is_asked and self._plan.places.get(model) == self._keys.pool_of(entry.stream):
             return None
         back = slip.model_copy(update={"is_unasked": True})
         return Move(
@@ -188,7 +193,7 @@ class Dispatch:
         """Take over the entries of dead workers and routers, and of lost messages."""
         for name in self._left_over:
             self._fill(name, {})
-        return sum(self._recover(name) for name in (*self.pools, *self._left_over))
+        return sum(self._recover(name) for name in (*self._plan.pools, *self._left_over))
 
     def _recover(self, name: str) -> int:
         # A message is known to be lost when the queue holds none and its entries are still

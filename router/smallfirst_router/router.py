@@ -13,7 +13,6 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import CatalogueError
 from smallfirst.health import Health
@@ -21,7 +20,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
-from smallfirst_router.cascade import asked_models, plan_tasks
+from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
@@ -73,6 +72,7 @@ class Router:
         self._health = health or Health(None)
         self._stop = threading.Event()
         self._failures = 0
+        self._plan = Plan()
         second = timedelta(seconds=1)
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
@@ -89,13 +89,9 @@ class Router:
             CatalogueError: When a model fits no pool.
             RouterError: When a rule does not compile.
         """
-        pools = pools_of(catalogue)
-        plans = plan_tasks(catalogue, pools)
-        self._triage.plans = plans
-        self._triage.catalogue = self._watch.revision
-        self._dispatch.asked = asked_models(plans)
-        self._dispatch.pools = catalogue.pools
-        self._dispatch.places = pools
+        self._plan = plan_of(catalogue, self._watch.revision)
+        self._triage.serve(self._plan)
+        self._dispatch.serve(self._plan)
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis."""
@@ -147,8 +143,9 @@ class Router:
         return self._ledger.read(streams, ROUTER_GROUP, count=count, block=block)
 
     def _backlogs(self) -> list[str]:
-        pools = self._dispatch.pools
-        return [stream for pool in pools for stream in self._keys.backlogs(pool).values()]
+        return [
+            stream for pool in self._plan.pools for stream in self._keys.backlogs(pool).values()
+        ]
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -30,6 +30,7 @@ from smallfirst_router.cascade import (
     Accept,
     Ask,
     LocalRule,
+    Plan,
     PlannedStep,
     TaskPlan,
     next_move,
@@ -57,8 +58,11 @@ class Triage:
         self._metrics = metrics
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
-        self.plans: Mapping[str, TaskPlan] = {}
-        self.catalogue = ""
+        self._plan = Plan()
+
+    def serve(self, plan: Plan) -> None:
+        """Decide by this plan from now on."""
+        self._plan = plan
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
@@ -94,7 +98,7 @@ class Triage:
 
     def _admit(self, held: HeldJob, now_ms: int) -> Settlement:
         job = held.job
-        problem = _unfit(job, self.plans.get(job.task))
+        problem = _unfit(job, self._plan.tasks.get(job.task))
         if problem is None:
             return self._next(held, now_ms)
         refusal = Refusal(problem, held.raw, job.id, job.reply_to or "", job.task)
@@ -115,7 +119,7 @@ class Triage:
                 job, Status.EXPIRED, results.EXPIRED, trail=slip.trail, **times
             )
             return _end(held, result)
-        plan = self.plans.get(job.task)
+        plan = self._plan.tasks.get(job.task)
         if plan is None:
             return _end(held, results.run_out(job, slip.trail, **times))
         move = next_move(
@@ -146,7 +150,7 @@ class Triage:
             pool=ask.backlog.pool,
             acceptance=ask.step.acceptance,
             options=ask.step.options,
-            catalogue=self.catalogue,
+            catalogue=self._plan.revision,
         )
         update = {
             "request": request,

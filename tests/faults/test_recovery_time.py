@@ -55,7 +55,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     def is_begun() -> bool:
         router.step()
         raw = redis.rpop(KEYS.queue("cpu"))
-        return raw is not None and bool(living.claim(BULK, _entries(raw), lease).entries)
+        return raw is not None and bool(living.claim(BULK, _entries(raw), lease)[1])
 
     wait_until(is_begun, description="the job starts elsewhere", timeout=60)
     seconds = watch.report()

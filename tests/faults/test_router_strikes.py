@@ -87,7 +87,7 @@ class Pool:
                 self._run(message.entries["bulk"])
 
     def _run(self, entries: tuple[str, ...]) -> None:
-        claim = self._ledger.claim(BULK, entries, LEASE)
+        _, claimed = self._ledger.claim(BULK, entries, LEASE)
         rows = [
             Finish(
                 entry=found.entry,
@@ -96,7 +96,7 @@ class Pool:
                 ),
                 reply_to="me",
             )
-            for found in claim.entries
+            for found in claimed
         ]
         self.settled += self._ledger.settle(BULK, POOL_GROUP, rows)
 

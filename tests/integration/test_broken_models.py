@@ -18,7 +18,6 @@ from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import (
     EngineRequest,
     EngineResult,
-    PartialResult,
     ServedModel,
 )
 from smallfirst_workers.errors import ModelBroken
@@ -43,7 +42,7 @@ class Failing:
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all in one pass."""
         bad = [self.failing in one.text for one in asked]
         if self.error and any(bad):
@@ -51,9 +50,7 @@ class Failing:
         problem = Problem(code=MODEL_ERROR, message="failed")
         answers = [problem if b else LabelAnswer(label="a", confidence=0.99) for b in bad]
         ones = [1] * len(asked)
-        yield PartialResult(
-            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
-        )
+        yield EngineResult([*answers], ones, len(asked), 0.01).at(*range(len(asked)))
 
 
 class Unprepared:
@@ -62,16 +59,14 @@ class Unprepared:
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all in one pass."""
         answers = [
             NOT_LOADED if one.task == "topic" else LabelAnswer(label="a", confidence=0.99)
             for one in asked
         ]
         ones = [1] * len(asked)
-        yield PartialResult(
-            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
-        )
+        yield EngineResult([*answers], ones, len(asked), 0.01).at(*range(len(asked)))
 
 
 def batch_of(

@@ -400,7 +400,7 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     worker = start_worker(redis)
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    assert worker.claim(BULK, [entry.decode()], timedelta(seconds=10)).entries == ()
+    assert worker.claim(BULK, [entry.decode()], timedelta(seconds=10))[1] == []
 
 
 def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalogue: Path) -> None:

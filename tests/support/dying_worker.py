@@ -22,7 +22,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
-from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult, ServedModel
+from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.observers.standard import standard_observers
@@ -40,7 +40,7 @@ class Deadly:
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all in one pass, or end."""
         if any("poison" in one.text for one in asked):
             if self._how == "raise":
@@ -50,9 +50,7 @@ class Deadly:
             os.abort()
         answers = [LabelAnswer(label="a", confidence=0.99) for _ in asked]
         ones = [1] * len(asked)
-        yield PartialResult(
-            tuple(range(len(asked))), EngineResult([*answers], ones, len(asked), 0.01)
-        )
+        yield EngineResult([*answers], ones, len(asked), 0.01).at(*range(len(asked)))
 
 
 def main(url: str, how: str) -> None:

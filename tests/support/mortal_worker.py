@@ -10,7 +10,7 @@ from typing import Any
 
 from smallfirst_workers import models
 from smallfirst_workers.__main__ import main as main_of_worker
-from smallfirst_workers.engines import EngineRequest, LoadedEngine, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadedEngine
 
 #: What a text must hold to kill.
 POISON = "(this text kills)"
@@ -26,7 +26,7 @@ class Mortal:
         """Be the engine in everything else."""
         return getattr(self._engine, name)
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer, or end as native code ends that went wrong."""
         if any(POISON in one.text for one in asked):
             os.abort()

@@ -13,7 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from smallfirst.jobs import Priority, Problem
-from smallfirst.ledger.entries import Claim
+from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.holders import process_here
 from smallfirst.ledger.keys import POOL_GROUP, Keys
@@ -21,7 +21,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
-from smallfirst_workers.engines import EngineRequest, PartialResult, ServedModel
+from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
 from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
@@ -30,7 +30,6 @@ from smallfirst_workers.outcomes import (
     expire,
     is_not_loaded_yet,
     settlement_of,
-    share_out,
 )
 from smallfirst_workers.problems import EXPIRED
 from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries_of
@@ -75,9 +74,9 @@ class BatchRunner:
                 batch, [(held, expire(held, now_ms=batch.clock.ms)) for held in batch.late]
             )
             waiting = set(range(len(batch.live)))
-            for partial in hands.enter_context(closing(self._ask(batch))):
-                self._settle(batch, list(self._judge(batch, partial)))
-                waiting -= set(partial.places)
+            for done in hands.enter_context(closing(self._ask(batch))):
+                self._settle(batch, list(self._judge(batch, done)))
+                waiting -= set(done.places)
                 if waiting and not any(self._holds(batch.live[place]) for place in waiting):
                     break  # What is left is another's by now; closing the engine's answer ends it.
             batch.is_finished = True
@@ -89,23 +88,22 @@ class BatchRunner:
         for priority, entries in message.entries.items():
             stream = self._keys.backlog(message.pool, Priority(priority))
             asked_at = time.monotonic()
-            claim = self._ledger.claim(stream, entries, self._lease)
-            taken = [entry.entry for entry in claim.entries]
+            now_ms, claimed = self._ledger.claim(stream, entries, self._lease)
+            taken = [entry.entry for entry in claimed]
             hands.enter_context(self._leases.holding(stream, taken, since=asked_at))
-            jobs += self._read(stream, claim)
-            now_ms = claim.now_ms
+            jobs += self._read(stream, claimed, now_ms)
         return RunningBatch(
             message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
         )
 
-    def _read(self, stream: str, claim: Claim) -> list[HeldJob]:
+    def _read(self, stream: str, entries: Sequence[StreamEntry], now_ms: int) -> list[HeldJob]:
         """Read entries; those that cannot be read end here."""
         jobs, ended = [], list[Settlement]()
-        for entry in claim.entries:
+        for entry in entries:
             try:
                 jobs.append(read_parked_job(entry))
             except READING_ERRORS:
-                ended.append(unreadable(entry, claim.now_ms))
+                ended.append(unreadable(entry, now_ms))
         self._ledger.settle(stream, POOL_GROUP, ended)
         return jobs
 
@@ -115,7 +113,7 @@ class BatchRunner:
             observer.on_claimed(batch)
             hands.callback(observer.on_closed, batch)
 
-    def _ask(self, batch: RunningBatch) -> Generator[PartialResult]:
+    def _ask(self, batch: RunningBatch) -> Generator[EngineResult]:
         """Ask the engine what somebody still waits for, past every observer."""
         requests = [_request(held, batch) for held in batch.live]
         answers = iter(batch.served.engine.answer(requests))
@@ -123,21 +121,20 @@ class BatchRunner:
             answers = observer.around_answers(batch, requests, answers)
         yield from answers
 
-    def _judge(self, batch: RunningBatch, partial: PartialResult) -> Iterator[Ended]:
+    def _judge(self, batch: RunningBatch, done: EngineResult) -> Iterator[Ended]:
         """Record each attempt, and decide how its entry ends."""
-        batch.count_pass(partial.done)
-        jobs = [batch.live[place] for place in partial.places]
-        shares = share_out(partial.done, batch.served.price_per_hour)
-        for held, answer, share in zip(jobs, partial.done.answers, shares, strict=True):
+        batch.count_pass(done)
+        for place, part in zip(done.places, done.parts(), strict=True):
+            held, [answer] = batch.live[place], part.answers
             if is_not_loaded_yet(held.slip, answer, batch.served.catalogue):
                 self._leases.give_back(held.entry.stream, [held.entry.entry])
                 continue
             attempt = attempt_of(
                 held,
-                answer,
-                share,
+                part,
                 tier=batch.served.tier,
                 revision=batch.served.engine.revision_of(held.job.task),
+                price_per_hour=batch.served.price_per_hour,
                 started_ms=batch.clock.ms,
             )
             for observer in self._observers:

@@ -4,7 +4,7 @@ Only the shape stands here, so that running a batch does not depend on what runs
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -36,7 +36,7 @@ class EngineRequest:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """What a pass made of its questions, in their order.
+    """What an engine made of some questions of a batch, in their order.
 
     Attributes:
         answers: An answer each, or why there is none.
@@ -45,6 +45,7 @@ class EngineResult:
         seconds: Of the worker, from the texts to the answers.
         charges: What somebody else charges for each, in the catalogue's currency; empty for
             nothing.
+        places: Where the questions stood in the batch.
     """
 
     answers: list[Answer | Problem]
@@ -52,14 +53,19 @@ class EngineResult:
     padded_tokens: int
     seconds: float
     charges: list[float] = field(default_factory=list)
+    places: tuple[int, ...] = ()
 
+    def at(self, *places: int) -> "EngineResult":
+        """The same, of questions that stood at these places of the batch."""
+        return replace(self, places=places)
 
-@dataclass(frozen=True)
-class PartialResult:
-    """Some questions of a batch that are answered: `places` says which."""
-
-    places: tuple[int, ...]
-    done: EngineResult
+    def parts(self) -> "list[EngineResult]":
+        """Each question's part: seconds by the tokens that it had read, and its own charges."""
+        counts = self.tokens if any(self.tokens) else [1] * len(self.tokens)
+        charges = self.charges or [0.0] * len(counts)
+        seconds = [self.seconds * count / sum(counts) for count in counts]
+        each = zip(self.answers, self.tokens, seconds, charges, strict=True)
+        return [EngineResult([a], [n], n, took, [charge]) for a, n, took, charge in each]
 
 
 class Engine(Protocol):
@@ -68,7 +74,7 @@ class Engine(Protocol):
     def revision_of(self, task: str) -> str:
         """Which version of the model, and of what it has learned of the task, answers."""
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer every question once, in portions as they are done."""
 
 

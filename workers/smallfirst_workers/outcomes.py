@@ -4,8 +4,6 @@ A worker knows what the answer to its entry must reach, and nothing of the casca
 stand goes back to the router, trail and all.
 """
 
-from dataclasses import dataclass
-
 from smallfirst import results
 from smallfirst.acceptance import Acceptance, label_of
 from smallfirst.answers import merge_spans, spans_of, with_spans
@@ -20,41 +18,20 @@ from smallfirst_workers.problems import INVALID, NOT_LOADED
 OTHER_REVISION = "calibrated for another revision"
 
 
-@dataclass(frozen=True)
-class Share:
-    """One job's share of a pass: what it read, how long it took, what that cost."""
-
-    tokens: int
-    seconds: float
-    cost: float
-
-
-def share_out(done: EngineResult, price_per_hour: float) -> list[Share]:
-    """Share a pass's seconds over its jobs by the tokens each had read, and add its charges."""
-    whole = sum(done.tokens)
-    counts = done.tokens if whole else [1] * len(done.tokens)
-    charges = done.charges or [0.0] * len(counts)
-    shares = []
-    for tokens, count, charge in zip(done.tokens, counts, charges, strict=True):
-        part = done.seconds * count / sum(counts)
-        shares.append(Share(tokens, part, part * price_per_hour / 3600 + charge))
-    return shares
-
-
 def attempt_of(
     held: HeldJob,
-    answer: Answer | Problem,
-    share: Share,
+    part: EngineResult,
     *,
     tier: Tier,
     revision: str,
+    price_per_hour: float,
     started_ms: int,
 ) -> Attempt:
     """Record a step tried: accepted, escalated, or failed.
 
     Where the threshold is calibrated, the answer is as sure as its temperature makes it.
     """
-    asked = held.slip.asked
+    asked, [answer], [charge] = held.slip.asked, part.answers, part.charges
     given = None if isinstance(answer, Problem) else asked.acceptance.tempered(answer)
     return Attempt(
         step=asked.step,
@@ -66,10 +43,10 @@ def attempt_of(
         confidence=given.confidence if given else None,
         threshold=asked.acceptance.required(label_of(given) if given else None),
         reason=_reason(answer, asked.acceptance, revision),
-        seconds=share.seconds,
+        seconds=part.seconds,
         waited_seconds=max(0.0, (started_ms - held.slip.parked_ms) / 1000),
-        tokens=share.tokens,
-        cost=share.cost,
+        tokens=part.tokens[0],
+        cost=part.seconds * price_per_hour / 3600 + charge,
         answer=given,
     )
 

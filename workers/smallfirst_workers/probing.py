@@ -32,4 +32,4 @@ def is_sound(engine: Engine, task: str, options: StepOptions = NO_OPTIONS) -> bo
     except Exception as error:  # noqa: BLE001 - whatever it is, a plain text should not cause it
         log.warning("probe.failed", task=task, error=type(error).__name__)
         return False
-    return not any(has_failed(portion.done) for portion in portions)
+    return not any(has_failed(portion) for portion in portions)

@@ -23,14 +23,6 @@ class StreamEntry:
         return min(int(self.entry.partition("-")[0]), now_ms)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a worker got into its hands, and when."""
-
-    now_ms: int
-    entries: tuple[StreamEntry, ...]
-
-
 def held_entry(stream: str, row: Sequence[Any]) -> StreamEntry:
     """Read {entry, deliveries or starts, flat fields, holder} as a script returns them."""
     entry, count, flat, holder = row

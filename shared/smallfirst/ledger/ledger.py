@@ -16,7 +16,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.ledger.entries import Claim, StreamEntry, entries_of, held_entry
+from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
@@ -146,12 +146,18 @@ class Ledger:
         arguments = [group, self._holder, to, idle_ms, "1" if undo else "0", *entries]
         return {entry.decode() for entry in self._run("hand_over", [stream], arguments)}
 
-    def claim(self, stream: str, entries: Sequence[str], lease: timedelta) -> Claim:
-        """Take entries into this worker's hands, and count their start."""
+    def claim(
+        self, stream: str, entries: Sequence[str], lease: timedelta
+    ) -> tuple[int, list[StreamEntry]]:
+        """Take entries into this worker's hands, and count their start.
+
+        Returns:
+            Redis's clock in milliseconds, and the entries that this worker holds now.
+        """
         lease_ms = round(lease.total_seconds() * 1000)
         arguments = [POOL_GROUP, self._holder, lease_ms, self._keys.namespace, QUEUE_CONSUMER]
         now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
-        return Claim(self._note_clock(int(now_ms)), tuple(held_entry(stream, row) for row in found))
+        return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
 
     def recover(
         self, stream: str, group: str, *, lease: timedelta, queue_timeout: timedelta

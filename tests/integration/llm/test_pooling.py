@@ -93,14 +93,14 @@ def ask(engine: PoolingEngine, asked: Sequence[EngineRequest]) -> list[Answer | 
     places = Counter[int]()
     for portion in engine.answer(asked):
         places.update(portion.places)
-        answers |= dict(zip(portion.places, portion.done.answers, strict=True))
+        answers |= dict(zip(portion.places, portion.answers, strict=True))
     assert places == Counter(range(len(asked)))
     return [answers[place] for place in range(len(asked))]
 
 
 def passes(engine: PoolingEngine, asked: Sequence[EngineRequest]) -> list[EngineResult]:
     """What the engine did for a batch, text by text."""
-    return [portion.done for portion in engine.answer(asked)]
+    return list(engine.answer(asked))
 
 
 def vectors(engine: PoolingEngine, texts: Sequence[str]) -> list[tuple[float, ...]]:

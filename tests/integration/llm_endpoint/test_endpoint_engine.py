@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem
-from smallfirst_workers.engines import EngineRequest, LoadContext, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import EndpointDown, ModelError, TaskError
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine
 from smallfirst_workers.problems import EXPIRED
@@ -46,9 +46,9 @@ def asked(*texts: str, seconds_left: float = 300.0) -> list[EngineRequest]:
     return [EngineRequest(text, "topic", seconds_left=seconds_left) for text in texts]
 
 
-def answers(portions: Iterator[PartialResult]) -> dict[int, object]:
+def answers(portions: Iterator[EngineResult]) -> dict[int, object]:
     """Each question's answer, by its place."""
-    return {place: portion.done.answers[0] for portion in portions for place in portion.places}
+    return {place: portion.answers[0] for portion in portions for place in portion.places}
 
 
 def said_of(found: Sequence[object]) -> list[str]:

@@ -29,7 +29,7 @@ def test_a_torn_model_is_not_taken_up(
 
     assert models.served("minilm").engine is before
     [portion] = before.answer([EngineRequest("paris", "similar")])
-    assert portion.done.answers[0] is not None
+    assert portion.answers[0] is not None
     models.unload()
 
 

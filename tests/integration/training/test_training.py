@@ -51,9 +51,7 @@ def ask(models: Models, trained: Trained, task: str, rows: list[Example]) -> lis
     """What the served model answers."""
     engine = models.served(trained.folder.name).engine
     return [
-        a
-        for p in engine.answer([EngineRequest(row.text, task) for row in rows])
-        for a in p.done.answers
+        a for p in engine.answer([EngineRequest(row.text, task) for row in rows]) for a in p.answers
     ]
 
 
@@ -233,7 +231,7 @@ def test_a_head_answers_as_one_that_a_worker_trains_itself(bench: Bench, cache: 
     models.serve(load_catalogue(path))
     rows = examples(bench, "mood")
     asked = [EngineRequest(row.text, "mood") for row in rows]
-    by_examples = [a for p in models.served("minilm").engine.answer(asked) for a in p.done.answers]
+    by_examples = [a for p in models.served("minilm").engine.answer(asked) for a in p.answers]
     models.unload()
 
     served = serve(bench, trained, "mood", cache)

@@ -1,6 +1,7 @@
 """Where a job goes next."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pytest
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.catalogue import Backlog, Catalogue, Kind, Pattern, Promise, Rule, step_specs
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.placement import pools_of
 from smallfirst.errors import CatalogueError
 from smallfirst.evaluation.promises import write_promise
 from smallfirst.jobs import (
@@ -30,7 +30,7 @@ from smallfirst_router.cascade import (
     RunOut,
     TaskPlan,
     next_move,
-    plan_tasks,
+    plan_of,
 )
 from smallfirst_router.rules import compile_rule
 
@@ -63,7 +63,7 @@ def model_step(number: int, tier: Tier = Tier.SLM, model: str = "minilm") -> Pla
     return PlannedStep(number, tier, model, Acceptance(threshold=0.8), Backlog("cpu", model))
 
 
-def plan_of(*steps: PlannedStep) -> TaskPlan:
+def task_of(*steps: PlannedStep) -> TaskPlan:
     """Make a task of these steps."""
     return TaskPlan("orders", Kind.TAG, 10_000, steps)
 
@@ -90,7 +90,7 @@ def job_of(text: str, first: Tier | None = None, last: Tier | None = None) -> Jo
 
 def test_a_rule_that_matches_answers() -> None:
     """A match ends the cascade at the rule, and no model is asked."""
-    move = next_move(job_of("about A-1234"), plan_of(rule_step(), model_step(1)), ask_rule)
+    move = next_move(job_of("about A-1234"), task_of(rule_step(), model_step(1)), ask_rule)
     assert isinstance(move, Accept)
     assert isinstance(move.answer, SpansAnswer)
     assert [(span.start, span.end) for span in move.answer.spans] == [(6, 12)]
@@ -99,7 +99,7 @@ def test_a_rule_that_matches_answers() -> None:
 
 def test_a_rule_that_finds_nothing_passes_on() -> None:
     """Without a match the next step is asked, and the trail tells of the rule."""
-    move = next_move(job_of("no number"), plan_of(rule_step(), model_step(1)), ask_rule)
+    move = next_move(job_of("no number"), task_of(rule_step(), model_step(1)), ask_rule)
     assert isinstance(move, Ask)
     assert move.step.number == 1
     assert [attempt.outcome for attempt in move.trail] == [Outcome.ESCALATED]
@@ -107,14 +107,14 @@ def test_a_rule_that_finds_nothing_passes_on() -> None:
 
 def test_a_rule_may_always_answer() -> None:
     """For a task that only rules serve, no match is an answer too."""
-    move = next_move(job_of("no number"), plan_of(rule_step(accepts="always")), ask_rule)
+    move = next_move(job_of("no number"), task_of(rule_step(accepts="always")), ask_rule)
     assert isinstance(move, Accept)
     assert move.answer == SpansAnswer(spans=(), confidence=1.0)
 
 
 def test_a_rule_may_hand_its_spans_on() -> None:
     """What a rule is sure of is kept for the model's answer to be added to."""
-    plan = plan_of(rule_step(accepts="never"), model_step(1))
+    plan = task_of(rule_step(accepts="never"), model_step(1))
     move = next_move(job_of("about A-1234"), plan, ask_rule)
     assert isinstance(move, Ask)
     assert [(span.start, span.end) for span in move.kept_spans] == [(6, 12)]
@@ -123,7 +123,7 @@ def test_a_rule_may_hand_its_spans_on() -> None:
 def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
     """An escalated job asks the next model, with its trail."""
     tried = Attempt(step=0, tier=Tier.SLM, model="minilm", revision="a", outcome=Outcome.ESCALATED)
-    plan = plan_of(model_step(0), model_step(1, model="deberta"))
+    plan = task_of(model_step(0), model_step(1, model="deberta"))
     move = next_move(job_of("x"), plan, ask_rule, step=1, trail=[tried])
     assert isinstance(move, Ask)
     assert (move.backlog.model, move.trail) == ("deberta", (tried,))
@@ -131,7 +131,7 @@ def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
 
 def test_a_cascade_without_steps_left_runs_out() -> None:
     """After the last step nobody is left to ask."""
-    assert next_move(job_of("x"), plan_of(model_step(0)), ask_rule, step=1) == RunOut(())
+    assert next_move(job_of("x"), task_of(model_step(0)), ask_rule, step=1) == RunOut(())
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_cascade_without_steps_left_runs_out() -> None:
 )
 def test_a_job_may_bound_the_tiers(first: Tier | None, last: Tier | None, asked: str) -> None:
     """Steps outside the job's tiers are not tried."""
-    plan = plan_of(rule_step(), model_step(1), model_step(2, Tier.LLM, "llama"))
+    plan = task_of(rule_step(), model_step(1), model_step(2, Tier.LLM, "llama"))
     move = next_move(job_of("no number", first, last), plan, ask_rule)
     assert (move.backlog.model if isinstance(move, Ask) else None) == asked
 
@@ -171,10 +171,10 @@ def test_a_label_by_rule_stands() -> None:
 def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:
     """It is passed over without a place in the trail; the steps after it keep their numbers."""
     never = replace(model_step(0), acceptance=Acceptance(threshold="never"))
-    move = next_move(job_of("x"), plan_of(never, model_step(1, model="deberta")), ask_rule)
+    move = next_move(job_of("x"), task_of(never, model_step(1, model="deberta")), ask_rule)
     assert isinstance(move, Ask)
     assert (move.step.number, move.trail) == (1, ())
-    assert next_move(job_of("x"), plan_of(never), ask_rule) == RunOut(())
+    assert next_move(job_of("x"), task_of(never), ask_rule) == RunOut(())
 
 
 def calibrated(path: Path, rule_revision: str) -> Catalogue:
@@ -209,9 +209,9 @@ def calibrated(path: Path, rule_revision: str) -> Catalogue:
     return load_catalogue(path)
 
 
-def planned(catalogue: Catalogue) -> dict[str, TaskPlan]:
-    """The plan of a catalogue, its models on their pools."""
-    return plan_tasks(catalogue, pools_of(catalogue))
+def planned(catalogue: Catalogue) -> Mapping[str, TaskPlan]:
+    """Every task's plan."""
+    return plan_of(catalogue).tasks
 
 
 def test_a_step_that_is_calibrated_tells_what_it_accepts(tmp_path: Path) -> None:

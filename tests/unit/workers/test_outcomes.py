@@ -23,7 +23,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.settlements import Finish, Move
 from smallfirst_workers.engines import EngineResult
-from smallfirst_workers.outcomes import Share, attempt_of, expire, settlement_of, share_out
+from smallfirst_workers.outcomes import attempt_of, expire, settlement_of
 from smallfirst_workers.problems import INVALID
 
 
@@ -43,8 +43,15 @@ def held_job(*, accept: float = 0.8, kept_spans: tuple[Span, ...] = ()) -> HeldJ
 
 def tried(held: HeldJob, answer: Answer | Problem) -> Attempt:
     """Record one step on the job."""
-    share = Share(tokens=6, seconds=0.5, cost=0.002)
-    return attempt_of(held, answer, share, tier=Tier.SLM, revision="abc", started_ms=NOW_MS - 1000)
+    part = EngineResult([answer], [6], 6, 0.5, [0.001])
+    return attempt_of(
+        held,
+        part,
+        tier=Tier.SLM,
+        revision="abc",
+        price_per_hour=7.2,
+        started_ms=NOW_MS - 1000,
+    )
 
 
 def settled(held: HeldJob, attempt: Attempt) -> Finish | Move:
@@ -137,14 +144,12 @@ def test_what_came_too_late_says_so() -> None:
 @given(
     st.lists(st.integers(0, 512), min_size=1, max_size=64),
     st.floats(0.0, 100.0),
-    st.floats(0.0, 50.0),
 )
-def test_the_shares_of_a_pass_are_the_whole_pass(
-    tokens: list[int], seconds: float, price: float
-) -> None:
+def test_the_shares_of_a_pass_are_the_whole_pass(tokens: list[int], seconds: float) -> None:
     """What a pass took is booked once, no more and no less, whatever was in it."""
     charges = [0.01] * len(tokens)
-    shares = share_out(EngineResult([], tokens, 0, seconds, charges), price)
-    assert sum(share.seconds for share in shares) == pytest.approx(seconds)
-    booked = seconds * price / 3600 + sum(charges)
-    assert sum(share.cost for share in shares) == pytest.approx(booked)
+    answers = [LabelAnswer(label="a", confidence=1.0)] * len(tokens)
+    parts = EngineResult([*answers], tokens, 0, seconds, charges).parts()
+    assert sum(part.seconds for part in parts) == pytest.approx(seconds)
+    assert [part.tokens for part in parts] == [[count] for count in tokens]
+    assert [part.charges for part in parts] == [[charge] for charge in charges]

@@ -7,7 +7,8 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
-from smallfirst_workers.outcomes import OTHER_REVISION, Share, attempt_of
+from smallfirst_workers.engines import EngineResult
+from smallfirst_workers.outcomes import OTHER_REVISION, attempt_of
 
 ANSWER = LabelAnswer(label="a", confidence=0.8, distribution={"a": 0.8, "b": 0.2})
 
@@ -18,8 +19,10 @@ def tried(acceptance: Acceptance, answer: LabelAnswer | Problem = ANSWER) -> Att
     slip = slip_for(acceptance=acceptance)
     fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
     held = read_parked_job(StreamEntry("backlog", "7-0", fields, starts=1))
-    share = Share(tokens=6, seconds=0.5, cost=0.002)
-    return attempt_of(held, answer, share, tier=Tier.SLM, revision="r1", started_ms=NOW_MS)
+    part = EngineResult([answer], [6], 6, 0.5, [0.0])
+    return attempt_of(
+        held, part, tier=Tier.SLM, revision="r1", price_per_hour=0.0, started_ms=NOW_MS
+    )
 
 
 @pytest.mark.parametrize(

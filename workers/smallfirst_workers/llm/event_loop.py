@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from smallfirst_workers.engines import EngineResult, PartialResult
+from smallfirst_workers.engines import EngineResult
 
 _Value = TypeVar("_Value")
 _Question = TypeVar("_Question")
@@ -40,7 +40,7 @@ class EventLoop:
         self,
         asked: Sequence[_Question],
         answer: Callable[[_Question], Coroutine[Any, Any, EngineResult]],
-    ) -> Iterator[PartialResult]:
+    ) -> Iterator[EngineResult]:
         """Ask all questions at once, and give each answer out as it is there.
 
         What an answer raises is raised here. The questions still open are cancelled when that
@@ -55,7 +55,7 @@ class EventLoop:
         try:
             for _ in asked:
                 place, future = done.get()
-                yield PartialResult((place,), future.result())
+                yield future.result().at(place)
         finally:
             for future in futures:
                 future.cancel()

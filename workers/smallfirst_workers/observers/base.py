@@ -7,7 +7,7 @@ from smallfirst.jobs import Attempt
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settlement
-from smallfirst_workers.engines import EngineRequest, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.running_batches import RunningBatch
 
 #: What became of a batch that raised: its model is broken, nobody is to blame, or it failed.
@@ -27,8 +27,8 @@ class BatchObserver:
         self,
         batch: RunningBatch,
         requests: Sequence[EngineRequest],
-        answers: Iterator[PartialResult],
-    ) -> Iterator[PartialResult]:
+        answers: Iterator[EngineResult],
+    ) -> Iterator[EngineResult]:
         """Stand between the engine and what is judged; may raise, may not drop an answer."""
         return answers
 

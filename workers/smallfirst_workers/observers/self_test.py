@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from smallfirst_workers.engines import EngineRequest, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.leases import BLAMELESS
 from smallfirst_workers.observers.base import BatchObserver
@@ -21,8 +21,8 @@ class SelfTestObserver(BatchObserver):
         self,
         batch: RunningBatch,
         requests: Sequence[EngineRequest],
-        answers: Iterator[PartialResult],
-    ) -> Iterator[PartialResult]:
+        answers: Iterator[EngineResult],
+    ) -> Iterator[EngineResult]:
         """Test the model when all of a partial result failed, or when it raised.
 
         Raises:
@@ -30,7 +30,7 @@ class SelfTestObserver(BatchObserver):
         """
         try:
             for partial in answers:
-                if has_failed(partial.done):
+                if has_failed(partial):
                     self._test(batch, requests[0])
                 yield partial
         except (EngineDead, *BLAMELESS, GeneratorExit):

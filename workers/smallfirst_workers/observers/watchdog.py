@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from smallfirst_workers.engines import EngineRequest, PartialResult, WaitsForEndpoint
+from smallfirst_workers.engines import EngineRequest, EngineResult, WaitsForEndpoint
 from smallfirst_workers.observers.base import BatchObserver
 from smallfirst_workers.running_batches import RunningBatch
 from smallfirst_workers.watchdog import Watchdog
@@ -18,8 +18,8 @@ class WatchdogObserver(BatchObserver):
         self,
         batch: RunningBatch,
         requests: Sequence[EngineRequest],
-        answers: Iterator[PartialResult],
-    ) -> Iterator[PartialResult]:
+        answers: Iterator[EngineResult],
+    ) -> Iterator[EngineResult]:
         """Expect each next answer within the bound."""
         if isinstance(batch.served.engine, WaitsForEndpoint):
             yield from answers

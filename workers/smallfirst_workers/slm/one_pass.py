@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from smallfirst.catalogue import Task
-from smallfirst_workers.engines import EngineRequest, EngineResult, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult
 
 
 class PassEngine(Protocol):
@@ -35,13 +35,13 @@ class OnePass:
         """Which version of the model, and of the task's head, answers."""
         return self._engine.revision_of(task)
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all questions in one pass."""
         if not asked:
             return
         with self._lock:
             done = self._engine.run(asked)
-        yield PartialResult(tuple(range(len(asked))), done)
+        yield done.at(*range(len(asked)))
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks, between two passes."""

@@ -17,7 +17,7 @@ from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS
 from smallfirst.step_options import StepOptions
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
@@ -96,7 +96,7 @@ class EndpointEngine:
         """
         self._templates = {name: self._form(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Send all questions, and give each answer out as it is there.
 
         Raises:

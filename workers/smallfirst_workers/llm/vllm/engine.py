@@ -13,11 +13,11 @@ from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
-from smallfirst_workers.llm.vllm.generating import Generated, GenerationRequest, Generator
+from smallfirst_workers.llm.vllm.generating import GenerationRequest, Generator
 from smallfirst_workers.problems import EXPIRED, NOT_LOADED, TOO_LONG
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
 
@@ -61,7 +61,7 @@ class LlmEngine:
         """
         self._prompts = {name: self._prompt(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Put all questions into the engine, and give each answer out as it is there.
 
         Raises:
@@ -116,13 +116,13 @@ class LlmEngine:
         mark = self._busy.start(time.monotonic())
         try:
             async with asyncio.timeout(asked.seconds_left):
-                heard = await self._asker.ask(question)
+                answer, num_written = await self._asker.ask(question)
         except TimeoutError:
-            heard = Generated(EXPIRED, 0)
+            answer, num_written = EXPIRED, 0
         finally:
             seconds = self._busy.stop(mark, time.monotonic())
-        read = len(question.tokens) + heard.num_written
-        return EngineResult([heard.answer], [read], read, seconds)
+        read = len(question.tokens) + num_written
+        return EngineResult([answer], [read], read, seconds)
 
 
 def revision_of(model: Model, folder: Path) -> str:

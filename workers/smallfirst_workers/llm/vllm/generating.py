@@ -26,17 +26,9 @@ from smallfirst_workers.prompting.votes import mean_label
 VARIED = 0.7
 
 
-@dataclass(frozen=True)
-class Generated:
-    """What came of a question.
-
-    Attributes:
-        answer: Or why there is none.
-        num_written: Tokens that the model wrote for it, thoughts and lost votes included.
-    """
-
-    answer: Answer | Problem
-    num_written: int
+#: An answer or why there is none, and the tokens that the model wrote for it, with thoughts and
+#: lost votes.
+Generated = tuple[Answer | Problem, int]
 
 
 @dataclass(frozen=True)
@@ -74,8 +66,8 @@ class Generator:
             begun = (*question.tokens, *self._prompter.no_thought)
             return await self._answer(question, [begun], options.vote)
         beginnings, num_thought = await self._think(question, options.think_tokens)
-        heard = await self._answer(question, beginnings, 1)
-        return Generated(heard.answer, heard.num_written + num_thought)
+        answer, num_written = await self._answer(question, beginnings, 1)
+        return answer, num_written + num_thought
 
     async def _think(
         self, question: GenerationRequest, max_tokens: int
@@ -99,7 +91,7 @@ class Generator:
     ) -> Generated:
         if question.prompt.labels is not None:
             scored = [self._score(question, question.prompt.labels, b) for b in beginnings]
-            return Generated(mean_label(await asyncio.gather(*scored)), 0)
+            return mean_label(await asyncio.gather(*scored)), 0
         return await self._written(question, beginnings, num)
 
     async def _written(
@@ -116,7 +108,7 @@ class Generator:
         if isinstance(answer, Problem):
             writings += await self._write(question, beginnings[0], VARIED, 1)
             answer = read_writings(task, question.text, writings[-1:])
-        return Generated(answer, sum(len(writing.pieces) for writing in writings))
+        return answer, sum(len(writing.pieces) for writing in writings)
 
     async def _write(
         self, question: GenerationRequest, tokens: Sequence[int], temperature: float, num: int

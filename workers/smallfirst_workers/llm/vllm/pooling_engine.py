@@ -15,7 +15,7 @@ from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext, PartialResult
+from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.skills import Skill
@@ -81,7 +81,7 @@ class PoolingEngine:
         """
         self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
 
-    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[PartialResult]:
+    def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Put all texts into the engine, and give their answers out as each is read.
 
         Raises:
@@ -90,7 +90,7 @@ class PoolingEngine:
         readings = self._readings(asked)
         for portion in self._encoder.vllm.loop.in_turn(readings, self._answer):
             [number] = portion.places
-            yield PartialResult(readings[number].places, portion.done)
+            yield portion.at(*readings[number].places)
 
     def unload(self) -> None:
         """Stop the engine and its processes."""
