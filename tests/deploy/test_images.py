@@ -43,13 +43,16 @@ SUBMIT = ("python", "-m", "smallfirst", "submit", "--wait", "--timeout", "200")
 #: Programs that end well where what a pool may ask of an image is in it.
 NEEDED = {
     "slm": """
+from pathlib import Path
 from smallfirst.catalogue import Model
-from smallfirst_workers.models import load_remote
-load_remote("far", Model(tier="llm", source="far", endpoint="http://127.0.0.1:9/v1")).unload()
+from smallfirst_workers.engines import LoadContext
+from smallfirst_workers.models import load_engine
+far = Model(tier="llm", source="far", endpoint="http://127.0.0.1:9/v1")
+load_engine("far", far, LoadContext(cache=Path("cache"))).unload()
 """,
     "llm": r"""
 import inspect, pathlib, re, smallfirst_workers.llm as llm
-for path in pathlib.Path(llm.__file__).parent.glob("*.py"):
+for path in pathlib.Path(llm.__file__).parent.rglob("*.py"):
     for line in re.findall(r"^ +(from vllm.* import [^#(\n]*)", path.read_text(), re.MULTILINE):
         print(line)
         exec(line)
