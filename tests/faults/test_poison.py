@@ -1,12 +1,13 @@
 """A job that kills its worker among 64: its neighbours are answered, and it is a dead letter."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.invariants import Stopwatch, lasting_keys, remains
+from tests.support.one_task import CATALOGUE
+from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Job, Result, Status
 from smallfirst.ledger.holders import process_here, process_of
@@ -23,18 +24,6 @@ pytestmark = pytest.mark.timeout(180)
 
 KEYS = Keys()
 IDS = [f"j-{number}" for number in range(64)]
-CATALOGUE = """
-version: 1
-pools:
-  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 64}
-models:
-  minilm: {source: "bundled:minilm"}
-tasks:
-  topic:
-    kind: classify
-    labels: {a: one, b: two}
-    cascade: [{model: minilm, accept: 0.8}]
-"""
 
 
 def submit(redis: Any) -> None:
@@ -75,7 +64,7 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
     tmp_path: Path,
     how: str,
     words: str,
-    wait_until: Callable[..., None],
+    wait_until: WaitUntil,
 ) -> None:
     """63 answers and one dead letter that says how its worker ended and how often it was begun."""
     catalogue = tmp_path / "catalogue.yaml"

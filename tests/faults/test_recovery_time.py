@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from tests.faults.test_poison import CATALOGUE
 from tests.support.invariants import Stopwatch
+from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.keys import Keys
@@ -27,7 +27,7 @@ BULK = KEYS.backlog("cpu", Priority.BULK)
 
 @pytest.mark.parametrize("state", ["in work", "not started"])
 def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
-    redis: Any, redis_url: str, tmp_path: Path, state: str, wait_until: Callable[..., None]
+    redis: Any, redis_url: str, tmp_path: Path, state: str, wait_until: WaitUntil
 ) -> None:
     """Killed just after it claimed, when its lease is longest; or with a message not yet begun."""
     catalogue = tmp_path / "catalogue.yaml"

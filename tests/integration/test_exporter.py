@@ -197,7 +197,7 @@ def answers(url: str) -> bool:
 
 
 def test_prometheus_gets_it_from_a_process(
-    redis: Any, redis_url: str, start: Callable[[str], str], wait_until: Callable[..., None]
+    redis: Any, redis_url: str, start: Callable[[str], str], wait_until: WaitUntil
 ) -> None:
     """In its own form, with no job's text in it."""
     redis.xadd(KEYS.jobs, {"job": Job(id="a", task="topic", text="canary-2b7d").to_json()})
@@ -209,7 +209,7 @@ def test_prometheus_gets_it_from_a_process(
 
 
 def test_a_redis_that_is_away_is_told_of(
-    start: Callable[[str], str], wait_until: Callable[..., None]
+    start: Callable[[str], str], wait_until: WaitUntil
 ) -> None:
     """The exporter lives on, and says so; nothing else is claimed."""
     url = start(f"redis://127.0.0.1:{free_port()}/0")

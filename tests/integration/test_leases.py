@@ -1,12 +1,12 @@
 """What a worker has in its hands, on a real Redis: kept while it works, free when it lets go."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Priority
 from smallfirst.ledger.entries import StreamEntry
@@ -70,7 +70,7 @@ def test_what_is_given_back_is_free_at_once(redis: Any) -> None:
 
 
 def test_a_lease_that_another_took_over_is_known_to_be_lost(
-    redis: Any, wait_until: Callable[..., None]
+    redis: Any, wait_until: WaitUntil
 ) -> None:
     """The next renewal says so, and what is not held is not settled."""
     worker = Ledger(redis, KEYS, "worker-a")
@@ -98,9 +98,7 @@ def test_a_worker_that_cannot_renew_knows_when_its_lease_is_over(redis: Any) -> 
         assert not holder.holds(BACKLOG, "2-0")
 
 
-def test_a_lease_is_kept_however_long_the_work_takes(
-    redis: Any, wait_until: Callable[..., None]
-) -> None:
+def test_a_lease_is_kept_however_long_the_work_takes(redis: Any, wait_until: WaitUntil) -> None:
     """Work of many leases' length is never recovered while its worker lives."""
     lease = timedelta(seconds=1)
     worker = Ledger(redis, KEYS, "worker-a")

@@ -4,9 +4,11 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import LabelAnswer, Status
@@ -77,7 +79,7 @@ def label_of(client: Client, task: str, text: str) -> str | None:
 
 
 def test_a_model_and_a_task_are_taken_up_without_a_restart(
-    changing_fleet: LocalFleet, catalogue: Path, wait_until: object
+    changing_fleet: LocalFleet, catalogue: Path, wait_until: WaitUntil
 ) -> None:
     """Router and worker follow the file; what was served before goes on being served."""
     assert callable(wait_until)
@@ -94,7 +96,7 @@ def test_a_model_and_a_task_are_taken_up_without_a_restart(
 
 
 def test_a_task_of_a_loaded_model_waits_for_its_worker(
-    changing_fleet: LocalFleet, catalogue: Path, wait_until: object
+    changing_fleet: LocalFleet, catalogue: Path, wait_until: WaitUntil
 ) -> None:
     """Jobs that the router plans before the worker knows their task are answered all the same."""
     assert callable(wait_until)
@@ -116,7 +118,7 @@ def test_a_task_of_a_loaded_model_waits_for_its_worker(
 
 
 def test_a_wrong_catalogue_changes_nothing(
-    changing_fleet: LocalFleet, catalogue: Path, wait_until: object
+    changing_fleet: LocalFleet, catalogue: Path, wait_until: WaitUntil
 ) -> None:
     """Both keep the old one, and say where the new one is wrong."""
     assert callable(wait_until)
@@ -128,5 +130,5 @@ def test_a_wrong_catalogue_changes_nothing(
             return "catalogue.rejected" in (logs / name).read_text()
 
         for name in ("router-1.log", "worker-cpu-1.log"):
-            wait_until(lambda name=name: is_rejected(name), description=f"{name} says no")
+            wait_until(partial(is_rejected, name), description=f"{name} says no")
         assert label_of(client, "mood", "I am furious") == "bad"

@@ -7,22 +7,14 @@ and not because a model was clever.
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tests.support.tiny_llama import make_model
 
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import free_port
 
-CONTROL = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
-CHAT_TEMPLATE = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 CATALOGUE = """
 version: 1
 pools:
@@ -80,42 +72,11 @@ tasks:
 """
 
 
-def make_model(folder: Path) -> None:
-    """Make a Llama of 1 M random parameters, with a tokenizer and a chat template of its own."""
-    vocabulary = Tokenizer(models.BPE())
-    vocabulary.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    vocabulary.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=list(CONTROL), initial_alphabet=alphabet
-    )
-    vocabulary.train_from_iterator([CATALOGUE], trainer)
-    fast: Any = PreTrainedTokenizerFast
-    tokenizer = fast(tokenizer_object=vocabulary, eos_token=CONTROL[0])
-    tokenizer.chat_template = CHAT_TEMPLATE
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(7)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        eos_token_id=0,
-        bos_token_id=None,
-        tie_word_embeddings=True,
-    )
-    model: Any = LlamaForCausalLM
-    model(config).to(torch.bfloat16).save_pretrained(folder)
-
-
 @pytest.fixture(scope="session")
 def babble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model, for tests that run vLLM in their own process."""
     folder = tmp_path_factory.mktemp("model") / "babble"
-    make_model(folder)
+    make_model(folder, CATALOGUE)
     return folder
 
 
@@ -133,7 +94,7 @@ class ToldFleet(LocalFleet):
 def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldFleet]:
     """A fleet whose one pool runs the model."""
     folder = tmp_path_factory.mktemp("llm")
-    make_model(folder / "babble")
+    make_model(folder / "babble", CATALOGUE)
     (folder / "catalogue.yaml").write_text(CATALOGUE)
     fleet = ToldFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
     fleet.metrics_port = free_port()

@@ -5,7 +5,6 @@ nothing, so whatever is true of its answers is true by construction.
 """
 
 import http.client
-import importlib.util
 import json
 import sys
 import threading
@@ -14,10 +13,11 @@ from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Self
+from typing import Self
 
 import pytest
+from tests.support.tiny_llama import make_model
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
@@ -206,26 +206,13 @@ class Proxy:
             connection.close()
 
 
-def make_model(folder: Path) -> None:
-    """Make the model of the tests of `llm`."""
-    _conftest_of_llm().make_model(folder)
-
-
-def _conftest_of_llm() -> ModuleType:
-    path = Path(__file__).parents[1] / "llm" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_llama", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Any) -> Iterator[ModelServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> Iterator[ModelServer]:
     """The model, served; ready for every test."""
     folder = tmp_path_factory.mktemp("served")
-    make_model(folder / "babble")
+    make_model(folder / "babble", CATALOGUE)
     server = ModelServer(folder / "babble", folder)
     server.start()
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem
@@ -135,7 +136,7 @@ def test_a_wrong_key_opens_the_breaker_and_fails_nobody(
 
 @pytest.mark.parametrize("give_up", ["stop_waiting", "unload"])
 def test_what_waits_is_given_back_when_the_worker_has_to_go(
-    engine: EndpointEngine, proxy: Any, give_up: str, wait_until: Any
+    engine: EndpointEngine, proxy: Any, give_up: str, wait_until: WaitUntil
 ) -> None:
     """What was answered stands; the rest raises, for the batch to give back."""
     proxy.refuse = lambda body: 503 if b"wait" in body else None

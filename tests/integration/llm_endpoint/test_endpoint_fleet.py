@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from tests.support.holders import pid_of
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import (
@@ -145,7 +146,7 @@ def test_a_deadline_ends_a_job_that_waits_for_an_endpoint(client: Client, proxy:
 
 
 def test_a_wrong_key_is_the_operators_to_mend(
-    client: Client, proxy: Any, remote_fleet: LocalFleet, wait_until: Any
+    client: Client, proxy: Any, remote_fleet: LocalFleet, wait_until: WaitUntil
 ) -> None:
     """Nothing fails; the log says what to do, and the jobs wait until it is done."""
     calm(client, proxy)
@@ -161,7 +162,7 @@ def test_a_wrong_key_is_the_operators_to_mend(
 
 
 def test_a_worker_that_goes_gives_back_what_waits(
-    client: Client, proxy: Any, remote_fleet: LocalFleet, redis_of: Redis, wait_until: Any
+    client: Client, proxy: Any, remote_fleet: LocalFleet, redis_of: Redis, wait_until: WaitUntil
 ) -> None:
     """It leaves at once, its jobs have no start counted, and the next worker ends them."""
     calm(client, proxy)
@@ -181,7 +182,7 @@ def test_a_worker_that_goes_gives_back_what_waits(
 
 
 def test_a_killed_endpoint_costs_no_job_anything(
-    client: Client, server: Any, remote_fleet: LocalFleet, wait_until: Any
+    client: Client, server: Any, remote_fleet: LocalFleet, wait_until: WaitUntil
 ) -> None:
     """It dies under load and comes back: one answer each, at the first start of each."""
     log_before = len(worker_log(remote_fleet))
