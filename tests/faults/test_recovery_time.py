@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.test_poison import CATALOGUE
 from tests.support.invariants import Stopwatch
+from tests.support.one_task import CATALOGUE
 from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Job, Priority

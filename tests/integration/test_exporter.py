@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from tests.faults.test_poison import CATALOGUE
+from tests.support.one_task import CATALOGUE
 from tests.support.shapes import attempt_for, result_for
 from tests.support.waiting import WaitUntil
 

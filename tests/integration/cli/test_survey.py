@@ -8,7 +8,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from redis import Redis
-from tests.faults.test_poison import CATALOGUE
+from tests.support.one_task import CATALOGUE
 from tests.support.shapes import result_for, slip_for
 
 from smallfirst.catalogue import Catalogue
