@@ -65,7 +65,7 @@ def worker_at_work(
             return bool(held)
 
         wait_until(somebody_works, description="a worker has a batch in hand")
-        [child] = [n for n, pid in pids(fleet).items() if f"-{pid}-" in held[0]]
+        [child] = [n for n, pid in pids(fleet).items() if f"/{pid}/" in held[0]]
         yield fleet.links[child], ids, client, held[0]
     wait_until(lambda: not remains(fleet_redis, [POOL]), description="nothing is left", timeout=60)
 

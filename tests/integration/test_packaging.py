@@ -47,7 +47,7 @@ def test_the_wheel_holds_three_packages_and_what_they_read(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     top = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"smallfirst", "smallfirst_router", "smallfirst_workers"}
-    assert "smallfirst/lua/settle.lua" in names
+    assert "smallfirst/ledger/lua/settle.lua" in names
     assert {f"{package}/py.typed" for package in top} <= set(names)
 
 

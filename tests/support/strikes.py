@@ -110,7 +110,7 @@ class Chaos:
 
     def _held_by(self, name: str) -> dict[tuple[str, str], set[bytes]]:
         """What a child has in hand now."""
-        mark = f"-{self._fleet.children()[name].pid}-"
+        mark = f"/{self._fleet.children()[name].pid}/"
         held = {}
         for stream, group in STREAMS.items():
             for consumer in self._redis.xpending(stream, group)["consumers"]:
