@@ -37,8 +37,9 @@ class SkewedFleet(LinkedFleet):
 
     skew = "+600"
 
-    def _environment(self, child: str) -> dict[str, str]:
-        found = super()._environment(child)
+    def environment_of(self, child: str) -> dict[str, str]:
+        """Have one worker's clock be off."""
+        found = super().environment_of(child)
         if child != WRONG:
             return found
         return found | clock_that_is_off(self.skew)

@@ -42,8 +42,9 @@ class ProbedFleet(LinkedFleet):
         """Where a process's files lie."""
         return self.folder / "health" / child
 
-    def _environment(self, child: str) -> dict[str, str]:
-        return super()._environment(child) | {
+    def environment_of(self, child: str) -> dict[str, str]:
+        """Give each process a folder of its own, and short patience."""
+        return super().environment_of(child) | {
             "SMALLFIRST_HEALTH_DIR": str(self.health_of(child)),
             "SMALLFIRST_SOCKET_TIMEOUT_SECONDS": str(SOCKET_TIMEOUT_SECONDS),
         }

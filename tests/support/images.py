@@ -118,6 +118,8 @@ def _lay_out(folder: Path) -> None:
 
 def _build(stage: Stage, folder: Path) -> None:
     machine = {name: each for name, each in os.environ.items() if OF_THE_MACHINE.fullmatch(name)}
+    # What is tried here imports a small part of it: all else would be compiled for nobody.
+    machine["PIP_NO_COMPILE"] = "1"
     _followed(stage, folder, {**machine, "PATH": str(folder / "bin")}, skipped=set())
 
 

@@ -174,12 +174,14 @@ class LinkedFleet(LocalFleet):
             module = (self._worker_module,)
         super()._start(opening, part, children, module, *rest, **options)
 
-    def _environment(self, child: str) -> dict[str, str]:
-        found = super()._environment(child)
+    def environment_of(self, child: str) -> dict[str, str]:
+        """Let every process find these modules."""
+        found = super().environment_of(child)
         paths = (str(Path(__file__).parents[2]), found.get("PYTHONPATH", ""))
         return found | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
-    def _redis_url_of(self, child: str) -> str:
+    def redis_url_of(self, child: str) -> str:
+        """Lead each process by a link of its own."""
         port = urlsplit(self.redis_url).port
         assert port is not None
         self.links[child] = Link(port).__enter__()

@@ -287,13 +287,13 @@ class LocalFleet:
             command = Command(
                 name=child,
                 arguments=(sys.executable, "-m", *module),
-                environment=self._environment(child) | (extra or {}),
+                environment=self.environment_of(child) | (extra or {}),
                 grace=grace,
                 death_signal=signal.SIGKILL,
             )
             self._supervisor.start(command, is_essential=part != "flower")
 
-    def _environment(self, child: str) -> dict[str, str]:
+    def environment_of(self, child: str) -> dict[str, str]:
         """What a process is told: this process's own settings, and where the fleet is."""
         return {
             **{name: value for name, value in os.environ.items() if name not in OF_ONE_PROCESS},
@@ -301,12 +301,12 @@ class LocalFleet:
             # A file in the working folder must not stand in for a module of the same name.
             "PYTHONSAFEPATH": "1",
             "SMALLFIRST_LOG_FORMAT": os.environ.get("SMALLFIRST_LOG_FORMAT", "json"),
-            "SMALLFIRST_REDIS_URL": self._redis_url_of(child),
+            "SMALLFIRST_REDIS_URL": self.redis_url_of(child),
             "SMALLFIRST_NAMESPACE": self._keys.namespace,
             "SMALLFIRST_CATALOGUE": str(self._catalogue_path),
         }
 
-    def _redis_url_of(self, child: str) -> str:  # noqa: ARG002 - for who leads each by its own link
+    def redis_url_of(self, child: str) -> str:  # noqa: ARG002 - for who leads each by its own link
         """Where one process finds Redis."""
         return self.redis_url
 

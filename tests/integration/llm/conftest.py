@@ -85,14 +85,15 @@ class ToldFleet(LocalFleet):
 
     metrics_port = 0
 
-    def _environment(self, child: str) -> dict[str, str]:
+    def environment_of(self, child: str) -> dict[str, str]:
+        """Tell the worker its port besides."""
         own = {"SMALLFIRST_METRICS_PORT": str(self.metrics_port)} if "llm" in child else {}
-        return super()._environment(child) | own
+        return super().environment_of(child) | own
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldFleet]:
-    """A fleet whose one pool runs the model."""
+    """A fleet whose one pool runs the model, for every module: an engine takes long to start."""
     folder = tmp_path_factory.mktemp("llm")
     make_model(folder / "babble", CATALOGUE)
     (folder / "catalogue.yaml").write_text(CATALOGUE)

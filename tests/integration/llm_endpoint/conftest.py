@@ -206,11 +206,11 @@ class Proxy:
             connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
 ) -> Iterator[ModelServer]:
-    """The model, served; ready for every test."""
+    """The model, served to every module; ready for every test."""
     folder = tmp_path_factory.mktemp("served")
     make_model(folder / "babble", CATALOGUE)
     server = ModelServer(folder / "babble", folder)
@@ -222,7 +222,7 @@ def server(
         server.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_proxy(server: ModelServer) -> Iterator[Proxy]:
     """The proxy before it."""
     with Proxy(server.port) as proxy:
