@@ -24,8 +24,8 @@ from provenance import provenance, vllm_distribution, write_result
 
 from smallfirst.catalogue import Catalogue, Kind, Task
 from smallfirst.jobs import Problem
+from smallfirst.kinds.completions import Completion
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
-from smallfirst_workers.prompting.completions import Completion
 from smallfirst_workers.prompting.parsing import read_writings
 from smallfirst_workers.prompting.prompter import Prompter
 from smallfirst_workers.prompting.prompts import answer_schema

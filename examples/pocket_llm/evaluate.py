@@ -24,7 +24,7 @@ from tokens import END, prompt_ids
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Example, Task
-from smallfirst_workers.prompting.fences import unescape
+from smallfirst.kinds.fences import unescape
 from smallfirst_workers.prompting.prompts import answer_tokens, messages_for
 
 HERE = Path(__file__).parent

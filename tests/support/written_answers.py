@@ -12,8 +12,8 @@ from smallfirst.jobs import (
     Answer,
     RecordAnswer,
 )
-from smallfirst_workers.prompting.completions import Completion
-from smallfirst_workers.prompting.parsing import read_writing
+from smallfirst.kinds import prompting_of
+from smallfirst.kinds.completions import Completion
 
 TEXT = "Invoice 7 of ACME: 12.50 due 2026-11-23. ACME thanks you."
 #: A word that stands in what a model wrote, and may stand nowhere else.
@@ -63,6 +63,12 @@ def pieced(*pieces: tuple[str, float]) -> Completion:
     """Write a text in tokens, each with its probability."""
     texts = tuple(text for text, _ in pieces)
     return Completion("".join(texts), texts, tuple(math.log(p) for _, p in pieces), is_whole=True)
+
+
+def read_writing(asked: Task, text: str, writing: Completion) -> Answer:
+    """Read what a model wrote about a text, as the task's kind does."""
+    answer: Answer = prompting_of(asked.kind).read_writing(asked, text, writing)
+    return answer
 
 
 def read(kind: Kind, text: str) -> Answer:

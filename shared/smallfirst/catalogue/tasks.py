@@ -8,6 +8,7 @@ from smallfirst.catalogue.steps import AnyStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
 from smallfirst.kinds.entries import Place, refuse
+from smallfirst.kinds.labels import unknown_label
 from smallfirst.wording import did_you_mean
 
 
@@ -65,7 +66,7 @@ def example_problem(example: Example, task: Task) -> str | None:
     spec = KINDS[task.kind]
     if spec.example_key is not None and getattr(example, spec.example_key) is None:
         return f"needs `{spec.example_key}`, since the task's kind is {task.kind}"
-    return spec.example_problem(example, task)
+    return spec.example_problem(example, task) or unknown_label(spec.labels_of(example), task)
 
 
 def _key_problems(task: Task) -> Iterator[tuple[Place, str]]:

@@ -1,11 +1,20 @@
 """Kinds of task: what an answer of each looks like, and everything that follows from that.
 
-Each kind is one module, listed once in `registry`. How a large model is asked a task of a kind is
-the workers' half of it: the module of the same name in `smallfirst_workers.prompting.kinds`.
+Each kind is one module, listed once in `registry`: its right answers and how they are compared, the
+words in which a large model is asked, and how what it wrote is read. No model is run here.
 """
 
-from smallfirst.kinds.registry import EXAMPLE_KEYS, KINDS, Example, Kind, TaskKeys, in_words, named
-from smallfirst.kinds.spec import Gold, GoldError, HeadForm, KindSpec, Scoring
+from smallfirst.kinds.registry import (
+    EXAMPLE_KEYS,
+    KINDS,
+    Example,
+    Kind,
+    TaskKeys,
+    in_words,
+    named,
+    prompting_of,
+)
+from smallfirst.kinds.spec import Gold, GoldError, HeadForm, KindSpec, Prompting, Scoring
 
 __all__ = [
     "EXAMPLE_KEYS",
@@ -16,8 +25,10 @@ __all__ = [
     "HeadForm",
     "Kind",
     "KindSpec",
+    "Prompting",
     "Scoring",
     "TaskKeys",
     "in_words",
     "named",
+    "prompting_of",
 ]

@@ -6,16 +6,18 @@ from pydantic import Field
 
 from smallfirst.jobs import Label, LabelAnswer
 from smallfirst.kinds.entries import Place
-from smallfirst.kinds.labels import LabelsTask, unknown_label
+from smallfirst.kinds.labels import LabelsTask, described_labels, label_schema
 from smallfirst.kinds.spec import (
     GoldError,
     HeadForm,
     KindSpec,
     LabelledText,
+    Prompting,
     RuleMatches,
     Scoring,
     surely,
 )
+from smallfirst.kinds.votes import commonest
 
 
 class ClassifyExample(LabelledText):
@@ -33,10 +35,6 @@ def _task_problems(task: LabelsTask) -> Iterator[tuple[Place, str]]:
         yield ("labels",), "a classify task needs at least two labels"
 
 
-def _example_problem(example: ClassifyExample, task: LabelsTask) -> str | None:
-    return unknown_label(_labels_of(example), task)
-
-
 def _of_rule(matches: RuleMatches) -> LabelAnswer | None:
     label = next(matches.labels(), None)
     if label is None:
@@ -44,7 +42,7 @@ def _of_rule(matches: RuleMatches) -> LabelAnswer | None:
     return LabelAnswer(label=label, confidence=1.0, distribution={label: 1.0})
 
 
-def _read(value: object) -> str:
+def _read_gold(value: object) -> str:
     if not isinstance(value, str):
         raise GoldError("must be a string")
     return value
@@ -59,8 +57,21 @@ CLASSIFY = KindSpec[LabelsTask, ClassifyExample, LabelAnswer](
         gold=lambda example: example.label,
         said=lambda answer: answer.label,
         is_gold=lambda gold: isinstance(gold, str),
-        read=_read,
+        read=_read_gold,
         is_one_word=True,
+    ),
+    # The labels are scored, or one of them is written.
+    prompting=Prompting(
+        order="Read the text and answer with exactly one of the labels.",
+        cue="Label?",
+        max_tokens=32,
+        write=lambda _task, example: example.label,
+        read=None,
+        vote=commonest,
+        describe=described_labels,
+        schema=label_schema,
+        is_json=False,
+        key="label",
     ),
     needs=("labels",),
     head=HeadForm.CHOICE,
@@ -68,5 +79,4 @@ CLASSIFY = KindSpec[LabelsTask, ClassifyExample, LabelAnswer](
     allows_rules=True,
     labels_of=_labels_of,
     task_problems=_task_problems,
-    example_problem=_example_problem,
 )

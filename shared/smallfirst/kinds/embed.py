@@ -9,5 +9,4 @@ EMBED = KindSpec[Entry, LabelledText, VectorAnswer](
     in_words=lambda answer: f"a vector of {len(answer.vector)} numbers",
     unscored="a vector is not right or wrong",
     head=HeadForm.VECTOR,
-    can_be_written=False,
 )

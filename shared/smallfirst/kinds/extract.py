@@ -2,10 +2,20 @@
 
 from pydantic import Field, JsonValue
 
+from smallfirst.answers import rounded
 from smallfirst.jobs import RecordAnswer
+from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_object
 from smallfirst.kinds.entries import Entry
-from smallfirst.kinds.records import FieldName, RecordField, fits_field, record_in_words
-from smallfirst.kinds.spec import GoldError, KindSpec, LabelledText, Scoring
+from smallfirst.kinds.records import (
+    FieldName,
+    RecordField,
+    described_fields,
+    fits_field,
+    record_in_words,
+    record_schema,
+)
+from smallfirst.kinds.spec import GoldError, KindSpec, LabelledText, Prompting, Scoring
+from smallfirst.kinds.votes import field_by_field
 
 
 class FieldsTask(Entry):
@@ -37,10 +47,28 @@ def _example_problem(example: ExtractExample, task: FieldsTask) -> str | None:
     return None
 
 
-def _read(value: object) -> dict[str, JsonValue]:
+def _read_gold(value: object) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
         raise GoldError("must be an object of fields and values")
     return value
+
+
+def _write(task: FieldsTask, example: ExtractExample) -> str | None:
+    if example.record is None:
+        return None
+    return as_json({name: example.record.get(name) for name in task.fields})
+
+
+def _read_answer(task: FieldsTask, _text: str, writing: Completion) -> RecordAnswer:
+    """A record as sure as its weakest field, whose probability is that of its value's tokens."""
+    record, places = parsed_object(writing)
+    if set(record) != set(task.fields):
+        raise InvalidAnswer("the model's record has other fields than the task's")
+    for name, field in task.fields.items():
+        if not fits_field(field, record[name]):
+            raise InvalidAnswer(f"the model's {name!r} is no {field.type}")
+    weakest = min(writing.probability(*places[name]) for name in task.fields)
+    return RecordAnswer(record=record, confidence=rounded(weakest))
 
 
 EXTRACT = KindSpec[FieldsTask, ExtractExample, RecordAnswer](
@@ -52,7 +80,17 @@ EXTRACT = KindSpec[FieldsTask, ExtractExample, RecordAnswer](
         gold=lambda example: example.record,
         said=lambda answer: answer.record,
         is_gold=lambda gold: isinstance(gold, dict),
-        read=_read,
+        read=_read_gold,
+    ),
+    prompting=Prompting(
+        order="Read the fields out of the text and answer with one JSON object.",
+        cue="Record?",
+        max_tokens=512,
+        write=_write,
+        read=_read_answer,
+        vote=field_by_field,
+        describe=lambda task: described_fields(task.fields),
+        schema=lambda task: record_schema(task.fields),
     ),
     needs=("fields",),
     example_problem=_example_problem,

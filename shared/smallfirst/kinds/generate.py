@@ -2,9 +2,12 @@
 
 from pydantic import Field
 
+from smallfirst.answers import rounded
 from smallfirst.jobs import TextAnswer
+from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.entries import Entry
-from smallfirst.kinds.spec import KindSpec, LabelledText, surely
+from smallfirst.kinds.spec import KindSpec, LabelledText, Prompting, surely
+from smallfirst.kinds.votes import middle_text
 
 
 class GenerateExample(LabelledText):
@@ -13,9 +16,27 @@ class GenerateExample(LabelledText):
     reply: str | None = Field(default=None, description="The answer of a `generate` task.")
 
 
+def _read_answer(_task: Entry, _text: str, writing: Completion) -> TextAnswer:
+    # Half a character, which JSON can carry and the wire cannot, becomes a question mark.
+    text = writing.text.encode(errors="replace").decode().strip()
+    if not text:
+        raise InvalidAnswer("the model wrote nothing")
+    return TextAnswer(text=text, confidence=rounded(writing.mean_probability))
+
+
 GENERATE = KindSpec[Entry, GenerateExample, TextAnswer](
     answer=TextAnswer,
     in_words=lambda answer: surely(answer.text, answer.confidence),
     example_key="reply",
     unscored="free text is not right or wrong by comparison with another text",
+    prompting=Prompting(
+        order="Read the text and write the answer to it, and nothing else.",
+        cue="Answer?",
+        max_tokens=256,
+        write=lambda _task, example: example.reply,
+        read=_read_answer,
+        vote=middle_text,
+        is_json=False,
+        may_be_cut=True,
+    ),
 )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from smallfirst.jobs import Label
 from smallfirst.kinds.entries import Entry
+from smallfirst.kinds.schemas import JsonSchema
 from smallfirst.wording import did_you_mean
 
 
@@ -24,3 +25,17 @@ def unknown_label(named: Iterable[str], task: LabelsTask) -> str | None:
         return None
     near = did_you_mean(unknown[0], task.labels)
     return f"names {unknown[0]!r}, which is not one of the task's labels{near}"
+
+
+def described_labels(task: LabelsTask) -> list[str]:
+    """Tell a large model which labels there are, a line each."""
+    lines = (
+        f"- {label}: {meaning}" if meaning else f"- {label}"
+        for label, meaning in task.labels.items()
+    )
+    return ["Labels:", *lines]
+
+
+def label_schema(task: LabelsTask) -> JsonSchema:
+    """Write the JSON Schema of one of the task's labels."""
+    return {"type": "string", "enum": list(task.labels)}

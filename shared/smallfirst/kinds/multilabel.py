@@ -2,18 +2,23 @@
 
 from pydantic import Field
 
+from smallfirst.answers import rounded
 from smallfirst.jobs import Label, LabelsAnswer
-from smallfirst.kinds.labels import LabelsTask, unknown_label
+from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_list
+from smallfirst.kinds.labels import LabelsTask, described_labels, label_schema
+from smallfirst.kinds.schemas import JsonSchema
 from smallfirst.kinds.spec import (
     Gold,
     GoldError,
     HeadForm,
     KindSpec,
     LabelledText,
+    Prompting,
     RuleMatches,
     Scoring,
     surely,
 )
+from smallfirst.kinds.votes import commonest
 
 
 class MultilabelExample(LabelledText):
@@ -28,10 +33,6 @@ def _labels_of(example: MultilabelExample) -> tuple[str, ...]:
     return tuple(dict.fromkeys(example.labels or ()))
 
 
-def _example_problem(example: MultilabelExample, task: LabelsTask) -> str | None:
-    return unknown_label(_labels_of(example), task)
-
-
 def _of_rule(matches: RuleMatches) -> LabelsAnswer | None:
     labels = tuple(dict.fromkeys(matches.labels()))
     if not labels:
@@ -44,7 +45,7 @@ def _is_gold(gold: Gold) -> bool:
     return isinstance(gold, frozenset) and all(isinstance(label, str) for label in gold)
 
 
-def _read(value: object) -> frozenset[str]:
+def _read_gold(value: object) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
         raise GoldError("must be an array of strings")
     return frozenset(value)
@@ -52,6 +53,22 @@ def _read(value: object) -> frozenset[str]:
 
 def _in_words(answer: LabelsAnswer) -> str:
     return surely(", ".join(answer.labels) or "no label", answer.confidence)
+
+
+def _schema(task: LabelsTask) -> JsonSchema:
+    return {"type": "array", "items": label_schema(task), "maxItems": len(task.labels)}
+
+
+def _write(_task: LabelsTask, example: MultilabelExample) -> str | None:
+    return None if example.labels is None else as_json(list(example.labels))
+
+
+def _read_answer(task: LabelsTask, _text: str, writing: Completion) -> LabelsAnswer:
+    found = parsed_list(writing)
+    labels = tuple(dict.fromkeys(label for label in found if isinstance(label, str)))
+    if len(labels) != len(found) or not set(labels) <= set(task.labels):
+        raise InvalidAnswer("the model's labels are not the task's")
+    return LabelsAnswer(labels=labels, confidence=rounded(writing.mean_probability))
 
 
 MULTILABEL = KindSpec[LabelsTask, MultilabelExample, LabelsAnswer](
@@ -63,11 +80,21 @@ MULTILABEL = KindSpec[LabelsTask, MultilabelExample, LabelsAnswer](
         gold=lambda example: frozenset(example.labels or ()),
         said=lambda answer: frozenset(answer.labels),
         is_gold=_is_gold,
-        read=_read,
+        read=_read_gold,
+    ),
+    prompting=Prompting(
+        order="Read the text and answer with a JSON list of all the labels that fit it.",
+        cue="Labels?",
+        max_tokens=128,
+        write=_write,
+        read=_read_answer,
+        vote=commonest,
+        describe=described_labels,
+        schema=_schema,
+        key="labels",
     ),
     needs=("labels",),
     head=HeadForm.EACH,
     of_rule=_of_rule,
     labels_of=_labels_of,
-    example_problem=_example_problem,
 )

@@ -1,4 +1,4 @@
-"""Records: the fields of one, as a schema and as a check, and a record in words."""
+"""Records: the fields of one, in words, as a schema and as a check, and a record in words."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from smallfirst.jobs import RecordAnswer
 from smallfirst.kinds.entries import Entry
+from smallfirst.kinds.schemas import JsonSchema, closed_object
 from smallfirst.kinds.spec import surely
 
 #: How a date is written in a record: ISO 8601, its month and day within bounds.
@@ -39,22 +40,27 @@ class RecordField(Entry):
     )
 
 
-def record_schema(fields: Mapping[str, RecordField]) -> dict[str, JsonValue]:
+def described_fields(fields: Mapping[str, RecordField]) -> list[str]:
+    """Tell a large model which fields there are, a line each."""
+    lines = (
+        f"- {name} ({field.type}{' or null' if field.optional else ''})"
+        f"{': ' if field.description else ''}{field.description}"
+        for name, field in fields.items()
+    )
+    return ["Fields:", *lines]
+
+
+def record_schema(fields: Mapping[str, RecordField]) -> JsonSchema:
     """Write the JSON Schema of the record that these fields make.
 
     Every field is required, in the order given: one that the text does not have is null, so that
     each has a confidence of its own and none can be left out by mistake.
     """
-    return {
-        "type": "object",
-        "properties": {name: _value_schema(field) for name, field in fields.items()},
-        "required": list(fields),
-        "additionalProperties": False,
-    }
+    return closed_object({name: _value_schema(field) for name, field in fields.items()})
 
 
-def _value_schema(field: RecordField) -> dict[str, JsonValue]:
-    schema: dict[str, JsonValue] = {"type": field.type}
+def _value_schema(field: RecordField) -> JsonSchema:
+    schema: JsonSchema = {"type": field.type}
     if field.type == "date":
         schema = {"type": "string", "pattern": DATE_PATTERN}
     return {"anyOf": [schema, {"type": "null"}]} if field.optional else schema

@@ -15,7 +15,7 @@ from smallfirst.kinds.generate import GENERATE, GenerateExample
 from smallfirst.kinds.judge import JUDGE, JudgeExample, QuestionTask
 from smallfirst.kinds.labels import LabelsTask
 from smallfirst.kinds.multilabel import MULTILABEL, MultilabelExample
-from smallfirst.kinds.spec import KindSpec
+from smallfirst.kinds.spec import KindSpec, Prompting
 from smallfirst.kinds.tag import TAG, TagExample
 
 
@@ -37,7 +37,12 @@ class TaskKeys(QuestionTask, FieldsTask, LabelsTask):
 
 
 class Example(
-    GenerateExample, JudgeExample, ExtractExample, TagExample, MultilabelExample, ClassifyExample
+    GenerateExample,
+    JudgeExample,
+    ExtractExample,
+    TagExample,
+    MultilabelExample,
+    ClassifyExample,
 ):
     """A text with its right answer: the one form of examples, gold files and training data."""
 
@@ -62,6 +67,18 @@ EXAMPLE_KEYS: Final = tuple(key for key in Example.model_fields if key not in {"
 def named(kind: Kind) -> str:
     """Write a kind with its article: `an embed task`."""
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} task"
+
+
+def prompting_of(kind: Kind) -> Prompting[TaskKeys, Example, Any]:
+    """Find how a large model is asked.
+
+    Raises:
+        ValueError: When the kind is not answered in words.
+    """
+    prompting = KINDS[kind].prompting
+    if prompting is None:
+        raise ValueError(f"a task of kind {kind} is not answered in words")
+    return prompting
 
 
 def in_words(answer: Answer) -> str:

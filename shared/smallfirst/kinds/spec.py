@@ -1,6 +1,6 @@
-"""What a kind of task has to say of itself. Pure: no model and no prompt stands here."""
+"""What a kind of task has to say of itself. Pure: the words for a large model, and no model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -8,7 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import Field, JsonValue
 
 from smallfirst.jobs import MAX_TEXT_CHARS, Answer, LabelAnswer, Span, SpansAnswer
+from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.entries import Entry, Place
+from smallfirst.kinds.schemas import JsonSchema
 
 #: The right answer of one job, as answers are compared with it: what has no order is a set.
 Gold = JsonValue | frozenset[Any]
@@ -87,6 +89,52 @@ class Scoring(Generic[ExampleT_contra, AnswerT]):
 
 
 @dataclass(frozen=True)
+class Prompting(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
+    """How a large model is asked a task of a kind, and how its answer is read.
+
+    Attributes:
+        order: What the model is told to do.
+        cue: What is asked again below the text, where a model heeds it most.
+        max_tokens: The longest answer, where the task does not say.
+        write: Writes an example's right answer as the model is to write it; None where it has none.
+        read: Reads a whole answer to a question about a text; raises InvalidAnswer. None where
+            labels are scored instead (`KindSpec.is_one_label`).
+        vote: Makes one answer of several, at least one, to the same question. Its second argument
+            is how many were asked for: one that was no answer is a vote for nothing.
+        describe: Says, a line each, what the keys say that a task has for its kind alone.
+        schema: The JSON Schema of the answer; None for free text.
+        is_json: Whether `write` writes JSON.
+        key: Under which key the answer stands where only objects can be asked for; None where it
+            is an object, or free text.
+        may_be_cut: Whether an answer that ran into its bound is one all the same.
+    """
+
+    order: str
+    cue: str
+    max_tokens: int
+    write: Callable[[TaskT_contra, ExampleT_contra], str | None]
+    read: Callable[[TaskT_contra, str, Completion], AnswerT] | None
+    vote: Callable[[Sequence[AnswerT], int], AnswerT]
+    describe: Callable[[TaskT_contra], list[str]] = lambda _task: []
+    schema: Callable[[TaskT_contra], JsonSchema] | None = None
+    is_json: bool = True
+    key: str | None = None
+    may_be_cut: bool = False
+
+    def read_writing(self, task: TaskT_contra, text: str, writing: Completion) -> AnswerT:
+        """Read one answer.
+
+        Raises:
+            InvalidAnswer: When it is none, though its form was constrained: cut off, or untrue to
+                the text.
+        """
+        assert self.read is not None, "labels are scored, not written"
+        if not writing.is_whole and not self.may_be_cut:
+            raise InvalidAnswer("the model's answer was longer than it may be")
+        return self.read(task, text, writing)
+
+
+@dataclass(frozen=True)
 class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
     """A kind of task.
 
@@ -98,13 +146,14 @@ class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
         unscored: Why its answers are neither right nor wrong.
         needs: The keys that a task of this kind must have, and others must not.
         head: How a model that makes vectors answers it; None where only one that writes can.
-        can_be_written: Whether a model that writes can answer it.
+        prompting: How a model that writes is asked; None where none can answer it.
         of_rule: Makes an answer of what a rule found; None where nothing was found. None in its
             place where rules cannot answer.
         allows_rules: Whether a cascade may have a rule for it.
         labels_of: The labels that an example names.
         task_problems: Says what is wrong with a task, beyond the keys it needs.
-        example_problem: Says what keeps an example, which has its answer, from serving a task.
+        example_problem: Says what keeps an example, which has its answer, from serving a task,
+            beyond labels that are not the task's.
     """
 
     answer: type[AnswerT]
@@ -114,7 +163,7 @@ class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
     unscored: str = ""
     needs: tuple[str, ...] = ()
     head: HeadForm | None = None
-    can_be_written: bool = True
+    prompting: Prompting[TaskT_contra, ExampleT_contra, AnswerT] | None = None
     of_rule: Callable[[RuleMatches], AnswerT | None] | None = None
     allows_rules: bool = False
     labels_of: Callable[[ExampleT_contra], tuple[str, ...]] = lambda _example: ()
@@ -122,6 +171,11 @@ class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
     example_problem: Callable[[ExampleT_contra, TaskT_contra], str | None] = (
         lambda _example, _task: None
     )
+
+    @property
+    def can_be_written(self) -> bool:
+        """Whether a model that writes can answer it."""
+        return self.prompting is not None
 
     @property
     def can_be_pooled(self) -> bool:

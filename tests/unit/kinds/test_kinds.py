@@ -1,24 +1,24 @@
-"""Kinds of task: each is whole, wherever its two halves stand."""
+"""Kinds of task: each is whole."""
 
 import pytest
 
 from smallfirst.catalogue import Catalogue, Kind, Task, step_specs
-from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys
-from smallfirst_workers.prompting.written_kind import written_kind
+from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys, prompting_of
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_has_both_its_halves(kind: Kind) -> None:
-    """It is declared in the contract; the workers know how to ask it if it can be written."""
+def test_every_kind_that_can_be_written_is_asked_and_read(kind: Kind) -> None:
+    """It has words, and a reader unless its labels are scored; another is not asked in words."""
     spec = KINDS[kind]
 
     if spec.can_be_written:
-        asked = written_kind(kind)
-        assert asked.order
-        assert (asked.read is None) == spec.is_one_label
+        prompting = prompting_of(kind)
+        assert prompting.order
+        assert prompting.cue
+        assert (prompting.read is None) == spec.is_one_label
     else:
         with pytest.raises(ValueError, match=kind):
-            written_kind(kind)
+            prompting_of(kind)
 
 
 @pytest.mark.parametrize("kind", Kind)

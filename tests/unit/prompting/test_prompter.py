@@ -20,9 +20,9 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.kinds.fences import FENCE_CLOSES, FENCE_OPENS
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
-from smallfirst_workers.prompting.fences import FENCE_CLOSES, FENCE_OPENS
 from smallfirst_workers.prompting.prompter import EXAMPLES_SHARE, Prompter, spread
 from smallfirst_workers.prompting.prompts import (
     answer_tokens,

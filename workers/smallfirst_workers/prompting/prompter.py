@@ -18,10 +18,10 @@ from jinja2 import TemplateError
 
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS
+from smallfirst.kinds.fences import escape
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
-from smallfirst_workers.prompting.fences import escape
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.prompts import (
     THOUGHT_CLOSES,

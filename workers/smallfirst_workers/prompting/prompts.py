@@ -1,17 +1,18 @@
 """How a task and a text become a prompt: what all jobs of a task share first, the text last.
 
-Owns the words that all kinds of task share; each kind's own are in `kinds`. It does not know any
-model's chat template: that is handed in, and what it makes comes back as segments, so that
+Owns the words that all kinds of task share; each kind's own are in `smallfirst.kinds`. It does not
+know any model's chat template: that is handed in, and what it makes comes back as segments, so that
 what is written by strangers is tokenised apart from what is written by the house.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from smallfirst.catalogue import Example, RecordField, Task
-from smallfirst_workers.prompting.fences import FENCE_CLOSES, FENCE_OPENS, escape
-from smallfirst_workers.prompting.written_kind import JsonSchema, written_kind
+from smallfirst.catalogue import Example, Task
+from smallfirst.kinds import prompting_of
+from smallfirst.kinds.fences import FENCE_CLOSES, FENCE_OPENS, escape
+from smallfirst.kinds.schemas import JsonSchema
 
 #: Between these a model reasons before it answers, as the models that were taught to reason do.
 THOUGHT_OPENS, THOUGHT_CLOSES = "<think>\n", "\n</think>\n\n"
@@ -72,35 +73,32 @@ def user_message(task: Task, text: str) -> Message:
         (
             Segment(f"{FENCE_OPENS}\n", is_trusted=True),
             Segment(escape(text), is_trusted=False),
-            Segment(f"\n{FENCE_CLOSES}\n{written_kind(task.kind).cue}", is_trusted=True),
+            Segment(f"\n{FENCE_CLOSES}\n{prompting_of(task.kind).cue}", is_trusted=True),
         ),
     )
 
 
 def system_text(task: Task) -> str:
     """Say what to do, that the text is data, and what may be answered."""
-    parts = [written_kind(task.kind).order, _RULE]
-    head = [" ".join(parts), *filter(None, (task.description, task.instructions))]
-    if task.question:
-        head.append(f"Question: {task.question}")
-    choices = _described_labels(task.labels) or _described_fields(task.fields)
-    return "\n".join([*head, *choices])
+    prompting = prompting_of(task.kind)
+    said = filter(None, (task.description, task.instructions))
+    return "\n".join([f"{prompting.order} {_RULE}", *said, *prompting.describe(task)])
 
 
 def answer_text(task: Task, example: Example) -> str | None:
     """Write an example's right answer as the model is to write it; None where it has none."""
-    return written_kind(task.kind).write(task, example)
+    return prompting_of(task.kind).write(task, example)
 
 
 def answer_schema(task: Task) -> JsonSchema | None:
     """Write the JSON Schema of what the model may answer; None where it is free text."""
-    schema = written_kind(task.kind).schema
+    schema = prompting_of(task.kind).schema
     return schema(task) if schema else None
 
 
 def answer_tokens(task: Task) -> int:
     """Tell how many tokens an answer may have at most."""
-    return task.max_answer_tokens or written_kind(task.kind).max_tokens
+    return task.max_answer_tokens or prompting_of(task.kind).max_tokens
 
 
 def as_chat(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -147,19 +145,3 @@ def _unused_slot(text: str) -> str:
     while word in text:
         word += "X"
     return word + "[{}]"
-
-
-def _described_labels(labels: Mapping[str, str]) -> list[str]:
-    lines = [
-        f"- {label}: {meaning}" if meaning else f"- {label}" for label, meaning in labels.items()
-    ]
-    return ["Labels:", *lines] if lines else []
-
-
-def _described_fields(fields: Mapping[str, RecordField]) -> list[str]:
-    lines = [
-        f"- {name} ({field.type}{' or null' if field.optional else ''})"
-        f"{': ' if field.description else ''}{field.description}"
-        for name, field in fields.items()
-    ]
-    return ["Fields:", *lines] if lines else []

@@ -16,13 +16,12 @@ from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenL
 from smallfirst.answers import DIGITS
 from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
-from smallfirst.kinds import KINDS
+from smallfirst.kinds import KINDS, prompting_of
+from smallfirst.kinds.completions import Completion, places_of_values
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate
 from smallfirst_workers.problems import INVALID
-from smallfirst_workers.prompting.completions import Completion, places_of_values
 from smallfirst_workers.prompting.parsing import read_writings
-from smallfirst_workers.prompting.written_kind import written_kind
 
 _NO_LABEL = Problem(code=INVALID, message="the model's answer is no label of the task's")
 
@@ -45,7 +44,7 @@ def _read_label(template: RequestTemplate, choices: Sequence[Choice]) -> Answer 
         return _NO_LABEL
     if len(choices) == 1:
         return answers[0]
-    voted = written_kind(task.kind).vote(answers, len(choices))
+    voted: LabelAnswer = prompting_of(task.kind).vote(answers, len(choices))
     said = [answer.label for answer in answers]
     shares = {label: round(said.count(label) / len(said), DIGITS) for label in task.labels}
     return voted.model_copy(update={"distribution": shares})

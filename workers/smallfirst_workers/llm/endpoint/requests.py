@@ -12,7 +12,8 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from smallfirst.catalogue import Example, Task
-from smallfirst.kinds import KINDS
+from smallfirst.kinds import KINDS, prompting_of
+from smallfirst.kinds.schemas import closed_object
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
@@ -24,7 +25,6 @@ from smallfirst_workers.prompting.prompts import (
     shared_messages,
     user_message,
 )
-from smallfirst_workers.prompting.written_kind import closed_object, written_kind
 
 #: The most characters that all examples of a prompt may have: how many tokens the endpoint's model
 #: reads is not known here, and each is paid for.
@@ -49,17 +49,17 @@ class RequestTemplate:
     @property
     def key(self) -> str | None:
         """Under which key the answer stands; None where it is all that is written."""
-        return written_kind(self.task.kind).key
+        return prompting_of(self.task.kind).key
 
 
 def template_of(task: Task) -> RequestTemplate:
     """Write what all jobs of a task share."""
     chat = as_chat(shared_messages(task, _shots(task)))
-    asked = written_kind(task.kind)
-    key = asked.key
+    prompting = prompting_of(task.kind)
+    key = prompting.key
     if key is not None:
         order = f'Write it as a JSON object: {{"{key}": ...}}.'
-        chat = [_under_key(turn, key, order, is_json=asked.is_json) for turn in chat]
+        chat = [_under_key(turn, key, order, is_json=prompting.is_json) for turn in chat]
     return RequestTemplate(task, tuple(chat), _schema(task, key))
 
 

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 
 from smallfirst.catalogue import Model
+from smallfirst.kinds.completions import Completion
 from smallfirst_workers.encoding.probabilities import Floats
 from smallfirst_workers.errors import EngineDead, ModelError
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.vllm.adapters import adapter_requests
 from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments, has_gpu
 from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension, trim_memory
-from smallfirst_workers.prompting.completions import Completion
 
 #: Set before vLLM is imported: no telemetry, no network.
 _ENVIRONMENT = {

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from smallfirst.answers import DIGITS
 from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.kinds.completions import Completion
+from smallfirst.kinds.votes import mean_label
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
-from smallfirst_workers.prompting.completions import Completion
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.label_tree import Path as LabelPath
 from smallfirst_workers.prompting.parsing import read_writings
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
 from smallfirst_workers.prompting.prompts import THOUGHT_CLOSES, answer_schema, answer_tokens
-from smallfirst_workers.prompting.votes import mean_label
 
 #: How freely the model writes when it is to write something else than before: votes, thoughts that
 #: vote, and an answer that was none and is asked for once more.

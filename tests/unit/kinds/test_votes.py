@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from smallfirst.catalogue import Kind
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, RecordAnswer, TextAnswer
-from smallfirst_workers.prompting.votes import likeness, mean_label
-from smallfirst_workers.prompting.written_kind import written_kind
+from smallfirst.kinds import prompting_of
+from smallfirst.kinds.votes import likeness, mean_label
 
 
 def texts(*said: str) -> list[TextAnswer]:
@@ -36,7 +36,7 @@ def test_the_text_most_like_the_others_stands(
     said: Sequence[str], num_asked: int, winner: str, confidence: float
 ) -> None:
     """Free text is as sure as it is like the others; one that was no answer is like none."""
-    answer = written_kind(Kind.GENERATE).vote(texts(*said), num_asked)
+    answer = prompting_of(Kind.GENERATE).vote(texts(*said), num_asked)
 
     assert isinstance(answer, TextAnswer)
     assert answer.text == winner
@@ -58,7 +58,7 @@ def test_a_record_is_voted_on_field_by_field() -> None:
         for total, due in ((5, "x"), (7, None), (5, None))
     ]
 
-    answer = written_kind(Kind.EXTRACT).vote(answers, 4)
+    answer = prompting_of(Kind.EXTRACT).vote(answers, 4)
 
     assert isinstance(answer, RecordAnswer)
     assert answer.record == {"total": 5, "due": None}
@@ -69,7 +69,7 @@ def test_a_verdict_counts_whatever_it_quotes() -> None:
     """The same verdict with other quotes is one vote more, and the surest quote is kept."""
     answers = [verdict("yes", "a", 0.6), verdict("no", "b", 0.9), verdict("yes", "c", 0.7)]
 
-    answer = written_kind(Kind.JUDGE).vote(answers, 3)
+    answer = prompting_of(Kind.JUDGE).vote(answers, 3)
 
     assert isinstance(answer, RecordAnswer)
     assert answer.record == {"verdict": "yes", "quote": "c"}
@@ -80,14 +80,14 @@ def test_verdicts_without_their_quote_do_not_get_sure_by_numbers() -> None:
     """Three verdicts that rest on nothing are as sure as one."""
     answers = [verdict("yes", "made up", 0.0)] * 3
 
-    assert written_kind(Kind.JUDGE).vote(answers, 3).confidence == 0.0
+    assert prompting_of(Kind.JUDGE).vote(answers, 3).confidence == 0.0
 
 
 def test_of_sets_of_labels_the_commonest_stands() -> None:
     """The first of equals wins, as sure as the share that gave it."""
     answers = [LabelsAnswer(labels=labels, confidence=0.2) for labels in (("a",), (), (), ("a",))]
 
-    answer = written_kind(Kind.MULTILABEL).vote(answers, 4)
+    answer = prompting_of(Kind.MULTILABEL).vote(answers, 4)
 
     assert isinstance(answer, LabelsAnswer)
     assert (answer.labels, answer.confidence) == (("a",), 0.5)

@@ -1,6 +1,6 @@
-"""What a large model wrote, token by token, and the JSON in it: parsed, never executed. Pure.
+"""What a large model writes, token by token, and the JSON in it: parsed, never executed. Pure.
 
-Everything here is data from outside. What does not fit is an `InvalidAnswer`, with the reason and
+What it wrote is data from outside. What does not fit is an `InvalidAnswer`, with the reason and
 without a word of what was written.
 """
 
@@ -49,6 +49,11 @@ class Completion:
 
 class InvalidAnswer(ValueError):
     """Raised when a writing is no answer of its task; its message says why, and quotes nothing."""
+
+
+def as_json(value: JsonValue) -> str:
+    """Write JSON as the engine lets a model write it, without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def places_of_values(text: str) -> dict[str, tuple[int, int]]:

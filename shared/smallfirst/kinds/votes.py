@@ -2,7 +2,7 @@
 
 Each way takes at least one answer, and how many were asked for: one that was no answer is a vote
 for nothing. Where equals have the same votes, the first wins. Which way a kind votes by is its own
-business, in `kinds`.
+business.
 
 How often a model says the same when it is asked again tells more of how sure it is than the
 probability of one sample. Source: Wang et al., Self-Consistency Improves Chain of Thought Reasoning
@@ -13,11 +13,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from pydantic import JsonValue
 
 from smallfirst.answers import DIGITS, rounded
-from smallfirst.jobs import Answer, LabelAnswer, RecordAnswer, TextAnswer
+from smallfirst.jobs import LabelAnswer, RecordAnswer, TextAnswer, Wire
+
+AnswerT = TypeVar("AnswerT", bound=Wire)
 
 _WORDS = re.compile(r"\w+")
 
@@ -69,7 +72,7 @@ def field_by_field(records: Sequence[RecordAnswer], num_asked: int) -> RecordAns
     return RecordAnswer(record=chosen, confidence=rounded(least))
 
 
-def commonest(answers: Sequence[Answer], num_asked: int) -> Answer:
+def commonest(answers: Sequence[AnswerT], num_asked: int) -> AnswerT:
     """Take the answer that was given most often, as sure as the share that gave it."""
     said = [_written(_without_confidence(answer)) for answer in answers]
     winner, count = Counter(said).most_common(1)[0]
@@ -77,7 +80,7 @@ def commonest(answers: Sequence[Answer], num_asked: int) -> Answer:
     return chosen.model_copy(update={"confidence": rounded(count / num_asked)})
 
 
-def _without_confidence(answer: Answer) -> Mapping[str, JsonValue]:
+def _without_confidence(answer: Wire) -> Mapping[str, JsonValue]:
     """What an answer says, without how sure it is."""
     dumped: Mapping[str, JsonValue] = answer.model_dump(
         exclude={"confidence", "distribution", "evidence"}, mode="json"

@@ -1,1 +1,0 @@
-"""The large model's half of each kind of task: one module a kind, `WRITTEN` in each."""
