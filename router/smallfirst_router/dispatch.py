@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
+from operator import itemgetter
+from time import monotonic
 
 import structlog
 from redis.exceptions import RedisError
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 
 #: What is held of one pool, by what tells one entry from all others.
 Held = dict[tuple[Priority, str], WaitingJob]
+#: Holders that hold nothing, and backlogs without a pool, are forgotten after this long.
+FORGET_AFTER = timedelta(hours=1)
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
 WAITING_PER_WORKER = 2
 
@@ -54,23 +58,52 @@ class Dispatch:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._queue_timeout = timedelta(seconds=settings.queue_timeout_seconds)
         self._held: dict[str, Held] = {}
-        self._left_over: set[str] = set()
+        #: Streams and entries let go of, and still in this router's name.
+        self._unplaced: list[tuple[str, str]] = []
+        #: Pools of earlier catalogues whose backlogs are there yet, with since when it is known.
+        self._left_over: dict[str, float] = {}
         self._plan = Plan()
 
     def serve(self, plan: Plan) -> None:
-        """Form batches for the pools of this plan from now on."""
+        """Form batches for the pools of this plan from now on.
+
+        What is held and has its place no more by this plan is let go of: `recover` finds it, with
+        its text, and sends it where it belongs.
+        """
         self._plan = plan
+        for name, held in self._held.items():
+            for key, job in list(held.items()):
+                if not self._is_placed(name, job.task, job.model):
+                    self._unplaced.append((self._keys.backlog(name, job.priority), job.entry))
+                    del held[key]
 
     def open(self) -> None:
-        """Make the backlogs of every pool, so that what scales the pools finds them.
+        """Make the backlogs of every pool, and look for those of pools that are gone.
 
         Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
         name begins with @ belong to who takes jobs from them without batches.
         """
+        self.make_backlogs()
+        known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
+        self._left_over = {
+            name: self._left_over.get(name, monotonic())
+            for name in known
+            if not name.startswith("@")
+        }
+
+    def make_backlogs(self) -> None:
+        """Make the backlogs of every pool, so that what scales the pools finds them."""
         for pool in self._plan.pools:
             self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
-        known = self._ledger.pools_with_backlogs()
-        self._left_over = {n for n in known - set(self._plan.pools) if not n.startswith("@")}
+
+    def tidy(self) -> None:
+        """Forget holders that are gone, and backlogs that nobody fills any more."""
+        for pool in self._plan.pools:
+            for stream in self._keys.backlogs(pool).values():
+                self._ledger.tidy(stream, POOL_GROUP, idle=FORGET_AFTER)
+        for pool, since in self._left_over.items():
+            if monotonic() - since >= FORGET_AFTER.total_seconds():
+                self._ledger.drop_empty(self._keys.backlogs(pool).values())
 
     def dispatch(self) -> int:
         """Publish what there is room for; return how many batches."""
@@ -154,11 +187,13 @@ class Dispatch:
                 return words
         return "ended without a word"
 
+    def _is_placed(self, pool: str | None, task: str, model: str) -> bool:
+        """Whether by the plan in force a task asks a model, and asks it in this pool."""
+        return (task, model) in self._plan.asked and self._plan.places.get(model) == pool
+
     def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
         """Send a job back to triage whose task has another model by now, or its model a pool."""
-        model = slip.asked.model
-        is_asked = (slip.task, model) in self._plan.asked
-        if is_asked and self._plan.places.get(model) == self._keys.pool_of(entry.stream):
+        if self._is_placed(self._keys.pool_of(entry.stream), slip.task, slip.asked.model):
             return None
         back = slip.model_copy(update={"is_unasked": True})
         return Move(
@@ -191,6 +226,7 @@ class Dispatch:
 
     def recover(self) -> int:
         """Take over the entries of dead workers and routers, and of lost messages."""
+        self._release_unplaced()
         for name in self._left_over:
             self._fill(name, {})
         return sum(self._recover(name) for name in (*self._plan.pools, *self._left_over))
@@ -198,9 +234,11 @@ class Dispatch:
     def _recover(self, name: str) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
-        # only a much longer silence tells. Twice published is harmless: one copy is claimed.
+        # only a much longer silence tells. Twice published is harmless: one copy is claimed. Of a
+        # pool that is gone nobody may be left to start what its queue holds.
         has_lost = self._has_lost_a_worker(name) or self._ledger.count_waiting_batches(name) == 0
-        queue_timeout = self._lease if has_lost else self._queue_timeout
+        is_lost = has_lost or name in self._left_over
+        queue_timeout = self._lease if is_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
         count = 0
         for stream in self._keys.backlogs(name).values():
@@ -225,6 +263,12 @@ class Dispatch:
                 consequence="what it had in hand, started or not, is dispatched again",
             )
         return num_died > 0
+
+    def _release_unplaced(self) -> None:
+        for stream, group in groupby(sorted(self._unplaced), key=itemgetter(0)):
+            entries = [entry for _, entry in group]
+            self._ledger.release(stream, entries, self._lease, is_started=False)
+        self._unplaced.clear()
 
     def release(self) -> None:
         """Hand everything held back, so that another router has it at once."""

@@ -13,15 +13,16 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.following import CatalogueFollower
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.errors import CatalogueError
+from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.ledger import Ledger, is_group_missing
 from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import Plan, plan_of
-from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.triage import Triage
@@ -32,8 +33,6 @@ log = structlog.get_logger()
 BUSY_BLOCK = timedelta(milliseconds=20)
 #: The same while nothing is: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
-#: Holders that hold nothing are forgotten after this long.
-FORGET_AFTER = timedelta(hours=1)
 #: Waits between attempts to reach Redis: doubling, with jitter, up to the last.
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
 
@@ -73,13 +72,17 @@ class Router:
         self._stop = threading.Event()
         self._failures = 0
         self._plan = Plan()
+        self._follower = CatalogueFollower(
+            watch, self.serve, expected=(SmallfirstError, RouterError)
+        )
         second = timedelta(seconds=1)
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
             PeriodicTask(second, self.recover),
             PeriodicTask(self._lease / 3, self._dispatch.renew),
             PeriodicTask(2 * second, self._beat),
-            PeriodicTask(60 * second, self._tidy),
+            PeriodicTask(60 * second, self._make_streams),
+            PeriodicTask(60 * second, self.tidy),
         ]
 
     def serve(self, catalogue: Catalogue) -> None:
@@ -99,7 +102,8 @@ class Router:
             pass
         self._health.enter()
         while not self._stop.is_set():
-            self._has_done(self.step)
+            # After a failure Redis may be another one, and empty: the streams are made sure of.
+            self._has_done(self._open_and_step if self._failures else self.step)
         with suppress(RedisError):
             self.close()
 
@@ -126,10 +130,18 @@ class Router:
         self._dispatch.dispatch()
         self._metrics.count_round(time.monotonic() - began)
 
+    def _open_and_step(self) -> None:
+        self.open()
+        self.step()
+
     def open(self) -> None:
         """Make the streams that are read, and the backlogs that are written."""
         self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
         self._dispatch.open()
+
+    def _make_streams(self) -> None:
+        self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
+        self._dispatch.make_backlogs()
 
     def _read(self) -> list[StreamEntry]:
         """Read returned jobs always, and new ones while the backlogs have room for them."""
@@ -164,28 +176,17 @@ class Router:
 
     def reload(self) -> None:
         """Take up the catalogue where it changed for the better; keep the old one where not."""
-        if not self._watch.refresh():
-            return
-        try:
-            self.serve(self._watch.current)
-        except (CatalogueError, RouterError) as error:
-            log.warning(
-                "catalogue.rejected",
-                problem=str(error),
-                consequence="the catalogue before it stays in force; mend the file",
-            )
-            return
-        self._dispatch.open()
-        log.info("catalogue.reloaded", revision=self._watch.revision)
+        if self._follower.look():
+            self._dispatch.open()
 
     def _beat(self) -> None:
         self._ledger.beat(ROUTERS)
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """Forget who and what is long gone."""
         for stream in (self._keys.jobs, self._keys.escalations):
             self._ledger.tidy(stream, ROUTER_GROUP, idle=FORGET_AFTER)
-        for stream in self._backlogs():
-            self._ledger.tidy(stream, POOL_GROUP, idle=FORGET_AFTER)
+        self._dispatch.tidy()
 
     def _has_done(self, do: Callable[[], None]) -> bool:
         """Run one round; when Redis cannot be reached, wait a little longer each time.
@@ -199,17 +200,29 @@ class Router:
         except (RedisError, OperationalError) as error:
             self._failures += 1
             wait = backoff_seconds(self._failures, random.random())  # noqa: S311 - jitter
-            log.warning(
-                "redis.unreachable",
-                error=type(error).__name__,
-                retry_seconds=round(wait, 2),
-                consequence="jobs wait in Redis; nothing is lost",
-            )
+            _warn(error, retry_seconds=round(wait, 2))
             self._health.beat()
             self._stop.wait(wait)
             return False
         self._failures = 0
         return True
+
+
+def _warn(error: Exception, *, retry_seconds: float) -> None:
+    if is_group_missing(error):
+        log.warning(
+            "streams.missing",
+            retry_seconds=retry_seconds,
+            consequence="Redis was emptied, or failed over to an empty replica, and what it held is"
+            " gone; the streams and their groups are made anew",
+        )
+        return
+    log.warning(
+        "redis.unreachable",
+        error=type(error).__name__,
+        retry_seconds=retry_seconds,
+        consequence="jobs wait in Redis; nothing is lost",
+    )
 
 
 def backoff_seconds(failures: int, chance: float) -> float:

@@ -204,6 +204,7 @@ def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
         entry=entry.decode(), job_id="moved", job=b"{}", slip=slip_for(), to=KEYS.escalations
     )
     assert router.settle(stream, POOL_GROUP, [move]).moves == 1
+    router.drop_empty([stream])
 
 
 @pytest.mark.parametrize("role", Role)

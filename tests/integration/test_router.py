@@ -6,44 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.routers import (
+    BULK,
+    CATALOGUE,
+    KEYS,
+    LOST_MS,
+    published,
+    result_of,
+    router_of,
+    start_worker,
+    submit,
+    topic,
+)
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Job, Priority, Result, Status, Tier
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import DEAD_AFTER, Bounds, Ledger
+from smallfirst.jobs import Job, Priority, Status, Tier
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
+from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
-from smallfirst.settings import RouterSettings
-from smallfirst.telemetry.tracing import Tracing
-from smallfirst_router.dispatch import Dispatch
-from smallfirst_router.metrics import RouterMetrics
-from smallfirst_router.publishing import Publisher
-from smallfirst_router.router import Router
-from smallfirst_router.triage import Triage
-
-KEYS = Keys()
-BULK = KEYS.backlog("cpu", Priority.BULK)
-#: Of an entry that waits in the queue: longer than a lease, shorter than the queue's patience.
-LOST_MS = 30_000
-CATALOGUE = """
-version: 1
-pools:
-  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
-models:
-  minilm: {source: "bundled:minilm"}
-tasks:
-  ids:
-    kind: tag
-    labels: {card: a card}
-    cascade: [{rule: {find: [card]}, accept: always}]
-  topic:
-    kind: classify
-    labels: {a: one, b: two}
-    max_chars: 100
-    cascade: [{model: minilm, accept: 0.8}]
-"""
-
 
 ONLY_RULE = 'cascade: [{rule: {patterns: [{label: a, pattern: "never"}]}}]'
 
@@ -54,54 +35,6 @@ def catalogue(tmp_path: Path) -> Path:
     path = tmp_path / "catalogue.yaml"
     path.write_text(CATALOGUE)
     return path
-
-
-def router_of(
-    redis: Any, redis_url: str, catalogue: Path, name: str = "r1", **more: object
-) -> Router:
-    """Put a router together that is stepped by the test."""
-    values = {"redis_url": redis_url, "catalogue": catalogue, **more}
-    settings = RouterSettings.model_validate(values)
-    ledger = Ledger(redis, KEYS, name, Bounds())
-    watch = CatalogueWatch(catalogue)
-    publisher = Publisher(make_app(settings, role="router"))
-    metrics = RouterMetrics()
-    triage = Triage(ledger, KEYS, settings, metrics, Tracing())
-    dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
-    router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
-    router.serve(watch.current)
-    router.open()
-    return router
-
-
-def submit(redis: Any, *jobs: Job | str) -> None:
-    """Submit jobs, or whatever else."""
-    for job in jobs:
-        redis.xadd(KEYS.jobs, {"job": job if isinstance(job, str) else job.model_dump_json()})
-
-
-def result_of(redis: Any, job_id: str) -> Result:
-    """The result of a job that has one."""
-    raw = redis.get(KEYS.result(job_id))
-    assert raw is not None, f"{job_id} has no result"
-    return Result.model_validate_json(raw)
-
-
-def topic(job_id: str, text: str = "hello", **more: object) -> Job:
-    """A job for the model's task."""
-    return Job.model_validate({"id": job_id, "task": "topic", "text": text, **more})
-
-
-def published(redis: Any) -> list[dict[str, object]]:
-    """The Celery messages on the pool's queue, oldest first."""
-    return [json.loads(raw) for raw in reversed(redis.lrange(KEYS.queue("cpu"), 0, -1))]
-
-
-def start_worker(redis: Any, name: str = "w1") -> Ledger:
-    """Let a worker beat, so that the router sends work."""
-    worker = Ledger(redis, KEYS, name)
-    worker.beat("cpu")
-    return worker
 
 
 def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Path) -> None:

@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 
 from smallfirst.broker.celery_app import make_app
 from smallfirst.broker.queues import node_name, queue_of, task_name
+from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.following import CatalogueFollower
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
@@ -193,17 +195,13 @@ class WorkerProcess:
 
     def _follow_catalogue(self) -> None:
         """Take up each good change of the catalogue: new models, new tasks, new examples."""
+        expected = (SmallfirstError, WorkerError)
+        follower = CatalogueFollower(self.watch, self._take_up, expected=expected)
         while not self._stop.wait(RELOAD_SECONDS):
-            if not self.watch.refresh():
-                continue
-            try:
-                self._register(self.models.serve(self.watch.current, self.watch.revision))
-            except (SmallfirstError, WorkerError) as error:
-                log.warning(
-                    "catalogue.rejected",
-                    problem=str(error),
-                    consequence="this worker goes on with what it has loaded",
-                )
+            follower.look()
+
+    def _take_up(self, catalogue: Catalogue) -> None:
+        self._register(self.models.serve(catalogue, self.watch.revision))
 
 
 def register(process: WorkerProcess, model: str) -> None:

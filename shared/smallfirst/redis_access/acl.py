@@ -120,6 +120,8 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         ),
         Grant("evalsha", (*streams, *scripted)),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
+        # Of pools that are long gone.
+        Grant("del", (f"%W~{keys.any_backlog}",)),
         *_settling(keys),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{keys.result('*')}",)),
