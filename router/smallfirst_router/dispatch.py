@@ -135,6 +135,14 @@ class Dispatch:
             streams = list(self._keys.backlogs(name).values())
             self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space))
 
+    def end_due(self, entries: Sequence[StreamEntry]) -> None:
+        """End jobs of any backlog that are past their deadline."""
+        for pool, group in groupby(entries, key=lambda entry: self._keys.pool_of(entry.stream)):
+            held = self._held.get(pool or "", {})
+            for entry in (found := list(group)):
+                held.pop((self._keys.priority_of(entry.stream), entry.entry), None)
+            self._hold(held, found)
+
     def _hold(self, held: Held, entries: Sequence[StreamEntry]) -> None:
         """Take entries in, but for those that no worker should see again."""
         now_ms = self._ledger.now_ms() if entries else 0

@@ -19,7 +19,7 @@ from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger.ledger import Ledger, is_group_missing
+from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
 from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
@@ -71,6 +71,7 @@ class Router:
         self._health = health or Health(None)
         self._stop = threading.Event()
         self._failures = 0
+        self._has_more_due = False
         self._plan = Plan()
         self._follower = CatalogueFollower(
             watch, self.serve, expected=(SmallfirstError, RouterError)
@@ -79,6 +80,7 @@ class Router:
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
             PeriodicTask(second, self.recover),
+            PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._dispatch.renew),
             PeriodicTask(2 * second, self._beat),
             PeriodicTask(60 * second, self._make_streams),
@@ -126,6 +128,8 @@ class Router:
         """One round: what the router does, in order."""
         began = time.monotonic()
         self._run_due_tasks()
+        if self._has_more_due:
+            self.end_due()
         self._triage.settle(self._read())
         self._dispatch.dispatch()
         self._metrics.count_round(time.monotonic() - began)
@@ -173,6 +177,14 @@ class Router:
             entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, queue_timeout=lease)
             self._triage.settle(entries)
         self._dispatch.recover()
+
+    def end_due(self) -> None:
+        """End the jobs that are past their deadline, wherever they wait, worker or none."""
+        num_jobs, entries = self._ledger.take_due()
+        self._has_more_due = num_jobs == DUE_COUNT
+        in_backlogs = [entry for entry in entries if self._keys.pool_of(entry.stream)]
+        self._dispatch.end_due(in_backlogs)
+        self._triage.settle(entry for entry in entries if entry not in in_backlogs)
 
     def reload(self) -> None:
         """Take up the catalogue where it changed for the better; keep the old one where not."""

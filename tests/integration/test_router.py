@@ -330,10 +330,7 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     redis.xadd(KEYS.jobs, {"cancel": "a1"})
     router.step()
     assert result_of(redis, "a1").status is Status.CANCELLED
-    worker = start_worker(redis)
-    router.step()
-    [(entry, _)] = redis.xrange(BULK)
-    assert worker.claim(BULK, [entry.decode()], timedelta(seconds=10))[1] == []
+    assert redis.xlen(BULK) == 0
 
 
 def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalogue: Path) -> None:

@@ -10,7 +10,10 @@ Key, type, bound, writer; content:
         Jobs waiting for a pool, and in its hands: `id`, `job`, `slip`.
     {ns}:job:{id}                   hash; TTL `job_ttl`, then `result_ttl`; settle.lua
         Where a job in flight is, and who waits for it; when it has ended, its status and the
-        fingerprint by which a repeat is known.
+        fingerprint by which a repeat is known. For ten minutes, the result (JSON) of a job that was
+        cancelled before it came.
+    {ns}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
+        The ids of the jobs in flight by deadline, in Redis's milliseconds.
     {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
     {ns}:results:{reply_to}         stream; MAXLEN, TTL a day; settle.lua
@@ -103,6 +106,11 @@ class Keys:
     def job(self, job_id: str) -> str:
         """Where a job in flight is."""
         return f"{self.namespace}:job:{job_id}"
+
+    @property
+    def due(self) -> str:
+        """The jobs in flight by their deadlines."""
+        return f"{self.namespace}:due"
 
     def result(self, job_id: str) -> str:
         """The one result of a job."""

@@ -23,6 +23,11 @@ from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
+#: The most jobs past their deadline that one call looks at, and the bytes of their entries.
+DUE_COUNT, DUE_BYTES = 500, 8_000_000
+#: When a job past its deadline that did not end is looked at again: a worker has it, or the router
+#: that took it over died.
+DUE_AGAIN = timedelta(seconds=5)
 #: A worker that was silent this long takes no new work: several beats must go missing. Together
 #: with a router's second between two recoveries it keeps within the ten seconds after which a
 #: killed worker's jobs have started elsewhere.
@@ -73,6 +78,7 @@ class Ledger:
             "reap_workers",
             "tidy",
             "drop_empty",
+            "take_due",
         )
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
@@ -189,6 +195,18 @@ class Ledger:
         ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
+    def take_due(self) -> tuple[int, list[StreamEntry]]:
+        """Take over the entries of jobs that are past their deadline, but not from workers.
+
+        Returns:
+            How many jobs were looked at, at most `DUE_COUNT`, and the entries. Those that nobody
+            had read are as unread as before.
+        """
+        again_ms = round(DUE_AGAIN.total_seconds() * 1000)
+        arguments = [self._keys.namespace, self._holder, DUE_COUNT, DUE_BYTES, again_ms]
+        num_jobs, *found = self._run("take_due", [self._keys.due], arguments)
+        return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
+
     def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
         """End entries of one stream, in one transaction: those that are still this holder's."""
         if not settlements:
@@ -197,7 +215,8 @@ class Ledger:
         arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         for settlement in settlements:
             arguments += row_of(settlement)
-        return Settled(*(int(n) for n in self._run("settle", [stream, self._today()], arguments)))
+        keys = [stream, self._today(), self._keys.due]
+        return Settled(*(int(n) for n in self._run("settle", keys, arguments)))
 
     def beat(self, pool: str, *, leaving: bool = False) -> int:
         """Say that this worker lives, or leaves; return how many of the pool live."""

@@ -143,6 +143,7 @@ def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     yield move.job if move else result.to_json() if result else ""
     yield move.slip.to_json() if move else ""
     yield move.to if move else ""
+    yield str(move.slip.expires_ms) if move else ""
     yield letter.to_json() if letter else ""
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
     yield from _booking(settlement)

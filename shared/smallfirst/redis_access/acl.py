@@ -115,17 +115,18 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(
             "xgroup|create xgroup|delconsumer xreadgroup xlen xrange xpending xclaim xack xdel"
-            " xinfo|consumers",
+            " xinfo|consumers xinfo|stream xsetid",
             streams,
         ),
-        Grant("evalsha", (*streams, *scripted)),
+        Grant("evalsha", (*streams, *scripted, f"~{keys.due}")),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
         # Of pools that are long gone.
         Grant("del", (f"%W~{keys.any_backlog}",)),
         *_settling(keys),
+        Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{keys.result('*')}",)),
-        Grant("hget hexists", (f"%R~{keys.job('*')}",)),
+        Grant("hget", (f"%R~{keys.job('*')}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
         Grant("set", (f"%W~{keys.dead_raw('*')}",)),
         *_beating(keys),
@@ -142,7 +143,10 @@ def _of_worker(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant(_SCRIPTS),
         Grant("xpending xclaim xack xdel", backlogs),
-        Grant("evalsha", (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}")),
+        Grant(
+            "evalsha",
+            (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}", f"~{keys.due}"),
+        ),
         Grant("xadd", (f"%W~{keys.escalations}",)),
         Grant("set", (f"%W~{keys.end('*')}",)),
         *_settling(keys),
@@ -158,6 +162,7 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
         Grant("set exists", (f"%W~{keys.result('*')}",)),
         Grant("xadd expire", (f"%W~{keys.results('*')}",)),
         Grant("hmget hset expire del", (f"~{keys.job('*')}",)),
+        Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
     )
 

@@ -1,19 +1,24 @@
 -- Ends entries of one stream: each job gets its result, or moves on to another stream. Atomic, and
 -- fenced twice: an entry that is settled already, or that another holds by now, is left alone
--- (XPENDING says so), and a result that stands is never replaced (SET NX). An entry is acknowledged
+-- (XPENDING says so), and a result that stands is never replaced (SET NX). A router may also end what
+-- nobody has read: a job whose deadline passes while its pool rests. An entry is acknowledged
 -- last, when all that comes of it is written. What is decided, is decided by columns and by fields of
 -- the job's hash; no JSON is looked into.
 --
 --   {source}                   XPENDING, XACK, XDEL   the entry that ends here
+--   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
+--   {either, its group}        XINFO STREAM, XSETID   keep the lag right, where nobody had read it
 --   {ns}:job:{id}              hash, TTL     in flight: origin, fingerprint, reply, at, entry
 --                                            ended: status, fingerprint
+--                                            cancelled before it came: cancelled
 --   {ns}:result:{id}           string, TTL   the result, written once
+--   {ns}:due                   zset, TTL     the jobs in flight by deadline, in ms
 --   {ns}:results:{reply_to}    stream        the ids that a producer waits for
 --   {ns}:dead, {ns}:dead:{e}   stream, TTL   the reason; the raw submission
 --   {ns}:booked:{date}         hash, TTL     what was spent
 --
--- KEYS[1] source stream, KEYS[2] booked hash
--- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 15 columns ('' where absent):
+-- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
+-- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 16 columns ('' where absent):
 --   verb         result | move | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
@@ -24,6 +29,7 @@
 --   body         the result's JSON   move: the job's JSON
 --   slip         move: the routing slip's JSON
 --   to           move: the stream it goes to
+--   expires      move: the job's deadline in ms
 --   letter       the dead letter's JSON
 --   raw          the raw submission behind it
 --   task         task:step:outcome, to book under
@@ -31,13 +37,56 @@
 --   cost         to book
 -- Returns {results, moves, joined, fenced}: how many rows ended each way.
 
-local COLUMNS = 15
-local source, booked = KEYS[1], KEYS[2]
+local COLUMNS = 16
+local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, holder, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
 local max_dead, max_replies = ARGV[7], ARGV[8]
 local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
+-- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
+local CANCEL_TTL = 600
 local counts = { results = 0, moves = 0, joined = 0, fenced = 0 }
+
+-- Who has an entry in hand; nil where nobody has.
+local function holder_of(stream, its_group, entry)
+  local pending = redis.call('XPENDING', stream, its_group, entry, entry, 1)[1]
+  return pending and pending[2]
+end
+
+local function is_router(name) return string.sub(name, 1, #'@router/') == '@router/' end
+
+local function is_worker(name) return name ~= 'queue' and not is_router(name) end
+
+-- Whether a router asks, of an entry that is not pending, and it is there: nobody has read it yet.
+local function is_unread(entry)
+  return is_router(holder) and #redis.call('XRANGE', source, entry, entry) == 1
+end
+
+-- By stream, how many entries were deleted that nobody had read.
+local undelivered = {}
+
+local function drop(stream, its_group, entry, by)
+  if by then redis.call('XACK', stream, its_group, entry) end
+  if redis.call('XDEL', stream, entry) == 1 and not by then
+    undelivered[stream] = (undelivered[stream] or 0) + 1
+  end
+end
+
+local function take_out(stream, entry)
+  local its_group = stream == ns .. ':escalations' and 'router' or 'pool'
+  local by = holder_of(stream, its_group, entry)
+  if not by or not is_worker(by) then drop(stream, its_group, entry, by) end
+end
+
+-- After an entry was deleted that its group had not read, Redis tells no lag of it, by which a pool is
+-- scaled. So the entry counts as never added. Before Redis 7 there is no lag, and no such count.
+local function mend_lag(stream, num_deleted)
+  local about, found = {}, redis.call('XINFO', 'STREAM', stream)
+  for i = 1, #found, 2 do about[found[i]] = found[i + 1] end
+  if not about['entries-added'] then return end
+  redis.call('XSETID', stream, about['last-generated-id'],
+    'ENTRIESADDED', about['entries-added'] - num_deleted, 'MAXDELETEDID', '0-1')
+end
 
 local function notify(reply_to, id)
   if reply_to == '' then return end
@@ -72,17 +121,34 @@ local function note_end(key, row, fingerprint)
   redis.call('EXPIRE', key, result_ttl)
 end
 
--- Whether the id is taken by an earlier submission; if so its result answers this one too.
--- A refusal takes no id: a corrected job may be submitted under it again.
-local function is_duplicate(row)
+local function finish(row)
+  local key = ns .. ':job:' .. row.id
+  local known = redis.call('HMGET', key, 'reply', 'fingerprint')
+  local reply, fingerprint = known[1] or row.reply_to, known[2] or row.fingerprint
+  if not redis.call('SET', ns .. ':result:' .. row.id, row.body, 'NX', 'EX', result_ttl) then
+    notify(row.reply_to, row.id)
+    return 'fenced'
+  end
+  note_end(key, row, fingerprint)
+  redis.call('ZREM', due, row.id)
+  for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
+  book(row)
+  return 'results'
+end
+
+-- Lets a submission in, and says how it ended if not. Where the id is taken by an earlier one, its
+-- result answers this one too; a refusal takes no id: a corrected job may be submitted under it again.
+-- A cancellation that came before its job ends it.
+local function admit(row)
+  if row.first ~= '1' then return nil end
   local key, result = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
-  local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status')
-  local origin, fingerprint, reply, status = known[1], known[2], known[3], known[4]
+  local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled')
+  local origin, fingerprint, reply, status, cancelled = unpack(known)
   if redis.call('EXISTS', result) == 1 and status ~= 'refused' then
     -- Who ended by its id alone, as a job that could not be read, has no fingerprint.
     if fingerprint and fingerprint ~= '' and fingerprint ~= row.fingerprint then conflict(row) end
     notify(row.reply_to, row.id)
-    return true
+    return 'joined'
   end
   if status then
     -- One by one: Redis lets a user name two keys in a command only where one rule covers both.
@@ -95,40 +161,34 @@ local function is_duplicate(row)
     if row.reply_to ~= '' and not string.find(waiting, '\n' .. row.reply_to .. '\n', 1, true) then
       redis.call('HSET', key, 'reply', reply == '' and row.reply_to or (reply .. '\n' .. row.reply_to))
     end
-    return true
+    return 'joined'
   end
   redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
   redis.call('EXPIRE', key, job_ttl)
-  return false
-end
-
-local function finish(row)
-  local key = ns .. ':job:' .. row.id
-  local known = redis.call('HMGET', key, 'reply', 'fingerprint')
-  local reply, fingerprint = known[1] or row.reply_to, known[2] or row.fingerprint
-  if not redis.call('SET', ns .. ':result:' .. row.id, row.body, 'NX', 'EX', result_ttl) then
-    notify(row.reply_to, row.id)
-    return 'fenced'
-  end
-  note_end(key, row, fingerprint)
-  for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
-  book(row)
-  return 'results'
+  if not cancelled then return nil end
+  row.status, row.body, row.task = 'cancelled', cancelled, ''
+  return finish(row)
 end
 
 local function result(row)
-  if row.first == '1' and is_duplicate(row) then return 'joined' end
+  local ended = admit(row)
+  if ended then return ended end
   if row.letter ~= '' then write_dead_letter(row.letter, row.raw) end
   return finish(row)
 end
 
 local function move(row)
-  if row.first == '1' and is_duplicate(row) then return 'joined' end
+  local ended = admit(row)
+  if ended then return ended end
   if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
   local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
   local key = ns .. ':job:' .. row.id
   redis.call('HSET', key, 'at', row.to, 'entry', entry)
   redis.call('EXPIRE', key, job_ttl)
+  if row.first == '1' then
+    redis.call('ZADD', due, row.expires, row.id)
+    redis.call('EXPIRE', due, job_ttl)
+  end
   book(row)
   return 'moves'
 end
@@ -150,19 +210,30 @@ local function refuse(row)
   return is_new and 'results' or 'joined'
 end
 
+-- Ends the job that a cancellation names, and its entry, wherever it waits. A worker that has it in
+-- hand is left alone: what it answers is fenced. What is not known yet may be on its way.
 local function cancel(row)
-  if redis.call('HEXISTS', ns .. ':job:' .. row.id, 'origin') == 0 then return 'joined' end
-  return finish(row)
+  local key = ns .. ':job:' .. row.id
+  local known = redis.call('HMGET', key, 'origin', 'status', 'at', 'entry')
+  local origin, status, at, entry = unpack(known)
+  if status or redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'joined' end
+  if not origin then
+    redis.call('HSET', key, 'cancelled', row.body)
+    redis.call('EXPIRE', key, CANCEL_TTL)
+    return 'joined'
+  end
+  local ended = finish(row)
+  if ended == 'results' and at then take_out(at, entry) end
+  return ended
 end
 
 local WAYS = { result = result, move = move, refuse = refuse, cancel = cancel }
 
 local function settle(row)
-  local pending = redis.call('XPENDING', source, group, row.entry, row.entry, 1)[1]
-  if not pending or pending[2] ~= holder then return 'fenced' end
+  local by = holder_of(source, group, row.entry)
+  if by ~= holder and (by or not is_unread(row.entry)) then return 'fenced' end
   local ended = WAYS[row.verb](row)
-  redis.call('XACK', source, group, row.entry)
-  redis.call('XDEL', source, row.entry)
+  drop(source, group, row.entry, by)
   return ended
 end
 
@@ -172,9 +243,10 @@ redis.call('EXPIRE', booked, BOOKED_TTL)
 
 for i = 9, #ARGV, COLUMNS do
   local row = {}
-  row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body,
-    row.slip, row.to, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
+  row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body, row.slip,
+     row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
   local ended = settle(row)
   counts[ended] = counts[ended] + 1
 end
+for stream, num_deleted in pairs(undelivered) do mend_lag(stream, num_deleted) end
 return { counts.results, counts.moves, counts.joined, counts.fenced }
