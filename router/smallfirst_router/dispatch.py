@@ -18,6 +18,7 @@ from smallfirst import results
 from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
 from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.fleet_state import FleetState, PoolState
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
@@ -105,16 +106,30 @@ class Dispatch:
             if monotonic() - since >= FORGET_AFTER.total_seconds():
                 self._ledger.drop_empty(self._keys.backlogs(pool).values())
 
-    def dispatch(self) -> int:
-        """Publish what there is room for; return how many batches."""
-        return sum(self._serve(name, pool) for name, pool in self._plan.pools.items())
+    @property
+    def pools(self) -> list[str]:
+        """The pools that jobs wait for, those that are gone among them."""
+        return [*self._plan.pools, *self._left_over]
 
-    def _serve(self, name: str, pool: Pool) -> int:
-        room = self._room(name)
-        if room <= 0:
-            return 0
+    def is_busy(self, state: FleetState) -> bool:
+        """Whether jobs wait for a worker that lives, and so may be free at any moment."""
+        return any(
+            pool.num_workers and (pool.num_unread or self._held.get(name))
+            for name, pool in state.pools.items()
+        )
+
+    def dispatch(self, state: FleetState) -> int:
+        """Publish what there is room for; return how many batches."""
+        return sum(
+            self._serve(name, pool, state.pools[name]) for name, pool in self._plan.pools.items()
+        )
+
+    def _serve(self, name: str, pool: Pool, state: PoolState) -> int:
+        room = WAITING_PER_WORKER * state.num_workers - state.num_batches
         held = self._held.setdefault(name, {})
-        self._fill(name, held)
+        if room <= 0 or not (held or state.num_unread):
+            return 0
+        self._fill(name, held, state)
         limits = Limits(pool.batch_jobs, pool.batch_tokens)
         batches = form_batches(held.values(), limits, room) if held else []
         for batch in batches:
@@ -122,16 +137,10 @@ class Dispatch:
             self._metrics.count_batch(name, batch.model, fill=fill_of(batch, limits))
         return len(batches)
 
-    def _room(self, name: str) -> int:
-        workers = self._ledger.count_workers(name)
-        if not workers:
-            return 0
-        return WAITING_PER_WORKER * workers - self._ledger.count_waiting_batches(name)
-
-    def _fill(self, name: str, held: Held) -> None:
+    def _fill(self, name: str, held: Held, state: PoolState) -> None:
         """Read more of both backlogs, as far as this router may hold."""
         space = self._settings.hold_jobs - len(held)
-        if space > 0:
+        if space > 0 and state.num_unread:
             streams = list(self._keys.backlogs(name).values())
             self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space))
 
@@ -232,24 +241,24 @@ class Dispatch:
             for entry in set(entries) - kept:
                 del held[priority, entry]
 
-    def recover(self) -> int:
+    def recover(self, state: FleetState) -> int:
         """Take over the entries of dead workers and routers, and of lost messages."""
         self._release_unplaced()
         for name in self._left_over:
-            self._fill(name, {})
-        return sum(self._recover(name) for name in (*self._plan.pools, *self._left_over))
+            self._fill(name, {}, state.pools[name])
+        return sum(self._recover(name, pool) for name, pool in state.pools.items())
 
-    def _recover(self, name: str) -> int:
+    def _recover(self, name: str, state: PoolState) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
         # only a much longer silence tells. Twice published is harmless: one copy is claimed. Of a
         # pool that is gone nobody may be left to start what its queue holds.
-        has_lost = self._has_lost_a_worker(name) or self._ledger.count_waiting_batches(name) == 0
+        has_lost = self._has_lost_a_worker(name, state) or not state.num_batches
         is_lost = has_lost or name in self._left_over
         queue_timeout = self._lease if is_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
         count = 0
-        for stream in self._keys.backlogs(name).values():
+        for stream in [key for key, each in state.backlogs.items() if each.num_pending]:
             entries = self._ledger.recover(
                 stream, POOL_GROUP, lease=self._lease, queue_timeout=queue_timeout
             )
@@ -260,8 +269,8 @@ class Dispatch:
             log.info("entries.recovered", pool=name, num_entries=count)
         return count
 
-    def _has_lost_a_worker(self, name: str) -> bool:
-        num_died = self._ledger.reap_workers(name)
+    def _has_lost_a_worker(self, name: str, state: PoolState) -> bool:
+        num_died = self._ledger.reap_workers(name) if state.num_silent else 0
         if num_died:
             self._metrics.count_lost(name, num_died)
             log.warning(

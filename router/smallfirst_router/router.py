@@ -18,6 +18,7 @@ from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
 from smallfirst.settings import RouterSettings
@@ -29,9 +30,10 @@ from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
 
-#: How long one read waits for jobs while work is about: the longest that a free pool goes unseen.
+#: How long one read waits for jobs while others wait for a worker that lives: the longest that a
+#: worker goes unseen that has become free.
 BUSY_BLOCK = timedelta(milliseconds=20)
-#: The same while nothing is: a new job ends the wait at once.
+#: The same while none does: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
 #: Waits between attempts to reach Redis: doubling, with jitter, up to the last.
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
@@ -73,6 +75,8 @@ class Router:
         self._failures = 0
         self._has_more_due = False
         self._plan = Plan()
+        #: As it was before the last dispatch.
+        self._state = FleetState()
         self._follower = CatalogueFollower(
             watch, self.serve, expected=(SmallfirstError, RouterError)
         )
@@ -131,7 +135,8 @@ class Router:
         if self._has_more_due:
             self.end_due()
         self._triage.settle(self._read())
-        self._dispatch.dispatch()
+        self._state = self._ledger.state(self._dispatch.pools)
+        self._dispatch.dispatch(self._state)
         self._metrics.count_round(time.monotonic() - began)
 
     def _open_and_step(self) -> None:
@@ -149,19 +154,13 @@ class Router:
 
     def _read(self) -> list[StreamEntry]:
         """Read returned jobs always, and new ones while the backlogs have room for them."""
-        num_jobs = self._ledger.count_entries(self._backlogs())
         streams = [self._keys.escalations]
         # Beyond the bound, jobs wait in the one stream whose length producers look at.
-        if num_jobs < self._settings.max_backlog_jobs:
+        if self._state.num_parked < self._settings.max_backlog_jobs:
             streams.append(self._keys.jobs)
-        block = BUSY_BLOCK if num_jobs else IDLE_BLOCK
+        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
         count = self._settings.read_count
         return self._ledger.read(streams, ROUTER_GROUP, count=count, block=block)
-
-    def _backlogs(self) -> list[str]:
-        return [
-            stream for pool in self._plan.pools for stream in self._keys.backlogs(pool).values()
-        ]
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()
@@ -172,11 +171,15 @@ class Router:
 
     def recover(self) -> None:
         """Take over what dead routers and workers had in hand."""
-        for stream in (self._keys.jobs, self._keys.escalations):
-            lease = self._lease
+        state = self._ledger.state(self._dispatch.pools)
+        if state.lacks_groups(list(self._plan.pools)):
+            self.open()
+            state = self._ledger.state(self._dispatch.pools)
+        lease = self._lease
+        for stream in [key for key, each in state.read_by_routers.items() if each.num_pending]:
             entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, queue_timeout=lease)
             self._triage.settle(entries)
-        self._dispatch.recover()
+        self._dispatch.recover(state)
 
     def end_due(self) -> None:
         """End the jobs that are past their deadline, wherever they wait, worker or none."""

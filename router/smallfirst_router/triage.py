@@ -66,9 +66,11 @@ class Triage:
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
-        now_ms = self._ledger.now_ms()
         by_stream: dict[str, list[Settlement]] = defaultdict(list)
-        for entry in entries:
+        if not (found := list(entries)):
+            return Settled()
+        now_ms = self._ledger.now_ms()
+        for entry in found:
             by_stream[entry.stream].append(self._decide(entry, now_ms))
         settled = Settled()
         for stream, settlements in by_stream.items():

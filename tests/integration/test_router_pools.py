@@ -1,6 +1,5 @@
 """The router where pools come and go, are full or have no worker. No worker runs here."""
 
-import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tests.support.routers import (
     LOST_MS,
     published,
     router_of,
+    running,
     start_worker,
     submit,
     topic,
@@ -121,15 +121,10 @@ def test_an_emptied_redis_gets_every_group_back(
 ) -> None:
     """A router at rest makes streams and groups anew, so that what scales the pools finds them."""
     router = router_of(redis, redis_url, catalogue)
-    thread = threading.Thread(target=router.run)
-    thread.start()
-    try:
+    with running(router):
         redis.flushall()
         streams = (KEYS.jobs, KEYS.escalations, *KEYS.backlogs("cpu").values())
         wait_until(lambda: redis.exists(*streams) == 4, description="the streams are there")
         assert all(redis.xinfo_groups(stream) for stream in streams)
         submit(redis, topic("a1"))
         wait_until(lambda: redis.xlen(BULK) == 1, description="the next job is parked")
-    finally:
-        router.stop()
-        thread.join()

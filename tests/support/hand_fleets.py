@@ -159,7 +159,7 @@ class RedisFleet:
 
     @property
     def num_waiting(self) -> int:
-        return self._ledger.count_entries([KEYS.jobs, BACKLOG])
+        return int(self._redis.xlen(KEYS.jobs)) + int(self._redis.xlen(BACKLOG))
 
     def hold(self) -> None:
         self._set(frozen=False, allowance=0)

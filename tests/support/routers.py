@@ -1,6 +1,9 @@
 """Routers that a test steps by hand, on a real Redis, and what they are given and leave behind."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +89,15 @@ def start_worker(redis: Any, name: str = "w1") -> Ledger:
     worker = Ledger(redis, KEYS, name)
     worker.beat("cpu")
     return worker
+
+
+@contextmanager
+def running(router: Router) -> Iterator[None]:
+    """Let a router run on a thread."""
+    thread = threading.Thread(target=router.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        router.stop()
+        thread.join()

@@ -17,8 +17,9 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry
+from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
 #: The most entries one recovery takes over; what is left comes with the next.
@@ -79,6 +80,7 @@ class Ledger:
             "tidy",
             "drop_empty",
             "take_due",
+            "fleet_state",
         )
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
@@ -249,25 +251,17 @@ class Ledger:
         found: Any = self._redis.get(self._keys.end(process)) if process else None
         return found.decode() if found else None
 
-    def count_entries(self, streams: Sequence[str]) -> int:
-        """Count the entries of streams: unread and pending, since what is settled is deleted."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for stream in streams:
-            pipeline.xlen(stream)
-        return sum(pipeline.execute())
-
     def pools_with_backlogs(self) -> set[str]:
         """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
         found: Iterable[Any] = self._redis.scan_iter(match=self._keys.any_backlog, count=10_000)
         pools = (self._keys.pool_of(key.decode()) for key in found)
         return {pool for pool in pools if pool is not None}
 
-    def count_waiting_batches(self, pool: str) -> int:
-        """Count the pool's batches that are published and not started."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.llen(self._keys.queue(pool))
-        pipeline.hlen(self._keys.unacked(pool))
-        return sum(pipeline.execute())
+    def state(self, pools: Sequence[str]) -> FleetState:
+        """Look at the routers' streams and at these pools, in one round trip."""
+        keys = state_keys(self._keys, pools)
+        arguments = [ROUTER_GROUP, POOL_GROUP, round(DEAD_AFTER.total_seconds() * 1000)]
+        return fleet_state(self._keys, pools, self._run("fleet_state", keys, arguments))
 
     def origin_of(self, job_id: str) -> str | None:
         """The entry by which a job in flight was submitted."""

@@ -110,7 +110,12 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
-    scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", *(f"~{key}" for key in unacked))
+    scripted = (
+        f"~{keys.booked('*')}",
+        f"~{keys.workers('*')}",
+        f"~{keys.queue('*')}",
+        *(f"~{key}" for key in unacked),
+    )
     return (
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(

@@ -1,0 +1,100 @@
+"""What a router sees of the whole fleet in each round: what waits where, and who lives."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smallfirst.ledger.keys import Keys
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """One stream: all entries, and those of them that are in somebody's hands.
+
+    Attributes:
+        num_entries: Unread and pending, since what is settled is deleted.
+        num_pending: In anybody's hands.
+        has_group: Whether the stream, and the group that reads it, are there.
+    """
+
+    num_entries: int = 0
+    num_pending: int = 0
+    has_group: bool = True
+
+    @property
+    def num_unread(self) -> int:
+        """How many nobody has read; never below 0, though what is pending may be gone."""
+        return max(0, self.num_entries - self.num_pending)
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """One pool.
+
+    Attributes:
+        backlogs: By stream.
+        num_workers: How many live.
+        num_silent: How many have died, and are not struck off yet.
+        num_batches: How many are published and not started.
+    """
+
+    backlogs: Mapping[str, StreamState] = field(default_factory=dict)
+    num_workers: int = 0
+    num_silent: int = 0
+    num_batches: int = 0
+
+    @property
+    def num_entries(self) -> int:
+        """How many jobs are on its backlogs."""
+        return sum(stream.num_entries for stream in self.backlogs.values())
+
+    @property
+    def num_unread(self) -> int:
+        """How many of its jobs nobody has read."""
+        return sum(stream.num_unread for stream in self.backlogs.values())
+
+
+@dataclass(frozen=True)
+class FleetState:
+    """The streams that routers read, and every pool that was asked for."""
+
+    read_by_routers: Mapping[str, StreamState] = field(default_factory=dict)
+    pools: Mapping[str, PoolState] = field(default_factory=dict)
+
+    @property
+    def num_parked(self) -> int:
+        """How many jobs are on the backlogs."""
+        return sum(pool.num_entries for pool in self.pools.values())
+
+    def lacks_groups(self, pools: Sequence[str]) -> bool:
+        """Whether a stream of the routers, or of these pools, is not there or has no group."""
+        of_pools = [each for pool in pools for each in self.pools[pool].backlogs.values()]
+        return not all(each.has_group for each in (*self.read_by_routers.values(), *of_pools))
+
+
+def state_keys(keys: Keys, pools: Sequence[str]) -> list[str]:
+    """The keys that fleet_state.lua looks at, in its order."""
+    of_pools = [
+        (*keys.backlogs(pool).values(), keys.workers(pool), keys.queue(pool), keys.unacked(pool))
+        for pool in pools
+    ]
+    return [keys.jobs, keys.escalations, *(key for each in of_pools for key in each)]
+
+
+def fleet_state(keys: Keys, pools: Sequence[str], reply: Sequence[Any]) -> FleetState:
+    """Read what fleet_state.lua returns."""
+    (jobs, escalations), *of_pools = reply
+    read = {keys.jobs: _stream(jobs), keys.escalations: _stream(escalations)}
+    told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
+    return FleetState(read, dict(zip(pools, told, strict=True)))
+
+
+def _pool(names: Iterable[str], told: Sequence[Any]) -> PoolState:
+    *streams, workers, silent, batches = told
+    backlogs = dict(zip(names, map(_stream, streams), strict=True))
+    return PoolState(backlogs, int(workers), int(silent), int(batches))
+
+
+def _stream(told: Sequence[int]) -> StreamState:
+    num_entries, num_pending = map(int, told)
+    return StreamState(num_entries, max(0, num_pending), has_group=num_pending >= 0)

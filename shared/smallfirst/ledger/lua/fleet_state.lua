@@ -1,0 +1,33 @@
+-- Tells a router, at once, all that it asks in each round: what waits where, and who lives.
+--
+--   {stream}                        XLEN, XPENDING
+--   {ns}:workers:{pool}             ZCOUNT
+--   {ns}:celery:{pool}, unacked     LLEN, HLEN   batches published and not started
+--
+-- KEYS[1] jobs, KEYS[2] escalations, then of each pool its backlogs (interactive, bulk), its workers, its
+-- queue, its unacked messages
+-- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead
+-- Returns {{jobs, escalations}, {backlogs, workers that live, that died, batches}, ...}, each stream as
+-- {entries, pending}; pending is -1 where the stream or its group is not there.
+
+local time = redis.call('TIME')
+local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
+
+local function stream(key, group)
+  local pending = redis.pcall('XPENDING', key, group)
+  if not pending.err then return { redis.call('XLEN', key), pending[1] } end
+  if not string.find(pending.err, 'NOGROUP', 1, true) then error(pending.err) end
+  return { redis.call('XLEN', key), -1 }
+end
+
+local told = { { stream(KEYS[1], ARGV[1]), stream(KEYS[2], ARGV[1]) } }
+for i = 3, #KEYS, 5 do
+  local interactive, bulk, workers, queue, unacked = unpack(KEYS, i, i + 4)
+  told[#told + 1] = {
+    stream(interactive, ARGV[2]), stream(bulk, ARGV[2]),
+    redis.call('ZCOUNT', workers, alive_since, '+inf'),
+    redis.call('ZCOUNT', workers, '-inf', '(' .. alive_since),
+    redis.call('LLEN', queue) + redis.call('HLEN', unacked),
+  }
+end
+return told

@@ -1,0 +1,80 @@
+"""What a router asks of Redis while it has nothing to do."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from tests.support.routers import (
+    BULK,
+    CATALOGUE,
+    KEYS,
+    result_of,
+    router_of,
+    running,
+    submit,
+    topic,
+)
+from tests.support.waiting import WaitUntil
+
+from smallfirst.jobs import Job
+from smallfirst.ledger.keys import ROUTERS
+
+#: How long it is listened to.
+SECONDS = 3.0
+MOST_A_SECOND = 20
+#: Within this a job is answered that comes in the midst of a wait: far less than the wait.
+SOON_SECONDS = 0.1
+POOLS = "".join(f"  p{n}: {{tier: slm, max_parameters: {100 + n}M}}\n" for n in range(1, 21))
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A catalogue of 21 pools."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE.replace("pools:\n", f"pools:\n{POOLS}"))
+    return path
+
+
+def sent(url: str, wait_until: WaitUntil) -> Counter[str]:
+    """Listen for a while to what clients send, without what scripts do."""
+    with Redis.from_url(url) as listening, Redis.from_url(url) as marking, listening.monitor() as m:
+        until = time.monotonic() + SECONDS
+        wait_until(lambda: time.monotonic() > until, description="it was listened to")
+        marking.echo("the end")
+        names: Counter[str] = Counter()
+        while (command := m.next_command())["command"] != "ECHO the end":
+            names[command["command"].split()[0]] += command["client_type"] != "lua"
+        return names
+
+
+@pytest.mark.parametrize("num_waiting", [0, 1])
+def test_a_router_at_rest_asks_little(
+    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil, num_waiting: int
+) -> None:
+    """However many pools there are, and although a job waits in one without a worker."""
+    router = router_of(redis, redis_url, catalogue)
+    with running(router):
+        submit(redis, *(topic(f"a{n}") for n in range(num_waiting)))
+        wait_until(lambda: redis.xlen(BULK) == num_waiting, description="the job is parked")
+        wait_until(lambda: redis.exists(KEYS.workers(ROUTERS)), description="the router lives")
+        commands = sent(redis_url, wait_until)
+        assert commands.total() <= MOST_A_SECOND * SECONDS, commands
+
+
+def test_a_router_at_rest_wakes_at_once(
+    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil
+) -> None:
+    """Half of some jobs that come one by one are answered in a fraction of its longest wait."""
+    seconds = []
+    with running(router_of(redis, redis_url, catalogue)):
+        for n in range(9):
+            begun = time.monotonic()
+            submit(redis, Job(id=f"a{n}", task="ids", text="4111 1111 1111 1111"))
+            key = KEYS.result(f"a{n}")
+            wait_until(lambda key=key: redis.exists(key), description="the job is answered")
+            seconds.append(time.monotonic() - begun)
+            assert result_of(redis, f"a{n}").answer is not None
+    assert sorted(seconds)[4] < SOON_SECONDS, seconds
