@@ -1,6 +1,6 @@
 """Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -158,10 +158,7 @@ def next_move(
 ) -> Ask | Accept | RunOut:
     """Walk the cascade until a rule's answer stands, a model must be asked, or it ends."""
     tried, spans = tuple(trail), tuple(kept_spans)
-    for planned in plan.steps[step:]:
-        is_due = is_allowed(planned.tier, job.first_tier, job.last_tier)
-        if not is_due or planned.acceptance.is_never:
-            continue
+    for planned in _due_steps(job, plan, step):
         if isinstance(planned.destination, Backlog):
             return Ask(planned, planned.destination, tried, spans)
         attempt = ask_rule(planned, job.text)
@@ -170,3 +167,18 @@ def next_move(
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
             return Accept(with_spans(attempt.answer, spans), tried)
     return RunOut(tried)
+
+
+def pools_ahead(job: Job, plan: TaskPlan, step: int) -> Iterator[str]:
+    """Name the pools that a job may come to from a step on, in order."""
+    for planned in _due_steps(job, plan, step):
+        if isinstance(planned.destination, Backlog):
+            yield planned.destination.pool
+
+
+def _due_steps(job: Job, plan: TaskPlan, step: int) -> Iterator[PlannedStep]:
+    """Go through the steps that may be asked, from a given one on."""
+    for planned in plan.steps[step:]:
+        is_due = is_allowed(planned.tier, job.first_tier, job.last_tier)
+        if is_due and not planned.acceptance.is_never:
+            yield planned

@@ -84,7 +84,8 @@ class Dispatch:
         Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
         name begins with @ belong to who takes jobs from them without batches.
         """
-        self.make_backlogs()
+        for pool in self._plan.pools:
+            self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
         known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
         self._left_over = {
             name: self._left_over.get(name, monotonic())
@@ -92,16 +93,11 @@ class Dispatch:
             if not name.startswith("@")
         }
 
-    def make_backlogs(self) -> None:
-        """Make the backlogs of every pool, so that what scales the pools finds them."""
-        for pool in self._plan.pools:
-            self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
-
     def tidy(self) -> None:
         """Forget holders that are gone, and backlogs that nobody fills any more."""
-        for pool in self._plan.pools:
-            for stream in self._keys.backlogs(pool).values():
-                self._ledger.tidy(stream, POOL_GROUP, idle=FORGET_AFTER)
+        pools = map(self._keys.backlogs, self._plan.pools)
+        backlogs = [stream for each in pools for stream in each.values()]
+        self._ledger.tidy(backlogs, POOL_GROUP, idle=FORGET_AFTER)
         for pool, since in self._left_over.items():
             if monotonic() - since >= FORGET_AFTER.total_seconds():
                 self._ledger.drop_empty(self._keys.backlogs(pool).values())

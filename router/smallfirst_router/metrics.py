@@ -12,7 +12,13 @@ FILL_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 #: A round waits up to a quarter of a second for jobs.
 ROUND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 #: What triage calls an end, by the verb that the ledger carries out.
-DECISIONS = {"result": "ended", "move": "parked", "refuse": "refused", "cancel": "cancelled"}
+DECISIONS = {
+    "result": "ended",
+    "move": "parked",
+    "wait": "waiting",
+    "refuse": "refused",
+    "cancel": "cancelled",
+}
 
 
 class RouterMetrics:
@@ -22,7 +28,8 @@ class RouterMetrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self._decisions = Counter(
             "smallfirst_triaged_jobs",
-            "Decisions on jobs, new or back from a step: ended, parked, refused, cancelled.",
+            "Decisions on jobs, new or back from a step: ended, parked, waiting for room, refused,"
+            " cancelled.",
             ["decision"],
             registry=self.registry,
         )

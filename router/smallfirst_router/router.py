@@ -87,7 +87,6 @@ class Router:
             PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._dispatch.renew),
             PeriodicTask(2 * second, self._beat),
-            PeriodicTask(60 * second, self._make_streams),
             PeriodicTask(60 * second, self.tidy),
         ]
 
@@ -134,6 +133,7 @@ class Router:
         self._run_due_tasks()
         if self._has_more_due:
             self.end_due()
+        self._take_back()
         self._triage.settle(self._read())
         self._state = self._ledger.state(self._dispatch.pools)
         self._dispatch.dispatch(self._state)
@@ -148,16 +148,33 @@ class Router:
         self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
         self._dispatch.open()
 
-    def _make_streams(self) -> None:
-        self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
-        self._dispatch.make_backlogs()
+    def _take_back(self) -> None:
+        """Decide again on jobs that waited for a pool, as far as it has room, oldest first.
+
+        Beyond the bound they wait in the one stream whose length producers look at. New jobs have
+        what room is left, behind those that wait still.
+        """
+        left = dict(self._state.num_waiting)
+        rooms = self._rooms()
+        self._triage.have_room(rooms)
+        for pool, num_waiting in self._state.num_waiting.items():
+            # Of a pool that is gone they are planned anew, by the catalogue in force.
+            count = min(num_waiting, rooms.get(pool, num_waiting), self._settings.read_count)
+            if count > 0:
+                entries = self._ledger.take_waiting(self._keys.jobs, pool, count=count)
+                self._triage.settle(entries)
+                left[pool] -= len(entries)
+        rest = self._triage.rooms.items()
+        self._triage.have_room({pool: room - left.get(pool, 0) for pool, room in rest})
+
+    def _rooms(self) -> dict[str, int]:
+        """How many more jobs each pool of the plan may take."""
+        bound, pools = self._settings.max_backlog_jobs, self._state.pools
+        return {n: bound - pools[n].num_entries for n in self._plan.pools if n in pools}
 
     def _read(self) -> list[StreamEntry]:
-        """Read returned jobs always, and new ones while the backlogs have room for them."""
-        streams = [self._keys.escalations]
-        # Beyond the bound, jobs wait in the one stream whose length producers look at.
-        if self._state.num_parked < self._settings.max_backlog_jobs:
-            streams.append(self._keys.jobs)
+        """Read returned jobs and new ones."""
+        streams = [self._keys.escalations, self._keys.jobs]
         block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
         count = self._settings.read_count
         return self._ledger.read(streams, ROUTER_GROUP, count=count, block=block)
@@ -185,9 +202,9 @@ class Router:
         """End the jobs that are past their deadline, wherever they wait, worker or none."""
         num_jobs, entries = self._ledger.take_due()
         self._has_more_due = num_jobs == DUE_COUNT
-        in_backlogs = [entry for entry in entries if self._keys.pool_of(entry.stream)]
-        self._dispatch.end_due(in_backlogs)
-        self._triage.settle(entry for entry in entries if entry not in in_backlogs)
+        pool_of = self._keys.pool_of
+        self._dispatch.end_due([entry for entry in entries if pool_of(entry.stream)])
+        self._triage.settle(entry for entry in entries if not pool_of(entry.stream))
 
     def reload(self) -> None:
         """Take up the catalogue where it changed for the better; keep the old one where not."""
@@ -199,8 +216,8 @@ class Router:
 
     def tidy(self) -> None:
         """Forget who and what is long gone."""
-        for stream in (self._keys.jobs, self._keys.escalations):
-            self._ledger.tidy(stream, ROUTER_GROUP, idle=FORGET_AFTER)
+        streams = [self._keys.jobs, self._keys.escalations]
+        self._ledger.tidy(streams, ROUTER_GROUP, idle=FORGET_AFTER)
         self._dispatch.tidy()
 
     def _has_done(self, do: Callable[[], None]) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -21,6 +21,7 @@ from smallfirst.ledger.settlements import (
     Refuse,
     Settled,
     Settlement,
+    Wait,
     dead_letter,
 )
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
@@ -34,6 +35,7 @@ from smallfirst_router.cascade import (
     PlannedStep,
     TaskPlan,
     next_move,
+    pools_ahead,
 )
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission
@@ -59,10 +61,21 @@ class Triage:
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         self._plan = Plan()
+        #: How many more jobs each pool's backlogs may take; no bound where it does not say.
+        self._rooms: dict[str, int] = {}
 
     def serve(self, plan: Plan) -> None:
         """Decide by this plan from now on."""
         self._plan = plan
+
+    @property
+    def rooms(self) -> Mapping[str, int]:
+        """How many more jobs each pool may take now."""
+        return self._rooms
+
+    def have_room(self, rooms: Mapping[str, int]) -> None:
+        """Park no more than so many new jobs for each pool from now on; the rest wait."""
+        self._rooms = dict(rooms)
 
     def settle(self, entries: Iterable[StreamEntry]) -> Settled:
         """Decide on each entry, and carry the decisions out in one transaction a stream."""
@@ -113,7 +126,7 @@ class Triage:
         mark.end(_ended(settlement))
         return settlement
 
-    def _move(self, held: HeldJob, mark: Mark, now_ms: int) -> Finish | Move:
+    def _move(self, held: HeldJob, mark: Mark, now_ms: int) -> Finish | Move | Wait:
         job, slip = held.job, held.slip
         times = {"submitted_ms": slip.submitted_ms, "now_ms": now_ms}
         if now_ms >= slip.expires_ms:
@@ -134,7 +147,7 @@ class Triage:
         )
         self._trace_rules(job, move.trail[len(slip.trail) :], mark)
         if isinstance(move, Ask):
-            return self._park(held, move, mark, now_ms)
+            return self._wait(held, plan, move) or self._park(held, move, mark, now_ms)
         if isinstance(move, Accept):
             return _end(held, results.answered(job, move.answer, move.trail, **times))
         return _end(held, results.run_out(job, move.trail, **times))
@@ -144,12 +157,34 @@ class Triage:
             parent, seconds = mark.traceparent, attempt.seconds
             self._tracing.step(job.task, attempt, parent=parent, link=None, seconds=seconds)
 
+    def _wait(self, held: HeldJob, plan: TaskPlan, ask: Ask) -> Wait | None:
+        """Have a new job wait while a pool that it may come to is full; None where none is.
+
+        What came back from a step goes on: it is among the jobs in flight that the bounds let in.
+        """
+        job, ahead = held.job, pools_ahead(held.job, plan, ask.step.number)
+        if not held.is_first_seen:
+            return None
+        full = next((pool for pool in ahead if self._rooms.get(pool, 1) <= 0), None)
+        if full is None:
+            return None
+        return Wait(
+            entry=held.entry.entry,
+            job_id=job.id,
+            pool=full,
+            expires_ms=held.slip.expires_ms,
+            fingerprint=job.fingerprint,
+            reply_to=job.reply_to,
+        )
+
     def _park(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> Move:
-        job = held.job
+        job, pool = held.job, ask.backlog.pool
+        if pool in self._rooms:
+            self._rooms[pool] -= 1
         request = StepRequest(
             step=ask.step.number,
             model=ask.backlog.model,
-            pool=ask.backlog.pool,
+            pool=pool,
             acceptance=ask.step.acceptance,
             options=ask.step.options,
             catalogue=self._plan.revision,
@@ -168,7 +203,7 @@ class Triage:
             job_id=job.id,
             job=held.raw,
             slip=held.slip.model_copy(update=update),
-            to=self._keys.backlog(ask.backlog.pool, job.priority),
+            to=self._keys.backlog(pool, job.priority),
             reply_to=job.reply_to,
             fingerprint=job.fingerprint if held.is_first_seen else None,
             is_first_seen=held.is_first_seen,
@@ -217,8 +252,8 @@ def _result_of(refusal: Refusal, submitted_ms: int, now_ms: int) -> Result | Non
     )
 
 
-def _ended(settlement: Finish | Move) -> Attributes | None:
-    if isinstance(settlement, Move):
+def _ended(settlement: Finish | Move | Wait) -> Attributes | None:
+    if not isinstance(settlement, Finish):
         return None
     return {"smallfirst.status": str(settlement.result.status)}
 

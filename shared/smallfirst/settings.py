@@ -177,7 +177,8 @@ class RouterSettings(TracedSettings):
         default=200_000,
         ge=1,
         le=100_000_000,
-        description="The most jobs on all backlogs; beyond it, new ones wait in the jobs stream.",
+        description="The most jobs that wait for one pool; beyond it, new ones that may come to it"
+        " wait in the jobs stream.",
     )
     max_job_bytes: int = Field(
         default=1_048_576,

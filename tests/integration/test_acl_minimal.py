@@ -84,6 +84,7 @@ def trace(
             leave_work_behind(guarded, wait_until)
             count_everything(guarded)
             walk_rare_paths(guarded)
+            end_what_nobody_reads(guarded, wait_until)
             wait_until(
                 lambda: fleet.flower_has_seen("task-succeeded"),
                 description="Flower saw a batch",
@@ -184,11 +185,23 @@ def walk_rare_paths(guarded: Guarded) -> None:
         router = Ledger(redis, KEYS, "router-of-the-drill")
         with guarded.connect() as admin:
             admin.xgroup_createconsumer(KEYS.escalations, ROUTER_GROUP, "long-gone")
-        router.tidy(KEYS.escalations, ROUTER_GROUP, idle=-HOUR)
+        router.tidy([KEYS.escalations], ROUTER_GROUP, idle=-HOUR)
         move_what_is_misplaced(guarded, router)
         assert router.end_of("cpu/host/1/abc") is None
     with guarded.connect(Role.WORKER) as redis:
         Ledger(redis, KEYS, "worker-of-the-drill").note_end("host/1", "RuntimeError")
+
+
+def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:
+    """A job is past its deadline that waits, unread, for a pool which is not in the catalogue."""
+    with guarded.connect() as admin:
+        stream = "sf:backlog:resting:bulk"
+        admin.xgroup_create(stream, POOL_GROUP, id="0", mkstream=True)
+        entry: Any = admin.xadd(stream, {"id": "overdue", "job": "{}", "slip": "{}"})
+        admin.hset(KEYS.job("overdue"), mapping={"origin": "1-1", "at": stream, "entry": entry})
+        admin.zadd(KEYS.due, {"overdue": 0})
+        wait_until(lambda: admin.exists(KEYS.result("overdue")), description="the job has ended")
+        assert admin.xlen(stream) == 0
 
 
 def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:

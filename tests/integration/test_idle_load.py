@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def test_a_router_at_rest_wakes_at_once(
         for n in range(9):
             begun = time.monotonic()
             submit(redis, Job(id=f"a{n}", task="ids", text="4111 1111 1111 1111"))
-            key = KEYS.result(f"a{n}")
-            wait_until(lambda key=key: redis.exists(key), description="the job is answered")
+            is_answered = partial(redis.exists, KEYS.result(f"a{n}"))
+            wait_until(is_answered, description="the job is answered")
             seconds.append(time.monotonic() - begun)
             assert result_of(redis, f"a{n}").answer is not None
     assert sorted(seconds)[4] < SOON_SECONDS, seconds

@@ -402,9 +402,9 @@ def test_cancelling_ends_a_job_in_flight(redis: Any) -> None:
     """The cancelled result stands; the worker's answer, when it comes, is fenced."""
     ledger = ledger_of(redis)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     cancel = cancellation(redis)
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(results=1)
-    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(fenced=1)
     assert stored(redis) == cancel.result
 
@@ -471,7 +471,7 @@ def test_holders_that_hold_nothing_are_forgotten(redis: Any) -> None:
     park(redis, "a1")
     ledger_of(redis, "holds").read([BACKLOG], POOL_GROUP, count=1)
     ledger_of(redis, "idles").read([BACKLOG], POOL_GROUP, count=1)
-    ledger_of(redis).tidy(BACKLOG, POOL_GROUP, idle=timedelta(milliseconds=-1))
+    ledger_of(redis).tidy([BACKLOG], POOL_GROUP, idle=timedelta(milliseconds=-1))
     names = {consumer["name"] for consumer in redis.xinfo_consumers(BACKLOG, POOL_GROUP)}
     assert names == {b"holds"}
 

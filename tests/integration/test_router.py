@@ -165,17 +165,6 @@ def test_an_interactive_job_is_in_the_next_batch(
     assert pending[0]["consumer"] == QUEUE_CONSUMER.encode()
 
 
-def test_triage_stops_reading_when_the_backlogs_are_full(
-    redis: Any, redis_url: str, catalogue: Path
-) -> None:
-    """Beyond the bound, jobs wait in the stream whose length producers look at."""
-    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=3, read_count=2)
-    submit(redis, *(topic(f"a{n}") for n in range(10)))
-    for _ in range(5):
-        router.step()
-    assert (redis.xlen(BULK), redis.xlen(KEYS.jobs)) == (4, 6)
-
-
 def test_replicas_share_the_stream(redis: Any, redis_url: str, catalogue: Path) -> None:
     """Each submission is triaged by one of them."""
     routers = [router_of(redis, redis_url, catalogue, f"r{n}", read_count=3) for n in range(3)]

@@ -11,6 +11,7 @@ from tests.support.routers import (
     KEYS,
     LOST_MS,
     published,
+    result_of,
     router_of,
     running,
     start_worker,
@@ -21,9 +22,11 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Job, Priority
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER
+from smallfirst.jobs import Job, Priority, Status
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
+from smallfirst.ledger.survey import Survey
 from smallfirst_router import dispatch
+from smallfirst_router.router import Router
 
 
 @pytest.fixture
@@ -128,3 +131,175 @@ def test_an_emptied_redis_gets_every_group_back(
         assert all(redis.xinfo_groups(stream) for stream in streams)
         submit(redis, topic("a1"))
         wait_until(lambda: redis.xlen(BULK) == 1, description="the next job is parked")
+
+
+TWO_POOLS = CATALOGUE.replace(
+    "  cpu: {tier", "  large: {tier: slm, max_parameters: 90M}\n  cpu: {tier"
+).replace("  minilm:", '  big: {source: "bundled:minilm", parameters: 80M}\n  minilm:')
+#: A task of the large pool, and one that may come to it after the small one.
+TWO_POOLS += """
+  other:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{model: big, accept: 0.8}]
+  both:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{model: minilm, accept: 0.8}, {model: big, accept: 0.8}]
+"""
+LARGE = KEYS.backlog("large", Priority.BULK)
+
+
+def other(job_id: str, **more: Any) -> Job:
+    """A job for the large pool."""
+    return topic(job_id, task="other", **more)
+
+
+def ids_in(redis: Any, stream: str) -> list[str]:
+    """The jobs of a backlog, in order."""
+    return [fields[b"id"].decode() for _, fields in redis.xrange(stream)]
+
+
+def full_of(redis: Any, redis_url: str, catalogue: Path, num_waiting: int, **more: Any) -> Router:
+    """Fill the large pool, of two jobs at most, and have some more wait for it."""
+    catalogue.write_text(TWO_POOLS)
+    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=2, **more)
+    submit(redis, other("p0"), other("p1"))
+    router.step()
+    submit(redis, *(other(f"w{n}") for n in range(num_waiting)))
+    router.step()
+    assert (redis.xlen(LARGE), redis.xlen(KEYS.jobs)) == (2, num_waiting)
+    return router
+
+
+def test_a_full_pool_stops_nobody_else(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Its jobs wait in the stream whose length producers look at; those behind them go on."""
+    router = full_of(redis, redis_url, catalogue, 3)
+    submit(redis, topic("a1"), Job(id="a2", task="ids", text="4111 1111 1111 1111"))
+    router.step()
+    assert ids_in(redis, BULK) == ["a1"]
+    assert result_of(redis, "a2").status is Status.ANSWERED
+    assert (redis.xlen(LARGE), redis.xlen(KEYS.jobs)) == (2, 3)
+
+
+def test_those_who_wait_come_in_order(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """As the pool has room, the oldest first, and nobody who comes later before them."""
+    router = full_of(redis, redis_url, catalogue, 3)
+    redis.xadd(KEYS.jobs, {"cancel": "p0"})
+    router.step()
+    submit(redis, other("w3"))
+    router.step()
+    assert ids_in(redis, LARGE) == ["p1", "w0"]
+    redis.xtrim(LARGE, maxlen=0)
+    for _ in range(2):
+        router.step()
+    assert ids_in(redis, LARGE) == ["w1", "w2"]
+    assert redis.xlen(KEYS.jobs) == 1
+
+
+def test_a_new_job_waits_for_any_pool_that_it_may_come_to(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Else what the small pool is not sure of would pile up; whoever stays below goes on."""
+    router = full_of(redis, redis_url, catalogue, 0)
+    submit(redis, topic("a1", task="both"), topic("a2"))
+    router.step()
+    assert (ids_in(redis, BULK), redis.xlen(KEYS.jobs)) == (["a2"], 1)
+
+
+def test_a_job_in_flight_goes_on_to_a_full_pool(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """What a step was not sure of is among the jobs that the bounds let in."""
+    catalogue.write_text(TWO_POOLS)
+    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=2)
+    submit(redis, topic("a1", task="both"))
+    router.step()
+    submit(redis, other("p0"), other("p1"))
+    router.step()
+    [(_, fields)] = redis.xrange(BULK)
+    redis.xadd(KEYS.escalations, fields)
+    router.step()
+    assert ids_in(redis, LARGE) == ["p0", "p1", "a1"]
+
+
+def test_what_waits_is_nobody_s_to_recover(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """It has no lease, however long it waits; what a dead router had read is found behind it."""
+    router = full_of(redis, redis_url, catalogue, 3, lease_seconds=1)
+    submit(redis, topic("a1"))
+    redis.xreadgroup(ROUTER_GROUP, "@router/host/1/dead", {KEYS.jobs: ">"})
+    for entry, _ in redis.xrange(KEYS.jobs):
+        [about] = redis.xpending_range(KEYS.jobs, ROUTER_GROUP, entry, entry, 1)
+        name = about["consumer"]
+        redis.xclaim(KEYS.jobs, ROUTER_GROUP, name, 0, [entry], idle=LOST_MS, justid=True)
+    router.recover()
+    assert ids_in(redis, BULK) == ["a1"]
+    pending = redis.xpending(KEYS.jobs, ROUTER_GROUP)
+    assert [(each["name"], each["pending"]) for each in pending["consumers"]] == [
+        (b"waiting:large", 3)
+    ]
+
+
+def test_what_waits_counts_as_unread(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Nobody has it in hand, and it is as old as it is."""
+    full_of(redis, redis_url, catalogue, 3)
+    load = Survey(redis, KEYS, may_read_jobs=True).look(["cpu", "large"])
+    assert (load.jobs.unread, load.jobs.pending) == (3, 0)
+    assert load.jobs.oldest_seconds is not None
+
+
+def test_a_deadline_comes_while_a_job_waits_for_room(
+    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil
+) -> None:
+    """It expires, and the others wait on."""
+    router = full_of(redis, redis_url, catalogue, 1)
+    submit(redis, other("late", deadline=0.5))
+    router.step()
+
+    def has_ended() -> bool:
+        router.end_due()
+        return bool(redis.exists(KEYS.result("late")))
+
+    wait_until(has_ended, description="the job has its result")
+    assert result_of(redis, "late").status is Status.EXPIRED
+    assert redis.xlen(KEYS.jobs) == 1
+
+
+def test_cancelling_ends_a_job_that_waits_for_room(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """At once, and its entry goes."""
+    router = full_of(redis, redis_url, catalogue, 2)
+    redis.xadd(KEYS.jobs, {"cancel": "w0"})
+    router.step()
+    assert result_of(redis, "w0").status is Status.CANCELLED
+    assert redis.xlen(KEYS.jobs) == 1
+
+
+def test_a_repeat_joins_a_job_that_waits_for_room(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """The same id submitted again waits no second time."""
+    router = full_of(redis, redis_url, catalogue, 1)
+    submit(redis, other("w0"))
+    router.step()
+    assert redis.xlen(KEYS.jobs) == 1
+
+
+def test_who_waits_for_a_pool_that_goes_is_planned_anew(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """By the catalogue in force: another pool has room, and a task that went with it is unknown."""
+    router = full_of(redis, redis_url, catalogue, 1)
+    submit(redis, topic("both", task="both"))
+    router.step()
+    assert redis.xlen(KEYS.jobs) == 2
+    moved = TWO_POOLS.replace("  large:", "  huge:").replace("  other:", "  another:")
+    catalogue.write_text(moved)
+    router.reload()
+    for _ in range(3):
+        router.step()
+    assert result_of(redis, "w0").status is Status.REFUSED
+    assert ids_in(redis, BULK) == ["both"]
+    assert redis.xlen(KEYS.jobs) == 0
+    assert set(redis.zrange(KEYS.due, 0, -1)) == {b"both", b"p0", b"p1"}

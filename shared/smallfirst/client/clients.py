@@ -150,7 +150,10 @@ class AsyncClient:
         return await self._producer.locate(id)
 
     async def cancel(self, id: str) -> None:  # noqa: A002
-        """Ask that a job be dropped. Where no result stands yet, it will say cancelled."""
+        """Ask that a job be dropped. Where no result stands yet, it will say cancelled.
+
+        A job that is submitted within the next ten minutes is cancelled too.
+        """
         await self._producer.cancel(id)
 
     async def close(self) -> None:
@@ -273,7 +276,10 @@ class Client:
         return self._loop.call(self._producer.locate(id))
 
     def cancel(self, id: str) -> None:  # noqa: A002
-        """Ask that a job be dropped. Where no result stands yet, it will say cancelled."""
+        """Ask that a job be dropped. Where no result stands yet, it will say cancelled.
+
+        A job that is submitted within the next ten minutes is cancelled too.
+        """
         self._loop.call(self._producer.cancel(id))
 
     def close(self) -> None:

@@ -56,15 +56,17 @@ class PoolState:
 
 @dataclass(frozen=True)
 class FleetState:
-    """The streams that routers read, and every pool that was asked for."""
+    """The streams that routers read, and every pool that was asked for.
+
+    Attributes:
+        read_by_routers: By stream.
+        pools: By name.
+        num_waiting: Jobs that wait for a pool to have room, by its name. It may be gone.
+    """
 
     read_by_routers: Mapping[str, StreamState] = field(default_factory=dict)
     pools: Mapping[str, PoolState] = field(default_factory=dict)
-
-    @property
-    def num_parked(self) -> int:
-        """How many jobs are on the backlogs."""
-        return sum(pool.num_entries for pool in self.pools.values())
+    num_waiting: Mapping[str, int] = field(default_factory=dict)
 
     def lacks_groups(self, pools: Sequence[str]) -> bool:
         """Whether a stream of the routers, or of these pools, is not there or has no group."""
@@ -83,10 +85,17 @@ def state_keys(keys: Keys, pools: Sequence[str]) -> list[str]:
 
 def fleet_state(keys: Keys, pools: Sequence[str], reply: Sequence[Any]) -> FleetState:
     """Read what fleet_state.lua returns."""
-    (jobs, escalations), *of_pools = reply
+    (jobs, escalations, waiting), *of_pools = reply
+    counts = dict(zip(map(bytes.decode, waiting[::2]), map(int, waiting[1::2]), strict=True))
+    # What waits for room is in nobody's hands.
+    num_entries, num_pending = jobs
+    jobs = (num_entries, num_pending - sum(counts.values()))
     read = {keys.jobs: _stream(jobs), keys.escalations: _stream(escalations)}
     told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
-    return FleetState(read, dict(zip(pools, told, strict=True)))
+    counts = {
+        name.decode(): int(num) for name, num in zip(waiting[::2], waiting[1::2], strict=True)
+    }
+    return FleetState(read, dict(zip(pools, told, strict=True)), counts)
 
 
 def _pool(names: Iterable[str], told: Sequence[Any]) -> PoolState:

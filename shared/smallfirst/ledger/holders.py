@@ -5,7 +5,8 @@
 
 No name of a pool holds a slash or begins with an at sign, so no worker is taken for a router. The
 token tells apart two processes that had the same id on the same host, one after the other, as those
-in containers have. `QUEUE_CONSUMER` names no process, and is not made here.
+in containers have. `QUEUE_CONSUMER`, and what begins with `WAITING_PREFIX`, name no process, and
+are not made here.
 """
 
 import os

@@ -3,7 +3,8 @@
 Key, type, bound, writer; content:
 
     {ns}:jobs                       stream; the producers' limit; producers
-        Submissions: `job` (JSON), or `cancel` (an id).
+        Submissions: `job` (JSON), or `cancel` (an id). Those whose pool is full stay, pending with
+        the consumer `waiting:{pool}`, which holds no lease.
     {ns}:escalations                stream; the jobs in flight; workers
         Jobs that a step was not sure of: `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
@@ -46,6 +47,8 @@ ROUTER_GROUP, POOL_GROUP = "router", "pool"
 ROUTERS = "@router"
 #: The consumer in whose name entries wait between dispatch and a worker's claim.
 QUEUE_CONSUMER = "queue"
+#: How the consumers begin in whose names submissions wait for a pool to have room.
+WAITING_PREFIX = "waiting:"
 
 
 @dataclass(frozen=True)

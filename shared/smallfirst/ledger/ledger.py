@@ -19,13 +19,15 @@ from redis.exceptions import ResponseError
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
-#: The most jobs past their deadline that one call looks at, and the bytes of their entries.
-DUE_COUNT, DUE_BYTES = 500, 8_000_000
+#: The most jobs past their deadline that one call looks at.
+DUE_COUNT = 500
+#: After so many bytes of entries that wait a call takes no more of them.
+TAKEN_BYTES = 8_000_000
 #: When a job past its deadline that did not end is looked at again: a worker has it, or the router
 #: that took it over died.
 DUE_AGAIN = timedelta(seconds=5)
@@ -81,6 +83,7 @@ class Ledger:
             "drop_empty",
             "take_due",
             "fleet_state",
+            "take_waiting",
         )
         return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
 
@@ -197,6 +200,12 @@ class Ledger:
         ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
+    def take_waiting(self, stream: str, pool: str, *, count: int) -> list[StreamEntry]:
+        """Take back up to `count` of the oldest entries that wait for a pool to have room."""
+        consumer = f"{WAITING_PREFIX}{pool}"
+        arguments = [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES]
+        return [held_entry(stream, row) for row in self._run("take_waiting", [stream], arguments)]
+
     def take_due(self) -> tuple[int, list[StreamEntry]]:
         """Take over the entries of jobs that are past their deadline, but not from workers.
 
@@ -205,7 +214,7 @@ class Ledger:
             had read are as unread as before.
         """
         again_ms = round(DUE_AGAIN.total_seconds() * 1000)
-        arguments = [self._keys.namespace, self._holder, DUE_COUNT, DUE_BYTES, again_ms]
+        arguments = [self._keys.namespace, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms]
         num_jobs, *found = self._run("take_due", [self._keys.due], arguments)
         return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
 
@@ -272,9 +281,9 @@ class Ledger:
         """Delete the streams that hold nothing."""
         self._run("drop_empty", list(streams), [])
 
-    def tidy(self, stream: str, group: str, *, idle: timedelta) -> None:
-        """Forget holders that hold nothing and were silent for long."""
-        self._run("tidy", [stream], [group, round(idle.total_seconds() * 1000)])
+    def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
+        """Forget holders of streams that hold nothing and were silent for long."""
+        self._run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
 
 
 def is_group_missing(error: Exception) -> bool:

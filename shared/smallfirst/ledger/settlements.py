@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from smallfirst.jobs import Attempt, Result
+from smallfirst.ledger.keys import WAITING_PREFIX
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
-Verb = Literal["result", "move", "refuse", "cancel"]
+Verb = Literal["result", "move", "wait", "refuse", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,29 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wait:
+    """The submission stays where it is, until a pool has room for its job.
+
+    Attributes:
+        entry: The id of the entry that stays.
+        job_id: The job's id.
+        pool: The pool that is full.
+        expires_ms: The job's deadline, on Redis's clock.
+        reply_to: Whom to tell when it ends.
+        fingerprint: By which a repeat of the job is known.
+    """
+
+    verb: ClassVar[Verb] = "wait"
+
+    entry: str
+    job_id: str
+    pool: str
+    expires_ms: int
+    fingerprint: str
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Refuse:
     """The submission is no job, or none that the catalogue serves.
 
@@ -100,7 +124,7 @@ class Cancel:
     result: Result
 
 
-Settlement = Finish | Move | Refuse | Cancel
+Settlement = Finish | Move | Wait | Refuse | Cancel
 
 
 @dataclass(frozen=True)
@@ -110,12 +134,14 @@ class Settled:
     Attributes:
         results: A result was written.
         moves: The job went on to another stream.
+        waiting: The job waits for a pool to have room.
         joined: Answered by an earlier submission of the same id.
         fenced: Settled by somebody else before, or held by somebody else now.
     """
 
     results: int = 0
     moves: int = 0
+    waiting: int = 0
     joined: int = 0
     fenced: int = 0
 
@@ -123,6 +149,7 @@ class Settled:
         return Settled(
             self.results + other.results,
             self.moves + other.moves,
+            self.waiting + other.waiting,
             self.joined + other.joined,
             self.fenced + other.fenced,
         )
@@ -131,19 +158,22 @@ class Settled:
 def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     """One row of settle.lua's arguments, in the order of its columns; empty where absent."""
     move = settlement if isinstance(settlement, Move) else None
-    result = None if isinstance(settlement, Move) else settlement.result
+    wait = settlement if isinstance(settlement, Wait) else None
+    goes_on = move or wait
+    result = None if isinstance(settlement, Move | Wait) else settlement.result
     letter = settlement.letter if isinstance(settlement, Finish | Refuse) else None
+    is_first_seen = isinstance(settlement, Finish | Move) and settlement.is_first_seen
     yield settlement.verb
     yield settlement.entry
-    yield move.job_id if move else result.id if result else ""
-    yield "1" if isinstance(settlement, Finish | Move) and settlement.is_first_seen else ""
-    yield (move.fingerprint if move else result.fingerprint if result else None) or ""
+    yield goes_on.job_id if goes_on else result.id if result else ""
+    yield "1" if wait or is_first_seen else ""
+    yield (goes_on.fingerprint if goes_on else result.fingerprint if result else None) or ""
     yield result.status if result else ""
     yield ("" if isinstance(settlement, Cancel) else settlement.reply_to) or ""
     yield move.job if move else result.to_json() if result else ""
     yield move.slip.to_json() if move else ""
-    yield move.to if move else ""
-    yield str(move.slip.expires_ms) if move else ""
+    yield move.to if move else f"{WAITING_PREFIX}{wait.pool}" if wait else ""
+    yield str(move.slip.expires_ms if move else wait.expires_ms if wait else "")
     yield letter.to_json() if letter else ""
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
     yield from _booking(settlement)

@@ -23,7 +23,14 @@ from redis.exceptions import ResponseError
 
 from smallfirst.jobs import Priority
 from smallfirst.ledger.holders import Holder
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.keys import (
+    POOL_GROUP,
+    QUEUE_CONSUMER,
+    ROUTER_GROUP,
+    ROUTERS,
+    WAITING_PREFIX,
+    Keys,
+)
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 
 #: How an answer begins where a stream, or its consumer group, is not there yet.
@@ -35,7 +42,7 @@ class StreamLoad:
     """The jobs of one stream, or of several, by who has them.
 
     Attributes:
-        unread: Nobody has read them.
+        unread: Nobody has read them, or the pool that they are for is full.
         held: A router holds them: for the next batch, or to decide where they go.
         queued: They are in a batch that waits for a worker.
         working: A worker has them in hand.
@@ -231,8 +238,9 @@ class _BySight:
 
 
 def _counts(consumers: Iterable[Mapping[str, Any]]) -> StreamLoad:
-    """Count pending entries by who has them."""
-    by_name = {each["name"].decode(): int(each["pending"]) for each in consumers}
+    """Count pending entries by who has them; what waits for a pool to have room nobody has."""
+    named = ((each["name"].decode(), int(each["pending"])) for each in consumers)
+    by_name = {name: num for name, num in named if not name.startswith(WAITING_PREFIX)}
     holders = {name: Holder.parse(name) for name in by_name}
     held = sum(by_name[name] for name, holder in holders.items() if holder and holder.is_router)
     queued = by_name.get(QUEUE_CONSUMER, 0)

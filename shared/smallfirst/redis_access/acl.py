@@ -110,23 +110,19 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
-    scripted = (
-        f"~{keys.booked('*')}",
-        f"~{keys.workers('*')}",
-        f"~{keys.queue('*')}",
-        *(f"~{key}" for key in unacked),
-    )
+    # The pattern of queues matches all of Celery's keys.
+    scripted = tuple(f"~{key('*')}" for key in (keys.booked, keys.workers, keys.queue))
     return (
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(
             "xgroup|create xgroup|delconsumer xreadgroup xlen xrange xpending xclaim xack xdel"
-            " xinfo|consumers xinfo|stream xsetid",
+            " xinfo|consumers",
             streams,
         ),
         Grant("evalsha", (*streams, *scripted, f"~{keys.due}")),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
-        # Of pools that are long gone.
-        Grant("del", (f"%W~{keys.any_backlog}",)),
+        # Of pools that are long gone; and to count what was deleted unread as never added.
+        Grant("del xinfo|stream xsetid", (f"~{keys.any_backlog}",)),
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # An id may be taken, by a job or by a result; and a refusal takes none.

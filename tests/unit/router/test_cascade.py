@@ -31,6 +31,7 @@ from smallfirst_router.cascade import (
     TaskPlan,
     next_move,
     plan_of,
+    pools_ahead,
 )
 from smallfirst_router.rules import compile_rule
 
@@ -166,6 +167,15 @@ def test_a_label_by_rule_stands() -> None:
     assert RuleAcceptance.MATCH.outcome(SpansAnswer(spans=(), confidence=1.0)) is Outcome.ESCALATED
     found = SpansAnswer(spans=(Span(start=0, end=1, label="a"),), confidence=1.0)
     assert RuleAcceptance.MATCH.outcome(found) is Outcome.ACCEPTED
+
+
+def test_a_job_may_come_to_the_pools_of_its_tiers() -> None:
+    """In order, from the step that is asked on; rules need no pool."""
+    large = replace(model_step(2, Tier.LLM), destination=Backlog("gpu", "large"))
+    plan = task_of(rule_step(), model_step(1), large)
+    assert list(pools_ahead(job_of("x"), plan, 0)) == ["cpu", "gpu"]
+    assert list(pools_ahead(job_of("x"), plan, 2)) == ["gpu"]
+    assert list(pools_ahead(job_of("x", last=Tier.SLM), plan, 0)) == ["cpu"]
 
 
 def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:

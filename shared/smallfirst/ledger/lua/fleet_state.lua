@@ -7,8 +7,9 @@
 -- KEYS[1] jobs, KEYS[2] escalations, then of each pool its backlogs (interactive, bulk), its workers, its
 -- queue, its unacked messages
 -- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead
--- Returns {{jobs, escalations}, {backlogs, workers that live, that died, batches}, ...}, each stream as
--- {entries, pending}; pending is -1 where the stream or its group is not there.
+-- Returns {{jobs, escalations, {pool, jobs that wait for it to have room, ...}}, then of each pool
+-- {backlogs, workers that live, that died, batches}}; each stream as {entries, pending}: pending is -1
+-- where the stream or its group is not there.
 
 local time = redis.call('TIME')
 local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
@@ -20,7 +21,19 @@ local function stream(key, group)
   return { redis.call('XLEN', key), -1 }
 end
 
-local told = { { stream(KEYS[1], ARGV[1]), stream(KEYS[2], ARGV[1]) } }
+local function waiting()
+  local counts, prefix = {}, 'waiting:'
+  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1])
+  for _, consumer in ipairs(pending[4] or {}) do
+    local name, count = consumer[1], consumer[2]
+    if string.sub(name, 1, #prefix) == prefix then
+      counts[#counts + 1], counts[#counts + 2] = string.sub(name, #prefix + 1), count
+    end
+  end
+  return counts
+end
+
+local told = { { stream(KEYS[1], ARGV[1]), stream(KEYS[2], ARGV[1]), waiting() } }
 for i = 3, #KEYS, 5 do
   local interactive, bulk, workers, queue, unacked = unpack(KEYS, i, i + 4)
   told[#told + 1] = {

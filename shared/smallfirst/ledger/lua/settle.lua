@@ -1,13 +1,14 @@
--- Ends entries of one stream: each job gets its result, or moves on to another stream. Atomic, and
--- fenced twice: an entry that is settled already, or that another holds by now, is left alone
--- (XPENDING says so), and a result that stands is never replaced (SET NX). A router may also end what
--- nobody has read: a job whose deadline passes while its pool rests. An entry is acknowledged
--- last, when all that comes of it is written. What is decided, is decided by columns and by fields of
--- the job's hash; no JSON is looked into.
+-- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
+-- for a pool to have room. Atomic, and fenced twice: an entry that is settled already, or that another
+-- holds by now, is left alone (XPENDING says so), and a result that stands is never replaced (SET NX).
+-- A router may also end what nobody has read: a job whose deadline passes while its pool rests. An entry
+-- is acknowledged last, when all that comes of it is written. What is decided, is decided by columns and
+-- by fields of the job's hash; no JSON is looked into.
 --
 --   {source}                   XPENDING, XACK, XDEL   the entry that ends here
+--                              XCLAIM JUSTID          the entry that waits
 --   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
---   {either, its group}        XINFO STREAM, XSETID   keep the lag right, where nobody had read it
+--   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
 --   {ns}:job:{id}              hash, TTL     in flight: origin, fingerprint, reply, at, entry
 --                                            ended: status, fingerprint
 --                                            cancelled before it came: cancelled
@@ -19,7 +20,7 @@
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 16 columns ('' where absent):
---   verb         result | move | refuse | cancel
+--   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
 --   first        '1' for a submission: check for duplicates, and register
@@ -28,14 +29,14 @@
 --   reply_to     whom to notify
 --   body         the result's JSON   move: the job's JSON
 --   slip         move: the routing slip's JSON
---   to           move: the stream it goes to
---   expires      move: the job's deadline in ms
+--   to           move: the stream it goes to   wait: the consumer it is pending with
+--   expires      move, wait: the job's deadline in ms
 --   letter       the dead letter's JSON
 --   raw          the raw submission behind it
 --   task         task:step:outcome, to book under
 --   seconds      to book
 --   cost         to book
--- Returns {results, moves, joined, fenced}: how many rows ended each way.
+-- Returns {results, moves, waiting, joined, fenced}: how many rows ended each way.
 
 local COLUMNS = 16
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
@@ -45,7 +46,7 @@ local max_dead, max_replies = ARGV[7], ARGV[8]
 local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
 -- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
 local CANCEL_TTL = 600
-local counts = { results = 0, moves = 0, joined = 0, fenced = 0 }
+local counts = { results = 0, moves = 0, waiting = 0, joined = 0, fenced = 0 }
 
 -- Who has an entry in hand; nil where nobody has.
 local function holder_of(stream, its_group, entry)
@@ -55,36 +56,40 @@ end
 
 local function is_router(name) return string.sub(name, 1, #'@router/') == '@router/' end
 
-local function is_worker(name) return name ~= 'queue' and not is_router(name) end
+local function is_worker(name)
+  return name ~= 'queue' and string.sub(name, 1, #'waiting:') ~= 'waiting:' and not is_router(name)
+end
 
 -- Whether a router asks, of an entry that is not pending, and it is there: nobody has read it yet.
 local function is_unread(entry)
   return is_router(holder) and #redis.call('XRANGE', source, entry, entry) == 1
 end
 
--- By stream, how many entries were deleted that nobody had read.
+-- By backlog, how many entries were deleted that nobody had read.
 local undelivered = {}
 
 local function drop(stream, its_group, entry, by)
   if by then redis.call('XACK', stream, its_group, entry) end
-  if redis.call('XDEL', stream, entry) == 1 and not by then
+  if redis.call('XDEL', stream, entry) == 1 and not by and its_group == 'pool' then
     undelivered[stream] = (undelivered[stream] or 0) + 1
   end
 end
 
 local function take_out(stream, entry)
-  local its_group = stream == ns .. ':escalations' and 'router' or 'pool'
+  local is_routers = stream == ns .. ':jobs' or stream == ns .. ':escalations'
+  local its_group = is_routers and 'router' or 'pool'
   local by = holder_of(stream, its_group, entry)
   if not by or not is_worker(by) then drop(stream, its_group, entry, by) end
 end
 
 -- After an entry was deleted that its group had not read, Redis tells no lag of it, by which a pool is
--- scaled. So the entry counts as never added. Before Redis 7 there is no lag, and no such count.
+-- scaled. So the entry counts as never added. Before Redis 7 there is no lag, and no such count. A wrong
+-- lag is no reason to fail: all that matters is written.
 local function mend_lag(stream, num_deleted)
-  local about, found = {}, redis.call('XINFO', 'STREAM', stream)
+  local about, found = {}, redis.pcall('XINFO', 'STREAM', stream)
   for i = 1, #found, 2 do about[found[i]] = found[i + 1] end
   if not about['entries-added'] then return end
-  redis.call('XSETID', stream, about['last-generated-id'],
+  redis.pcall('XSETID', stream, about['last-generated-id'],
     'ENTRIESADDED', about['entries-added'] - num_deleted, 'MAXDELETEDID', '0-1')
 end
 
@@ -119,6 +124,7 @@ local function note_end(key, row, fingerprint)
   redis.call('DEL', key)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', fingerprint)
   redis.call('EXPIRE', key, result_ttl)
+  redis.call('ZREM', due, row.id)
 end
 
 local function finish(row)
@@ -130,7 +136,6 @@ local function finish(row)
     return 'fenced'
   end
   note_end(key, row, fingerprint)
-  redis.call('ZREM', due, row.id)
   for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
   book(row)
   return 'results'
@@ -177,36 +182,49 @@ local function result(row)
   return finish(row)
 end
 
+local function note_place(row, stream, entry)
+  local key = ns .. ':job:' .. row.id
+  redis.call('HSET', key, 'at', stream, 'entry', entry)
+  redis.call('EXPIRE', key, job_ttl)
+  if row.first ~= '1' then return end
+  redis.call('ZADD', due, row.expires, row.id)
+  redis.call('EXPIRE', due, job_ttl)
+end
+
 local function move(row)
   local ended = admit(row)
   if ended then return ended end
   if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
   local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
-  local key = ns .. ':job:' .. row.id
-  redis.call('HSET', key, 'at', row.to, 'entry', entry)
-  redis.call('EXPIRE', key, job_ttl)
-  if row.first == '1' then
-    redis.call('ZADD', due, row.expires, row.id)
-    redis.call('EXPIRE', due, job_ttl)
-  end
+  note_place(row, row.to, entry)
   book(row)
   return 'moves'
 end
 
--- Answers a submission that is no job. It ends no job of that id, in flight or done: who sent the
--- refused one is told what stands, or what will.
+local function wait(row)
+  local ended = admit(row)
+  if ended then return ended end
+  note_place(row, source, row.entry)
+  redis.call('XCLAIM', source, group, row.to, 0, row.entry, 'JUSTID')
+  return 'waiting'
+end
+
+-- Answers a submission that is no job, or none any more, where it waited for a pool that is gone. It
+-- ends no other job of that id, in flight or done: who sent the refused one is told what stands, or
+-- what will.
 local function refuse(row)
   write_dead_letter(row.letter, row.raw)
   if row.id == '' then return 'results' end
   local key, result_key = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
-  local known = redis.call('HMGET', key, 'origin', 'status')
-  if known[1] then return 'joined' end
-  local is_new = redis.call('EXISTS', result_key) == 0 or known[2] == 'refused'
+  local known = redis.call('HMGET', key, 'origin', 'status', 'reply')
+  local origin, status, reply = known[1], known[2], known[3] or row.reply_to
+  if origin and origin ~= row.entry then return 'joined' end
+  local is_new = redis.call('EXISTS', result_key) == 0 or status == 'refused'
   if is_new then
     redis.call('SET', result_key, row.body, 'EX', result_ttl)
     note_end(key, row, '')
   end
-  notify(row.reply_to, row.id)
+  for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
   return is_new and 'results' or 'joined'
 end
 
@@ -227,13 +245,13 @@ local function cancel(row)
   return ended
 end
 
-local WAYS = { result = result, move = move, refuse = refuse, cancel = cancel }
+local WAYS = { result = result, move = move, wait = wait, refuse = refuse, cancel = cancel }
 
 local function settle(row)
   local by = holder_of(source, group, row.entry)
   if by ~= holder and (by or not is_unread(row.entry)) then return 'fenced' end
   local ended = WAYS[row.verb](row)
-  drop(source, group, row.entry, by)
+  if ended ~= 'waiting' then drop(source, group, row.entry, by) end
   return ended
 end
 
@@ -244,9 +262,9 @@ redis.call('EXPIRE', booked, BOOKED_TTL)
 for i = 9, #ARGV, COLUMNS do
   local row = {}
   row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body, row.slip,
-     row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
+    row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
   local ended = settle(row)
   counts[ended] = counts[ended] + 1
 end
 for stream, num_deleted in pairs(undelivered) do mend_lag(stream, num_deleted) end
-return { counts.results, counts.moves, counts.joined, counts.fenced }
+return { counts.results, counts.moves, counts.waiting, counts.joined, counts.fenced }
