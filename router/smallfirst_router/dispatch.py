@@ -159,7 +159,7 @@ class Dispatch:
                     held[found.key] = found
                 else:
                     ended.append(found)
-            self._ledger.settle(stream, POOL_GROUP, ended)
+            self._ledger.settle(stream, POOL_GROUP, ended, must_hold=True)
             self._metrics.count_endings(ended)
 
     def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | Settlement:
@@ -280,13 +280,13 @@ class Dispatch:
     def _release_unplaced(self) -> None:
         for stream, group in groupby(sorted(self._unplaced), key=itemgetter(0)):
             entries = [entry for _, entry in group]
-            self._ledger.release(stream, entries, self._lease, is_started=False)
+            self._ledger.release(stream, entries, self._lease)
         self._unplaced.clear()
 
     def release(self) -> None:
         """Hand everything held back, so that another router has it at once."""
         for _, _, stream, entries in self._each_held():
-            self._ledger.release(stream, entries, self._lease, is_started=False)
+            self._ledger.release(stream, entries, self._lease)
         self._held.clear()
 
     def _each_held(self) -> Iterator[tuple[Held, Priority, str, list[str]]]:

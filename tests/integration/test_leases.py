@@ -15,7 +15,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.leases import LeaseKeeper
 
-LEASE = timedelta(seconds=60)
+LEASE, NO_TIME = timedelta(seconds=60), timedelta(0)
 BEAT = timedelta(milliseconds=1)
 KEYS = Keys()
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)
@@ -47,7 +47,7 @@ def test_only_an_outage_costs_no_start(redis: Any, error: Exception, starts: int
     worker = Ledger(redis, KEYS, "worker-a")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=BEAT)
     entry = claimed(redis, worker)
-    with pytest.raises(type(error)), holder.holding(BACKLOG, [entry]):
+    with pytest.raises(type(error)), holder.holding(BACKLOG, {entry: 1}):
         raise error
     assert [(found.entry, found.starts) for found in recovered(redis)] == [(entry, starts)]
 
@@ -61,7 +61,7 @@ def test_what_is_given_back_is_free_at_once(redis: Any) -> None:
         if number == 100:
             holder.leave()
         entry = claimed(redis, worker)
-        with pytest.raises(EndpointDown), holder.holding(BACKLOG, [entry]):
+        with pytest.raises(EndpointDown), holder.holding(BACKLOG, {entry: 1}):
             raise EndpointDown("far")
         assert [found.entry for found in recovered(redis)] == [entry]
         redis.xack(BACKLOG, POOL_GROUP, entry)
@@ -69,33 +69,50 @@ def test_what_is_given_back_is_free_at_once(redis: Any) -> None:
     holder.close()
 
 
-def test_a_lease_that_another_took_over_is_known_to_be_lost(
-    redis: Any, wait_until: WaitUntil
+def holder_of(redis: Any, entry: str) -> tuple[str, int]:
+    """Who holds an entry, and how many starts of it count."""
+    [pending] = redis.xpending_range(BACKLOG, POOL_GROUP, entry, entry, 1)
+    return pending["consumer"].decode(), pending["times_delivered"] - 1
+
+
+@pytest.mark.parametrize("is_queued", [False, True])
+def test_a_worker_takes_back_what_nobody_has_started_since(
+    redis: Any, wait_until: WaitUntil, *, is_queued: bool
 ) -> None:
-    """The next renewal says so, and what is not held is not settled."""
-    worker = Ledger(redis, KEYS, "worker-a")
+    """It stood still for longer than its lease; a router, or the queue, has its entry by then."""
+    worker, router = Ledger(redis, KEYS, "worker-a"), Ledger(redis, KEYS, "router-b")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=BEAT)
     entry = claimed(redis, worker)
-    with holder.holding(BACKLOG, [entry]):
-        assert holder.holds(BACKLOG, entry)
-        router = Ledger(redis, KEYS, "router-b")
-        router.recover(BACKLOG, POOL_GROUP, lease=timedelta(0), queue_timeout=LEASE)
+    with holder.holding(BACKLOG, {entry: 1}):
+        router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+        if is_queued:
+            router.queue(BACKLOG, [entry])
         holder.open()
-        wait_until(lambda: not holder.holds(BACKLOG, entry), description="the loss is noticed")
+        wait_until(lambda: holder_of(redis, entry) == ("worker-a", 1), description="it is back")
+        assert router.renew(BACKLOG, POOL_GROUP, [entry]) == set()
+        assert Ledger(redis, KEYS, "worker-b").claim(BACKLOG, [entry], LEASE)[1] == []
     holder.close()
 
 
-def test_a_worker_that_cannot_renew_knows_when_its_lease_is_over(redis: Any) -> None:
-    """By its own monotonic clock, without Redis."""
-    worker = Ledger(redis, KEYS, "worker-a")
+def test_a_worker_leaves_alone_what_another_has_started_since(
+    redis: Any, wait_until: WaitUntil
+) -> None:
+    """And works on: until one of the two has ended it, it is in the hands of both."""
+    worker, other = Ledger(redis, KEYS, "worker-a"), Ledger(redis, KEYS, "worker-b")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=BEAT)
-    long_ago = monotonic() - LEASE.total_seconds()
-    with (
-        holder.holding(BACKLOG, ["1-0"], since=long_ago + 30),
-        holder.holding(BACKLOG, ["2-0"], since=long_ago),
-    ):
-        assert holder.holds(BACKLOG, "1-0")
-        assert not holder.holds(BACKLOG, "2-0")
+    entry, witness = claimed(redis, worker), claimed(redis, worker)
+    other.claim(BACKLOG, [entry], NO_TIME)
+    Ledger(redis, KEYS, "router-b").recover(
+        BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME
+    )
+    other.keep(BACKLOG, {entry: 2})
+    with holder.holding(BACKLOG, {entry: 1, witness: 1}):
+        holder.open()
+        wait_until(lambda: holder_of(redis, witness)[0] == "worker-a", description="it keeps")
+        assert (holder_of(redis, entry), holder.holds(BACKLOG, entry)) == (("worker-b", 2), True)
+        redis.xack(BACKLOG, POOL_GROUP, entry)
+        wait_until(lambda: not holder.holds(BACKLOG, entry), description="the end is noticed")
+    holder.close()
 
 
 def test_a_lease_is_kept_however_long_the_work_takes(redis: Any, wait_until: WaitUntil) -> None:
@@ -112,10 +129,41 @@ def test_a_lease_is_kept_however_long_the_work_takes(redis: Any, wait_until: Wai
         taken.extend(router.recover(BACKLOG, POOL_GROUP, lease=lease * 3, queue_timeout=lease))
         return monotonic() - begun > 5
 
-    with holder.holding(BACKLOG, [entry]):
+    with holder.holding(BACKLOG, {entry: 1}):
         wait_until(is_over, description="five leases have passed", timeout=30)
         assert (taken, holder.holds(BACKLOG, entry)) == ([], True)
     holder.close()
+
+
+def test_what_is_given_back_twice_loses_one_start(redis: Any) -> None:
+    """A reply that was lost makes a worker repeat itself: the start before stays counted."""
+    worker = Ledger(redis, KEYS, "worker-a")
+    entry = claimed(redis, worker)
+    worker.claim(BACKLOG, [entry], NO_TIME)
+    assert worker.give_back(BACKLOG, {entry: 2}, LEASE, is_undone=True) == {entry}
+    assert worker.give_back(BACKLOG, {entry: 2}, LEASE, is_undone=True) == set()
+    assert [found.starts for found in recovered(redis)] == [1]
+
+
+def test_what_another_has_by_now_is_not_given_back(redis: Any) -> None:
+    """A worker that was slow to give back takes no start from the next one, of the same number."""
+    worker, other = Ledger(redis, KEYS, "worker-a"), Ledger(redis, KEYS, "worker-b")
+    entry = claimed(redis, worker)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
+    other.claim(BACKLOG, [entry], NO_TIME)
+    assert worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True) == set()
+    assert holder_of(redis, entry) == ("worker-b", 1)
+
+
+def test_what_is_given_back_with_a_pause_is_taken_over_after_it(
+    redis: Any, wait_until: WaitUntil
+) -> None:
+    """Not at once, so that nobody turns in circles, and long before the lease is out."""
+    worker = Ledger(redis, KEYS, "worker-a")
+    entry = claimed(redis, worker)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True, pause=timedelta(seconds=0.5))
+    assert recovered(redis) == []
+    wait_until(lambda: recovered(redis), description="a router takes it over", timeout=5)
 
 
 def test_all_in_hand_is_given_back_at_once(redis: Any) -> None:
@@ -123,6 +171,6 @@ def test_all_in_hand_is_given_back_at_once(redis: Any) -> None:
     worker = Ledger(redis, KEYS, "worker-a")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=BEAT)
     entry = claimed(redis, worker)
-    with holder.holding(BACKLOG, [entry]):
+    with holder.holding(BACKLOG, {entry: 1}):
         assert holder.give_back_all() == 1
         assert [(found.entry, found.starts) for found in recovered(redis)] == [(entry, 0)]

@@ -134,14 +134,16 @@ def test_a_lease_that_ran_out_can_be_claimed(redis: Any) -> None:
 
 
 def test_renewing_keeps_the_lease_and_counts_no_start(redis: Any) -> None:
-    """A renewed entry is its holder's; one that another took over is not."""
+    """A renewed entry is its worker's; one that another started is left with that one."""
     first, second = dispatched(redis, "a1", "a2")
     mine, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
     mine.claim(BACKLOG, [first, second], LEASE)
     other.claim(BACKLOG, [second], NO_TIME)
-    assert mine.renew(BACKLOG, POOL_GROUP, [first, second]) == {first}
+    assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first, second}
     assert holder_of(redis, first) == ("worker-a", 2)
     assert holder_of(redis, second) == ("worker-b", 3)
+    other.settle(BACKLOG, POOL_GROUP, [finish_of(second)])
+    assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first}
 
 
 def test_two_answers_make_one_result(redis: Any) -> None:
@@ -160,15 +162,43 @@ def test_two_answers_make_one_result(redis: Any) -> None:
     assert replies(redis) == [b"a1"]
 
 
-def test_a_late_answer_is_fenced_before_the_new_one_is_there(redis: Any) -> None:
-    """Whose lease has passed on settles nothing, even if its successor has not answered yet."""
+@pytest.mark.parametrize("next_holder", ["router-b", QUEUE_CONSUMER, "worker-b"])
+def test_a_late_answer_counts_while_there_is_none(redis: Any, next_holder: str) -> None:
+    """Whoever has the entry by then: the work was done, and who is first ends the job."""
     [entry] = dispatched(redis, "a1")
-    late = ledger_of(redis, "worker-a")
+    late, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
     late.claim(BACKLOG, [entry], LEASE)
-    ledger_of(redis, "router-b").recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
-    assert late.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(fenced=1)
-    assert stored(redis) is None
-    assert holder_of(redis, entry)[0] == "router-b"
+    router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    if next_holder == QUEUE_CONSUMER:
+        router.queue(BACKLOG, [entry])
+    elif next_holder == "worker-b":
+        ledger_of(redis, next_holder).claim(BACKLOG, [entry], NO_TIME)
+    assert holder_of(redis, entry)[0] == next_holder
+    assert late.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
+    assert stored(redis) == result_for()
+    assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
+
+
+def test_who_has_not_worked_on_a_job_ends_it_in_its_own_hands_alone(redis: Any) -> None:
+    """A router that wants to give a job up must not take it from a worker that took it back."""
+    [entry] = dispatched(redis, "a1")
+    worker, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
+    worker.claim(BACKLOG, [entry], LEASE)
+    router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    worker.keep(BACKLOG, {entry: 1})
+    failed = finish_of(entry, status=Status.FAILED)
+    assert router.settle(BACKLOG, POOL_GROUP, [failed], must_hold=True) == Settled(fenced=1)
+    assert holder_of(redis, entry) == ("worker-a", 2)
+
+
+def test_two_routers_cannot_undo_each_other(redis: Any) -> None:
+    """One that took longer than a lease ends what it decided, whoever took its reading over."""
+    slow, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
+    moves = [submission(redis, "a1"), submission(redis, "a2")]
+    other.recover(KEYS.jobs, ROUTER_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert slow.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(moves=2)
+    assert other.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(fenced=2)
+    assert redis.xlen(BACKLOG) == 2
 
 
 def test_a_job_escalates_once(redis: Any) -> None:
@@ -217,7 +247,7 @@ def test_what_is_released_is_found_at_once(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
-    worker.release(BACKLOG, [entry], LEASE, is_started=True)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
     router = ledger_of(redis, "router-b")
     [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
     assert (found.entry, found.starts) == (entry, 0)

@@ -1,6 +1,6 @@
-"""A worker whose engine ends the whole process on one text; all around the engine is real.
+"""A worker whose engine ends or stops the whole process on one text; all around it is real.
 
-python -m tests.support.dying_worker REDIS_URL abort|kill|raise
+python -m tests.support.dying_worker REDIS_URL abort|kill|raise|stop
 """
 
 import base64
@@ -41,13 +41,15 @@ class Deadly:
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
-        """Answer all in one pass, or end."""
+        """Answer all in one pass, or end; or stand still until somebody lets it go on."""
         if any("poison" in one.text for one in asked):
             if self._how == "raise":
                 raise MemoryError
             if self._how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            os.abort()
+            if self._how == "abort":
+                os.abort()
+            os.kill(os.getpid(), signal.SIGSTOP)
         answers = [LabelAnswer(label="a", confidence=0.99) for _ in asked]
         ones = [1] * len(asked)
         yield EngineResult([*answers], ones, len(asked), 0.01).at(*range(len(asked)))

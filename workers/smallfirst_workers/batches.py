@@ -5,7 +5,7 @@ Whatever else is to know of a batch hangs on its observers.
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 
@@ -36,6 +36,7 @@ from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries
 
 log = structlog.get_logger()
 
+NO_PAUSE = timedelta(0)
 #: How a job that was in hand ends.
 Ended = tuple[HeldJob, Settlement]
 
@@ -78,7 +79,7 @@ class BatchRunner:
                 self._settle(batch, list(self._judge(batch, done)))
                 waiting -= set(done.places)
                 if waiting and not any(self._holds(batch.live[place]) for place in waiting):
-                    break  # What is left is another's by now; closing the engine's answer ends it.
+                    break  # All that is left has ended elsewhere; closing the answer ends the work.
             batch.is_finished = True
         return batch
 
@@ -87,10 +88,11 @@ class BatchRunner:
         began, now_ms, jobs = time.monotonic(), 0, list[HeldJob]()
         for priority, entries in message.entries.items():
             stream = self._keys.backlog(message.pool, Priority(priority))
-            asked_at = time.monotonic()
-            now_ms, claimed = self._ledger.claim(stream, entries, self._lease)
-            taken = [entry.entry for entry in claimed]
-            hands.enter_context(self._leases.holding(stream, taken, since=asked_at))
+            # What another batch of this process has in hand, a router may have taken over and sent
+            # once more while the process stood still.
+            wanted = [entry for entry in entries if not self._leases.holds(stream, entry)]
+            now_ms, claimed = self._ledger.claim(stream, wanted, self._lease)
+            hands.enter_context(self._leases.holding(stream, _starts_of(claimed)))
             jobs += self._read(stream, claimed, now_ms)
         return RunningBatch(
             message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
@@ -127,7 +129,8 @@ class BatchRunner:
         for place, part in zip(done.places, done.parts(), strict=True):
             held, [answer] = batch.live[place], part.answers
             if is_not_loaded_yet(held.slip, answer, batch.served.catalogue):
-                self._leases.give_back(held.entry.stream, [held.entry.entry])
+                mine = _starts_of([held.entry])
+                self._leases.give_back(held.entry.stream, mine, is_undone=True, pause=NO_PAUSE)
                 continue
             attempt = attempt_of(
                 held,
@@ -147,11 +150,11 @@ class BatchRunner:
                 yield held, settlement_of(held, attempt, escalations=escalations, now_ms=now_ms)
 
     def _settle(self, batch: RunningBatch, ended: Sequence[Ended]) -> None:
-        """End what is still in hand; an entry whose lease was lost is somebody else's to end."""
+        """End what is still in hand, and has not ended elsewhere."""
         kept = [(held, settlement) for held, settlement in ended if self._holds(held)]
         if num_lost := len(ended) - len(kept):
             batch.settled += Settled(fenced=num_lost)
-            log.warning("lease.lost", num_jobs=num_lost, consequence="another worker answers them")
+            log.warning("lease.lost", num_jobs=num_lost, consequence="they have ended elsewhere")
         for stream, entries in entries_of(held for held, _ in kept).items():
             rows = [settlement for held, settlement in kept if held.entry.stream == stream]
             batch.settled += self._ledger.settle(stream, POOL_GROUP, rows)
@@ -173,6 +176,10 @@ class BatchRunner:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
         with suppress(RedisError):
             self._ledger.note_end(process_here(os.getpid()), f"raised {type(error).__name__}")
+
+
+def _starts_of(entries: Iterable[StreamEntry]) -> dict[str, int]:
+    return {entry.entry: entry.starts for entry in entries}
 
 
 def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:

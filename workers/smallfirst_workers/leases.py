@@ -2,19 +2,22 @@
 
 The thread beats, so that the router knows the worker lives, and renews the leases of the entries in
 hand, so that nobody else starts them. It takes no part in the work.
+
+Whether a lease is over is not judged here. A process that stood still, or was cut off, for longer
+than its lease goes on with its work when it can: what a router took over meanwhile it takes back,
+and if another worker has started, whoever is done first answers. Else a fleet that is starved, each
+of its passes longer than a lease, would start every job again and again and end none.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic
 
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst.ledger.keys import POOL_GROUP
 from smallfirst.ledger.ledger import Ledger
 from smallfirst_workers.errors import EndpointDown, ModelBroken
 
@@ -26,22 +29,23 @@ BLAMELESS = (EndpointDown, ModelBroken, RedisError)
 
 @dataclass(frozen=True)
 class PendingRelease:
-    """Entries to be given back as soon as Redis can be reached."""
+    """Entries to be given back as soon as Redis can be reached, with which start each was."""
 
     stream: str
-    entries: tuple[str, ...]
-    is_started: bool
+    starts: Mapping[str, int]
+    is_undone: bool
+    pause: timedelta = timedelta(0)
 
 
 class LeaseKeeper:
-    """The entries in this process's hands, by stream, with when each lease was last confirmed."""
+    """The entries in this process's hands, by stream, with which start of each is its own."""
 
     def __init__(self, ledger: Ledger, pool: str, *, lease: timedelta, beat: timedelta) -> None:
         self._ledger = ledger
         self._pool = pool
         self._lease = lease
         self._beat = min(beat, lease / 3)
-        self._held: dict[str, dict[str, float]] = {}
+        self._held: dict[str, dict[str, int]] = {}
         self._owed: list[PendingRelease] = []
         self._lock = threading.Lock()
         self._has_left = threading.Event()
@@ -72,19 +76,26 @@ class LeaseKeeper:
         """Give everything in hand back at once, its starts taken back; return how many entries."""
         with self._lock:
             held, self._held = self._held, {}
-        for stream, entries in held.items():
-            self._ledger.release(stream, list(entries), self._lease, is_started=True)
+        for stream, starts in held.items():
+            self._ledger.give_back(stream, starts, self._lease, is_undone=True)
         return sum(map(len, held.values()))
 
-    def give_back(self, stream: str, entries: Sequence[str]) -> None:
-        """Give entries back that were not begun: it counts as no start of theirs."""
-        self.drop(stream, entries)
-        self._give_back(PendingRelease(stream, tuple(entries), is_started=True))
+    def give_back(
+        self, stream: str, starts: Mapping[str, int], *, is_undone: bool, pause: timedelta
+    ) -> None:
+        """Give entries back whose work is not to be done here, to be started again after a pause.
+
+        Args:
+            stream: Of the entries.
+            starts: Which start of each this is.
+            is_undone: Whether it counts as none.
+            pause: Until a router may take them over; a lease at most.
+        """
+        self.drop(stream, starts)
+        self._give_back(PendingRelease(stream, starts, is_undone, pause))
 
     @contextmanager
-    def holding(
-        self, stream: str, entries: Sequence[str], *, since: float | None = None
-    ) -> Iterator[None]:
+    def holding(self, stream: str, starts: Mapping[str, int]) -> Iterator[None]:
         """Keep entries for as long as the block runs; give back what it did not settle.
 
         What is given back counts as started: if it keeps raising, it ends as a dead letter. Only
@@ -92,37 +103,33 @@ class LeaseKeeper:
 
         Args:
             stream: Of the entries.
-            entries: Their ids.
-            since: When they were asked for, on the monotonic clock: their lease began no sooner.
+            starts: Which start of each this is.
         """
         with self._lock:
-            begun = monotonic() if since is None else since
-            self._held.setdefault(stream, {}).update(dict.fromkeys(entries, begun))
+            self._held.setdefault(stream, {}).update(starts)
         try:
             yield
         except BaseException as error:
             # Let go of first: a lease renewed after the release would hide the entries for another.
-            self.drop(stream, entries)
-            self._give_back(PendingRelease(stream, tuple(entries), isinstance(error, BLAMELESS)))
+            mine = self.drop(stream, starts)
+            self._give_back(PendingRelease(stream, mine, isinstance(error, BLAMELESS)))
             raise
         else:
-            self.drop(stream, entries)
+            self.drop(stream, starts)
 
     def holds(self, stream: str, entry: str) -> bool:
-        """Whether an entry is certainly still this worker's: confirmed within the lease.
+        """Whether an entry is in hand, and for all that Redis has told has not ended.
 
-        Judged by the monotonic clock from before the confirming command was sent, so that a worker
-        cut off from Redis knows by itself, no later than the routers do, that its lease is over.
+        It may be in another's hands as well, who started it when this process was silent.
         """
         with self._lock:
-            confirmed = self._held.get(stream, {}).get(entry)
-        return confirmed is not None and monotonic() - confirmed < self._lease.total_seconds()
+            return entry in self._held.get(stream, {})
 
-    def drop(self, stream: str, entries: Sequence[str]) -> None:
-        """Renew these no more."""
+    def drop(self, stream: str, entries: Iterable[str]) -> dict[str, int]:
+        """Renew these no more; return those that were in hand, with their starts."""
         with self._lock:
-            for entry in entries:
-                self._held.get(stream, {}).pop(entry, None)
+            held = self._held.get(stream, {})
+            return {entry: held.pop(entry) for entry in entries if entry in held}
 
     def _give_back(self, owed: PendingRelease) -> None:
         try:
@@ -134,7 +141,9 @@ class LeaseKeeper:
                 self._owed.append(owed)
 
     def _release(self, owed: PendingRelease) -> None:
-        self._ledger.release(owed.stream, owed.entries, self._lease, is_started=owed.is_started)
+        self._ledger.give_back(
+            owed.stream, owed.starts, self._lease, is_undone=owed.is_undone, pause=owed.pause
+        )
 
     def _pay(self) -> None:
         while self._owed:
@@ -149,8 +158,8 @@ class LeaseKeeper:
                 log.warning(
                     "lease.not_renewed",
                     error=type(error).__name__,
-                    consequence="past the lease another worker repeats the work in hand, and what"
-                    " this one answers is dropped",
+                    consequence="past the lease another worker repeats the work in hand, and"
+                    " whichever is done first answers",
                 )
             # It goes on while the last batches drain, so leaving must not cut the pause short.
             if self._is_closed.wait(self._beat.total_seconds()):
@@ -162,7 +171,7 @@ class LeaseKeeper:
         for stream in list(self._held):
             # Whoever lets go meanwhile waits for this renewal, and releases after it.
             with self._lock:
-                held, asked_at = self._held.get(stream, {}), monotonic()
-                kept = self._ledger.renew(stream, POOL_GROUP, list(held))
-                self._held[stream] = dict.fromkeys(kept, asked_at)
+                held = self._held.get(stream, {})
+                kept = self._ledger.keep(stream, held)
+                self._held[stream] = {entry: held[entry] for entry in kept}
         self._pay()

@@ -72,7 +72,7 @@ class WorkerMetrics:
         self._ended = ended_jobs(self.registry)
         self._fenced = Counter(
             "smallfirst_fenced_jobs",
-            "Answers that came after another worker's, or after the lease, and were dropped.",
+            "Answers that were dropped, since the job had ended before.",
             ["pool", "model"],
             registry=self.registry,
         )

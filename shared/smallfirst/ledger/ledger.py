@@ -5,7 +5,7 @@ there. This module owns that life and nothing else: what a job is asked, and whe
 decided elsewhere. All times are Redis's own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -22,6 +22,22 @@ from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
+#: Those of `lua` that a holder of entries runs.
+SCRIPTS = (
+    "settle",
+    "claim",
+    "keep",
+    "give_back",
+    "hand_over",
+    "recover",
+    "beat",
+    "reap_workers",
+    "tidy",
+    "drop_empty",
+    "take_due",
+    "fleet_state",
+    "take_waiting",
+)
 #: The most entries one recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
@@ -72,20 +88,7 @@ class Ledger:
     @cached_property
     def _scripts(self) -> dict[str, Any]:
         folder = resources.files("smallfirst.ledger") / "lua"
-        names = (
-            "settle",
-            "claim",
-            "hand_over",
-            "recover",
-            "beat",
-            "reap_workers",
-            "tidy",
-            "drop_empty",
-            "take_due",
-            "fleet_state",
-            "take_waiting",
-        )
-        return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in names}
+        return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in SCRIPTS}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
         return self._scripts[script](keys=list(keys), args=list(arguments))
@@ -143,28 +146,55 @@ class Ledger:
         """Pass entries on to whichever worker will get the message; return those passed."""
         return self._pass(stream, POOL_GROUP, entries, to=QUEUE_CONSUMER)
 
-    def release(
-        self, stream: str, entries: Sequence[str], lease: timedelta, *, is_started: bool
-    ) -> set[str]:
-        """Give entries back, so that a router takes them over at once; a start is taken back."""
-        idle_ms = round(lease.total_seconds() * 1000) + 1
-        to = self._holder
-        return self._pass(stream, POOL_GROUP, entries, to=to, idle_ms=idle_ms, undo=is_started)
+    def release(self, stream: str, entries: Sequence[str], lease: timedelta) -> set[str]:
+        """Let go of what this router holds of a backlog, so that another has it at once."""
+        return self._pass(stream, POOL_GROUP, entries, to=self._holder, idle_ms=_past(lease))
 
     def _pass(
-        self,
-        stream: str,
-        group: str,
-        entries: Sequence[str],
-        *,
-        to: str,
-        idle_ms: int = 0,
-        undo: bool = False,
+        self, stream: str, group: str, entries: Sequence[str], *, to: str, idle_ms: int = 0
     ) -> set[str]:
         if not entries:
             return set()
-        arguments = [group, self._holder, to, idle_ms, "1" if undo else "0", *entries]
-        return {entry.decode() for entry in self._run("hand_over", [stream], arguments)}
+        arguments = [group, self._holder, to, idle_ms, *entries]
+        return _decoded(self._run("hand_over", [stream], arguments))
+
+    def keep(self, stream: str, starts: Mapping[str, int]) -> set[str]:
+        """Renew the leases of what this worker has started, and take back what was taken over.
+
+        Args:
+            stream: A backlog.
+            starts: Which start of each entry is this worker's, as `claim` told.
+
+        Returns:
+            The entries that have not ended; this worker's work on them still counts.
+        """
+        if not starts:
+            return set()
+        return _decoded(self._run("keep", [stream], [POOL_GROUP, self._holder, *_flat(starts)]))
+
+    def give_back(
+        self,
+        stream: str,
+        starts: Mapping[str, int],
+        lease: timedelta,
+        *,
+        is_undone: bool,
+        pause: timedelta = timedelta(0),
+    ) -> set[str]:
+        """Give back what this worker has started; return what it still held.
+
+        Args:
+            stream: A backlog.
+            starts: Which start of each entry is this worker's, as `claim` told.
+            lease: As of the routers, who take over what was silent for longer.
+            is_undone: Whether the start does not count.
+            pause: How much later a router takes it over; a lease at most.
+        """
+        if not starts:
+            return set()
+        idle_ms = max(0, _past(lease - pause))
+        arguments = [POOL_GROUP, self._holder, idle_ms, "1" if is_undone else "0", *_flat(starts)]
+        return _decoded(self._run("give_back", [stream], arguments))
 
     def claim(
         self, stream: str, entries: Sequence[str], lease: timedelta
@@ -218,12 +248,24 @@ class Ledger:
         num_jobs, *found = self._run("take_due", [self._keys.due], arguments)
         return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
 
-    def settle(self, stream: str, group: str, settlements: Sequence[Settlement]) -> Settled:
-        """End entries of one stream, in one transaction: those that are still this holder's."""
+    def settle(
+        self,
+        stream: str,
+        group: str,
+        settlements: Sequence[Settlement],
+        *,
+        must_hold: bool = False,
+    ) -> Settled:
+        """End entries of one stream, in one transaction: those that have not ended yet.
+
+        Where `must_hold`, only those that are still this holder's: who ends a job that it has not
+        worked on must not take it out of the hands of who does.
+        """
         if not settlements:
             return Settled()
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
+        arguments.append("1" if must_hold else "0")
         for settlement in settlements:
             arguments += row_of(settlement)
         keys = [stream, self._today(), self._keys.due]
@@ -291,3 +333,17 @@ def is_group_missing(error: Exception) -> bool:
     words = str(error)
     # A script's error begins otherwise in Redis before 7; XINFO names no group where no stream is.
     return isinstance(error, ResponseError) and ("NOGROUP" in words or "no such key" in words)
+
+
+def _past(lease: timedelta) -> int:
+    """How long, in ms, whoever has lost a lease was silent at least."""
+    return round(lease.total_seconds() * 1000) + 1
+
+
+def _flat(starts: Mapping[str, int]) -> Iterator[object]:
+    for pair in starts.items():
+        yield from pair
+
+
+def _decoded(entries: Iterable[bytes]) -> set[str]:
+    return {entry.decode() for entry in entries}

@@ -136,7 +136,7 @@ class Settled:
         moves: The job went on to another stream.
         waiting: The job waits for a pool to have room.
         joined: Answered by an earlier submission of the same id.
-        fenced: Settled by somebody else before, or held by somebody else now.
+        fenced: Ended by somebody else before; or held by somebody else, where that counts.
     """
 
     results: int = 0

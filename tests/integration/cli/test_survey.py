@@ -136,7 +136,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
 
     other.queue(BULK, entries)
     worker.claim(BULK, entries, LEASE)
-    worker.release(BULK, entries[1:], LEASE, is_started=True)
+    worker.give_back(BULK, dict.fromkeys(entries[1:], 2), LEASE, is_undone=True)
     assert told("cpu") == {**begun, "working": 2}
 
     worker.settle(BULK, POOL_GROUP, [Finish(entry=entries[0], result=result_for("j-0"))])

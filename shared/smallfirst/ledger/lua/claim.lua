@@ -25,8 +25,8 @@ local function take(entry)
   local fields = found[2]
   for i = 1, #fields, 2 do
     if fields[i] == 'id' and redis.call('EXISTS', ARGV[4] .. ':result:' .. fields[i + 1]) == 1 then
-      redis.call('XACK', KEYS[1], ARGV[1], entry)
       redis.call('XDEL', KEYS[1], entry)
+      redis.call('XACK', KEYS[1], ARGV[1], entry)
       return
     end
   end

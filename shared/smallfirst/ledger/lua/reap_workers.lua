@@ -2,7 +2,7 @@
 -- unstarted: nothing says which of them the dead had. A message that a living worker holds stays
 -- with it; its entry here only counted it.
 --
---   {ns}:workers:{pool}                        ZREMRANGEBYSCORE
+--   {ns}:workers:{pool}                        ZCOUNT, ZREMRANGEBYSCORE
 --   {ns}:celery:unacked:{pool}, unacked_index   DEL, when somebody has died
 --
 -- KEYS[1] workers, KEYS[2] unacked, KEYS[3] its index
@@ -11,6 +11,11 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local died = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. (now - ARGV[1]))
-if died > 0 then redis.call('DEL', KEYS[2], KEYS[3]) end
+local last = '(' .. (now - ARGV[1])
+local died = redis.call('ZCOUNT', KEYS[1], '-inf', last)
+if died > 0 then
+  -- Last who has died: by that the rest is known to be done.
+  redis.call('DEL', KEYS[2], KEYS[3])
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', last)
+end
 return died

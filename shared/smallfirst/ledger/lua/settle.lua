@@ -1,9 +1,11 @@
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
--- for a pool to have room. Atomic, and fenced twice: an entry that is settled already, or that another
--- holds by now, is left alone (XPENDING says so), and a result that stands is never replaced (SET NX).
--- A router may also end what nobody has read: a job whose deadline passes while its pool rests. An entry
--- is acknowledged last, when all that comes of it is written. What is decided, is decided by columns and
--- by fields of the job's hash; no JSON is looked into.
+-- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
+-- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
+-- whoever holds it by then: what comes of the work of a holder that was too slow is as good as what comes
+-- of the next one's, and so no two can undo each other for ever. Only who ends it without having worked
+-- on it must hold it; or nobody has read it, where it is a router: a job's deadline may pass while its
+-- pool rests. An entry is acknowledged last, when all that comes of it is written. What is decided, is
+-- decided by columns and by fields of the job's hash; no JSON is looked into.
 --
 --   {source}                   XPENDING, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -19,7 +21,8 @@
 --   {ns}:booked:{date}         hash, TTL     what was spent
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
--- ARGV[1] group, [2] who settles, then the namespace and the bounds, then rows of 16 columns ('' where absent):
+-- ARGV[1] group, [2] who settles, then the namespace and the bounds, [9] '1' where who settles must hold
+-- the entries, then rows of 16 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
 --   id           the job's id ('' where the submission is too broken to have one)
@@ -40,9 +43,10 @@
 
 local COLUMNS = 16
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
-local group, holder, ns = ARGV[1], ARGV[2], ARGV[3]
+local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
 local max_dead, max_replies = ARGV[7], ARGV[8]
+local must_hold = ARGV[9] == '1'
 local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
 -- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
 local CANCEL_TTL = 600
@@ -62,15 +66,17 @@ end
 
 -- Whether a router asks, of an entry that is not pending, and it is there: nobody has read it yet.
 local function is_unread(entry)
-  return is_router(holder) and #redis.call('XRANGE', source, entry, entry) == 1
+  return is_router(settler) and #redis.call('XRANGE', source, entry, entry) == 1
 end
 
 -- By backlog, how many entries were deleted that nobody had read.
 local undelivered = {}
 
 local function drop(stream, its_group, entry, by)
-  if by then redis.call('XACK', stream, its_group, entry) end
-  if redis.call('XDEL', stream, entry) == 1 and not by and its_group == 'pool' then
+  local is_there = redis.call('XDEL', stream, entry) == 1
+  if by then
+    redis.call('XACK', stream, its_group, entry)
+  elseif is_there and its_group == 'pool' then
     undelivered[stream] = (undelivered[stream] or 0) + 1
   end
 end
@@ -249,7 +255,7 @@ local WAYS = { result = result, move = move, wait = wait, refuse = refuse, cance
 
 local function settle(row)
   local by = holder_of(source, group, row.entry)
-  if by ~= holder and (by or not is_unread(row.entry)) then return 'fenced' end
+  if by and must_hold and by ~= settler or not by and not is_unread(row.entry) then return 'fenced' end
   local ended = WAYS[row.verb](row)
   if ended ~= 'waiting' then drop(source, group, row.entry, by) end
   return ended
@@ -259,7 +265,7 @@ end
 -- same. This write needs no memory, and changes nothing.
 redis.call('EXPIRE', booked, BOOKED_TTL)
 
-for i = 9, #ARGV, COLUMNS do
+for i = 10, #ARGV, COLUMNS do
   local row = {}
   row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body, row.slip,
     row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
