@@ -1,6 +1,8 @@
 """Redis has no memory left, or no disk: clear refusals, and all goes on once there is room."""
 
+import os
 import resource
+import signal
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
+from tests.support.holders import pid_of
 from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
 from tests.support.waiting import WaitUntil
 
@@ -122,6 +125,35 @@ def test_a_full_disk_refuses_producers_and_ends_nobody(
     assert pids(fleet) == before
     wait_until(lambda: not remains(fleet_redis, [POOL]), description="nothing is left", timeout=90)
     assert not lasting_keys(fleet_redis)
+
+
+def test_a_worker_that_starts_while_memory_is_full_waits_for_it(
+    fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
+) -> None:
+    """It cannot bind its queue, and tries again; when there is room it serves, the same process."""
+    before, [ceiling] = pids(fleet), fleet_redis.config_get("maxmemory").values()
+    name = next(name for name in before if name.startswith("worker-"))
+    log = fleet.logs / f"{name}.log"
+    fleet_redis.config_set("maxmemory", 1_000_000)
+    try:
+        os.kill(before[name], signal.SIGKILL)
+        wait_until(lambda: pids(fleet)[name] != before[name], description="another starts")
+        started = pids(fleet)
+        wait_until(
+            lambda: log.read_text().count("refuses to write") >= 2,
+            description="it has tried to bind its queue",
+            timeout=60,
+        )
+        assert not has_begun(fleet_redis, started[name])
+    finally:
+        fleet_redis.config_set("maxmemory", ceiling)
+    wait_until(lambda: has_begun(fleet_redis, started[name]), description="it serves", timeout=30)
+    assert pids(fleet) == started
+
+
+def has_begun(redis: Any, pid: int) -> bool:
+    """Whether a worker of this process has said that it lives."""
+    return any(pid_of(name) == pid for name in redis.zrange(KEYS.workers(POOL), 0, -1))
 
 
 def holds_work(redis: Any) -> bool:

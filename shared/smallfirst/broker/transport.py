@@ -13,6 +13,7 @@ connection, which is tried again.
 import base64
 import binascii
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty
@@ -28,6 +29,8 @@ from smallfirst.redis_access.refusals import is_passing
 
 log = structlog.get_logger()
 
+#: Between two tries of a worker that starts to bind its queue.
+BIND_AGAIN_SECONDS = 1.0
 _TEXTS = (("headers", "id"), ("headers", "task"), ("properties", "delivery_tag"))
 
 
@@ -79,9 +82,26 @@ class _QoS(redis.QoS):  # type: ignore[misc]
 
 
 class _ReadsOn:
-    """Reads on behind an entry that is no JSON."""
+    """Reads on behind an entry that is no JSON, and waits for a Redis that refuses to write.
+
+    kombu writes when a worker declares its queue and binds it, notes which messages it holds, and
+    puts back those that it never started. All of that comes by `conn_or_acquire`.
+    """
 
     QoS = _QoS
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        with _refusals_pass(), super().conn_or_acquire(client) as found:  # type: ignore[misc]
+            yield found
+
+    def _queue_bind(self, *binding: Any) -> None:
+        try:
+            super()._queue_bind(*binding)  # type: ignore[misc]
+        except RedisConnectionError:
+            # The connection itself is good, so Celery would be back here at once.
+            time.sleep(BIND_AGAIN_SECONDS)
+            raise
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         with suppress(RedisError):
