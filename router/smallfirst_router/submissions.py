@@ -36,7 +36,7 @@ class Refusal:
 
 def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancellation | Refusal:
     """Read one entry of the jobs stream."""
-    if b"cancel" in fields:
+    if b"cancel" in fields and b"job" not in fields:
         return _read_cancellation(fields[b"cancel"])
     raw = fields.get(b"job")
     if raw is None:
@@ -45,6 +45,9 @@ def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancell
     if len(raw) > max_bytes:
         message = f"the job has {len(raw)} bytes; the most is {max_bytes}"
         return Refusal(Problem(code="too_large", message=message), raw, *_glimpse(raw[:4096]))
+    if b"cancel" in fields:
+        message = "the entry has both `job` and `cancel`: submit them as two"
+        return Refusal(Problem(code="invalid", message=message), raw, *_address(raw))
     try:
         return Job.model_validate_json(raw)
     except ValidationError as error:

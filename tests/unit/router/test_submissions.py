@@ -135,6 +135,16 @@ def test_an_entry_without_a_job_is_refused() -> None:
     assert "`job`" in refusal.problem.message
 
 
+@pytest.mark.parametrize("raw", [b'{"id": "a1", "reply_to": "me", "task": "t", "text": "x"}', b"{"])
+def test_an_entry_that_is_both_a_job_and_a_cancellation_is_neither(raw: bytes) -> None:
+    """Nobody can tell which was meant; the job's producer hears of it where it can be made out."""
+    refusal = read_submission({b"job": raw, b"cancel": b"a2"}, MAX_BYTES)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.problem.code, refusal.raw) == ("invalid", raw)
+    assert refusal.problem.message.startswith("the entry has both `job` and `cancel`")
+    assert (refusal.job_id, refusal.reply_to) == (("a1", "me") if len(raw) > 1 else ("", ""))
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(raw: bytes) -> None:
     """Whatever is written to the stream ends as a job or a refusal."""
