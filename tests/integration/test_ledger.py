@@ -362,15 +362,17 @@ def cancellation(redis: Any, job_id: str = "a1") -> Cancel:
 
 
 def test_a_refusal_ends_no_job_in_flight(redis: Any) -> None:
-    """A broken submission under the id of somebody's job is a dead letter, and no more."""
+    """A broken submission under the id of somebody's job is a dead letter; both hear of the end."""
     ledger = ledger_of(redis)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     refusal = refusal_of(redis, "a1", "broken")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
     assert stored(redis) is None
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+    assert replies(redis, "you") == []
     assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(results=1)
     assert redis.xlen(KEYS.dead) == 1
+    assert replies(redis) == replies(redis, "you") == [b"a1"]
 
 
 def test_a_refusal_changes_no_result(redis: Any) -> None:

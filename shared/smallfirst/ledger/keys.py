@@ -3,8 +3,8 @@
 Key, type, bound, writer; content:
 
     {ns}:jobs                       stream; the producers' limit; producers
-        Submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool is full stay, pending with
-        the consumer `waiting:{pool}`, which holds no lease.
+        Submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool is full stay,
+        pending with the consumer `waiting:{pool}`, which holds no lease.
     {ns}:escalations                stream; the jobs in flight; workers
         Jobs that a step was not sure of: `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router

@@ -147,6 +147,13 @@ local function finish(row)
   return 'results'
 end
 
+-- Has somebody told, too, when the job in flight has its result.
+local function join(key, reply, reply_to)
+  local waiting = '\n' .. (reply or '') .. '\n'
+  if reply_to == '' or string.find(waiting, '\n' .. reply_to .. '\n', 1, true) then return end
+  redis.call('HSET', key, 'reply', (reply or '') == '' and reply_to or (reply .. '\n' .. reply_to))
+end
+
 -- Lets a submission in, and says how it ended if not. Where the id is taken by an earlier one, its
 -- result answers this one too; a refusal takes no id: a corrected job may be submitted under it again.
 -- A cancellation that came before its job ends it.
@@ -168,10 +175,7 @@ local function admit(row)
   end
   if origin and origin ~= row.entry then
     if fingerprint ~= row.fingerprint then conflict(row) end
-    local waiting = '\n' .. (reply or '') .. '\n'
-    if row.reply_to ~= '' and not string.find(waiting, '\n' .. row.reply_to .. '\n', 1, true) then
-      redis.call('HSET', key, 'reply', reply == '' and row.reply_to or (reply .. '\n' .. row.reply_to))
-    end
+    join(key, reply, row.reply_to)
     return 'joined'
   end
   redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
@@ -224,7 +228,10 @@ local function refuse(row)
   local key, result_key = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
   local known = redis.call('HMGET', key, 'origin', 'status', 'reply')
   local origin, status, reply = known[1], known[2], known[3] or row.reply_to
-  if origin and origin ~= row.entry then return 'joined' end
+  if origin and origin ~= row.entry then
+    join(key, known[3], row.reply_to)
+    return 'joined'
+  end
   local is_new = redis.call('EXISTS', result_key) == 0 or status == 'refused'
   if is_new then
     redis.call('SET', result_key, row.body, 'EX', result_ttl)
