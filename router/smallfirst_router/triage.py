@@ -136,7 +136,7 @@ class Triage:
             return _end(held, result)
         plan = self._plan.tasks.get(job.task)
         if plan is None:
-            return _end(held, results.run_out(job, slip.trail, **times))
+            return _end_without_task(held, now_ms)
         move = next_move(
             job,
             plan,
@@ -288,6 +288,25 @@ def _ask_rule(step: PlannedStep, text: str) -> Attempt:
         confidence=answer.confidence if answer else None,
         seconds=seconds,
         answer=answer,
+    )
+
+
+def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
+    """End a job whose task has left the catalogue meanwhile, to be replayed once it is back."""
+    job = held.job
+    message = f"task: the catalogue has no task {job.task!r} any more"
+    problem = Problem(code="unknown_task", message=message)
+    result = results.unanswered(
+        job,
+        Status.FAILED,
+        problem,
+        submitted_ms=held.slip.submitted_ms,
+        now_ms=now_ms,
+        trail=held.slip.trail,
+    )
+    letter = dead_letter(held.raw, problem.code, detail=message, job_id=job.id, task=job.task)
+    return Finish(
+        entry=held.entry.entry, result=result, reply_to=job.reply_to, letter=letter, raw=held.raw
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.shapes import slip_for
+from tests.support.waiting import WaitUntil
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Job, LabelAnswer, Outcome, Priority, Problem, Tier
@@ -15,6 +16,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage, RoutingSlip
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.catalogue_wait import PATIENCE, CatalogueWait
 from smallfirst_workers.engines import (
     EngineRequest,
     EngineResult,
@@ -70,7 +72,11 @@ class Unprepared:
 
 
 def batch_of(
-    redis: Any, *texts: str, tasks: Sequence[str] = (), catalogue: str = ""
+    redis: Any,
+    *texts: str,
+    tasks: Sequence[str] = (),
+    catalogue: str = "",
+    patience: timedelta = PATIENCE,
 ) -> tuple[BatchRunner, BatchMessage]:
     """Park and dispatch jobs, and make a worker ready to run them as one batch."""
     router = Ledger(redis, KEYS, "router-a")
@@ -95,7 +101,8 @@ def batch_of(
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=LEASE)
     metrics = WorkerMetrics("cpu")
     observers = standard_observers(Watchdog(None), metrics, Tracing())
-    runner = BatchRunner(worker, KEYS, holder, LEASE, observers)
+    wait = CatalogueWait(patience)
+    runner = BatchRunner(worker, KEYS, holder, LEASE, observers, wait)
     message = BatchMessage(batch="b", model="m", pool="cpu", entries={"bulk": entries})
     return runner, message
 
@@ -134,14 +141,33 @@ def test_a_text_that_fails_alone_is_only_that_texts_failure(redis: Any) -> None:
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (0, 1)
 
 
-def test_a_task_that_is_not_loaded_yet_costs_its_job_nothing(redis: Any) -> None:
-    """The router had the newer catalogue before the worker: no start, no attempt, no failure."""
+def test_a_task_that_is_not_loaded_yet_costs_its_job_nothing(
+    redis: Any, wait_until: WaitUntil
+) -> None:
+    """The router had the newer catalogue first: no start, no attempt, no failure; but a pause."""
     runner, message = batch_of(redis, "new", "old", tasks=["topic", "mood"], catalogue="newer")
     run_message(runner, message, ServedModel(Unprepared(), Tier.SLM, 0.0, "older"))
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (1, 0)
     assert redis.get(KEYS.result("a0")) is None
     assert redis.get(KEYS.result("a1")) is not None
-    assert starts(redis) == [0]
+    assert starts(redis) == []
+    found: list[int] = []
+
+    def is_taken_over() -> bool:
+        found.extend(starts(redis))
+        return bool(found)
+
+    wait_until(is_taken_over, description="a router takes it over")
+    assert found == [0]
+
+
+def test_a_worker_waits_for_a_catalogue_for_so_long_and_no_longer(redis: Any) -> None:
+    """Where it has another file for good, the job goes on as after any failed attempt."""
+    runner, message = batch_of(redis, "new", catalogue="newer", patience=timedelta(0))
+    run_message(runner, message, ServedModel(Unprepared(), Tier.SLM, 0.0, "older"))
+    [(_, fields)] = redis.xrange(KEYS.escalations)
+    slip = RoutingSlip.model_validate_json(fields[b"slip"])
+    assert slip.trail[-1].reason == NOT_LOADED.message
 
 
 def test_a_task_that_the_worker_has_refused_is_a_failed_attempt(redis: Any) -> None:

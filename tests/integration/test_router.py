@@ -322,6 +322,45 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     assert redis.xlen(BULK) == 0
 
 
+def test_an_entry_with_a_job_and_a_cancellation_is_refused(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """The job's producer is told why, nothing is cancelled, and the job can be replayed."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"))
+    redis.xadd(KEYS.jobs, {"job": topic("a2", reply_to="me").model_dump_json(), "cancel": "a1"})
+    router.step()
+    refused = result_of(redis, "a2")
+    assert refused.problem is not None
+    assert (refused.status, refused.problem.code) == (Status.REFUSED, "invalid")
+    assert redis.get(KEYS.result("a1")) is None
+    assert [fields[b"id"] for _, fields in redis.xrange(KEYS.results("me"))] == [b"a2"]
+    [(_, fields)] = redis.xrange(KEYS.dead)
+    assert DeadLetter.model_validate_json(fields[b"letter"]).id == "a2"
+
+
+def test_a_job_whose_task_has_left_the_catalogue_fails_and_can_be_replayed(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Parked under a name that is gone: no model failed, and nobody is left to ask."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1"))
+    router.step()
+    catalogue.write_text(CATALOGUE.replace("  topic:", "  renamed:"))
+    router.reload()
+    start_worker(redis)
+    router.step()  # dispatch finds it misplaced
+    router.step()  # triage finds no task
+    result = result_of(redis, "a1")
+    assert result.problem is not None
+    assert (result.status, result.problem.code) == (Status.FAILED, "unknown_task")
+    assert "'topic'" in result.problem.message
+    [(entry, fields)] = redis.xrange(KEYS.dead)
+    letter = DeadLetter.model_validate_json(fields[b"letter"])
+    assert (letter.id, letter.reason, letter.is_refusal) == ("a1", "unknown_task", False)
+    assert redis.get(KEYS.dead_raw(entry.decode())) == topic("a1").model_dump_json().encode()
+
+
 def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalogue: Path) -> None:
     """What waits for a pool that is gone is asked again, of wherever the model runs now."""
     router = router_of(redis, redis_url, catalogue)

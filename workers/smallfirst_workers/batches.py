@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst.jobs import Priority, Problem
+from smallfirst.jobs import Answer, Priority, Problem
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.holders import process_here
@@ -21,6 +21,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
+from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
@@ -28,15 +29,13 @@ from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
 from smallfirst_workers.outcomes import (
     attempt_of,
     expire,
-    is_not_loaded_yet,
     settlement_of,
 )
-from smallfirst_workers.problems import EXPIRED
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED
 from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries_of
 
 log = structlog.get_logger()
 
-NO_PAUSE = timedelta(0)
 #: How a job that was in hand ends.
 Ended = tuple[HeldJob, Settlement]
 
@@ -50,6 +49,7 @@ class BatchRunner:
         leases: Keeps what is in hand.
         lease: How long a claim lasts unless it is renewed.
         observers: Each sees every batch; the first stands next to the engine.
+        catalogue_wait: For how long a job may wait for a catalogue.
     """
 
     def __init__(
@@ -59,12 +59,14 @@ class BatchRunner:
         leases: LeaseKeeper,
         lease: timedelta,
         observers: Sequence[BatchObserver],
+        catalogue_wait: CatalogueWait | None = None,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
         self._leases = leases
         self._lease = lease
         self._observers = observers
+        self._catalogue_wait = catalogue_wait or CatalogueWait()
 
     def run(self, message: BatchMessage, served: ServedModel) -> RunningBatch:
         """Run one batch to its end. What is claimed and not settled here is given back."""
@@ -128,9 +130,9 @@ class BatchRunner:
         batch.count_pass(done)
         for place, part in zip(done.places, done.parts(), strict=True):
             held, [answer] = batch.live[place], part.answers
-            if is_not_loaded_yet(held.slip, answer, batch.served.catalogue):
+            if self._waits_for_catalogue(batch, held, answer):
                 mine = _starts_of([held.entry])
-                self._leases.give_back(held.entry.stream, mine, is_undone=True, pause=NO_PAUSE)
+                self._leases.give_back(held.entry.stream, mine, is_undone=True, pause=PAUSE)
                 continue
             attempt = attempt_of(
                 held,
@@ -148,6 +150,14 @@ class BatchRunner:
             else:
                 escalations = self._keys.escalations
                 yield held, settlement_of(held, attempt, escalations=escalations, now_ms=now_ms)
+
+    def _waits_for_catalogue(
+        self, batch: RunningBatch, held: HeldJob, answer: Answer | Problem
+    ) -> bool:
+        """Whether a job came by a catalogue that this worker has yet to take up."""
+        is_unknown = isinstance(answer, Problem) and answer.code == NOT_LOADED.code
+        wanted, present = held.slip.asked.catalogue, batch.served.catalogue
+        return is_unknown and self._catalogue_wait.goes_on(wanted, present, time.monotonic())
 
     def _settle(self, batch: RunningBatch, ended: Sequence[Ended]) -> None:
         """End what is still in hand, and has not ended elsewhere."""

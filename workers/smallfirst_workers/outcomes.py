@@ -12,7 +12,7 @@ from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move
 from smallfirst_workers.engines import EngineResult
-from smallfirst_workers.problems import INVALID, NOT_LOADED
+from smallfirst_workers.problems import INVALID
 
 #: Why the answer of a model does not stand that is not the one that was calibrated.
 OTHER_REVISION = "calibrated for another revision"
@@ -97,15 +97,6 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
         trail=(*held.slip.trail, *tried),
     )
     return Finish(entry=held.entry.entry, result=result, reply_to=held.job.reply_to)
-
-
-def is_not_loaded_yet(slip: RoutingSlip, answer: Answer | Problem, catalogue: str) -> bool:
-    """Whether a job came by a catalogue that its worker has yet to take up.
-
-    A worker that has seen the same revision, and lacks the task all the same, has refused it.
-    """
-    is_unknown = isinstance(answer, Problem) and answer.code == NOT_LOADED.code
-    return is_unknown and slip.asked.catalogue != catalogue
 
 
 def _with_kept(answer: Answer, slip: RoutingSlip) -> Answer:
