@@ -19,6 +19,7 @@ from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
+from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
@@ -165,6 +166,9 @@ class Dispatch:
     def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | Settlement:
         """Read an entry: it waits for a worker, or no worker should see it again."""
         try:
+            if entry.starts:
+                # Perhaps its worker could not read it: what nobody can read is started no more.
+                read_parked_job(entry)
             slip = RoutingSlip.model_validate_json(entry.fields[b"slip"])
             ended = self._spent_out(entry, slip, now_ms) or self._misplaced(entry, slip)
         except READING_ERRORS:

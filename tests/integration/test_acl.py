@@ -10,16 +10,18 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
+from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
-from smallfirst.jobs import Status
+from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import find_binary, free_port, version_of
 from smallfirst.redis_access.acl import Role, acl_file
+from smallfirst.results import LAST_MS
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -70,6 +72,19 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
     with fleet.redis.connect(Role.EXPORTER) as exporter:
         metrics = {metric.name for metric in Fleet(exporter, KEYS, catalogue_with).collect()}
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
+    assert fleet.redis.refused() == []
+
+
+def test_a_job_that_nobody_can_read_ends_all_the_same(
+    fleet: Running, wait_until: WaitUntil
+) -> None:
+    """Its worker may write no dead letter, and gives it back to who may."""
+    slip = slip_for("similar", expires_ms=LAST_MS)
+    with fleet.redis.connect() as admin:
+        admin.xadd(BULK, {"id": "odd", "job": '{"id": "odd", "new": 1}', "slip": slip.to_json()})
+        wait_until(lambda: admin.xlen(KEYS.dead), description="it is a dead letter", timeout=60)
+        assert Result.model_validate_json(admin.get(KEYS.result("odd"))).status is Status.FAILED
+        assert not admin.exists(BULK) or admin.xlen(BULK) == 0
     assert fleet.redis.refused() == []
 
 

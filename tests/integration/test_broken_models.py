@@ -11,11 +11,12 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import Job, LabelAnswer, Outcome, Priority, Problem, Tier
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage, RoutingSlip
 from smallfirst.telemetry.tracing import Tracing
-from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.batches import COULD_NOT_READ, BatchRunner, run_message
 from smallfirst_workers.catalogue_wait import PATIENCE, CatalogueWait
 from smallfirst_workers.engines import (
     EngineRequest,
@@ -178,3 +179,36 @@ def test_a_task_that_the_worker_has_refused_is_a_failed_attempt(redis: Any) -> N
     slip = RoutingSlip.model_validate_json(fields[b"slip"])
     assert slip.trail[-1].outcome is Outcome.FAILED
     assert slip.trail[-1].reason == NOT_LOADED.message
+
+
+def test_a_job_that_this_worker_cannot_read_goes_back(redis: Any, wait_until: WaitUntil) -> None:
+    """It is pending, and counts one start, until a lease is over; its neighbour is answered."""
+    runner, message = batch_of(redis, "odd", "plain")
+    [odd, plain] = message.entries["bulk"]
+    read = dict(redis.xrange(BULK, odd, odd)[0][1])
+    newer = read[b"job"].replace(b'"text"', b'"unheard_of":1,"text"')
+    redis.xdel(BULK, odd)
+    redis.xack(BULK, POOL_GROUP, odd)
+    entry = redis.xadd(BULK, {**read, b"job": newer}).decode()
+    router = Ledger(redis, KEYS, "router-a")
+    router.read([BULK], POOL_GROUP, count=1)
+    router.queue(BULK, [entry])
+    message = message.model_copy(update={"entries": {"bulk": (entry, plain)}})
+
+    run_message(runner, message, ServedModel(Failing("never", None), Tier.SLM, 0.0))
+
+    assert redis.get(KEYS.result("a1")) is not None
+    assert redis.get(KEYS.result("a0")) is None
+    assert (redis.xlen(KEYS.dead), redis.xlen(KEYS.escalations)) == (0, 0)
+    assert starts(redis) == []
+    found: list[int] = []
+
+    def is_taken_over() -> bool:
+        soon = timedelta(milliseconds=1)
+        taken = router.recover(BULK, POOL_GROUP, lease=soon, queue_timeout=LEASE)
+        found.extend(each.starts for each in taken)
+        return bool(found)
+
+    wait_until(is_taken_over, description="a router takes it over")
+    assert found == [1]
+    assert router.end_of(str(Holder.here("cpu"))) == COULD_NOT_READ

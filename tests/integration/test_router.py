@@ -22,9 +22,11 @@ from tests.support.routers import (
 from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Status, Tier
+from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
+from smallfirst_router.router import Router
 
 ONLY_RULE = 'cascade: [{rule: {patterns: [{label: a, pattern: "never"}]}}]'
 
@@ -359,6 +361,57 @@ def test_a_job_whose_task_has_left_the_catalogue_fails_and_can_be_replayed(
     letter = DeadLetter.model_validate_json(fields[b"letter"])
     assert (letter.id, letter.reason, letter.is_refusal) == ("a1", "unknown_task", False)
     assert redis.get(KEYS.dead_raw(entry.decode())) == topic("a1").model_dump_json().encode()
+
+
+def in_vain(redis: Any, router: Router, worker: Ledger, lease: timedelta) -> bool:
+    """Have one round, in which a worker starts what it gets and gives it back; whether it did."""
+    router.step()
+    [(entry, _)] = redis.xrange(BULK) or [(b"", {})]
+    claimed = worker.claim(BULK, [entry.decode()], lease)[1] if entry else []
+    starts = {each.entry: each.starts for each in claimed}
+    worker.give_back(BULK, starts, lease, is_undone=False)
+    redis.delete(KEYS.queue("cpu"))
+    router.recover()
+    return bool(claimed)
+
+
+def test_what_no_worker_can_read_ends_after_so_many_starts(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """While the router can, a newer worker may come; the letter says what was the matter."""
+    router = router_of(redis, redis_url, catalogue)
+    worker = start_worker(redis, str(Holder("cpu", "host", 7, "f00")))
+    worker.note_end("host/7", "could not read it")
+    submit(redis, topic("a1"))
+    router.step()
+    num_starts = sum(in_vain(redis, router, worker, timedelta(seconds=6)) for _ in range(8))
+    assert num_starts == 5
+    [(_, fields)] = redis.xrange(KEYS.dead)
+    assert DeadLetter.model_validate_json(fields[b"letter"]).detail.endswith("could not read it")
+    assert result_of(redis, "a1").status is Status.FAILED
+
+
+def test_what_nobody_can_read_ends_when_it_comes_back(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router reads the slip alone, until a worker has given the job back."""
+    router = router_of(redis, redis_url, catalogue)
+    worker = start_worker(redis)
+    submit(redis, topic("a1"))
+    router.step()
+    [(entry, fields)] = redis.xrange(BULK)
+    redis.xdel(BULK, entry)
+    redis.xack(BULK, POOL_GROUP, entry)
+    redis.xadd(BULK, {**fields, b"job": b'{"id": "a1", "unheard_of": 1}'})
+    assert [in_vain(redis, router, worker, timedelta(seconds=6)) for _ in range(3)] == [
+        True,
+        False,
+        False,
+    ]
+    problem = result_of(redis, "a1").problem
+    assert problem is not None
+    assert problem.code == "unreadable"
+    assert (redis.xlen(KEYS.dead), redis.xlen(BULK)) == (1, 0)
 
 
 def test_jobs_follow_a_model_to_another_pool(redis: Any, redis_url: str, catalogue: Path) -> None:

@@ -20,7 +20,7 @@ from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
-from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
+from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
@@ -36,6 +36,8 @@ from smallfirst_workers.running_batches import RedisClock, RunningBatch, entries
 
 log = structlog.get_logger()
 
+#: How a start ended whose worker is of too old a version.
+COULD_NOT_READ = "could not read it"
 #: How a job that was in hand ends.
 Ended = tuple[HeldJob, Settlement]
 
@@ -95,21 +97,38 @@ class BatchRunner:
             wanted = [entry for entry in entries if not self._leases.holds(stream, entry)]
             now_ms, claimed = self._ledger.claim(stream, wanted, self._lease)
             hands.enter_context(self._leases.holding(stream, _starts_of(claimed)))
-            jobs += self._read(stream, claimed, now_ms)
+            jobs += self._read(stream, claimed)
         return RunningBatch(
             message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
         )
 
-    def _read(self, stream: str, entries: Sequence[StreamEntry], now_ms: int) -> list[HeldJob]:
-        """Read entries; those that cannot be read end here."""
-        jobs, ended = [], list[Settlement]()
+    def _read(self, stream: str, entries: Sequence[StreamEntry]) -> list[HeldJob]:
+        """Read entries; those that cannot be read go back, and are started again after a lease.
+
+        A router ends them where it cannot read them either, or when too many starts were in vain;
+        until then a worker of another version may do them.
+        """
+        jobs, odd = [], []
         for entry in entries:
             try:
                 jobs.append(read_parked_job(entry))
             except READING_ERRORS:
-                ended.append(unreadable(entry, now_ms))
-        self._ledger.settle(stream, POOL_GROUP, ended)
+                odd.append(entry)
+        if odd:
+            self._return_unread(stream, odd)
         return jobs
+
+    def _return_unread(self, stream: str, entries: Sequence[StreamEntry]) -> None:
+        self._note_end(COULD_NOT_READ)
+        log.error(
+            "entry.not_understood",
+            stream=stream,
+            entries=[entry.entry for entry in entries],
+            consequence="another worker tries them, or they become dead letters",
+            remedy="run routers and workers of one version",
+        )
+        starts = _starts_of(entries)
+        self._leases.give_back(stream, starts, is_undone=False, pause=self._lease)
 
     def _open(self, batch: RunningBatch, hands: ExitStack) -> None:
         """Tell the observers now, and again when the batch is over."""
@@ -184,8 +203,11 @@ class BatchRunner:
 
     def note_failure(self, error: BaseException) -> None:
         """Leave word of what a batch raised, for the dead letter that may come of it."""
+        self._note_end(f"raised {type(error).__name__}")
+
+    def _note_end(self, words: str) -> None:
         with suppress(RedisError):
-            self._ledger.note_end(process_here(os.getpid()), f"raised {type(error).__name__}")
+            self._ledger.note_end(process_here(os.getpid()), words)
 
 
 def _starts_of(entries: Iterable[StreamEntry]) -> dict[str, int]:

@@ -126,7 +126,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
-        Grant("del", (f"%W~{keys.result('*')}",)),
+        Grant("del", (f"%W~{keys.result('*')}", f"%W~{keys.job('*')}")),
         Grant("hget", (f"%R~{keys.job('*')}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
         Grant("set", (f"%W~{keys.dead_raw('*')}",)),
@@ -162,7 +162,7 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant("set exists", (f"%W~{keys.result('*')}",)),
         Grant("xadd expire", (f"%W~{keys.results('*')}",)),
-        Grant("hmget hset expire del", (f"~{keys.job('*')}",)),
+        Grant("hmget hset hdel expire", (f"~{keys.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
     )

@@ -4,14 +4,15 @@
 -- whoever holds it by then: what comes of the work of a holder that was too slow is as good as what comes
 -- of the next one's, and so no two can undo each other for ever. Only who ends it without having worked
 -- on it must hold it; or nobody has read it, where it is a router: a job's deadline may pass while its
--- pool rests. An entry is acknowledged last, when all that comes of it is written. What is decided, is
--- decided by columns and by fields of the job's hash; no JSON is looked into.
+-- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
+-- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
+-- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into.
 --
 --   {source}                   XPENDING, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
 --   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
 --   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
---   {ns}:job:{id}              hash, TTL     in flight: origin, fingerprint, reply, at, entry
+--   {ns}:job:{id}              hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
 --                                            ended: status, fingerprint
 --                                            cancelled before it came: cancelled
 --   {ns}:result:{id}           string, TTL   the result, written once
@@ -127,22 +128,21 @@ local function conflict(row)
 end
 
 local function note_end(key, row, fingerprint)
-  redis.call('DEL', key)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', fingerprint)
   redis.call('EXPIRE', key, result_ttl)
   redis.call('ZREM', due, row.id)
+  redis.call('HDEL', key, 'origin', 'reply', 'at', 'entry', 'from', 'cancelled')
 end
 
 local function finish(row)
   local key = ns .. ':job:' .. row.id
   local known = redis.call('HMGET', key, 'reply', 'fingerprint')
   local reply, fingerprint = known[1] or row.reply_to, known[2] or row.fingerprint
-  if not redis.call('SET', ns .. ':result:' .. row.id, row.body, 'NX', 'EX', result_ttl) then
-    notify(row.reply_to, row.id)
-    return 'fenced'
-  end
-  note_end(key, row, fingerprint)
+  local is_new = redis.call('SET', ns .. ':result:' .. row.id, row.body, 'NX', 'EX', result_ttl)
   for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
+  -- Still in flight with a result: an error ended an earlier try right here.
+  if is_new or known[1] then note_end(key, row, fingerprint) end
+  if not is_new then return 'fenced' end
   book(row)
   return 'results'
 end
@@ -162,23 +162,27 @@ local function admit(row)
   local key, result = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
   local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled')
   local origin, fingerprint, reply, status, cancelled = unpack(known)
-  if redis.call('EXISTS', result) == 1 and status ~= 'refused' then
+  -- Its own registration: it waited since, or an error ended an earlier try.
+  local is_known = origin == row.entry
+  if not is_known and redis.call('EXISTS', result) == 1 and status ~= 'refused' then
     -- Who ended by its id alone, as a job that could not be read, has no fingerprint.
     if fingerprint and fingerprint ~= '' and fingerprint ~= row.fingerprint then conflict(row) end
     notify(row.reply_to, row.id)
     return 'joined'
   end
-  if status then
+  if status and not origin then
     -- One by one: Redis lets a user name two keys in a command only where one rule covers both.
-    redis.call('DEL', key)
     redis.call('DEL', result)
+    redis.call('DEL', key)
   end
-  if origin and origin ~= row.entry then
+  if origin and not is_known then
     if fingerprint ~= row.fingerprint then conflict(row) end
     join(key, reply, row.reply_to)
     return 'joined'
   end
-  redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
+  if not is_known then
+    redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
+  end
   redis.call('EXPIRE', key, job_ttl)
   if not cancelled then return nil end
   row.status, row.body, row.task = 'cancelled', cancelled, ''
@@ -192,9 +196,8 @@ local function result(row)
   return finish(row)
 end
 
-local function note_place(row, stream, entry)
-  local key = ns .. ':job:' .. row.id
-  redis.call('HSET', key, 'at', stream, 'entry', entry)
+local function note_place(row, key, stream)
+  redis.call('HSET', key, 'at', stream)
   redis.call('EXPIRE', key, job_ttl)
   if row.first ~= '1' then return end
   redis.call('ZADD', due, row.expires, row.id)
@@ -205,16 +208,22 @@ local function move(row)
   local ended = admit(row)
   if ended then return ended end
   if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
-  local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
-  note_place(row, row.to, entry)
+  local key, from = ns .. ':job:' .. row.id, source .. ' ' .. row.entry
+  -- Moved by an earlier try, which an error ended before it could acknowledge.
+  if redis.call('HMGET', key, 'from')[1] == from then return 'moves' end
+  note_place(row, key, row.to)
   book(row)
+  local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
+  redis.call('HSET', key, 'entry', entry, 'from', from)
   return 'moves'
 end
 
 local function wait(row)
   local ended = admit(row)
   if ended then return ended end
-  note_place(row, source, row.entry)
+  local key = ns .. ':job:' .. row.id
+  note_place(row, key, source)
+  redis.call('HSET', key, 'entry', row.entry)
   redis.call('XCLAIM', source, group, row.to, 0, row.entry, 'JUSTID')
   return 'waiting'
 end
@@ -233,11 +242,11 @@ local function refuse(row)
     return 'joined'
   end
   local is_new = redis.call('EXISTS', result_key) == 0 or status == 'refused'
-  if is_new then
-    redis.call('SET', result_key, row.body, 'EX', result_ttl)
-    note_end(key, row, '')
-  end
   for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
+  if is_new then
+    note_end(key, row, '')
+    redis.call('SET', result_key, row.body, 'EX', result_ttl)
+  end
   return is_new and 'results' or 'joined'
 end
 
@@ -247,15 +256,15 @@ local function cancel(row)
   local key = ns .. ':job:' .. row.id
   local known = redis.call('HMGET', key, 'origin', 'status', 'at', 'entry')
   local origin, status, at, entry = unpack(known)
-  if status or redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'joined' end
   if not origin then
+    if status or redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'joined' end
     redis.call('HSET', key, 'cancelled', row.body)
     redis.call('EXPIRE', key, CANCEL_TTL)
     return 'joined'
   end
-  local ended = finish(row)
-  if ended == 'results' and at then take_out(at, entry) end
-  return ended
+  -- First, since an ended job is not looked for any more where an error ends this.
+  if at and entry then take_out(at, entry) end
+  return finish(row)
 end
 
 local WAYS = { result = result, move = move, wait = wait, refuse = refuse, cancel = cancel }
