@@ -92,6 +92,22 @@ def test_a_deadline_comes_without_a_worker(
     assert redis.hkeys(KEYS.job("a1")) == [b"status", b"fingerprint"]
 
 
+def test_a_deadline_comes_while_memory_is_full(
+    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil
+) -> None:
+    """What ends makes room."""
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, topic("a1", deadline=SHORT))
+    router.step()
+    redis.config_set("maxmemory", 1)
+    try:
+        end_due(router, redis, wait_until)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert result_of(redis, "a1").status is Status.EXPIRED
+    assert redis.xlen(BULK) == 0
+
+
 def test_a_job_without_a_deadline_expires_too(redis: Any, redis_url: str, catalogue: Path) -> None:
     """After as long as a job is kept."""
     router = router_of(redis, redis_url, catalogue, job_ttl_seconds=60)
