@@ -10,7 +10,7 @@ from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Pool, Step, Tas
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import Answer, Attempt, Job, Outcome, Span, Tier
+from smallfirst.jobs import AnyAnswer, Attempt, Job, Outcome, Span, Tier
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_router.rules import CompiledRule, compile_rule
@@ -90,7 +90,7 @@ class Ask:
 class Accept:
     """A rule's answer stands."""
 
-    answer: Answer
+    answer: AnyAnswer
     trail: tuple[Attempt, ...]
 
 

@@ -318,7 +318,7 @@ def _give_up(
     entry: StreamEntry, slip: RoutingSlip, status: Status, problem: Problem, now_ms: int
 ) -> Settlement:
     raw = entry.fields[b"job"]
-    job = Job.model_validate_json(raw)
+    job = Job.model_validate_json(raw, extra="ignore")
     result = results.unanswered(
         job, status, problem, submitted_ms=slip.submitted_ms, now_ms=now_ms, trail=slip.trail
     )

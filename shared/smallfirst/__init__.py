@@ -24,6 +24,7 @@ _NAMES = {
     ),
     "smallfirst.jobs": (
         "Answer",
+        "AnyAnswer",
         "Attempt",
         "Evidence",
         "Job",
@@ -39,6 +40,7 @@ _NAMES = {
         "Status",
         "TextAnswer",
         "Tier",
+        "UnknownAnswer",
         "VectorAnswer",
     ),
 }
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from smallfirst.errors import ResultUnreadable as ResultUnreadable
     from smallfirst.errors import SmallfirstError as SmallfirstError
     from smallfirst.jobs import Answer as Answer
+    from smallfirst.jobs import AnyAnswer as AnyAnswer
     from smallfirst.jobs import Attempt as Attempt
     from smallfirst.jobs import Evidence as Evidence
     from smallfirst.jobs import Job as Job
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from smallfirst.jobs import Status as Status
     from smallfirst.jobs import TextAnswer as TextAnswer
     from smallfirst.jobs import Tier as Tier
+    from smallfirst.jobs import UnknownAnswer as UnknownAnswer
     from smallfirst.jobs import VectorAnswer as VectorAnswer
 else:
     # A type checker that saw it would take every misspelt name for one of ours.

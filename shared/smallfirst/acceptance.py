@@ -10,7 +10,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from smallfirst.answers import found_something, tempered_answer
-from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability, Wire
+from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability
+from smallfirst.wire import Wire
 
 #: In place of a threshold: no answer stands, and the step is passed over.
 NEVER: Final = "never"

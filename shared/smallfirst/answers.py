@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from smallfirst.jobs import Answer, LabelAnswer, Span, SpansAnswer
+from smallfirst.jobs import AnyAnswer, LabelAnswer, Span, SpansAnswer
 
 #: Digits after the point of every probability and coordinate: more than any model is sure of.
 DIGITS: Final = 6
@@ -52,18 +52,18 @@ def merge_spans(kept: Iterable[Span], found: Iterable[Span]) -> tuple[Span, ...]
     return tuple(sorted(merged, key=lambda span: (span.start, span.end)))
 
 
-def spans_of(answer: Answer | None) -> tuple[Span, ...]:
+def spans_of(answer: AnyAnswer | None) -> tuple[Span, ...]:
     """The spans that an answer found; none in an answer of another form."""
     return answer.spans if isinstance(answer, SpansAnswer) else ()
 
 
-def with_spans(answer: Answer, spans: tuple[Span, ...]) -> Answer:
+def with_spans(answer: AnyAnswer, spans: tuple[Span, ...]) -> AnyAnswer:
     """The same answer with other spans; one of another form stays as it is."""
     if not isinstance(answer, SpansAnswer):
         return answer
     return answer.model_copy(update={"spans": spans})
 
 
-def found_something(answer: Answer) -> bool:
+def found_something(answer: AnyAnswer) -> bool:
     """Whether a rule that answers so found something."""
     return not isinstance(answer, SpansAnswer) or bool(answer.spans)

@@ -9,20 +9,26 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    model_serializer,
     model_validator,
 )
+from pydantic.config import ExtraValues
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from smallfirst.wire import MAX_VALUE_CHARS, OpenEnum, OrNewer, Wire
 
 #: Most characters a job's text may have. Two hundred thousand is a book of 60 pages; a longer one
 #: is several jobs.
@@ -39,7 +45,7 @@ ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
 REPLY_TO_PATTERN = r"^[0-9A-Za-z_.\-]{1,64}$"
 
 
-class Tier(StrEnum):
+class Tier(OpenEnum):
     """A class of tool, cheapest first."""
 
     RULE = "rule"
@@ -49,7 +55,11 @@ class Tier(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place in the order from cheapest (0) to dearest (3)."""
+        """Place in the order from cheapest (0) to dearest (3).
+
+        Raises:
+            ValueError: When it is of a newer version.
+        """
         return list(Tier).index(self)
 
 
@@ -63,7 +73,7 @@ class Priority(StrEnum):
     BULK = "bulk"
 
 
-class Status(StrEnum):
+class Status(OpenEnum):
     """How a job ended. Exactly one of these, written once."""
 
     ANSWERED = "answered"
@@ -74,7 +84,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-class Outcome(StrEnum):
+class Outcome(OpenEnum):
     """What became of one attempt."""
 
     ACCEPTED = "accepted"
@@ -137,23 +147,6 @@ Traceparent = Annotated[
 ]
 
 
-class Wire(BaseModel):
-    """Base of every model on the wire: strict, closed, immutable, its errors without the input."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-        ser_json_inf_nan="null",
-    )
-
-    def to_json(self) -> str:
-        """Write for the wire; what is None is left out."""
-        return self.model_dump_json(exclude_none=True)
-
-
 def new_job_id() -> str:
     """Make an id that nobody else makes: 96 random bits."""
     return secrets.token_hex(12)
@@ -163,8 +156,10 @@ class Job(Wire):
     """One unit of work: a text, the name of a task, and options.
 
     Submitting the same id again is safe at any time: the job runs once and every submitter gets the
-    one result.
+    one result. A job is written by its producer: a field that is none is a mistake, and refused.
     """
+
+    unknown_fields: ClassVar[ExtraValues] = "forbid"
 
     v: Literal[1] = Field(
         default=1, description="The version of the wire; a reader refuses any other."
@@ -319,13 +314,71 @@ Answer = Annotated[
     LabelAnswer | LabelsAnswer | SpansAnswer | VectorAnswer | TextAnswer | RecordAnswer,
     Field(discriminator="kind"),
 ]
+#: The kinds of answer that this version knows.
+KNOWN_KINDS = frozenset(
+    model.model_fields["kind"].default for model in get_args(get_args(Answer)[0])
+)
+
+
+def _probability_or_0(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(value) if 0.0 <= value <= 1.0 else 0.0
+
+
+class UnknownAnswer(Wire):
+    """An answer of a kind that only a newer version knows. It is written as it was read."""
+
+    kind: Annotated[str, Field(min_length=1, max_length=MAX_VALUE_CHARS)]
+    confidence: Probability = Field(default=0.0, description="Its confidence; 0 if it has none.")
+    fields: dict[str, JsonValue] = Field(
+        description="Every field as it stands in the JSON, the kind among them."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, found: Any, info: ValidationInfo) -> Any:
+        """Take the fields together, but for those of a kind that has a form of its own."""
+        if info.mode != "json" or not isinstance(found, dict):
+            return found
+        if found.get("kind") in KNOWN_KINDS:
+            raise ValueError("is of a kind that has a form of its own")
+        return {
+            "kind": found.get("kind"),
+            "confidence": _probability_or_0(found.get("confidence")),
+            "fields": found,
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish it as it stands in JSON: any object that tells its kind."""
+        published = super().__get_pydantic_json_schema__(schema, handler)
+        kind = {"type": "string", "description": "A kind that stands in no earlier schema."}
+        handler.resolve_ref_schema(published).update(
+            title=cls.__name__,
+            description=cls.__doc__,
+            type="object",
+            properties={"kind": kind},
+            required=["kind"],
+        )
+        return published
+
+    @model_serializer
+    def _as_read(self) -> dict[str, Any]:
+        return {**self.fields, "kind": self.kind}
+
+
+#: An answer as a reader meets it.
+AnyAnswer = Annotated[Answer | UnknownAnswer, Field(union_mode="left_to_right")]
 
 
 class Attempt(Wire):
     """The record of one step tried."""
 
     step: int = Field(ge=0, description="The step's place in the task's cascade, from 0.")
-    tier: Annotated[Tier, Field(strict=False)]
+    tier: Annotated[Tier, Field(strict=False), OrNewer()]
     model: str = Field(description="The model's name in the catalogue; `rules` for the rule tier.")
     revision: str = Field(
         description="The version of the model that answered: a commit or a content hash."
@@ -333,7 +386,7 @@ class Attempt(Wire):
     pool: str | None = Field(
         default=None, description="The pool where it ran; none for rules, which run in the router."
     )
-    outcome: Annotated[Outcome, Field(strict=False)]
+    outcome: Annotated[Outcome, Field(strict=False), OrNewer()]
     confidence: Probability | None = None
     threshold: Probability | None = Field(
         default=None, description="The confidence that the answer had to reach."
@@ -358,7 +411,7 @@ class Attempt(Wire):
     cost: float = Field(
         default=0.0, ge=0.0, description="The attempt's cost, in the catalogue's currency."
     )
-    answer: Answer | None = Field(
+    answer: AnyAnswer | None = Field(
         default=None, description="The step's answer, unless that is the result's own."
     )
 
@@ -379,9 +432,9 @@ class Result(Wire):
         default=None,
         description="The task's name; none only when the job was too broken to name one.",
     )
-    status: Annotated[Status, Field(strict=False)]
-    answer: Answer | None = None
-    tier: Annotated[Tier, Field(strict=False)] | None = Field(
+    status: Annotated[Status, Field(strict=False), OrNewer()]
+    answer: AnyAnswer | None = None
+    tier: Annotated[Tier, Field(strict=False), OrNewer()] | None = Field(
         default=None, description="The tier that answered."
     )
     problem: Problem | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from smallfirst.jobs import (
-    Answer,
+    AnyAnswer,
     Attempt,
     Job,
     Outcome,
@@ -38,7 +38,7 @@ def expires_ms(job: Job, submitted_ms: int, job_ttl: timedelta) -> int:
 
 
 def answered(
-    job: Job, answer: Answer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
+    job: Job, answer: AnyAnswer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
 ) -> Result:
     """The last attempt's answer stands, and so is written down once: not in the trail again."""
     late = job.deadline is not None and at(now_ms) > at(submitted_ms) + job.deadline

@@ -6,16 +6,13 @@ worker's own: that may be an older one.
 
 from typing import Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from smallfirst.jobs import Wire
+from smallfirst.wire import Wire
 
 
 class StepOptions(Wire):
     """What an engine is to do for an answer, beside what its task says."""
-
-    # While a new version is rolled out, an option that it adds is none for an older worker.
-    model_config = ConfigDict(extra="ignore")
 
     think_tokens: int | None = Field(
         default=None, ge=1, description="The longest thought before the answer; none: no thought."

@@ -7,7 +7,7 @@ stand goes back to the router, trail and all.
 from smallfirst import results
 from smallfirst.acceptance import Acceptance, label_of
 from smallfirst.answers import merge_spans, spans_of, with_spans
-from smallfirst.jobs import Answer, Attempt, Outcome, Problem, Status, Tier
+from smallfirst.jobs import Answer, AnyAnswer, Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move
@@ -99,7 +99,7 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
     return Finish(entry=held.entry.entry, result=result, reply_to=held.job.reply_to)
 
 
-def _with_kept(answer: Answer, slip: RoutingSlip) -> Answer:
+def _with_kept(answer: AnyAnswer, slip: RoutingSlip) -> AnyAnswer:
     """Add the spans that an earlier step was sure of."""
     kept = slip.kept_spans
     return with_spans(answer, merge_spans(kept, spans_of(answer))) if kept else answer

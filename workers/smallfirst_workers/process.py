@@ -213,7 +213,7 @@ def register(process: WorkerProcess, model: str) -> None:
     @process.app.task(name=name)  # type: ignore[untyped-decorator]
     def run_batch(message: dict[str, object]) -> dict[str, object]:
         """Run one batch; what is returned is what Flower shows."""
-        batch = BatchMessage.model_validate(message, strict=False)
+        batch = BatchMessage.model_validate(message, strict=False, extra="ignore")
         try:
             served = process.models.served(model)
             return run_message(process.runner, batch, served)

@@ -126,7 +126,7 @@ class Report:
         waited = (result.finished_at - result.submitted_at) / timedelta(seconds=1)
         self.num_jobs += 1
         self._by_task[task] += 1
-        self._by_status[result.status] += 1
+        self._by_status[result.status] = self.count(result.status) + 1
         self._waits.add(waited)
         for attempt in result.trail:
             self._count_attempt(task, attempt)
@@ -149,7 +149,7 @@ class Report:
 
     def count(self, status: Status) -> int:
         """How many jobs ended so."""
-        return self._by_status[status]
+        return self._by_status.get(status, 0)
 
     def quantile(self, share: float) -> float | None:
         """Seconds from submission to finish that `share` of all jobs did not exceed."""
@@ -167,12 +167,12 @@ class Report:
         is_step = place.rank == 0
         return ReportRow(
             task=place.task,
-            status=Status(place.status),
+            status=Status.read(place.status),
             jobs=tally.jobs,
             share=tally.jobs / max(1, self._by_task[place.task]),
             tried=tally.tried,
             step=place.step if is_step else None,
-            tier=Tier(place.tier) if is_step else None,
+            tier=Tier.read(place.tier) if is_step else None,
             model=place.model if is_step else None,
             mean_confidence=tally.confidence / tally.jobs if is_step and tally.jobs else None,
             measure=tally.score.measure,
@@ -218,7 +218,8 @@ def _place_of_end(task: str, result: Result) -> _Place:
     """The row a job ends in: the step whose answer stands, else how it ended."""
     if result.is_answered and result.trail:
         return _place_of_step(task, result.trail[-1])
-    return _Place(task, 1 + list(Status).index(result.status), 0, "", "", result.status)
+    order = [*Status, result.status]  # one of a newer version stands behind all others
+    return _Place(task, 1 + order.index(result.status), 0, "", "", result.status)
 
 
 def _rounded(value: float | None) -> float | None:

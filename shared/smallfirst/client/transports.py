@@ -13,7 +13,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Annotated, Any, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -29,10 +29,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smallfirst.client.backoff import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
-from smallfirst.jobs import Job, JobId, Result, Status, Wire
+from smallfirst.jobs import Job, JobId, Result, Status
 from smallfirst.ledger.keys import Keys
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.refusals import words_of
+from smallfirst.wire import Wire
 
 #: How long one call tries to reach Redis: through a failover, and past a frozen connection.
 PATIENCE = timedelta(seconds=15)
@@ -71,7 +72,8 @@ class JobLocation(Wire):
         default=None, description="While queued: the pool's name, or `router` between two steps."
     )
     status: Annotated[Status, Field(strict=False)] | None = Field(
-        default=None, description="The status of the result, once it is there."
+        default=None,
+        description="The status of the result, once it is there; none if it cannot be read here.",
     )
 
 
@@ -211,8 +213,7 @@ class RedisTransport:
 
         raw, at = await self._patiently(execute)
         if raw is not None:
-            status = Result.model_validate_json(raw).status
-            return JobLocation(id=job_id, state=State.DONE, status=status)
+            return JobLocation(id=job_id, state=State.DONE, status=_status_of(raw))
         if at is None:
             return None
         return JobLocation(id=job_id, state=State.QUEUED, where=self._keys.pool_of(at) or "router")
@@ -265,6 +266,14 @@ def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:
         address.url, max_connections=MAX_CONNECTIONS, timeout=None, **options
     )
     return Redis.from_pool(pool)
+
+
+def _status_of(raw: str) -> Status | None:
+    """The status of a result; None of one that this version cannot read."""
+    try:
+        return Result.model_validate_json(raw).status
+    except ValidationError:
+        return None
 
 
 def _is_of(job_id: str, raw: str) -> bool:

@@ -26,7 +26,7 @@ from smallfirst.evaluation.single_step_catalogue import (
     name_of_step,
     taken_apart,
 )
-from smallfirst.jobs import Answer, Job, Outcome, Result, Status
+from smallfirst.jobs import Answer, Job, Outcome, Result, Status, UnknownAnswer
 from smallfirst.kinds import KINDS
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
@@ -199,10 +199,11 @@ def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noq
 
 def _answer(result: Result) -> Answer | None:
     """What the step said: the result's own answer, or what a rule said that did not match."""
-    if result.is_answered:
-        return result.answer
     attempt = result.trail[-1]
-    return None if attempt.outcome is Outcome.FAILED else attempt.answer
+    said = result.answer if result.is_answered else attempt.answer
+    if attempt.outcome is Outcome.FAILED or isinstance(said, UnknownAnswer):
+        return None
+    return said
 
 
 def _may_stand(step: Step, answer: Answer) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from smallfirst.jobs import Answer
+from smallfirst.jobs import AnyAnswer, UnknownAnswer
 from smallfirst.kinds.classify import CLASSIFY, ClassifyExample
 from smallfirst.kinds.embed import EMBED
 from smallfirst.kinds.extract import EXTRACT, ExtractExample, FieldsTask
@@ -81,7 +81,9 @@ def prompting_of(kind: Kind) -> Prompting[TaskKeys, Example, Any]:
     return prompting
 
 
-def in_words(answer: Answer) -> str:
+def in_words(answer: AnyAnswer) -> str:
     """Write an answer of any kind as one line for people."""
+    if isinstance(answer, UnknownAnswer):
+        return f"an answer of the kind {answer.kind!a}, which this version does not know"
     spec = next(spec for spec in KINDS.values() if isinstance(answer, spec.answer))
     return spec.in_words(answer)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from smallfirst.jobs import Answer
+from smallfirst.jobs import AnyAnswer
 from smallfirst.kinds import KINDS, Gold
 
 
@@ -21,7 +21,7 @@ class Score:
     total: int = 0
     num_scored: int = 0
 
-    def add(self, answer: Answer | None, gold: Gold | None) -> None:
+    def add(self, answer: AnyAnswer | None, gold: Gold | None) -> None:
         """Compare one answer with the gold of its kind; gold of another kind is left alone."""
         compared = _compare(answer, gold)
         if compared is None:
@@ -43,7 +43,7 @@ class Score:
         return self.right / self.total if self.total else 1.0
 
 
-def _compare(answer: Answer | None, gold: Gold) -> tuple[str, int, int] | None:
+def _compare(answer: AnyAnswer | None, gold: Gold) -> tuple[str, int, int] | None:
     """Compare by the first kind that both are of: in a file of results no task tells its kind."""
     for spec in KINDS.values():
         said = spec.said_by(answer)

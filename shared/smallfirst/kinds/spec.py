@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import Field, JsonValue
 
-from smallfirst.jobs import MAX_TEXT_CHARS, Answer, LabelAnswer, Span, SpansAnswer
+from smallfirst.jobs import MAX_TEXT_CHARS, AnyAnswer, LabelAnswer, Span, SpansAnswer
 from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.entries import Entry, Place
 from smallfirst.kinds.schemas import JsonSchema
@@ -196,7 +196,7 @@ class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
         """Take the right answer out of an example; None where there is none to compare with."""
         return self.scoring.gold(example) if self.scoring else None
 
-    def said_by(self, answer: Answer | None) -> Gold | None:
+    def said_by(self, answer: AnyAnswer | None) -> Gold | None:
         """Bring an answer into the form of the right one; None for one of another kind."""
         if self.scoring is None or not isinstance(answer, self.answer):
             return None

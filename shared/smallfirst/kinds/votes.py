@@ -18,7 +18,8 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from smallfirst.answers import DIGITS, rounded
-from smallfirst.jobs import LabelAnswer, RecordAnswer, TextAnswer, Wire
+from smallfirst.jobs import LabelAnswer, RecordAnswer, TextAnswer
+from smallfirst.wire import Wire
 
 AnswerT = TypeVar("AnswerT", bound=Wire)
 

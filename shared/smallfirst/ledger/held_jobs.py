@@ -31,11 +31,13 @@ class HeldJob:
 def read_held_job(entry: StreamEntry) -> HeldJob:
     """Read what a router or a worker wrote.
 
+    A newer router may have let in a job with a field that is not known here.
+
     Raises:
         KeyError: When a field is missing.
         ValueError: When one is not what it should be.
     """
-    job = Job.model_validate_json(entry.fields[b"job"])
+    job = Job.model_validate_json(entry.fields[b"job"], extra="ignore")
     return HeldJob(entry, job, RoutingSlip.model_validate_json(entry.fields[b"slip"]))
 
 

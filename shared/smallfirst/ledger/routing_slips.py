@@ -5,12 +5,13 @@ Producers neither write nor read these; they are the router's note to the worker
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Attempt, Span, Wire
+from smallfirst.jobs import Attempt, Span
 from smallfirst.results import LAST_MS
 from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst.wire import Wire
 
 #: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
 Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
@@ -18,9 +19,6 @@ Moment = Annotated[int, Field(ge=0, le=LAST_MS)]
 
 class StepRequest(Wire):
     """The step to try: whom to ask, and what the answer must reach."""
-
-    # While a new version is rolled out, what it adds is no reason for the old one to fail a job.
-    model_config = ConfigDict(extra="ignore")
 
     step: int = Field(ge=0, description="The place of the step in the cascade, from 0.")
     model: str = Field(description="The name of the model that is asked.")
@@ -40,8 +38,6 @@ class RoutingSlip(Wire):
     On its way to a pool `request` says what to do; on its way back the last attempt of the trail
     says what came of it.
     """
-
-    model_config = ConfigDict(extra="ignore")
 
     v: Literal[1] = 1
     task: str = Field(description="The name of the task.")

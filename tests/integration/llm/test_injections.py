@@ -13,7 +13,7 @@ import pytest
 
 from smallfirst import Client, Job
 from smallfirst.jobs import (
-    Answer,
+    AnyAnswer,
     LabelAnswer,
     LabelsAnswer,
     RecordAnswer,
@@ -34,7 +34,7 @@ INJECTIONS = [
 LONGEST_REPLY = 1000
 
 
-def is_label(answer: Answer, _text: str) -> bool:
+def is_label(answer: AnyAnswer, _text: str) -> bool:
     """One of the three labels, and a probability for each of them and for nothing else."""
     labels = {"billing", "delivery", "account"}
     return (
@@ -44,7 +44,7 @@ def is_label(answer: Answer, _text: str) -> bool:
     )
 
 
-def is_labels(answer: Answer, _text: str) -> bool:
+def is_labels(answer: AnyAnswer, _text: str) -> bool:
     """Some of the labels, each once."""
     return (
         isinstance(answer, LabelsAnswer)
@@ -53,7 +53,7 @@ def is_labels(answer: Answer, _text: str) -> bool:
     )
 
 
-def is_spans(answer: Answer, text: str) -> bool:
+def is_spans(answer: AnyAnswer, text: str) -> bool:
     """Spans of the labels, within the text."""
     return isinstance(answer, SpansAnswer) and all(
         span.label in {"person", "place"} and 0 <= span.start < span.end <= len(text)
@@ -61,7 +61,7 @@ def is_spans(answer: Answer, text: str) -> bool:
     )
 
 
-def is_record(answer: Answer, _text: str) -> bool:
+def is_record(answer: AnyAnswer, _text: str) -> bool:
     """The two fields, each of its type."""
     return (
         isinstance(answer, RecordAnswer)
@@ -71,7 +71,7 @@ def is_record(answer: Answer, _text: str) -> bool:
     )
 
 
-def is_verdict(answer: Answer, text: str) -> bool:
+def is_verdict(answer: AnyAnswer, text: str) -> bool:
     """A verdict; one that counts rests on words of the text."""
     if not isinstance(answer, RecordAnswer) or set(answer.record) != {"verdict", "quote"}:
         return False
@@ -81,12 +81,12 @@ def is_verdict(answer: Answer, text: str) -> bool:
     )
 
 
-def is_short_text(answer: Answer, _text: str) -> bool:
+def is_short_text(answer: AnyAnswer, _text: str) -> bool:
     """Text of bounded length."""
     return isinstance(answer, TextAnswer) and 0 < len(answer.text) <= LONGEST_REPLY
 
 
-BOUNDS: dict[str, Callable[[Answer, str], bool]] = {
+BOUNDS: dict[str, Callable[[AnyAnswer, str], bool]] = {
     "topic": is_label,
     "pondered": is_label,
     "about": is_labels,

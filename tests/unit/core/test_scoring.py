@@ -1,5 +1,6 @@
 """The report: results and gold, summed up as rows."""
 
+import json
 import math
 import random
 import tracemalloc
@@ -117,6 +118,26 @@ def test_ends_without_an_answer_have_rows_after_the_steps() -> None:
     ]
     assert all(row.score is None and row.tier is None for row in rows[1:])
     assert report.count(Status.FAILED) == 2
+
+
+def test_what_a_newer_version_wrote_has_its_row() -> None:
+    """A status, a tier and a kind of answer that are not known here are counted under their own."""
+    report = Report()
+    written = json.loads(by_slm().to_json())
+    written["trail"][-1]["tier"] = "linear"
+    written["answer"] = {"kind": "table", "confidence": 0.5}
+    newer = [written, {**written, "status": "postponed", "trail": []}]
+    for end in newer:
+        report.add(Result.model_validate_json(json.dumps(end)), gold="billing")
+    report.add(result(status=Status.FAILED))
+    assert [str(row.tier or row.status) for row in report.rows()] == [
+        "rule",
+        "linear",
+        "failed",
+        "postponed",
+    ]
+    assert report.as_json()["statuses"] == {"answered": 1, "failed": 1, "postponed": 1}
+    assert report.score("topic").value is None
 
 
 def test_tasks_do_not_mix() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from smallfirst.catalogue import Catalogue, Kind, Task, step_specs
-from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys, prompting_of
+from smallfirst.jobs import UnknownAnswer
+from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys, in_words, prompting_of
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -47,6 +48,13 @@ def test_a_kind_is_compared_or_says_why_not(kind: Kind) -> None:
 
     assert (spec.scoring is None) == bool(spec.unscored)
     assert spec.scoring is None or spec.scoring.measure
+
+
+def test_an_answer_of_a_newer_kind_is_said_in_words() -> None:
+    """Whoever reads it is told that this version does not know it."""
+    answer = UnknownAnswer(kind="table", confidence=0.5, fields={})
+
+    assert in_words(answer) == "an answer of the kind 'table', which this version does not know"
 
 
 class _WiderExample(Example):
