@@ -18,8 +18,10 @@ _NAMES = {
         "ClientMoved",
         "FleetRefused",
         "FleetUnreachable",
+        "IdConflict",
         "ResultTimeout",
         "ResultUnreadable",
+        "ResultWithheld",
         "SmallfirstError",
     ),
     "smallfirst.jobs": (
@@ -60,8 +62,10 @@ if TYPE_CHECKING:
     from smallfirst.errors import ClientMoved as ClientMoved
     from smallfirst.errors import FleetRefused as FleetRefused
     from smallfirst.errors import FleetUnreachable as FleetUnreachable
+    from smallfirst.errors import IdConflict as IdConflict
     from smallfirst.errors import ResultTimeout as ResultTimeout
     from smallfirst.errors import ResultUnreadable as ResultUnreadable
+    from smallfirst.errors import ResultWithheld as ResultWithheld
     from smallfirst.errors import SmallfirstError as SmallfirstError
     from smallfirst.jobs import Answer as Answer
     from smallfirst.jobs import AnyAnswer as AnyAnswer

@@ -9,7 +9,9 @@
         ├── BacklogFull        the fleet is behind; submit again later
         ├── FleetUnreachable   no connection to Redis; submitting again is safe
         ├── FleetRefused       Redis says no to a command; an operator mends it
-        ├── ResultUnreadable   the result is of another version; update smallfirst
+        ├── ResultWithheld     there is a result, and this client does not give it out
+        │   ├── IdConflict         it is another job's; give this one an id of its own
+        │   └── ResultUnreadable   it is of another version; update smallfirst
         ├── ClientClosed       the client was used after `close`; the program is wrong
         └── ClientMoved        another process or event loop; the program is wrong
 
@@ -219,16 +221,42 @@ class FleetRefused(ClientError):
         return f"Redis at {self.address} refused: {self.reason}"
 
 
-class ResultUnreadable(ClientError):
-    """Raised when a result is not one of this version's: the fleet is newer than the client.
+class ResultWithheld(ClientError):
+    """Root of what is raised for one job whose result is not given out.
+
+    `map` and `as_completed` go on, and yield a result in its place: status `failed`, this code.
 
     Attributes:
-        id: The job whose result it is.
+        id: The job.
     """
+
+    #: The code of the problem in a result that stands for it.
+    code: ClassVar[str]
 
     def __init__(self, id: str) -> None:  # noqa: A002 - the field's name everywhere
         super().__init__(id)
         self.id = id
+
+
+class IdConflict(ResultWithheld):
+    """Raised when the id of a job of this client's is taken: another was submitted under it before.
+
+    That one differs in text, task or options, and it is the one that is answered.
+    """
+
+    code: ClassVar[str] = "id_conflict"
+
+    def __str__(self) -> str:
+        return (
+            f"the id {self.id} was submitted before with another text, task or options, and that "
+            "job's result stands; give this job another id"
+        )
+
+
+class ResultUnreadable(ResultWithheld):
+    """Raised when a result is not one of this version's: the fleet is newer than the client."""
+
+    code: ClassVar[str] = "result_unreadable"
 
     def __str__(self) -> str:
         return f"the result of job {self.id} is not of this version; update smallfirst here"

@@ -20,7 +20,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.client.transports import RedisTransport, State
-from smallfirst.errors import ResultTimeout
+from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
@@ -118,12 +118,15 @@ def submit_all_kinds(client: Client) -> None:
     jobs = [Job(task=task, text=f"{n}: 4111 1111 1111 1111") for n in range(8) for task in TASKS]
     statuses = {result.status for result in client.map(jobs)}
     assert statuses == {Status.ANSWERED, Status.ABSTAINED}
-    for task in ("no_such_task", "no_such_task", "ids", "similar"):
+    for task in ("no_such_task", "no_such_task", "ids"):
         result = client.result(client.submit(Job(id="mended", task=task, text="x")), timeout=60)
     assert result.task == "ids"
+    with pytest.raises(IdConflict):
+        client.result(client.submit(Job(id="mended", task="similar", text="x")), timeout=60)
     flying = [Job(id="twice", task="similar", text=LONG, reply_to=name) for name in "ab"]
     client.submit_many([*flying, Job(id="twice", task="similar", text="another")])
-    client.result("twice", timeout=60)
+    with pytest.raises(IdConflict):
+        client.result("twice", timeout=60)
     client.submit_many([Job(id="gone", task="similar", text=LONG)])
     for name in ("gone", "never"):
         client.cancel(name)

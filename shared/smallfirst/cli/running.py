@@ -13,10 +13,9 @@ from smallfirst.cli.jobs import FINE
 from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
 from smallfirst.cli.rows import BadRow, Defaults, read_lines, read_row
+from smallfirst.errors import IdConflict
 from smallfirst.jobs import Job, Result
 from smallfirst.kinds import Gold
-
-_CONFLICT = "the id was submitted before with another text, task or options; its result stands"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class _InFlight:
     """What a result is compared with when it comes."""
 
     number: int
-    fingerprint: str
     gold: Gold | None
 
 
@@ -80,15 +78,15 @@ class Run:
             elif not self._seen.add(row.job.id):
                 self._reject(row.number, "an earlier line has the same id", row.job.id)
             else:
-                self._in_flight[row.job.id] = _InFlight(row.number, row.job.fingerprint, row.gold)
+                self._in_flight[row.job.id] = _InFlight(row.number, row.gold)
                 yield row.job
 
     def take(self, result: Result) -> None:
         """Write a result down and count it."""
         asked = self._in_flight.pop(result.id)
-        if result.fingerprint not in {None, asked.fingerprint}:
+        if result.problem is not None and result.problem.code == IdConflict.code:
             self.num_conflicts += 1
-            self._errors.write(asked.number, _CONFLICT, result.id)
+            self._errors.write(asked.number, result.problem.message, result.id)
             return
         self._results.write(result)
         self.report.add(result, asked.gold)

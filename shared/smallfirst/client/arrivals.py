@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from smallfirst.client.chunks import chunks
 from smallfirst.client.inbox import ResultInbox, Waiter
+from smallfirst.client.withheld import Arrival
 from smallfirst.errors import ResultTimeout
-from smallfirst.jobs import Result
 
 #: The first look is given this long, however short the timeout.
 FIRST_LOOK_SECONDS = 1.0
@@ -30,7 +30,7 @@ class Arrivals:
         self._timeout = timeout
         self._started_at: float | None = None
 
-    async def next(self) -> list[Result]:
+    async def next(self) -> list[Arrival]:
         """Wait for more results and return them; an empty list is the end.
 
         Raises:
@@ -38,7 +38,7 @@ class Arrivals:
         """
         if self._started_at is None:
             self._started_at = asyncio.get_running_loop().time()
-            self._basket.expect(self._ids)
+            self._basket.expect(dict.fromkeys(self._ids))
         while self._basket.is_open:
             if chunk := next(self._unseen, None):
                 await self._in_time(self._inbox.look(chunk), at_least=FIRST_LOOK_SECONDS)

@@ -7,7 +7,7 @@ are given as an iterable are pulled where the caller is, never on that thread.
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
-from contextlib import aclosing, closing, suppress
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from smallfirst.client.chunks import chunks, gather
 from smallfirst.client.loop_thread import LoopThread
 from smallfirst.client.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
 from smallfirst.client.transports import JobLocation, Transport
+from smallfirst.client.withheld import as_result
 from smallfirst.errors import ClientClosed
 from smallfirst.jobs import Job, Result
 
@@ -86,9 +87,10 @@ class AsyncClient:
 
         Raises:
             ResultTimeout: When there is none in time. The job goes on.
+            IdConflict: When this client submitted another job under the id than is answered.
+            ResultUnreadable: When the fleet is too new for this client.
         """
-        async with aclosing(self.as_completed([id], timeout)) as results:
-            return await anext(results)
+        return await self._producer.result(id, timeout)
 
     async def as_completed(
         self,
@@ -97,14 +99,17 @@ class AsyncClient:
     ) -> AsyncGenerator[Result, None]:
         """Yield the result of each of these jobs once, as they come. `timeout` is for all of them.
 
+        Where `result` would raise `IdConflict` or `ResultUnreadable`, a result stands in its place,
+        as in `map`.
+
         Raises:
             ResultTimeout: When the time is up; it has the ids that are missing.
         """
         arrivals = self._producer.arrivals(ids, timeout)
         try:
-            while results := await arrivals.next():
-                for result in results:
-                    yield result
+            while arrived := await arrivals.next():
+                for arrival in arrived:
+                    yield as_result(arrival)
         finally:
             arrivals.close()
 
@@ -117,6 +122,10 @@ class AsyncClient:
         cancel_on_close: bool = False,
     ) -> AsyncGenerator[Result, None]:
         """Submit jobs as there is room, and yield a result for each.
+
+        A job that cannot have its own result ends nobody else's: it yields one of status `failed`
+        whose problem has the code `id_conflict` (its id was submitted before with another text,
+        task or options; give it another) or `result_unreadable` (the fleet is too new).
 
         Memory is bounded however many jobs there are: no more than `max_in_flight` are pulled from
         `jobs` and not yet yielded. If you leave the loop early, close the generator
@@ -220,22 +229,26 @@ class Client:
 
         Raises:
             ResultTimeout: When there is none in time. The job goes on.
+            IdConflict: When this client submitted another job under the id than is answered.
+            ResultUnreadable: When the fleet is too new for this client.
         """
-        with closing(self.as_completed([id], timeout)) as results:
-            return next(results)
+        return self._loop.call(self._producer.result(id, timeout))
 
     def as_completed(
         self, ids: Iterable[str], timeout: float | timedelta | None = None
     ) -> Generator[Result, None, None]:
         """Yield the result of each of these jobs once, as they come. `timeout` is for all of them.
 
+        Where `result` would raise `IdConflict` or `ResultUnreadable`, a result stands in its place,
+        as in `map`.
+
         Raises:
             ResultTimeout: When the time is up; it has the ids that are missing.
         """
         arrivals = self._producer.arrivals(ids, timeout)
         try:
-            while results := self._loop.call(arrivals.next()):
-                yield from results
+            while arrived := self._loop.call(arrivals.next()):
+                yield from map(as_result, arrived)
         finally:
             self._loop.post(arrivals.close)
 
@@ -248,6 +261,10 @@ class Client:
         cancel_on_close: bool = False,
     ) -> Generator[Result, None, None]:
         """Submit jobs as there is room, and yield a result for each.
+
+        A job that cannot have its own result ends nobody else's: it yields one of status `failed`
+        whose problem has the code `id_conflict` (its id was submitted before with another text,
+        task or options; give it another) or `result_unreadable` (the fleet is too new).
 
         Memory is bounded however many jobs there are: no more than `max_in_flight` are pulled from
         `jobs` and not yet yielded.

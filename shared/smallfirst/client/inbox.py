@@ -8,46 +8,64 @@ notices do the work. It does not own submitting, nor the order in which results 
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-
-from pydantic import ValidationError
+from dataclasses import dataclass
 
 from smallfirst.client.affinity import LoopAffinity
 from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import CHUNK, chunks
 from smallfirst.client.transports import Transport
-from smallfirst.errors import ClientClosed, ClientError, ResultUnreadable
-from smallfirst.jobs import Result, Status
+from smallfirst.client.withheld import Arrival, given_out, is_anothers, read_arrival
+from smallfirst.errors import ClientClosed, ClientError
+from smallfirst.jobs import Job, Result, Status
 
 #: Seconds between two rounds, while they find something and while they do not.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 #: A pause is at least so many times as long as the round before it took.
 PAUSE_PER_ROUND = 4
-#: Submissions remembered to tell an older refusal of the same id; see `ResultInbox.remember`.
+#: Submissions remembered, to tell whose result stands under their ids; see `ResultInbox.remember`.
 MAX_REMEMBERED = 20_000
 
 
+@dataclass(frozen=True)
+class _Submission:
+    """What this client submitted last under an id.
+
+    Attributes:
+        entry: In the jobs stream; None once the result is known to be of this submission, or of one
+            that was there before it.
+        fingerprint: Of the job.
+    """
+
+    entry: str | None
+    fingerprint: str
+
+
 class Waiter:
-    """The results that one caller waits for: those still missing, and those that are there."""
+    """The results that one caller waits for: those still missing, and those that are there.
+
+    Attributes:
+        missing: By id, the fingerprint of the job that was asked; None where that is not known.
+    """
 
     def __init__(self, inbox: "ResultInbox") -> None:
         self._inbox = inbox
         self._news = asyncio.Event()
-        self._arrived: deque[Result] = deque()
+        self._arrived: deque[Arrival] = deque()
         self._error: Exception | None = None
-        self.missing: set[str] = set()
+        self.missing: dict[str, str | None] = {}
 
     @property
     def is_open(self) -> bool:
         """Whether there is anything to wait for or to take."""
         return bool(self.missing or self._arrived or self._error)
 
-    def expect(self, ids: Iterable[str]) -> None:
-        """Wait for these too."""
-        self._inbox.expect(self, ids)
+    def expect(self, asked: Mapping[str, str | None]) -> None:
+        """Wait for the results of these ids too; each with its job's fingerprint, where known."""
+        self._inbox.expect(self, asked)
 
-    def take(self) -> list[Result]:
+    def take(self) -> list[Arrival]:
         """Return what has arrived; raise what went wrong if nothing has."""
         taken = list(self._arrived)
         self._arrived.clear()
@@ -62,10 +80,9 @@ class Waiter:
         await self._news.wait()
         self._news.clear()
 
-    def put(self, result: Result) -> None:
-        """Let a result arrive."""
-        self.missing.discard(result.id)
-        self._arrived.append(result)
+    def put(self, arrival: Arrival) -> None:
+        """Let a result arrive; one that is another job's is not given out."""
+        self._arrived.append(given_out(arrival, self.missing.pop(arrival.id, None)))
         self._news.set()
 
     def fail(self, error: Exception) -> None:
@@ -93,13 +110,16 @@ class ResultInbox:
         self._told: dict[str, None] = {}
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._remembered: dict[str, str] = {}
+        self._remembered: dict[str, _Submission] = {}
 
-    def expect(self, basket: Waiter, ids: Iterable[str]) -> None:
-        """Put the results of these jobs into a basket when they come."""
-        for job_id in ids:
+    def expect(self, basket: Waiter, asked: Mapping[str, str | None]) -> None:
+        """Put the results of these ids into a basket when they come.
+
+        Where the fingerprint of the job is not given, it is that of this client's last submission.
+        """
+        for job_id, fingerprint in asked.items():
             if job_id not in basket.missing:
-                basket.missing.add(job_id)
+                basket.missing[job_id] = fingerprint or self._fingerprint_of(job_id)
                 self._waiting.setdefault(job_id, []).append(basket)
 
     def forget(self, basket: Waiter) -> None:
@@ -110,17 +130,18 @@ class ResultInbox:
                 baskets.remove(basket)
             if not baskets:
                 self._waiting.pop(job_id, None)
-        basket.missing = set()
+        basket.missing = {}
 
-    def remember(self, ids: Sequence[str], entries: Sequence[str]) -> None:
-        """Note by which entries jobs were submitted.
+    def remember(self, jobs: Sequence[Job], entries: Sequence[str]) -> None:
+        """Note what was submitted, and by which entries.
 
-        A refused job may be corrected and submitted again under its id. Until a router has read it
-        the old refusal still stands, and must not be taken for the answer.
+        Somebody else may have submitted another job under its id, whose result must not be taken
+        for this one's. And a refused job may be corrected and submitted again under its id: until a
+        router has read it the old refusal still stands.
         """
-        for job_id, entry in zip(ids, entries, strict=True):
-            self._remembered.pop(job_id, None)
-            self._remembered[job_id] = entry
+        for job, entry in zip(jobs, entries, strict=True):
+            self._remembered.pop(job.id, None)
+            self._remembered[job.id] = _Submission(entry, job.fingerprint)
         while len(self._remembered) > MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
 
@@ -198,26 +219,40 @@ class ResultInbox:
 
     def _deliver(self, job_id: str, raw: str) -> bool:
         """Put a result into the baskets; False where it may be older than the submission."""
-        try:
-            result = Result.model_validate_json(raw)
-        except ValidationError:
-            for basket in self._waiting.pop(job_id, ()):
-                basket.fail(ResultUnreadable(job_id))
-            return True
-        if is_older_refusal(result, self._remembered.get(job_id)):
+        arrival = read_arrival(job_id, raw)
+        if self._may_change(arrival):
             return False
-        self._remembered.pop(job_id, None)
+        self._trust(job_id)
         for basket in self._waiting.pop(job_id, ()):
-            basket.put(result)
+            basket.put(arrival)
         return True
+
+    def _may_change(self, arrival: Arrival) -> bool:
+        """Whether it may make room for that of a submission which no router has read yet."""
+        submitted = self._remembered.get(arrival.id)
+        if submitted is None or submitted.entry is None:
+            return False
+        baskets = self._waiting.get(arrival.id, ())
+        is_anyhow_anothers = any(is_anothers(arrival, each.missing[arrival.id]) for each in baskets)
+        return is_anyhow_anothers or is_older_refusal(arrival, submitted.entry)
+
+    def _fingerprint_of(self, job_id: str) -> str | None:
+        submitted = self._remembered.get(job_id)
+        return submitted.fingerprint if submitted else None
+
+    def _trust(self, job_id: str) -> None:
+        """Doubt the result of this id no more; whose it is, is still compared."""
+        if submitted := self._remembered.get(job_id):
+            self._remembered[job_id] = _Submission(None, submitted.fingerprint)
 
     async def _believe(self, ids: Sequence[str]) -> list[str]:
         """Return those whose submission was read: what stands now, stands."""
-        entries = {job_id: self._remembered[job_id] for job_id in ids}
+        submitted = {job_id: self._remembered[job_id].entry for job_id in ids}
+        entries = {job_id: entry for job_id, entry in submitted.items() if entry}
         unread = await self._transport.unread(list(entries.values())) if entries else set()
         believed = [job_id for job_id, entry in entries.items() if entry not in unread]
         for job_id in believed:
-            self._remembered.pop(job_id, None)
+            self._trust(job_id)
         return believed
 
     def _fail_all(self, error: Exception) -> None:
@@ -232,8 +267,8 @@ def next_pause(pause: float, num_found: int, round_seconds: float) -> float:
     return max(wanted, PAUSE_PER_ROUND * round_seconds)
 
 
-def is_older_refusal(result: Result, entry: str | None) -> bool:
+def is_older_refusal(arrival: Arrival, entry: str) -> bool:
     """Whether a result refuses an earlier submission than the one by this entry."""
-    if entry is None or result.status is not Status.REFUSED:
+    if not isinstance(arrival, Result) or arrival.status is not Status.REFUSED:
         return False
-    return round(result.submitted_at.timestamp() * 1000) < int(entry.partition("-")[0])
+    return round(arrival.submitted_at.timestamp() * 1000) < int(entry.partition("-")[0])

@@ -18,8 +18,8 @@ from smallfirst.client.chunks import CHUNK
 from smallfirst.client.inbox import ResultInbox, Waiter
 from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
-from smallfirst.errors import BacklogFull
-from smallfirst.jobs import Job
+from smallfirst.errors import BacklogFull, ResultWithheld
+from smallfirst.jobs import Job, Result
 from smallfirst.telemetry.traceparent import current_traceparent
 
 #: Names the Redis to use where the program does not.
@@ -69,7 +69,7 @@ class Producer:
             return 0
         some = [self._addressed(job) for job in jobs[: min(room, CHUNK)]]
         entries = await self._transport.add(some)
-        self._inbox.remember([job.id for job in some], entries)
+        self._inbox.remember(some, entries)
         return len(some)
 
     def arrivals(self, ids: Iterable[str], timeout: float | timedelta | None) -> Arrivals:
@@ -77,6 +77,22 @@ class Producer:
         if timeout is not None and not isinstance(timeout, timedelta):
             timeout = timedelta(seconds=timeout)
         return Arrivals(self._inbox, ids, timeout)
+
+    async def result(self, job_id: str, timeout: float | timedelta | None) -> Result:  # noqa: ASYNC109
+        """Wait for one result.
+
+        Raises:
+            ResultTimeout: When the time is up.
+            ResultWithheld: When there is one that this client does not give out.
+        """
+        arrivals = self.arrivals([job_id], timeout)
+        try:
+            [arrival] = await arrivals.next()
+        finally:
+            arrivals.close()
+        if isinstance(arrival, ResultWithheld):
+            raise arrival
+        return arrival
 
     def flow(self, *, max_in_flight: int, ordered: bool) -> Flow:
         """Open a window over a stream of jobs."""

@@ -5,21 +5,32 @@ never holds more than `max_in_flight`. Who pulls the jobs, and where, is the cal
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
 
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK, GATHER_SECONDS, chunks
 from smallfirst.client.inbox import Waiter
+from smallfirst.client.withheld import Arrival, as_result, in_place_of
+from smallfirst.errors import IdConflict
 from smallfirst.jobs import Job, Result
 
 #: Seconds between two looks at a full backlog.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 #: Results given out at a time, and at most this part of the window: in between it is filled again.
 MAX_GIVEN_OUT, PART_GIVEN_OUT = 250, 4
+
+
+@dataclass
+class _Open:
+    """One id in the window: the job that was asked under it, and how many results it is due."""
+
+    fingerprint: str
+    num_due: int = 0
 
 
 class Flow:
@@ -48,9 +59,9 @@ class Flow:
         self._add = add
         self._cancel = cancel
         self._max_in_flight = max_in_flight
-        self._order: deque[str] | None = deque() if ordered else None
+        self._order: deque[str | Result] | None = deque() if ordered else None
         self._unsent: deque[Job] = deque()
-        self._open: Counter[str] = Counter()
+        self._open: dict[str, _Open] = {}
         self._held: dict[str, Result] = {}
         self._ready: deque[Result] = deque()
         self._num_in_window = 0
@@ -124,39 +135,56 @@ class Flow:
             await self._has_room.wait()
 
     def _take_in(self, jobs: Sequence[Job]) -> None:
-        self._unsent.extend(jobs)
         self._num_in_window += len(jobs)
         for job in jobs:
-            self._open[job.id] += 1
+            fingerprint = job.fingerprint
+            asked = self._open.setdefault(job.id, _Open(fingerprint))
+            if asked.fingerprint != fingerprint:
+                self._reject(job)
+                continue
+            asked.num_due += 1
+            self._unsent.append(job)
             if self._order is not None:
                 self._order.append(job.id)
+
+    def _reject(self, job: Job) -> None:
+        """Tell of a job whose id another in the window has; it is not submitted."""
+        conflict = in_place_of(IdConflict(job.id), job)
+        (self._ready if self._order is None else self._order).append(conflict)
 
     async def _send(self) -> None:
         while self._unsent:
             chunk = list(islice(self._unsent, CHUNK))
-            self._basket.expect(job.id for job in chunk)
+            self._basket.expect({job.id: self._open[job.id].fingerprint for job in chunk})
             num_added = await self._add(chunk)
             for _ in range(num_added):
                 self._unsent.popleft()
             if not num_added:
                 return
 
-    def _sort_in(self, results: Sequence[Result]) -> None:
-        for result in results:
+    def _sort_in(self, arrivals: Sequence[Arrival]) -> None:
+        for result in map(as_result, arrivals):
+            if result.id not in self._open:
+                continue
             if self._order is None:
-                self._ready.extend([result] * self._open.pop(result.id, 0))
-            elif result.id in self._open:
+                self._ready.extend([result] * self._open.pop(result.id).num_due)
+            else:
                 self._held[result.id] = result
-        while self._order and self._order[0] in self._held:
+        while self._order and self._is_there(self._order[0]):
             self._ready.append(self._next_held(self._order.popleft()))
 
-    def _next_held(self, job_id: str) -> Result:
+    def _is_there(self, place: str | Result) -> bool:
+        return isinstance(place, Result) or place in self._held
+
+    def _next_held(self, place: str | Result) -> Result:
         """Take a held result; it stays where the same id stands again further on."""
-        self._open[job_id] -= 1
-        if self._open[job_id]:
-            return self._held[job_id]
-        del self._open[job_id]
-        return self._held.pop(job_id)
+        if isinstance(place, Result):
+            return place
+        self._open[place].num_due -= 1
+        if self._open[place].num_due:
+            return self._held[place]
+        del self._open[place]
+        return self._held.pop(place)
 
     def _give_out(self) -> list[Result]:
         most = min(MAX_GIVEN_OUT, max(1, self._max_in_flight // PART_GIVEN_OUT))

@@ -18,6 +18,7 @@ from tests.support.hand_fleets import (
 )
 
 from smallfirst import (
+    Priority,
     ResultTimeout,
     Status,
 )
@@ -41,11 +42,13 @@ async def test_every_id_is_answered_once(client: AnyClient, fleet: HandFleet) ->
 
 
 async def test_a_repeated_id_gets_the_first_result(client: AnyClient, fleet: HandFleet) -> None:
-    """The same id again, even with another text, is not worked on again."""
+    """The same job again is not worked on again, whatever else it says of itself."""
     await client.submit(job_of("first", id="a"))
     first = await client.result("a", timeout=5)
-    await client.submit(job_of("second", id="a"))
-    assert await client.result("a", timeout=5) == first
+    for more in ({}, {"metadata": {"try": "2"}}, {"priority": Priority.INTERACTIVE}):
+        await client.submit(job_of("first", id="a", **more))
+        assert await client.result("a", timeout=5) == first
+        assert await collected(client.map([job_of("first", id="a", **more)])) == [first]
     assert fleet.answered == {"a": 1}
 
 
