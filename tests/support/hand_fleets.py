@@ -18,6 +18,7 @@ from redis import Redis
 from tests.support.shapes import slip_for
 
 from smallfirst import (
+    Answer,
     AsyncClient,
     Client,
     Job,
@@ -101,6 +102,8 @@ class HandFleet(Protocol):
     """A fleet in the hand of a test."""
 
     answered: Counter[str]
+    #: What it answers; capitals unless a test says otherwise.
+    answer: Callable[[Job], Answer]
     #: How far a job comes that nobody takes in.
     frozen_state: State
 
@@ -110,6 +113,9 @@ class HandFleet(Protocol):
     @property
     def num_waiting(self) -> int:
         """How many jobs are submitted and not answered."""
+
+    def result_json(self, job_id: str) -> str | None:
+        """A result as it stands."""
 
     def hold(self) -> None:
         """Take jobs in and answer none."""
@@ -138,6 +144,7 @@ class RedisFleet:
     def __init__(self, url: str) -> None:
         self.url = url
         self.answered: Counter[str] = Counter()
+        self.answer: Callable[[Job], Answer] = capitals
         #: Tell nobody of results.
         self.is_mute = False
         self._redis = Redis.from_url(url)
@@ -160,6 +167,10 @@ class RedisFleet:
     @property
     def num_waiting(self) -> int:
         return int(self._redis.xlen(KEYS.jobs)) + int(self._redis.xlen(BACKLOG))
+
+    def result_json(self, job_id: str) -> str | None:
+        found: Any = self._redis.get(KEYS.result(job_id))
+        return None if found is None else str(found, "utf-8")
 
     def hold(self) -> None:
         self._set(frozen=False, allowance=0)
@@ -231,7 +242,7 @@ class RedisFleet:
             results.CANCELLED,
             submitted_ms=entry.written_ms(now_ms := self._ledger.now_ms()),
             now_ms=now_ms,
-        ).model_copy(update={"problem": None, "answer": capitals(job)})
+        ).model_copy(update={"problem": None, "answer": self.answer(job)})
         return Finish(entry=entry.entry, result=result)
 
 
@@ -242,11 +253,12 @@ class MemoryFleetInHand:
 
     def __init__(self) -> None:
         self.answered: Counter[str] = Counter()
+        self.answer: Callable[[Job], Answer] = capitals
         self._fleet = MemoryFleet(self._answer)
 
-    def _answer(self, job: Job) -> TextAnswer:
+    def _answer(self, job: Job) -> Answer:
         self.answered[job.id] += 1
-        return capitals(job)
+        return self.answer(job)
 
     def client(self, kind: Kind, **options: Any) -> AnyClient:
         if kind == "async":
@@ -256,6 +268,9 @@ class MemoryFleetInHand:
     @property
     def num_waiting(self) -> int:
         return self._fleet.num_waiting
+
+    def result_json(self, job_id: str) -> str | None:
+        return self._fleet.results_of([job_id]).get(job_id)
 
     def hold(self) -> None:
         self._fleet.hold()
