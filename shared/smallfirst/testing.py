@@ -4,9 +4,9 @@
     with fleet.client() as client:
         assert client.result(client.submit(job)).answer.label == "refund"
 
-It keeps the promises of the wire (one result per id, duplicates answered from the first, a refused
-id may be submitted again) and passes the clients' own tests. It has no catalogue, no cascade, no
-deadlines and no time to live.
+It keeps the promises of the wire (one result per id, duplicates answered from the first, another
+job under a used id told so, a refused id may be submitted again) and passes the clients' own tests.
+It has no catalogue, no cascade, no deadlines and no time to live.
 """
 
 import asyncio

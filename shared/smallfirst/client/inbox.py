@@ -8,9 +8,9 @@ notices do the work. It does not own submitting, nor the order in which results 
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smallfirst.client.affinity import LoopAffinity
 from smallfirst.client.cancelling import end_tasks
@@ -24,7 +24,7 @@ from smallfirst.jobs import Job, Result, Status
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
 #: A pause is at least so many times as long as the round before it took.
 PAUSE_PER_ROUND = 4
-#: Submissions remembered, to tell whose result stands under their ids; see `ResultInbox.remember`.
+#: Submissions remembered, to tell whose result stands under their ids; see `ResultInbox.announce`.
 MAX_REMEMBERED = 20_000
 
 
@@ -33,13 +33,14 @@ class _Submission:
     """What this client submitted last under an id.
 
     Attributes:
-        entry: In the jobs stream; None once the result is known to be of this submission, or of one
-            that was there before it.
         fingerprint: Of the job.
+        entry: In the jobs stream; None while it is on its way there.
+        is_read: Whether a router has read it, so that what stands under the id, stands.
     """
 
-    entry: str | None
     fingerprint: str
+    entry: str | None = None
+    is_read: bool = False
 
 
 class Waiter:
@@ -132,18 +133,33 @@ class ResultInbox:
                 self._waiting.pop(job_id, None)
         basket.missing = {}
 
-    def remember(self, jobs: Sequence[Job], entries: Sequence[str]) -> None:
-        """Note what was submitted, and by which entries.
+    def announce(self, jobs: Sequence[Job], basket: Waiter | None) -> None:
+        """Note what is about to be submitted, and put its results into a basket when they come.
 
         Somebody else may have submitted another job under its id, whose result must not be taken
         for this one's. And a refused job may be corrected and submitted again under its id: until a
         router has read it the old refusal still stands.
         """
-        for job, entry in zip(jobs, entries, strict=True):
-            self._remembered.pop(job.id, None)
-            self._remembered[job.id] = _Submission(entry, job.fingerprint)
+        asked = {job.id: job.fingerprint for job in jobs}
+        for job_id, fingerprint in asked.items():
+            self._remembered.pop(job_id, None)
+            self._remembered[job_id] = _Submission(fingerprint)
+        if basket is not None:
+            self.expect(basket, asked)
         while len(self._remembered) > MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
+
+    def note_entries(self, jobs: Sequence[Job], entries: Sequence[str]) -> None:
+        """Note by which entries jobs were submitted."""
+        for job, entry in zip(jobs, entries, strict=True):
+            if submitted := self._remembered.get(job.id):
+                self._remembered[job.id] = replace(submitted, entry=entry)
+
+    def trust(self, ids: Iterable[str]) -> None:
+        """Doubt what stands under these ids no more; whose it is, is still compared."""
+        for job_id in ids:
+            if submitted := self._remembered.get(job_id):
+                self._remembered[job_id] = replace(submitted, is_read=True)
 
     async def look(self, ids: Sequence[str]) -> int:
         """Fetch those of these results that are there and waited for; return how many."""
@@ -222,7 +238,7 @@ class ResultInbox:
         arrival = read_arrival(job_id, raw)
         if self._may_change(arrival):
             return False
-        self._trust(job_id)
+        self.trust([job_id])
         for basket in self._waiting.pop(job_id, ()):
             basket.put(arrival)
         return True
@@ -230,7 +246,7 @@ class ResultInbox:
     def _may_change(self, arrival: Arrival) -> bool:
         """Whether it may make room for that of a submission which no router has read yet."""
         submitted = self._remembered.get(arrival.id)
-        if submitted is None or submitted.entry is None:
+        if submitted is None or submitted.is_read:
             return False
         baskets = self._waiting.get(arrival.id, ())
         is_anyhow_anothers = any(is_anothers(arrival, each.missing[arrival.id]) for each in baskets)
@@ -240,19 +256,13 @@ class ResultInbox:
         submitted = self._remembered.get(job_id)
         return submitted.fingerprint if submitted else None
 
-    def _trust(self, job_id: str) -> None:
-        """Doubt the result of this id no more; whose it is, is still compared."""
-        if submitted := self._remembered.get(job_id):
-            self._remembered[job_id] = _Submission(None, submitted.fingerprint)
-
     async def _believe(self, ids: Sequence[str]) -> list[str]:
         """Return those whose submission was read: what stands now, stands."""
         submitted = {job_id: self._remembered[job_id].entry for job_id in ids}
         entries = {job_id: entry for job_id, entry in submitted.items() if entry}
         unread = await self._transport.unread(list(entries.values())) if entries else set()
         believed = [job_id for job_id, entry in entries.items() if entry not in unread]
-        for job_id in believed:
-            self._trust(job_id)
+        self.trust(believed)
         return believed
 
     def _fail_all(self, error: Exception) -> None:
@@ -267,8 +277,10 @@ def next_pause(pause: float, num_found: int, round_seconds: float) -> float:
     return max(wanted, PAUSE_PER_ROUND * round_seconds)
 
 
-def is_older_refusal(arrival: Arrival, entry: str) -> bool:
-    """Whether a result refuses an earlier submission than the one by this entry."""
+def is_older_refusal(arrival: Arrival, entry: str | None) -> bool:
+    """Whether a result refuses an earlier submission than the one by this entry, or on its way."""
     if not isinstance(arrival, Result) or arrival.status is not Status.REFUSED:
         return False
-    return round(arrival.submitted_at.timestamp() * 1000) < int(entry.partition("-")[0])
+    return entry is None or round(arrival.submitted_at.timestamp() * 1000) < int(
+        entry.partition("-")[0]
+    )

@@ -59,8 +59,11 @@ class Producer:
                 await asyncio.sleep(next(waits))
         return ids
 
-    async def add(self, jobs: Sequence[Job]) -> int:
-        """Submit the first few of these, as far as the backlog has room; return how many."""
+    async def add(self, jobs: Sequence[Job], waiter: Waiter | None = None) -> int:
+        """Submit the first few of these, as far as the backlog has room; return how many.
+
+        Their results come to the waiter, if there is one.
+        """
         self._home.require()
         room = self._max_backlog - await self._transport.count_backlog()
         if room <= 0:
@@ -68,8 +71,13 @@ class Producer:
                 raise BacklogFull(self._max_backlog)
             return 0
         some = [self._addressed(job) for job in jobs[: min(room, CHUNK)]]
-        entries = await self._transport.add(some)
-        self._inbox.remember(some, entries)
+        self._inbox.announce(some, waiter)
+        try:
+            self._inbox.note_entries(some, await self._transport.add(some))
+        except BaseException:
+            # Whether they are submitted nobody knows, and so what stands is all there is.
+            self._inbox.trust(job.id for job in some)
+            raise
         return len(some)
 
     def arrivals(self, ids: Iterable[str], timeout: float | timedelta | None) -> Arrivals:

@@ -38,7 +38,8 @@ class Flow:
 
     Args:
         basket: Where its results arrive.
-        add: Submits the first few of some jobs, as far as the backlog has room; returns how many.
+        add: Submits the first few of some jobs, as far as the backlog has room, and has the basket
+            expect their results; returns how many.
         cancel: Cancels jobs.
         max_in_flight: The most jobs in the window.
         ordered: Whether results are held back until those before them are there.
@@ -48,7 +49,7 @@ class Flow:
         self,
         basket: Waiter,
         *,
-        add: Callable[[Sequence[Job]], Awaitable[int]],
+        add: Callable[[Sequence[Job], Waiter], Awaitable[int]],
         cancel: Callable[[Sequence[str]], Awaitable[None]],
         max_in_flight: int,
         ordered: bool,
@@ -155,8 +156,7 @@ class Flow:
     async def _send(self) -> None:
         while self._unsent:
             chunk = list(islice(self._unsent, CHUNK))
-            self._basket.expect({job.id: self._open[job.id].fingerprint for job in chunk})
-            num_added = await self._add(chunk)
+            num_added = await self._add(chunk, self._basket)
             for _ in range(num_added):
                 self._unsent.popleft()
             if not num_added:

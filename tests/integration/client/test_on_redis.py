@@ -21,6 +21,7 @@ from tests.support.hand_fleets import (
     collected,
     job_of,
     jobs_of,
+    leave,
     text_of,
 )
 
@@ -29,7 +30,6 @@ from smallfirst import (
     ClientMoved,
     FleetRefused,
     FleetUnreachable,
-    Result,
     ResultTimeout,
     ResultUnreadable,
     State,
@@ -105,13 +105,6 @@ async def test_fleets_do_not_see_each_other(
     assert redis.xlen("other:jobs") == 1
     assert redis_fleet.num_waiting == 0
     assert (await make_client().status("a")).state is State.UNKNOWN
-
-
-def leave(redis: Redis, result: Result) -> None:
-    """Leave a result as the ledger does."""
-    redis.set(KEYS.result(result.id), result.to_json(), ex=60)
-    redis.hset(KEYS.job(result.id), mapping={"status": str(result.status), "fingerprint": ""})
-    redis.expire(KEYS.job(result.id), 60)
 
 
 async def test_a_corrected_job_is_not_refused_by_the_past(

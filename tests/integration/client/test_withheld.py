@@ -16,6 +16,7 @@ from tests.support.hand_fleets import (
     collected,
     job_of,
     jobs_of,
+    leave,
     text_of,
 )
 
@@ -139,6 +140,33 @@ async def test_a_conflict_is_told_when_the_fleet_has_judged(
     redis.delete(KEYS.result("a"))
     redis_fleet.release()
     assert text_of(await client.result("a", timeout=10)) == "SECOND"
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_what_stood_before_is_not_taken_for_the_answer_of_what_is_unsent(
+    make_client: MakeClient,
+    redis_fleet: RedisFleet,
+    redis: Redis,
+    eventually: Eventually,
+    *,
+    ordered: bool,
+) -> None:
+    """A map that waits for room believes nothing of the ids that it has not submitted yet."""
+    redis_fleet.freeze()
+    wrong = job_of("wrong", id="job-1")
+    old = results.unanswered(
+        wrong, Status.REFUSED, results.EXPIRED, submitted_ms=1_000, now_ms=1_001
+    )
+    leave(redis, old)
+    client = make_client(max_backlog=1)
+    mapping = client.map(jobs_of(2), ordered=ordered)
+    first = asyncio.ensure_future(anext(mapping))
+    await eventually(lambda: redis_fleet.num_waiting == 1, "there is no room for the second")
+    await asyncio.wait([first], timeout=0.7)
+    assert not first.done()
+    redis_fleet.release()
+    assert text_of(await first) == "TEXT 0"
+    assert [text_of(result) async for result in mapping] == ["TEXT 1"]
 
 
 async def test_an_ending_by_id_alone_is_anybody_s(
