@@ -39,6 +39,10 @@ Held = dict[tuple[Priority, str], WaitingJob]
 FORGET_AFTER = timedelta(hours=1)
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
 WAITING_PER_WORKER = 2
+#: The field that batches are formed without.
+TEXT = "job"
+#: The longest that one recovery of the backlogs goes on; what is left comes with the next.
+RECOVERY_SLICE = timedelta(seconds=1)
 
 
 class Dispatch:
@@ -139,7 +143,7 @@ class Dispatch:
         space = self._settings.hold_jobs - len(held)
         if space > 0 and state.num_unread:
             streams = list(self._keys.backlogs(name).values())
-            self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space))
+            self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space, left_out=TEXT))
 
     def end_due(self, entries: Sequence[StreamEntry]) -> None:
         """End jobs of any backlog that are past their deadline."""
@@ -152,35 +156,53 @@ class Dispatch:
     def _hold(self, held: Held, entries: Sequence[StreamEntry]) -> None:
         """Take entries in, but for those that no worker should see again."""
         now_ms = self._ledger.now_ms() if entries else 0
-        for stream, group in groupby(entries, key=lambda entry: entry.stream):
-            ended = []
+        for _, group in groupby(entries, key=lambda entry: entry.stream):
+            over = []
             for entry in group:
                 found = self._look_at(entry, now_ms)
-                if isinstance(found, WaitingJob):
-                    held[found.key] = found
+                if found is None:
+                    over.append(entry)
                 else:
-                    ended.append(found)
-            self._ledger.settle(stream, POOL_GROUP, ended, must_hold=True)
+                    held[found.key] = found
+            self._end(over, now_ms)
+
+    def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | None:
+        """Read an entry, without its text; None where no worker should see it again."""
+        try:
+            _check(entry)
+            slip = RoutingSlip.model_validate_json(entry.fields[b"slip"])
+            pool = self._keys.pool_of(entry.stream)
+            is_placed = self._is_placed(pool, slip.task, slip.asked.model)
+            if self._is_over(entry, slip, now_ms) or not is_placed:
+                return None
+            return _waiting(entry, slip, self._keys.priority_of(entry.stream))
+        except READING_ERRORS:
+            return None
+
+    def _end(self, entries: Sequence[StreamEntry], now_ms: int) -> None:
+        """End entries of one stream that no worker should see again, a few texts at a time."""
+        for page in self._ledger.whole(entries):
+            ended = [self._ended(entry, now_ms) for entry in page]
+            self._ledger.settle(entries[0].stream, POOL_GROUP, ended, must_hold=True)
             self._metrics.count_endings(ended)
 
-    def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | Settlement:
-        """Read an entry: it waits for a worker, or no worker should see it again."""
+    def _ended(self, entry: StreamEntry, now_ms: int) -> Settlement:
         try:
-            if entry.starts:
-                # Perhaps its worker could not read it: what nobody can read is started no more.
-                read_parked_job(entry)
+            _check(entry)
             slip = RoutingSlip.model_validate_json(entry.fields[b"slip"])
-            ended = self._spent_out(entry, slip, now_ms) or self._misplaced(entry, slip)
+            if self._is_over(entry, slip, now_ms):
+                return self._given_up(entry, slip, now_ms)
+            return self._sent_back(entry, slip)
         except READING_ERRORS:
             return unreadable(entry, now_ms)
-        return ended or _waiting(entry, slip, self._keys.priority_of(entry.stream))
 
-    def _spent_out(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement | None:
-        """End a job whose time is up, or that has cost too many workers their lives."""
+    def _is_over(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> bool:
+        """Whether a job's time is up, or it has cost too many workers their lives."""
+        return now_ms >= slip.expires_ms or entry.starts >= self._settings.max_starts
+
+    def _given_up(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement:
         if now_ms >= slip.expires_ms:
             return _give_up(entry, slip, Status.EXPIRED, results.EXPIRED, now_ms)
-        if entry.starts < self._settings.max_starts:
-            return None
         asked = slip.asked
         last = self._last_words(entry)
         message = (
@@ -208,11 +230,10 @@ class Dispatch:
         """Whether by the plan in force a task asks a model, and asks it in this pool."""
         return (task, model) in self._plan.asked and self._plan.places.get(model) == pool
 
-    def _misplaced(self, entry: StreamEntry, slip: RoutingSlip) -> Settlement | None:
+    def _sent_back(self, entry: StreamEntry, slip: RoutingSlip) -> Move:
         """Send a job back to triage whose task has another model by now, or its model a pool."""
-        if self._is_placed(self._keys.pool_of(entry.stream), slip.task, slip.asked.model):
-            return None
-        back = slip.model_copy(update={"is_unasked": True})
+        # A slip that names no step is none of a backlog.
+        back = slip.model_copy(update={"request": slip.asked, "is_unasked": True})
         return Move(
             entry=entry.entry,
             job_id=entry.fields[b"id"].decode(),
@@ -246,9 +267,10 @@ class Dispatch:
         self._release_unplaced()
         for name in self._left_over:
             self._fill(name, {}, state.pools[name])
-        return sum(self._recover(name, pool) for name, pool in state.pools.items())
+        until = monotonic() + RECOVERY_SLICE.total_seconds()
+        return sum(self._recover(name, pool, until) for name, pool in state.pools.items())
 
-    def _recover(self, name: str, state: PoolState) -> int:
+    def _recover(self, name: str, state: PoolState, until: float) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
         # only a much longer silence tells. Twice published is harmless: one copy is claimed. Of a
@@ -259,15 +281,24 @@ class Dispatch:
         held = self._held.setdefault(name, {})
         count = 0
         for stream in [key for key, each in state.backlogs.items() if each.num_pending]:
-            entries = self._ledger.recover(
-                stream, POOL_GROUP, lease=self._lease, queue_timeout=queue_timeout
-            )
-            self._hold(held, entries)
-            count += len(entries)
+            for entries in self._pages(stream, held, queue_timeout, until):
+                self._hold(held, entries)
+                count += len(entries)
         if count:
             self._metrics.count_recovered(name, count)
             log.info("entries.recovered", pool=name, num_entries=count)
         return count
+
+    def _pages(
+        self, stream: str, held: Held, queue_timeout: timedelta, until: float
+    ) -> Iterator[list[StreamEntry]]:
+        """Take over page after page, as far as this router may hold; one whatever the time is."""
+        while entries := self._ledger.recover(
+            stream, POOL_GROUP, lease=self._lease, queue_timeout=queue_timeout, left_out=TEXT
+        ):
+            yield entries
+            if len(held) >= self._settings.hold_jobs or monotonic() >= until:
+                return
 
     def _has_lost_a_worker(self, name: str, state: PoolState) -> bool:
         num_died = self._ledger.reap_workers(name) if state.num_silent else 0
@@ -300,6 +331,15 @@ class Dispatch:
                 entries = [entry for of, entry in held if of is priority]
                 if entries:
                     yield held, priority, stream, entries
+
+
+def _check(entry: StreamEntry) -> None:
+    """Read all of an entry that was started: perhaps its worker could not read it.
+
+    What nobody can read is started no more. The text of what nobody has started is left out.
+    """
+    if entry.starts:
+        read_parked_job(entry)
 
 
 def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> WaitingJob:

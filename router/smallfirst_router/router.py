@@ -1,9 +1,12 @@
-"""The router's loop: read, triage, dispatch; and now and then renew, recover, reload, tidy."""
+"""The router's loop: read, triage, dispatch; and now and then renew, recover, reload, tidy.
+
+A round takes about a second at most: what is read is settled in slices, one a round.
+"""
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +28,7 @@ from smallfirst.settings import RouterSettings
 from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
 from smallfirst_router.errors import RouterError
+from smallfirst_router.in_hand import InHand
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.triage import Triage
 
@@ -71,6 +75,10 @@ class Router:
         self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._health = health or Health(None)
+        self._in_hand = InHand(ledger, self._lease)
+        #: Streams in which a dead router may have left what it had read.
+        self._to_recover: list[str] = []
+        self._is_busy = False
         self._stop = threading.Event()
         self._failures = 0
         self._has_more_due = False
@@ -85,7 +93,7 @@ class Router:
             PeriodicTask(second, self.reload),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
-            PeriodicTask(self._lease / 3, self._dispatch.renew),
+            PeriodicTask(self._lease / 3, self._renew),
             PeriodicTask(2 * second, self._beat),
             PeriodicTask(60 * second, self.tidy),
         ]
@@ -114,6 +122,7 @@ class Router:
 
     def close(self) -> None:
         """Hand back what is held, so that a peer has it at once, and sign off."""
+        self._in_hand.release()
         self._dispatch.release()
         self._ledger.beat(ROUTERS, leaving=True)
 
@@ -133,8 +142,8 @@ class Router:
         self._run_due_tasks()
         if self._has_more_due:
             self.end_due()
-        self._take_back()
-        self._triage.settle(self._read())
+        self._take()
+        self._settle_slice()
         self._state = self._ledger.state(self._dispatch.pools)
         self._dispatch.dispatch(self._state)
         self._metrics.count_round(time.monotonic() - began)
@@ -148,36 +157,70 @@ class Router:
         self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
         self._dispatch.open()
 
-    def _take_back(self) -> None:
-        """Decide again on jobs that waited for a pool, as far as it has room, oldest first.
+    def _take(self) -> None:
+        """Take more in hand, once all of it is settled, and know what room the pools have.
 
-        Beyond the bound they wait in the one stream whose length producers look at. New jobs have
-        what room is left, behind those that wait still.
+        Beyond their bounds jobs wait in the one stream whose length producers look at. New jobs
+        have what room is left, behind those that wait still.
         """
-        left = dict(self._state.num_waiting)
-        rooms = self._rooms()
-        self._triage.have_room(rooms)
-        for pool, num_waiting in self._state.num_waiting.items():
+        rooms, waiting = self._rooms(), dict(self._state.num_waiting)
+        if self._in_hand.is_empty:
+            found = self._recover_read() + self._take_back(rooms, waiting)
+            read = self._read(may_wait=not (self._is_busy or found))
+            self._is_busy = bool(found or read)
+            self._in_hand.take(found + read)
+        self._triage.have_room(rooms, waiting)
+
+    def _recover_read(self) -> list[StreamEntry]:
+        """Take over a page of what dead routers had read; the next one at once, if there was any.
+
+        While something is in hand nothing is taken over: a peer may have the time for it.
+        """
+        lease, found = self._lease, []
+        for stream in self._to_recover:
+            found += self._ledger.recover(stream, ROUTER_GROUP, lease=lease, queue_timeout=lease)
+        self._to_recover = list(dict.fromkeys(entry.stream for entry in found))
+        return found
+
+    def _take_back(self, rooms: Mapping[str, int], waiting: dict[str, int]) -> list[StreamEntry]:
+        """Take back jobs that wait for a pool, as far as it has room, oldest first."""
+        found = []
+        for pool, num_waiting in waiting.items():
             # Of a pool that is gone they are planned anew, by the catalogue in force.
             count = min(num_waiting, rooms.get(pool, num_waiting), self._settings.read_count)
             if count > 0:
                 entries = self._ledger.take_waiting(self._keys.jobs, pool, count=count)
-                self._triage.settle(entries)
-                left[pool] -= len(entries)
-        rest = self._triage.rooms.items()
-        self._triage.have_room({pool: room - left.get(pool, 0) for pool, room in rest})
+                waiting[pool] -= len(entries)
+                found += entries
+        return found
 
     def _rooms(self) -> dict[str, int]:
         """How many more jobs each pool of the plan may take."""
         bound, pools = self._settings.max_backlog_jobs, self._state.pools
         return {n: bound - pools[n].num_entries for n in self._plan.pools if n in pools}
 
-    def _read(self) -> list[StreamEntry]:
+    def _settle_slice(self) -> None:
+        entries = self._in_hand.next_slice()
+        try:
+            num_settled = self._triage.settle(entries)
+        except RedisError:
+            # They stay this router's until their lease is out, and are recovered then.
+            self._in_hand.clear()
+            raise
+        self._in_hand.drop(num_settled)
+
+    def _renew(self) -> None:
+        self._in_hand.renew()
+        self._dispatch.renew()
+
+    def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
         streams = [self._keys.escalations, self._keys.jobs]
         block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
         count = self._settings.read_count
-        return self._ledger.read(streams, ROUTER_GROUP, count=count, block=block)
+        return self._ledger.read(
+            streams, ROUTER_GROUP, count=count, block=block if may_wait else None
+        )
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()
@@ -187,15 +230,12 @@ class Router:
                 task.do()
 
     def recover(self) -> None:
-        """Take over what dead routers and workers had in hand."""
+        """Take over what dead workers had in hand, and look for what dead routers had read."""
         state = self._ledger.state(self._dispatch.pools)
         if state.lacks_groups(list(self._plan.pools)):
             self.open()
             state = self._ledger.state(self._dispatch.pools)
-        lease = self._lease
-        for stream in [key for key, each in state.read_by_routers.items() if each.num_pending]:
-            entries = self._ledger.recover(stream, ROUTER_GROUP, lease=lease, queue_timeout=lease)
-            self._triage.settle(entries)
+        self._to_recover = [n for n, each in state.read_by_routers.items() if each.num_pending]
         self._dispatch.recover(state)
 
     def end_due(self) -> None:
@@ -204,7 +244,10 @@ class Router:
         self._has_more_due = num_jobs == DUE_COUNT
         pool_of = self._keys.pool_of
         self._dispatch.end_due([entry for entry in entries if pool_of(entry.stream)])
-        self._triage.settle(entry for entry in entries if not pool_of(entry.stream))
+        read = [entry for entry in entries if not pool_of(entry.stream)]
+        self._in_hand.forget(read)
+        while read:
+            del read[: self._triage.settle(read)]
 
     def reload(self) -> None:
         """Take up the catalogue where it changed for the better; keep the old one where not."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from smallfirst.jobs import ID_PATTERN, REPLY_TO_PATTERN, Job, Problem
+from smallfirst.ledger.entries import Excerpt, joined
 from smallfirst.wording import faults_of, plain_rule
 
 _ID, _REPLY_TO = re.compile(ID_PATTERN), re.compile(REPLY_TO_PATTERN)
@@ -25,13 +26,17 @@ class Cancellation:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A submission that is no job, with as much of its id and address as could be made out."""
+    """A submission that is no job, with as much of its id and address as could be made out.
+
+    Of one that is too large, `raw` is the beginning and `excerpt` tells of the rest.
+    """
 
     problem: Problem
     raw: bytes
     job_id: str = ""
     reply_to: str = ""
     task: str | None = None
+    excerpt: Excerpt | None = None
 
 
 def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancellation | Refusal:
@@ -41,10 +46,9 @@ def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancell
     raw = fields.get(b"job")
     if raw is None:
         problem = Problem(code="invalid", message="the entry has no field `job`")
-        return Refusal(problem, _joined(fields)[:max_bytes])
+        return Refusal(problem, joined(fields)[:max_bytes])
     if len(raw) > max_bytes:
-        message = f"the job has {len(raw)} bytes; the most is {max_bytes}"
-        return Refusal(Problem(code="too_large", message=message), raw, *_glimpse(raw[:4096]))
+        return too_large(Excerpt.of(raw), max_bytes)
     if b"cancel" in fields:
         message = "the entry has both `job` and `cancel`: submit them as two"
         return Refusal(Problem(code="invalid", message=message), raw, *_address(raw))
@@ -52,6 +56,13 @@ def read_submission(fields: dict[bytes, bytes], max_bytes: int) -> Job | Cancell
         return Job.model_validate_json(raw)
     except ValidationError as error:
         return Refusal(_problem_of(error), raw, *_address(raw))
+
+
+def too_large(excerpt: Excerpt, max_bytes: int) -> Refusal:
+    """Refuse a submission of which nobody should read more than the beginning."""
+    message = f"the job has {excerpt.size} bytes; the most is {max_bytes}"
+    problem = Problem(code="too_large", message=message)
+    return Refusal(problem, excerpt.head, *_glimpse(excerpt.head), excerpt=excerpt)
 
 
 def _read_cancellation(raw: bytes) -> Cancellation | Refusal:
@@ -91,7 +102,3 @@ def _search(raw: bytes, name: bytes) -> str:
 
 def _if_valid(pattern: re.Pattern[str], value: object) -> str:
     return value if isinstance(value, str) and pattern.fullmatch(value) else ""
-
-
-def _joined(fields: dict[bytes, bytes]) -> bytes:
-    return b"\n".join(name + b"=" + value for name, value in fields.items())

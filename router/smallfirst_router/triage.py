@@ -1,8 +1,12 @@
-"""Triage: reads jobs, refuses, answers by rule, or parks on a backlog. It alone says where next."""
+"""Triage: refuses jobs, answers by rule, or parks on a backlog. It alone says where next.
+
+It decides for as long as a slice of time goes, and settles what it has decided: what waits behind a
+long document keeps its leases, since the router goes round between two slices.
+"""
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,7 +15,7 @@ from smallfirst import results
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
-from smallfirst.ledger.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import StepRequest
 from smallfirst.ledger.settlements import (
@@ -19,7 +23,6 @@ from smallfirst.ledger.settlements import (
     Finish,
     Move,
     Refuse,
-    Settled,
     Settlement,
     Wait,
     dead_letter,
@@ -38,9 +41,12 @@ from smallfirst_router.cascade import (
     pools_ahead,
 )
 from smallfirst_router.metrics import RouterMetrics
-from smallfirst_router.submissions import Cancellation, Refusal, read_submission
+from smallfirst_router.submissions import Cancellation, Refusal, read_submission, too_large
 
 log = structlog.get_logger()
+
+#: The longest that triage decides before it settles; one entry is always decided.
+SLICE = timedelta(seconds=1)
 
 
 class Triage:
@@ -60,42 +66,62 @@ class Triage:
         self._metrics = metrics
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
+        # What is not decided yet is renewed between two slices, in good time.
+        self._slice = min(SLICE, timedelta(seconds=settings.lease_seconds) / 3)
+        self._origins: dict[str, str] = {}
         self._plan = Plan()
-        #: How many more jobs each pool's backlogs may take; no bound where it does not say.
         self._rooms: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
 
     def serve(self, plan: Plan) -> None:
         """Decide by this plan from now on."""
         self._plan = plan
 
-    @property
-    def rooms(self) -> Mapping[str, int]:
-        """How many more jobs each pool may take now."""
-        return self._rooms
+    def have_room(self, rooms: Mapping[str, int], waiting: Mapping[str, int]) -> None:
+        """Park no more than so many new jobs for each pool from now on; the rest wait.
 
-    def have_room(self, rooms: Mapping[str, int]) -> None:
-        """Park no more than so many new jobs for each pool from now on; the rest wait."""
-        self._rooms = dict(rooms)
+        Args:
+            rooms: How many more jobs each pool may take; no bound where it does not say.
+            waiting: How many wait already for one to have room, and come before what is read now.
+        """
+        self._rooms, self._waiting = dict(rooms), dict(waiting)
 
-    def settle(self, entries: Iterable[StreamEntry]) -> Settled:
-        """Decide on each entry, and carry the decisions out in one transaction a stream."""
-        by_stream: dict[str, list[Settlement]] = defaultdict(list)
-        if not (found := list(entries)):
-            return Settled()
+    def settle(self, entries: Sequence[StreamEntry]) -> int:
+        """Decide on entries, in order, until the slice is over, and carry out what was decided.
+
+        Returns:
+            How many were decided on; they are settled, in one transaction a stream.
+        """
+        if not entries:
+            return 0
         now_ms = self._ledger.now_ms()
-        for entry in found:
-            by_stream[entry.stream].append(self._decide(entry, now_ms))
-        settled = Settled()
-        for stream, settlements in by_stream.items():
-            settled += self._ledger.settle(stream, ROUTER_GROUP, settlements)
+        self._origins = self._ledger.origins_of(_named_to_cancel(entries))
+        decided = self._decide_slice(entries, now_ms)
+        for stream, settlements in decided.items():
+            self._ledger.settle(stream, ROUTER_GROUP, settlements)
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(settlements)
-        return settled
+        return sum(map(len, decided.values()))
+
+    def _decide_slice(
+        self, entries: Sequence[StreamEntry], now_ms: int
+    ) -> dict[str, list[Settlement]]:
+        """Decide until the slice is over; return what was decided, by stream."""
+        until = time.monotonic() + self._slice.total_seconds()
+        decided: dict[str, list[Settlement]] = defaultdict(list)
+        for entry in entries:
+            decided[entry.stream].append(self._decide(entry, now_ms))
+            if time.monotonic() >= until:
+                break
+        return decided
 
     def _decide(self, entry: StreamEntry, now_ms: int) -> Settlement:
         if entry.stream == self._keys.escalations:
             return self._decide_again(entry, now_ms)
-        submission = read_submission(entry.fields, self._settings.max_job_bytes)
+        max_bytes = self._settings.max_job_bytes
+        if entry.excerpt is not None:
+            return self._refuse(entry, too_large(entry.excerpt, max_bytes), now_ms)
+        submission = read_submission(entry.fields, max_bytes)
         if isinstance(submission, Refusal):
             return self._refuse(entry, submission, now_ms)
         if isinstance(submission, Cancellation):
@@ -165,7 +191,7 @@ class Triage:
         job, ahead = held.job, pools_ahead(held.job, plan, ask.step.number)
         if not held.is_first_seen:
             return None
-        full = next((pool for pool in ahead if self._rooms.get(pool, 1) <= 0), None)
+        full = next((pool for pool in ahead if self._is_full(pool, held.entry)), None)
         if full is None:
             return None
         return Wait(
@@ -176,6 +202,12 @@ class Triage:
             fingerprint=job.fingerprint,
             reply_to=job.reply_to,
         )
+
+    def _is_full(self, pool: str, entry: StreamEntry) -> bool:
+        """Whether a pool has no room for one more; who has waited for it comes before others."""
+        has_waited = entry.holder.startswith(WAITING_PREFIX)
+        num_before = 0 if has_waited else self._waiting.get(pool, 0)
+        return pool in self._rooms and self._rooms[pool] - num_before <= 0
 
     def _park(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> Move:
         job, pool = held.job, ask.backlog.pool
@@ -219,6 +251,7 @@ class Triage:
             job_id=refusal.job_id or None,
             task=refusal.task,
             is_refusal=True,
+            excerpt=refusal.excerpt,
         )
         return Refuse(
             entry=entry.entry,
@@ -230,12 +263,18 @@ class Triage:
 
     def _cancel(self, entry: StreamEntry, cancellation: Cancellation, now_ms: int) -> Cancel:
         job_id = cancellation.job_id
-        origin = self._ledger.origin_of(job_id) or entry.entry
+        origin = self._origins.get(job_id, entry.entry)
         submitted_ms = int(origin.partition("-")[0])
         result = results.without_job(
             job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
         )
         return Cancel(entry=entry.entry, result=result)
+
+
+def _named_to_cancel(entries: Sequence[StreamEntry]) -> list[str]:
+    """The ids that entries ask to cancel, where they are such as a job may have."""
+    found = (read_submission(e.fields, 0) for e in entries if b"cancel" in e.fields)
+    return [one.job_id for one in found if isinstance(one, Cancellation)]
 
 
 def _result_of(refusal: Refusal, submitted_ms: int, now_ms: int) -> Result | None:

@@ -163,6 +163,13 @@ class RouterSettings(TracedSettings):
     read_count: int = Field(
         default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
     )
+    read_bytes: int = Field(
+        default=8_388_608,
+        ge=65_536,
+        le=268_435_456,
+        description="The bytes of a stream's entries that are enough for one read; what it holds in"
+        " memory is several times as much.",
+    )
     lease_seconds: LeaseSeconds = Field(
         default=6.0, description="The time for which a claim holds unless it is renewed."
     )

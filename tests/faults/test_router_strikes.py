@@ -50,9 +50,10 @@ tasks:
 """
 POINTS = [
     "after XREADGROUP sf:jobs",
+    "after read sf:jobs",
     "before settle sf:jobs",
     "after settle sf:jobs",
-    "after XREADGROUP sf:backlog:cpu:bulk",
+    "after read sf:backlog:cpu:bulk",
     "after hand_over sf:backlog:cpu:bulk",
     "before LPUSH sf:celery:cpu",
     "after LPUSH sf:celery:cpu",

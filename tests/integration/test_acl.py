@@ -68,7 +68,10 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
     with fleet.redis.connect(Role.SCALER) as scaler:
         groups: Any = scaler.xinfo_groups(BULK)
         assert [group["name"] for group in groups] == [POOL_GROUP.encode()]
-        assert scaler.xpending(KEYS.jobs, ROUTER_GROUP)["pending"] == 0
+        wait_until(
+            lambda: scaler.xpending(KEYS.jobs, ROUTER_GROUP)["pending"] == 0,
+            description="what was read last is settled",
+        )
     with fleet.redis.connect(Role.EXPORTER) as exporter:
         metrics = {metric.name for metric in Fleet(exporter, KEYS, catalogue_with).collect()}
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics

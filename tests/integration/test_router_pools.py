@@ -233,6 +233,7 @@ def test_what_waits_is_nobody_s_to_recover(redis: Any, redis_url: str, catalogue
         name = about["consumer"]
         redis.xclaim(KEYS.jobs, ROUTER_GROUP, name, 0, [entry], idle=LOST_MS, justid=True)
     router.recover()
+    router.step()
     assert ids_in(redis, BULK) == ["a1"]
     pending = redis.xpending(KEYS.jobs, ROUTER_GROUP)
     assert [(each["name"], each["pending"]) for each in pending["consumers"]] == [

@@ -10,19 +10,19 @@ import hashlib
 import os
 import signal
 import sys
-from importlib import resources
 from typing import Any
 
 from redis.connection import AbstractConnection
 
+from smallfirst.ledger.ledger import script_text
 from smallfirst_router.__main__ import main
 
 
 def marker_of(command: str) -> bytes:
     """What tells a command, or a script of this name, from all others on the wire."""
-    script = resources.files("smallfirst.ledger") / "lua" / f"{command}.lua"
     if command.islower():
-        return hashlib.sha1(script.read_bytes(), usedforsecurity=False).hexdigest().encode()
+        script = script_text(command).encode()
+        return hashlib.sha1(script, usedforsecurity=False).hexdigest().encode()
     return command.encode()
 
 

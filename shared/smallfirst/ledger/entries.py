@@ -1,19 +1,56 @@
 """Entries of the fleet's streams, as commands and scripts return them."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+#: What is kept of a submission that is too large; rows.lua says the same.
+EXCERPT_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What is known of a submission that is too large to be taken in.
+
+    Attributes:
+        size: Its bytes.
+        digest: Its hash: `sha1:`, which is the one that Redis's scripts have, and hex digits.
+        head: Its first 4 kB.
+    """
+
+    size: int
+    digest: str
+    head: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> "Excerpt":
+        """Keep of a submission what its dead letter needs."""
+        digest = hashlib.sha1(raw, usedforsecurity=False).hexdigest()
+        return cls(len(raw), f"sha1:{digest}", raw[:EXCERPT_BYTES])
 
 
 @dataclass(frozen=True)
 class StreamEntry:
-    """One entry of a stream: fields as bytes, `starts` as the workers that began it, its holder."""
+    """One entry of a stream, as its holder has it.
+
+    Attributes:
+        stream: The stream.
+        entry: Its id.
+        fields: As bytes; those that were left out are missing.
+        starts: How many workers began it.
+        holder: Who had it before it was taken over; a worker's own name, where it claimed it.
+        size: The bytes of all its fields in Redis.
+        excerpt: Where it is too large to be taken in; then it has no fields.
+    """
 
     stream: str
     entry: str
     fields: dict[bytes, bytes]
     starts: int = 0
     holder: str = ""
+    size: int = 0
+    excerpt: Excerpt | None = None
 
     def written_ms(self, now_ms: int) -> int:
         """When the entry was written, by Redis's clock, and never later than now.
@@ -24,10 +61,15 @@ class StreamEntry:
 
 
 def held_entry(stream: str, row: Sequence[Any]) -> StreamEntry:
-    """Read {entry, deliveries or starts, flat fields, holder} as a script returns them."""
-    entry, count, flat, holder = row
+    """Read a row as a script returns it: claim.lua's, or one of rows.lua."""
+    entry, count, flat, holder, *more = row
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return StreamEntry(stream, entry.decode(), fields, starts=int(count), holder=holder.decode())
+    held = StreamEntry(stream, entry.decode(), fields, starts=int(count), holder=holder.decode())
+    if not more:
+        return replace(held, size=size_of(fields))
+    size, *cut = more
+    excerpt = Excerpt(int(cut[0]), cut[1].decode(), cut[2]) if cut else None
+    return replace(held, size=int(size), excerpt=excerpt)
 
 
 def entries_of(reply: Any) -> Iterator[StreamEntry]:
@@ -35,7 +77,27 @@ def entries_of(reply: Any) -> Iterator[StreamEntry]:
     pairs = reply.items() if isinstance(reply, dict) else reply or ()
     for stream, found in pairs:
         for entry, fields in _flatten(found):
-            yield StreamEntry(stream.decode(), entry.decode(), fields or {})
+            given = fields or {}
+            yield StreamEntry(stream.decode(), entry.decode(), given, size=size_of(given))
+
+
+def shortened(entry: StreamEntry, limit: int) -> StreamEntry:
+    """Keep an excerpt of an entry of more than `limit` bytes, as rows.lua does; 0 is no limit."""
+    if not limit or entry.size <= limit:
+        return entry
+    job = entry.fields.get(b"job", b"")
+    subject = job if len(job) > limit else joined(entry.fields)
+    return replace(entry, fields={}, excerpt=Excerpt.of(subject))
+
+
+def size_of(fields: dict[bytes, bytes]) -> int:
+    """Count the bytes of an entry, names and values."""
+    return sum(len(name) + len(value) for name, value in fields.items())
+
+
+def joined(fields: dict[bytes, bytes]) -> bytes:
+    """Write all fields of an entry down, a line each."""
+    return b"\n".join(name + b"=" + value for name, value in fields.items())
 
 
 def _flatten(found: Any) -> Iterator[Any]:

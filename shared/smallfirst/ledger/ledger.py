@@ -6,7 +6,7 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from importlib import resources
@@ -16,20 +16,21 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry
+from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 
-#: Those of `lua` that a holder of entries runs.
+#: Those of `lua` that a holder of entries runs; the first come after the text of rows.lua.
+_TAKING = ("read", "recover")
 SCRIPTS = (
+    *_TAKING,
     "settle",
     "claim",
     "keep",
     "give_back",
     "hand_over",
-    "recover",
     "beat",
     "reap_workers",
     "tidy",
@@ -38,7 +39,7 @@ SCRIPTS = (
     "fleet_state",
     "take_waiting",
 )
-#: The most entries one recovery takes over; what is left comes with the next.
+#: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
 DUE_COUNT = 500
@@ -47,6 +48,8 @@ TAKEN_BYTES = 8_000_000
 #: When a job past its deadline that did not end is looked at again: a worker has it, or the router
 #: that took it over died.
 DUE_AGAIN = timedelta(seconds=5)
+#: What an entry may have around its job: the fields' names, and what else a producer writes.
+FRAMING_BYTES = 4096
 #: A worker that was silent this long takes no new work: several beats must go missing. Together
 #: with a router's second between two recoveries it keeps within the ten seconds after which a
 #: killed worker's jobs have started elsewhere.
@@ -59,12 +62,23 @@ END_TTL = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long and how much of everything is kept."""
+    """How long and how much of everything is kept, and how much is read.
+
+    Attributes:
+        result_ttl: For which a result can be fetched.
+        job_ttl: For which a job may be in flight.
+        dead_ttl: For which a dead letter can be replayed.
+        max_dead: The most dead letters.
+        max_job_bytes: The largest submission that is taken in whole.
+        read_bytes: What is enough for one read of a stream; its last entry may go beyond it.
+    """
 
     result_ttl: timedelta = timedelta(days=1)
     job_ttl: timedelta = timedelta(days=7)
     dead_ttl: timedelta = timedelta(days=7)
     max_dead: int = 10_000
+    max_job_bytes: int = 1_048_576
+    read_bytes: int = 8_388_608
 
     def as_arguments(self) -> list[int]:
         """In the order in which settle.lua reads them."""
@@ -87,8 +101,7 @@ class Ledger:
 
     @cached_property
     def _scripts(self) -> dict[str, Any]:
-        folder = resources.files("smallfirst.ledger") / "lua"
-        return {n: self._redis.register_script((folder / f"{n}.lua").read_text()) for n in SCRIPTS}
+        return {name: self._redis.register_script(script_text(name)) for name in SCRIPTS}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
         return self._scripts[script](keys=list(keys), args=list(arguments))
@@ -120,15 +133,31 @@ class Ledger:
                     raise
 
     def read(
-        self, streams: Sequence[str], group: str, *, count: int, block: timedelta | None = None
+        self,
+        streams: Sequence[str],
+        group: str,
+        *,
+        count: int,
+        block: timedelta | None = None,
+        left_out: str = "",
     ) -> list[StreamEntry]:
-        """Take up to `count` unread entries of each stream; they are this holder's from now on."""
-        block_ms = round(block.total_seconds() * 1000) if block else None
-        wanted: Any = dict.fromkeys(streams, ">")
+        """Take unread entries of each stream; they are this holder's from now on.
+
+        No more is taken of a stream once so many entries are in, or `read_bytes`.
+
+        Args:
+            streams: The more urgent first.
+            group: Of consumers.
+            count: The most entries of each stream.
+            block: How long to wait where there is none; no script can wait, so what ends the wait,
+                an entry of each stream at most, comes whole however large it is.
+            left_out: The field that the entries are returned without.
+        """
         try:
-            found: Any = self._redis.xreadgroup(
-                group, self._holder, wanted, count=count, block=block_ms
-            )
+            waited = self._wait(streams, group, block) if block else []
+            if block and not waited:
+                return []
+            return waited + self._read(streams, group, count - bool(block), left_out)
         except ResponseError as error:
             if not (is_group_missing(error) or str(error).startswith("UNBLOCKED")):
                 raise
@@ -136,7 +165,39 @@ class Ledger:
             # whatever producers submit from here on is served.
             self.open(streams, group)
             return []
-        return list(entries_of(found))
+
+    def _wait(self, streams: Sequence[str], group: str, block: timedelta) -> list[StreamEntry]:
+        wanted: Any = dict.fromkeys(streams, ">")
+        block_ms = round(block.total_seconds() * 1000)
+        found: Any = self._redis.xreadgroup(group, self._holder, wanted, count=1, block=block_ms)
+        return [shortened(entry, self._limit_of(entry.stream)) for entry in entries_of(found)]
+
+    def _read(
+        self, streams: Sequence[str], group: str, count: int, left_out: str
+    ) -> list[StreamEntry]:
+        if count < 1:
+            return []
+        limits = map(self._limit_of, streams)
+        arguments = [group, self._holder, count, self._bounds.read_bytes, left_out, *limits]
+        found = zip(streams, self._run("read", streams, arguments), strict=True)
+        return [held_entry(stream, row) for stream, rows in found for row in rows]
+
+    def _limit_of(self, stream: str) -> int:
+        """Of how many bytes an entry is taken in whole; 0 where only the fleet writes."""
+        is_anybodys = stream == self._keys.jobs
+        return self._bounds.max_job_bytes + FRAMING_BYTES if is_anybodys else 0
+
+    def whole(self, entries: Sequence[StreamEntry]) -> Iterator[list[StreamEntry]]:
+        """Fetch entries of one stream with the fields that were left out, page by page.
+
+        A page has `read_bytes` or a little more. Those that are gone by now are missing.
+        """
+        for page in _pages(entries, self._bounds.read_bytes):
+            pipeline = self._redis.pipeline(transaction=False)
+            for entry in page:
+                pipeline.xrange(entry.stream, entry.entry, entry.entry)
+            found = zip(page, pipeline.execute(), strict=True)
+            yield [replace(entry, fields=rows[0][1]) for entry, rows in found if rows]
 
     def renew(self, stream: str, group: str, entries: Sequence[str]) -> set[str]:
         """Start the lease of entries afresh; return those that are still this holder's."""
@@ -146,9 +207,16 @@ class Ledger:
         """Pass entries on to whichever worker will get the message; return those passed."""
         return self._pass(stream, POOL_GROUP, entries, to=QUEUE_CONSUMER)
 
-    def release(self, stream: str, entries: Sequence[str], lease: timedelta) -> set[str]:
-        """Let go of what this router holds of a backlog, so that another has it at once."""
-        return self._pass(stream, POOL_GROUP, entries, to=self._holder, idle_ms=_past(lease))
+    def release(
+        self,
+        stream: str,
+        entries: Sequence[str],
+        lease: timedelta,
+        *,
+        group: str = POOL_GROUP,
+    ) -> set[str]:
+        """Let go of what this router holds of a stream, so that another has it at once."""
+        return self._pass(stream, group, entries, to=self._holder, idle_ms=_past(lease))
 
     def _pass(
         self, stream: str, group: str, entries: Sequence[str], *, to: str, idle_ms: int = 0
@@ -210,12 +278,19 @@ class Ledger:
         return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
 
     def recover(
-        self, stream: str, group: str, *, lease: timedelta, queue_timeout: timedelta
+        self,
+        stream: str,
+        group: str,
+        *,
+        lease: timedelta,
+        queue_timeout: timedelta,
+        left_out: str = "",
     ) -> list[StreamEntry]:
-        """Take over the entries whose holder is gone.
+        """Take over a page of the entries whose holder is gone; nothing where none are left.
 
         `lease` is how long a holder may be silent; `queue_timeout` is the same for entries that
-        were dispatched and that no worker has started.
+        were dispatched and that no worker has started. What was never started comes without the
+        field `left_out`.
         """
         lease_ms, queue_timeout_ms = (
             round(x.total_seconds() * 1000) for x in (lease, queue_timeout)
@@ -227,6 +302,9 @@ class Ledger:
             queue_timeout_ms,
             QUEUE_CONSUMER,
             RECOVERY_COUNT,
+            self._bounds.read_bytes,
+            left_out,
+            self._limit_of(stream),
         ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
@@ -314,10 +392,15 @@ class Ledger:
         arguments = [ROUTER_GROUP, POOL_GROUP, round(DEAD_AFTER.total_seconds() * 1000)]
         return fleet_state(self._keys, pools, self._run("fleet_state", keys, arguments))
 
-    def origin_of(self, job_id: str) -> str | None:
-        """The entry by which a job in flight was submitted."""
-        origin: Any = self._redis.hget(self._keys.job(job_id), "origin")
-        return origin.decode() if origin else None
+    def origins_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The entries by which those of the jobs were submitted that are in flight."""
+        if not job_ids:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hget(self._keys.job(job_id), "origin")
+        found = zip(job_ids, pipeline.execute(), strict=True)
+        return {job_id: origin.decode() for job_id, origin in found if origin}
 
     def drop_empty(self, streams: Iterable[str]) -> None:
         """Delete the streams that hold nothing."""
@@ -347,3 +430,24 @@ def _flat(starts: Mapping[str, int]) -> Iterator[object]:
 
 def _decoded(entries: Iterable[bytes]) -> set[str]:
     return {entry.decode() for entry in entries}
+
+
+def script_text(name: str) -> str:
+    """A script as Redis runs it, after the text that it shares with others."""
+    folder = resources.files("smallfirst.ledger") / "lua"
+    shared = (folder / "rows.lua").read_text() if name in _TAKING else ""
+    return shared + (folder / f"{name}.lua").read_text()
+
+
+def _pages(entries: Iterable[StreamEntry], num_bytes: int) -> Iterator[list[StreamEntry]]:
+    """Cut a list so that no page goes on once it has so many bytes."""
+    page: list[StreamEntry] = []
+    size = 0
+    for entry in entries:
+        page.append(entry)
+        size += entry.size
+        if size >= num_bytes or len(page) == RECOVERY_COUNT:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page

@@ -102,7 +102,10 @@ class DeadLetter(Wire):
     reason: str = Field(description="A code, such as invalid, unknown_task, poison.")
     detail: str = Field(default="", description="The reason in a sentence.")
     size: int = Field(ge=0, description="The bytes of the raw submission.")
-    digest: str = Field(description="The hash of the raw submission: `sha256:` and hex digits.")
+    digest: str = Field(
+        description="The hash of the raw submission: `sha256:`, or `sha1:` where Redis took it, and"
+        " hex digits."
+    )
     is_refusal: bool = Field(
         default=False, description="Whether the id is free for a corrected job."
     )

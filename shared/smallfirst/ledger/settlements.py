@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from smallfirst.jobs import Attempt, Result
+from smallfirst.ledger.entries import Excerpt
 from smallfirst.ledger.keys import WAITING_PREFIX
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
@@ -199,14 +200,15 @@ def dead_letter(
     job_id: str | None = None,
     task: str | None = None,
     is_refusal: bool = False,
+    excerpt: Excerpt | None = None,
 ) -> DeadLetter:
-    """Describe a raw submission that is given up, by its size and hash alone."""
+    """Describe a raw submission that is given up, or its excerpt, by size and hash alone."""
     return DeadLetter(
         id=job_id,
         task=task,
         reason=reason,
         detail=detail,
-        size=len(raw),
-        digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        size=excerpt.size if excerpt else len(raw),
+        digest=excerpt.digest if excerpt else f"sha256:{hashlib.sha256(raw).hexdigest()}",
         is_refusal=is_refusal,
     )

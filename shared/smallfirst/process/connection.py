@@ -1,6 +1,7 @@
 """One way to connect to Redis, every wait bounded: a frozen link must not freeze the fleet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from redis import Redis
@@ -58,12 +59,17 @@ def connect(
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    """How long everything is kept, from a component's settings."""
-    defaults = Bounds()
-    dead = settings if isinstance(settings, RouterSettings) else None
-    return Bounds(
+    """How long everything is kept and how much is read, from a component's settings."""
+    bounds = Bounds(
         result_ttl=timedelta(seconds=settings.result_ttl_seconds),
         job_ttl=timedelta(seconds=settings.job_ttl_seconds),
-        dead_ttl=timedelta(seconds=dead.dead_ttl_seconds) if dead else defaults.dead_ttl,
-        max_dead=dead.max_dead if dead else defaults.max_dead,
+    )
+    if not isinstance(settings, RouterSettings):
+        return bounds
+    return replace(
+        bounds,
+        dead_ttl=timedelta(seconds=settings.dead_ttl_seconds),
+        max_dead=settings.max_dead,
+        max_job_bytes=settings.max_job_bytes,
+        read_bytes=settings.read_bytes,
     )

@@ -1,0 +1,167 @@
+"""A router's round is short: what it has read is settled in slices, and stays its own meanwhile."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from smallfirst.jobs import Job, Priority, Result, Status
+from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.settings import RouterSettings
+from smallfirst_router.__main__ import build
+from smallfirst_router.metrics import RouterMetrics
+from smallfirst_router.router import Router
+
+KEYS = Keys()
+BULK = KEYS.backlog("cpu", Priority.BULK)
+#: What a router needs about 0.1 seconds to look through.
+DOCUMENT = "555-0100 4111-111 " * 700
+CATALOGUE = """
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
+models:
+  minilm: {source: "bundled:minilm"}
+tasks:
+  ids:
+    kind: tag
+    labels: {ssn: a, card: a card, iban: a, email: a, phone: a}
+    cascade: [{rule: {find: [ssn, card, iban, email, phone]}, accept: always}]
+  topic:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{model: minilm, accept: 0.8}]
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A catalogue with a task for rules and one for a model."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    return path
+
+
+class Stepped:
+    """A router that is stepped by the test, and what it counts."""
+
+    def __init__(self, redis_url: str, catalogue: Path, **more: object) -> None:
+        values = {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 2, **more}
+        self.metrics = RouterMetrics()
+        self.router: Router = build(RouterSettings.model_validate(values), self.metrics)
+        self.router.open()
+
+    def counted(self, name: str, **labels: str) -> float:
+        """What a metric stands at."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def submit(redis: Any, job: Job, entry: str = "*") -> bytes:
+    """Submit a job, under an id of its producer's where one is given; return the entry's."""
+    added: bytes = redis.xadd(KEYS.jobs, {"job": job.model_dump_json()}, id=entry)
+    return added
+
+
+def submit_documents(redis: Any, count: int) -> None:
+    """Submit texts that a router needs a while for."""
+    for number in range(count):
+        submit(redis, Job(id=f"d-{number}", task="ids", text=DOCUMENT))
+
+
+def num_results(redis: Any) -> int:
+    """How many jobs have ended."""
+    return len(list(redis.scan_iter(match=KEYS.result("*"), count=1000)))
+
+
+def result_of(redis: Any, job_id: str) -> Result:
+    """The result of a job that has one."""
+    return Result.model_validate_json(redis.get(KEYS.result(job_id)))
+
+
+def leave(redis: Any, stream: str, group: str, holder: str, entries: list[bytes]) -> None:
+    """Let a holder have had entries in hand for a minute."""
+    redis.xreadgroup(group, holder, {stream: ">"}, count=1000)
+    redis.xclaim(stream, group, holder, 0, entries, idle=60_000, justid=True)
+
+
+def test_what_waits_behind_a_long_document_stays_its_routers(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A read that takes longer than a lease is decided once; a peer takes none of it over."""
+    slow, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
+    submit_documents(redis, 30)
+    counts = [0]
+    with capture_logs() as logs:
+        while redis.xlen(KEYS.jobs):
+            slow.router.step()
+            peer.router.step()
+            counts.append(num_results(redis))
+    decided = "smallfirst_triaged_jobs_total"
+    assert slow.counted(decided, decision="ended") == 30
+    assert peer.counted(decided, decision="ended") == 0
+    assert len(set(counts)) > 2, "it is settled bit by bit"
+    [warning] = [log for log in logs if log["event"] == "triage.slow"]
+    assert warning["num_jobs"] == 30
+    assert "SMALLFIRST_READ_COUNT" in warning["remedy"]
+
+
+def test_a_router_that_stops_in_the_midst_of_a_read_hands_the_rest_back(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Its peer has it at once, without waiting for a lease."""
+    first, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
+    submit_documents(redis, 20)
+    first.router.step()
+    first.router.close()
+    num_left = redis.xlen(KEYS.jobs)
+    assert 0 < num_left < 20
+    while num_results(redis) < 20:
+        peer.router.step()
+    assert peer.counted("smallfirst_triaged_jobs_total", decision="ended") == num_left
+
+
+def test_an_oversized_submission_is_refused_by_its_size(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Its producer is told, its letter has the whole's size and hash, and its beginning is kept."""
+    router = Stepped(redis_url, catalogue, max_job_bytes=10_000)
+    raw = Job(id="big", task="ids", text="x" * 50_000).model_dump_json()
+    redis.xadd(KEYS.jobs, {"job": raw})
+    router.router.step()
+    result = result_of(redis, "big")
+    assert result.problem is not None
+    assert (result.status, result.problem.code) == (Status.REFUSED, "too_large")
+    assert str(len(raw)) in result.problem.message
+    [(entry, fields)] = redis.xrange(KEYS.dead)
+    assert f'"size":{len(raw)},"digest":"sha1:'.encode() in fields[b"letter"]
+    assert redis.get(KEYS.dead_raw(entry.decode())) == raw[:4096].encode()
+
+
+def test_what_ends_at_dispatch_ends_with_its_text(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A backlog is read without texts; a dead letter has the job as its producer wrote it."""
+    router = Stepped(redis_url, catalogue, max_starts=1)
+    submit(redis, Job(id="a1", task="topic", text="hello"))
+    router.router.step()
+    [(entry, fields)] = redis.xrange(BULK)
+    redis.xreadgroup(POOL_GROUP, "cpu/host/1/dead", {BULK: ">"})
+    redis.xclaim(BULK, POOL_GROUP, "cpu/host/1/dead", 0, [entry], idle=60_000, retrycount=2)
+    router.router.recover()
+    assert result_of(redis, "a1").status is Status.FAILED
+    [(letter, _)] = redis.xrange(KEYS.dead)
+    assert redis.get(KEYS.dead_raw(letter.decode())) == fields[b"job"]
+
+
+def test_more_than_a_page_is_recovered_at_once(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """A dead worker's jobs start elsewhere within seconds, however long their texts are."""
+    router = Stepped(redis_url, catalogue, read_bytes=65_536)
+    for number in range(10):
+        submit(redis, Job(id=f"j-{number}", task="topic", text="x" * 40_000))
+    while redis.xlen(KEYS.jobs):
+        router.router.step()
+    entries = [entry for entry, _ in redis.xrange(BULK)]
+    leave(redis, BULK, POOL_GROUP, "cpu/host/1/dead", entries)
+    router.router.recover()
+    assert router.counted("smallfirst_recovered_jobs_total", pool="cpu") == 10
