@@ -108,8 +108,12 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "The oldest job",
-                    [("age", f"max(smallfirst_oldest_job_age_seconds{{{HERE}}})")],
+                    [
+                        ("age", f"max(smallfirst_oldest_job_age_seconds{{{HERE}}})"),
+                        ("ids ahead", f"max(smallfirst_job_ids_ahead_seconds{{{HERE}}})"),
+                    ],
                     unit="s",
+                    about="Its age is not known while ids of submissions are ahead of the clock.",
                     kind="stat",
                 ),
                 Panel(

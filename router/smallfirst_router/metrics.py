@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from smallfirst.ledger.settlements import Settlement
 from smallfirst.telemetry.metrics import count_endings, ended_jobs
@@ -47,6 +47,11 @@ class RouterMetrics:
             ["pool"],
             registry=self.registry,
         )
+        self._ahead = Gauge(
+            "smallfirst_job_ids_ahead_seconds",
+            "Seconds by which the ids of submissions are ahead of the clock; 0 up to a minute.",
+            registry=self.registry,
+        )
         self._lost = Counter(
             "smallfirst_lost_workers",
             "Workers that fell silent without signing off.",
@@ -77,6 +82,10 @@ class RouterMetrics:
     def count_recovered(self, pool: str, num_jobs: int) -> None:
         """Count jobs that were taken over."""
         self._recovered.labels(pool).inc(num_jobs)
+
+    def tell_ahead(self, seconds: float) -> None:
+        """Tell how far the ids of submissions are ahead of the clock."""
+        self._ahead.set(seconds)
 
     def count_lost(self, pool: str, num_workers: int) -> None:
         """Count workers that died."""

@@ -39,6 +39,8 @@ log = structlog.get_logger()
 BUSY_BLOCK = timedelta(milliseconds=20)
 #: The same while none does: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
+#: How far ids of submissions may be ahead of Redis's clock, which may itself be set back a little.
+MAX_AHEAD = timedelta(minutes=1)
 #: Waits between attempts to reach Redis: doubling, with jitter, up to the last.
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
 
@@ -79,6 +81,7 @@ class Router:
         #: Streams in which a dead router may have left what it had read.
         self._to_recover: list[str] = []
         self._is_busy = False
+        self._is_ahead = False
         self._stop = threading.Event()
         self._failures = 0
         self._has_more_due = False
@@ -95,6 +98,7 @@ class Router:
             PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._renew),
             PeriodicTask(2 * second, self._beat),
+            PeriodicTask(10 * second, self.look_at_ids),
             PeriodicTask(60 * second, self.tidy),
         ]
 
@@ -256,6 +260,23 @@ class Router:
 
     def _beat(self) -> None:
         self._ledger.beat(ROUTERS)
+
+    def look_at_ids(self) -> None:
+        """Notice a submission whose id claims the future: all ids after it do the same."""
+        ahead, is_mended = self._ledger.mend_ids(self._keys.jobs, ROUTER_GROUP, MAX_AHEAD)
+        if ahead and not self._is_ahead:
+            log.error(
+                "ids.ahead",
+                stream=self._keys.jobs,
+                seconds=ahead.total_seconds(),
+                consequence="how long jobs wait is not known; deadlines count from their reading",
+                remedy="let Redis choose the ids (XADD with *); the stream is made anew by itself"
+                " once it is empty, for which producers may have to pause",
+            )
+        if is_mended:
+            log.info("ids.mended", stream=self._keys.jobs)
+        self._is_ahead = bool(ahead) and not is_mended
+        self._metrics.tell_ahead(0.0 if is_mended else ahead.total_seconds())
 
     def tidy(self) -> None:
         """Forget who and what is long gone."""

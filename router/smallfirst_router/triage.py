@@ -7,6 +7,7 @@ long document keeps its leases, since the router goes round between two slices.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -95,13 +96,17 @@ class Triage:
         if not entries:
             return 0
         now_ms = self._ledger.now_ms()
+        seen = self._ledger.note_first_seen(entries, now_ms)
         self._origins = self._ledger.origins_of(_named_to_cancel(entries))
-        decided = self._decide_slice(entries, now_ms)
+        decided = self._decide_slice(seen, now_ms)
         for stream, settlements in decided.items():
             self._ledger.settle(stream, ROUTER_GROUP, settlements)
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(settlements)
-        return sum(map(len, decided.values()))
+        num_decided = sum(map(len, decided.values()))
+        waits = {each.entry for each in decided[self._keys.jobs] if isinstance(each, Wait)}
+        self._ledger.forget_first_seen([e for e in seen[:num_decided] if e.entry not in waits])
+        return num_decided
 
     def _decide_slice(
         self, entries: Sequence[StreamEntry], now_ms: int
@@ -263,8 +268,8 @@ class Triage:
 
     def _cancel(self, entry: StreamEntry, cancellation: Cancellation, now_ms: int) -> Cancel:
         job_id = cancellation.job_id
-        origin = self._origins.get(job_id, entry.entry)
-        submitted_ms = int(origin.partition("-")[0])
+        origin = replace(entry, entry=self._origins.get(job_id, entry.entry))
+        submitted_ms = origin.written_ms(now_ms)
         result = results.without_job(
             job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
         )

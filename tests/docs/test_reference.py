@@ -44,7 +44,7 @@ def test_every_key_is_told() -> None:
     keys = Keys("{ns}")
     made = {keys.jobs, keys.escalations, keys.dead, keys.job("{id}"), keys.result("{id}")}
     made |= {keys.due, keys.results("{reply_to}"), keys.dead_raw("{entry}"), keys.workers("{pool}")}
-    made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
+    made |= {keys.first_seen("{entry}"), keys.end("{host}/{pid}"), keys.booked("{date}")}
     made |= {f"{keys.celery_prefix}*"}
     assert told == {*made, "{ns}:backlog:{pool}:{priority}"}
 

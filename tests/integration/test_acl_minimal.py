@@ -82,6 +82,7 @@ def trace(
             submit_all_kinds(client)
             submit_nonsense(guarded)
             leave_work_behind(guarded, wait_until)
+            choose_an_id(guarded, wait_until)
             count_everything(guarded)
             walk_rare_paths(guarded)
             end_what_nobody_reads(guarded, wait_until)
@@ -151,6 +152,19 @@ def leave_work_behind(guarded: Guarded, wait_until: WaitUntil) -> None:
         admin.zadd(KEYS.workers("cpu"), {"cpu/host/1/dead": seconds * 1000 - minute_ms})
         wait_until(lambda: not admin.xrange(BULK, entry, entry), description="it is settled")
         wait_until(lambda: admin.zcard(KEYS.workers("cpu")) == 1, description="it is struck off")
+
+
+def choose_an_id(guarded: Guarded, wait_until: WaitUntil) -> None:
+    """Submit under an id from the future; a router notes the job, and then mends the stream."""
+    job = Job(id="far", task="ids", text="4111 1111 1111 1111")
+    with guarded.connect(Role.PRODUCER) as redis:
+        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()}, id="9999999999999-0")
+    with guarded.connect() as admin:
+        wait_until(
+            lambda: admin.xinfo_stream(KEYS.jobs)["last-generated-id"] < b"9",
+            description="the stream is made anew",
+            timeout=30,
+        )
 
 
 def lose_a_message(guarded: Guarded) -> None:

@@ -174,3 +174,15 @@ def test_the_dead_come_before_what_waited_too_long(redis: Any) -> None:
     redis.xclaim(BACKLOG, POOL_GROUP, "worker-z", 0, entries[-2:], idle=60_000, justid=True)
     found = ledger.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
     assert [entry.holder for entry in found[:3]] == ["worker-z", "worker-z", QUEUE_CONSUMER]
+
+
+def test_when_a_job_from_the_future_was_first_seen_is_known_to_all(redis: Any) -> None:
+    """Whoever reads it next, its deadline does not begin anew, until it has ended."""
+    far = "9999999999999-0"
+    entries = [StreamEntry(KEYS.jobs, far, {}), StreamEntry(KEYS.jobs, "1000-0", {})]
+    [first, past] = ledger_of(redis).note_first_seen(entries, now_ms=5_000)
+    [again, _] = ledger_of(redis, "router-b").note_first_seen(entries, now_ms=9_000)
+    assert (first.written_ms(9_000), again.written_ms(9_000)) == (5_000, 5_000)
+    assert past.written_ms(9_000) == 1_000
+    ledger_of(redis).forget_first_seen([first, past])
+    assert not redis.exists(KEYS.first_seen(far))

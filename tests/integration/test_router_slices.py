@@ -1,5 +1,6 @@
 """A router's round is short: what it has read is settled in slices, and stays its own meanwhile."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from smallfirst.jobs import Job, Priority, Result, Status
-from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 from smallfirst_router.metrics import RouterMetrics
@@ -15,6 +17,7 @@ from smallfirst_router.router import Router
 
 KEYS = Keys()
 BULK = KEYS.backlog("cpu", Priority.BULK)
+FAR = "9999999999999-0"
 #: What a router needs about 0.1 seconds to look through.
 DOCUMENT = "555-0100 4111-111 " * 700
 CATALOGUE = """
@@ -152,6 +155,75 @@ def test_what_ends_at_dispatch_ends_with_its_text(
     assert result_of(redis, "a1").status is Status.FAILED
     [(letter, _)] = redis.xrange(KEYS.dead)
     assert redis.get(KEYS.dead_raw(letter.decode())) == fields[b"job"]
+
+
+def test_a_deadline_counts_from_when_a_job_of_the_future_was_first_seen(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router read it and died; whoever reads it next finds that its time is up."""
+    router = Stepped(redis_url, catalogue)
+    entry = submit(
+        redis, Job(id="late", task="ids", text="none", deadline=timedelta(seconds=30)), FAR
+    )
+    leave(redis, KEYS.jobs, ROUTER_GROUP, "dead", [entry])
+    dead = Ledger(redis, KEYS, "dead")
+    now_ms = dead.now_ms()
+    redis.set(KEYS.first_seen(FAR), now_ms - 60_000, ex=60)
+    router.router.step()
+    result = result_of(redis, "late")
+    assert result.status is Status.EXPIRED
+    assert round(result.submitted_at.timestamp() * 1000) == now_ms - 60_000
+    assert not redis.exists(KEYS.first_seen(FAR))
+
+
+def test_no_result_was_submitted_in_the_future(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Whatever the ids of a job and of its cancellation claim."""
+    router = Stepped(redis_url, catalogue)
+    submit(redis, Job(id="gone", task="topic", text="hello"), FAR)
+    router.router.step()
+    redis.xadd(KEYS.jobs, {"cancel": "gone"})
+    router.router.step()
+    result = result_of(redis, "gone")
+    assert result.status is Status.CANCELLED
+    assert result.submitted_at <= result.finished_at
+    assert list(redis.scan_iter(match=KEYS.first_seen("*"))) == []
+
+
+def test_ids_from_the_future_are_told_of_and_mended_at_rest(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """All later ids would claim the future too; an empty stream is made anew, for all routers."""
+    router, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
+    gauge = "smallfirst_job_ids_ahead_seconds"
+    submit(redis, Job(id="a1", task="ids", text="none"), FAR)
+    with capture_logs() as logs:
+        router.router.look_at_ids()
+        router.router.look_at_ids()
+    [error] = [log for log in logs if log["log_level"] == "error"]
+    assert error["event"] == "ids.ahead"
+    assert "XADD" in error["remedy"]
+    assert router.counted(gauge) > 1e9
+
+    router.router.step()
+    router.router.look_at_ids()
+    assert router.counted(gauge) == 0
+    submit(redis, Job(id="a2", task="ids", text="none"))
+    [(entry, _)] = redis.xrange(KEYS.jobs)
+    assert int(entry.partition(b"-")[0]) <= Ledger(redis, KEYS, "x").now_ms()
+    peer.router.step()
+    assert result_of(redis, "a2").status is Status.ANSWERED
+
+
+def test_ids_a_little_ahead_are_nobodys_fault(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Redis keeps its ids growing when its clock is set back."""
+    router = Stepped(redis_url, catalogue)
+    entry = f"{Ledger(redis, KEYS, 'x').now_ms() + 30_000}-0"
+    submit(redis, Job(id="a1", task="ids", text="none"), entry)
+    router.router.look_at_ids()
+    assert router.counted("smallfirst_job_ids_ahead_seconds") == 0
+    router.router.step()
+    router.router.look_at_ids()
+    assert redis.xinfo_stream(KEYS.jobs)["last-generated-id"] == entry.encode()
 
 
 def test_more_than_a_page_is_recovered_at_once(redis: Any, redis_url: str, catalogue: Path) -> None:

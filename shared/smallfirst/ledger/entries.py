@@ -42,6 +42,7 @@ class StreamEntry:
         holder: Who had it before it was taken over; a worker's own name, where it claimed it.
         size: The bytes of all its fields in Redis.
         excerpt: Where it is too large to be taken in; then it has no fields.
+        seen_ms: When the fleet first read it, where its id claims the future.
     """
 
     stream: str
@@ -51,13 +52,16 @@ class StreamEntry:
     holder: str = ""
     size: int = 0
     excerpt: Excerpt | None = None
+    seen_ms: int | None = None
+
+    @property
+    def claimed_ms(self) -> int:
+        """When the entry was written, as its id claims. Whoever writes it may choose the id."""
+        return int(self.entry.partition("-")[0])
 
     def written_ms(self, now_ms: int) -> int:
-        """When the entry was written, by Redis's clock, and never later than now.
-
-        Whoever writes an entry may choose its id, and so claim any moment.
-        """
-        return min(int(self.entry.partition("-")[0]), now_ms)
+        """When the entry was written, by Redis's clock, and never later than it was first seen."""
+        return min(self.claimed_ms, now_ms if self.seen_ms is None else self.seen_ms)
 
 
 def held_entry(stream: str, row: Sequence[Any]) -> StreamEntry:

@@ -15,6 +15,8 @@ Key, type, bound, writer; content:
         cancelled before it came.
     {ns}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
         The ids of the jobs in flight by deadline, in Redis's milliseconds.
+    {ns}:seen:{entry}               string; TTL `job_ttl`; router
+        When an entry whose id claims the future was first read, in ms, until it is settled.
     {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
     {ns}:results:{reply_to}         stream; MAXLEN, TTL a day; settle.lua
@@ -114,6 +116,10 @@ class Keys:
     def due(self) -> str:
         """The jobs in flight by their deadlines."""
         return f"{self.namespace}:due"
+
+    def first_seen(self, entry: str) -> str:
+        """When an entry of the jobs stream was first read, whose id claims the future."""
+        return f"{self.namespace}:seen:{entry}"
 
     def result(self, job_id: str) -> str:
         """The one result of a job."""

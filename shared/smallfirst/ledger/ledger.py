@@ -21,6 +21,7 @@ from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
+from smallfirst.results import LAST_MS
 
 #: Those of `lua` that a holder of entries runs; the first come after the text of rows.lua.
 _TAKING = ("read", "recover")
@@ -31,6 +32,7 @@ SCRIPTS = (
     "keep",
     "give_back",
     "hand_over",
+    "mend_ids",
     "beat",
     "reap_workers",
     "tidy",
@@ -402,6 +404,41 @@ class Ledger:
         found = zip(job_ids, pipeline.execute(), strict=True)
         return {job_id: origin.decode() for job_id, origin in found if origin}
 
+    def note_first_seen(self, entries: Sequence[StreamEntry], now_ms: int) -> list[StreamEntry]:
+        """Know of entries whose ids claim the future when they were first read, by whomever.
+
+        It is written down until `forget_first_seen`, since what a dead router had read is read
+        again, and its deadline must not begin anew.
+        """
+        early = [entry for entry in entries if entry.claimed_ms > now_ms]
+        if not early:
+            return list(entries)
+        pipeline = self._redis.pipeline(transaction=False)
+        for entry in early:
+            key = self._keys.first_seen(entry.entry)
+            pipeline.set(key, now_ms, nx=True, ex=self._bounds.job_ttl)
+            pipeline.get(key)
+        told = dict(zip((e.entry for e in early), pipeline.execute()[1::2], strict=True))
+        return [_seen(entry, told.get(entry.entry)) for entry in entries]
+
+    def forget_first_seen(self, entries: Sequence[StreamEntry]) -> None:
+        """Forget when entries that have ended were first seen, where it was written down."""
+        keys = [self._keys.first_seen(e.entry) for e in entries if e.seen_ms is not None]
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.delete(key)
+        pipeline.execute()
+
+    def mend_ids(self, stream: str, group: str, tolerance: timedelta) -> tuple[timedelta, bool]:
+        """Tell how far a stream's ids are ahead of the clock; make it anew where it is at rest.
+
+        Returns:
+            How far they were ahead, nothing within the tolerance; and whether that is mended.
+        """
+        arguments = [group, round(tolerance.total_seconds() * 1000)]
+        ahead_ms, is_mended = self._run("mend_ids", [stream], arguments)
+        return timedelta(milliseconds=min(int(ahead_ms), LAST_MS)), bool(is_mended)
+
     def drop_empty(self, streams: Iterable[str]) -> None:
         """Delete the streams that hold nothing."""
         self._run("drop_empty", list(streams), [])
@@ -451,3 +488,7 @@ def _pages(entries: Iterable[StreamEntry], num_bytes: int) -> Iterator[list[Stre
             page, size = [], 0
     if page:
         yield page
+
+
+def _seen(entry: StreamEntry, told: bytes | None) -> StreamEntry:
+    return entry if told is None else replace(entry, seen_ms=int(told))

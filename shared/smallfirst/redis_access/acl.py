@@ -128,6 +128,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{keys.result('*')}", f"%W~{keys.job('*')}")),
         Grant("hget", (f"%R~{keys.job('*')}",)),
+        # Submissions whose ids claim the future: since when they are known, and the mending.
+        Grant("set get del", (f"~{keys.first_seen('*')}",)),
+        Grant("xinfo|stream", (f"%R~{keys.jobs}",)),
+        Grant("del", (f"%W~{keys.jobs}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
         Grant("set", (f"%W~{keys.dead_raw('*')}",)),
         *_beating(keys),
