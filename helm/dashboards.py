@@ -340,7 +340,10 @@ POOLS = Dashboard(
                 ),
                 Panel(
                     "Jobs taken over",
-                    [("{{pool}}", grown("smallfirst_recovered_jobs_total", "pool"))],
+                    [
+                        ("{{pool}}", grown("smallfirst_recovered_jobs_total", "pool")),
+                        ("{{pool}} waited", grown("smallfirst_republished_jobs_total", "pool")),
+                    ],
                 ),
                 Panel(
                     "Batches that did not settle, answers that came too late",

@@ -4,6 +4,7 @@ What a pool's backlog offers is held here, still pending in the ledger, until it
 batch formed on arrival would be small exactly when the fleet is busiest.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -20,7 +21,7 @@ from smallfirst.jobs import Job, Priority, Problem, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
 from smallfirst.ledger.held_jobs import read_parked_job
-from smallfirst.ledger.keys import POOL_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
@@ -279,15 +280,13 @@ class Dispatch:
         is_lost = has_lost or name in self._left_over
         queue_timeout = self._lease if is_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
-        count = 0
+        recovered: Counter[bool] = Counter()
         for stream in [key for key, each in state.backlogs.items() if each.num_pending]:
             for entries in self._pages(stream, held, queue_timeout, until):
                 self._hold(held, entries)
-                count += len(entries)
-        if count:
-            self._metrics.count_recovered(name, count)
-            log.info("entries.recovered", pool=name, num_entries=count)
-        return count
+                recovered.update(not is_lost and e.holder == QUEUE_CONSUMER for e in entries)
+        self._tell_recovered(name, num_lost=recovered[False], num_waited=recovered[True])
+        return recovered.total()
 
     def _pages(
         self, stream: str, held: Held, queue_timeout: timedelta, until: float
@@ -299,6 +298,15 @@ class Dispatch:
             yield entries
             if len(held) >= self._settings.hold_jobs or monotonic() >= until:
                 return
+
+    def _tell_recovered(self, name: str, *, num_lost: int, num_waited: int) -> None:
+        """Tell of jobs whose holder or message is gone, and apart of those that only waited."""
+        if num_lost:
+            self._metrics.count_recovered(name, num_lost)
+            log.info("entries.recovered", pool=name, num_entries=num_lost)
+        if num_waited:
+            self._metrics.count_republished(name, num_waited)
+            log.info("entries.republished", pool=name, num_entries=num_waited)
 
     def _has_lost_a_worker(self, name: str, state: PoolState) -> bool:
         num_died = self._ledger.reap_workers(name) if state.num_silent else 0

@@ -47,6 +47,12 @@ class RouterMetrics:
             ["pool"],
             registry=self.registry,
         )
+        self._republished = Counter(
+            "smallfirst_republished_jobs",
+            "Jobs sent to the queue again that had waited in it for long: the pool is slow.",
+            ["pool"],
+            registry=self.registry,
+        )
         self._ahead = Gauge(
             "smallfirst_job_ids_ahead_seconds",
             "Seconds by which the ids of submissions are ahead of the clock; 0 up to a minute.",
@@ -82,6 +88,10 @@ class RouterMetrics:
     def count_recovered(self, pool: str, num_jobs: int) -> None:
         """Count jobs that were taken over."""
         self._recovered.labels(pool).inc(num_jobs)
+
+    def count_republished(self, pool: str, num_jobs: int) -> None:
+        """Count jobs that waited in the queue for so long that they are sent again."""
+        self._republished.labels(pool).inc(num_jobs)
 
     def tell_ahead(self, seconds: float) -> None:
         """Tell how far the ids of submissions are ahead of the clock."""

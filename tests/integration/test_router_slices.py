@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from smallfirst.jobs import Job, Priority, Result, Status
-from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
@@ -224,6 +224,28 @@ def test_ids_a_little_ahead_are_nobodys_fault(redis: Any, redis_url: str, catalo
     router.router.step()
     router.router.look_at_ids()
     assert redis.xinfo_stream(KEYS.jobs)["last-generated-id"] == entry.encode()
+
+
+def test_jobs_that_only_waited_are_not_counted_as_recovered(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A slow pool has lost nothing; its entries are sent again, and counted apart."""
+    router = Stepped(redis_url, catalogue, queue_timeout_seconds=10)
+    Ledger(redis, KEYS, "w1").beat("cpu")
+    for number in range(3):
+        submit(redis, Job(id=f"j-{number}", task="topic", text="hello"))
+    router.router.step()
+    entries = [entry for entry, _ in redis.xrange(BULK)]
+    assert redis.llen(KEYS.queue("cpu")) == 1
+    redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, entries, idle=60_000, justid=True)
+    router.router.recover()
+    assert router.counted("smallfirst_recovered_jobs_total", pool="cpu") == 0
+    assert router.counted("smallfirst_republished_jobs_total", pool="cpu") == 3
+
+    redis.xclaim(BULK, POOL_GROUP, "cpu/host/1/dead", 0, entries, idle=60_000, justid=True)
+    router.router.recover()
+    assert router.counted("smallfirst_recovered_jobs_total", pool="cpu") == 3
+    assert router.counted("smallfirst_republished_jobs_total", pool="cpu") == 3
 
 
 def test_more_than_a_page_is_recovered_at_once(redis: Any, redis_url: str, catalogue: Path) -> None:
