@@ -1,7 +1,7 @@
 """What producers send, read with suspicion: a job, a cancellation, or a refusal with its reason.
 
 Pure. Nothing here is quoted back: an error names the field and the rule, never the value, because
-the value may be somebody's letter.
+the value may be somebody's letter. Nor is a foreign field's name, which may be a person's.
 """
 
 import json
@@ -76,7 +76,7 @@ def _problem_of(error: ValidationError) -> Problem:
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return Problem(code="not_json", message=f"the job is not JSON: {plain_rule(first)}")
-    return Problem(code="invalid", message=faults_of(error, Job.model_fields))
+    return Problem(code="invalid", message=faults_of(error, Job.model_fields, hides_names=True))
 
 
 def _address(raw: bytes) -> tuple[str, str]:

@@ -1,12 +1,14 @@
 """Words for people: the name they most likely meant, and pydantic's complaints in plain English.
 
 A complaint says the field, the rule and what to do. It never says the value, which may be
-somebody's letter; of a foreign field's name it shows a few characters.
+somebody's letter. Nor may a name that the sender chose be read by others: what is kept of a refused
+submission shows its hash. Who reads of a file of his own is shown a few characters of it.
 """
 
 import difflib
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +16,11 @@ from pydantic_core import ErrorDetails
 
 #: The most faults that one refusal lists, and the most characters of a foreign name it repeats.
 MAX_FAULTS, MAX_NAME_CHARS = 5, 40
+#: Digits of a name's hash: who has the submission finds the field; who has not cannot tell a guess
+#: from one in 65,000 others.
+HASH_DIGITS = 4
+#: What pydantic puts behind a key where the key itself is wrong, and not its value.
+_KEY_ITSELF = "[key]"
 #: Openings of pydantic's messages, and what only Python's programmers would understand of the rest.
 _WORDS = (
     (re.compile(r"^(?:Value error, |Invalid JSON: )"), ""),
@@ -46,34 +53,65 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     return f"unknown key {shown!a}{did_you_mean(shown, known)}"
 
 
-def faults_of(error: ValidationError, known: Iterable[str] = (), at: Sequence[str] = ()) -> str:
+def hashed_name(name: str) -> str:
+    """Stand for a name that somebody may be called by: `sha256:1f3a (17 characters)`."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256:{digest[:HASH_DIGITS]} ({len(name)} characters)"
+
+
+def faults_of(
+    error: ValidationError,
+    known: Iterable[str] = (),
+    at: Sequence[str] = (),
+    *,
+    hides_names: bool = False,
+) -> str:
     """Say in one line what is wrong with what was sent as JSON.
 
     Args:
         error: What validating it against a model raised.
         known: The keys that an unknown key may have been meant for.
         at: Where it stands in what its sender wrote; nothing where that is a job.
+        hides_names: Whether others read it than who sent it: names that are not `known` are hashed.
     """
     faults = error.errors(include_url=False)
-    lines = [_fault(fault, known, at) for fault in faults[:MAX_FAULTS]]
+    name = _hashing(known) if hides_names else _quoted
+    foreign = _hashed_key if hides_names else unknown_key
+    lines = [_fault(fault, known, at, name, foreign) for fault in faults[:MAX_FAULTS]]
     if len(faults) > MAX_FAULTS:
         lines.append(f"and {len(faults) - MAX_FAULTS} more")
     return "; ".join(lines)
 
 
-def _fault(fault: ErrorDetails, known: Iterable[str], at: Sequence[str]) -> str:
+def _fault(
+    fault: ErrorDetails,
+    known: Iterable[str],
+    at: Sequence[str],
+    name: Callable[[int | str], str],
+    foreign: Callable[[str, Iterable[str]], str],
+) -> str:
     place = (*at, *fault["loc"])
     if fault["type"] == "extra_forbidden":
-        foreign = unknown_key(str(place[-1]), known)
-        return f"{_where(place[:-1])}: {foreign}" if place[:-1] else foreign
+        where, said = place[:-1], foreign(str(place[-1]), known)
+        return f"{'.'.join(map(name, where))}: {said}" if where else said
     rule = plain_rule(fault)
     for pattern, noun in _JSON_NOUNS:
         rule = pattern.sub(noun, rule)
-    return f"{_where(place) or 'job'}: {rule}"
+    return f"{'.'.join(map(name, place)) or 'job'}: {rule}"
 
 
-def _where(place: Sequence[int | str]) -> str:
-    return ".".join(ascii(str(part)[:MAX_NAME_CHARS])[1:-1] for part in place)
+def _quoted(part: int | str) -> str:
+    return ascii(str(part)[:MAX_NAME_CHARS])[1:-1]
+
+
+def _hashing(known: Iterable[str]) -> Callable[[int | str], str]:
+    """Name what is known, and an index, as they are; hash the rest."""
+    shown = {*known, _KEY_ITSELF}
+    return lambda part: str(part) if part in shown or isinstance(part, int) else hashed_name(part)
+
+
+def _hashed_key(name: str, known: Iterable[str]) -> str:
+    return f"unknown field {hashed_name(name)}{did_you_mean(name[:MAX_NAME_CHARS], known)}"
 
 
 def plain_rule(detail: ErrorDetails) -> str:

@@ -1,5 +1,6 @@
 """What is wrong with what was sent, in plain words: the field, the rule, and never the value."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -70,6 +71,27 @@ def test_a_foreign_name_is_cut_and_escaped() -> None:
     assert unknown_key("x" * 500, ()) == f"unknown key '{'x' * 40}'"
     assert unknown_key("a\n\x1b", ()) == "unknown key 'a\\n\\x1b'"
     assert faults({**GOOD, "metadata": {"ä\n" * 99: 1}}).startswith("metadata.\\xe4\\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Mrs Jones": 1},
+        {"metadata": {"Mrs Jones": 1}},
+        {"metadata": {"4111111111111111": 1}},
+        {"metadata": {"Mrs Jones" * 50: "a"}},
+    ],
+)
+def test_a_name_that_others_read_of_is_hashed(changes: dict[str, Any]) -> None:
+    """A refusal that is kept tells its sender which field it was, and nobody a name."""
+    with pytest.raises(ValidationError) as caught:
+        Job.model_validate({**GOOD, **changes})
+    said = faults_of(caught.value, Job.model_fields, hides_names=True)
+    (name,) = changes.get("metadata", changes)
+    assert name[:9] not in said
+    assert f"({len(name)} characters)" in said
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    assert f"sha256:{digest[:4]} " in said
 
 
 def test_a_place_is_said_from_where_the_reader_stands() -> None:

@@ -23,7 +23,16 @@ BROKEN = {
     "wrong_type": (b'{"id": "a1", "task": "topic", "text": 5}', "invalid", "text"),
     "blank": (b'{"id": "a1", "task": "topic", "text": "  "}', "invalid", "text"),
     "surrogate": (b'{"id": "a1", "task": "topic", "text": "canary-7f3a \\ud800"}', "not_json", ""),
-    "extra": (b'{"id": "a1", "task": "topic", "text": "a", "txet": "b"}', "invalid", "txet"),
+    "extra": (
+        b'{"id": "a1", "task": "topic", "text": "a", "canary-7f3a": "b"}',
+        "invalid",
+        "unknown field sha256:",
+    ),
+    "metadata_key": (
+        b'{"id": "a1", "task": "topic", "text": "a", "metadata": {"canary-7f3a": 5}}',
+        "invalid",
+        "metadata.sha256:",
+    ),
     "version": (b'{"v": 2, "id": "a1", "task": "topic", "text": "a"}', "invalid", "v"),
     "deadline": (
         b'{"id": "a1", "task": "topic", "text": "a", "deadline": -1}',
@@ -61,11 +70,17 @@ def test_a_broken_job_is_refused_with_its_field_and_rule(case: str) -> None:
     [
         ({"deadline": -1}, "deadline: must be greater than 0 seconds"),
         ({"deadline": math.nan}, "deadline: must be a number of seconds that fits a duration"),
-        ({"prority": "bulk"}, "unknown key 'prority', did you mean 'priority'?"),
+        (
+            {"prority": "bulk"},
+            "unknown field sha256:a7f3 (7 characters), did you mean 'priority'?",
+        ),
     ],
 )
 def test_a_refusal_speaks_plain_words(fields: dict[str, object], words: str) -> None:
-    """A producer reads the words that the command line has for the same fault, and no Python's."""
+    """A producer reads the words that the command line has for the same fault, and no Python's.
+
+    But for the names of foreign fields: the command line has shown them to nobody else.
+    """
     raw = json.dumps({"id": "a1", "task": "topic", "text": "a", **fields}).encode()
     refusal = read_submission({b"job": raw}, MAX_BYTES)
     assert isinstance(refusal, Refusal)
