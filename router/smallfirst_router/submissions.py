@@ -80,7 +80,7 @@ def _problem_of(error: ValidationError) -> Problem:
 
 
 def _address(raw: bytes) -> tuple[str, str]:
-    """Make out the id and the reply stream of a broken job, so that its producer hears of it."""
+    """Make out the id and the reply channel of a broken job, so that its producer hears of it."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
@@ -91,7 +91,7 @@ def _address(raw: bytes) -> tuple[str, str]:
 
 
 def _glimpse(raw: bytes) -> tuple[str, str]:
-    """Look for the id and the reply stream in what is not JSON, or is too long to parse."""
+    """Look for the id and the reply channel in what is not JSON, or is too long to parse."""
     return _search(raw, b"id"), _search(raw, b"reply_to")
 
 

@@ -38,7 +38,7 @@ MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 5
 #: The longest a job may wait for its answer. People answer some jobs, and people have weekends and
 #: holidays.
 MAX_DEADLINE = timedelta(days=30)
-#: Most characters of a job's id, and what an id and the name of a reply stream may hold: both are
+#: Most characters of a job's id, and what an id and the name of a reply channel may hold: both are
 #: safe in a key, a file name and a URL.
 MAX_ID_CHARS = 128
 ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
@@ -206,7 +206,7 @@ class Job(Wire):
     )
     reply_to: ReplyTo | None = Field(
         default=None,
-        description="The name of the reply stream that is told when the result is there.",
+        description="The name of the channel that is told when the result is there.",
     )
 
     @model_validator(mode="after")

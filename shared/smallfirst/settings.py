@@ -211,6 +211,13 @@ class RouterSettings(TracedSettings):
     max_dead: int = Field(
         default=10_000, ge=1, le=1_000_000, description="The most dead letters that are kept."
     )
+    max_dead_bytes: int = Field(
+        default=67_108_864,
+        ge=0,
+        le=1_099_511_627_776,
+        description="The most bytes of submissions that are kept behind dead letters; the oldest go"
+        " first, and their letters stay.",
+    )
     health_dir: HealthDir = None
 
 

@@ -196,7 +196,7 @@ class MemoryTransport:
         return self._fleet.results_of(ids)
 
     async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
-        """Yield the ids of results as they come."""
+        """Yield the ids of results as they come, after an empty list."""
         loop = asyncio.get_running_loop()
         rung = asyncio.Event()
 
@@ -207,6 +207,7 @@ class MemoryTransport:
         num_heard = len(self._fleet.told(reply_to, None))
         self._fleet.add_bell(bell)
         try:
+            yield []
             while True:
                 rung.clear()
                 if ids := self._fleet.told(reply_to, num_heard):

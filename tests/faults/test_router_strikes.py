@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.support.invariants import Stopwatch, assert_unchanged, digests, lasting_keys, remains
+from tests.support.notices import Notices, listening
 from tests.support.shapes import result_for
 
 from smallfirst.jobs import Job, Priority
@@ -73,8 +74,9 @@ def catalogue(tmp_path: Path) -> Path:
 class Pool:
     """A pool's one worker: it beats, claims what Celery's list names, and settles it."""
 
-    def __init__(self, redis: Any) -> None:
+    def __init__(self, redis: Any, notices: Notices) -> None:
         self._redis = redis
+        self.notices = notices
         self._ledger = Ledger(redis, KEYS, "worker-a")
         self.holder = LeaseKeeper(self._ledger, "cpu", lease=LEASE, beat=LEASE / 3)
         self.settled = Settled()
@@ -105,11 +107,12 @@ class Pool:
 @pytest.fixture
 def pool(redis: Any) -> Iterator[Pool]:
     """A worker that lives."""
-    pool = Pool(redis)
-    pool.holder.open()
-    yield pool
-    pool.holder.leave()
-    pool.holder.close()
+    with listening(redis) as notices:
+        pool = Pool(redis, notices)
+        pool.holder.open()
+        yield pool
+        pool.holder.leave()
+        pool.holder.close()
 
 
 def submit(redis: Any) -> None:
@@ -163,8 +166,7 @@ def answered(redis: Any, peer: Router, pool: Pool) -> Callable[[], bool]:
 def assert_once(redis: Any, pool: Pool) -> None:
     """One result and one notice for each job, and no key that lasts."""
     assert (pool.settled.results, pool.settled.fenced) == (len(IDS), 0)
-    told = sorted(fields[b"id"].decode() for _, fields in redis.xrange(KEYS.results("me")))
-    assert told == sorted(IDS)
+    assert sorted(pool.notices.of("me")) == sorted(IDS)
     assert lasting_keys(redis) == []
 
 

@@ -24,8 +24,8 @@ from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Move
+from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, all_grants
 
@@ -204,6 +204,7 @@ def walk_rare_paths(guarded: Guarded) -> None:
             admin.xgroup_createconsumer(KEYS.escalations, ROUTER_GROUP, "long-gone")
         router.tidy([KEYS.escalations], ROUTER_GROUP, idle=-HOUR)
         move_what_is_misplaced(guarded, router)
+        bury_more_than_is_kept(guarded, redis)
         assert router.end_of("cpu/host/1/abc") is None
     with guarded.connect(Role.WORKER) as redis:
         Ledger(redis, KEYS, "worker-of-the-drill").note_end("host/1", "RuntimeError")
@@ -219,6 +220,18 @@ def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:
         admin.zadd(KEYS.due, {"overdue": 0})
         wait_until(lambda: admin.exists(KEYS.result("overdue")), description="the job has ended")
         assert admin.xlen(stream) == 0
+
+
+def bury_more_than_is_kept(guarded: Guarded, redis: Redis) -> None:
+    """Refuse a submission where nothing of it may be kept."""
+    router = Ledger(redis, KEYS, "router-that-keeps-nothing", Bounds(max_dead_bytes=0))
+    with guarded.connect() as admin:
+        adding = admin.pipeline(transaction=True)
+        adding.xadd(KEYS.jobs, {"job": "{"})
+        adding.xreadgroup(ROUTER_GROUP, "router-that-keeps-nothing", {KEYS.jobs: ">"})
+        entry, _ = adding.execute()
+    refusal = Refuse(entry=entry.decode(), letter=dead_letter(b"{", "not_json"), raw=b"{")
+    assert router.settle(KEYS.jobs, ROUTER_GROUP, [refusal]).results == 1
 
 
 def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:

@@ -1,15 +1,18 @@
 """The ledger's laws, on a real Redis: who holds an entry, and how it ends."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from time import perf_counter
 from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
+from tests.support.notices import Notices, listening
 from tests.support.shapes import attempt_for, result_for, slip_for
 
 from smallfirst.jobs import Priority, Problem, RecordAnswer, Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.ledger import MAX_WAITERS, Bounds, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 from smallfirst.ledger.settlements import Cancel, Finish, Move, Refuse, Settled, dead_letter
 
@@ -76,7 +79,6 @@ def ended(redis: Any, job_id: str = "a1", **more: Any) -> Result:
     ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry, job_id, **more)])
     result = stored(redis, job_id)
     assert result is not None
-    redis.delete(KEYS.results("me"))
     return result
 
 
@@ -86,12 +88,14 @@ def holder_of(redis: Any, entry: str) -> tuple[str, int]:
     return pending["consumer"].decode(), pending["times_delivered"]
 
 
-def replies(redis: Any, reply_to: str = "me") -> list[bytes]:
-    """The ids a producer was told."""
-    return [fields[b"id"] for _, fields in redis.xrange(KEYS.results(reply_to))]
+@pytest.fixture
+def notices(redis: Any) -> Iterator[Notices]:
+    """What producers are told from here on."""
+    with listening(redis) as heard:
+        yield heard
 
 
-def test_an_entry_is_pending_until_it_is_settled(redis: Any) -> None:
+def test_an_entry_is_pending_until_it_is_settled(redis: Any, notices: Notices) -> None:
     """Read, queued, claimed: through all of it the entry stays, and then it is gone."""
     [entry] = dispatched(redis, "a1")
     assert holder_of(redis, entry) == (QUEUE_CONSUMER, 1)
@@ -104,7 +108,7 @@ def test_an_entry_is_pending_until_it_is_settled(redis: Any) -> None:
     assert worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
     assert redis.xlen(BACKLOG) == 0
     assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
-    assert replies(redis) == [b"a1"]
+    assert notices.of("me") == ["a1"]
 
 
 def test_a_doubled_message_claims_nothing(redis: Any) -> None:
@@ -146,7 +150,7 @@ def test_renewing_keeps_the_lease_and_counts_no_start(redis: Any) -> None:
     assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first}
 
 
-def test_two_answers_make_one_result(redis: Any) -> None:
+def test_two_answers_make_one_result(redis: Any, notices: Notices) -> None:
     """Whoever settles first wins; the other is fenced, and the result does not change."""
     [entry] = dispatched(redis, "a1")
     first, second = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
@@ -159,7 +163,7 @@ def test_two_answers_make_one_result(redis: Any) -> None:
         fenced=1
     )
     assert stored(redis) == result_for(metadata={"from": "b"})
-    assert replies(redis) == [b"a1"]
+    assert notices.of("me") == ["a1"]
 
 
 @pytest.mark.parametrize("next_holder", ["router-b", QUEUE_CONSUMER, "worker-b"])
@@ -261,7 +265,7 @@ def test_a_job_that_has_its_result_is_not_started(redis: Any) -> None:
     assert redis.xlen(BACKLOG) == 0
 
 
-def test_the_same_submission_twice_runs_once(redis: Any) -> None:
+def test_the_same_submission_twice_runs_once(redis: Any, notices: Notices) -> None:
     """The second waits for the first's result, and both producers are told."""
     ledger = ledger_of(redis)
     first, second = submission(redis, "a1"), submission(redis, "a1", reply_to="you")
@@ -270,16 +274,54 @@ def test_the_same_submission_twice_runs_once(redis: Any) -> None:
 
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=10)
     ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
-    assert replies(redis) == replies(redis, "you") == [b"a1"]
+    assert notices.of("me") == notices.of("you") == ["a1"]
     assert redis.xlen(KEYS.dead) == 0
 
 
-def test_a_submission_after_the_result_is_answered_from_it(redis: Any) -> None:
+def submitted_again(redis: Any, count: int, first: int) -> float:
+    """Submit one job under many names to reply to; return the seconds that settling took."""
+    for _ in range(count):
+        redis.xadd(KEYS.jobs, {"job": "{}"})
+    ledger = ledger_of(redis)
+    entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=count)
+    rows = [
+        Move(
+            entry=entry.entry,
+            job_id="a1",
+            job=b"{}",
+            slip=slip_for(),
+            to=BACKLOG,
+            reply_to=f"waiter-{first + number}",
+            fingerprint="f1",
+            is_first_seen=True,
+        )
+        for number, entry in enumerate(entries)
+    ]
+    began = perf_counter()
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, rows)
+    return perf_counter() - began
+
+
+def test_those_who_wait_for_one_job_are_bounded(redis: Any, notices: Notices) -> None:
+    """However often one id is submitted, the record of who waits stays as small, and as quick."""
+    seconds = [submitted_again(redis, 2000, 2000 * turn) for turn in range(4)]
+    waiting = redis.hget(KEYS.job("a1"), "reply").decode().split("\n")
+    assert waiting == [f"waiter-{number}" for number in range(MAX_WAITERS)]
+    assert seconds[-1] < 5 * seconds[0]
+    ledger = ledger_of(redis)
+    [entry] = ledger.read([BACKLOG], POOL_GROUP, count=10)
+    ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
+    assert notices.of("waiter-0") == notices.of(f"waiter-{MAX_WAITERS - 1}") == ["a1"]
+    assert notices.of(f"waiter-{MAX_WAITERS}") == []
+
+
+def test_a_submission_after_the_result_is_answered_from_it(redis: Any, notices: Notices) -> None:
     """Asking again under the same id gets the result that stands."""
     result = ended(redis)
     ledger = ledger_of(redis)
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
-    assert replies(redis) == [b"a1"]
+    again = submission(redis, "a1", reply_to="you")
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [again]) == Settled(joined=1)
+    assert notices.of("you") == ["a1"]
     assert stored(redis) == result
     assert redis.xlen(KEYS.dead) == 0
 
@@ -361,7 +403,7 @@ def cancellation(redis: Any, job_id: str = "a1") -> Cancel:
     return Cancel(entry=request.entry, result=result_for(job_id, Status.CANCELLED))
 
 
-def test_a_refusal_ends_no_job_in_flight(redis: Any) -> None:
+def test_a_refusal_ends_no_job_in_flight(redis: Any, notices: Notices) -> None:
     """A broken submission under the id of somebody's job is a dead letter; both hear of the end."""
     ledger = ledger_of(redis)
     ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
@@ -369,20 +411,20 @@ def test_a_refusal_ends_no_job_in_flight(redis: Any) -> None:
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
     assert stored(redis) is None
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
-    assert replies(redis, "you") == []
+    assert notices.of("you") == []
     assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(results=1)
     assert redis.xlen(KEYS.dead) == 1
-    assert replies(redis) == replies(redis, "you") == [b"a1"]
+    assert notices.of("me") == notices.of("you") == ["a1"]
 
 
-def test_a_refusal_changes_no_result(redis: Any) -> None:
+def test_a_refusal_changes_no_result(redis: Any, notices: Notices) -> None:
     """What was answered stays answered; who sent the broken one is told of it."""
     result = ended(redis)
     ledger = ledger_of(redis)
     refusal = refusal_of(redis, "a1", "broken")
     assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
     assert stored(redis) == result
-    assert replies(redis, "you") == [b"a1"]
+    assert notices.of("you") == ["a1"]
 
 
 def test_a_second_refusal_tells_its_own_reason(redis: Any) -> None:
@@ -400,7 +442,7 @@ def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
-    redis.set(KEYS.results("me"), "not a stream", ex=60)
+    redis.set(KEYS.job("a1"), "not a hash", ex=60)
     with pytest.raises(ResponseError):
         worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
     assert holder_of(redis, entry)[0] == "worker-a"
@@ -428,6 +470,56 @@ def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Any) -> None:
     assert (found.reason, found.size) == ("not_json", 6)
     assert b"canary" not in fields[b"letter"]
     assert redis.get(KEYS.dead_raw(dead.decode())) == b"canary"
+
+
+def bury(redis: Any, bounds: Bounds, *raws: bytes) -> list[str]:
+    """Refuse these submissions in one go; return the entries of the letters that are left."""
+    ledger = Ledger(redis, KEYS, "router-a", bounds)
+    ledger.open([KEYS.jobs], ROUTER_GROUP)
+    for raw in raws:
+        redis.xadd(KEYS.jobs, {"job": raw})
+    entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=len(raws))
+    rows = [
+        Refuse(entry=entry.entry, letter=dead_letter(raw, "not_json"), raw=raw)
+        for entry, raw in zip(entries, raws, strict=True)
+    ]
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, rows)
+    return [entry.decode() for entry, _ in redis.xrange(KEYS.dead)]
+
+
+def kept_raws(redis: Any) -> dict[str, bytes]:
+    """The raw submissions that are kept, by their letters' entries."""
+    keys = [key.decode() for key in redis.scan_iter(match=KEYS.dead_raw("*-*"))]
+    return {key.rpartition(":")[2]: redis.get(key) for key in keys}
+
+
+def test_raw_submissions_go_with_their_letters(redis: Any) -> None:
+    """Beyond the bound in letters nothing is kept that no letter tells of."""
+    letters = bury(redis, Bounds(max_dead=3), *(b"%d" % number for number in range(50)))
+    assert len(letters) == 3
+    assert kept_raws(redis) == dict(zip(letters, (b"47", b"48", b"49"), strict=True))
+    assert redis.get(KEYS.dead_bytes) == b"6"
+
+
+def test_raw_submissions_are_bounded_in_bytes(redis: Any) -> None:
+    """The oldest go first, also where one alone is too large; their letters stay."""
+    bounds = Bounds(max_dead_bytes=1000)
+    letters = bury(redis, bounds, *(b"x" * 100 for _ in range(30)))
+    assert len(letters) == 30
+    assert sorted(kept_raws(redis)) == letters[-10:]
+    letters = bury(redis, bounds, b"y" * 950)
+    assert kept_raws(redis) == {letters[-1]: b"y" * 950}
+    bury(redis, bounds, b"z" * 1001)
+    assert kept_raws(redis) == {}
+    assert not redis.exists(KEYS.dead_bytes)
+
+
+def test_what_is_told_of_raw_submissions_ends_with_them(redis: Any) -> None:
+    """Where nothing is refused any more, all that was kept goes after the time that it is kept."""
+    bounds = Bounds(dead_ttl=timedelta(seconds=60))
+    [entry] = bury(redis, bounds, b"x")
+    for key in (KEYS.dead_raw(entry), KEYS.dead_kept, KEYS.dead_bytes):
+        assert 0 < redis.ttl(key) <= 60
 
 
 def test_cancelling_ends_a_job_in_flight(redis: Any) -> None:
@@ -465,7 +557,7 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
 
 
 def test_nothing_is_kept_for_ever(redis: Any) -> None:
-    """Results, reply streams, job records and raw dead letters all have a TTL."""
+    """Results, job records and raw dead letters all have a TTL; who waits leaves no key."""
     bounds = Bounds(result_ttl=timedelta(seconds=5))
     ledger = Ledger(redis, KEYS, "router-a", bounds)
     ledger.open([KEYS.jobs], ROUTER_GROUP)
@@ -474,7 +566,7 @@ def test_nothing_is_kept_for_ever(redis: Any) -> None:
     assert redis.ttl(KEYS.job("a1")) > 0
     ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
     assert 0 < redis.ttl(KEYS.result("a1")) <= 5
-    assert redis.ttl(KEYS.results("me")) > 0
+    assert not redis.exists(KEYS.results("me"))
     assert 0 < redis.ttl(KEYS.job("a1")) <= 5
     assert set(redis.hkeys(KEYS.job("a1"))) == {b"status", b"fingerprint"}
 

@@ -150,7 +150,7 @@ def _strike(
         Producer(fleet.redis_url, list(jobs_of(seed, n, share, texts, poison)), minutes * 60 * BUSY)
         for n in names
     ]
-    results = Results(fleet.redis_url, names)
+    results = Results(fleet.redis_url, producers)
     results.start()
     threads = [producer.start() for producer in producers]
     chaos.run(monotonic() + minutes * 60)
@@ -176,18 +176,18 @@ def _strike(
 def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequence[str]) -> None:
     pause = threading.Event()
     until = monotonic() + SETTLES.total_seconds()
-    while len(results.told) < len(ids) or remains(redis, (SLM, LLM)):
+    while len(results.digests) < len(ids) or remains(redis, (SLM, LLM)):
         fleet.check()
-        missing = len(ids) - len(results.told)
+        missing = len(ids) - len(results.digests)
         assert monotonic() < until, f"{missing} without a result; {remains(redis, (SLM, LLM))}"
         pause.wait(0.5)
 
 
 def _check(redis: Any, results: Results, ids: Sequence[str]) -> dict[str, int]:
     """Check every job's end; count them by status."""
-    assert set(results.told) == set(ids), "told of other jobs than were confirmed"
-    # Whoever submits an id again, as a client does that lost its connection, is told again, of the
-    # same result: that it never changes is what there being one means.
+    assert set(results.digests) == set(ids), "not every confirmed job has a result"
+    # Whoever submits an id again, as a client does that lost its connection, gets the same result:
+    # that it never changes is what there being one means.
     assert_unchanged(redis, results.digests)
     left = lasting_keys(redis)
     assert not left, f"keys without a bound: {left}"

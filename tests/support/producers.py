@@ -3,10 +3,8 @@
 import random
 import sys
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
@@ -14,12 +12,12 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
+from tests.support.invariants import digests
 from tests.support.mortal_worker import POISON
 
 from smallfirst import Client, Job
 from smallfirst.errors import FleetUnreachable
 from smallfirst.jobs import Priority
-from smallfirst.ledger.keys import Keys
 
 POCKET = Path(__file__).parents[2] / "examples" / "pocket_llm"
 #: Shares of the tasks: most are answered by a rule or a small model, few are for the large one.
@@ -93,14 +91,13 @@ class Producer:
 
 
 class Results:
-    """Follows reply streams and keeps what each told, and the digest of each result it saw."""
+    """Asks for the result of each job that was confirmed, and keeps the digest it first had."""
 
-    def __init__(self, url: str, names: list[str]) -> None:
+    def __init__(self, url: str, producers: Sequence[Producer]) -> None:
         self._redis: Any = Redis.from_url(url, socket_timeout=10)
-        self._last = {Keys().results(name): "0-0" for name in names}
+        self._producers = producers
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="results", daemon=True)
-        self.told: Counter[str] = Counter()
         self.digests: dict[str, str] = {}
 
     def start(self) -> None:
@@ -111,25 +108,18 @@ class Results:
         """End, after a last look."""
         self._stop.set()
         self._thread.join()
-        while self._look():
-            pass
+        self._look()
         self._redis.close()
 
     def _follow(self) -> None:
-        while not self._stop.wait(0.2):
+        while not self._stop.wait(0.5):
             try:
                 self._look()
             except RedisError:
                 continue
 
-    def _look(self) -> bool:
-        """Read on; whether there was anything new."""
-        found = self._redis.xread(self._last, count=1000) or []
-        for stream, entries in found:
-            ids = [fields[b"id"].decode() for _, fields in entries]
-            raw = self._redis.mget([Keys().result(name) for name in ids])
-            self._last[stream.decode()] = entries[-1][0].decode()
-            self.told.update(ids)
-            for name, result in zip(ids, raw, strict=True):
-                self.digests.setdefault(name, sha256(result or b"").hexdigest())
-        return bool(found)
+    def _look(self) -> None:
+        confirmed = [name for producer in self._producers for name in list(producer.confirmed)]
+        unseen = [name for name in confirmed if name not in self.digests]
+        for start in range(0, len(unseen), 1000):
+            self.digests |= digests(self._redis, unseen[start : start + 1000])

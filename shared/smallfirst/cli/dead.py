@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib import resources
 from typing import Annotated, Any
 
 import typer
@@ -26,10 +27,13 @@ from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
 _PAGE = 500
+_NOT_KEPT = "its text is no longer kept; its producer can submit it again"
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
 app = typer.Typer(
-    help="List, read and replay what was given up.", no_args_is_help=True, add_completion=False
+    help="List, read, replay and drop what was given up.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 EntryArgument = Annotated[
@@ -43,7 +47,12 @@ class Dead:
 
     entry: str
     letter: DeadLetter
-    has_raw: bool
+    kept_bytes: int
+
+    @property
+    def has_raw(self) -> bool:
+        """Whether the submission is kept, as a whole or its beginning."""
+        return self.kept_bytes > 0
 
     @property
     def time(self) -> datetime:
@@ -53,7 +62,8 @@ class Dead:
     def as_json(self) -> dict[str, Any]:
         """What is known, without a word of the text."""
         known = self.letter.model_dump(mode="json", exclude_none=True)
-        return {"entry": self.entry, "time": self.time.isoformat(), **known, "raw": self.has_raw}
+        about = {"entry": self.entry, "time": self.time.isoformat(), **known}
+        return {**about, "raw": self.has_raw, "kept_bytes": self.kept_bytes}
 
 
 @app.command("list")
@@ -77,7 +87,7 @@ def list_dead(
     if not found:
         note("no dead letters")
         return
-    columns = ("entry", "time", "reason", "id", "task", "detail", "bytes")
+    columns = ("entry", "time", "reason", "id", "task", "detail", "bytes", "kept")
     console().print(table(columns, map(_columns, found), left=6))
 
 
@@ -123,17 +133,39 @@ def replay_dead(
     A refused job keeps its id. Any other has its result already, which never changes, so it goes
     under a new id: its own with `.replay1` behind it.
     """
-    if bool(entries) == (every or reason is not None):
-        fail("name the entries to replay, or else --all or --reason", exit_code=USAGE)
     with link_of(context) as link:
-        chosen = [_find(link, e) for e in entries] if entries else list(_letters(link, reason))
-        replayed = [_replay(link, dead) for dead in chosen]
+        replayed = [_replay(link, dead) for dead in _chosen(link, entries, reason, every=every)]
     if as_json:
         print_json([asdict(one) for one in replayed])
     for one in () if as_json else replayed:
         say(one.id or f"({one.entry}: {one.problem or 'submitted without an id'})")
     if any(one.problem for one in replayed):
         raise typer.Exit(SOME_FAILED)
+
+
+@app.command("drop")
+def drop_dead(
+    context: typer.Context,
+    entries: Annotated[
+        list[str] | None, typer.Argument(help="The dead letters' names, as `dead list` shows them.")
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Drop all dead letters.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Drop all dead letters with this reason.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget dead letters and the submissions behind them; results stay."""
+    with link_of(context) as link:
+        dropped = [dead.entry for dead in _chosen(link, entries, reason, every=every)]
+        forget = _forget_in(link, link.redis)
+        for entry in dropped:
+            forget(entry)
+    if as_json:
+        print_json(dropped)
+        return
+    say(f"dropped: {len(dropped)}")
 
 
 @dataclass(frozen=True)
@@ -169,17 +201,53 @@ def _replay(link: Link, dead: Dead) -> Replayed:
     """Submit a dead letter and forget it, at once or not at all."""
     raw: Any = link.redis.get(link.keys.dead_raw(dead.entry))
     if raw is None:
-        return Replayed(dead.entry, problem="its text is no longer kept")
+        return Replayed(dead.entry, problem=_NOT_KEPT)
+    if len(raw) < dead.letter.size:
+        problem = f"only its first {len(raw)} bytes are kept; its producer can submit it again"
+        return Replayed(dead.entry, problem=problem)
     job_id = dead.letter.id
     if job_id and _is_taken(link, dead.letter, job_id):
         job_id = _free_id(link, job_id)
-        raw = json.dumps({**json.loads(raw), "id": job_id}, ensure_ascii=False).encode()
+        if (renamed := _renamed(raw, job_id)) is None:
+            return Replayed(dead.entry, problem="its id is taken, and it is no JSON object")
+        raw = renamed
     pipeline = link.redis.pipeline(transaction=True)
     pipeline.xadd(link.keys.jobs, {"job": raw})
-    pipeline.xdel(link.keys.dead, dead.entry)
-    pipeline.delete(link.keys.dead_raw(dead.entry))
+    _forget_in(link, pipeline)(dead.entry)
     pipeline.execute()
     return Replayed(dead.entry, job_id)
+
+
+def _renamed(raw: bytes, job_id: str) -> bytes | None:
+    """Give a submission another id; None where it is no JSON object."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return json.dumps({**found, "id": job_id}, ensure_ascii=False).encode()
+
+
+def _forget_in(link: Link, redis: Any) -> Callable[[str], object]:
+    """Make what forgets one dead letter, by this connection or in this transaction."""
+    lua = resources.files("smallfirst.ledger") / "lua" / "drop_dead_letter.lua"
+    script, keys = lua.read_text(), link.keys
+
+    def forget(entry: str) -> object:
+        names = (keys.dead, keys.dead_raw(entry), keys.dead_kept, keys.dead_bytes)
+        return redis.eval(script, len(names), *names, entry)
+
+    return forget
+
+
+def _chosen(
+    link: Link, entries: Sequence[str] | None, reason: str | None, *, every: bool
+) -> list[Dead]:
+    """Find the dead letters that a command names, by their entries or by their reason."""
+    if bool(entries) == (every or reason is not None):
+        fail("name the entries, or else --all or --reason", exit_code=USAGE)
+    return [_find(link, e) for e in entries] if entries else list(_letters(link, reason))
 
 
 def _is_taken(link: Link, letter: DeadLetter, job_id: str) -> bool:
@@ -222,17 +290,17 @@ def _read(link: Link, found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> l
     """Make dead letters of stream entries, and see which texts are still kept."""
     pipeline = link.redis.pipeline(transaction=False)
     for entry, _ in found:
-        pipeline.exists(link.keys.dead_raw(entry.decode()))
+        pipeline.strlen(link.keys.dead_raw(entry.decode()))
     return [
-        Dead(entry.decode(), DeadLetter.model_validate_json(fields[b"letter"]), bool(has_raw))
-        for (entry, fields), has_raw in zip(found, pipeline.execute(), strict=True)
+        Dead(entry.decode(), DeadLetter.model_validate_json(fields[b"letter"]), int(kept_bytes))
+        for (entry, fields), kept_bytes in zip(found, pipeline.execute(), strict=True)
     ]
 
 
 def _raw_of(link: Link, entry: str) -> bytes:
     raw: Any = link.redis.get(link.keys.dead_raw(entry))
     if raw is None:
-        fail("its text is no longer kept")
+        fail(_NOT_KEPT)
     return bytes(raw)
 
 
@@ -240,4 +308,11 @@ def _columns(dead: Dead) -> list[str]:
     letter = dead.letter
     when = dead.time.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
     known = [dead.entry, when, letter.reason, letter.id or "-", letter.task or "-", letter.detail]
-    return [*known, str(letter.size)]
+    return [*known, str(letter.size), _kept(dead)]
+
+
+def _kept(dead: Dead) -> str:
+    """Say how much of the submission is kept."""
+    if not dead.has_raw:
+        return "no"
+    return "yes" if dead.kept_bytes >= dead.letter.size else f"first {dead.kept_bytes}"

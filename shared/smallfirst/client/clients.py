@@ -32,7 +32,7 @@ class AsyncClient:
     Args:
         url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or this machine's.
         namespace: Of the fleet; several may share a Redis.
-        reply_to: Names the stream that tells this client of its results; made at random where left
+        reply_to: Names the channel that tells this client of its results; made at random where left
             out. Clients that share a name wake each other for nothing.
         max_backlog: Most jobs that may wait for a router before this client holds back.
         when_full: What it does then: `block` until there is room, or raise `BacklogFull` (`error`).

@@ -1,6 +1,6 @@
 """Who in this process waits for which result, and how the result gets there.
 
-One task follows the notices of the client's reply stream, another fetches what they name. Notices
+One task listens on the client's reply channel, another fetches what they name. Notices
 may be missed, and nobody sends any for a job that another client submitted; so everything
 outstanding is also asked for by id, in rounds: often while that finds something, seldom while the
 notices do the work. It does not own submitting, nor the order in which results are given out.
@@ -191,7 +191,9 @@ class ResultInbox:
             try:
                 async with aclosing(self._transport.notices(self._reply_to)) as notices:
                     async for ids in notices:
-                        self._told.update((i, None) for i in ids if i in self._waiting)
+                        # An empty list: what came before this client listened, it was not told of.
+                        told = ids or list(self._waiting)
+                        self._told.update((i, None) for i in told if i in self._waiting)
                         self._news.set()
             except ClientError:
                 # The rounds find what is missed here, and say what is wrong to those who wait.

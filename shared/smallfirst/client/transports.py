@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import Field, ValidationError
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -39,10 +40,10 @@ from smallfirst.wire import Wire
 PATIENCE = timedelta(seconds=15)
 #: Connections of one client; one of them waits for notices.
 MAX_CONNECTIONS = 16
-#: A frozen link must not use up the patience; the wait for notices ends well before.
-SOCKET_TIMEOUT, CONNECT_TIMEOUT, NOTICE_WAIT = 5.0, 3.0, 2.5
-#: Notices read at once.
-NOTICES_COUNT = 5000
+#: A frozen link must not use up the patience.
+SOCKET_TIMEOUT, CONNECT_TIMEOUT = 5.0, 3.0
+#: Seconds without a notice after which a client listens anew: the link may be dead without a sign.
+SILENCE_SECONDS = 60.0
 #: How far back `locate` looks for a job that no router has read yet, in pages.
 LOCATE_PAGE, LOCATE_PAGES = 100, 10
 
@@ -96,7 +97,10 @@ class Transport(Protocol):
         """Return the results (JSON) of those jobs that have one."""
 
     def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
-        """Yield the ids of new results, for ever. Some may be missed."""
+        """Yield the ids of new results; first an empty list, once it listens. Some may be missed.
+
+        Ends when nothing was heard for long.
+        """
 
     async def locate(self, job_id: str) -> JobLocation:
         """Find out where a job is."""
@@ -164,15 +168,14 @@ class RedisTransport:
         return {job_id: raw for job_id, raw in zip(ids, found, strict=True) if raw is not None}
 
     async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
-        """Follow the reply stream from its present end."""
-        stream = self._keys.results(reply_to)
-        newest: Any = await self._patiently(lambda: self._redis.xrevrange(stream, count=1))
-        last = newest[0][0] if newest else "0-0"
-        while True:
-            found = await self._patiently(lambda: self._read_after(stream, last))  # noqa: B023
-            if found:
-                last = found[-1][0]
-                yield [fields["id"] for _, fields in found if "id" in fields]
+        """Listen on the reply channel."""
+        async with self._redis.pubsub() as channel:
+            await self._patiently(lambda: channel.subscribe(self._keys.results(reply_to)))
+            heard_at = monotonic()
+            while (left := heard_at + SILENCE_SECONDS - monotonic()) > 0:
+                if heard := await self._hear(channel, left):
+                    heard_at = monotonic()
+                    yield heard["data"].split("\n") if heard["type"] == "message" else []
 
     async def locate(self, job_id: str) -> JobLocation:
         """Look for the result, for the job in flight, and for an entry that no router has read."""
@@ -199,10 +202,13 @@ class RedisTransport:
 
         return await self._patiently(execute)
 
-    async def _read_after(self, stream: str, last: str) -> list[tuple[str, dict[str, str]]]:
-        block_ms = round(NOTICE_WAIT * 1000)
-        reply: Any = await self._redis.xread({stream: last}, count=NOTICES_COUNT, block=block_ms)
-        return reply[0][1] if reply else []
+    async def _hear(self, channel: PubSub, seconds: float) -> dict[str, Any] | None:
+        """Wait for one message; a broken connection ends the listening."""
+        try:
+            heard: dict[str, Any] | None = await channel.get_message(timeout=seconds)
+        except (RedisError, OSError) as error:
+            raise FleetUnreachable(self.address, words_of(error)) from None
+        return heard
 
     async def _locate_known(self, job_id: str) -> JobLocation | None:
         def execute() -> Awaitable[list[str | None]]:

@@ -19,12 +19,16 @@ Key, type, bound, writer; content:
         When an entry whose id claims the future was first read, in ms, until it is settled.
     {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
-    {ns}:results:{reply_to}         stream; MAXLEN, TTL a day; settle.lua
-        The `id` of each result that one producer waits for.
+    {ns}:results:{reply_to}         channel; nothing is kept; settle.lua
+        The ids, line by line, of results that one producer waits for.
     {ns}:dead                       stream; MAXLEN `max_dead`; settle.lua
         Dead letters: reason, size and hash, never text.
-    {ns}:dead:{entry}               string; TTL `dead_ttl`; settle.lua
+    {ns}:dead:{entry}               string; TTL `dead_ttl`, `max_dead_bytes` in all; settle.lua
         The raw submission behind a dead letter, for replay.
+    {ns}:dead:kept                  stream; MAXLEN `max_dead`, TTL `dead_ttl`; settle.lua
+        The `bytes` of each raw submission that is kept, under its letter's entry.
+    {ns}:dead:bytes                 string; TTL `dead_ttl`; settle.lua
+        The bytes of all raw submissions that are kept.
     {ns}:workers:{pool}             zset; trimmed, TTL; beat.lua
         Live workers by last heartbeat, in Redis's milliseconds.
     {ns}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
@@ -126,12 +130,22 @@ class Keys:
         return f"{self.namespace}:result:{job_id}"
 
     def results(self, reply_to: str) -> str:
-        """The stream that tells one producer which results are there."""
+        """The channel that tells one producer which results are there."""
         return f"{self.namespace}:results:{reply_to}"
 
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""
         return f"{self.dead}:{entry}"
+
+    @property
+    def dead_kept(self) -> str:
+        """Which raw submissions are kept, the oldest first."""
+        return f"{self.dead}:kept"
+
+    @property
+    def dead_bytes(self) -> str:
+        """How many bytes these have together."""
+        return f"{self.dead}:bytes"
 
     def workers(self, pool: str) -> str:
         """The live workers of a pool."""

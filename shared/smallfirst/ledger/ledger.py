@@ -56,8 +56,8 @@ FRAMING_BYTES = 4096
 #: with a router's second between two recoveries it keeps within the ten seconds after which a
 #: killed worker's jobs have started elsewhere.
 DEAD_AFTER = timedelta(seconds=7)
-#: Ids a producer's reply stream keeps; who falls further behind asks for its results by id.
-MAX_REPLIES = 100_000
+#: Names that are told of one job's result; any further one asks for the result by its id.
+MAX_WAITERS = 32
 #: How long it is known how a process ended: the lease after which somebody asks is far shorter.
 END_TTL = timedelta(hours=1)
 
@@ -71,6 +71,7 @@ class Bounds:
         job_ttl: For which a job may be in flight.
         dead_ttl: For which a dead letter can be replayed.
         max_dead: The most dead letters.
+        max_dead_bytes: Of all submissions that are kept behind them.
         max_job_bytes: The largest submission that is taken in whole.
         read_bytes: What is enough for one read of a stream; its last entry may go beyond it.
     """
@@ -79,13 +80,19 @@ class Bounds:
     job_ttl: timedelta = timedelta(days=7)
     dead_ttl: timedelta = timedelta(days=7)
     max_dead: int = 10_000
+    max_dead_bytes: int = 64 * 2**20
     max_job_bytes: int = 1_048_576
     read_bytes: int = 8_388_608
 
     def as_arguments(self) -> list[int]:
         """In the order in which settle.lua reads them."""
         ttls = (self.result_ttl, self.job_ttl, self.dead_ttl)
-        return [*(round(ttl.total_seconds()) for ttl in ttls), self.max_dead, MAX_REPLIES]
+        return [
+            *(round(ttl.total_seconds()) for ttl in ttls),
+            self.max_dead,
+            self.max_dead_bytes,
+            MAX_WAITERS,
+        ]
 
 
 class Ledger:

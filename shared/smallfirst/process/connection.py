@@ -70,6 +70,7 @@ def bounds_of(settings: Settings) -> Bounds:
         bounds,
         dead_ttl=timedelta(seconds=settings.dead_ttl_seconds),
         max_dead=settings.max_dead,
+        max_dead_bytes=settings.max_dead_bytes,
         max_job_bytes=settings.max_job_bytes,
         read_bytes=settings.read_bytes,
     )

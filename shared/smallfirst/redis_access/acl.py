@@ -100,7 +100,7 @@ def _of_producer(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant("xadd", (f"%W~{keys.jobs}",)),
         Grant("xlen xrange xrevrange", (f"%R~{keys.jobs}",)),
-        Grant("xread xrevrange", (f"%R~{keys.results('*')}",)),
+        Grant("subscribe", channels=(keys.results("*"),)),
         Grant("get mget", (f"%R~{keys.result('*')}",)),
         Grant("hget", (f"%R~{keys.job('*')}",)),
     )
@@ -133,7 +133,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("xinfo|stream", (f"%R~{keys.jobs}",)),
         Grant("del", (f"%W~{keys.jobs}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
-        Grant("set", (f"%W~{keys.dead_raw('*')}",)),
+        Grant("set del", (f"%W~{keys.dead_raw('*')}",)),
+        # What is kept of refused submissions has a bound, and so is counted.
+        Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
+        Grant("incrby expire", (f"~{keys.dead_bytes}",)),
         *_beating(keys),
         Grant("llen lpush", (f"%W~{keys.queue('*')}",)),
         Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
@@ -165,7 +168,7 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
     """What settle.lua does besides ending an entry, to a job that is answered or goes on."""
     return (
         Grant("set exists", (f"%W~{keys.result('*')}",)),
-        Grant("xadd expire", (f"%W~{keys.results('*')}",)),
+        Grant("publish", channels=(keys.results("*"),)),
         Grant("hmget hset hdel expire", (f"~{keys.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),

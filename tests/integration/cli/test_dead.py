@@ -89,6 +89,46 @@ def test_what_is_no_longer_kept_cannot_be_replayed(smallfirst: Smallfirst, redis
     assert done.code == 1
     assert "its text is no longer kept" in done.out
     assert redis.xlen(KEYS.dead) == 1
+    assert smallfirst("dead", "list").out.splitlines()[-1].split()[-1] == "no"
+
+
+def test_the_beginning_of_a_submission_is_not_submitted(
+    smallfirst: Smallfirst, redis: Redis
+) -> None:
+    """Of what was too large the beginning is kept, to look at; it is no job."""
+    entry = bury(redis, b"{" * 100, "too_large")
+    redis.set(KEYS.dead_raw(entry), b"{" * 10, ex=60)
+    done = smallfirst("dead", "replay", entry)
+    assert (done.code, submitted(redis)) == (1, [])
+    assert "only its first 10 bytes are kept" in done.out
+    assert smallfirst("dead", "list", "--json").json[0]["kept_bytes"] == 10
+
+
+def test_what_is_replayed_or_dropped_makes_room(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Whatever is kept of dead letters can be dropped, and counts no more."""
+    raw = b'{"id": "a", "task": "topic", "text": "billing"}'
+    first, second = bury(redis, raw, "unknown_task", "a"), bury(redis, b"garbage", "not_json")
+    bury(redis, raw, "poison", "b")
+    assert smallfirst("dead", "replay", first).code == 0
+    assert redis.get(KEYS.dead_bytes) == str(len(raw + b"garbage")).encode()
+    assert smallfirst("dead", "drop", "--reason", "not_json").out == "dropped: 1\n"
+    assert not redis.exists(KEYS.dead_raw(second))
+    assert smallfirst("dead", "drop", "--all", "--json").json != []
+    assert redis.xlen(KEYS.dead) == redis.xlen(KEYS.dead_kept) == 0
+    assert redis.get(KEYS.dead_bytes) == b"0"
+    assert smallfirst("dead", "drop").code == 2
+
+
+def test_what_is_no_json_keeps_its_letter_where_its_id_is_taken(
+    smallfirst: Smallfirst, redis: Redis
+) -> None:
+    """A submission that cannot be given another id is not submitted, and is not lost."""
+    entry = bury(redis, b"garbage", "not_json", "a")
+    redis.hset(KEYS.job("a"), "status", "answered")
+    redis.expire(KEYS.job("a"), 60)
+    done = smallfirst("dead", "replay", entry)
+    assert (done.code, redis.xlen(KEYS.dead)) == (1, 1)
+    assert "its id is taken" in done.out
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,15 @@
 --                                            cancelled before it came: cancelled
 --   {ns}:result:{id}           string, TTL   the result, written once
 --   {ns}:due                   zset, TTL     the jobs in flight by deadline, in ms
---   {ns}:results:{reply_to}    stream        the ids that a producer waits for
---   {ns}:dead, {ns}:dead:{e}   stream, TTL   the reason; the raw submission
+--   {ns}:results:{reply_to}    channel       the ids that a producer waits for, line by line
+--   {ns}:dead                  stream        the reason why an entry is given up
+--   {ns}:dead:{entry}          string, TTL   the raw submission behind one
+--   {ns}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
+--   {ns}:dead:bytes            string, TTL   the bytes of all of them
 --   {ns}:booked:{date}         hash, TTL     what was spent
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
--- ARGV[1] group, [2] who settles, then the namespace and the bounds, [9] '1' where who settles must hold
+-- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
 -- the entries, then rows of 16 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
@@ -46,9 +49,9 @@ local COLUMNS = 16
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
-local max_dead, max_replies = ARGV[7], ARGV[8]
-local must_hold = ARGV[9] == '1'
-local REPLY_TTL, BOOKED_TTL = 86400, 35 * 86400
+local max_dead, max_dead_bytes, max_waiters = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local must_hold = ARGV[10] == '1'
+local BOOKED_TTL = 35 * 86400
 -- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
 local CANCEL_TTL = 600
 local counts = { results = 0, moves = 0, waiting = 0, joined = 0, fenced = 0 }
@@ -100,16 +103,63 @@ local function mend_lag(stream, num_deleted)
     'ENTRIESADDED', about['entries-added'] - num_deleted, 'MAXDELETEDID', '0-1')
 end
 
+-- The ids to tell each name of. Said once all is written, or an error ends it, and kept nowhere.
+local notices = {}
+
 local function notify(reply_to, id)
   if reply_to == '' then return end
-  local stream = ns .. ':results:' .. reply_to
-  redis.call('XADD', stream, 'MAXLEN', '~', max_replies, '*', 'id', id)
-  redis.call('EXPIRE', stream, REPLY_TTL)
+  local ids = notices[reply_to] or {}
+  ids[#ids + 1] = id
+  notices[reply_to] = ids
+end
+
+-- A notice may be missed, and must undo nothing.
+local function publish()
+  for reply_to, ids in pairs(notices) do
+    redis.pcall('PUBLISH', ns .. ':results:' .. reply_to, table.concat(ids, '\n'))
+  end
+end
+
+-- The names that wait for a job, one more among them. Beyond the bound a name is left out: who is not
+-- told asks for the result by its id. So a job that is submitted for ever costs no more and no longer.
+local function with_waiter(waiting, name)
+  if name == '' or string.find('\n' .. waiting .. '\n', '\n' .. name .. '\n', 1, true) then
+    return waiting
+  end
+  if waiting == '' then return name end
+  local _, others = string.gsub(waiting, '\n', '')
+  return others + 1 < max_waiters and waiting .. '\n' .. name or waiting
+end
+
+local function milliseconds(entry)
+  return tonumber(string.match(entry, '^%d+'))
+end
+
+-- Drops the oldest raw submissions until as many are kept as letters, in as many bytes and for as long
+-- as may be. One that is kept has its letter: each letter has a place here, and the oldest go first.
+local function drop_oldest_raws(bytes, now_ms)
+  local kept = ns .. ':dead:kept'
+  local oldest = redis.call('XRANGE', kept, '-', '+', 'COUNT', 1)[1]
+  while oldest and (redis.call('XLEN', kept) > max_dead or bytes > max_dead_bytes
+      or milliseconds(oldest[1]) + dead_ttl * 1000 <= now_ms) do
+    redis.call('DEL', ns .. ':dead:' .. oldest[1])
+    redis.call('XDEL', kept, oldest[1])
+    bytes = redis.call('INCRBY', ns .. ':dead:bytes', -oldest[2][2])
+    oldest = redis.call('XRANGE', kept, '-', '+', 'COUNT', 1)[1]
+  end
+  -- However the sum came to differ, here it is right again.
+  if not oldest then redis.call('DEL', ns .. ':dead:bytes') end
 end
 
 local function write_dead_letter(letter, raw)
-  local entry = redis.call('XADD', ns .. ':dead', 'MAXLEN', '~', max_dead, '*', 'letter', letter)
+  local kept, sum = ns .. ':dead:kept', ns .. ':dead:bytes'
+  local entry = redis.call('XADD', ns .. ':dead', 'MAXLEN', '=', max_dead, '*', 'letter', letter)
   if raw ~= '' then redis.call('SET', ns .. ':dead:' .. entry, raw, 'EX', dead_ttl) end
+  redis.call('XADD', kept, entry, 'bytes', #raw)
+  local bytes = redis.call('INCRBY', sum, #raw)
+  redis.call('EXPIRE', kept, dead_ttl)
+  redis.call('EXPIRE', sum, dead_ttl)
+  drop_oldest_raws(bytes, milliseconds(entry))
 end
 
 local function book(row)
@@ -149,9 +199,8 @@ end
 
 -- Has somebody told, too, when the job in flight has its result.
 local function join(key, reply, reply_to)
-  local waiting = '\n' .. (reply or '') .. '\n'
-  if reply_to == '' or string.find(waiting, '\n' .. reply_to .. '\n', 1, true) then return end
-  redis.call('HSET', key, 'reply', (reply or '') == '' and reply_to or (reply .. '\n' .. reply_to))
+  local waiting = with_waiter(reply or '', reply_to)
+  if waiting ~= (reply or '') then redis.call('HSET', key, 'reply', waiting) end
 end
 
 -- Lets a submission in, and says how it ended if not. Where the id is taken by an earlier one, its
@@ -281,12 +330,18 @@ end
 -- same. This write needs no memory, and changes nothing.
 redis.call('EXPIRE', booked, BOOKED_TTL)
 
-for i = 10, #ARGV, COLUMNS do
+for i = 11, #ARGV, COLUMNS do
   local row = {}
   row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body, row.slip,
     row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
-  local ended = settle(row)
+  local is_settled, ended = pcall(settle, row)
+  if not is_settled then
+    publish()
+    -- A table from Redis 7 on, and before it a string.
+    return type(ended) == 'table' and ended or redis.error_reply(ended)
+  end
   counts[ended] = counts[ended] + 1
 end
 for stream, num_deleted in pairs(undelivered) do mend_lag(stream, num_deleted) end
+publish()
 return { counts.results, counts.moves, counts.waiting, counts.joined, counts.fenced }
