@@ -24,7 +24,9 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
+from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
+from smallfirst.telemetry.outages import tell
 from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
 from smallfirst_router.errors import RouterError
@@ -114,7 +116,11 @@ class Router:
         self._dispatch.serve(self._plan)
 
     def run(self) -> None:
-        """Route until told to stop, through outages of Redis."""
+        """Route until told to stop, through outages of Redis.
+
+        Raises:
+            RedisUnfit: At the start, when Redis can serve no fleet.
+        """
         while not self._stop.is_set() and not self._has_done(self.open):
             pass
         self._health.enter()
@@ -157,7 +163,12 @@ class Router:
         self.step()
 
     def open(self) -> None:
-        """Make the streams that are read, and the backlogs that are written."""
+        """Make the streams that are read, and the backlogs that are written.
+
+        Raises:
+            RedisUnfit: When Redis can serve no fleet.
+        """
+        refuse_cluster(self._ledger.hello(), self._settings.redis_address)
         self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
         self._dispatch.open()
 
@@ -313,12 +324,7 @@ def _warn(error: Exception, *, retry_seconds: float) -> None:
             " gone; the streams and their groups are made anew",
         )
         return
-    log.warning(
-        "redis.unreachable",
-        error=type(error).__name__,
-        retry_seconds=retry_seconds,
-        consequence="jobs wait in Redis; nothing is lost",
-    )
+    tell(error, consequence="jobs wait in Redis; nothing is lost", retry_seconds=retry_seconds)
 
 
 def backoff_seconds(failures: int, chance: float) -> float:

@@ -4,6 +4,7 @@
     ├── CatalogueError         the catalogue is wrong; its author mends it
     ├── ModelFilesError        a model's files are missing; an operator brings them
     ├── SettingsError          a setting is unknown, missing or wrong; an operator mends it
+    ├── RedisUnfit             Redis is of a kind that no fleet can use; an operator names another
     └── ClientError            a call of the client did not do what it says
         ├── ResultTimeout      not answered yet; wait again
         ├── BacklogFull        the fleet is behind; submit again later
@@ -139,6 +140,25 @@ class SettingsError(SmallfirstError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+class RedisUnfit(SmallfirstError):
+    """Raised when the Redis that is named can serve no fleet, however long one waits.
+
+    Attributes:
+        address: Of the Redis, without the password.
+        reason: What is wrong with it.
+        remedy: What the operator can do.
+    """
+
+    def __init__(self, address: str, reason: str, remedy: str) -> None:
+        super().__init__(address, reason, remedy)
+        self.address = address
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"Redis at {self.address}: {self.reason}; {self.remedy}"
 
 
 class ClientError(SmallfirstError):

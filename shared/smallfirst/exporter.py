@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -31,8 +30,7 @@ from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
-
-log = structlog.get_logger()
+from smallfirst.telemetry.outages import tell
 
 
 class Fleet(Collector):
@@ -59,7 +57,7 @@ class Fleet(Collector):
             with self._lock:
                 found = list(self._metrics())
         except RedisError as error:
-            log.warning("redis.unreachable", error=type(error).__name__, consequence="no metrics")
+            tell(error, consequence="no metrics")
             found = []
         is_up.add_metric([], float(bool(found)))
         yield from (is_up, *found)

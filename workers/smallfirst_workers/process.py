@@ -24,8 +24,10 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.process.connection import bounds_of, connect
 from smallfirst.process.exit_codes import EXIT_ENGINE_DEAD, EXIT_TOLD
+from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import WorkerSettings
 from smallfirst.telemetry.metrics import serve_metrics
+from smallfirst.telemetry.outages import tell
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
@@ -61,7 +63,7 @@ class WorkerProcess:
         beat_in_main_loop(self.app, self.health)
         lease = timedelta(seconds=settings.lease_seconds)
         redis = connect(settings, role="worker", on_retry=self.health.beat)
-        ledger = Ledger(redis, self.keys, str(self.name), bounds_of(settings))
+        ledger = self._ledger = Ledger(redis, self.keys, str(self.name), bounds_of(settings))
         beat = timedelta(seconds=settings.heartbeat_seconds)
         self.holder = LeaseKeeper(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
@@ -83,6 +85,7 @@ class WorkerProcess:
             self.health.leave()
 
     def _serve(self) -> int:
+        self._refuse_cluster()
         if self.settings.pool not in self.watch.current.pools:
             raise PoolMissing(self.settings.pool)
         names = self.models.serve(self.watch.current, self.watch.revision)
@@ -103,6 +106,13 @@ class WorkerProcess:
         self.holder.close()
         log.info("worker.stopped")
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
+
+    def _refuse_cluster(self) -> None:
+        """Look what Redis is; while it cannot be asked, Celery waits for it."""
+        try:
+            refuse_cluster(self._ledger.hello(), self.settings.redis_address)
+        except RedisError as error:
+            tell(error, consequence="this worker waits for Redis")
 
     def give_up(self, error: EngineDead | ModelBroken) -> None:
         """End the process, since its engine is of no use: whoever keeps it running starts another.

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.engines import ENGINES
@@ -23,11 +23,12 @@ from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
-from smallfirst.errors import CatalogueError, ModelFilesError
+from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.survey import PoolLoad, Survey
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.process.connection import connect
+from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
 from smallfirst.settings import Settings
 
 #: Clocks further apart than this make ages and deadlines hard to read.
@@ -76,9 +77,25 @@ def examine(settings: Settings) -> Iterator[Check]:
         try:
             yield from _check_redis(redis, settings)
             yield from _check_fleet(redis, Keys(settings.namespace), catalogue)
+        except RedisUnfit as error:
+            yield Check("redis mode", CheckState.FAIL, error.reason, error.remedy)
         except RedisError as error:
-            remedy = "start one with `smallfirst up`, or name another in SMALLFIRST_REDIS_URL"
-            yield Check("redis", CheckState.FAIL, f"{settings.redis_address}: {error}", remedy)
+            yield _failed(error, settings)
+
+
+def _failed(error: RedisError, settings: Settings) -> Check:
+    """Say why Redis told no more: it cannot be reached, or this user may not ask."""
+    refusal = refusal_of(error)
+    if refusal is None:
+        remedy = "start one with `smallfirst up`, or name another in SMALLFIRST_REDIS_URL"
+        return Check("redis", CheckState.FAIL, f"{settings.redis_address}: {error}", remedy)
+    remedy = refusal.remedy
+    if isinstance(error, NoPermissionError):
+        remedy = (
+            "name an administrator of this Redis in SMALLFIRST_REDIS_URL: a doctor looks at all"
+        )
+    detail = f"{settings.redis_address}: refused: {refusal.reason}"
+    return Check("redis", CheckState.FAIL, detail, remedy)
 
 
 def extras() -> dict[str, tuple[str, ...]]:
@@ -142,6 +159,8 @@ def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
     yield Check("redis", CheckState.OK, f"{settings.redis_address}, version {version}")
     if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
         yield Check("redis version", CheckState.FAIL, version, "6.2 or newer is needed")
+    if about.get("cluster_enabled"):
+        raise RedisUnfit(settings.redis_address, CLUSTER, CLUSTER_REMEDY)
     if about.get("role") != "master":
         remedy = "name the primary in SMALLFIRST_REDIS_URL"
         yield Check("redis role", CheckState.FAIL, "a replica takes no writes", remedy)

@@ -15,6 +15,7 @@ from smallfirst.errors import (
     SettingsError,
     SmallfirstError,
 )
+from smallfirst.redis_access.refusals import refusal_of
 
 _HOW_TO_REACH = "start a fleet with `smallfirst up`, or name one in SMALLFIRST_REDIS_URL"
 
@@ -26,15 +27,20 @@ def line_of(error: Exception, context: Any) -> str:
             place = getattr(error, "ctx", None) or context
             return f"{error.format_message().rstrip('.')} (see {place.command_path} --help)"
         case RedisError():
-            address = settings_of(globals_of(context)).redis_address
-            return f"Redis at {address}: {str(error).rstrip('.')}; {_HOW_TO_REACH}"
-        case FleetUnreachable() | FleetRefused():
+            return _line_of_redis(error, settings_of(globals_of(context)).redis_address)
+        case FleetUnreachable():
             return f"{str(error).rstrip('.')}; {_HOW_TO_REACH}"
         case SmallfirstError() | CommandError():
             return str(error)
         case OSError(strerror=str(), filename=filename):
             return f"{filename}: {error.strerror}" if filename else str(error)
     return f"unexpected {type(error).__name__}: {error}; --debug before the command shows where"
+
+
+def _line_of_redis(error: RedisError, address: str) -> str:
+    if refusal := refusal_of(error):
+        return f"Redis at {address} refused: {refusal.reason}; {refusal.remedy}"
+    return f"Redis at {address}: {str(error).rstrip('.')}; {_HOW_TO_REACH}"
 
 
 def exit_code_of(error: Exception) -> int:

@@ -33,7 +33,13 @@ from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import Job, JobId, Result, Status
 from smallfirst.ledger.keys import Keys
 from smallfirst.redis_access.address import RedisAddress
-from smallfirst.redis_access.refusals import words_of
+from smallfirst.redis_access.refusals import (
+    CLUSTER,
+    CLUSTER_REMEDY,
+    is_cluster,
+    refusal_of,
+    words_of,
+)
 from smallfirst.wire import Wire
 
 #: How long one call tries to reach Redis: through a failover, and past a frozen connection.
@@ -134,6 +140,7 @@ class RedisTransport:
             "retry": Retry(NoBackoff(), 0),
         }
         self._redis = _connect(address, options)
+        self._is_checked = False
 
     async def add(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs in one round trip."""
@@ -200,7 +207,21 @@ class RedisTransport:
                 pipeline.execute_command("XADD", self._keys.jobs, "*", field, value)
             return pipeline.execute()
 
+        await self._refuse_cluster()
         return await self._patiently(execute)
+
+    async def _refuse_cluster(self) -> None:
+        """Look once, before anything is written, whether one Redis has all of a fleet's keys.
+
+        One of a cluster may confirm a submission that no fleet will ever answer.
+        """
+        if self._is_checked:
+            return
+        redis: Any = self._redis
+        hello: Any = await self._patiently(lambda: redis.execute_command("HELLO"))
+        if is_cluster(hello):
+            raise FleetRefused(self.address, f"{CLUSTER}; {CLUSTER_REMEDY}")
+        self._is_checked = True
 
     async def _hear(self, channel: PubSub, seconds: float) -> dict[str, Any] | None:
         """Wait for one message; a broken connection ends the listening."""
@@ -250,7 +271,7 @@ class RedisTransport:
             try:
                 return await attempt()
             except (AuthenticationError, AuthorizationError) as error:
-                raise FleetRefused(self.address, str(error)) from error
+                raise FleetRefused(self.address, _reason_of(error)) from error
             except (*_PASSING, OSError) as error:
                 if monotonic() + pause > give_up_at:
                     raise FleetUnreachable(self.address, words_of(error)) from None
@@ -259,7 +280,7 @@ class RedisTransport:
                     await self._redis.connection_pool.disconnect()
             except RedisError as error:
                 # Nor is the driver's own error chained: it quotes the command, and so the text.
-                raise FleetRefused(self.address, words_of(error)) from None
+                raise FleetRefused(self.address, _reason_of(error)) from None
             await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
 
@@ -280,6 +301,12 @@ def _status_of(raw: str) -> Status | None:
         return Result.model_validate_json(raw).status
     except ValidationError:
         return None
+
+
+def _reason_of(error: RedisError) -> str:
+    """What Redis said, and what to do about it."""
+    refusal = refusal_of(error)
+    return f"{refusal.reason}; {refusal.remedy}" if refusal else words_of(error)
 
 
 def _is_of(job_id: str, raw: str) -> bool:

@@ -132,6 +132,11 @@ class Ledger:
         told_ms, told_at = self._clock or (self.now_ms(), monotonic())
         return self._keys.booked_at(told_ms + round((monotonic() - told_at) * 1000))
 
+    def hello(self) -> Any:
+        """What Redis says of itself to whoever connects: its version, its mode. Needs no right."""
+        redis: Any = self._redis
+        return redis.execute_command("HELLO")
+
     def open(self, streams: Iterable[str], group: str) -> None:
         """Make the streams and their consumer group, where they are not there yet."""
         for stream in streams:

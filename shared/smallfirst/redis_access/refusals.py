@@ -1,22 +1,141 @@
-"""What Redis's refusals mean: those that pass by themselves, and their words without a command."""
+"""What Redis refuses, told apart from a Redis that cannot be reached: its words, and the remedy.
 
-from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, RedisError
+A refusal passes by itself, as a full memory does once there is room, or does not, as a missing
+right. An outage is no refusal: nobody answered.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from smallfirst.errors import RedisUnfit
 
 #: What stands before the words of an error in a pipeline: the whole command, and so a job's text.
 _OF_PIPELINE = " of pipeline caused error: "
+#: What stands behind those of a command that this Redis does not know: its arguments.
+_OF_UNKNOWN = re.compile(r",? with args beginning with:.*", re.DOTALL)
+#: What stands before those of a command in a script, on Redis before 7.
+_OF_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?", re.DOTALL)
+#: Whether Redis is several servers that share its keys, in its own words.
+CLUSTER: Final = "it is a Redis Cluster"
+CLUSTER_REMEDY: Final = (
+    "name one Redis, or one behind Sentinels, with cluster mode off: a fleet's scripts join keys"
+    " that a cluster keeps apart"
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What Redis answered instead of doing what it was asked.
+
+    Attributes:
+        reason: In its words, without a command's arguments.
+        remedy: What an operator can do.
+        is_passing: Whether it refuses everybody's writes for now: it is full, or not the master.
+    """
+
+    reason: str
+    remedy: str
+    is_passing: bool = False
+
+
+_FULL = "raise maxmemory, or add workers; all goes on once there is room"
+_RIGHTS = "give this user the rights that `smallfirst acl` prints for its role"
+_PRIMARY = "it passes when a failover is over; else name the primary in SMALLFIRST_REDIS_URL"
+#: How Redis begins to say it, as the driver leaves it; what to do; whether it passes.
+_KNOWN: Final = (
+    (r"NOPERM|.*has no permissions|.*No permissions|The user executing the", _RIGHTS, False),
+    (r"OOM ", _FULL, True),
+    (r"MOVED|ASK |CROSSSLOT|CLUSTERDOWN|TRYAGAIN", CLUSTER_REMEDY, False),
+    (r".*(do not|don't) hash to the same slot|.*in a cluster node", CLUSTER_REMEDY, False),
+    (r"READONLY|MASTERDOWN|.*read only replica|.*Link with MASTER", _PRIMARY, True),
+    (r"MISCONF", "make room on Redis's disk, or see in its log why it cannot write", True),
+    (r"BUSY ", "a script runs for too long; an administrator ends it with SCRIPT KILL", True),
+    (r"WRONGTYPE", "another program writes these keys; set another SMALLFIRST_NAMESPACE", False),
+    (
+        r".*unknown command",
+        "this server is no Redis 6.2 or newer, or has the command renamed",
+        False,
+    ),
+)
+_WRONG_USER = "mend the user and the password in SMALLFIRST_REDIS_URL"
+_ELSE = "see Redis's own log; if nothing there explains it, report it"
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Read an error of the driver's, or of a library above it; None where nobody answered."""
+    while not isinstance(error, RedisError) and error.__cause__ is not None:
+        error = error.__cause__
+    if not isinstance(error, RedisError):
+        return None
+    if isinstance(error, AuthenticationError | AuthorizationError):
+        return Refusal(words_of(error), _WRONG_USER)
+    if isinstance(error, RedisConnectionError | RedisTimeoutError):
+        return None
+    if isinstance(error, OutOfMemoryError):
+        return Refusal(words_of(error), _FULL, is_passing=True)
+    return _by_words(error)
+
+
+def _by_words(error: RedisError) -> Refusal:
+    # The driver cuts the first word off where it has a class for it.
+    said = f"{_PREFIXES.get(type(error).__name__, '')}{_OF_SCRIPT.sub('', words_of(error))}"
+    for pattern, remedy, is_passing in _KNOWN:
+        if re.match(pattern, said):
+            return Refusal(said, remedy, is_passing)
+    return Refusal(said, _ELSE)
+
+
+_PREFIXES: Final = {
+    "NoPermissionError": "NOPERM ",
+    "MovedError": "MOVED ",
+    "AskError": "ASK ",
+    "ClusterCrossSlotError": "CROSSSLOT ",
+    "ClusterDownError": "CLUSTERDOWN ",
+    "TryAgainError": "TRYAGAIN ",
+    "ReadOnlyError": "READONLY ",
+    "MasterDownError": "MASTERDOWN ",
+}
 
 
 def is_passing(error: RedisError) -> bool:
     """Whether Redis refuses everybody's writes for now: it is full, or it is not the master."""
-    if isinstance(error, OutOfMemoryError | ReadOnlyError | MasterDownError):
-        return True
-    # A disk that is full has no class of its own.
-    return words_of(error).startswith("MISCONF")
+    refusal = refusal_of(error)
+    return refusal is not None and refusal.is_passing
 
 
 def words_of(error: RedisError | OSError) -> str:
-    """What Redis said, without the command of a pipeline that the driver puts before it."""
-    words = str(error).rpartition(_OF_PIPELINE)[2]
+    """What Redis said, without the command that it, or the driver, repeats."""
+    words = _OF_UNKNOWN.sub("", str(error).rpartition(_OF_PIPELINE)[2])
     if isinstance(error, OutOfMemoryError):
         return "its memory is full (OOM)"
     return words
+
+
+def refuse_cluster(hello: Any, address: str) -> None:
+    """Make sure that one Redis has all keys, since each script takes several.
+
+    Args:
+        hello: What it said of itself.
+        address: Where it is, for people.
+
+    Raises:
+        RedisUnfit: When it is one of a cluster.
+    """
+    if is_cluster(hello):
+        raise RedisUnfit(address, CLUSTER, CLUSTER_REMEDY)
+
+
+def is_cluster(hello: Any) -> bool:
+    """Read what a server says of itself: a map, or a list of names and values."""
+    pairs = hello.items() if isinstance(hello, dict) else zip(hello[::2], hello[1::2], strict=True)
+    told = {_text(name): _text(value) for name, value in pairs}
+    return told.get("mode") == "cluster"
+
+
+def _text(value: object) -> object:
+    return value.decode() if isinstance(value, bytes) else value

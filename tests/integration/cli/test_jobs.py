@@ -78,7 +78,7 @@ def test_a_cancelled_job_says_so(
         (["submit", "--task", "t", "--deadline", "-1", "y"], "deadline: must be greater than 0"),
         (["result"], "Missing argument"),
         (["nonsense"], "No such command 'nonsense'"),
-        (["dead", "replay"], "name the entries to replay, or else --all or --reason"),
+        (["dead", "replay"], "name the entries, or else --all or --reason"),
         (["dead", "show", "x"], "'x' is no dead letter"),
         (["run", "missing.jsonl"], "missing.jsonl: no such file"),
         (["up", "--catalogue", "missing.yaml"], "missing.yaml: no such file"),
