@@ -101,6 +101,7 @@ class Router:
             PeriodicTask(self._lease / 3, self._renew),
             PeriodicTask(2 * second, self._beat),
             PeriodicTask(10 * second, self.look_at_ids),
+            PeriodicTask(10 * second, self._look_for_destroyed),
             PeriodicTask(60 * second, self.tidy),
         ]
 
@@ -288,6 +289,18 @@ class Router:
             log.info("ids.mended", stream=self._keys.jobs)
         self._is_ahead = bool(ahead) and not is_mended
         self._metrics.tell_ahead(0.0 if is_mended else ahead.total_seconds())
+
+    def _look_for_destroyed(self) -> None:
+        """Tell of submissions that were confirmed and are gone; of each once, by one router."""
+        if num_destroyed := self._ledger.count_destroyed():
+            log.error(
+                "entries.destroyed",
+                stream=self._keys.jobs,
+                num_entries=num_destroyed,
+                consequence="confirmed jobs are gone, without a result or a dead letter",
+                remedy="find who trims the stream (XADD with MAXLEN or MINID, XTRIM, XDEL);"
+                " producers submit again, under the same ids",
+            )
 
     def tidy(self) -> None:
         """Forget who and what is long gone."""

@@ -68,6 +68,7 @@ class Fleet(Collector):
         yield from self._streams(load)
         yield from self._pools(load)
         yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
+        yield self._destroyed()
         yield from self._memory()
         yield from self._booked(catalogue, load.now_ms)
 
@@ -104,6 +105,11 @@ class Fleet(Collector):
             workers.add_metric([name], float(pool.workers))
             batches.add_metric([name], float(pool.batches))
         yield from (workers, batches)
+
+    def _destroyed(self) -> Metric:
+        found = self._redis.hmget(self._keys.submissions, "destroyed")
+        words = "Submissions that somebody deleted before they were settled."
+        return CounterMetricFamily("smallfirst_destroyed_jobs", words, value=float(found[0] or 0))
 
     def _memory(self) -> Iterator[Metric]:
         memory = self._redis.info("memory")

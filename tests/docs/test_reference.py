@@ -46,7 +46,7 @@ def test_every_key_is_told() -> None:
     made |= {keys.due, keys.results("{reply_to}"), keys.dead_raw("{entry}"), keys.workers("{pool}")}
     made |= {keys.first_seen("{entry}"), keys.end("{host}/{pid}"), keys.booked("{date}")}
     made |= {f"{keys.celery_prefix}*"}
-    made |= {keys.dead_kept, keys.dead_bytes}
+    made |= {keys.dead_kept, keys.dead_bytes, keys.submissions}
     assert told == {*made, "{ns}:backlog:{pool}:{priority}"}
 
 

@@ -124,6 +124,7 @@ BLOCKED = {
     "the letters": KEYS.dead,
     "what is kept": KEYS.dead_kept,
     "the bytes that are kept": KEYS.dead_bytes,
+    "the count of submissions": KEYS.submissions,
     "the next stream": KEYS.escalations,
     "the deadlines": KEYS.due,
 }

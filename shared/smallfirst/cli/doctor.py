@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
 from time import time
@@ -229,6 +229,7 @@ def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Itera
         yield Check(
             "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
         )
+    yield _check_submissions(redis, keys)
     yield from starmap(_check_pool, load.pools.items())
     if load.dead_letters:
         remedy = "smallfirst dead list says why"
@@ -237,6 +238,20 @@ def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Itera
         )
     else:
         yield Check("dead letters", CheckState.OK, "none")
+
+
+def _check_submissions(redis: Redis, keys: Keys) -> Check:
+    found: Any = redis.hmget(keys.submissions, "destroyed", "destroyed_at")
+    count, at = (int(number or 0) for number in found)
+    if not count:
+        return Check("submissions", CheckState.OK, "none was destroyed")
+    when = datetime.fromtimestamp(at, UTC).isoformat(sep=" ", timespec="seconds")
+    remedy = (
+        "find who trims the stream of submissions (XADD with MAXLEN or MINID, XTRIM, XDEL);"
+        " producers submit again, under the same ids"
+    )
+    detail = f"{count} confirmed jobs were destroyed unsettled, the last seen at {when}"
+    return Check("submissions", CheckState.WARN, detail, remedy)
 
 
 def _check_pool(name: str, pool: PoolLoad) -> Check:

@@ -5,6 +5,8 @@ Key, type, bound, writer; content:
     {ns}:jobs                       stream; the producers' limit; producers
         Submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool is full stay,
         pending with the consumer `waiting:{pool}`, which holds no lease.
+    {ns}:submissions                hash; four numbers; settle.lua, count_destroyed.lua
+        How many submissions were settled, and how many were destroyed unsettled, and when.
     {ns}:escalations                stream; the jobs in flight; workers
         Jobs that a step was not sure of: `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
@@ -67,6 +69,11 @@ class Keys:
     def jobs(self) -> str:
         """The stream that producers write to, and the only key that they write."""
         return f"{self.namespace}:jobs"
+
+    @property
+    def submissions(self) -> str:
+        """How many submissions were settled, and destroyed."""
+        return f"{self.namespace}:submissions"
 
     @property
     def escalations(self) -> str:

@@ -40,6 +40,7 @@ SCRIPTS = (
     "take_due",
     "fleet_state",
     "take_waiting",
+    "count_destroyed",
 )
 #: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
@@ -450,6 +451,10 @@ class Ledger:
         arguments = [group, round(tolerance.total_seconds() * 1000)]
         ahead_ms, is_mended = self._run("mend_ids", [stream], arguments)
         return timedelta(milliseconds=min(int(ahead_ms), LAST_MS)), bool(is_mended)
+
+    def count_destroyed(self) -> int:
+        """Count submissions that are gone and that nobody settled, as were not counted before."""
+        return int(self._run("count_destroyed", [self._keys.jobs, self._keys.submissions], []))
 
     def drop_empty(self, streams: Iterable[str]) -> None:
         """Delete the streams that hold nothing."""

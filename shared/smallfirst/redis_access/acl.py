@@ -110,6 +110,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
+    counted = f"~{keys.submissions}"
     # The pattern of queues matches all of Celery's keys.
     scripted = tuple(f"~{key('*')}" for key in (keys.booked, keys.workers, keys.queue))
     return (
@@ -119,12 +120,13 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             " xinfo|consumers",
             streams,
         ),
-        Grant("evalsha", (*streams, *scripted, f"~{keys.due}")),
+        Grant("evalsha", (*streams, *scripted, f"~{keys.due}", counted)),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.any_backlog}",)),
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
+        Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{keys.result('*')}", f"%W~{keys.job('*')}")),
         Grant("hget", (f"%R~{keys.job('*')}",)),
@@ -242,4 +244,5 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("llen", (f"%R~{keys.queue('*')}",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.booked('*')}",)),
+        Grant("hmget", (f"%R~{keys.submissions}",)),
     )

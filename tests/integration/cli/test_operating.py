@@ -78,6 +78,16 @@ def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) 
     assert f"{catalogue}:2" in done.out
 
 
+def test_the_doctor_tells_of_destroyed_jobs(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Where submissions were trimmed away it says how many, and what to look for."""
+    redis.hset(KEYS.submissions, mapping={"destroyed": 200, "destroyed_at": 1_700_000_000})
+    checks = {check["name"]: check for check in smallfirst("doctor", "--json").json}
+    assert checks["submissions"]["state"] == "warn"
+    assert "200 confirmed jobs were destroyed" in checks["submissions"]["detail"]
+    assert "2023-11-14" in checks["submissions"]["detail"]
+    assert "MAXLEN" in checks["submissions"]["remedy"]
+
+
 def test_the_doctor_warns_of_a_log_that_quotes_texts(smallfirst: Smallfirst, redis: Redis) -> None:
     """Where slow commands are written down a doctor says so, and what to set."""
     redis.config_set("slowlog-log-slower-than", 10_000)

@@ -75,7 +75,7 @@ async def test_who_waits_leaves_no_key(
             assert (await client.result(job_id, timeout=5)).is_answered
     redis_fleet.release()
     kinds = {key.decode().split(":")[1] for key in redis.scan_iter()}
-    assert kinds <= {"jobs", "job", "result", "backlog", "booked"}
+    assert kinds <= {"jobs", "submissions", "job", "result", "backlog", "booked"}
 
 
 async def test_a_lost_connection_is_made_again(

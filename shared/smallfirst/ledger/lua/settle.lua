@@ -23,6 +23,7 @@
 --   {ns}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
 --   {ns}:dead:bytes            string, TTL   the bytes of all of them
 --   {ns}:booked:{date}         hash, TTL     what was spent
+--   {ns}:submissions           hash          how many were settled, by which it is seen that one is missing
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
@@ -78,6 +79,7 @@ local undelivered = {}
 
 local function drop(stream, its_group, entry, by)
   local is_there = redis.call('XDEL', stream, entry) == 1
+  if is_there and stream == ns .. ':jobs' then redis.call('HINCRBY', ns .. ':submissions', 'settled', 1) end
   if by then
     redis.call('XACK', stream, its_group, entry)
   elseif is_there and its_group == 'pool' then
