@@ -85,8 +85,10 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
     slip = slip_for("similar", expires_ms=LAST_MS)
     with fleet.redis.connect() as admin:
         admin.xadd(BULK, {"id": "odd", "job": '{"id": "odd", "new": 1}', "slip": slip.to_json()})
-        wait_until(lambda: admin.xlen(KEYS.dead), description="it is a dead letter", timeout=60)
-        assert Result.model_validate_json(admin.get(KEYS.result("odd"))).status is Status.FAILED
+        result = KEYS.result("odd")
+        wait_until(lambda: admin.exists(result), description="it has ended", timeout=60)
+        assert Result.model_validate_json(admin.get(result)).status is Status.FAILED
+        assert admin.xlen(KEYS.dead)
         assert not admin.exists(BULK) or admin.xlen(BULK) == 0
     assert fleet.redis.refused() == []
 

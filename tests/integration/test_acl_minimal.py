@@ -76,7 +76,8 @@ def trace(
     folder = tmp_path_factory.mktemp("fleet")
     producer = guarded.url(Role.PRODUCER)
     with traced(guarded.admin_url) as trace, Client(producer) as client:
-        wait_in_vain(client, producer)
+        wait_in_vain(client)
+        ask_whether_it_was_read(producer, trace, wait_until)
         lose_a_message(guarded)
         with guarded_fleet(guarded, folder, wait_until) as fleet:
             submit_all_kinds(client)
@@ -96,22 +97,30 @@ def trace(
     return trace
 
 
-def wait_in_vain(client: Client, url: str) -> None:
+def wait_in_vain(client: Client) -> None:
     """Ask for a job that no router has read."""
     job_id = client.submit(Job(id="early", task="ids", text="4111 1111 1111 1111"))
     with pytest.raises(ResultTimeout):
         client.result(job_id, timeout=0.1)
     assert client.status(job_id).state is State.SUBMITTED
-    assert asyncio.run(is_unread(url)) is True
 
 
-async def is_unread(url: str) -> bool:
+def ask_whether_it_was_read(url: str, trace: Trace, wait_until: WaitUntil) -> None:
     """Ask as a client does that found an older refusal of an id that it has sent again."""
-    transport = RedisTransport(url)
-    (entry,) = await transport.add([Job(id="early", task="ids", text="4111 1111 1111 1111")])
-    found = await transport.unread([entry])
-    await transport.close()
-    return found == {entry}
+
+    def has_seen() -> bool:
+        return any(call[0].upper() == b"XRANGE" for call in trace.of(Role.PRODUCER))
+
+    async def ask() -> bool:
+        transport = RedisTransport(url)
+        (entry,) = await transport.add([Job(id="early", task="ids", text="4111 1111 1111 1111")])
+        found = await transport.unread([entry])
+        # Of whom a connection was, the server tells only as long as it is there.
+        await asyncio.to_thread(wait_until, has_seen, description="the trace has it", timeout=60)
+        await transport.close()
+        return found == {entry}
+
+    assert asyncio.run(ask())
 
 
 def submit_all_kinds(client: Client) -> None:
