@@ -24,6 +24,7 @@ from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Status
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
+from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.survey import Survey
 from smallfirst_router import dispatch
 from smallfirst_router.router import Router
@@ -304,3 +305,20 @@ def test_who_waits_for_a_pool_that_goes_is_planned_anew(
     assert ids_in(redis, BULK) == ["both"]
     assert redis.xlen(KEYS.jobs) == 0
     assert set(redis.zrange(KEYS.due, 0, -1)) == {b"both", b"p0", b"p1"}
+
+
+def test_another_text_under_an_id_is_kept_where_its_pool_is_full(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """What would have waited, and is in conflict, is a dead letter with its text like any other."""
+    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=1)
+    submit(redis, topic("a1"))
+    router.step()
+    other = topic("a1", "another text").model_dump_json()
+    submit(redis, other)
+    for _ in range(2):
+        router.step()
+    [(entry, fields)] = redis.xrange(KEYS.dead)
+    letter = DeadLetter.model_validate_json(fields[b"letter"])
+    assert (letter.reason, letter.size) == ("id_conflict", len(other))
+    assert redis.get(KEYS.dead_raw(entry.decode())) == other.encode()

@@ -8,7 +8,7 @@
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
 -- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into.
 --
---   {source}                   XPENDING, XACK, XDEL   the entry that ends here
+--   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
 --   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
 --   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
@@ -172,8 +172,18 @@ local function book(row)
   redis.call('EXPIRE', booked, BOOKED_TTL)
 end
 
+-- What was submitted. A row whose job is to wait does not bring it: the entry is still there.
+local function raw_of(row)
+  if row.raw ~= '' then return row.raw end
+  if row.verb ~= 'wait' then return row.body end
+  local fields = redis.call('XRANGE', source, row.entry, row.entry)[1][2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 'job' then return fields[i + 1] end
+  end
+end
+
 local function conflict(row)
-  local raw = row.raw ~= '' and row.raw or row.body
+  local raw = raw_of(row)
   write_dead_letter(cjson.encode({ id = row.id, reason = 'id_conflict', size = #raw,
     digest = 'sha1:' .. redis.sha1hex(raw),
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
