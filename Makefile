@@ -41,7 +41,7 @@ lint-lua:
 docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
 	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site
 
-fuzz: .venv/ready  ## Feed nonsense to everything that reads, for a long time.
+fuzz: .venv/ready  ## Feed nonsense to everything that reads, in every order, for a long time.
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long --timeout=7200
 	mkdir -p .cache/fuzz && $(BIN)/python -m tests.support.guided_fuzz -runs=1000000 -max_len=4096 .cache/fuzz
 
