@@ -15,6 +15,8 @@ def test_a_fleet_under_random_faults_keeps_its_promise(tmp_path: Path) -> None:
         minutes=MINUTES, seed=SEED, num_jobs=NUM_JOBS, num_poison=NUM_POISON, folder=tmp_path
     )
     print(report)  # noqa: T201 - the figures of a drill
-    assert sum(report.statuses.values()) == NUM_JOBS
-    assert report.statuses["failed"] == NUM_POISON
+    assert report.jobs.statuses.total() == NUM_JOBS
+    assert report.jobs.statuses["failed"] == NUM_POISON
+    assert report.jobs.num_documents
+    assert report.jobs.num_worded
     assert len(report.faults) >= MINUTES * 60 / (strikes.PAUSE[1] + 5)

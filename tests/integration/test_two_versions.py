@@ -1,15 +1,9 @@
-"""Two versions of routers, workers and clients beside each other, as while one is rolled out.
+"""Two versions of routers, workers and clients beside each other, as while one is rolled out."""
 
-The previous version is a commit of this repository, unpacked into a folder and put first on the
-path of the processes that are to be of it. Pin a later one when a release is made.
-"""
-
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 from redis import Redis
+from tests.support.versions import PREVIOUS_COMMIT, REPOSITORY, path_of, unpack_previous
 from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Result, Status
@@ -28,10 +23,6 @@ from smallfirst.local.redis_server import RedisServer
 
 pytestmark = pytest.mark.timeout(180)
 
-#: Whose processes, entries and results today's must get on with, and the other way round.
-PREVIOUS_COMMIT = "f720f15671bfcf4bf6d7ed5090ca9fb07f14eb15"
-REPOSITORY = Path(__file__).parents[2]
-ROOMS = ("shared", "router", "workers")
 KEYS = Keys()
 
 Version = Literal["previous", "today"]
@@ -88,13 +79,9 @@ with Client(sys.argv[1]) as client:
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[Version, Path]:
     """Where each version stands."""
-    asked = ["git", "-C", str(REPOSITORY), "archive", PREVIOUS_COMMIT, *ROOMS]
-    packed = subprocess.run(asked, capture_output=True, check=False)
-    if packed.returncode:
-        pytest.skip(f"no history of git here that reaches back to {PREVIOUS_COMMIT[:7]}")
     folder = tmp_path_factory.mktemp("previous")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    if not unpack_previous(folder):
+        pytest.skip(f"no history of git here that reaches back to {PREVIOUS_COMMIT[:7]}")
     return {"previous": folder, "today": REPOSITORY}
 
 
@@ -145,7 +132,7 @@ class Fleet:
         return [Result.model_validate_json(line) for line in lines]
 
     def _environment(self, version: Version, **own: str) -> dict[str, str]:
-        path = os.pathsep.join(str(self._paths[version] / room) for room in ROOMS)
+        path = path_of(self._paths[version])
         fleet = {
             "SMALLFIRST_REDIS_URL": self.url,
             "SMALLFIRST_CATALOGUE": str(self._folder / "catalogue.yaml"),

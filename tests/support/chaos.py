@@ -2,6 +2,7 @@
 
     make chaos                                            # 30 minutes, 100,000 jobs
     python -m tests.support.chaos --minutes 30 --seed 7    # the same faults at the same moments
+    python -m tests.support.chaos --mixed                  # one of each kind is of an older version
 
 At its end every confirmed job must have exactly one result that never changed, and Redis must be at
 rest. It prints how long each kind of fault was felt. What is struck depends on who has work just
@@ -14,9 +15,9 @@ import statistics
 import sys
 import tempfile
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -26,8 +27,16 @@ import yaml
 from redis import Redis
 from tests.support.invariants import assert_unchanged, lasting_keys, orphans, remains
 from tests.support.links import LinkedFleet
-from tests.support.producers import CANARY, Producer, Results, jobs_of, texts_of
+from tests.support.producers import (
+    CANARY,
+    WIRE_WORDS,
+    Producer,
+    Results,
+    jobs_of,
+    texts_of,
+)
 from tests.support.strikes import LLM, SLM, Chaos, Fault
+from tests.support.versions import PREVIOUS_COMMIT, unpack_previous
 
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import Keys
@@ -58,12 +67,33 @@ def write_catalogue(folder: Path) -> Path:
 
 
 @dataclass
+class JobCounts:
+    """How the jobs of a run ended, and how many were of the odd kinds.
+
+    Attributes:
+        statuses: How many ended each way.
+        num_documents: Documents of digits.
+        num_worded: Those with words of the wire in their metadata.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    num_documents: int = 0
+    num_worded: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one."""
+        self.statuses[str(result.status)] += 1
+        self.num_documents += result.id.startswith("document")
+        self.num_worded += bool(result.metadata)
+
+
+@dataclass
 class Report:
     """What a run showed."""
 
     seed: int
     minutes: float
-    statuses: dict[str, int]
+    jobs: JobCounts
     faults: list[Fault]
     num_repeats: int
     settled_seconds: float
@@ -74,10 +104,13 @@ class Report:
         for fault in self.faults:
             felt[fault.kind] += [fault.seconds] if fault.seconds is not None and fault.held else []
         counts = {kind: sum(f.kind == kind for f in self.faults) for kind in felt}
-        ends = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
+        statuses = self.jobs.statuses
+        ends = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items()))
         head = (
-            f"Seed {self.seed}, {self.minutes:g} minutes: {sum(self.statuses.values()):,} jobs"
-            f" confirmed, {ends}; none lost, none with two results; {len(self.faults)} faults;"
+            f"Seed {self.seed}, {self.minutes:g} minutes: {statuses.total():,} jobs confirmed,"
+            f" {ends}, among them {self.jobs.num_documents:,} documents of digits and"
+            f" {self.jobs.num_worded:,} with words of the wire in their metadata; none lost, none"
+            f" with two results; {len(self.faults)} faults;"
             f" {self.num_repeats} submissions repeated by id; at rest {self.settled_seconds:.0f} s"
             " after the last fault."
         )
@@ -110,28 +143,58 @@ def _row(kind: str, count: int, seconds: Sequence[float]) -> str:
     return f"| {kind} | {count} | {len(seconds)} | {middle} | {longest} |"
 
 
-def run(*, minutes: float, seed: int, num_jobs: int, num_poison: int, folder: Path) -> Report:
+def run(
+    *,
+    minutes: float,
+    seed: int,
+    num_jobs: int,
+    num_poison: int,
+    folder: Path,
+    is_mixed: bool = False,
+) -> Report:
     """Run a fleet under faults, and check what must hold.
 
     Raises:
         AssertionError: When it does not.
     """
     path = write_catalogue(folder)
+    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
     fleet = LinkedFleet(
         path,
         folder / "fleet",
         routers=NUM_ROUTERS,
         slm_processes=NUM_SLM_WORKERS,
         worker_module="tests.support.mortal_worker",
+        roots=_previous(folder / "previous") if is_mixed else {},
     )
     with fleet, Redis.from_url(fleet.redis_url, socket_timeout=10) as redis:
         fleet.wait_ready(timedelta(minutes=10))
-        chaos = Chaos(fleet, redis, seed)
-        report = _strike(fleet, chaos, redis, minutes, seed, num_jobs, num_poison)
+        producers = _producers(fleet.redis_url, names, seed, minutes, num_jobs, num_poison)
+        chaos = Chaos(fleet, redis, seed, producers)
+        results = Results(fleet.redis_url, producers)
+        report = _strike(fleet, chaos, redis, minutes, seed, producers, results)
     assert not orphans(chaos.pids), "processes outlived the fleet"
     leaks = [str(log) for log in fleet.logs.glob("*") if CANARY in log.read_text(errors="replace")]
     assert not leaks, f"texts of jobs in {leaks}"
     return report
+
+
+def _previous(folder: Path) -> dict[str, Path]:
+    """Put the earlier version there, for the last router and the last small model's worker."""
+    folder.mkdir()
+    assert unpack_previous(folder), f"no history of git here reaches back to {PREVIOUS_COMMIT}"
+    return dict.fromkeys((f"router-{NUM_ROUTERS}", f"worker-{SLM}-{NUM_SLM_WORKERS}"), folder)
+
+
+def _producers(
+    url: str, names: Sequence[str], seed: int, minutes: float, num_jobs: int, num_poison: int
+) -> list[Producer]:
+    texts = texts_of(seed)
+    share, poison = num_jobs // len(names), num_poison // len(names)
+    return [
+        Producer(url, list(jobs_of(seed, name, share, texts, poison)), minutes * 60 * BUSY)
+        for name in names
+    ]
 
 
 def _strike(
@@ -140,17 +203,9 @@ def _strike(
     redis: Any,
     minutes: float,
     seed: int,
-    num_jobs: int,
-    num_poison: int,
+    producers: Sequence[Producer],
+    results: Results,
 ) -> Report:
-    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
-    texts = texts_of(seed)
-    share, poison = num_jobs // len(names), num_poison // len(names)
-    producers = [
-        Producer(fleet.redis_url, list(jobs_of(seed, n, share, texts, poison)), minutes * 60 * BUSY)
-        for n in names
-    ]
-    results = Results(fleet.redis_url, producers)
     results.start()
     threads = [producer.start() for producer in producers]
     chaos.run(monotonic() + minutes * 60)
@@ -158,7 +213,8 @@ def _strike(
     for thread in threads:
         thread.join(SETTLES.total_seconds())
     ids = [name for producer in producers for name in producer.confirmed]
-    assert len(ids) == share * len(names), "a producer could not submit everything"
+    is_all = len(ids) == sum(len(producer.jobs) for producer in producers)
+    assert is_all, "a producer could not submit everything"
     _wait_for_rest(fleet, redis, results, ids)
     settled = monotonic() - over
     results.stop()
@@ -183,24 +239,25 @@ def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequen
         pause.wait(0.5)
 
 
-def _check(redis: Any, results: Results, ids: Sequence[str]) -> dict[str, int]:
-    """Check every job's end; count them by status."""
+def _check(redis: Any, results: Results, ids: Sequence[str]) -> JobCounts:
+    """Check every job's end; count them."""
     assert set(results.digests) == set(ids), "not every confirmed job has a result"
     # Whoever submits an id again, as a client does that lost its connection, gets the same result:
     # that it never changes is what there being one means.
     assert_unchanged(redis, results.digests)
     left = lasting_keys(redis)
     assert not left, f"keys without a bound: {left}"
-    statuses: dict[str, int] = defaultdict(int)
+    counts = JobCounts()
     for start in range(0, len(ids), 1000):
         for raw in redis.mget([KEYS.result(name) for name in ids[start : start + 1000]]):
             result = Result.model_validate_json(raw)
             _check_one(result)
-            statuses[str(result.status)] += 1
-    return dict(statuses)
+            counts.add(result)
+    return counts
 
 
 def _check_one(result: Result) -> None:
+    assert result.metadata in ({}, WIRE_WORDS), f"{result.id} has another job's metadata"
     if result.id.startswith("deadly"):
         assert result.status is Status.FAILED, f"{result.id} ended as {result.status}"
     else:
@@ -216,6 +273,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1000))
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--poison", type=int, default=6)
+    parser.add_argument("--mixed", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)  # noqa: T201 - the drill's output
     with tempfile.TemporaryDirectory() as folder:
@@ -225,6 +283,7 @@ def main() -> None:
             num_jobs=options.jobs,
             num_poison=options.poison,
             folder=Path(folder),
+            is_mixed=options.mixed,
         )
     sys.stdout.write(f"{report}\n")
 

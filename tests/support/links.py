@@ -6,12 +6,14 @@ A link can be cut, frozen, slow, or forgotten: half-open, the other side gone an
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+from tests.support.versions import REPOSITORY, path_of
 
 from smallfirst.local.fleet import LocalFleet
 
@@ -145,13 +147,28 @@ class Link:
 
 
 class LinkedFleet(LocalFleet):
-    """A local fleet whose routers and workers reach Redis by a link of their own each."""
+    """A local fleet whose routers and workers reach Redis by a link of their own each.
+
+    Args:
+        catalogue_path: What the fleet serves.
+        folder: For Redis's data and logs.
+        worker_module: What runs in the place of a worker.
+        roots: Where the version stands that a child is of, by the child's name; today's if not.
+        options: Of the local fleet.
+    """
 
     def __init__(
-        self, catalogue_path: Path, folder: Path, *, worker_module: str = "", **options: Any
+        self,
+        catalogue_path: Path,
+        folder: Path,
+        *,
+        worker_module: str = "",
+        roots: Mapping[str, Path] = MappingProxyType({}),
+        **options: Any,
     ) -> None:
         super().__init__(catalogue_path, folder, flower=False, **options)
         self._worker_module = worker_module
+        self._roots = roots
         #: By the child's name, such as `worker-cpu-small-1`.
         self.links: dict[str, Link] = {}
 
@@ -177,7 +194,8 @@ class LinkedFleet(LocalFleet):
     def environment_of(self, child: str) -> dict[str, str]:
         """Let every process find these modules."""
         found = super().environment_of(child)
-        paths = (str(Path(__file__).parents[2]), found.get("PYTHONPATH", ""))
+        version = path_of(self._roots[child]) if child in self._roots else ""
+        paths = (version, str(REPOSITORY), found.get("PYTHONPATH", ""))
         return found | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
     def redis_url_of(self, child: str) -> str:

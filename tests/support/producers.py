@@ -24,6 +24,12 @@ POCKET = Path(__file__).parents[2] / "examples" / "pocket_llm"
 TASKS = {"ids": 60, "urgency": 24, "topic": 6, "pii": 6, "similar": 2, "invoice": 1, "reply": 1}
 #: Each text holds it; where it is found beside texts and results, a text has leaked.
 CANARY = "canary-7f3e91"
+#: What the ledger's scripts decide by, as one job in ten has it in fields of its own.
+WIRE_WORDS = {"status": "refused", "fingerprint": "0", "origin": "0-1", '","status":"refused': "\n"}
+_WORDED_SHARE = 0.1
+#: Characters of a document of digits, over which a rule sits for long; one job in so many is one,
+#: and they come one after the other.
+_DOCUMENT_CHARS, _JOBS_PER_DOCUMENT = 190_000, 250
 _CHUNK_JOBS = 50
 _PAUSE_SECONDS = 0.5
 
@@ -42,17 +48,26 @@ def jobs_of(seed: int, name: str, count: int, texts: list[str], num_poison: int)
     """Make jobs of mixed kinds, the same for the same seed; no two texts are alike."""
     dice = random.Random(f"{seed}-{name}")
     deadly = set(dice.sample(range(count // 2), num_poison))
+    first = dice.randrange(count // 2)
+    documents = set(range(first, first + count // _JOBS_PER_DOCUMENT)) - deadly
     names, weights = list(TASKS), list(TASKS.values())
     for number in range(count):
-        is_deadly = number in deadly
-        text = f"{dice.choice(texts)}\n({number}, {CANARY}) {POISON if is_deadly else ''}"
+        is_deadly, is_document = number in deadly, number in documents
+        text = _document(dice) if is_document else dice.choice(texts)
+        task = "ids" if is_document else dice.choices(names, weights)[0]
+        kind = "deadly" if is_deadly else f"document-{name}" if is_document else name
         yield Job(
-            id=f"{'deadly' if is_deadly else name}-{seed}-{number}",
-            task="urgency" if is_deadly else dice.choices(names, weights)[0],
-            text=text,
+            id=f"{kind}-{seed}-{number}",
+            task="urgency" if is_deadly else task,
+            text=f"{text}\n({number}, {CANARY}) {POISON if is_deadly else ''}",
             priority=Priority.INTERACTIVE if dice.random() < 0.1 else Priority.BULK,
+            metadata=WIRE_WORDS if dice.random() < _WORDED_SHARE else {},
             reply_to=name,
         )
+
+
+def _document(dice: random.Random) -> str:
+    return "".join(dice.choices("0123456789 ", k=_DOCUMENT_CHARS))
 
 
 @dataclass
@@ -64,6 +79,11 @@ class Producer:
     seconds: float
     confirmed: list[str] = field(default_factory=list)
     num_repeats: int = 0
+
+    @property
+    def confirmed_jobs(self) -> list[Job]:
+        """Those that the fleet has taken."""
+        return self.jobs[: len(self.confirmed)]
 
     def start(self) -> threading.Thread:
         """Run in a thread of its own."""

@@ -5,15 +5,17 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import psutil
 from redis.exceptions import RedisError
 from tests.support.links import LinkedFleet
+from tests.support.producers import Producer
 
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
@@ -21,6 +23,10 @@ KEYS = Keys()
 SLM, LLM = "cpu-small", "cpu-llm"
 #: Seconds between two faults, and how long one lasts that ends.
 PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
+#: How long a pool is away: long enough that its workers are taken for dead.
+POOL_LASTS = (8.0, 20.0)
+#: How many jobs are submitted again at once.
+NUM_AGAIN = 20
 OLD_JOB = {"v": 0, "id": "old", "task": "ids", "body": "from before the wire had a version"}
 
 
@@ -43,11 +49,15 @@ class Chaos:
         fleet: Whom.
         redis: The fleet's Redis, by a link that is never struck.
         seed: Of the dice.
+        producers: Whose jobs are submitted again.
     """
 
-    def __init__(self, fleet: LinkedFleet, redis: Any, seed: int) -> None:
+    def __init__(
+        self, fleet: LinkedFleet, redis: Any, seed: int, producers: Sequence[Producer]
+    ) -> None:
         self._fleet = fleet
         self._redis = redis
+        self._producers = producers
         self._dice = random.Random(seed)
         self._stop = threading.Event()
         self._mending: list[threading.Timer] = []
@@ -65,6 +75,8 @@ class Chaos:
             "Celery message destroyed": (2, self._destroy_message),
             "Celery message doubled": (2, self._double_message),
             "malformed entries": (2, self._write_nonsense),
+            "pool away": (2, self._send_pool_away),
+            "jobs submitted again": (2, self._submit_again),
         }
 
     def run(self, until: float) -> None:
@@ -135,6 +147,26 @@ class Chaos:
         self._later(lambda: os.kill(pid, signal.SIGCONT))
         return fault
 
+    def _send_pool_away(self) -> Fault:
+        """Stop every worker of a pool; later they go on, or others come in their place."""
+        pool = self._dice.choice((SLM, LLM))
+        names = [name for name in self._fleet.children() if name.startswith(f"worker-{pool}-")]
+        fault = Fault("", pool)
+        number = self._dice.choice((signal.SIGCONT, signal.SIGKILL))
+        for name in names:
+            fault.held |= self._held_by(name)
+            pid = self._pid(name)
+            os.kill(pid, signal.SIGSTOP)
+            self._later(partial(os.kill, pid, number), POOL_LASTS)
+        return fault
+
+    def _submit_again(self) -> Fault:
+        """Submit jobs that were confirmed before, done or not, as others submit them."""
+        known = self._dice.choice(self._producers).confirmed_jobs
+        for job in self._dice.sample(known, min(NUM_AGAIN, len(known))):
+            self._redis.xadd(KEYS.jobs, {"job": job.to_json()})
+        return Fault("")
+
     def _break(self, how: str, *options: float) -> Fault:
         name = self._victim()
         fault = Fault("", name, self._held_by(name))
@@ -170,12 +202,12 @@ class Chaos:
     def _pid(self, name: str) -> int:
         return self._fleet.children()[name].pid
 
-    def _later(self, mend: Callable[[], object]) -> None:
+    def _later(self, mend: Callable[[], object], lasts: tuple[float, float] = LASTS) -> None:
         def quietly() -> None:
             with suppress(ProcessLookupError):
                 mend()
 
-        timer = threading.Timer(self._dice.uniform(*LASTS), quietly)
+        timer = threading.Timer(self._dice.uniform(*lasts), quietly)
         timer.start()
         self._mending = [each for each in self._mending if each.is_alive()] + [timer]
 

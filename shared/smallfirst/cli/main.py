@@ -45,7 +45,9 @@ COMMANDS = {
         "smallfirst.cli.queues:queues",
         "Show what waits in each pool and stream, its age, and the live workers.",
     ),
-    "dead": CommandEntry("smallfirst.cli.dead:app", "List, read, replay and drop what was given up."),
+    "dead": CommandEntry(
+        "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
+    ),
     "doctor": CommandEntry(
         "smallfirst.cli.doctor:doctor",
         "Look at everything a fleet needs; exit 1 when something is wrong.",
