@@ -118,8 +118,12 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Dead letters",
-                    [("letters", told("smallfirst_dead_letters"))],
-                    about="smallfirst dead list says why, smallfirst dead replay sends them again.",
+                    [
+                        ("letters", told("smallfirst_dead_letters")),
+                        ("destroyed", told("smallfirst_destroyed_jobs_total")),
+                    ],
+                    about="smallfirst dead list says why, smallfirst dead replay sends them again."
+                    " What was destroyed was trimmed away by somebody before it was settled.",
                     kind="stat",
                 ),
             ),

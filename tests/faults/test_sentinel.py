@@ -63,7 +63,8 @@ class WatchedFleet(LocalFleet):
         super().stop()
         stop_children(self._watchers)
 
-    def _redis_url_of(self, child: str) -> str:  # noqa: ARG002 - the same for each
+    def redis_url_of(self, child: str) -> str:  # noqa: ARG002 - the same for each
+        """Lead every process to the Sentinels."""
         if not self._watchers:
             self._watch(urlsplit(self.redis_url).port or 0)
         return self.sentinel_url

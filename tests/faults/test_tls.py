@@ -52,7 +52,8 @@ class EncryptedFleet(LocalFleet):
         """What every component is told."""
         return f"rediss://127.0.0.1:{self.tls_port}/0?ssl_ca_certs={self.authority}"
 
-    def _redis_url_of(self, child: str) -> str:  # noqa: ARG002 - the same for each
+    def redis_url_of(self, child: str) -> str:  # noqa: ARG002 - the same for each
+        """Lead every process to the port that speaks TLS."""
         if not self.tls_port:
             self.authority = make_authority(self.folder, "fleet")
             self.tls_port = free_port()

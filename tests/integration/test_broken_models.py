@@ -186,7 +186,7 @@ def test_a_job_that_this_worker_cannot_read_goes_back(redis: Any, wait_until: Wa
     runner, message = batch_of(redis, "odd", "plain")
     [odd, plain] = message.entries["bulk"]
     read = dict(redis.xrange(BULK, odd, odd)[0][1])
-    newer = read[b"job"].replace(b'"text"', b'"unheard_of":1,"text"')
+    newer = read[b"job"].replace(b'"v":1', b'"v":2')
     redis.xdel(BULK, odd)
     redis.xack(BULK, POOL_GROUP, odd)
     entry = redis.xadd(BULK, {**read, b"job": newer}).decode()

@@ -114,12 +114,12 @@ def test_a_router_that_stops_in_the_midst_of_a_read_hands_the_rest_back(
 ) -> None:
     """Its peer has it at once, without waiting for a lease."""
     first, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
-    submit_documents(redis, 20)
+    submit_documents(redis, 100)
     first.router.step()
     first.router.close()
     num_left = redis.xlen(KEYS.jobs)
-    assert 0 < num_left < 20
-    while num_results(redis) < 20:
+    assert 0 < num_left < 100
+    while num_results(redis) < 100:
         peer.router.step()
     assert peer.counted("smallfirst_triaged_jobs_total", decision="ended") == num_left
 

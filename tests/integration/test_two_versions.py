@@ -221,7 +221,8 @@ def test_two_versions_do_every_job_in_every_mix(fleet: Fleet) -> None:
                     found = fleet.produce(client, "map", [j for n in asked for j in jobs_of(n)])
                     for name in asked:
                         check(found, name)
-            assert why_refused(redis, newer["id"]).startswith("unknown key 'zz_added'")
+            # The name of a foreign field is hashed by now; the version before quotes it.
+            assert why_refused(redis, newer["id"]).startswith(("unknown field", "unknown key"))
             assert before.items() <= answers(redis, earlier).items()
             earlier = names
         letters = [DeadLetter.model_validate_json(f[b"letter"]) for _, f in dead(redis)]
