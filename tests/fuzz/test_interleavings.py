@@ -259,11 +259,11 @@ class Machine(RuleBasedStateMachine):
         fleet, histories = self.world.fleet, self.world.histories
         try:
             self._drain()
-            histories.check_all_ended(fleet.redis)
+            histories.check_all_ended(fleet.redis, fleet.notices)
             assert not lasting_keys(fleet.redis)
             assert not fleet.jobs_in_flight()
         finally:
-            fleet.close()
+            fleet.let_go()
         ENDS.update(histories.ends)
 
     def _drain(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from tests.support.notices import Notices
 from tests.support.stepped_models import CATALOGUES, POOLS, Engine, tasks_of
 from tests.support.turns import Turns
 
@@ -225,18 +226,25 @@ class SteppedFleet:
         self.settings = RouterSettings.model_validate({**values, **SMALL})
         self.publisher = Publisher(make_app(self.settings, role="router"))
         self._watch = CatalogueWatch(self.settings.catalogue)
+        self.notices = Notices(self.redis, KEYS)
 
     def open(self) -> None:
         """Begin anew, with an empty Redis."""
         self.redis.flushall()
+        self.notices.forget()
         self.write_catalogue("whole")
         self.routers = [SteppedRouter(self, self._name("@router")) for _ in range(2)]
         self.workers = [SteppedWorker(self, pool, self._name(pool)) for pool in POOLS]
 
-    def close(self) -> None:
+    def let_go(self) -> None:
         """End every batch that is under way."""
         for worker in self.workers:
             worker.die()
+
+    def close(self) -> None:
+        """End, and listen no more."""
+        self.let_go()
+        self.notices.close()
 
     def _name(self, pool: str) -> str:
         self.num_made += 1
