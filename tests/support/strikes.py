@@ -142,9 +142,9 @@ class Chaos:
 
     def _pause(self) -> Fault:
         name = self._victim()
-        fault, pid = Fault("", name, self._held_by(name)), self._pid(name)
-        os.kill(pid, signal.SIGSTOP)
-        self._later(lambda: os.kill(pid, signal.SIGCONT))
+        fault, process = Fault("", name, self._held_by(name)), psutil.Process(self._pid(name))
+        process.suspend()
+        self._later(process.resume)
         return fault
 
     def _send_pool_away(self) -> Fault:
@@ -152,12 +152,13 @@ class Chaos:
         pool = self._dice.choice((SLM, LLM))
         names = [name for name in self._fleet.children() if name.startswith(f"worker-{pool}-")]
         fault = Fault("", pool)
-        number = self._dice.choice((signal.SIGCONT, signal.SIGKILL))
+        mend = self._dice.choice((psutil.Process.resume, psutil.Process.kill))
         for name in names:
             fault.held |= self._held_by(name)
-            pid = self._pid(name)
-            os.kill(pid, signal.SIGSTOP)
-            self._later(partial(os.kill, pid, number), POOL_LASTS)
+            process = psutil.Process(self._pid(name))
+            process.suspend()
+            # It knows itself by more than its id, which another may have by then.
+            self._later(partial(mend, process), POOL_LASTS)
         return fault
 
     def _submit_again(self) -> Fault:
@@ -204,7 +205,7 @@ class Chaos:
 
     def _later(self, mend: Callable[[], object], lasts: tuple[float, float] = LASTS) -> None:
         def quietly() -> None:
-            with suppress(ProcessLookupError):
+            with suppress(psutil.NoSuchProcess):
                 mend()
 
         timer = threading.Timer(self._dice.uniform(*lasts), quietly)
