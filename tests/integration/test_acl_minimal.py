@@ -23,8 +23,9 @@ from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Status
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, all_grants

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from smallfirst.jobs import Priority
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Bounds, Ledger
+from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Ledger
 
 KEYS = Keys()
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.connection import AbstractConnection
 
-from smallfirst.ledger.ledger import script_text
+from smallfirst.ledger.scripts import script_text
 from smallfirst_router.__main__ import main
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.keys import Keys
-from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.dispatch import Dispatch

@@ -22,9 +22,10 @@ from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority, Tier
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing

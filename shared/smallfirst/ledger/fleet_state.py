@@ -92,9 +92,6 @@ def fleet_state(keys: Keys, pools: Sequence[str], reply: Sequence[Any]) -> Fleet
     jobs = (num_entries, num_pending - sum(counts.values()))
     read = {keys.jobs: _stream(jobs), keys.escalations: _stream(escalations)}
     told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
-    counts = {
-        name.decode(): int(num) for name, num in zip(waiting[::2], waiting[1::2], strict=True)
-    }
     return FleetState(read, dict(zip(pools, told, strict=True)), counts)
 
 

@@ -6,42 +6,24 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from importlib import resources
 from time import monotonic
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
+from smallfirst.ledger.scripts import script_texts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.results import LAST_MS
 
-#: Those of `lua` that a holder of entries runs; the first come after the text of rows.lua.
-_TAKING = ("read", "recover")
-SCRIPTS = (
-    *_TAKING,
-    "settle",
-    "claim",
-    "keep",
-    "give_back",
-    "hand_over",
-    "mend_ids",
-    "beat",
-    "reap_workers",
-    "tidy",
-    "drop_empty",
-    "take_due",
-    "fleet_state",
-    "take_waiting",
-    "count_destroyed",
-)
 #: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
@@ -57,43 +39,8 @@ FRAMING_BYTES = 4096
 #: with a router's second between two recoveries it keeps within the ten seconds after which a
 #: killed worker's jobs have started elsewhere.
 DEAD_AFTER = timedelta(seconds=7)
-#: Names that are told of one job's result; any further one asks for the result by its id.
-MAX_WAITERS = 32
 #: How long it is known how a process ended: the lease after which somebody asks is far shorter.
 END_TTL = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How long and how much of everything is kept, and how much is read.
-
-    Attributes:
-        result_ttl: For which a result can be fetched.
-        job_ttl: For which a job may be in flight.
-        dead_ttl: For which a dead letter can be replayed.
-        max_dead: The most dead letters.
-        max_dead_bytes: Of all submissions that are kept behind them.
-        max_job_bytes: The largest submission that is taken in whole.
-        read_bytes: What is enough for one read of a stream; its last entry may go beyond it.
-    """
-
-    result_ttl: timedelta = timedelta(days=1)
-    job_ttl: timedelta = timedelta(days=7)
-    dead_ttl: timedelta = timedelta(days=7)
-    max_dead: int = 10_000
-    max_dead_bytes: int = 64 * 2**20
-    max_job_bytes: int = 1_048_576
-    read_bytes: int = 8_388_608
-
-    def as_arguments(self) -> list[int]:
-        """In the order in which settle.lua reads them."""
-        ttls = (self.result_ttl, self.job_ttl, self.dead_ttl)
-        return [
-            *(round(ttl.total_seconds()) for ttl in ttls),
-            self.max_dead,
-            self.max_dead_bytes,
-            MAX_WAITERS,
-        ]
 
 
 class Ledger:
@@ -111,7 +58,7 @@ class Ledger:
 
     @cached_property
     def _scripts(self) -> dict[str, Any]:
-        return {name: self._redis.register_script(script_text(name)) for name in SCRIPTS}
+        return {name: self._redis.register_script(text) for name, text in script_texts().items()}
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
         return self._scripts[script](keys=list(keys), args=list(arguments))
@@ -484,13 +431,6 @@ def _flat(starts: Mapping[str, int]) -> Iterator[object]:
 
 def _decoded(entries: Iterable[bytes]) -> set[str]:
     return {entry.decode() for entry in entries}
-
-
-def script_text(name: str) -> str:
-    """A script as Redis runs it, after the text that it shares with others."""
-    folder = resources.files("smallfirst.ledger") / "lua"
-    shared = (folder / "rows.lua").read_text() if name in _TAKING else ""
-    return shared + (folder / f"{name}.lua").read_text()
 
 
 def _pages(entries: Iterable[StreamEntry], num_bytes: int) -> Iterator[list[StreamEntry]]:

@@ -11,7 +11,7 @@ from redis.exceptions import MasterDownError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from smallfirst.ledger.ledger import Bounds
+from smallfirst.ledger.bounds import Bounds
 from smallfirst.settings import RouterSettings, Settings
 
 #: Tries of one command over a broken connection, before its caller decides what to do.

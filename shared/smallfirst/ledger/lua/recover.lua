@@ -1,8 +1,8 @@
--- luacheck: read globals row_of
+-- luacheck: read globals row_of is_waiting
 -- A router takes over entries whose holder is gone: its lease ran out, or the message that should
 -- have brought them to a worker was lost. Holder by holder, the queue's consumer last: what waits
 -- there in patience stands before nobody. Those that wait for a pool to have room have no such
--- holder. Comes after rows.lua.
+-- holder. Comes after rows.lua and holders.lua.
 --
 --   {stream}   XPENDING, XCLAIM JUSTID, XRANGE, XACK   any holder -> this router
 --
@@ -40,8 +40,11 @@ end
 
 local is_queued = false
 for _, each in ipairs(redis.call('XPENDING', stream, group)[4] or {}) do
-  local is_waiting = string.sub(each[1], 1, #'waiting:') == 'waiting:'
-  if each[1] == queue then is_queued = true elseif not is_waiting then take_from(each[1], ARGV[3]) end
+  if each[1] == queue then
+    is_queued = true
+  elseif not is_waiting(each[1]) then
+    take_from(each[1], ARGV[3])
+  end
 end
 if is_queued then take_from(queue, ARGV[4]) end
 return taken

@@ -1,3 +1,4 @@
+-- luacheck: read globals is_router is_worker group_of
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -6,7 +7,8 @@
 -- on it must hold it; or nobody has read it, where it is a router: a job's deadline may pass while its
 -- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
--- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into.
+-- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into. Comes
+-- after holders.lua.
 --
 --   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -63,35 +65,9 @@ local function holder_of(stream, its_group, entry)
   return pending and pending[2]
 end
 
-local function is_router(name) return string.sub(name, 1, #'@router/') == '@router/' end
-
-local function is_worker(name)
-  return name ~= 'queue' and string.sub(name, 1, #'waiting:') ~= 'waiting:' and not is_router(name)
-end
-
 -- Whether a router asks, of an entry that is not pending, and it is there: nobody has read it yet.
 local function is_unread(entry)
   return is_router(settler) and #redis.call('XRANGE', source, entry, entry) == 1
-end
-
--- By backlog, how many entries were deleted that nobody had read.
-local undelivered = {}
-
-local function drop(stream, its_group, entry, by)
-  local is_there = redis.call('XDEL', stream, entry) == 1
-  if is_there and stream == ns .. ':jobs' then redis.call('HINCRBY', ns .. ':submissions', 'settled', 1) end
-  if by then
-    redis.call('XACK', stream, its_group, entry)
-  elseif is_there and its_group == 'pool' then
-    undelivered[stream] = (undelivered[stream] or 0) + 1
-  end
-end
-
-local function take_out(stream, entry)
-  local is_routers = stream == ns .. ':jobs' or stream == ns .. ':escalations'
-  local its_group = is_routers and 'router' or 'pool'
-  local by = holder_of(stream, its_group, entry)
-  if not by or not is_worker(by) then drop(stream, its_group, entry, by) end
 end
 
 -- After an entry was deleted that its group had not read, Redis tells no lag of it, by which a pool is
@@ -107,6 +83,35 @@ end
 
 -- The ids to tell each name of. Said once all is written, or an error ends it, and kept nowhere.
 local notices = {}
+
+-- Runs a command on entries, a thousand at a time: Lua passes no more than some thousand arguments at
+-- once. Returns the sum of what it returns.
+local function on_each(command, entries)
+  local sum = 0
+  for i = 1, #entries, 1000 do
+    sum = sum + command(unpack(entries, i, math.min(i + 999, #entries)))
+  end
+  return sum
+end
+
+-- Deletes entries of one stream that have ended: those that were in hand, and those nobody had read.
+local function drop(stream, its_group, in_hand, unread)
+  local function delete(...) return redis.call('XDEL', stream, ...) end
+  local function acknowledge(...) return redis.call('XACK', stream, its_group, ...) end
+  local num_deleted, num_unread = on_each(delete, in_hand), on_each(delete, unread)
+  if stream == ns .. ':jobs' and num_deleted + num_unread > 0 then
+    redis.call('HINCRBY', ns .. ':submissions', 'settled', num_deleted + num_unread)
+  end
+  on_each(acknowledge, in_hand)
+  if num_unread > 0 and its_group == 'pool' then mend_lag(stream, num_unread) end
+end
+
+local function take_out(stream, entry)
+  local its_group = group_of(ns, stream)
+  local by = holder_of(stream, its_group, entry)
+  if not by then drop(stream, its_group, {}, { entry }) end
+  if by and not is_worker(by) then drop(stream, its_group, { entry }, {}) end
+end
 
 local function notify(reply_to, id)
   if reply_to == '' then return end
@@ -164,12 +169,14 @@ local function write_dead_letter(letter, raw)
   drop_oldest_raws(bytes, milliseconds(entry))
 end
 
+-- What the rows spent, by the name to book it under.
+local spent = {}
+
 local function book(row)
   if row.task == '' then return end
-  redis.call('HINCRBY', booked, row.task .. ':jobs', 1)
-  redis.call('HINCRBYFLOAT', booked, row.task .. ':seconds', row.seconds)
-  redis.call('HINCRBYFLOAT', booked, row.task .. ':cost', row.cost)
-  redis.call('EXPIRE', booked, BOOKED_TTL)
+  local sums = spent[row.task] or { jobs = 0, seconds = 0, cost = 0 }
+  sums.jobs, sums.seconds, sums.cost = sums.jobs + 1, sums.seconds + row.seconds, sums.cost + row.cost
+  spent[row.task] = sums
 end
 
 -- What was submitted. A row whose job is to wait does not bring it: the entry is still there.
@@ -215,9 +222,9 @@ local function join(key, reply, reply_to)
   if waiting ~= (reply or '') then redis.call('HSET', key, 'reply', waiting) end
 end
 
--- Lets a submission in, and says how it ended if not. Where the id is taken by an earlier one, its
--- result answers this one too; a refusal takes no id: a corrected job may be submitted under it again.
--- A cancellation that came before its job ends it.
+-- Lets a submission in, and says how it ended if not, and else whether its id is known since now. Where
+-- the id is taken by an earlier one, its result answers this one too; a refusal takes no id: a corrected
+-- job may be submitted under it again. A cancellation that came before its job ends it.
 local function admit(row)
   if row.first ~= '1' then return nil end
   local key, result = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
@@ -245,7 +252,7 @@ local function admit(row)
     redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
   end
   redis.call('EXPIRE', key, job_ttl)
-  if not cancelled then return nil end
+  if not cancelled then return nil, not is_known end
   row.status, row.body, row.task = 'cancelled', cancelled, ''
   return finish(row)
 end
@@ -259,19 +266,22 @@ end
 
 local function note_place(row, key, stream)
   redis.call('HSET', key, 'at', stream)
-  redis.call('EXPIRE', key, job_ttl)
-  if row.first ~= '1' then return end
-  redis.call('ZADD', due, row.expires, row.id)
-  redis.call('EXPIRE', due, job_ttl)
+  if row.first == '1' then
+    redis.call('ZADD', due, row.expires, row.id)
+  else
+    redis.call('EXPIRE', key, job_ttl)
+  end
 end
 
 local function move(row)
-  local ended = admit(row)
+  local ended, is_new = admit(row)
   if ended then return ended end
-  if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
   local key, from = ns .. ':job:' .. row.id, source .. ' ' .. row.entry
-  -- Moved by an earlier try, which an error ended before it could acknowledge.
-  if redis.call('HMGET', key, 'from')[1] == from then return 'moves' end
+  if not is_new then
+    if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
+    -- Moved by an earlier try, which an error ended before it could acknowledge.
+    if redis.call('HMGET', key, 'from')[1] == from then return 'moves' end
+  end
   note_place(row, key, row.to)
   book(row)
   local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
@@ -330,12 +340,35 @@ end
 
 local WAYS = { result = result, move = move, wait = wait, refuse = refuse, cancel = cancel }
 
+-- The entries of the source that have ended.
+local in_hand, unread = {}, {}
+
 local function settle(row)
   local by = holder_of(source, group, row.entry)
   if by and must_hold and by ~= settler or not by and not is_unread(row.entry) then return 'fenced' end
   local ended = WAYS[row.verb](row)
-  if ended ~= 'waiting' then drop(source, group, row.entry, by) end
+  local ends = by and in_hand or unread
+  if ended ~= 'waiting' then ends[#ends + 1] = row.entry end
   return ended
+end
+
+-- Once for all rows: what they spent is booked, and their entries are acknowledged.
+local function close()
+  for task, sums in pairs(spent) do
+    redis.call('HINCRBY', booked, task .. ':jobs', sums.jobs)
+    redis.call('HINCRBYFLOAT', booked, task .. ':seconds', string.format('%.6f', sums.seconds))
+    redis.call('HINCRBYFLOAT', booked, task .. ':cost', string.format('%.9f', sums.cost))
+    redis.call('EXPIRE', booked, BOOKED_TTL)
+  end
+  if group == 'router' then redis.call('EXPIRE', due, job_ttl) end
+  drop(source, group, in_hand, unread)
+end
+
+-- Those rows are carried out that came before the error. An error is a table from Redis 7 on, and before
+-- it a string.
+local function failed(problem)
+  publish()
+  return type(problem) == 'table' and problem or redis.error_reply(problem)
 end
 
 -- Redis lets a script that has written go on where memory is full, and what is in hand must end all the
@@ -348,12 +381,12 @@ for i = 11, #ARGV, COLUMNS do
     row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
   local is_settled, ended = pcall(settle, row)
   if not is_settled then
-    publish()
-    -- A table from Redis 7 on, and before it a string.
-    return type(ended) == 'table' and ended or redis.error_reply(ended)
+    pcall(close)
+    return failed(ended)
   end
   counts[ended] = counts[ended] + 1
 end
-for stream, num_deleted in pairs(undelivered) do mend_lag(stream, num_deleted) end
+local is_closed, problem = pcall(close)
+if not is_closed then return failed(problem) end
 publish()
 return { counts.results, counts.moves, counts.waiting, counts.joined, counts.fenced }

@@ -1,5 +1,7 @@
+-- luacheck: read globals is_worker group_of
 -- A router takes over entries of jobs whose deadline has passed, wherever they wait: unread, held by a
--- router, waiting for room, or queued. What a worker has in hand the worker ends itself.
+-- router, waiting for room, or queued. What a worker has in hand the worker ends itself. Comes after
+-- holders.lua.
 --
 --   {ns}:due        ZRANGEBYSCORE, ZADD, ZREM   jobs by deadline; looked at again after a while
 --   {ns}:job:{id}   HMGET                       where the job is
@@ -16,14 +18,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken, num_bytes = { 0 }, 0
 
-local function is_worker(name)
-  local is_waiting = name == 'queue' or string.sub(name, 1, #'waiting:') == 'waiting:'
-  return not is_waiting and string.sub(name, 1, #'@router/') ~= '@router/'
-end
-
 local function take(stream, entry)
-  local is_routers = stream == ns .. ':jobs' or stream == ns .. ':escalations'
-  local group = is_routers and 'router' or 'pool'
+  local group = group_of(ns, stream)
   local pending = redis.call('XPENDING', stream, group, entry, entry, 1)[1]
   if pending and is_worker(pending[2]) then return true end
   local found = redis.call('XRANGE', stream, entry, entry)[1]

@@ -1,0 +1,15 @@
+-- luacheck: ignore is_router is_worker group_of
+-- What scripts share that tell holders apart; it is put before their own text. A holder is a router, the
+-- queue, `waiting:{pool}` (who waits for a pool to have room), or else a worker.
+
+local function is_router(name) return string.sub(name, 1, #'@router/') == '@router/' end
+
+local function is_waiting(name) return string.sub(name, 1, #'waiting:') == 'waiting:' end
+
+local function is_worker(name) return name ~= 'queue' and not is_waiting(name) and not is_router(name) end
+
+-- By which group a stream of the fleet is read.
+local function group_of(ns, stream)
+  local is_routers = stream == ns .. ':jobs' or stream == ns .. ':escalations'
+  return is_routers and 'router' or 'pool'
+end
