@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import yaml
-from redis import Redis
+from redis import ConnectionPool, Redis
 from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Catalogue
@@ -67,6 +67,7 @@ class Guarded:
 
     port: int
     passwords: Mapping[Role, str]
+    _pools: dict[Role | None, ConnectionPool] = field(default_factory=dict, repr=False)
 
     def url(self, role: Role) -> str:
         """Where a role connects."""
@@ -78,10 +79,24 @@ class Guarded:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def connect(self, role: Role | None = None) -> Redis:
-        """Connect as a role, or as whoever started the server; KEDA's client tells no name."""
-        name = None if role in (None, Role.SCALER) else f"smallfirst-{role}"
-        url = self.url(role) if role else self.admin_url
-        return Redis.from_url(url, client_name=name, socket_timeout=PATIENCE_SECONDS)
+        """Connect as a role, or as whoever started the server; KEDA's client tells no name.
+
+        Connections stay open when a client is closed: whose one was, the server tells only as long
+        as it is there, and a trace of the server asks a moment later.
+        """
+        if role not in self._pools:
+            name = None if role in (None, Role.SCALER) else f"smallfirst-{role}"
+            self._pools[role] = ConnectionPool.from_url(
+                self.url(role) if role else self.admin_url,
+                client_name=name,
+                socket_timeout=PATIENCE_SECONDS,
+            )
+        return Redis(connection_pool=self._pools[role])
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.disconnect()
 
     def refused(self) -> list[tuple[str, str, str]]:
         """Who was refused what, since the last time somebody asked."""
@@ -94,8 +109,9 @@ class Guarded:
 @contextmanager
 def guarded_redis(folder: Path) -> Iterator[Guarded]:
     """A server that knows every role, and still the one who started it."""
-    with RedisServer(folder, persistent=False) as server:
+    with RedisServer(folder, persistent=False) as server, ExitStack() as ending:
         guarded = Guarded(server.port, {role: f"pass-of-{role}" for role in Role})
+        ending.callback(guarded.close)
         with guarded.connect() as redis:
             for role, password in guarded.passwords.items():
                 redis.execute_command(
