@@ -7,64 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
+from tests.support import routers
 from tests.support.nonsense import entries, entry_ids, submissions
 
-from smallfirst.broker.celery_app import make_app
-from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result, Status
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Bounds, Ledger
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
-from smallfirst.settings import RouterSettings
-from smallfirst.telemetry.tracing import Tracing
-from smallfirst_router.dispatch import Dispatch
-from smallfirst_router.metrics import RouterMetrics
-from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
 from smallfirst_router.submissions import Refusal, read_submission
-from smallfirst_router.triage import Triage
 
 KEYS = Keys()
 BULK = KEYS.backlog("cpu", Priority.BULK)
 MAX_BYTES = 100_000
-CATALOGUE = """
-version: 1
-pools:
-  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
-models:
-  minilm: {source: "bundled:minilm"}
-tasks:
-  ids:
-    kind: tag
-    labels: {card: a card}
-    cascade: [{rule: {find: [card]}, accept: always}]
-  topic:
-    kind: classify
-    labels: {a: one, b: two}
-    cascade: [{model: minilm, accept: 0.8}]
-"""
+#: Any text may go to the model.
+CATALOGUE = routers.CATALOGUE.replace("    max_chars: 100\n", "")
 
 
 @pytest.fixture
 def router(redis: Redis, redis_url: str, tmp_path: Any) -> Router:
     """A router that is stepped by the test."""
-    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
-    settings = RouterSettings.model_validate(
-        {
-            "redis_url": redis_url,
-            "catalogue": tmp_path / "catalogue.yaml",
-            "max_job_bytes": MAX_BYTES,
-        }
-    )
-    ledger = Ledger(redis, KEYS, "router-a", Bounds())
-    watch = CatalogueWatch(settings.catalogue)
-    publisher = Publisher(make_app(settings, role="router"))
-    metrics = RouterMetrics()
-    triage = Triage(ledger, KEYS, settings, metrics, Tracing())
-    dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
-    router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
-    router.serve(watch.current)
-    return router
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    return routers.router_of(redis, redis_url, path, max_job_bytes=MAX_BYTES)
 
 
 @given(nonsense=st.lists(submissions, min_size=1, max_size=10), entry_id=entry_ids)

@@ -1,12 +1,16 @@
 """A router's round is short: what it has read is settled in slices, and stays its own meanwhile."""
 
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support import routers
 
+from smallfirst.catalogue import Kind, Rule
 from smallfirst.jobs import Job, Priority, Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -14,28 +18,21 @@ from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.router import Router
+from smallfirst_router.rules import compile_rule
 
 KEYS = Keys()
 BULK = KEYS.backlog("cpu", Priority.BULK)
 FAR = "9999999999999-0"
-#: What a router needs about 0.1 seconds to look through.
+#: Of the routers here: a read of documents takes two and a half of it.
+LEASE = timedelta(seconds=1)
+#: What a router needs some hundredths of a second to look through.
 DOCUMENT = "555-0100 4111-111 " * 700
-CATALOGUE = """
-version: 1
-pools:
-  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
-models:
-  minilm: {source: "bundled:minilm"}
-tasks:
-  ids:
-    kind: tag
-    labels: {ssn: a, card: a card, iban: a, email: a, phone: a}
-    cascade: [{rule: {find: [ssn, card, iban, email, phone]}, accept: always}]
-  topic:
-    kind: classify
-    labels: {a: one, b: two}
-    cascade: [{model: minilm, accept: 0.8}]
-"""
+#: Every finder goes through it, and any text may go to the model.
+CATALOGUE = (
+    routers.CATALOGUE.replace("    max_chars: 100\n", "")
+    .replace("find: [card]", "find: [ssn, card, iban, email, phone]")
+    .replace("{card: a card}", "{ssn: a, card: a card, iban: a, email: a, phone: a}")
+)
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ class Stepped:
     """A router that is stepped by the test, and what it counts."""
 
     def __init__(self, redis_url: str, catalogue: Path, **more: object) -> None:
-        values = {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 2, **more}
+        values = {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 1, **more}
         self.metrics = RouterMetrics()
         self.router: Router = build(RouterSettings.model_validate(values), self.metrics)
         self.router.open()
@@ -66,10 +63,17 @@ def submit(redis: Any, job: Job, entry: str = "*") -> bytes:
     return added
 
 
-def submit_documents(redis: Any, count: int) -> None:
-    """Submit texts that a router needs a while for."""
+def submit_documents(redis: Any) -> int:
+    """Submit texts that take a router of this machine two and a half leases; return how many."""
+    find = {"find": ["ssn", "card", "iban", "email", "phone"]}
+    rule = compile_rule(Rule.model_validate(find), Kind.TAG)
+    rule.answer(DOCUMENT)
+    began = monotonic()
+    rule.answer(DOCUMENT)
+    count = ceil(2.5 * LEASE.total_seconds() / (monotonic() - began))
     for number in range(count):
         submit(redis, Job(id=f"d-{number}", task="ids", text=DOCUMENT))
+    return count
 
 
 def num_results(redis: Any) -> int:
@@ -93,7 +97,7 @@ def test_what_waits_behind_a_long_document_stays_its_routers(
 ) -> None:
     """A read that takes longer than a lease is decided once; a peer takes none of it over."""
     slow, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
-    submit_documents(redis, 30)
+    num_documents = submit_documents(redis)
     counts = [0]
     with capture_logs() as logs:
         while redis.xlen(KEYS.jobs):
@@ -101,11 +105,11 @@ def test_what_waits_behind_a_long_document_stays_its_routers(
             peer.router.step()
             counts.append(num_results(redis))
     decided = "smallfirst_triaged_jobs_total"
-    assert slow.counted(decided, decision="ended") == 30
+    assert slow.counted(decided, decision="ended") == num_documents
     assert peer.counted(decided, decision="ended") == 0
     assert len(set(counts)) > 2, "it is settled bit by bit"
     [warning] = [log for log in logs if log["event"] == "triage.slow"]
-    assert warning["num_jobs"] == 30
+    assert warning["num_jobs"] == num_documents
     assert "SMALLFIRST_READ_COUNT" in warning["remedy"]
 
 
@@ -114,12 +118,12 @@ def test_a_router_that_stops_in_the_midst_of_a_read_hands_the_rest_back(
 ) -> None:
     """Its peer has it at once, without waiting for a lease."""
     first, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
-    submit_documents(redis, 100)
+    num_documents = submit_documents(redis)
     first.router.step()
     first.router.close()
     num_left = redis.xlen(KEYS.jobs)
-    assert 0 < num_left < 100
-    while num_results(redis) < 100:
+    assert 0 < num_left < num_documents
+    while num_results(redis) < num_documents:
         peer.router.step()
     assert peer.counted("smallfirst_triaged_jobs_total", decision="ended") == num_left
 

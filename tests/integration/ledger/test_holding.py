@@ -1,0 +1,206 @@
+"""Who holds an entry, on a real Redis: from its first read to its end."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.ledgers import (
+    BACKLOG,
+    KEYS,
+    LEASE,
+    NO_TIME,
+    dispatched,
+    finish_of,
+    holder_of,
+    ledger_of,
+    park,
+    stored,
+    submission,
+)
+from tests.support.notices import Notices
+from tests.support.shapes import result_for
+
+from smallfirst.jobs import Status
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
+from smallfirst.ledger.settlements import Settled
+
+
+def test_an_entry_is_pending_until_it_is_settled(redis: Any, notices: Notices) -> None:
+    """Read, queued, claimed: through all of it the entry stays, and then it is gone."""
+    [entry] = dispatched(redis, "a1")
+    assert holder_of(redis, entry) == (QUEUE_CONSUMER, 1)
+
+    worker = ledger_of(redis, "worker-a")
+    [claimed] = worker.claim(BACKLOG, [entry], LEASE)[1]
+    assert (claimed.fields[b"id"], claimed.starts) == (b"a1", 1)
+    assert holder_of(redis, entry) == ("worker-a", 2)
+
+    assert worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
+    assert redis.xlen(BACKLOG) == 0
+    assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
+    assert notices.of("me") == ["a1"]
+
+
+def test_a_doubled_message_claims_nothing(redis: Any) -> None:
+    """What one worker holds, another leaves alone."""
+    entries = dispatched(redis, "a1", "a2")
+    _, first = ledger_of(redis, "worker-a").claim(BACKLOG, entries, LEASE)
+    _, second = ledger_of(redis, "worker-b").claim(BACKLOG, entries, LEASE)
+    assert [entry.entry for entry in first] == entries
+    assert second == []
+
+
+def test_a_late_message_claims_nothing(redis: Any) -> None:
+    """What is settled stays settled."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
+    assert worker.claim(BACKLOG, [entry], LEASE)[1] == []
+
+
+def test_a_lease_that_ran_out_can_be_claimed(redis: Any) -> None:
+    """A worker that is silent for longer than the lease loses its entry, and the start counts."""
+    [entry] = dispatched(redis, "a1")
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
+    [again] = ledger_of(redis, "worker-b").claim(BACKLOG, [entry], NO_TIME)[1]
+    assert (again.entry, again.starts) == (entry, 2)
+
+
+def test_renewing_keeps_the_lease_and_counts_no_start(redis: Any) -> None:
+    """A renewed entry is its worker's; one that another started is left with that one."""
+    first, second = dispatched(redis, "a1", "a2")
+    mine, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    mine.claim(BACKLOG, [first, second], LEASE)
+    other.claim(BACKLOG, [second], NO_TIME)
+    assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first, second}
+    assert holder_of(redis, first) == ("worker-a", 2)
+    assert holder_of(redis, second) == ("worker-b", 3)
+    other.settle(BACKLOG, POOL_GROUP, [finish_of(second)])
+    assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first}
+
+
+@pytest.mark.parametrize("next_holder", ["router-b", QUEUE_CONSUMER, "worker-b"])
+def test_a_late_answer_counts_while_there_is_none(redis: Any, next_holder: str) -> None:
+    """Whoever has the entry by then: the work was done, and who is first ends the job."""
+    [entry] = dispatched(redis, "a1")
+    late, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
+    late.claim(BACKLOG, [entry], LEASE)
+    router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    if next_holder == QUEUE_CONSUMER:
+        router.queue(BACKLOG, [entry])
+    elif next_holder == "worker-b":
+        ledger_of(redis, next_holder).claim(BACKLOG, [entry], NO_TIME)
+    assert holder_of(redis, entry)[0] == next_holder
+    assert late.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
+    assert stored(redis) == result_for()
+    assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
+
+
+def test_who_has_not_worked_on_a_job_ends_it_in_its_own_hands_alone(redis: Any) -> None:
+    """A router that wants to give a job up must not take it from a worker that took it back."""
+    [entry] = dispatched(redis, "a1")
+    worker, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
+    worker.claim(BACKLOG, [entry], LEASE)
+    router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    worker.keep(BACKLOG, {entry: 1})
+    failed = finish_of(entry, status=Status.FAILED)
+    assert router.settle(BACKLOG, POOL_GROUP, [failed], must_hold=True) == Settled(fenced=1)
+    assert holder_of(redis, entry) == ("worker-a", 2)
+
+
+def test_two_routers_cannot_undo_each_other(redis: Any) -> None:
+    """One that took longer than a lease ends what it decided, whoever took its reading over."""
+    slow, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
+    moves = [submission(redis, "a1"), submission(redis, "a2")]
+    other.recover(KEYS.jobs, ROUTER_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert slow.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(moves=2)
+    assert other.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(fenced=2)
+    assert redis.xlen(BACKLOG) == 2
+
+
+def test_recovery_takes_what_a_dead_holder_had(redis: Any) -> None:
+    """Past the lease an entry is its finder's, with its text and its starts."""
+    [entry] = dispatched(redis, "a1")
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
+    router = ledger_of(redis, "router-b")
+    assert router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert (found.entry, found.starts, found.fields[b"id"]) == (entry, 1, b"a1")
+    assert holder_of(redis, entry) == ("router-b", 2)
+
+
+def test_recovery_is_more_patient_with_the_queue(redis: Any) -> None:
+    """A batch that waits its turn is not lost: it has not started, so it has no lease."""
+    [entry] = dispatched(redis, "a1")
+    router = ledger_of(redis, "router-b")
+    assert router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=LEASE) == []
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert (found.entry, found.starts) == (entry, 0)
+
+
+def test_a_router_that_comes_back_publishes_nothing_it_lost(redis: Any) -> None:
+    """What another router took over while this one was paused is not passed to the queue."""
+    park(redis, "a1")
+    paused, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
+    [entry] = paused.read([BACKLOG], POOL_GROUP, count=1)
+    other.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert paused.queue(BACKLOG, [entry.entry]) == set()
+    assert other.queue(BACKLOG, [entry.entry]) == {entry.entry}
+
+
+def test_what_is_released_is_found_at_once(redis: Any) -> None:
+    """A draining holder's work starts elsewhere without waiting for its lease."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
+    router = ledger_of(redis, "router-b")
+    [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
+    assert (found.entry, found.starts) == (entry, 0)
+
+
+def test_a_job_that_has_its_result_is_not_started(redis: Any) -> None:
+    """A cancelled job is dropped when a worker reaches for it."""
+    [entry] = dispatched(redis, "a1")
+    redis.set(KEYS.result("a1"), "{}", ex=60)
+    assert ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)[1] == []
+    assert redis.xlen(BACKLOG) == 0
+
+
+def test_a_router_that_died_after_reading_harms_nobody(redis: Any) -> None:
+    """The same entry, triaged again by another router, is no duplicate of itself."""
+    ledger = ledger_of(redis)
+    first = submission(redis, "a1")
+    redis.hset(KEYS.job("a1"), mapping={"origin": first.entry, "fingerprint": "f1", "reply": "me"})
+    redis.expire(KEYS.job("a1"), 60)
+    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [first]) == Settled(moves=1)
+
+
+def test_workers_are_counted_while_they_beat(redis: Any) -> None:
+    """A worker counts from its first beat until it leaves, or is silent for too long."""
+    one, two = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    assert one.beat("cpu") == 1
+    assert two.beat("cpu") == 2
+    assert one.beat("cpu", leaving=True) == 1
+    redis.zadd(KEYS.workers("cpu"), {"worker-b": 1})
+    assert one.count_workers("cpu") == 0
+
+
+def test_a_flushed_redis_gets_its_groups_back(redis: Any) -> None:
+    """A failover to an empty replica costs what was on it, and no restart."""
+    ledger = ledger_of(redis)
+    redis.flushall()
+    assert ledger.read([KEYS.jobs], ROUTER_GROUP, count=1) == []
+    redis.xadd(KEYS.jobs, {"job": "{}"})
+    assert len(ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)) == 1
+
+
+def test_holders_that_hold_nothing_are_forgotten(redis: Any) -> None:
+    """Restarts do not make the list of consumers grow; who holds something stays."""
+    park(redis, "a1")
+    ledger_of(redis, "holds").read([BACKLOG], POOL_GROUP, count=1)
+    ledger_of(redis, "idles").read([BACKLOG], POOL_GROUP, count=1)
+    ledger_of(redis).tidy([BACKLOG], POOL_GROUP, idle=timedelta(milliseconds=-1))
+    names = {consumer["name"] for consumer in redis.xinfo_consumers(BACKLOG, POOL_GROUP)}
+    assert names == {b"holds"}

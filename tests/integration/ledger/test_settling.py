@@ -1,0 +1,121 @@
+"""How an entry ends: written once, booked once, and nothing is left."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+from tests.support.ledgers import (
+    BACKLOG,
+    KEYS,
+    LEASE,
+    NO_TIME,
+    dispatched,
+    finish_of,
+    holder_of,
+    ledger_of,
+    stored,
+    submission,
+)
+from tests.support.notices import Notices
+from tests.support.shapes import attempt_for, result_for, slip_for
+
+from smallfirst.jobs import Status
+from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.routing_slips import RoutingSlip
+from smallfirst.ledger.settlements import Finish, Move, Settled
+
+
+def test_two_answers_make_one_result(redis: Any, notices: Notices) -> None:
+    """Whoever settles first wins; the other is fenced, and the result does not change."""
+    [entry] = dispatched(redis, "a1")
+    first, second = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    first.claim(BACKLOG, [entry], LEASE)
+    second.claim(BACKLOG, [entry], NO_TIME)
+    assert second.settle(
+        BACKLOG, POOL_GROUP, [finish_of(entry, metadata={"from": "b"})]
+    ) == Settled(results=1)
+    assert first.settle(BACKLOG, POOL_GROUP, [finish_of(entry, metadata={"from": "a"})]) == Settled(
+        fenced=1
+    )
+    assert stored(redis) == result_for(metadata={"from": "b"})
+    assert notices.of("me") == ["a1"]
+
+
+def test_a_job_escalates_once(redis: Any) -> None:
+    """Two workers that were both unsure make one escalation."""
+    [entry] = dispatched(redis, "a1")
+    back = Move(entry=entry, job_id="a1", job=b"{}", slip=slip_for(), to=KEYS.escalations)
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(moves=1)
+    assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(fenced=1)
+    assert redis.xlen(KEYS.escalations) == 1
+
+
+def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
+    """What comes of an entry is written before it is acknowledged: an error leaves it in hand."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], LEASE)
+    redis.set(KEYS.job("a1"), "not a hash", ex=60)
+    with pytest.raises(ResponseError):
+        worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
+    assert holder_of(redis, entry)[0] == "worker-a"
+
+
+def test_what_was_spent_is_booked_once(redis: Any) -> None:
+    """A fenced answer costs its worker's time, and books nothing."""
+    [entry] = dispatched(redis, "a1")
+    ledger = ledger_of(redis)
+    ledger.claim(BACKLOG, [entry], LEASE)
+    spent = attempt_for(seconds=0.25, cost=0.001)
+    done = Finish(entry=entry, result=result_for("a1"), spent=spent)
+    for _ in range(2):
+        ledger.settle(BACKLOG, POOL_GROUP, [done])
+    [key] = redis.keys(KEYS.booked("*"))
+    booked = redis.hgetall(key)
+    assert booked[b"topic:0:accepted:jobs"] == b"1"
+    assert float(booked[b"topic:0:accepted:seconds"]) == pytest.approx(0.25)
+    assert float(booked[b"topic:0:accepted:cost"]) == pytest.approx(0.001)
+
+
+def test_nothing_is_kept_for_ever(redis: Any) -> None:
+    """Results, job records and raw dead letters all have a TTL; who waits leaves no key."""
+    bounds = Bounds(result_ttl=timedelta(seconds=5))
+    ledger = Ledger(redis, KEYS, "router-a", bounds)
+    ledger.open([KEYS.jobs], ROUTER_GROUP)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    [entry] = ledger_of(redis).read([BACKLOG], POOL_GROUP, count=1)
+    assert redis.ttl(KEYS.job("a1")) > 0
+    ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
+    assert 0 < redis.ttl(KEYS.result("a1")) <= 5
+    assert not redis.exists(KEYS.results("me"))
+    assert 0 < redis.ttl(KEYS.job("a1")) <= 5
+    assert set(redis.hkeys(KEYS.job("a1"))) == {b"status", b"fingerprint"}
+
+
+def test_a_text_of_any_kind_passes_through_unchanged(redis: Any) -> None:
+    """Bytes are bytes: quotes, NUL, line breaks and emoji survive a move and a result."""
+    body = '{"text":"a\\u0000\\n\\" \U0001f9c2"}'
+    ledger = ledger_of(redis)
+    redis.xadd(KEYS.jobs, {"job": body})
+    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    slip = slip_for(task=body)
+    move = Move(entry=entry.entry, job_id="a1", job=body.encode(), slip=slip, to=BACKLOG)
+    ledger.settle(KEYS.jobs, ROUTER_GROUP, [move])
+    [parked] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+    assert parked.fields[b"job"].decode() == body
+    assert RoutingSlip.model_validate_json(parked.fields[b"slip"]) == slip
+
+
+def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:
+    """What a worker wrote is what the producer's model reads."""
+    [entry] = dispatched(redis, "a1")
+    ledger = ledger_of(redis)
+    ledger.claim(BACKLOG, [entry], LEASE)
+    written = result_for("a1", Status.EXPIRED, metadata={"a": '\u0000\n" \U0001f9c2'})
+    ledger.settle(BACKLOG, POOL_GROUP, [Finish(entry=entry, result=written)])
+    assert stored(redis) == written
