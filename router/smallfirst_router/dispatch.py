@@ -373,10 +373,16 @@ def _give_up(
     letter = None
     if status is Status.FAILED:
         letter = dead_letter(
-            raw, problem.code, detail=problem.message, job_id=job.id, task=job.task
+            raw,
+            problem.code,
+            producer=slip.producer,
+            detail=problem.message,
+            job_id=job.id,
+            task=job.task,
         )
     return Finish(
         entry=entry.entry,
+        producer=slip.producer,
         result=result,
         reply_to=job.reply_to,
         letter=letter,

@@ -24,6 +24,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
+from smallfirst.ledger.producers import submissions_of
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
@@ -83,11 +84,14 @@ class Router:
         #: Streams in which a dead router may have left what it had read.
         self._to_recover: list[str] = []
         self._is_busy = False
-        self._is_ahead = False
+        #: Streams of submissions whose ids claim the future, as it was said.
+        self._ahead: set[str] = set()
         self._stop = threading.Event()
         self._failures = 0
         self._has_more_due = False
         self._plan = Plan()
+        #: The streams of the producers that were there at the last look.
+        self._submissions: list[str] = []
         #: As it was before the last dispatch.
         self._state = FleetState()
         self._follower = CatalogueFollower(
@@ -96,6 +100,7 @@ class Router:
         second = timedelta(seconds=1)
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
+            PeriodicTask(second, self.take_up_producers),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._renew),
@@ -155,7 +160,7 @@ class Router:
             self.end_due()
         self._take()
         self._settle_slice()
-        self._state = self._ledger.state(self._dispatch.pools)
+        self._state = self._look()
         self._dispatch.dispatch(self._state)
         self._metrics.count_round(time.monotonic() - began)
 
@@ -170,16 +175,28 @@ class Router:
             RedisUnfit: When Redis can serve no fleet.
         """
         refuse_cluster(self._ledger.hello(), self._settings.redis_address)
-        self._ledger.open([self._keys.jobs, self._keys.escalations], ROUTER_GROUP)
+        self._ledger.open([self._keys.escalations], ROUTER_GROUP)
+        self._submissions = []
+        self.take_up_producers()
         self._dispatch.open()
+
+    def take_up_producers(self) -> None:
+        """Read the submissions of every producer that there is by now."""
+        found = submissions_of(self._keys, self._ledger.producers())
+        self._ledger.open([s for s in found if s not in self._submissions], ROUTER_GROUP)
+        self._submissions = found
+
+    def _look(self) -> FleetState:
+        return self._ledger.state(self._submissions, self._dispatch.pools)
 
     def _take(self) -> None:
         """Take more in hand, once all of it is settled, and know what room the pools have.
 
-        Beyond their bounds jobs wait in the one stream whose length producers look at. New jobs
+        Beyond their bounds jobs wait in the streams whose lengths their producers look at. New jobs
         have what room is left, behind those that wait still.
         """
-        rooms, waiting = self._rooms(), dict(self._state.num_waiting)
+        rooms = self._rooms()
+        waiting = {pool: sum(counts.values()) for pool, counts in self._state.waiting.items()}
         if self._in_hand.is_empty:
             found = self._recover_read() + self._take_back(rooms, waiting)
             read = self._read(may_wait=not (self._is_busy or found))
@@ -201,13 +218,15 @@ class Router:
     def _take_back(self, rooms: Mapping[str, int], waiting: dict[str, int]) -> list[StreamEntry]:
         """Take back jobs that wait for a pool, as far as it has room, oldest first."""
         found = []
-        for pool, num_waiting in waiting.items():
+        for pool, counts in self._state.waiting.items():
             # Of a pool that is gone they are planned anew, by the catalogue in force.
-            count = min(num_waiting, rooms.get(pool, num_waiting), self._settings.read_count)
-            if count > 0:
-                entries = self._ledger.take_waiting(self._keys.jobs, pool, count=count)
-                waiting[pool] -= len(entries)
-                found += entries
+            room = min(rooms.get(pool, waiting[pool]), self._settings.read_count)
+            for stream, num_waiting in counts.items():
+                if (count := min(num_waiting, room)) > 0:
+                    entries = self._ledger.take_waiting(stream, pool, count=count)
+                    waiting[pool] -= len(entries)
+                    room -= len(entries)
+                    found += entries
         return found
 
     def _rooms(self) -> dict[str, int]:
@@ -231,9 +250,9 @@ class Router:
 
     def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
-        streams = [self._keys.escalations, self._keys.jobs]
+        streams = [self._keys.escalations, *self._submissions]
         block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
-        count = self._settings.read_count
+        count = max(1, self._settings.read_count // len(self._submissions))
         return self._ledger.read(
             streams, ROUTER_GROUP, count=count, block=block if may_wait else None
         )
@@ -247,10 +266,10 @@ class Router:
 
     def recover(self) -> None:
         """Take over what dead workers had in hand, and look for what dead routers had read."""
-        state = self._ledger.state(self._dispatch.pools)
+        state = self._look()
         if state.lacks_groups(list(self._plan.pools)):
             self.open()
-            state = self._ledger.state(self._dispatch.pools)
+            state = self._look()
         self._to_recover = [n for n, each in state.read_by_routers.items() if each.num_pending]
         self._dispatch.recover(state)
 
@@ -274,37 +293,45 @@ class Router:
         self._ledger.beat(ROUTERS)
 
     def look_at_ids(self) -> None:
-        """Notice a submission whose id claims the future: all ids after it do the same."""
-        ahead, is_mended = self._ledger.mend_ids(self._keys.jobs, ROUTER_GROUP, MAX_AHEAD)
-        if ahead and not self._is_ahead:
+        """Notice submissions whose ids claim the future: all ids after one do the same."""
+        left = [self._mend_ids(stream) for stream in self._submissions]
+        self._metrics.tell_ahead(max(left, default=0.0))
+
+    def _mend_ids(self, stream: str) -> float:
+        """Make a stream anew where it is at rest; give the seconds by which it is ahead still."""
+        ahead, is_mended = self._ledger.mend_ids(stream, ROUTER_GROUP, MAX_AHEAD)
+        if ahead and stream not in self._ahead:
             log.error(
                 "ids.ahead",
-                stream=self._keys.jobs,
+                stream=stream,
                 seconds=ahead.total_seconds(),
                 consequence="how long jobs wait is not known; deadlines count from their reading",
                 remedy="let Redis choose the ids (XADD with *); the stream is made anew by itself"
                 " once it is empty, for which producers may have to pause",
             )
         if is_mended:
-            log.info("ids.mended", stream=self._keys.jobs)
-        self._is_ahead = bool(ahead) and not is_mended
-        self._metrics.tell_ahead(0.0 if is_mended else ahead.total_seconds())
+            log.info("ids.mended", stream=stream)
+        is_left = bool(ahead) and not is_mended
+        self._ahead = self._ahead | {stream} if is_left else self._ahead - {stream}
+        return ahead.total_seconds() if is_left else 0.0
 
     def _look_for_destroyed(self) -> None:
         """Tell of submissions that were confirmed and are gone; of each once, by one router."""
-        if num_destroyed := self._ledger.count_destroyed():
-            log.error(
-                "entries.destroyed",
-                stream=self._keys.jobs,
-                num_entries=num_destroyed,
-                consequence="confirmed jobs are gone, without a result or a dead letter",
-                remedy="find who trims the stream (XADD with MAXLEN or MINID, XTRIM, XDEL);"
-                " producers submit again, under the same ids",
-            )
+        for stream in self._submissions:
+            producer = self._keys.producer_of(stream) or ""
+            if num_destroyed := self._ledger.count_destroyed(producer):
+                log.error(
+                    "entries.destroyed",
+                    producer=producer,
+                    num_entries=num_destroyed,
+                    consequence="confirmed jobs are gone, without a result or a dead letter",
+                    remedy="find who trims the stream (XADD with MAXLEN or MINID, XTRIM, XDEL);"
+                    " the producer submits again, under the same ids",
+                )
 
     def tidy(self) -> None:
         """Forget who and what is long gone."""
-        streams = [self._keys.jobs, self._keys.escalations]
+        streams = [*self._submissions, self._keys.escalations]
         self._ledger.tidy(streams, ROUTER_GROUP, idle=FORGET_AFTER)
         self._dispatch.tidy()
 

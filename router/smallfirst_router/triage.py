@@ -51,7 +51,7 @@ SLICE = timedelta(seconds=1)
 
 
 class Triage:
-    """Decides on entries of the jobs and the escalations stream, and settles them."""
+    """Decides on submissions and on escalations, and settles them."""
 
     def __init__(
         self,
@@ -69,7 +69,8 @@ class Triage:
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
         # What is not decided yet is renewed between two slices, in good time.
         self._slice = min(SLICE, timedelta(seconds=settings.lease_seconds) / 3)
-        self._origins: dict[str, str] = {}
+        #: By producer and id.
+        self._origins: dict[tuple[str, str], str] = {}
         self._plan = Plan()
         self._rooms: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
@@ -97,16 +98,35 @@ class Triage:
             return 0
         now_ms = self._ledger.now_ms()
         seen = self._ledger.note_first_seen(entries, now_ms)
-        self._origins = self._ledger.origins_of(_named_to_cancel(entries))
+        self._origins = self._ledger.origins_of(self._named_to_cancel(entries))
         decided = self._decide_slice(seen, now_ms)
         for stream, settlements in decided.items():
             self._ledger.settle(stream, ROUTER_GROUP, settlements)
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(settlements)
         num_decided = sum(map(len, decided.values()))
-        waits = {each.entry for each in decided[self._keys.jobs] if isinstance(each, Wait)}
-        self._ledger.forget_first_seen([e for e in seen[:num_decided] if e.entry not in waits])
+        waits = {
+            (stream, each.entry)
+            for stream, settlements in decided.items()
+            for each in settlements
+            if isinstance(each, Wait)
+        }
+        ended = [each for each in seen[:num_decided] if (each.stream, each.entry) not in waits]
+        self._ledger.forget_first_seen(ended)
         return num_decided
+
+    def _named_to_cancel(self, entries: Sequence[StreamEntry]) -> list[tuple[str, str]]:
+        """The producers and ids that entries ask to cancel, where a job may have them."""
+        asked = [entry for entry in entries if b"cancel" in entry.fields]
+        found = [
+            (self._keys.producer_of(entry.stream), read_submission(entry.fields, 0))
+            for entry in asked
+        ]
+        return [
+            (producer, one.job_id)
+            for producer, one in found
+            if producer is not None and isinstance(one, Cancellation)
+        ]
 
     def _decide_slice(
         self, entries: Sequence[StreamEntry], now_ms: int
@@ -123,17 +143,18 @@ class Triage:
     def _decide(self, entry: StreamEntry, now_ms: int) -> Settlement:
         if entry.stream == self._keys.escalations:
             return self._decide_again(entry, now_ms)
-        max_bytes = self._settings.max_job_bytes
+        producer, max_bytes = self._keys.producer_of(entry.stream), self._settings.max_job_bytes
+        assert producer is not None
         if entry.excerpt is not None:
-            return self._refuse(entry, too_large(entry.excerpt, max_bytes), now_ms)
+            return self._refuse(entry, producer, too_large(entry.excerpt, max_bytes), now_ms)
         submission = read_submission(entry.fields, max_bytes)
         if isinstance(submission, Refusal):
-            return self._refuse(entry, submission, now_ms)
+            return self._refuse(entry, producer, submission, now_ms)
         if isinstance(submission, Cancellation):
-            return self._cancel(entry, submission, now_ms)
-        return self._admit(
-            submitted_job(entry, submission, job_ttl=self._job_ttl, now_ms=now_ms), now_ms
-        )
+            return self._cancel(entry, producer, submission, now_ms)
+        job_ttl = self._job_ttl
+        held = submitted_job(entry, submission, producer, job_ttl=job_ttl, now_ms=now_ms)
+        return self._admit(held, now_ms)
 
     def _decide_again(self, entry: StreamEntry, now_ms: int) -> Settlement:
         try:
@@ -148,10 +169,10 @@ class Triage:
         if problem is None:
             return self._next(held, now_ms)
         refusal = Refusal(problem, held.raw, job.id, job.reply_to or "", job.task)
-        return self._refuse(held.entry, refusal, now_ms)
+        return self._refuse(held.entry, held.slip.producer, refusal, now_ms)
 
     def _next(self, held: HeldJob, now_ms: int) -> Settlement:
-        attributes, parent = _attributes(held.job), held.slip.traceparent
+        attributes, parent = _attributes(held), held.slip.traceparent
         mark = self._tracing.begin("triage", parent=parent, attributes=attributes)
         settlement = self._move(held, mark, now_ms)
         mark.end(_ended(settlement))
@@ -201,6 +222,7 @@ class Triage:
             return None
         return Wait(
             entry=held.entry.entry,
+            producer=held.slip.producer,
             job_id=job.id,
             pool=full,
             expires_ms=held.slip.expires_ms,
@@ -246,12 +268,13 @@ class Triage:
             is_first_seen=held.is_first_seen,
         )
 
-    def _refuse(self, entry: StreamEntry, refusal: Refusal, now_ms: int) -> Refuse:
-        log.info("job.refused", job_id=refusal.job_id, reason=refusal.problem.code)
+    def _refuse(self, entry: StreamEntry, producer: str, refusal: Refusal, now_ms: int) -> Refuse:
         problem = refusal.problem
+        log.info("job.refused", producer=producer, job_id=refusal.job_id, reason=problem.code)
         letter = dead_letter(
             refusal.raw,
             problem.code,
+            producer=producer,
             detail=problem.message,
             job_id=refusal.job_id or None,
             task=refusal.task,
@@ -260,26 +283,23 @@ class Triage:
         )
         return Refuse(
             entry=entry.entry,
+            producer=producer,
             letter=letter,
             raw=refusal.raw[: self._settings.max_job_bytes],
             result=_result_of(refusal, entry.written_ms(now_ms), now_ms),
             reply_to=refusal.reply_to,
         )
 
-    def _cancel(self, entry: StreamEntry, cancellation: Cancellation, now_ms: int) -> Cancel:
+    def _cancel(
+        self, entry: StreamEntry, producer: str, cancellation: Cancellation, now_ms: int
+    ) -> Cancel:
         job_id = cancellation.job_id
-        origin = replace(entry, entry=self._origins.get(job_id, entry.entry))
+        origin = replace(entry, entry=self._origins.get((producer, job_id), entry.entry))
         submitted_ms = origin.written_ms(now_ms)
         result = results.without_job(
             job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
         )
-        return Cancel(entry=entry.entry, result=result)
-
-
-def _named_to_cancel(entries: Sequence[StreamEntry]) -> list[str]:
-    """The ids that entries ask to cancel, where they are such as a job may have."""
-    found = (read_submission(e.fields, 0) for e in entries if b"cancel" in e.fields)
-    return [one.job_id for one in found if isinstance(one, Cancellation)]
+        return Cancel(entry=entry.entry, producer=producer, result=result)
 
 
 def _result_of(refusal: Refusal, submitted_ms: int, now_ms: int) -> Result | None:
@@ -302,8 +322,10 @@ def _ended(settlement: Finish | Move | Wait) -> Attributes | None:
     return {"smallfirst.status": str(settlement.result.status)}
 
 
-def _attributes(job: Job) -> Attributes:
-    return {"smallfirst.job": job.id, "smallfirst.task": job.task}
+def _attributes(held: HeldJob) -> Attributes:
+    job, producer = held.job, held.slip.producer
+    whose = {"smallfirst.producer": producer, "smallfirst.job": job.id}
+    return {**whose, "smallfirst.task": job.task}
 
 
 def _unfit(job: Job, plan: TaskPlan | None) -> Problem | None:
@@ -348,15 +370,24 @@ def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
         now_ms=now_ms,
         trail=held.slip.trail,
     )
-    letter = dead_letter(held.raw, problem.code, detail=message, job_id=job.id, task=job.task)
+    producer = held.slip.producer
+    letter = dead_letter(
+        held.raw, problem.code, producer=producer, detail=message, job_id=job.id, task=job.task
+    )
     return Finish(
-        entry=held.entry.entry, result=result, reply_to=job.reply_to, letter=letter, raw=held.raw
+        entry=held.entry.entry,
+        producer=producer,
+        result=result,
+        reply_to=job.reply_to,
+        letter=letter,
+        raw=held.raw,
     )
 
 
 def _end(held: HeldJob, result: Result) -> Finish:
     return Finish(
         entry=held.entry.entry,
+        producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
         is_first_seen=held.is_first_seen,

@@ -10,7 +10,7 @@ no right to.
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -66,14 +66,15 @@ class Fleet(Collector):
         catalogue = self._catalogue()
         load = self._survey.look(catalogue.pools)
         yield from self._streams(load)
+        yield from self._producers(load)
         yield from self._pools(load)
         yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
-        yield self._destroyed()
+        yield self._destroyed(load.producers)
         yield from self._memory()
         yield from self._booked(catalogue, load.now_ms)
 
     def _streams(self, load: FleetLoad) -> Iterator[Metric]:
-        """The two streams that routers read have `@router` for a pool."""
+        """What routers read has `@router` for a pool; the submissions of all producers are one."""
         streams = {(ROUTERS, "jobs"): load.jobs, (ROUTERS, "escalations"): load.escalations}
         for pool, each in load.pools.items():
             streams |= {(pool, str(priority)): found for priority, found in each.streams.items()}
@@ -95,6 +96,18 @@ class Fleet(Collector):
                 metric.add_metric(list(labels), float(value(found)))
             yield metric
 
+    def _producers(self, load: FleetLoad) -> Iterator[Metric]:
+        """What each registered producer waits for; nobody else makes a series."""
+        words = "Jobs of a producer that no router has decided on yet."
+        jobs = GaugeMetricFamily("smallfirst_producer_jobs", words, labels=["producer"])
+        words = "How long a producer's oldest job has waited for a router; 0 where there is none."
+        name = "smallfirst_producer_oldest_job_age_seconds"
+        ages = GaugeMetricFamily(name, words, labels=["producer"])
+        for producer, each in load.producers.items():
+            jobs.add_metric([producer], float(each.num_jobs))
+            ages.add_metric([producer], each.oldest_seconds or 0.0)
+        yield from (jobs, ages)
+
     def _pools(self, load: FleetLoad) -> Iterator[Metric]:
         words = "Processes that have said within 7 seconds that they live."
         workers = GaugeMetricFamily("smallfirst_workers", words, labels=["pool"])
@@ -106,10 +119,13 @@ class Fleet(Collector):
             batches.add_metric([name], float(pool.batches))
         yield from (workers, batches)
 
-    def _destroyed(self) -> Metric:
-        found = self._redis.hmget(self._keys.submissions, "destroyed")
+    def _destroyed(self, producers: Iterable[str]) -> Metric:
         words = "Submissions that somebody deleted before they were settled."
-        return CounterMetricFamily("smallfirst_destroyed_jobs", words, value=float(found[0] or 0))
+        destroyed = CounterMetricFamily("smallfirst_destroyed_jobs", words, labels=["producer"])
+        for name in producers:
+            found = self._redis.hmget(self._keys.of_producer(name).submissions, "destroyed")
+            destroyed.add_metric([name], float(found[0] or 0))
+        return destroyed
 
     def _memory(self) -> Iterator[Metric]:
         memory = self._redis.info("memory")

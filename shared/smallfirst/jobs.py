@@ -6,6 +6,7 @@ the shapes and their bounds. It does not own where they are kept (`ledger.keys`)
 """
 
 import hashlib
+import re
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -42,7 +43,12 @@ MAX_DEADLINE = timedelta(days=30)
 #: safe in a key, a file name and a URL.
 MAX_ID_CHARS = 128
 ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
+#: A name that an administrator gives: it holds no colon, so that it can be a part of a key.
+NAME_PATTERN = r"^[a-z][a-z0-9_\-]{0,63}$"
 REPLY_TO_PATTERN = r"^[0-9A-Za-z_.\-]{1,64}$"
+
+#: The producer whose jobs those are that nobody else is named for.
+DEFAULT_PRODUCER = "default"
 
 
 class Tier(OpenEnum):
@@ -128,7 +134,7 @@ Seconds = Annotated[
     ),
 ]
 JobId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 ReplyTo = Annotated[str, StringConstraints(pattern=REPLY_TO_PATTERN)]
 Text = Annotated[
@@ -145,6 +151,11 @@ MetadataValue = Annotated[
 Traceparent = Annotated[
     str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 ]
+
+
+def is_name(value: str) -> bool:
+    """Whether a producer, a task, a model or a pool may be called so."""
+    return re.fullmatch(NAME_PATTERN, value) is not None
 
 
 def new_job_id() -> str:

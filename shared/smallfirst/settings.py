@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from smallfirst.errors import SettingsError, SettingsProblem
-from smallfirst.jobs import Name
+from smallfirst.jobs import DEFAULT_PRODUCER, Name
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.wording import nearest, plain_rule
 
@@ -134,6 +134,15 @@ class Settings(BaseSettings):
         return RedisAddress.parse(self.redis_url.get_secret_value())
 
 
+class ProducerSettings(Settings):
+    """What whoever submits jobs needs besides: the client, and the commands that stand for one."""
+
+    producer: Name = Field(
+        default=DEFAULT_PRODUCER,
+        description="The name of the producer whose jobs are submitted and looked up.",
+    )
+
+
 class MetricsSettings(Settings):
     """What every component needs that Prometheus reads."""
 
@@ -161,7 +170,7 @@ class RouterSettings(TracedSettings):
     """What a router needs besides."""
 
     read_count: int = Field(
-        default=500, ge=1, le=10_000, description="The most jobs in one read of a stream."
+        default=500, ge=1, le=10_000, description="The most jobs in one read, of all streams."
     )
     read_bytes: int = Field(
         default=8_388_608,
@@ -271,6 +280,7 @@ class ExporterSettings(MetricsSettings):
 #: Every component's class; a variable is known if one of them has it.
 COMPONENTS: Final[tuple[type[Settings], ...]] = (
     Settings,
+    ProducerSettings,
     RouterSettings,
     WorkerSettings,
     ExporterSettings,

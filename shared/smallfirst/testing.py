@@ -20,10 +20,22 @@ from typing import Any
 from smallfirst import results
 from smallfirst.client import AsyncClient, Client
 from smallfirst.client.transports import JobLocation, State, Transport
-from smallfirst.jobs import Answer, Attempt, Job, Outcome, Problem, Result, Status, Tier
+from smallfirst.jobs import (
+    DEFAULT_PRODUCER,
+    Answer,
+    Attempt,
+    Job,
+    Outcome,
+    Problem,
+    Result,
+    Status,
+    Tier,
+)
 
 #: Where a held job is said to be.
 PLACE = "memory"
+#: A producer's name and an id, which is that producer's own.
+JobKey = tuple[str, str]
 
 
 class MemoryFleet:
@@ -38,28 +50,32 @@ class MemoryFleet:
         self._answer = answer
         self._lock = threading.RLock()
         self._is_holding = False
-        self._jobs: dict[str, tuple[Job, int]] = {}
-        self._repliers: dict[str, set[str]] = defaultdict(set)
-        self._results: dict[str, Result] = {}
-        self._notices: dict[str, list[str]] = defaultdict(list)
+        self._jobs: dict[JobKey, tuple[Job, int]] = {}
+        self._repliers: dict[JobKey, set[str]] = defaultdict(set)
+        self._results: dict[JobKey, Result] = {}
+        self._notices: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._bells: list[Callable[[], None]] = []
 
-    def client(self, **options: Any) -> Client:
+    def client(self, producer: str = DEFAULT_PRODUCER, **options: Any) -> Client:
         """Make a client of this fleet; options are those of `Client`."""
-        return Client(transport=self.transport(), **options)
+        return Client(transport=self.transport(producer), **options)
 
-    def async_client(self, **options: Any) -> AsyncClient:
+    def async_client(self, producer: str = DEFAULT_PRODUCER, **options: Any) -> AsyncClient:
         """Make an asynchronous client of this fleet; options are those of `AsyncClient`."""
-        return AsyncClient(transport=self.transport(), **options)
+        return AsyncClient(transport=self.transport(producer), **options)
 
-    def transport(self) -> Transport:
-        """Make a way to this fleet, for one client."""
-        return MemoryTransport(self)
+    def transport(self, producer: str = DEFAULT_PRODUCER) -> Transport:
+        """Make a way to this fleet, for one client of a producer."""
+        return MemoryTransport(self, producer)
 
     @property
     def num_waiting(self) -> int:
         """How many jobs are submitted and not answered."""
         return len(self._jobs)
+
+    def num_waiting_of(self, producer: str) -> int:
+        """How many of these are one producer's."""
+        return sum(name == producer for name, _ in self._jobs)
 
     def hold(self) -> None:
         """Answer nothing from now on."""
@@ -75,54 +91,56 @@ class MemoryFleet:
     def answer_next(self, num_jobs: int = 1) -> None:
         """Answer the oldest jobs that wait, while the others are held."""
         with self._lock:
-            for job_id in list(self._jobs)[:num_jobs]:
-                job, submitted_ms = self._jobs[job_id]
-                self._finish(job_id, self._ask(job, submitted_ms))
+            for key in list(self._jobs)[:num_jobs]:
+                job, submitted_ms = self._jobs[key]
+                self._finish(key, self._ask(job, submitted_ms))
 
-    def submit(self, job: Job) -> int:
-        """Take a job in; return when, in ms since 1970."""
+    def submit(self, producer: str, job: Job) -> int:
+        """Take a producer's job in; return when, in ms since 1970."""
         with self._lock:
-            now_ms = _now_ms()
-            done = self._results.get(job.id)
+            now_ms, key = _now_ms(), (producer, job.id)
+            done = self._results.get(key)
             if done and done.status is Status.REFUSED:
-                del self._results[job.id]
+                del self._results[key]
             elif done:
-                self._tell(job.reply_to, job.id)
+                self._tell(job.reply_to, key)
                 return now_ms
             if job.reply_to:
-                self._repliers[job.id].add(job.reply_to)
-            self._jobs.setdefault(job.id, (job, now_ms))
+                self._repliers[key].add(job.reply_to)
+            self._jobs.setdefault(key, (job, now_ms))
             if not self._is_holding:
                 self.answer_next(len(self._jobs))
             return now_ms
 
-    def cancel(self, job_id: str) -> None:
-        """End a job that waits."""
+    def cancel(self, producer: str, job_id: str) -> None:
+        """End a producer's job that waits."""
         with self._lock:
-            if job_id in self._jobs:
-                job, submitted_ms = self._jobs[job_id]
+            key = (producer, job_id)
+            if key in self._jobs:
+                job, submitted_ms = self._jobs[key]
                 problem = results.CANCELLED
-                self._finish(job_id, _unanswered(job, Status.CANCELLED, problem, submitted_ms))
+                self._finish(key, _unanswered(job, Status.CANCELLED, problem, submitted_ms))
 
-    def locate(self, job_id: str) -> JobLocation:
-        """Say where a job is."""
+    def locate(self, producer: str, job_id: str) -> JobLocation:
+        """Say where a producer's job is."""
         with self._lock:
-            if done := self._results.get(job_id):
+            key = (producer, job_id)
+            if done := self._results.get(key):
                 return JobLocation(id=job_id, state=State.DONE, status=done.status)
-            if job_id in self._jobs:
+            if key in self._jobs:
                 return JobLocation(id=job_id, state=State.QUEUED, where=PLACE)
             return JobLocation(id=job_id, state=State.UNKNOWN)
 
-    def results_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the results (JSON) of those jobs that have one."""
+    def results_of(self, producer: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return the results (JSON) of those of a producer's jobs that have one."""
         with self._lock:
-            found = {job_id: self._results.get(job_id) for job_id in ids}
+            found = {job_id: self._results.get((producer, job_id)) for job_id in ids}
         return {job_id: result.to_json() for job_id, result in found.items() if result}
 
-    def told(self, reply_to: str, num_heard: int | None) -> list[str]:
-        """Return the ids that a producer was told of, but for the first few."""
+    def told(self, producer: str, reply_to: str, num_heard: int | None) -> list[str]:
+        """Return the ids that a producer's client was told of, but for the first few."""
         with self._lock:
-            return self._notices[reply_to][num_heard:]
+            return self._notices[producer, reply_to][num_heard:]
 
     def add_bell(self, bell: Callable[[], None]) -> None:
         """Ring at every result."""
@@ -155,45 +173,47 @@ class MemoryFleet:
             job, answer, (attempt,), submitted_ms=submitted_ms, now_ms=_now_ms()
         )
 
-    def _finish(self, job_id: str, result: Result) -> None:
-        del self._jobs[job_id]
-        self._results[job_id] = result
-        for reply_to in self._repliers.pop(job_id, ()):
-            self._tell(reply_to, job_id)
+    def _finish(self, key: JobKey, result: Result) -> None:
+        del self._jobs[key]
+        self._results[key] = result
+        for reply_to in self._repliers.pop(key, ()):
+            self._tell(reply_to, key)
 
-    def _tell(self, reply_to: str | None, job_id: str) -> None:
+    def _tell(self, reply_to: str | None, key: JobKey) -> None:
+        producer, job_id = key
         if reply_to:
-            self._notices[reply_to].append(job_id)
+            self._notices[producer, reply_to].append(job_id)
         for bell in self._bells:
             bell()
 
 
 class MemoryTransport:
-    """The way of one client to a fleet in memory."""
+    """The way of one producer's client to a fleet in memory."""
 
-    def __init__(self, fleet: MemoryFleet) -> None:
+    def __init__(self, fleet: MemoryFleet, producer: str) -> None:
         self._fleet = fleet
+        self._producer = producer
 
     async def add(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs; those that are not held are answered when this returns."""
-        return [f"{self._fleet.submit(job)}-0" for job in jobs]
+        return [f"{self._fleet.submit(self._producer, job)}-0" for job in jobs]
 
     async def cancel(self, ids: Sequence[str]) -> None:
         """End those that wait."""
         for job_id in ids:
-            self._fleet.cancel(job_id)
+            self._fleet.cancel(self._producer, job_id)
 
     async def unread(self, entries: Sequence[str]) -> set[str]:  # noqa: ARG002 - the protocol's
         """Nothing: what is submitted is read at once."""
         return set()
 
     async def count_backlog(self) -> int:
-        """Count the jobs that are held."""
-        return self._fleet.num_waiting
+        """Count the producer's jobs that are held."""
+        return self._fleet.num_waiting_of(self._producer)
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the results of those that have one."""
-        return self._fleet.results_of(ids)
+        return self._fleet.results_of(self._producer, ids)
 
     async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
         """Yield the ids of results as they come, after an empty list."""
@@ -204,13 +224,13 @@ class MemoryTransport:
             with suppress(RuntimeError):  # the loop is closed; its client was not
                 loop.call_soon_threadsafe(rung.set)
 
-        num_heard = len(self._fleet.told(reply_to, None))
+        num_heard = len(self._fleet.told(self._producer, reply_to, None))
         self._fleet.add_bell(bell)
         try:
             yield []
             while True:
                 rung.clear()
-                if ids := self._fleet.told(reply_to, num_heard):
+                if ids := self._fleet.told(self._producer, reply_to, num_heard):
                     num_heard += len(ids)
                     yield ids
                 else:
@@ -220,7 +240,7 @@ class MemoryTransport:
 
     async def locate(self, job_id: str) -> JobLocation:
         """Say where a job is."""
-        return self._fleet.locate(job_id)
+        return self._fleet.locate(self._producer, job_id)
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -41,6 +41,7 @@ pytestmark = [
 #: periods are meant for pods that take minutes to start.
 SPEED = 20.0
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 POOL = "cpu-small"
 WORKERS = f"pool-{POOL}"
 ROUTER = "router"
@@ -134,11 +135,11 @@ class Cluster:
 
     def has_results(self, ids: list[str]) -> bool:
         """Whether each of these jobs has its result."""
-        return int(str(self.redis.exists(*map(KEYS.result, ids)))) == len(ids)
+        return int(str(self.redis.exists(*map(OWN.result, ids)))) == len(ids)
 
     def results(self, ids: list[str]) -> list[Result]:
         """The results of jobs that have one."""
-        found: Any = self.redis.mget([KEYS.result(name) for name in ids])
+        found: Any = self.redis.mget([OWN.result(name) for name in ids])
         return [Result.model_validate_json(raw) for raw in found]
 
     def said(self, event: str) -> list[dict[str, Any]]:

@@ -42,7 +42,10 @@ def test_whoever_is_scaled_says_no_replicas(type_: str) -> None:
         (
             "router",
             ROUTER_GROUP,
-            {"jobs": Keys("shop").jobs, "escalations": Keys("shop").escalations},
+            {
+                "jobs": Keys("shop").of_producer("default").jobs,
+                "escalations": Keys("shop").escalations,
+            },
         ),
     ],
 )

@@ -42,11 +42,13 @@ def test_every_key_is_told() -> None:
     """Whatever key the fleet makes has a row."""
     told = set(names_in(reference.redis_keys()))
     keys = Keys("{ns}")
-    made = {keys.jobs, keys.escalations, keys.dead, keys.job("{id}"), keys.result("{id}")}
-    made |= {keys.due, keys.results("{reply_to}"), keys.dead_raw("{entry}"), keys.workers("{pool}")}
-    made |= {keys.first_seen("{entry}"), keys.end("{host}/{pid}"), keys.booked("{date}")}
+    own = keys.of_producer("{producer}")
+    made = {keys.producers, own.jobs, own.job("{id}"), own.result("{id}")}
+    made |= {own.results("{reply_to}"), own.first_seen("{entry}"), keys.escalations}
+    made |= {keys.due, keys.dead, keys.dead_raw("{entry}"), keys.workers("{pool}")}
+    made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
     made |= {f"{keys.celery_prefix}*"}
-    made |= {keys.dead_kept, keys.dead_bytes, keys.submissions}
+    made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
     assert told == {*made, "{ns}:backlog:{pool}:{priority}"}
 
 

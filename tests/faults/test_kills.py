@@ -19,6 +19,7 @@ from smallfirst.local.fleet import LocalFleet
 pytestmark = pytest.mark.timeout(300)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu-small", Priority.BULK)
 #: Long enough that a batch takes a while: there is a middle to be killed in.
 TEXT = "I forgot my password and cannot log in to my account. " * 20
@@ -71,7 +72,7 @@ def all_ended_once(client: Client, ids: list[str]) -> None:
 
 def nothing_left(redis: Any) -> bool:
     """No entry is left in any stream of work."""
-    streams = [KEYS.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
+    streams = [OWN.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
     return not any(redis.xlen(stream) for stream in streams)
 
 

@@ -27,6 +27,7 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 pytestmark = pytest.mark.timeout(400)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 POOL = "cpu-small"
 BULK = KEYS.backlog(POOL, Priority.BULK)
 #: Long enough that a batch takes a while: there is a middle to be cut off in.
@@ -155,7 +156,7 @@ def test_half_open_connections_are_left_by_the_worker_itself(
     again: list[str] = []
 
     def it_has_work() -> bool:
-        if not any(fleet_redis.xlen(stream) for stream in (KEYS.jobs, BULK)):
+        if not any(fleet_redis.xlen(stream) for stream in (OWN.jobs, BULK)):
             again.extend(client.submit_many(jobs(28)))
         return holder in holders(fleet_redis)
 

@@ -23,6 +23,7 @@ from smallfirst.ledger.ledger import Ledger
 pytestmark = pytest.mark.timeout(180)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 LIMIT_KB = 512 * 1024
 MEGABYTE = 1_000_000
@@ -94,12 +95,12 @@ def router_of(redis_url: str, folder: Path, name: str = "router") -> Iterator[Ro
 
 def submit(redis: Any, job_id: str, task: str, text: str) -> None:
     """Submit one job."""
-    redis.xadd(KEYS.jobs, {"job": json.dumps({"id": job_id, "task": task, "text": text})})
+    redis.xadd(OWN.jobs, {"job": json.dumps({"id": job_id, "task": task, "text": text})})
 
 
 def num_results(redis: Any) -> int:
     """How many jobs have ended."""
-    return len(list(redis.scan_iter(match=KEYS.result("*"), count=1000)))
+    return len(list(redis.scan_iter(match=OWN.result("*"), count=1000)))
 
 
 def events(router: RouterProcess, name: str) -> list[dict[str, Any]]:
@@ -134,7 +135,7 @@ def test_documents_that_take_longer_than_a_lease(
         ]
         wait_until(lambda: num_results(redis) == 80, description="all have ended", timeout=90)
         assert max(router.peak_kb for router in routers) < LIMIT_KB
-        assert redis.xlen(KEYS.jobs) == 0
+        assert redis.xlen(OWN.jobs) == 0
         assert [len(events(router, "triage.slow")) for router in routers] in (
             [1, 1],
             [0, 1],
@@ -150,15 +151,15 @@ def test_files_that_somebody_sent_by_mistake(
         submit(redis, f"big-{number}", "ids", "x" * 20 * MEGABYTE)
     submit(redis, "good", "ids", "card 4111 1111 1111 1111")
     with router_of(redis_url, tmp_path) as router:
-        wait_until(lambda: redis.exists(KEYS.result("good")), description="answered", timeout=60)
+        wait_until(lambda: redis.exists(OWN.result("good")), description="answered", timeout=60)
         assert router.peak_kb < LIMIT_KB
     statuses = {
-        Result.model_validate_json(redis.get(KEYS.result(f"big-{number}"))).status
+        Result.model_validate_json(redis.get(OWN.result(f"big-{number}"))).status
         for number in range(20)
     }
     assert statuses == {Status.REFUSED}
     assert redis.xlen(KEYS.dead) == 20
-    assert redis.xlen(KEYS.jobs) == 0
+    assert redis.xlen(OWN.jobs) == 0
 
 
 def test_jobs_as_large_as_they_may_be(
@@ -171,7 +172,7 @@ def test_jobs_as_large_as_they_may_be(
     for number in range(num_jobs):
         submit(redis, f"j-{number}", "topic", text)
     with router_of(redis_url, tmp_path, "first") as first:
-        wait_until(lambda: redis.xlen(KEYS.jobs) == 0, description="all are parked", timeout=90)
+        wait_until(lambda: redis.xlen(OWN.jobs) == 0, description="all are parked", timeout=90)
         Ledger(redis, KEYS, "cpu/host/1/w").beat("cpu")
         wait_until(lambda: redis.llen(KEYS.queue("cpu")), description="batches leave", timeout=30)
         assert first.peak_kb < LIMIT_KB

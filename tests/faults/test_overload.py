@@ -22,6 +22,7 @@ from smallfirst.local.fleet import LocalFleet
 pytestmark = pytest.mark.timeout(400)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 TEXT = "I forgot my password and cannot log in to my account. " * 10
 #: What one worker has to do for a good while.
 NUM_FLOOD = 600
@@ -52,7 +53,7 @@ def test_an_urgent_job_passes_a_flood(fleet: LocalFleet) -> None:
         [urgent] = client.submit_many(jobs(1, priority=Priority.INTERACTIVE))
         result = client.result(urgent, timeout=60)
         watch.report()
-        num_waiting = NUM_FLOOD - redis.exists(*(KEYS.result(name) for name in flood))
+        num_waiting = NUM_FLOOD - redis.exists(*(OWN.result(name) for name in flood))
         assert result.status is Status.ANSWERED
         assert num_waiting > NUM_FLOOD / 2
         assert_each_ended_once(client.as_completed(flood, timeout=200), flood)
@@ -88,6 +89,6 @@ def test_a_producer_that_must_not_wait_is_told_that_there_is_no_room(fleet: Loca
         ):
             with pytest.raises(BacklogFull):
                 client.submit_many(jobs(500))
-            assert 0 < redis.xlen(KEYS.jobs) <= 100
+            assert 0 < redis.xlen(OWN.jobs) <= 100
     finally:
         os.kill(router, signal.SIGCONT)

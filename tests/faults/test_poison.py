@@ -23,6 +23,7 @@ from smallfirst_router.__main__ import build
 pytestmark = pytest.mark.timeout(180)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 IDS = [f"j-{number}" for number in range(64)]
 
 
@@ -30,7 +31,7 @@ def submit(redis: Any) -> None:
     """Submit 64 jobs, one of which is poison."""
     for job_id in IDS:
         job = Job(id=job_id, task="topic", text="poison" if job_id == "j-40" else "hello")
-        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+        redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
 
 
 def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor:
@@ -81,7 +82,7 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
 
     def is_done() -> bool:
         router.step()
-        num_done: Any = redis.exists(*(KEYS.result(job_id) for job_id in IDS))
+        num_done: Any = redis.exists(*(OWN.result(job_id) for job_id in IDS))
         # A second message about what is settled may still be on its way; a living worker takes it.
         return num_done == len(IDS) and not remains(redis, ["cpu"])
 
@@ -91,7 +92,7 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
         supervisor.hurry.set()
         supervisor.close()
     watch.report()
-    results = [Result.model_validate_json(redis.get(KEYS.result(job_id))) for job_id in IDS]
+    results = [Result.model_validate_json(redis.get(OWN.result(job_id))) for job_id in IDS]
     assert [one.id for one in results if one.status is not Status.ANSWERED] == ["j-40"]
     [(_, fields)] = redis.xrange(KEYS.dead)
     letter = DeadLetter.model_validate_json(fields[b"letter"])

@@ -19,6 +19,7 @@ from smallfirst.local.fleet import LocalFleet
 pytestmark = pytest.mark.timeout(300)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 NUM_JOBS = 3000
 PRODUCER = f"""
 import sys
@@ -46,7 +47,7 @@ def test_a_producer_that_dies_starts_anew_and_gets_everything_once(
     """Killed in the midst of submitting, killed in the midst of reading, then let run."""
 
     def is_submitting(_: Path) -> bool:
-        return bool(fleet_redis.exists(KEYS.result("p-100")))
+        return bool(fleet_redis.exists(OWN.result("p-100")))
 
     def is_reading(output: Path) -> bool:
         return len(output.read_bytes().splitlines()) > 10

@@ -22,6 +22,7 @@ from smallfirst_workers.leases import LeaseKeeper
 pytestmark = pytest.mark.timeout(120)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 
 
@@ -37,7 +38,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     router = build(RouterSettings.model_validate({"redis_url": redis_url, "catalogue": catalogue}))
     router.open()
     job = Job(id="a", task="topic", text="poison")
-    redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+    redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
     dead = Ledger(redis, KEYS, "cpu/h/1/dead")
     dead.beat("cpu")
     router.step()

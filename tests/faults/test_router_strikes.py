@@ -34,6 +34,7 @@ pytestmark = pytest.mark.timeout(180)
 
 WaitUntil = Callable[..., None]
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 IDS = [f"j-{number}" for number in range(20)]
 LEASE = timedelta(seconds=1)
@@ -50,15 +51,15 @@ tasks:
     cascade: [{model: minilm, accept: 0.8}]
 """
 POINTS = [
-    "after XREADGROUP sf:jobs",
-    "after read sf:jobs",
-    "before settle sf:jobs",
-    "after settle sf:jobs",
+    "after XREADGROUP sf:jobs:default",
+    "after read sf:jobs:default",
+    "before settle sf:jobs:default",
+    "after settle sf:jobs:default",
     "after read sf:backlog:cpu:bulk",
     "after hand_over sf:backlog:cpu:bulk",
     "before LPUSH sf:celery:cpu",
     "after LPUSH sf:celery:cpu",
-    "after recover sf:jobs",
+    "after recover sf:jobs:default",
     "after recover sf:backlog:cpu:bulk",
 ]
 
@@ -94,6 +95,7 @@ class Pool:
         rows = [
             Finish(
                 entry=found.entry,
+                producer="default",
                 result=result_for(
                     found.fields[b"id"].decode(), metadata={"nonce": os.urandom(4).hex()}
                 ),
@@ -119,7 +121,7 @@ def submit(redis: Any) -> None:
     """Submit the jobs."""
     for job_id in IDS:
         job = Job(id=job_id, task="topic", text="hello", reply_to="me")
-        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+        redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
 
 
 @contextmanager
@@ -173,10 +175,10 @@ def assert_once(redis: Any, pool: Pool) -> None:
 def leave_submissions(redis: Any) -> None:
     """What a dead router had read."""
     dead = Ledger(redis, KEYS, "dead")
-    dead.open([KEYS.jobs], ROUTER_GROUP)
-    read = dead.read([KEYS.jobs], ROUTER_GROUP, count=len(IDS))
+    dead.open([OWN.jobs], ROUTER_GROUP)
+    read = dead.read([OWN.jobs], ROUTER_GROUP, count=len(IDS))
     entries = [entry.entry for entry in read]
-    redis.xclaim(KEYS.jobs, ROUTER_GROUP, "dead", 0, entries, idle=60_000, justid=True)
+    redis.xclaim(OWN.jobs, ROUTER_GROUP, "dead", 0, entries, idle=60_000, justid=True)
 
 
 def leave_work(redis: Any, peer: Router) -> None:
@@ -195,7 +197,7 @@ def test_a_router_killed_at_a_point_loses_and_doubles_nothing(
 ) -> None:
     """Whatever it had read, parked, queued, published or recovered, its peer brings to an end."""
     submit(redis)
-    if "recover sf:jobs" in point:
+    if "recover sf:jobs:default" in point:
         leave_submissions(redis)
     if "recover sf:backlog" in point:
         leave_work(redis, peer_of(redis_url, catalogue))
@@ -209,7 +211,8 @@ def test_a_router_killed_at_a_point_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize(
-    "point", ["before settle sf:jobs", "before hand_over sf:backlog", "before LPUSH sf:celery:cpu"]
+    "point",
+    ["before settle sf:jobs:default", "before hand_over sf:backlog", "before LPUSH sf:celery:cpu"],
 )
 def test_a_router_that_was_paused_does_no_harm_when_it_goes_on(
     redis: Any, redis_url: str, catalogue: Path, pool: Pool, point: str, wait_until: WaitUntil

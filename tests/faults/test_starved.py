@@ -23,6 +23,7 @@ from smallfirst_router.router import Router
 pytestmark = pytest.mark.timeout(120)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 IDS = [f"j-{number}" for number in range(4)]
 
@@ -68,7 +69,7 @@ def test_a_starved_worker_s_jobs_are_answered(
     """Taken over in each pass, by a router or by a worker as starved: no job counts as poison."""
     for job_id in IDS:
         text = "a job like poison" if job_id == "j-2" else "hello"
-        redis.xadd(KEYS.jobs, {"job": Job(id=job_id, task="topic", text=text).model_dump_json()})
+        redis.xadd(OWN.jobs, {"job": Job(id=job_id, task="topic", text=text).model_dump_json()})
     with ExitStack() as running:
         workers = [running.enter_context(stopping_worker(redis_url)) for _ in range(num_workers)]
 
@@ -78,7 +79,7 @@ def test_a_starved_worker_s_jobs_are_answered(
             # With two of them, only when both have started the job, the first one before the other.
             if len(starved) == num_workers and not has_work(redis, starved[0]):
                 os.kill(starved[0].pid, signal.SIGCONT)
-            num_done: Any = redis.exists(*(KEYS.result(job_id) for job_id in IDS))
+            num_done: Any = redis.exists(*(OWN.result(job_id) for job_id in IDS))
             return bool(num_done == len(IDS))
 
         wait_until(is_done, description="every job has its result", timeout=60)
@@ -90,6 +91,6 @@ def test_a_starved_worker_s_jobs_are_answered(
             return not remains(redis, ["cpu"])
 
         wait_until(is_at_rest, description="nothing is left", timeout=30)
-    results = [Result.model_validate_json(redis.get(KEYS.result(job_id))) for job_id in IDS]
+    results = [Result.model_validate_json(redis.get(OWN.result(job_id))) for job_id in IDS]
     assert {one.status for one in results} == {Status.ANSWERED}
     assert redis.xlen(KEYS.dead) == 0

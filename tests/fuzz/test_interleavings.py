@@ -33,6 +33,7 @@ from smallfirst_router import router
 # A failure is shrunk for some minutes; the long form takes its time.
 pytestmark = pytest.mark.timeout(7200)
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 #: Few, so that they meet; two look like a word or a key of the scripts'.
 IDS = ("refused", "dead:0-1", *(f"a{number}" for number in range(8)))
 REPLIES = ("me", "you")
@@ -90,7 +91,7 @@ class World:
 
     def submit(self, raw: str) -> None:
         """Write a submission."""
-        self.fleet.redis.xadd(KEYS.jobs, {"job": raw})
+        self.fleet.redis.xadd(OWN.jobs, {"job": raw})
         self.histories.note_submission(raw.encode())
 
 
@@ -128,7 +129,7 @@ class Cancel:
     def __call__(self, world: World) -> None:
         ids = [*3 * world.histories.open_ids, *world.histories.known_ids, IDS[-1]]
         job_id = ids[self.pick % len(ids)]
-        world.fleet.redis.xadd(KEYS.jobs, {"cancel": job_id})
+        world.fleet.redis.xadd(OWN.jobs, {"cancel": job_id})
         world.histories.note_cancel(job_id)
 
 

@@ -18,6 +18,7 @@ from smallfirst_router.router import Router
 from smallfirst_router.submissions import Refusal, read_submission
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 MAX_BYTES = 100_000
 #: Any text may go to the model.
@@ -39,20 +40,20 @@ def test_every_submission_is_answered_parked_or_refused(
     """Nothing stays in the stream, nothing is unaccounted for, and the next job is served."""
     redis.flushall()
     router.open()
-    redis.xadd(KEYS.jobs, nonsense[0], id=entry_id)
+    redis.xadd(OWN.jobs, nonsense[0], id=entry_id)
     for fields in nonsense[1:]:
-        redis.xadd(KEYS.jobs, fields)
-    redis.xadd(KEYS.jobs, {"job": Job(id="after", task="ids", text="nothing").model_dump_json()})
+        redis.xadd(OWN.jobs, fields)
+    redis.xadd(OWN.jobs, {"job": Job(id="after", task="ids", text="nothing").model_dump_json()})
     router.step()
 
-    assert redis.xlen(KEYS.jobs) == 0
+    assert redis.xlen(OWN.jobs) == 0
     assert result_of(redis, "after").status is not Status.REFUSED
     parked = {fields[b"id"].decode() for _, fields in redis.xrange(BULK)}
     read = [read_submission(fields, MAX_BYTES) for fields in nonsense]
     for one, fields in zip(read, nonsense, strict=True):
         # One that brings no id is given another one at each reading.
         if isinstance(one, Job) and b'"id"' in fields[b"job"]:
-            assert one.id in parked or redis.exists(KEYS.result(one.id))
+            assert one.id in parked or redis.exists(OWN.result(one.id))
     refused = [one.problem for one in read if isinstance(one, Refusal)]
     told = {letter.reason for letter in read_dead(redis)}
     assert {problem.code for problem in refused} <= told
@@ -74,7 +75,7 @@ def test_nonsense_in_the_fleets_own_streams_stops_nobody(
     Ledger(redis, KEYS, "w1").beat("cpu")
     for number, (stream, fields) in enumerate(nonsense):
         redis.xadd(stream, fields, id="*" if number else entry_id)
-    redis.xadd(KEYS.jobs, {"job": Job(id="after", task="topic", text="hello").model_dump_json()})
+    redis.xadd(OWN.jobs, {"job": Job(id="after", task="topic", text="hello").model_dump_json()})
     for _ in range(4):
         router.step()
 
@@ -89,7 +90,7 @@ def test_nonsense_in_the_fleets_own_streams_stops_nobody(
 
 def result_of(redis: Any, job_id: str) -> Result:
     """The result of a job that has one."""
-    return Result.model_validate_json(redis.get(KEYS.result(job_id)))
+    return Result.model_validate_json(redis.get(OWN.result(job_id)))
 
 
 def read_dead(redis: Any) -> list[DeadLetter]:

@@ -31,6 +31,7 @@ pytestmark = [
 ]
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = "sf:backlog:cpu:bulk"
 
 
@@ -69,7 +70,7 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         groups: Any = scaler.xinfo_groups(BULK)
         assert [group["name"] for group in groups] == [POOL_GROUP.encode()]
         wait_until(
-            lambda: scaler.xpending(KEYS.jobs, ROUTER_GROUP)["pending"] == 0,
+            lambda: scaler.xpending(OWN.jobs, ROUTER_GROUP)["pending"] == 0,
             description="what was read last is settled",
         )
     with fleet.redis.connect(Role.EXPORTER) as exporter:
@@ -84,8 +85,9 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
     """Its worker may write no dead letter, and gives it back to who may."""
     slip = slip_for("similar", expires_ms=LAST_MS)
     with fleet.redis.connect() as admin:
-        admin.xadd(BULK, {"id": "odd", "job": '{"id": "odd", "new": 1}', "slip": slip.to_json()})
-        result = KEYS.result("odd")
+        fields = {"producer": "default", "id": "odd", "job": '{"id": "odd", "new": 1}'}
+        admin.xadd(BULK, {**fields, "slip": slip.to_json()})
+        result = OWN.result("odd")
         wait_until(lambda: admin.exists(result), description="it has ended", timeout=60)
         assert Result.model_validate_json(admin.get(result)).status is Status.FAILED
         assert admin.xlen(KEYS.dead)
@@ -97,30 +99,30 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
     ("role", "command"),
     [
         (Role.PRODUCER, ("LPUSH", "sf:celery:cpu", "null")),
-        (Role.PRODUCER, ("SET", "sf:result:a1", "{}")),
+        (Role.PRODUCER, ("SET", "sf:result:default:a1", "{}")),
         (Role.PRODUCER, ("XADD", BULK, "*", "a", "b")),
         (Role.PRODUCER, ("XADD", KEYS.escalations, "*", "a", "b")),
-        (Role.PRODUCER, ("XDEL", KEYS.jobs, "1-1")),
+        (Role.PRODUCER, ("XDEL", OWN.jobs, "1-1")),
         (Role.PRODUCER, ("XRANGE", KEYS.dead, "-", "+")),
         (Role.PRODUCER, ("EVAL", "return 1", "0")),
         (Role.ROUTER, ("BRPOP", "sf:celery:cpu", "1")),
         (Role.ROUTER, ("GET", "sf:dead:1-1")),
-        (Role.WORKER, ("XADD", KEYS.jobs, "*", "job", "{}")),
+        (Role.WORKER, ("XADD", OWN.jobs, "*", "job", "{}")),
         (Role.WORKER, ("LPUSH", "sf:celery:cpu", "null")),
         (Role.WORKER, ("XREADGROUP", "GROUP", "pool", "w", "STREAMS", BULK, ">")),
         (Role.WORKER, ("GET", "sf:dead:1-1")),
-        (Role.WORKER, ("GET", "sf:result:a1")),
+        (Role.WORKER, ("GET", "sf:result:default:a1")),
         (Role.WORKER, ("XADD", KEYS.dead, "*", "letter", "{}")),
         (Role.ROUTER, ("LRANGE", "sf:celery:cpu", "0", "-1")),
         (Role.FLOWER, ("HGET", "sf:celery:unacked:cpu", "x")),
-        (Role.FLOWER, ("XRANGE", KEYS.jobs, "-", "+")),
-        (Role.FLOWER, ("GET", "sf:result:a1")),
+        (Role.FLOWER, ("XRANGE", OWN.jobs, "-", "+")),
+        (Role.FLOWER, ("GET", "sf:result:default:a1")),
         (Role.FLOWER, ("LPUSH", "sf:celery:cpu", "null")),
-        (Role.SCALER, ("XRANGE", KEYS.jobs, "-", "+")),
-        (Role.SCALER, ("XADD", KEYS.jobs, "*", "job", "{}")),
-        (Role.EXPORTER, ("XRANGE", KEYS.jobs, "-", "+")),
+        (Role.SCALER, ("XRANGE", OWN.jobs, "-", "+")),
+        (Role.SCALER, ("XADD", OWN.jobs, "*", "job", "{}")),
+        (Role.EXPORTER, ("XRANGE", OWN.jobs, "-", "+")),
         (Role.EXPORTER, ("XRANGE", KEYS.dead, "-", "+")),
-        (Role.EXPORTER, ("GET", "sf:result:a1")),
+        (Role.EXPORTER, ("GET", "sf:result:default:a1")),
         (Role.EXPORTER, ("DEL", KEYS.booked("2026-01-01"))),
         *(
             (role, (command,))
@@ -164,7 +166,7 @@ def test_the_file_lets_in_whom_it_names_alone(tmp_path: Path, wait_until: WaitUn
     assert "secret" not in written
     with server_with(written, tmp_path, wait_until) as port:
         with Redis.from_url(f"redis://producer:a%20long%20secret@127.0.0.1:{port}") as redis:
-            assert redis.xlen(KEYS.jobs) == 0
+            assert redis.xlen(OWN.jobs) == 0
         for stranger in ("producer:another@", "worker:a%20long%20secret@", "default:@", ""):
             with (
                 Redis.from_url(f"redis://{stranger}127.0.0.1:{port}") as redis,

@@ -38,6 +38,7 @@ pytestmark = [
 ]
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = "sf:backlog:cpu:bulk"
 TASKS = ("ids", "similar", "mood")
 HOUR = timedelta(hours=1)
@@ -148,14 +149,16 @@ def submit_all_kinds(client: Client) -> None:
 def submit_nonsense(guarded: Guarded) -> None:
     """Submit what is no job at all."""
     with guarded.connect(Role.PRODUCER) as redis:
-        redis.xadd(KEYS.jobs, {"job": "{"})
+        redis.xadd(OWN.jobs, {"job": "{"})
 
 
 def leave_work_behind(guarded: Guarded, wait_until: WaitUntil) -> None:
     """A worker died a minute ago; a router strikes it off, and takes over what it had in hand."""
     minute_ms = 60_000
     with guarded.connect() as admin:
-        entry: Any = admin.xadd(BULK, {"id": "left", "job": "{}", "slip": "{}"})
+        entry: Any = admin.xadd(
+            BULK, {"producer": "default", "id": "left", "job": "{}", "slip": "{}"}
+        )
         admin.xreadgroup(POOL_GROUP, "cpu/host/1/dead", {BULK: ">"})
         admin.xclaim(BULK, POOL_GROUP, "cpu/host/1/dead", 0, [entry], idle=minute_ms)
         seconds, _ = admin.time()
@@ -168,10 +171,10 @@ def choose_an_id(guarded: Guarded, wait_until: WaitUntil) -> None:
     """Submit under an id from the future; a router notes the job, and then mends the stream."""
     job = Job(id="far", task="ids", text="4111 1111 1111 1111")
     with guarded.connect(Role.PRODUCER) as redis:
-        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()}, id="9999999999999-0")
+        redis.xadd(OWN.jobs, {"job": job.model_dump_json()}, id="9999999999999-0")
     with guarded.connect() as admin:
         wait_until(
-            lambda: admin.xinfo_stream(KEYS.jobs)["last-generated-id"] < b"9",
+            lambda: admin.xinfo_stream(OWN.jobs)["last-generated-id"] < b"9",
             description="the stream is made anew",
             timeout=30,
         )
@@ -187,7 +190,7 @@ def lose_a_message(guarded: Guarded) -> None:
 
 def count_everything(guarded: Guarded) -> None:
     """Count as KEDA and as the exporter do, where there is no group, and where one has a gap."""
-    streams = {KEYS.jobs: ROUTER_GROUP, KEYS.escalations: ROUTER_GROUP, BULK: POOL_GROUP}
+    streams = {OWN.jobs: ROUTER_GROUP, KEYS.escalations: ROUTER_GROUP, BULK: POOL_GROUP}
     with guarded.connect(Role.SCALER) as scaler:
         # As KEDA's client does when it connects.
         scaler.ping()
@@ -225,10 +228,12 @@ def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:
     with guarded.connect() as admin:
         stream = "sf:backlog:resting:bulk"
         admin.xgroup_create(stream, POOL_GROUP, id="0", mkstream=True)
-        entry: Any = admin.xadd(stream, {"id": "overdue", "job": "{}", "slip": "{}"})
-        admin.hset(KEYS.job("overdue"), mapping={"origin": "1-1", "at": stream, "entry": entry})
-        admin.zadd(KEYS.due, {"overdue": 0})
-        wait_until(lambda: admin.exists(KEYS.result("overdue")), description="the job has ended")
+        entry: Any = admin.xadd(
+            stream, {"producer": "default", "id": "overdue", "job": "{}", "slip": "{}"}
+        )
+        admin.hset(OWN.job("overdue"), mapping={"origin": "1-1", "at": stream, "entry": entry})
+        admin.zadd(KEYS.due, {"default:overdue": 0})
+        wait_until(lambda: admin.exists(OWN.result("overdue")), description="the job has ended")
         assert admin.xlen(stream) == 0
 
 
@@ -237,11 +242,12 @@ def bury_more_than_is_kept(guarded: Guarded, redis: Redis) -> None:
     router = Ledger(redis, KEYS, "router-that-keeps-nothing", Bounds(max_dead_bytes=0))
     with guarded.connect() as admin:
         adding = admin.pipeline(transaction=True)
-        adding.xadd(KEYS.jobs, {"job": "{"})
-        adding.xreadgroup(ROUTER_GROUP, "router-that-keeps-nothing", {KEYS.jobs: ">"})
+        adding.xadd(OWN.jobs, {"job": "{"})
+        adding.xreadgroup(ROUTER_GROUP, "router-that-keeps-nothing", {OWN.jobs: ">"})
         entry, _ = adding.execute()
-    refusal = Refuse(entry=entry.decode(), letter=dead_letter(b"{", "not_json"), raw=b"{")
-    assert router.settle(KEYS.jobs, ROUTER_GROUP, [refusal]).results == 1
+    letter = dead_letter(b"{", "not_json", producer="default")
+    refusal = Refuse(entry=entry.decode(), producer="default", letter=letter, raw=b"{")
+    assert router.settle(OWN.jobs, ROUTER_GROUP, [refusal]).results == 1
 
 
 def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
@@ -250,7 +256,7 @@ def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
     with guarded.connect() as admin:
         adding = admin.pipeline(transaction=True)
         adding.xgroup_create(stream, POOL_GROUP, id="0", mkstream=True)
-        adding.xadd(stream, {"id": "moved", "job": "{}", "slip": "{}"})
+        adding.xadd(stream, {"producer": "default", "id": "moved", "job": "{}", "slip": "{}"})
         adding.xreadgroup(POOL_GROUP, "router-of-the-drill", {stream: ">"})
         _, entry, _ = adding.execute()
     move = Move(

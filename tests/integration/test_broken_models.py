@@ -31,6 +31,7 @@ from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED
 from smallfirst_workers.watchdog import Watchdog
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 LEASE = timedelta(seconds=60)
 
@@ -95,7 +96,8 @@ def batch_of(
             expires_ms=now_ms + 600_000,
             num_chars=len(text),
         )
-        redis.xadd(BULK, {"id": job.id, "job": job.model_dump_json(), "slip": slip.to_json()})
+        fields = {"producer": "default", "id": job.id, "job": job.model_dump_json()}
+        redis.xadd(BULK, {**fields, "slip": slip.to_json()})
     entries = tuple(entry.entry for entry in router.read([BULK], POOL_GROUP, count=100))
     router.queue(BULK, entries)
     worker = Ledger(redis, KEYS, "worker-a")
@@ -122,7 +124,7 @@ def test_a_model_that_fails_on_everything_costs_no_job_a_start(redis: Any, error
     with pytest.raises(ModelBroken):
         run_message(runner, message, ServedModel(Failing("", error), Tier.SLM, 0.0))
     assert starts(redis) == [0, 0]
-    assert redis.get(KEYS.result("a0")) is None
+    assert redis.get(OWN.result("a0")) is None
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, SystemExit, RecursionError])
@@ -138,7 +140,7 @@ def test_a_text_that_fails_alone_is_only_that_texts_failure(redis: Any) -> None:
     """Its neighbour is answered, and it goes back to the router with its failed attempt."""
     runner, message = batch_of(redis, "good", "poison")
     run_message(runner, message, ServedModel(Failing("poison", None), Tier.SLM, 0.0))
-    assert redis.get(KEYS.result("a0")) is not None
+    assert redis.get(OWN.result("a0")) is not None
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (0, 1)
 
 
@@ -149,8 +151,8 @@ def test_a_task_that_is_not_loaded_yet_costs_its_job_nothing(
     runner, message = batch_of(redis, "new", "old", tasks=["topic", "mood"], catalogue="newer")
     run_message(runner, message, ServedModel(Unprepared(), Tier.SLM, 0.0, "older"))
     assert (redis.xlen(BULK), redis.xlen(KEYS.escalations)) == (1, 0)
-    assert redis.get(KEYS.result("a0")) is None
-    assert redis.get(KEYS.result("a1")) is not None
+    assert redis.get(OWN.result("a0")) is None
+    assert redis.get(OWN.result("a1")) is not None
     assert starts(redis) == []
     found: list[int] = []
 
@@ -197,8 +199,8 @@ def test_a_job_that_this_worker_cannot_read_goes_back(redis: Any, wait_until: Wa
 
     run_message(runner, message, ServedModel(Failing("never", None), Tier.SLM, 0.0))
 
-    assert redis.get(KEYS.result("a1")) is not None
-    assert redis.get(KEYS.result("a0")) is None
+    assert redis.get(OWN.result("a1")) is not None
+    assert redis.get(OWN.result("a0")) is None
     assert (redis.xlen(KEYS.dead), redis.xlen(KEYS.escalations)) == (0, 0)
     assert starts(redis) == []
     found: list[int] = []

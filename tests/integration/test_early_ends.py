@@ -12,6 +12,7 @@ from tests.support.routers import (
     BULK,
     CATALOGUE,
     KEYS,
+    OWN,
     published,
     result_of,
     router_of,
@@ -73,7 +74,7 @@ def end_due(router: Router, redis: Any, wait_until: WaitUntil, job_id: str = "a1
 
     def has_ended() -> bool:
         router.end_due()
-        return bool(redis.exists(KEYS.result(job_id)))
+        return bool(redis.exists(OWN.result(job_id)))
 
     wait_until(has_ended, description="the job has its result")
 
@@ -89,8 +90,8 @@ def test_a_deadline_comes_without_a_worker(
     end_due(router, redis, wait_until)
     assert result_of(redis, "a1").status is Status.EXPIRED
     assert [fields[b"id"] for _, fields in redis.xrange(BULK)] == [b"a2"]
-    assert redis.zrange(KEYS.due, 0, -1) == [b"a2"]
-    assert set(redis.hkeys(KEYS.job("a1"))) == {b"status", b"fingerprint"}
+    assert redis.zrange(KEYS.due, 0, -1) == [b"default:a2"]
+    assert set(redis.hkeys(OWN.job("a1"))) == {b"status", b"fingerprint"}
 
 
 def test_a_deadline_comes_while_memory_is_full(
@@ -130,8 +131,8 @@ def test_what_a_worker_has_in_hand_is_its_own(
     [(entry, _), _] = redis.xrange(BULK)
     worker.claim(BULK, [entry.decode()], timedelta(seconds=10))
     end_due(router, redis, wait_until, "a2")
-    assert not redis.exists(KEYS.result("a1"))
-    done = Finish(entry=entry.decode(), result=result_for("a1"))
+    assert not redis.exists(OWN.result("a1"))
+    done = Finish(entry=entry.decode(), producer="default", result=result_for("a1"))
     assert worker.settle(BULK, POOL_GROUP, [done]) == Settled(results=1)
     assert not redis.exists(KEYS.due)
 
@@ -146,7 +147,7 @@ def test_a_deadline_comes_between_two_steps(
     [(entry, fields)] = redis.xrange(BULK)
     redis.xdel(BULK, entry)
     again = redis.xadd(KEYS.escalations, fields)
-    redis.hset(KEYS.job("a1"), mapping={"at": KEYS.escalations, "entry": again})
+    redis.hset(OWN.job("a1"), mapping={"at": KEYS.escalations, "entry": again})
     redis.xreadgroup(ROUTER_GROUP, "@router/host/1/dead", {KEYS.escalations: ">"})
     end_due(router, redis, wait_until)
     assert result_of(redis, "a1").status is Status.EXPIRED
@@ -161,11 +162,11 @@ def test_a_cancelled_job_leaves_where_it_waits(
     router = router_of(redis, redis_url, catalogue)
     submit(redis, topic("a1"), topic("a2"))
     place(redis, router)
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
     assert result_of(redis, "a1").status is Status.CANCELLED
     assert [fields[b"id"] for _, fields in redis.xrange(BULK)] == [b"a2"]
-    assert redis.zrange(KEYS.due, 0, -1) == [b"a2"]
+    assert redis.zrange(KEYS.due, 0, -1) == [b"default:a2"]
 
 
 def test_a_cancelled_job_in_a_worker_s_hands_is_fenced(
@@ -178,9 +179,9 @@ def test_a_cancelled_job_in_a_worker_s_hands_is_fenced(
     router.step()
     [(entry, _)] = redis.xrange(BULK)
     worker.claim(BULK, [entry.decode()], timedelta(seconds=10))
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
-    done = Finish(entry=entry.decode(), result=result_for("a1"))
+    done = Finish(entry=entry.decode(), producer="default", result=result_for("a1"))
     assert worker.settle(BULK, POOL_GROUP, [done]) == Settled(fenced=1)
     assert result_of(redis, "a1").status is Status.CANCELLED
 
@@ -191,9 +192,9 @@ def test_a_cancellation_may_come_before_its_job(
 ) -> None:
     """Another router settled it first: the job is cancelled when it comes, answered by no step."""
     router = router_of(redis, redis_url, catalogue)
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
-    assert 0 < redis.ttl(KEYS.job("a1")) <= 600
+    assert 0 < redis.ttl(OWN.job("a1")) <= 600
     submit(redis, topic("a1", task=task, reply_to="me"))
     with listening(redis) as notices:
         router.step()
@@ -210,13 +211,13 @@ def test_what_waits_unread_is_counted_rightly(
     router = router_of(redis, redis_url, catalogue)
     submit(redis, *(topic(f"a{n}") for n in range(4)), topic("late", deadline=SHORT), topic("b"))
     router.step()
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
     assert count(redis, LAG) == 5
     end_due(router, redis, wait_until, "late")
     assert count(redis, LAG) == 4
     redis.xreadgroup(POOL_GROUP, "@router/host/1/r1", {BULK: ">"}, count=1)
-    redis.xadd(KEYS.jobs, {"cancel": "a2"})
+    redis.xadd(OWN.jobs, {"cancel": "a2"})
     router.step()
     assert count(redis, LAG) == 2
     submit(redis, topic("c"))

@@ -30,6 +30,7 @@ from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 
 
@@ -60,7 +61,7 @@ def submit(redis: Any, count: int) -> None:
     """Submit jobs of the one task."""
     for number in range(count):
         job = Job(id=f"j-{number}", task="topic", text=f"parcel {number}")
-        redis.xadd(KEYS.jobs, {"job": job.model_dump_json()})
+        redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
 
 
 def test_an_empty_redis_is_up_and_holds_nothing(value: Callable[..., float | None]) -> None:
@@ -100,8 +101,8 @@ def test_the_age_is_that_of_the_oldest_job(
 ) -> None:
     """As old as its entry's id says, which Redis's clock wrote."""
     now_ms = redis.time()[0] * 1000
-    redis.xgroup_create(KEYS.jobs, "router", id="0", mkstream=True)
-    redis.xadd(KEYS.jobs, {"job": "{}"}, id=f"{now_ms - 90_000}-0")
+    redis.xgroup_create(OWN.jobs, "router", id="0", mkstream=True)
+    redis.xadd(OWN.jobs, {"job": "{}"}, id=f"{now_ms - 90_000}-0")
     labels = {"pool": "@router", "stream": "jobs"}
     # Nobody has read it, and nobody may look: it is as old as the first scrape that saw it.
     assert value("oldest_job_age_seconds", **labels) == 0
@@ -109,8 +110,8 @@ def test_the_age_is_that_of_the_oldest_job(
         lambda: 0 < (value("oldest_job_age_seconds", **labels) or 0) < 30,
         description="its age is that since the first scrape",
     )
-    redis.xreadgroup("router", "r", {KEYS.jobs: ">"})
-    redis.xadd(KEYS.jobs, {"job": "{}"})
+    redis.xreadgroup("router", "r", {OWN.jobs: ">"})
+    redis.xadd(OWN.jobs, {"job": "{}"})
     assert value("oldest_job_age_seconds", **labels) == pytest.approx(90, abs=10)
 
 
@@ -125,7 +126,12 @@ def test_what_was_booked_is_counted(
     assert value("attempts_total", **labels) is None
     submit(redis, 1)
     entry = router_entry(redis, router)
-    row = Finish(entry=entry, result=result_for("j-0"), spent=attempt_for(seconds=0.25, cost=0.5))
+    row = Finish(
+        entry=entry,
+        producer="default",
+        result=result_for("j-0"),
+        spent=attempt_for(seconds=0.25, cost=0.5),
+    )
     ledger = Ledger(redis, KEYS, "cpu/h/1/abc")
     ledger.claim(BULK, [entry], timedelta(seconds=6))
     ledger.settle(BULK, POOL_GROUP, [row])
@@ -200,7 +206,7 @@ def test_prometheus_gets_it_from_a_process(
     redis: Any, redis_url: str, start: Callable[[str], str], wait_until: WaitUntil
 ) -> None:
     """In its own form, with no job's text in it."""
-    redis.xadd(KEYS.jobs, {"job": Job(id="a", task="topic", text="canary-2b7d").to_json()})
+    redis.xadd(OWN.jobs, {"job": Job(id="a", task="topic", text="canary-2b7d").to_json()})
     url = start(redis_url)
     wait_until(lambda: answers(url), description="it answers", timeout=30)
     assert scrape(url)["smallfirst_redis_up"] == 1

@@ -12,6 +12,7 @@ from tests.support.routers import (
     BULK,
     CATALOGUE,
     KEYS,
+    OWN,
     result_of,
     router_of,
     running,
@@ -74,7 +75,7 @@ def test_a_router_at_rest_wakes_at_once(
         for n in range(9):
             begun = time.monotonic()
             submit(redis, Job(id=f"a{n}", task="ids", text="4111 1111 1111 1111"))
-            is_answered = partial(redis.exists, KEYS.result(f"a{n}"))
+            is_answered = partial(redis.exists, OWN.result(f"a{n}"))
             wait_until(is_answered, description="the job is answered")
             seconds.append(time.monotonic() - begun)
             assert result_of(redis, f"a{n}").answer is not None

@@ -23,7 +23,7 @@ BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 
 def claimed(redis: Any, worker: Ledger) -> str:
     """One entry in a worker's hands, by the way that every entry goes."""
-    redis.xadd(BACKLOG, {"id": "a1", "job": "{}", "slip": "{}"})
+    redis.xadd(BACKLOG, {"producer": "default", "id": "a1", "job": "{}", "slip": "{}"})
     router = Ledger(redis, KEYS, "router-a")
     router.open([BACKLOG], POOL_GROUP)
     [entry] = router.read([BACKLOG], POOL_GROUP, count=1)

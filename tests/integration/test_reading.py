@@ -12,6 +12,7 @@ from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Key
 from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Ledger
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 LEASE = timedelta(seconds=10)
 MAX_JOB_BYTES = 10_000
@@ -23,14 +24,14 @@ WAYS = {"at once": None, "after a wait": timedelta(milliseconds=20)}
 def ledger_of(redis: Any, holder: str = "router-a", bounds: Bounds = BOUNDS) -> Ledger:
     """Open the ledger as one holder sees it."""
     ledger = Ledger(redis, KEYS, holder, bounds)
-    ledger.open([KEYS.jobs, KEYS.escalations], ROUTER_GROUP)
+    ledger.open([OWN.jobs, KEYS.escalations], ROUTER_GROUP)
     ledger.open([BACKLOG], POOL_GROUP)
     return ledger
 
 
 def submit(redis: Any, *jobs: bytes) -> list[str]:
     """Write submissions; return their entries."""
-    return [redis.xadd(KEYS.jobs, {"job": job}).decode() for job in jobs]
+    return [redis.xadd(OWN.jobs, {"job": job}).decode() for job in jobs]
 
 
 def park(redis: Any, count: int, text: str = "x" * 1000) -> list[str]:
@@ -47,7 +48,7 @@ def leave(redis: Any, stream: str, group: str, holder: str, entries: list[str]) 
 
 def read_all(ledger: Ledger, **more: Any) -> list[StreamEntry]:
     """Read the submissions."""
-    return ledger.read([KEYS.jobs], ROUTER_GROUP, count=100, **more)
+    return ledger.read([OWN.jobs], ROUTER_GROUP, count=100, **more)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -68,7 +69,7 @@ def test_a_read_stops_at_its_count(redis: Any, way: str) -> None:
     """Whatever their size."""
     ledger = ledger_of(redis)
     submit(redis, *[b"x"] * 10)
-    assert len(ledger.read([KEYS.jobs], ROUTER_GROUP, count=4, block=WAYS[way])) == 4
+    assert len(ledger.read([OWN.jobs], ROUTER_GROUP, count=4, block=WAYS[way])) == 4
 
 
 def test_each_stream_has_its_share_of_a_read(redis: Any) -> None:
@@ -77,8 +78,8 @@ def test_each_stream_has_its_share_of_a_read(redis: Any) -> None:
     submit(redis, *[b"x" * 6000] * 3)
     for _ in range(3):
         redis.xadd(KEYS.escalations, {"id": "a1", "job": "x" * 6000, "slip": "{}"})
-    read = ledger.read([KEYS.escalations, KEYS.jobs], ROUTER_GROUP, count=100)
-    assert [entry.stream for entry in read] == [KEYS.escalations, KEYS.jobs]
+    read = ledger.read([KEYS.escalations, OWN.jobs], ROUTER_GROUP, count=100)
+    assert [entry.stream for entry in read] == [KEYS.escalations, OWN.jobs]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -102,7 +103,7 @@ def test_what_stands_beside_a_job_counts_too(redis: Any, way: str) -> None:
     """An entry of many fields is as large as one of a long one."""
     ledger = ledger_of(redis)
     fields: dict[Any, Any] = {f"field-{n}": "x" * 100 for n in range(200)}
-    redis.xadd(KEYS.jobs, {"job": "{}", **fields})
+    redis.xadd(OWN.jobs, {"job": "{}", **fields})
     [large] = read_all(ledger, block=WAYS[way])
     assert large.excerpt is not None
     assert large.excerpt.size > MAX_JOB_BYTES + FRAMING_BYTES
@@ -149,8 +150,8 @@ def test_recovery_never_takes_a_submission_in_that_is_too_large(redis: Any) -> N
     """Whoever read it first may have died of it."""
     ledger = ledger_of(redis)
     entries = submit(redis, b"x" * 3 * MAX_JOB_BYTES)
-    leave(redis, KEYS.jobs, ROUTER_GROUP, "dead", entries)
-    [found] = ledger.recover(KEYS.jobs, ROUTER_GROUP, lease=LEASE, queue_timeout=LEASE)
+    leave(redis, OWN.jobs, ROUTER_GROUP, "dead", entries)
+    [found] = ledger.recover(OWN.jobs, ROUTER_GROUP, lease=LEASE, queue_timeout=LEASE)
     assert found.excerpt is not None
     assert (found.excerpt.size, len(found.excerpt.head)) == (3 * MAX_JOB_BYTES, 4096)
 
@@ -180,10 +181,10 @@ def test_the_dead_come_before_what_waited_too_long(redis: Any) -> None:
 def test_when_a_job_from_the_future_was_first_seen_is_known_to_all(redis: Any) -> None:
     """Whoever reads it next, its deadline does not begin anew, until it has ended."""
     far = "9999999999999-0"
-    entries = [StreamEntry(KEYS.jobs, far, {}), StreamEntry(KEYS.jobs, "1000-0", {})]
+    entries = [StreamEntry(OWN.jobs, far, {}), StreamEntry(OWN.jobs, "1000-0", {})]
     [first, past] = ledger_of(redis).note_first_seen(entries, now_ms=5_000)
     [again, _] = ledger_of(redis, "router-b").note_first_seen(entries, now_ms=9_000)
     assert (first.written_ms(9_000), again.written_ms(9_000)) == (5_000, 5_000)
     assert past.written_ms(9_000) == 1_000
     ledger_of(redis).forget_first_seen([first, past])
-    assert not redis.exists(KEYS.first_seen(far))
+    assert not redis.exists(OWN.first_seen(far))

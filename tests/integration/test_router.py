@@ -12,6 +12,7 @@ from tests.support.routers import (
     CATALOGUE,
     KEYS,
     LOST_MS,
+    OWN,
     published,
     result_of,
     router_of,
@@ -42,7 +43,7 @@ def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Pat
     router_of(redis, redis_url, catalogue).step()
     result = result_of(redis, "a1")
     assert (result.status, result.tier) == (Status.ANSWERED, Tier.RULE)
-    assert redis.xlen(KEYS.jobs) == redis.xlen(BULK) == 0
+    assert redis.xlen(OWN.jobs) == redis.xlen(BULK) == 0
 
 
 def test_a_models_job_waits_on_its_pools_backlog(
@@ -98,7 +99,7 @@ def test_a_deadline_that_passed_before_triage_expires_the_job(
 ) -> None:
     """A job that waited too long in the stream is answered as expired, and parked nowhere."""
     long_ago = f"{Ledger(redis, KEYS, 'x').now_ms() - 60_000}-0"
-    redis.xadd(KEYS.jobs, {"job": topic("a1", deadline=30).model_dump_json()}, id=long_ago)
+    redis.xadd(OWN.jobs, {"job": topic("a1", deadline=30).model_dump_json()}, id=long_ago)
     router_of(redis, redis_url, catalogue).step()
     assert result_of(redis, "a1").status is Status.EXPIRED
     assert redis.xlen(BULK) == 0
@@ -181,9 +182,9 @@ def test_what_a_dead_router_had_read_is_triaged_by_another(
     """An entry that was read and not settled is taken over when its lease is out."""
     router = router_of(redis, redis_url, catalogue, lease_seconds=1)
     submit(redis, topic("a1"))
-    Ledger(redis, KEYS, "dead").read([KEYS.jobs], ROUTER_GROUP, count=1)
-    [(entry, _)] = redis.xrange(KEYS.jobs)
-    redis.xclaim(KEYS.jobs, ROUTER_GROUP, "dead", 0, [entry], idle=5000, justid=True)
+    Ledger(redis, KEYS, "dead").read([OWN.jobs], ROUTER_GROUP, count=1)
+    [(entry, _)] = redis.xrange(OWN.jobs)
+    redis.xclaim(OWN.jobs, ROUTER_GROUP, "dead", 0, [entry], idle=5000, justid=True)
     router.step()
     assert redis.xlen(BULK) == 1
 
@@ -289,7 +290,7 @@ def test_cancelling_a_parked_job_ends_it(redis: Any, redis_url: str, catalogue: 
     router = router_of(redis, redis_url, catalogue)
     submit(redis, topic("a1"))
     router.step()
-    redis.xadd(KEYS.jobs, {"cancel": "a1"})
+    redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
     assert result_of(redis, "a1").status is Status.CANCELLED
     assert redis.xlen(BULK) == 0
@@ -301,13 +302,13 @@ def test_an_entry_with_a_job_and_a_cancellation_is_refused(
     """The job's producer is told why, nothing is cancelled, and the job can be replayed."""
     router = router_of(redis, redis_url, catalogue)
     submit(redis, topic("a1"))
-    redis.xadd(KEYS.jobs, {"job": topic("a2", reply_to="me").model_dump_json(), "cancel": "a1"})
+    redis.xadd(OWN.jobs, {"job": topic("a2", reply_to="me").model_dump_json(), "cancel": "a1"})
     with listening(redis) as notices:
         router.step()
         assert notices.of("me") == ["a2"]
     refused = result_of(redis, "a2")
     assert refused.problem is not None
     assert (refused.status, refused.problem.code) == (Status.REFUSED, "invalid")
-    assert redis.get(KEYS.result("a1")) is None
+    assert redis.get(OWN.result("a1")) is None
     [(_, fields)] = redis.xrange(KEYS.dead)
     assert DeadLetter.model_validate_json(fields[b"letter"]).id == "a2"

@@ -10,6 +10,7 @@ from tests.support.routers import (
     CATALOGUE,
     KEYS,
     LOST_MS,
+    OWN,
     published,
     result_of,
     router_of,
@@ -127,7 +128,7 @@ def test_an_emptied_redis_gets_every_group_back(
     router = router_of(redis, redis_url, catalogue)
     with running(router):
         redis.flushall()
-        streams = (KEYS.jobs, KEYS.escalations, *KEYS.backlogs("cpu").values())
+        streams = (OWN.jobs, KEYS.escalations, *KEYS.backlogs("cpu").values())
         wait_until(lambda: redis.exists(*streams) == 4, description="the streams are there")
         assert all(redis.xinfo_groups(stream) for stream in streams)
         submit(redis, topic("a1"))
@@ -169,7 +170,7 @@ def full_of(redis: Any, redis_url: str, catalogue: Path, num_waiting: int, **mor
     router.step()
     submit(redis, *(other(f"w{n}") for n in range(num_waiting)))
     router.step()
-    assert (redis.xlen(LARGE), redis.xlen(KEYS.jobs)) == (2, num_waiting)
+    assert (redis.xlen(LARGE), redis.xlen(OWN.jobs)) == (2, num_waiting)
     return router
 
 
@@ -180,13 +181,13 @@ def test_a_full_pool_stops_nobody_else(redis: Any, redis_url: str, catalogue: Pa
     router.step()
     assert ids_in(redis, BULK) == ["a1"]
     assert result_of(redis, "a2").status is Status.ANSWERED
-    assert (redis.xlen(LARGE), redis.xlen(KEYS.jobs)) == (2, 3)
+    assert (redis.xlen(LARGE), redis.xlen(OWN.jobs)) == (2, 3)
 
 
 def test_those_who_wait_come_in_order(redis: Any, redis_url: str, catalogue: Path) -> None:
     """As the pool has room, the oldest first, and nobody who comes later before them."""
     router = full_of(redis, redis_url, catalogue, 3)
-    redis.xadd(KEYS.jobs, {"cancel": "p0"})
+    redis.xadd(OWN.jobs, {"cancel": "p0"})
     router.step()
     submit(redis, other("w3"))
     router.step()
@@ -195,7 +196,7 @@ def test_those_who_wait_come_in_order(redis: Any, redis_url: str, catalogue: Pat
     for _ in range(2):
         router.step()
     assert ids_in(redis, LARGE) == ["w1", "w2"]
-    assert redis.xlen(KEYS.jobs) == 1
+    assert redis.xlen(OWN.jobs) == 1
 
 
 def test_a_new_job_waits_for_any_pool_that_it_may_come_to(
@@ -205,7 +206,7 @@ def test_a_new_job_waits_for_any_pool_that_it_may_come_to(
     router = full_of(redis, redis_url, catalogue, 0)
     submit(redis, topic("a1", task="both"), topic("a2"))
     router.step()
-    assert (ids_in(redis, BULK), redis.xlen(KEYS.jobs)) == (["a2"], 1)
+    assert (ids_in(redis, BULK), redis.xlen(OWN.jobs)) == (["a2"], 1)
 
 
 def test_a_job_in_flight_goes_on_to_a_full_pool(
@@ -228,15 +229,15 @@ def test_what_waits_is_nobody_s_to_recover(redis: Any, redis_url: str, catalogue
     """It has no lease, however long it waits; what a dead router had read is found behind it."""
     router = full_of(redis, redis_url, catalogue, 3, lease_seconds=1)
     submit(redis, topic("a1"))
-    redis.xreadgroup(ROUTER_GROUP, "@router/host/1/dead", {KEYS.jobs: ">"})
-    for entry, _ in redis.xrange(KEYS.jobs):
-        [about] = redis.xpending_range(KEYS.jobs, ROUTER_GROUP, entry, entry, 1)
+    redis.xreadgroup(ROUTER_GROUP, "@router/host/1/dead", {OWN.jobs: ">"})
+    for entry, _ in redis.xrange(OWN.jobs):
+        [about] = redis.xpending_range(OWN.jobs, ROUTER_GROUP, entry, entry, 1)
         name = about["consumer"]
-        redis.xclaim(KEYS.jobs, ROUTER_GROUP, name, 0, [entry], idle=LOST_MS, justid=True)
+        redis.xclaim(OWN.jobs, ROUTER_GROUP, name, 0, [entry], idle=LOST_MS, justid=True)
     router.recover()
     router.step()
     assert ids_in(redis, BULK) == ["a1"]
-    pending = redis.xpending(KEYS.jobs, ROUTER_GROUP)
+    pending = redis.xpending(OWN.jobs, ROUTER_GROUP)
     assert [(each["name"], each["pending"]) for each in pending["consumers"]] == [
         (b"waiting:large", 3)
     ]
@@ -260,11 +261,11 @@ def test_a_deadline_comes_while_a_job_waits_for_room(
 
     def has_ended() -> bool:
         router.end_due()
-        return bool(redis.exists(KEYS.result("late")))
+        return bool(redis.exists(OWN.result("late")))
 
     wait_until(has_ended, description="the job has its result")
     assert result_of(redis, "late").status is Status.EXPIRED
-    assert redis.xlen(KEYS.jobs) == 1
+    assert redis.xlen(OWN.jobs) == 1
 
 
 def test_cancelling_ends_a_job_that_waits_for_room(
@@ -272,10 +273,10 @@ def test_cancelling_ends_a_job_that_waits_for_room(
 ) -> None:
     """At once, and its entry goes."""
     router = full_of(redis, redis_url, catalogue, 2)
-    redis.xadd(KEYS.jobs, {"cancel": "w0"})
+    redis.xadd(OWN.jobs, {"cancel": "w0"})
     router.step()
     assert result_of(redis, "w0").status is Status.CANCELLED
-    assert redis.xlen(KEYS.jobs) == 1
+    assert redis.xlen(OWN.jobs) == 1
 
 
 def test_a_repeat_joins_a_job_that_waits_for_room(
@@ -285,7 +286,7 @@ def test_a_repeat_joins_a_job_that_waits_for_room(
     router = full_of(redis, redis_url, catalogue, 1)
     submit(redis, other("w0"))
     router.step()
-    assert redis.xlen(KEYS.jobs) == 1
+    assert redis.xlen(OWN.jobs) == 1
 
 
 def test_who_waits_for_a_pool_that_goes_is_planned_anew(
@@ -295,7 +296,7 @@ def test_who_waits_for_a_pool_that_goes_is_planned_anew(
     router = full_of(redis, redis_url, catalogue, 1)
     submit(redis, topic("both", task="both"))
     router.step()
-    assert redis.xlen(KEYS.jobs) == 2
+    assert redis.xlen(OWN.jobs) == 2
     moved = TWO_POOLS.replace("  large:", "  huge:").replace("  other:", "  another:")
     catalogue.write_text(moved)
     router.reload()
@@ -303,8 +304,8 @@ def test_who_waits_for_a_pool_that_goes_is_planned_anew(
         router.step()
     assert result_of(redis, "w0").status is Status.REFUSED
     assert ids_in(redis, BULK) == ["both"]
-    assert redis.xlen(KEYS.jobs) == 0
-    assert set(redis.zrange(KEYS.due, 0, -1)) == {b"both", b"p0", b"p1"}
+    assert redis.xlen(OWN.jobs) == 0
+    assert set(redis.zrange(KEYS.due, 0, -1)) == {b"default:both", b"default:p0", b"default:p1"}
 
 
 def test_another_text_under_an_id_is_kept_where_its_pool_is_full(

@@ -21,6 +21,7 @@ from smallfirst_router.router import Router
 from smallfirst_router.rules import compile_rule
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 FAR = "9999999999999-0"
 #: Of the routers here: a read of documents takes two and a half of it.
@@ -59,7 +60,7 @@ class Stepped:
 
 def submit(redis: Any, job: Job, entry: str = "*") -> bytes:
     """Submit a job, under an id of its producer's where one is given; return the entry's."""
-    added: bytes = redis.xadd(KEYS.jobs, {"job": job.model_dump_json()}, id=entry)
+    added: bytes = redis.xadd(OWN.jobs, {"job": job.model_dump_json()}, id=entry)
     return added
 
 
@@ -78,12 +79,12 @@ def submit_documents(redis: Any) -> int:
 
 def num_results(redis: Any) -> int:
     """How many jobs have ended."""
-    return len(list(redis.scan_iter(match=KEYS.result("*"), count=1000)))
+    return len(list(redis.scan_iter(match=OWN.result("*"), count=1000)))
 
 
 def result_of(redis: Any, job_id: str) -> Result:
     """The result of a job that has one."""
-    return Result.model_validate_json(redis.get(KEYS.result(job_id)))
+    return Result.model_validate_json(redis.get(OWN.result(job_id)))
 
 
 def leave(redis: Any, stream: str, group: str, holder: str, entries: list[bytes]) -> None:
@@ -100,7 +101,7 @@ def test_what_waits_behind_a_long_document_stays_its_routers(
     num_documents = submit_documents(redis)
     counts = [0]
     with capture_logs() as logs:
-        while redis.xlen(KEYS.jobs):
+        while redis.xlen(OWN.jobs):
             slow.router.step()
             peer.router.step()
             counts.append(num_results(redis))
@@ -121,7 +122,7 @@ def test_a_router_that_stops_in_the_midst_of_a_read_hands_the_rest_back(
     num_documents = submit_documents(redis)
     first.router.step()
     first.router.close()
-    num_left = redis.xlen(KEYS.jobs)
+    num_left = redis.xlen(OWN.jobs)
     assert 0 < num_left < num_documents
     while num_results(redis) < num_documents:
         peer.router.step()
@@ -134,7 +135,7 @@ def test_an_oversized_submission_is_refused_by_its_size(
     """Its producer is told, its letter has the whole's size and hash, and its beginning is kept."""
     router = Stepped(redis_url, catalogue, max_job_bytes=10_000)
     raw = Job(id="big", task="ids", text="x" * 50_000).model_dump_json()
-    redis.xadd(KEYS.jobs, {"job": raw})
+    redis.xadd(OWN.jobs, {"job": raw})
     router.router.step()
     result = result_of(redis, "big")
     assert result.problem is not None
@@ -169,15 +170,15 @@ def test_a_deadline_counts_from_when_a_job_of_the_future_was_first_seen(
     entry = submit(
         redis, Job(id="late", task="ids", text="none", deadline=timedelta(seconds=30)), FAR
     )
-    leave(redis, KEYS.jobs, ROUTER_GROUP, "dead", [entry])
+    leave(redis, OWN.jobs, ROUTER_GROUP, "dead", [entry])
     dead = Ledger(redis, KEYS, "dead")
     now_ms = dead.now_ms()
-    redis.set(KEYS.first_seen(FAR), now_ms - 60_000, ex=60)
+    redis.set(OWN.first_seen(FAR), now_ms - 60_000, ex=60)
     router.router.step()
     result = result_of(redis, "late")
     assert result.status is Status.EXPIRED
     assert round(result.submitted_at.timestamp() * 1000) == now_ms - 60_000
-    assert not redis.exists(KEYS.first_seen(FAR))
+    assert not redis.exists(OWN.first_seen(FAR))
 
 
 def test_no_result_was_submitted_in_the_future(redis: Any, redis_url: str, catalogue: Path) -> None:
@@ -185,12 +186,12 @@ def test_no_result_was_submitted_in_the_future(redis: Any, redis_url: str, catal
     router = Stepped(redis_url, catalogue)
     submit(redis, Job(id="gone", task="topic", text="hello"), FAR)
     router.router.step()
-    redis.xadd(KEYS.jobs, {"cancel": "gone"})
+    redis.xadd(OWN.jobs, {"cancel": "gone"})
     router.router.step()
     result = result_of(redis, "gone")
     assert result.status is Status.CANCELLED
     assert result.submitted_at <= result.finished_at
-    assert list(redis.scan_iter(match=KEYS.first_seen("*"))) == []
+    assert list(redis.scan_iter(match=OWN.first_seen("*"))) == []
 
 
 def test_ids_from_the_future_are_told_of_and_mended_at_rest(
@@ -212,7 +213,7 @@ def test_ids_from_the_future_are_told_of_and_mended_at_rest(
     router.router.look_at_ids()
     assert router.counted(gauge) == 0
     submit(redis, Job(id="a2", task="ids", text="none"))
-    [(entry, _)] = redis.xrange(KEYS.jobs)
+    [(entry, _)] = redis.xrange(OWN.jobs)
     assert int(entry.partition(b"-")[0]) <= Ledger(redis, KEYS, "x").now_ms()
     peer.router.step()
     assert result_of(redis, "a2").status is Status.ANSWERED
@@ -227,7 +228,7 @@ def test_ids_a_little_ahead_are_nobodys_fault(redis: Any, redis_url: str, catalo
     assert router.counted("smallfirst_job_ids_ahead_seconds") == 0
     router.router.step()
     router.router.look_at_ids()
-    assert redis.xinfo_stream(KEYS.jobs)["last-generated-id"] == entry.encode()
+    assert redis.xinfo_stream(OWN.jobs)["last-generated-id"] == entry.encode()
 
 
 def test_jobs_that_only_waited_are_not_counted_as_recovered(
@@ -257,7 +258,7 @@ def test_more_than_a_page_is_recovered_at_once(redis: Any, redis_url: str, catal
     router = Stepped(redis_url, catalogue, read_bytes=65_536)
     for number in range(10):
         submit(redis, Job(id=f"j-{number}", task="topic", text="x" * 40_000))
-    while redis.xlen(KEYS.jobs):
+    while redis.xlen(OWN.jobs):
         router.router.step()
     entries = [entry for entry, _ in redis.xrange(BULK)]
     leave(redis, BULK, POOL_GROUP, "cpu/host/1/dead", entries)

@@ -40,8 +40,8 @@ def test_what_the_fleet_cannot_read_stops_nobody(
     """Entries of its own streams that are none end as dead letters; the job beside them goes on."""
     router = router_of(redis, redis_url, catalogue)
     start_worker(redis)
-    redis.xadd(KEYS.escalations, {"id": "a1", "job": "{", "slip": "{}"})
-    redis.xadd(BULK, {"id": "a2", "slip": "no"})
+    redis.xadd(KEYS.escalations, {"producer": "default", "id": "a1", "job": "{", "slip": "{}"})
+    redis.xadd(BULK, {"producer": "default", "id": "a2", "slip": "no"})
     redis.xadd(BULK, {"id": "no id at all", "job": "{}"})
     redis.xadd(BULK, {"rubbish": "x"})
     submit(redis, topic("a3"))

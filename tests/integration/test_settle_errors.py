@@ -35,15 +35,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 HOLDER = "@router/host/1/f00"
-LETTER = dead_letter(b"{}", "for a reason", job_id="a1")
+LETTER = dead_letter(b"{}", "for a reason", producer="default", job_id="a1")
 Make = Callable[[str], Settlement]
 
 
 def answer(entry: str) -> Finish:
     """A worker answers."""
-    return Finish(entry=entry, result=result_for(), reply_to="me", spent=attempt_for(cost=0.1))
+    return Finish(
+        entry=entry,
+        producer="default",
+        result=result_for(),
+        reply_to="me",
+        spent=attempt_for(cost=0.1),
+    )
 
 
 def pass_on(entry: str) -> Move:
@@ -70,6 +77,7 @@ def wait(entry: str) -> Wait:
     """A router leaves a submission where it is, since its pool is full."""
     return Wait(
         entry=entry,
+        producer="default",
         job_id="a1",
         pool="cpu",
         expires_ms=1,
@@ -81,50 +89,58 @@ def wait(entry: str) -> Wait:
 def answer_at_once(entry: str) -> Finish:
     """A router answers a submission by a rule."""
     return Finish(
-        entry=entry, result=result_for(fingerprint="f1"), reply_to="me", is_first_seen=True
+        entry=entry,
+        producer="default",
+        result=result_for(fingerprint="f1"),
+        reply_to="me",
+        is_first_seen=True,
     )
 
 
 def give_up(entry: str) -> Finish:
     """A router gives a job up."""
     failed = result_for(status=Status.FAILED)
-    return Finish(entry=entry, result=failed, reply_to="me", letter=LETTER, raw=b"{}")
+    return Finish(
+        entry=entry, producer="default", result=failed, reply_to="me", letter=LETTER, raw=b"{}"
+    )
 
 
 def refuse(entry: str) -> Refuse:
     """A router refuses a submission."""
     refused = result_for(status=Status.REFUSED)
-    return Refuse(entry=entry, letter=LETTER, raw=b"{}", result=refused, reply_to="me")
+    return Refuse(
+        entry=entry, producer="default", letter=LETTER, raw=b"{}", result=refused, reply_to="me"
+    )
 
 
 def cancel(entry: str) -> Cancel:
     """A router carries a cancellation out."""
-    return Cancel(entry=entry, result=result_for(status=Status.CANCELLED))
+    return Cancel(entry=entry, producer="default", result=result_for(status=Status.CANCELLED))
 
 
 #: Who does what, to an entry of which stream, after which state of the job.
 WORK: dict[str, tuple[Role, Make, str, str]] = {
     "answer": (Role.WORKER, answer, BULK, "flying"),
     "pass on": (Role.WORKER, pass_on, BULK, "flying"),
-    "park": (Role.ROUTER, park, KEYS.jobs, "unknown"),
-    "park a corrected one": (Role.ROUTER, park, KEYS.jobs, "refused"),
-    "answer at once": (Role.ROUTER, answer_at_once, KEYS.jobs, "unknown"),
+    "park": (Role.ROUTER, park, OWN.jobs, "unknown"),
+    "park a corrected one": (Role.ROUTER, park, OWN.jobs, "refused"),
+    "answer at once": (Role.ROUTER, answer_at_once, OWN.jobs, "unknown"),
     "give up": (Role.ROUTER, give_up, BULK, "flying"),
-    "refuse": (Role.ROUTER, refuse, KEYS.jobs, "unknown"),
-    "cancel": (Role.ROUTER, cancel, KEYS.jobs, "parked"),
-    "cancel one that is not there yet": (Role.ROUTER, cancel, KEYS.jobs, "unknown"),
-    "park a cancelled one": (Role.ROUTER, park, KEYS.jobs, "cancelled"),
-    "wait": (Role.ROUTER, wait, KEYS.jobs, "unknown"),
-    "join": (Role.ROUTER, park, KEYS.jobs, "flying"),
+    "refuse": (Role.ROUTER, refuse, OWN.jobs, "unknown"),
+    "cancel": (Role.ROUTER, cancel, OWN.jobs, "parked"),
+    "cancel one that is not there yet": (Role.ROUTER, cancel, OWN.jobs, "unknown"),
+    "park a cancelled one": (Role.ROUTER, park, OWN.jobs, "cancelled"),
+    "wait": (Role.ROUTER, wait, OWN.jobs, "unknown"),
+    "join": (Role.ROUTER, park, OWN.jobs, "flying"),
 }
 #: What stands in the way, and at which key.
 BLOCKED = {
-    "the job's hash": KEYS.job("a1"),
+    "the job's hash": OWN.job("a1"),
     "the booking": None,
     "the letters": KEYS.dead,
     "what is kept": KEYS.dead_kept,
     "the bytes that are kept": KEYS.dead_bytes,
-    "the count of submissions": KEYS.submissions,
+    "the count of submissions": OWN.submissions,
     "the next stream": KEYS.escalations,
     "the deadlines": KEYS.due,
 }
@@ -146,22 +162,22 @@ def in_hand(redis: Any, stream: str, state: str) -> str:
     """An entry in the hands of somebody, of a job in this state."""
     redis.flushall()
     if state == "cancelled":
-        redis.hset(KEYS.job("a1"), "cancelled", result_for(status=Status.CANCELLED).to_json())
+        redis.hset(OWN.job("a1"), "cancelled", result_for(status=Status.CANCELLED).to_json())
     if state in ("flying", "parked"):
         redis.hset(
-            KEYS.job("a1"), mapping={"origin": "1-1", "fingerprint": "f1", "reply": "me\nyou"}
+            OWN.job("a1"), mapping={"origin": "1-1", "fingerprint": "f1", "reply": "me\nyou"}
         )
     if state == "refused":
-        redis.hset(KEYS.job("a1"), mapping={"status": "refused", "fingerprint": ""})
-        redis.set(KEYS.result("a1"), "refused before")
+        redis.hset(OWN.job("a1"), mapping={"status": "refused", "fingerprint": ""})
+        redis.set(OWN.result("a1"), "refused before")
     ledger = Ledger(redis, KEYS, HOLDER)
     ledger.open([stream], group_of(stream))
     if state == "parked":
-        parked = redis.xadd(BULK, {"id": "a1", "job": "{}", "slip": "{}"})
+        parked = redis.xadd(BULK, {"producer": "default", "id": "a1", "job": "{}", "slip": "{}"})
         ledger.open([BULK], POOL_GROUP)
         ledger.read([BULK], POOL_GROUP, count=1)
-        redis.hset(KEYS.job("a1"), mapping={"at": BULK, "entry": parked})
-    redis.xadd(stream, {"id": "a1", "job": "{}", "slip": "{}"})
+        redis.hset(OWN.job("a1"), mapping={"at": BULK, "entry": parked})
+    redis.xadd(stream, {"producer": "default", "id": "a1", "job": "{}", "slip": "{}"})
     [entry] = ledger.read([stream], group_of(stream), count=1)
     return entry.entry
 
@@ -175,13 +191,13 @@ def notices(guarded: Guarded) -> Iterator[Notices]:
 
 def state_of(redis: Any, notices: Notices, stream: str) -> dict[str, object]:
     """How a job has ended, as far as it must be the same whatever happened on the way."""
-    others = {KEYS.jobs, KEYS.escalations, BULK} - {stream}
+    others = {OWN.jobs, KEYS.escalations, BULK} - {stream}
     return {
-        "result": redis.get(KEYS.result("a1")),
+        "result": redis.get(OWN.result("a1")),
         "next": sum(redis.xlen(other) for other in others),
         "told": [bool(notices.of(name)) for name in ("me", "you")],
         "letters": bool(redis.exists(KEYS.dead)),
-        "job": sorted(redis.hkeys(KEYS.job("a1"))),
+        "job": sorted(redis.hkeys(OWN.job("a1"))),
         "due": redis.zcard(KEYS.due),
         "source": redis.xlen(stream),
         "pending": redis.xpending(stream, group_of(stream))["pending"],
@@ -235,7 +251,7 @@ def test_a_right_that_is_missing_loses_no_job(
                     assert is_pending(admin, stream, entry), (right, selector)
                     settled(admin, make, stream, entry)
             ended = state_of(admin, notices, stream)
-            if right in ("publish", KEYS.results("*")):
+            if right in ("publish", KEYS.of_producer("*").results("*")):
                 ended["told"] = usual["told"]
             assert ended == usual, (right, selector)
     ending = {"xclaim"} if usual["pending"] else {"xdel", "xack"}

@@ -24,6 +24,7 @@ from smallfirst.local.redis_server import RedisServer
 pytestmark = pytest.mark.timeout(180)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 Version = Literal["previous", "today"]
 VERSIONS: tuple[Version, ...] = ("previous", "today")
@@ -214,7 +215,7 @@ def test_two_versions_do_every_job_in_every_mix(fleet: Fleet) -> None:
             names = [f"{number}-{each}" for each in ("waited", *VERSIONS)]
             fleet.produce(waiting, "submit", jobs_of(names[0]))
             newer = {**jobs_of(f"{number}-newer")[0], "zz_added": 1}
-            redis.xadd(KEYS.jobs, {"job": json.dumps(newer)})
+            redis.xadd(OWN.jobs, {"job": json.dumps(newer)})
             with fleet.router(routing):
                 for client in VERSIONS:
                     asked = [*earlier, names[0], f"{number}-{client}"]
@@ -232,13 +233,13 @@ def test_two_versions_do_every_job_in_every_mix(fleet: Fleet) -> None:
 def answers(redis: Any, names: list[str]) -> dict[str, bytes]:
     """The results that stand, but for refusals, which take no id."""
     ids = [job["id"] for name in names for job in jobs_of(name) if job["task"] != "nothing"]
-    found = redis.mget(map(KEYS.result, ids)) if ids else []
+    found = redis.mget(map(OWN.result, ids)) if ids else []
     return {job_id: raw for job_id, raw in zip(ids, found, strict=True) if raw}
 
 
 def why_refused(redis: Any, job_id: str) -> str:
     """What the producer of a refused job reads."""
-    result = Result.model_validate_json(redis.get(KEYS.result(job_id)))
+    result = Result.model_validate_json(redis.get(OWN.result(job_id)))
     assert (result.status, result.problem is None) == (Status.REFUSED, False)
     return result.problem.message if result.problem else ""
 

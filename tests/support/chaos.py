@@ -43,6 +43,7 @@ from smallfirst.ledger.keys import Keys
 
 SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 NUM_ROUTERS, NUM_SLM_WORKERS, NUM_PRODUCERS = 2, 3, 2
 #: Of how many faults that were felt longest the report tells more.
 NUM_LONGEST = 3
@@ -249,7 +250,7 @@ def _check(redis: Any, results: Results, ids: Sequence[str]) -> JobCounts:
     assert not left, f"keys without a bound: {left}"
     counts = JobCounts()
     for start in range(0, len(ids), 1000):
-        for raw in redis.mget([KEYS.result(name) for name in ids[start : start + 1000]]):
+        for raw in redis.mget([OWN.result(name) for name in ids[start : start + 1000]]):
             result = Result.model_validate_json(raw)
             _check_one(result)
             counts.add(result)

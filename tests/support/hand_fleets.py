@@ -37,6 +37,9 @@ from smallfirst.ledger.settlements import Cancel, Finish, Move, Settlement
 from smallfirst.testing import MemoryFleet
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
+#: The producers that a fleet on Redis serves, by their streams.
+PRODUCERS = {KEYS.of_producer(name).jobs: name for name in ("default", "shop")}
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 Kind = Literal["async", "threaded"]
 
@@ -149,7 +152,7 @@ class RedisFleet:
         self.is_mute = False
         self._redis = Redis.from_url(url)
         self._ledger = Ledger(self._redis, KEYS, "played")
-        self._ledger.open([KEYS.jobs], ROUTER_GROUP)
+        self._ledger.open(PRODUCERS, ROUTER_GROUP)
         self._ledger.open([BACKLOG], POOL_GROUP)
         self._is_frozen = False
         #: How many jobs may be answered; None is all.
@@ -166,10 +169,10 @@ class RedisFleet:
 
     @property
     def num_waiting(self) -> int:
-        return int(self._redis.xlen(KEYS.jobs)) + int(self._redis.xlen(BACKLOG))
+        return sum(int(self._redis.xlen(stream)) for stream in (*PRODUCERS, BACKLOG))
 
     def result_json(self, job_id: str) -> str | None:
-        found: Any = self._redis.get(KEYS.result(job_id))
+        found: Any = self._redis.get(OWN.result(job_id))
         return None if found is None else str(found, "utf-8")
 
     def hold(self) -> None:
@@ -199,13 +202,19 @@ class RedisFleet:
         while not self._stopping.is_set():
             with self._lock:
                 if not self._is_frozen:
-                    entries = self._ledger.read([KEYS.jobs], ROUTER_GROUP, count=500)
-                    self._ledger.settle(KEYS.jobs, ROUTER_GROUP, list(map(self._triage, entries)))
+                    self._take_in()
                 if self._allowance != 0:
                     self._answer(self._allowance or 500)
             self._stopping.wait(0.002)
 
+    def _take_in(self) -> None:
+        entries = self._ledger.read(list(PRODUCERS), ROUTER_GROUP, count=500)
+        for stream in PRODUCERS:
+            rows = [self._triage(entry) for entry in entries if entry.stream == stream]
+            self._ledger.settle(stream, ROUTER_GROUP, rows)
+
     def _triage(self, entry: StreamEntry) -> Settlement:
+        producer = PRODUCERS[entry.stream]
         if job_id := entry.fields.get(b"cancel", b"").decode():
             result = results.without_job(
                 job_id,
@@ -214,13 +223,13 @@ class RedisFleet:
                 submitted_ms=(now_ms := self._ledger.now_ms()),
                 now_ms=now_ms,
             )
-            return Cancel(entry=entry.entry, result=result)
+            return Cancel(entry=entry.entry, producer=producer, result=result)
         job = Job.model_validate_json(entry.fields[b"job"])
         return Move(
             entry=entry.entry,
             job_id=job.id,
             job=entry.fields[b"job"],
-            slip=slip_for(job.task),
+            slip=slip_for(job.task, producer=producer),
             to=BACKLOG,
             reply_to=None if self.is_mute else job.reply_to,
             fingerprint=job.fingerprint,
@@ -243,7 +252,8 @@ class RedisFleet:
             submitted_ms=entry.written_ms(now_ms := self._ledger.now_ms()),
             now_ms=now_ms,
         ).model_copy(update={"problem": None, "answer": self.answer(job)})
-        return Finish(entry=entry.entry, result=result)
+        producer = entry.fields[b"producer"].decode()
+        return Finish(entry=entry.entry, producer=producer, result=result)
 
 
 class MemoryFleetInHand:
@@ -270,7 +280,7 @@ class MemoryFleetInHand:
         return self._fleet.num_waiting
 
     def result_json(self, job_id: str) -> str | None:
-        return self._fleet.results_of([job_id]).get(job_id)
+        return self._fleet.results_of("default", [job_id]).get(job_id)
 
     def hold(self) -> None:
         self._fleet.hold()
@@ -305,9 +315,9 @@ def jobs_of(num_jobs: int) -> list[Job]:
 
 def leave(redis: Redis, result: Result) -> None:
     """Leave a result as the ledger does."""
-    redis.set(KEYS.result(result.id), result.to_json(), ex=60)
-    redis.hset(KEYS.job(result.id), mapping={"status": str(result.status), "fingerprint": ""})
-    redis.expire(KEYS.job(result.id), 60)
+    redis.set(OWN.result(result.id), result.to_json(), ex=60)
+    redis.hset(OWN.job(result.id), mapping={"status": str(result.status), "fingerprint": ""})
+    redis.expire(OWN.job(result.id), 60)
 
 
 def text_of(result: Result) -> str:

@@ -17,7 +17,7 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 #: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
-    r"[^:]+:(jobs|submissions|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
+    r"[^:]+:(producers|(jobs|submissions):[^:]+|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
 )
 #: How a job ends whose answer was not prevented by its own fault.
 ANSWERS = frozenset({Status.ANSWERED, Status.ABSTAINED})
@@ -42,7 +42,7 @@ def digests(redis: Any, ids: Iterable[str], keys: Keys | None = None) -> dict[st
     names = list(ids)
     if not names:
         return {}
-    found = redis.mget([(keys or Keys()).result(name) for name in names])
+    found = redis.mget([(keys or Keys()).of_producer("default").result(name) for name in names])
     pairs = zip(names, found, strict=True)
     return {name: hashlib.sha256(raw).hexdigest() for name, raw in pairs if raw is not None}
 
@@ -67,7 +67,7 @@ def assert_unchanged(redis: Any, before: Mapping[str, str], keys: Keys | None = 
 def remains(redis: Any, pools: Iterable[str], keys: Keys | None = None) -> dict[str, int]:
     """What is not at rest: entries, pending entries, messages; empty when all is done."""
     known = keys or Keys()
-    groups = {known.jobs: ROUTER_GROUP, known.escalations: ROUTER_GROUP}
+    groups = {known.of_producer("default").jobs: ROUTER_GROUP, known.escalations: ROUTER_GROUP}
     lists = {}
     for pool in pools:
         groups |= dict.fromkeys(known.backlogs(pool).values(), POOL_GROUP)

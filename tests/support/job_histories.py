@@ -18,6 +18,7 @@ from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Histories:
 
     def check_results(self, redis: Any) -> None:
         """See that no end has changed since it was last seen, and that each new one is right."""
-        found = redis.mget([KEYS.result(job_id) for job_id in self._by_id]) if self._by_id else []
+        found = redis.mget([OWN.result(job_id) for job_id in self._by_id]) if self._by_id else []
         for history, raw in zip(self._by_id.values(), found, strict=True):
             history.look(raw)
 

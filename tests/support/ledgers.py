@@ -13,20 +13,24 @@ from smallfirst.ledger.settlements import Cancel, Finish, Move, Refuse, dead_let
 LEASE = timedelta(seconds=10)
 NO_TIME = timedelta(0)
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 
 
 def ledger_of(redis: Any, holder: str = "router-a") -> Ledger:
     """Open the ledger as one holder sees it."""
     ledger = Ledger(redis, KEYS, holder)
-    ledger.open([KEYS.jobs, KEYS.escalations], ROUTER_GROUP)
+    ledger.open([OWN.jobs, KEYS.escalations], ROUTER_GROUP)
     ledger.open([BACKLOG], POOL_GROUP)
     return ledger
 
 
 def park(redis: Any, *ids: str) -> list[str]:
     """Put jobs on the backlog, as triage does."""
-    return [redis.xadd(BACKLOG, {"id": i, "job": "{}", "slip": "{}"}).decode() for i in ids]
+    return [
+        redis.xadd(BACKLOG, {"producer": "default", "id": i, "job": "{}", "slip": "{}"}).decode()
+        for i in ids
+    ]
 
 
 def dispatched(redis: Any, *ids: str) -> list[str]:
@@ -40,13 +44,13 @@ def dispatched(redis: Any, *ids: str) -> list[str]:
 
 def finish_of(entry: str, job_id: str = "a1", **more: Any) -> Finish:
     """A result as a worker settles it."""
-    return Finish(entry=entry, result=result_for(job_id, **more), reply_to="me")
+    return Finish(entry=entry, producer="default", result=result_for(job_id, **more), reply_to="me")
 
 
 def submission(redis: Any, job_id: str, fingerprint: str = "f1", *, reply_to: str = "me") -> Move:
     """Submit a job, read it, and say that it should be parked."""
-    redis.xadd(KEYS.jobs, {"job": "{}"})
-    [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
+    redis.xadd(OWN.jobs, {"job": "{}"})
+    [entry] = ledger_of(redis).read([OWN.jobs], ROUTER_GROUP, count=1)
     return Move(
         entry=entry.entry,
         job_id=job_id,
@@ -61,14 +65,14 @@ def submission(redis: Any, job_id: str, fingerprint: str = "f1", *, reply_to: st
 
 def stored(redis: Any, job_id: str = "a1") -> Result | None:
     """The result that stands, as its producer reads it."""
-    raw = redis.get(KEYS.result(job_id))
+    raw = redis.get(OWN.result(job_id))
     return None if raw is None else Result.model_validate_json(raw)
 
 
 def ended(redis: Any, job_id: str = "a1", **more: Any) -> Result:
     """Carry a job from its submission to a result, and return that."""
     ledger = ledger_of(redis)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, job_id)])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, job_id)])
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry, job_id, **more)])
     result = stored(redis, job_id)
@@ -84,16 +88,25 @@ def holder_of(redis: Any, entry: str) -> tuple[str, int]:
 
 def refusal_of(redis: Any, job_id: str, reason: str) -> Refuse:
     """Submit what is no job, under an id, and say that it should be refused."""
-    redis.xadd(KEYS.jobs, {"job": "x"})
-    [entry] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
-    letter = dead_letter(b"x", "not_json", is_refusal=True)
+    redis.xadd(OWN.jobs, {"job": "x"})
+    [entry] = ledger_of(redis).read([OWN.jobs], ROUTER_GROUP, count=1)
+    letter = dead_letter(b"x", "not_json", producer="default", is_refusal=True)
     problem = Problem(code="not_json", message=reason)
     result = result_for(job_id, Status.REFUSED, problem=problem)
-    return Refuse(entry=entry.entry, letter=letter, raw=b"x", result=result, reply_to="you")
+    return Refuse(
+        entry=entry.entry,
+        producer="default",
+        letter=letter,
+        raw=b"x",
+        result=result,
+        reply_to="you",
+    )
 
 
 def cancellation(redis: Any, job_id: str = "a1") -> Cancel:
     """Ask for a cancellation, read it, and say that it should be carried out."""
-    redis.xadd(KEYS.jobs, {"cancel": job_id})
-    [request] = ledger_of(redis).read([KEYS.jobs], ROUTER_GROUP, count=1)
-    return Cancel(entry=request.entry, result=result_for(job_id, Status.CANCELLED))
+    redis.xadd(OWN.jobs, {"cancel": job_id})
+    [request] = ledger_of(redis).read([OWN.jobs], ROUTER_GROUP, count=1)
+    return Cancel(
+        entry=request.entry, producer="default", result=result_for(job_id, Status.CANCELLED)
+    )

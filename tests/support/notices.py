@@ -1,11 +1,11 @@
-"""What producers are told: an ear at every reply channel of a fleet."""
+"""What producers are told: an ear at every reply channel of a producer."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.keys import Keys, ProducerKeys
 
 _END = "what was published before this was heard"
 
@@ -13,7 +13,7 @@ _END = "what was published before this was heard"
 class Notices:
     """The ids that each name was told of, from the beginning of listening on."""
 
-    def __init__(self, redis: Any, keys: Keys) -> None:
+    def __init__(self, redis: Any, keys: ProducerKeys) -> None:
         self._keys = keys
         self._channels: Any = redis.pubsub()
         self._channels.psubscribe(keys.results("*"))
@@ -41,9 +41,9 @@ class Notices:
 
 
 @contextmanager
-def listening(redis: Any, keys: Keys | None = None) -> Iterator[Notices]:
+def listening(redis: Any, keys: ProducerKeys | None = None) -> Iterator[Notices]:
     """Listen at every reply channel."""
-    notices = Notices(redis, keys or Keys())
+    notices = Notices(redis, keys or Keys().of_producer("default"))
     try:
         yield notices
     finally:

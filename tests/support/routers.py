@@ -22,6 +22,7 @@ from smallfirst_router.router import Router
 from smallfirst_router.triage import Triage
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 #: Of an entry that waits in the queue: longer than a lease, shorter than the queue's patience.
 LOST_MS = 30_000
@@ -65,12 +66,12 @@ def router_of(
 def submit(redis: Any, *jobs: Job | str) -> None:
     """Submit jobs, or whatever else."""
     for job in jobs:
-        redis.xadd(KEYS.jobs, {"job": job if isinstance(job, str) else job.model_dump_json()})
+        redis.xadd(OWN.jobs, {"job": job if isinstance(job, str) else job.model_dump_json()})
 
 
 def result_of(redis: Any, job_id: str) -> Result:
     """The result of a job that has one."""
-    raw = redis.get(KEYS.result(job_id))
+    raw = redis.get(OWN.result(job_id))
     assert raw is not None, f"{job_id} has no result"
     return Result.model_validate_json(raw)
 

@@ -25,7 +25,16 @@ def slip_for(
     asked: dict[str, Any] = {"step": step, "model": model, "pool": pool, "catalogue": catalogue}
     request = StepRequest(**asked, acceptance=acceptance or Acceptance())
     times = {"submitted_ms": NOW_MS, "parked_ms": NOW_MS, "expires_ms": NOW_MS + 60_000}
-    return RoutingSlip(**{"task": task, "num_chars": 12, "request": request, **times, **more})
+    return RoutingSlip(
+        **{
+            "producer": "default",
+            "task": task,
+            "num_chars": 12,
+            "request": request,
+            **times,
+            **more,
+        }
+    )
 
 
 def result_for(job_id: str = "a1", status: Status = Status.ANSWERED, **more: Any) -> Result:

@@ -40,6 +40,7 @@ from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.leases import LeaseKeeper
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 LEASE, QUEUE_TIMEOUT = timedelta(seconds=6), timedelta(seconds=60)
 #: Small, so that a few jobs reach every bound.
 SMALL = {"read_count": 3, "hold_jobs": 3, "max_backlog_jobs": 6, "max_starts": 3}
@@ -79,7 +80,7 @@ class SteppedRouter:
 
     def read(self) -> None:
         """Take entries of what producers and workers wrote, and decide nothing yet."""
-        streams = [KEYS.jobs, KEYS.escalations]
+        streams = [OWN.jobs, KEYS.escalations]
         self._read += self._ledger.read(streams, ROUTER_GROUP, count=SMALL["read_count"])
 
     def settle(self) -> None:
@@ -227,7 +228,7 @@ class SteppedFleet:
         self.settings = RouterSettings.model_validate({**values, **SMALL})
         self.publisher = Publisher(make_app(self.settings, role="router"))
         self._watch = CatalogueWatch(self.settings.catalogue)
-        self.notices = Notices(self.redis, KEYS)
+        self.notices = Notices(self.redis, OWN)
 
     def open(self) -> None:
         """Begin anew, with an empty Redis."""
@@ -342,12 +343,12 @@ class SteppedFleet:
 
     def jobs_in_flight(self) -> list[str]:
         """The keys of the jobs that have no end yet."""
-        keys = self.redis.scan_iter(match=KEYS.job("*"), count=1000)
+        keys = self.redis.scan_iter(match=OWN.job("*"), count=1000)
         return [key.decode() for key in keys if self.redis.hexists(key, "origin")]
 
     def streams(self) -> dict[str, str]:
         """Every stream that jobs wait in, and its group."""
-        read_by_routers = dict.fromkeys((KEYS.jobs, KEYS.escalations), ROUTER_GROUP)
+        read_by_routers = dict.fromkeys((OWN.jobs, KEYS.escalations), ROUTER_GROUP)
         backlogs = [KEYS.backlog(pool, priority) for pool in POOLS for priority in Priority]
         there = [stream for stream in backlogs if self.redis.exists(stream)]
         return read_by_routers | dict.fromkeys(there, POOL_GROUP)

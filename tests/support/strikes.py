@@ -20,6 +20,7 @@ from tests.support.producers import Producer
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 SLM, LLM = "cpu-small", "cpu-llm"
 #: Seconds between two faults, and how long one lasts that ends.
 PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
@@ -165,7 +166,7 @@ class Chaos:
         """Submit jobs that were confirmed before, done or not, as others submit them."""
         known = self._dice.choice(self._producers).confirmed_jobs
         for job in self._dice.sample(known, min(NUM_AGAIN, len(known))):
-            self._redis.xadd(KEYS.jobs, {"job": job.to_json()})
+            self._redis.xadd(OWN.jobs, {"job": job.to_json()})
         return Fault("")
 
     def _break(self, how: str, *options: float) -> Fault:
@@ -195,7 +196,7 @@ class Chaos:
         for entry in (b"null", b"\xff\xfe", b"[" * 10_000, b"{}"):
             self._redis.lpush(KEYS.queue(self._dice.choice((SLM, LLM))), entry)
         for raw in (b"\xff", b"{", b'"job"', json.dumps(OLD_JOB).encode()):
-            self._redis.xadd(KEYS.jobs, {"job": raw})
+            self._redis.xadd(OWN.jobs, {"job": raw})
         self._redis.xadd(KEYS.escalations, {"slip": b"?"})
         self._redis.xadd(self._dice.choice(list(KEYS.backlogs(SLM).values())), {"no": b"\x00"})
         return Fault("")
@@ -214,7 +215,7 @@ class Chaos:
 
 
 STREAMS = {
-    KEYS.jobs: ROUTER_GROUP,
+    OWN.jobs: ROUTER_GROUP,
     KEYS.escalations: ROUTER_GROUP,
     **{stream: POOL_GROUP for pool in (SLM, LLM) for stream in KEYS.backlogs(pool).values()},
 }

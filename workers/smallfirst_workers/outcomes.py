@@ -74,7 +74,13 @@ def settlement_of(
     if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
         times = {"submitted_ms": slip.submitted_ms, "now_ms": now_ms}
         result = results.answered(job, _with_kept(attempt.answer, slip), trail, **times)
-        return Finish(entry=held.entry.entry, result=result, reply_to=job.reply_to, spent=attempt)
+        return Finish(
+            entry=held.entry.entry,
+            producer=slip.producer,
+            result=result,
+            reply_to=job.reply_to,
+            spent=attempt,
+        )
     return Move(
         entry=held.entry.entry,
         job_id=job.id,
@@ -96,7 +102,12 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
         now_ms=now_ms,
         trail=(*held.slip.trail, *tried),
     )
-    return Finish(entry=held.entry.entry, result=result, reply_to=held.job.reply_to)
+    return Finish(
+        entry=held.entry.entry,
+        producer=held.slip.producer,
+        result=result,
+        reply_to=held.job.reply_to,
+    )
 
 
 def _with_kept(answer: AnyAnswer, slip: RoutingSlip) -> AnyAnswer:

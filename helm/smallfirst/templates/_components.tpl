@@ -93,7 +93,7 @@ probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: router
 streams:
-  jobs: {{ printf "%s:jobs" .Values.namespace | quote }}
+  jobs: {{ printf "%s:jobs:default" .Values.namespace | quote }}
   escalations: {{ printf "%s:escalations" .Values.namespace | quote }}
 config:
   {{- toYaml $config | nindent 2 }}

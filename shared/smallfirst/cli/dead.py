@@ -23,6 +23,7 @@ from smallfirst.cli.output import (
     table,
 )
 from smallfirst.jobs import MAX_ID_CHARS, Status
+from smallfirst.ledger.keys import ProducerKeys
 from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
@@ -87,8 +88,8 @@ def list_dead(
     if not found:
         note("no dead letters")
         return
-    columns = ("entry", "time", "reason", "id", "task", "detail", "bytes", "kept")
-    console().print(table(columns, map(_columns, found), left=6))
+    columns = ("entry", "time", "reason", "producer", "id", "task", "detail", "bytes", "kept")
+    console().print(table(columns, map(_columns, found), left=7))
 
 
 @app.command("show")
@@ -128,7 +129,7 @@ def replay_dead(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit dead letters once more, and forget them.
+    """Submit dead letters once more, each as its producer, and forget them.
 
     A refused job keeps its id. Any other has its result already, which never changes, so it goes
     under a new id: its own with `.replay1` behind it.
@@ -205,14 +206,14 @@ def _replay(link: Link, dead: Dead) -> Replayed:
     if len(raw) < dead.letter.size:
         problem = f"only its first {len(raw)} bytes are kept; its producer can submit it again"
         return Replayed(dead.entry, problem=problem)
-    job_id = dead.letter.id
-    if job_id and _is_taken(link, dead.letter, job_id):
-        job_id = _free_id(link, job_id)
+    keys, job_id = link.keys.of_producer(dead.letter.producer), dead.letter.id
+    if job_id and _is_taken(link, keys, dead.letter, job_id):
+        job_id = _free_id(link, keys, job_id)
         if (renamed := _renamed(raw, job_id)) is None:
             return Replayed(dead.entry, problem="its id is taken, and it is no JSON object")
         raw = renamed
     pipeline = link.redis.pipeline(transaction=True)
-    pipeline.xadd(link.keys.jobs, {"job": raw})
+    pipeline.xadd(keys.jobs, {"job": raw})
     _forget_in(link, pipeline)(dead.entry)
     pipeline.execute()
     return Replayed(dead.entry, job_id)
@@ -250,16 +251,16 @@ def _chosen(
     return [_find(link, e) for e in entries] if entries else list(_letters(link, reason))
 
 
-def _is_taken(link: Link, letter: DeadLetter, job_id: str) -> bool:
-    known: Any = link.redis.hmget(link.keys.job(job_id), "origin", "status")
+def _is_taken(link: Link, keys: ProducerKeys, letter: DeadLetter, job_id: str) -> bool:
+    known: Any = link.redis.hmget(keys.job(job_id), "origin", "status")
     origin, status = known
     return needs_new_id(letter, status, is_in_flight=origin is not None)
 
 
-def _free_id(link: Link, job_id: str) -> str:
+def _free_id(link: Link, keys: ProducerKeys, job_id: str) -> str:
     """Find the first replay's name that nothing has."""
     job_id = next_id(job_id)
-    while link.redis.exists(link.keys.result(job_id), link.keys.job(job_id)):
+    while link.redis.exists(keys.result(job_id), keys.job(job_id)):
         job_id = next_id(job_id)
     return job_id
 
@@ -307,7 +308,8 @@ def _raw_of(link: Link, entry: str) -> bytes:
 def _columns(dead: Dead) -> list[str]:
     letter = dead.letter
     when = dead.time.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
-    known = [dead.entry, when, letter.reason, letter.id or "-", letter.task or "-", letter.detail]
+    whose = [letter.producer, letter.id or "-", letter.task or "-"]
+    known = [dead.entry, when, letter.reason, *whose, letter.detail]
     return [*known, str(letter.size), _kept(dead)]
 
 

@@ -1,7 +1,7 @@
 """`smallfirst doctor`: what is well with a fleet, what is not, and what to do about it."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -229,7 +229,7 @@ def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Itera
         yield Check(
             "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
         )
-    yield _check_submissions(redis, keys)
+    yield _check_submissions(redis, keys, load.producers)
     yield from starmap(_check_pool, load.pools.items())
     if load.dead_letters:
         remedy = "smallfirst dead list says why"
@@ -240,9 +240,12 @@ def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Itera
         yield Check("dead letters", CheckState.OK, "none")
 
 
-def _check_submissions(redis: Redis, keys: Keys) -> Check:
-    found: Any = redis.hmget(keys.submissions, "destroyed", "destroyed_at")
-    count, at = (int(number or 0) for number in found)
+def _check_submissions(redis: Redis, keys: Keys, producers: Iterable[str]) -> Check:
+    told: dict[str, tuple[int, int]] = {}
+    for name in producers:
+        found: Any = redis.hmget(keys.of_producer(name).submissions, "destroyed", "destroyed_at")
+        told[name] = (int(found[0] or 0), int(found[1] or 0))
+    count, at = sum(each[0] for each in told.values()), max(each[1] for each in told.values())
     if not count:
         return Check("submissions", CheckState.OK, "none was destroyed")
     when = datetime.fromtimestamp(at, UTC).isoformat(sep=" ", timespec="seconds")
@@ -250,7 +253,8 @@ def _check_submissions(redis: Redis, keys: Keys) -> Check:
         "find who trims the stream of submissions (XADD with MAXLEN or MINID, XTRIM, XDEL);"
         " producers submit again, under the same ids"
     )
-    detail = f"{count} confirmed jobs were destroyed unsettled, the last seen at {when}"
+    whose = ", ".join(name for name, (number, _) in told.items() if number)
+    detail = f"{count} confirmed jobs were destroyed unsettled, of {whose}; the last seen at {when}"
     return Check("submissions", CheckState.WARN, detail, remedy)
 
 

@@ -17,7 +17,7 @@ from smallfirst.client import Client
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.folder import find_fleet
 from smallfirst.process.connection import connect
-from smallfirst.settings import Settings, load_settings
+from smallfirst.settings import ProducerSettings, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,19 @@ def link_of(context: typer.Context) -> Iterator[Link]:
 
 
 @contextmanager
-def client_of(context: typer.Context) -> Iterator[tuple[Client, Link]]:
-    """Open a client of the fleet, and a connection beside it."""
+def client_of(context: typer.Context, producer: str | None) -> Iterator[tuple[Client, Link]]:
+    """Open a client of the fleet, and a connection beside it.
+
+    Args:
+        context: Of the command.
+        producer: As the option names it; None leaves it to the environment.
+    """
+    name = load_settings(ProducerSettings, producer=producer).producer
     with ExitStack() as opening:
         link = opening.enter_context(link_of(context))
         url = link.settings.redis_url.get_secret_value()
-        yield opening.enter_context(Client(url, namespace=link.settings.namespace)), link
+        client = Client(url, namespace=link.settings.namespace, producer=name)
+        yield opening.enter_context(client), link
 
 
 def default_folder() -> Path:

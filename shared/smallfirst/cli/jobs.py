@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from smallfirst.cli.fleet_connection import client_of
-from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption
+from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
 from smallfirst.errors import ResultTimeout
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
@@ -40,6 +40,7 @@ def submit(  # noqa: PLR0913 - a command's signature is its options
         typer.Option(help="The dearest tier to ask; no answer of a dearer one is sought."),
     ] = None,
     explain: ExplainOption = False,
+    producer: ProducerOption = None,
     metadata: Annotated[
         list[str] | None,
         typer.Option(help="A pair KEY=VALUE that the result carries too; may be repeated."),
@@ -58,7 +59,7 @@ def submit(  # noqa: PLR0913 - a command's signature is its options
     }
     fields: dict[str, Any] = {"task": task, "priority": priority, "explain": explain, **options}
     job = _job_of({"text": _text(text), **fields})
-    with client_of(context) as (client, _):
+    with client_of(context, producer) as (client, _):
         client.submit(job)
         found = client.result(job.id, timeout=timeout) if wait else None
     if found is not None:
@@ -76,10 +77,11 @@ def result(
     timeout: Annotated[
         float, typer.Option(help="The most seconds to wait for the result.", min=0)
     ] = 0.0,
+    producer: ProducerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a job's result; exit 1 where there is none (yet), or it holds no answer."""
-    with client_of(context) as (client, _):
+    with client_of(context, producer) as (client, _):
         try:
             found = client.result(job_id, timeout=timeout)
         except ResultTimeout:
@@ -88,9 +90,15 @@ def result(
     _show(found, as_json=as_json)
 
 
-def status(context: typer.Context, job_id: IdArgument, *, as_json: JsonOption = False) -> None:
+def status(
+    context: typer.Context,
+    job_id: IdArgument,
+    *,
+    producer: ProducerOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say where a job is now; exit 1 where nothing is known of it."""
-    with client_of(context) as (client, _):
+    with client_of(context, producer) as (client, _):
         found = client.status(job_id)
     if as_json:
         print_json(found.model_dump(mode="json", exclude_none=True))
@@ -100,9 +108,15 @@ def status(context: typer.Context, job_id: IdArgument, *, as_json: JsonOption = 
         raise typer.Exit(SOME_FAILED)
 
 
-def cancel(context: typer.Context, job_id: IdArgument, *, as_json: JsonOption = False) -> None:
+def cancel(
+    context: typer.Context,
+    job_id: IdArgument,
+    *,
+    producer: ProducerOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Ask that a job be dropped; a result that stands already stays."""
-    with client_of(context) as (client, _):
+    with client_of(context, producer) as (client, _):
         client.cancel(job_id)
     if as_json:
         print_json({"id": job_id, "cancel": "asked"})

@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "queues": CommandEntry(
         "smallfirst.cli.queues:queues",
-        "Show what waits in each pool and stream, its age, and the live workers.",
+        "Show what waits for each pool and of each producer, its age, and the live workers.",
     ),
     "dead": CommandEntry(
         "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."

@@ -21,6 +21,13 @@ SlmProcessesOption = Annotated[
         min=1, help="The number of SLM workers; if not given, one for each core, up to four."
     ),
 ]
+ProducerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The name of the producer whose jobs these are; if not given, SMALLFIRST_PRODUCER,"
+        " else `default`."
+    ),
+]
 DropSeenOption = Annotated[
     bool, typer.Option("--drop-seen", help="Leave out rows that a model was trained on.")
 ]

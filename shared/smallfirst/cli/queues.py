@@ -13,7 +13,7 @@ from smallfirst.ledger.survey import PoolLoad, Survey
 
 
 def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
-    """Show what waits in each pool and stream, its age, and the live workers."""
+    """Show what waits for each pool and of each producer, its age, and the live workers."""
     with link_of(context) as link:
         found = waiting(link)
     if as_json:
@@ -22,7 +22,9 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     out = console()
     out.print(table(_POOL_COLUMNS, map(_pool_row, found["pools"])))
     out.print()
-    out.print(table(_STREAM_COLUMNS, map(_stream_row, found["streams"])))
+    out.print(table(("producer", *_WAITING_COLUMNS), map(_producer_row, found["producers"])))
+    out.print()
+    out.print(table(("stream", *_WAITING_COLUMNS), map(_stream_row, found["streams"])))
     out.print(f"\nrouters {found['routers']}   dead letters {found['dead_letters']}")
 
 
@@ -33,6 +35,7 @@ def waiting(link: Link) -> dict[str, Any]:
     return {
         "routers": load.routers,
         "dead_letters": load.dead_letters,
+        "producers": [{"producer": n, **asdict(each)} for n, each in load.producers.items()],
         "streams": [
             {"stream": "jobs", **asdict(load.jobs)},
             {"stream": "escalations", **asdict(load.escalations)},
@@ -48,7 +51,7 @@ def _pool(name: str, pool: PoolLoad) -> dict[str, Any]:
 
 _COUNTS = ("unread", "held", "queued", "working")
 _POOL_COLUMNS = ("pool", *_COUNTS, "oldest", "batches", "workers")
-_STREAM_COLUMNS = ("stream", "unread", "held", "oldest")
+_WAITING_COLUMNS = ("unread", "held", "oldest")
 
 
 def _pool_row(pool: Mapping[str, Any]) -> list[str]:
@@ -57,6 +60,14 @@ def _pool_row(pool: Mapping[str, Any]) -> list[str]:
     return [pool["pool"], *counts, duration(pool["oldest_seconds"]), *ends]
 
 
+def _producer_row(producer: Mapping[str, Any]) -> list[str]:
+    return [producer["producer"], *_waiting_row(producer)]
+
+
 def _stream_row(stream: Mapping[str, Any]) -> list[str]:
-    counts = [str(stream[count]) for count in ("unread", "held")]
-    return [stream["stream"], *counts, duration(stream["oldest_seconds"])]
+    return [stream["stream"], *_waiting_row(stream)]
+
+
+def _waiting_row(load: Mapping[str, Any]) -> list[str]:
+    counts = [str(load[count]) for count in ("unread", "held")]
+    return [*counts, duration(load["oldest_seconds"])]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from smallfirst.cli.fleet_connection import Link, client_of
-from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption
+from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
 from smallfirst.cli.output import (
     INTERRUPTED,
     SOME_FAILED,
@@ -72,6 +72,7 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     deadline: DeadlineOption = None,
     explain: ExplainOption = False,
     id_prefix: IdPrefixOption = "",
+    producer: ProducerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send a file of rows through the fleet.
@@ -87,7 +88,7 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     errors = errors or (STDIO if out == STDIO else out.with_name(f"{out.stem}.errors.jsonl"))
     _check_files(file, out, errors, resume=resume)
     with ExitStack() as opening:
-        client, link = opening.enter_context(client_of(context))
+        client, link = opening.enter_context(client_of(context, producer))
         source, size = opening.enter_context(_open_source(file))
         results = opening.enter_context(ResultsFile(out, resume=resume))
         bad_rows = opening.enter_context(ErrorsFile(errors))

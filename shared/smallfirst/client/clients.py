@@ -32,6 +32,8 @@ class AsyncClient:
     Args:
         url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or this machine's.
         namespace: Of the fleet; several may share a Redis.
+        producer: Whose jobs are submitted and looked up; left out, `SMALLFIRST_PRODUCER`, or
+            `default`. Ids are a producer's own.
         reply_to: Names the channel that tells this client of its results; made at random where left
             out. Clients that share a name wake each other for nothing.
         max_backlog: Most jobs that may wait for a router before this client holds back.
@@ -44,13 +46,14 @@ class AsyncClient:
         url: str | None = None,
         *,
         namespace: str = "sf",
+        producer: str | None = None,
         reply_to: str | None = None,
         max_backlog: int = MAX_BACKLOG,
         when_full: WhenFull = "block",
         transport: Transport | None = None,
     ) -> None:
         self._producer = Producer(
-            transport or transport_to(url, namespace),
+            transport or transport_to(url, namespace, producer),
             reply_to=reply_to,
             max_backlog=max_backlog,
             when_full=when_full,
@@ -183,13 +186,14 @@ class Client:
         url: str | None = None,
         *,
         namespace: str = "sf",
+        producer: str | None = None,
         reply_to: str | None = None,
         max_backlog: int = MAX_BACKLOG,
         when_full: WhenFull = "block",
         transport: Transport | None = None,
     ) -> None:
         self._producer = Producer(
-            transport or transport_to(url, namespace),
+            transport or transport_to(url, namespace, producer),
             reply_to=reply_to,
             max_backlog=max_backlog,
             when_full=when_full,

@@ -19,11 +19,13 @@ from smallfirst.client.inbox import ResultInbox, Waiter
 from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
 from smallfirst.errors import BacklogFull, ResultWithheld
-from smallfirst.jobs import Job, Result
+from smallfirst.jobs import DEFAULT_PRODUCER, Job, Result
 from smallfirst.telemetry.traceparent import current_traceparent
 
 #: Names the Redis to use where the program does not.
 URL_VARIABLE = "SMALLFIRST_REDIS_URL"
+#: Names the producer where the program does not.
+PRODUCER_VARIABLE = "SMALLFIRST_PRODUCER"
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 #: Most jobs that may wait for a router before a client holds back.
 MAX_BACKLOG = 100_000
@@ -136,6 +138,16 @@ class Producer:
         return job.model_copy(update=missing) if missing else job
 
 
-def transport_to(url: str | None, namespace: str) -> Transport:
-    """Find Redis: where the program says, where the environment says, or on this machine."""
-    return RedisTransport(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL, namespace=namespace)
+def transport_to(url: str | None, namespace: str, producer: str | None) -> Transport:
+    """Find Redis: where the program says, where the environment says, or on this machine.
+
+    Whose jobs they are is found in the same way.
+
+    Raises:
+        ValueError: When no producer can have that name.
+    """
+    return RedisTransport(
+        url or os.environ.get(URL_VARIABLE) or DEFAULT_URL,
+        namespace=namespace,
+        producer=producer or os.environ.get(PRODUCER_VARIABLE) or DEFAULT_PRODUCER,
+    )

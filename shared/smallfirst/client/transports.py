@@ -30,7 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smallfirst.client.backoff import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
-from smallfirst.jobs import Job, JobId, Result, Status
+from smallfirst.jobs import DEFAULT_PRODUCER, Job, JobId, Result, Status, is_name
 from smallfirst.ledger.keys import Keys
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.refusals import (
@@ -116,20 +116,31 @@ class Transport(Protocol):
 
 
 class RedisTransport:
-    """A fleet behind Redis.
+    """A fleet behind Redis, as one of its producers sees it.
 
     A lost connection is tried again for `patience`. That may submit a job twice, which is safe: the
     id is the same.
     """
 
-    def __init__(self, url: str, *, namespace: str = "sf", patience: timedelta = PATIENCE) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "sf",
+        producer: str = DEFAULT_PRODUCER,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        if not is_name(producer):
+            raise ValueError(f"producer: no name of a producer: {producer!r}")
         address = RedisAddress.parse(url)
         self.address = address.shown
-        self._keys = Keys(namespace)
+        self.producer = producer
+        self._fleet_keys = Keys(namespace)
+        self._keys = self._fleet_keys.of_producer(producer)
         self._patience_seconds = patience.total_seconds()
         options: dict[str, Any] = {
             "decode_responses": True,
-            # Other producers write to the stream that `locate` reads.
+            # Others may write as this producer to the stream that `locate` reads.
             "encoding_errors": "replace",
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": CONNECT_TIMEOUT,
@@ -151,7 +162,7 @@ class RedisTransport:
         await self._write([("cancel", job_id) for job_id in ids])
 
     async def unread(self, entries: Sequence[str]) -> set[str]:
-        """Look which entries still stand in the jobs stream, in one round trip."""
+        """Look which entries still stand in the producer's stream, in one round trip."""
 
         def execute() -> Awaitable[list[list[Any]]]:
             pipeline = self._redis.pipeline(transaction=False)
@@ -163,7 +174,7 @@ class RedisTransport:
         return {entry for entry, rows in zip(entries, found, strict=True) if rows}
 
     async def count_backlog(self) -> int:
-        """Count the entries of the jobs stream."""
+        """Count the entries of the producer's stream."""
         return int(await self._patiently(lambda: self._redis.xlen(self._keys.jobs)))
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
@@ -243,7 +254,9 @@ class RedisTransport:
             return JobLocation(id=job_id, state=State.DONE, status=_status_of(raw))
         if at is None:
             return None
-        return JobLocation(id=job_id, state=State.QUEUED, where=self._keys.pool_of(at) or "router")
+        return JobLocation(
+            id=job_id, state=State.QUEUED, where=self._fleet_keys.pool_of(at) or "router"
+        )
 
     async def _is_submitted(self, job_id: str) -> bool:
         """Look among the newest entries that no router has settled."""

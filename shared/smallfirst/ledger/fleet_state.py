@@ -1,5 +1,6 @@
 """What a router sees of the whole fleet in each round: what waits where, and who lives."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,14 +60,15 @@ class FleetState:
     """The streams that routers read, and every pool that was asked for.
 
     Attributes:
-        read_by_routers: By stream.
+        read_by_routers: By stream; what waits for room is in nobody's hands there.
         pools: By name.
-        num_waiting: Jobs that wait for a pool to have room, by its name. It may be gone.
+        waiting: Jobs that wait for a pool to have room, by its name and by the stream that they are
+            in. The pool may be gone.
     """
 
     read_by_routers: Mapping[str, StreamState] = field(default_factory=dict)
     pools: Mapping[str, PoolState] = field(default_factory=dict)
-    num_waiting: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def lacks_groups(self, pools: Sequence[str]) -> bool:
         """Whether a stream of the routers, or of these pools, is not there or has no group."""
@@ -74,25 +76,29 @@ class FleetState:
         return not all(each.has_group for each in (*self.read_by_routers.values(), *of_pools))
 
 
-def state_keys(keys: Keys, pools: Sequence[str]) -> list[str]:
+def state_keys(keys: Keys, submissions: Sequence[str], pools: Sequence[str]) -> list[str]:
     """The keys that fleet_state.lua looks at, in its order."""
     of_pools = [
         (*keys.backlogs(pool).values(), keys.workers(pool), keys.queue(pool), keys.unacked(pool))
         for pool in pools
     ]
-    return [keys.jobs, keys.escalations, *(key for each in of_pools for key in each)]
+    return [keys.escalations, *submissions, *(key for each in of_pools for key in each)]
 
 
-def fleet_state(keys: Keys, pools: Sequence[str], reply: Sequence[Any]) -> FleetState:
+def fleet_state(
+    keys: Keys, submissions: Sequence[str], pools: Sequence[str], reply: Sequence[Any]
+) -> FleetState:
     """Read what fleet_state.lua returns."""
-    (jobs, escalations, waiting), *of_pools = reply
-    counts = dict(zip(map(bytes.decode, waiting[::2]), map(int, waiting[1::2]), strict=True))
-    # What waits for room is in nobody's hands.
-    num_entries, num_pending = jobs
-    jobs = (num_entries, num_pending - sum(counts.values()))
-    read = {keys.jobs: _stream(jobs), keys.escalations: _stream(escalations)}
+    of_producers, of_pools = reply[1 : len(submissions) + 1], reply[len(submissions) + 1 :]
+    read = {keys.escalations: _stream(reply[0])}
+    waiting: dict[str, dict[str, int]] = defaultdict(dict)
+    for stream, (num_entries, num_pending, told) in zip(submissions, of_producers, strict=True):
+        counts = {pool.decode(): int(num) for pool, num in zip(told[::2], told[1::2], strict=True)}
+        read[stream] = _stream((num_entries, num_pending - sum(counts.values())))
+        for pool, count in counts.items():
+            waiting[pool][stream] = count
     told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
-    return FleetState(read, dict(zip(pools, told, strict=True)), counts)
+    return FleetState(read, dict(zip(pools, told, strict=True)), waiting)
 
 
 def _pool(names: Iterable[str], told: Sequence[Any]) -> PoolState:

@@ -54,10 +54,13 @@ def read_parked_job(entry: StreamEntry) -> HeldJob:
     return held
 
 
-def submitted_job(entry: StreamEntry, job: Job, *, job_ttl: timedelta, now_ms: int) -> HeldJob:
-    """Begin the way of a job that was just submitted."""
+def submitted_job(
+    entry: StreamEntry, job: Job, producer: str, *, job_ttl: timedelta, now_ms: int
+) -> HeldJob:
+    """Begin the way of a job that a producer has just submitted."""
     submitted_ms = entry.written_ms(now_ms)
     slip = RoutingSlip(
+        producer=producer,
         task=job.task,
         submitted_ms=submitted_ms,
         expires_ms=expires_ms(job, submitted_ms, job_ttl),

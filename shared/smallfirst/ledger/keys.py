@@ -2,27 +2,29 @@
 
 Key, type, bound, writer; content:
 
-    {ns}:jobs                       stream; the producers' limit; producers
-        Submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool is full stay,
-        pending with the consumer `waiting:{pool}`, which holds no lease.
-    {ns}:submissions                hash; four numbers; settle.lua, count_destroyed.lua
+    {ns}:producers                  hash; the producers there are; administrators
+        The producers by name, each with its weight (JSON); `default` is there without being in it.
+    {ns}:jobs:{producer}            stream; the producer's limit; the producer
+        One producer's submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool
+        is full stay, pending with the consumer `waiting:{pool}`, which holds no lease.
+    {ns}:submissions:{producer}     hash; four numbers; settle.lua, count_destroyed.lua
         How many submissions were settled, and how many were destroyed unsettled, and when.
     {ns}:escalations                stream; the jobs in flight; workers
-        Jobs that a step was not sure of: `id`, `job`, `slip`.
+        Jobs that a step was not sure of: `producer`, `id`, `job`, `slip`.
     {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
-        Jobs waiting for a pool, and in its hands: `id`, `job`, `slip`.
-    {ns}:job:{id}                   hash; TTL `job_ttl`, then `result_ttl`; settle.lua
+        Jobs waiting for a pool, and in its hands: `producer`, `id`, `job`, `slip`.
+    {ns}:job:{producer}:{id}        hash; TTL `job_ttl`, then `result_ttl`; settle.lua
         Where a job in flight is, and who waits for it; when it has ended, its status and the
         fingerprint by which a repeat is known. For ten minutes, the result (JSON) of a job that was
         cancelled before it came.
     {ns}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
-        The ids of the jobs in flight by deadline, in Redis's milliseconds.
-    {ns}:seen:{entry}               string; TTL `job_ttl`; router
+        The jobs in flight, `{producer}:{id}`, by deadline, in Redis's milliseconds.
+    {ns}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
         When an entry whose id claims the future was first read, in ms, until it is settled.
-    {ns}:result:{id}                string; TTL `result_ttl`; settle.lua
+    {ns}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
-    {ns}:results:{reply_to}         channel; nothing is kept; settle.lua
-        The ids, line by line, of results that one producer waits for.
+    {ns}:results:{producer}:{reply_to}  channel; nothing is kept; settle.lua
+        The ids, line by line, of results that one client of a producer waits for.
     {ns}:dead                       stream; MAXLEN `max_dead`; settle.lua
         Dead letters: reason, size and hash, never text.
     {ns}:dead:{entry}               string; TTL `dead_ttl`, `max_dead_bytes` in all; settle.lua
@@ -42,6 +44,9 @@ Key, type, bound, writer; content:
 
 The job's text stands in one place at a time: in the entry of the stream that the job is in. A dead
 letter keeps it apart from its reason, so that reasons can be listed without showing any text.
+
+An id is a producer's own: two producers may use the same one for different jobs. What a producer
+may read or write bears its name, so that rules of Redis's keep it from everybody else's.
 """
 
 from dataclasses import dataclass
@@ -66,20 +71,25 @@ class Keys:
     namespace: str = "sf"
 
     @property
-    def jobs(self) -> str:
-        """The stream that producers write to, and the only key that they write."""
-        return f"{self.namespace}:jobs"
+    def producers(self) -> str:
+        """The producers there are, but for `default`."""
+        return f"{self.namespace}:producers"
 
-    @property
-    def submissions(self) -> str:
-        """How many submissions were settled, and destroyed."""
-        return f"{self.namespace}:submissions"
+    def of_producer(self, producer: str) -> "ProducerKeys":
+        """The keys of one producer; of every producer by a pattern, `*`."""
+        return ProducerKeys(self.namespace, producer)
+
+    def producer_of(self, stream: str) -> str | None:
+        """Name the producer that a stream holds the submissions of; None where it holds others."""
+        before = self.of_producer("").jobs
+        return stream.removeprefix(before) if stream.startswith(before) else None
 
     @property
     def escalations(self) -> str:
         """The stream by which workers hand a job back to the router.
 
-        Apart from `jobs`, so that a producer cannot forge a trail and needs no right to write here.
+        Apart from submissions, so that a producer cannot forge a trail and needs no right to write
+        here.
         """
         return f"{self.namespace}:escalations"
 
@@ -119,26 +129,10 @@ class Keys:
     def _before_pool(self) -> str:
         return f"{self.namespace}:backlog:"
 
-    def job(self, job_id: str) -> str:
-        """Where a job in flight is."""
-        return f"{self.namespace}:job:{job_id}"
-
     @property
     def due(self) -> str:
         """The jobs in flight by their deadlines."""
         return f"{self.namespace}:due"
-
-    def first_seen(self, entry: str) -> str:
-        """When an entry of the jobs stream was first read, whose id claims the future."""
-        return f"{self.namespace}:seen:{entry}"
-
-    def result(self, job_id: str) -> str:
-        """The one result of a job."""
-        return f"{self.namespace}:result:{job_id}"
-
-    def results(self, reply_to: str) -> str:
-        """The channel that tells one producer which results are there."""
-        return f"{self.namespace}:results:{reply_to}"
 
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""
@@ -186,3 +180,37 @@ class Keys:
     def unacked_index(self, pool: str) -> str:
         """The zset beside that hash, by when each message was taken."""
         return f"{self.celery_prefix}unacked_index:{pool}"
+
+
+@dataclass(frozen=True)
+class ProducerKeys:
+    """The keys of one producer in one fleet. No other producer's user may name any of them."""
+
+    namespace: str
+    producer: str
+
+    @property
+    def jobs(self) -> str:
+        """The stream of its submissions, and the only key that it writes."""
+        return f"{self.namespace}:jobs:{self.producer}"
+
+    @property
+    def submissions(self) -> str:
+        """How many of its submissions were settled, and destroyed."""
+        return f"{self.namespace}:submissions:{self.producer}"
+
+    def job(self, job_id: str) -> str:
+        """Where a job in flight is."""
+        return f"{self.namespace}:job:{self.producer}:{job_id}"
+
+    def first_seen(self, entry: str) -> str:
+        """When an entry of the stream was first read, whose id claims the future."""
+        return f"{self.namespace}:seen:{self.producer}:{entry}"
+
+    def result(self, job_id: str) -> str:
+        """The one result of a job."""
+        return f"{self.namespace}:result:{self.producer}:{job_id}"
+
+    def results(self, reply_to: str) -> str:
+        """The channel that tells one of its clients which results are there."""
+        return f"{self.namespace}:results:{self.producer}:{reply_to}"

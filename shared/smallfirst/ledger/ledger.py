@@ -20,6 +20,7 @@ from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, short
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
+from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.scripts import script_texts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.results import LAST_MS
@@ -146,7 +147,7 @@ class Ledger:
 
     def _limit_of(self, stream: str) -> int:
         """Of how many bytes an entry is taken in whole; 0 where only the fleet writes."""
-        is_anybodys = stream == self._keys.jobs
+        is_anybodys = self._keys.producer_of(stream) is not None
         return self._bounds.max_job_bytes + FRAMING_BYTES if is_anybodys else 0
 
     def whole(self, entries: Sequence[StreamEntry]) -> Iterator[list[StreamEntry]]:
@@ -348,21 +349,36 @@ class Ledger:
         pools = (self._keys.pool_of(key.decode()) for key in found)
         return {pool for pool in pools if pool is not None}
 
-    def state(self, pools: Sequence[str]) -> FleetState:
-        """Look at the routers' streams and at these pools, in one round trip."""
-        keys = state_keys(self._keys, pools)
-        arguments = [ROUTER_GROUP, POOL_GROUP, round(DEAD_AFTER.total_seconds() * 1000)]
-        return fleet_state(self._keys, pools, self._run("fleet_state", keys, arguments))
+    def producers(self) -> dict[str, Producer]:
+        """Every producer that there is, by name."""
+        return ProducerRegistry(self._redis, self._keys).read()
 
-    def origins_of(self, job_ids: Sequence[str]) -> dict[str, str]:
-        """The entries by which those of the jobs were submitted that are in flight."""
-        if not job_ids:
+    def state(self, submissions: Sequence[str], pools: Sequence[str]) -> FleetState:
+        """Look at the routers' streams and at these pools, in one round trip.
+
+        Args:
+            submissions: The streams of the producers.
+            pools: By name.
+        """
+        keys = state_keys(self._keys, submissions, pools)
+        dead_after_ms = round(DEAD_AFTER.total_seconds() * 1000)
+        arguments = [ROUTER_GROUP, POOL_GROUP, dead_after_ms, len(submissions)]
+        reply = self._run("fleet_state", keys, arguments)
+        return fleet_state(self._keys, submissions, pools, reply)
+
+    def origins_of(self, jobs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The entries by which those of the jobs were submitted that are in flight.
+
+        Args:
+            jobs: Producer and id of each.
+        """
+        if not jobs:
             return {}
         pipeline = self._redis.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipeline.hget(self._keys.job(job_id), "origin")
-        found = zip(job_ids, pipeline.execute(), strict=True)
-        return {job_id: origin.decode() for job_id, origin in found if origin}
+        for producer, job_id in jobs:
+            pipeline.hget(self._keys.of_producer(producer).job(job_id), "origin")
+        found = zip(jobs, pipeline.execute(), strict=True)
+        return {job: origin.decode() for job, origin in found if origin}
 
     def note_first_seen(self, entries: Sequence[StreamEntry], now_ms: int) -> list[StreamEntry]:
         """Know of entries whose ids claim the future when they were first read, by whomever.
@@ -375,15 +391,21 @@ class Ledger:
             return list(entries)
         pipeline = self._redis.pipeline(transaction=False)
         for entry in early:
-            key = self._keys.first_seen(entry.entry)
+            key = self._first_seen(entry)
             pipeline.set(key, now_ms, nx=True, ex=self._bounds.job_ttl)
             pipeline.get(key)
-        told = dict(zip((e.entry for e in early), pipeline.execute()[1::2], strict=True))
-        return [_seen(entry, told.get(entry.entry)) for entry in entries]
+        names = [(entry.stream, entry.entry) for entry in early]
+        told = dict(zip(names, pipeline.execute()[1::2], strict=True))
+        return [_seen(entry, told.get((entry.stream, entry.entry))) for entry in entries]
+
+    def _first_seen(self, entry: StreamEntry) -> str:
+        """The key of when an entry was first seen; of the fleet's own streams too."""
+        producer = self._keys.producer_of(entry.stream) or ""
+        return self._keys.of_producer(producer).first_seen(entry.entry)
 
     def forget_first_seen(self, entries: Sequence[StreamEntry]) -> None:
         """Forget when entries that have ended were first seen, where it was written down."""
-        keys = [self._keys.first_seen(e.entry) for e in entries if e.seen_ms is not None]
+        keys = [self._first_seen(each) for each in entries if each.seen_ms is not None]
         pipeline = self._redis.pipeline(transaction=False)
         for key in keys:
             pipeline.delete(key)
@@ -399,9 +421,10 @@ class Ledger:
         ahead_ms, is_mended = self._run("mend_ids", [stream], arguments)
         return timedelta(milliseconds=min(int(ahead_ms), LAST_MS)), bool(is_mended)
 
-    def count_destroyed(self) -> int:
+    def count_destroyed(self, producer: str) -> int:
         """Count submissions that are gone and that nobody settled, as were not counted before."""
-        return int(self._run("count_destroyed", [self._keys.jobs, self._keys.submissions], []))
+        own = self._keys.of_producer(producer)
+        return int(self._run("count_destroyed", [own.jobs, own.submissions], []))
 
     def drop_empty(self, streams: Iterable[str]) -> None:
         """Delete the streams that hold nothing."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Attempt, Span
+from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name, Span
 from smallfirst.results import LAST_MS
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst.wire import Wire
@@ -40,6 +40,7 @@ class RoutingSlip(Wire):
     """
 
     v: Literal[1] = 1
+    producer: Name = Field(description="The name of the producer that submitted the job.")
     task: str = Field(description="The name of the task.")
     submitted_ms: Moment = Field(description="The time of submission, on Redis's clock.")
     expires_ms: Moment = Field(
@@ -97,6 +98,9 @@ class BatchMessage(Wire):
 class DeadLetter(Wire):
     """Why a submission or a job was given up, without a word of its text."""
 
+    producer: Name = Field(
+        default=DEFAULT_PRODUCER, description="The name of the producer that submitted it."
+    )
     id: str | None = Field(default=None, description="The job's id, where it could be made out.")
     task: str | None = Field(default=None, description="The name of the task.")
     reason: str = Field(description="A code, such as invalid, unknown_task, poison.")

@@ -23,6 +23,7 @@ class Finish:
 
     Attributes:
         entry: The id of the entry that ends.
+        producer: Whose job it is.
         result: What the producer gets.
         reply_to: Whom to tell, where the job's first submission is not known any more.
         is_first_seen: Whether the entry is a submission, whose id may be taken already.
@@ -34,6 +35,7 @@ class Finish:
     verb: ClassVar[Verb] = "result"
 
     entry: str
+    producer: str
     result: Result
     reply_to: str | None = None
     is_first_seen: bool = False
@@ -77,6 +79,7 @@ class Wait:
 
     Attributes:
         entry: The id of the entry that stays.
+        producer: Whose job it is.
         job_id: The job's id.
         pool: The pool that is full.
         expires_ms: The job's deadline, on Redis's clock.
@@ -87,6 +90,7 @@ class Wait:
     verb: ClassVar[Verb] = "wait"
 
     entry: str
+    producer: str
     job_id: str
     pool: str
     expires_ms: int
@@ -100,6 +104,7 @@ class Refuse:
 
     Attributes:
         entry: The id of the entry that ends.
+        producer: Who submitted it.
         letter: Why it is given up.
         raw: The submission, or its beginning.
         result: What its producer gets, where the id could be made out.
@@ -109,6 +114,7 @@ class Refuse:
     verb: ClassVar[Verb] = "refuse"
 
     entry: str
+    producer: str
     letter: DeadLetter
     raw: bytes
     result: Result | None = None
@@ -117,11 +123,12 @@ class Refuse:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancel:
-    """The entry asks that a job in flight be ended by this result."""
+    """The entry asks that one of its producer's jobs in flight be ended by this result."""
 
     verb: ClassVar[Verb] = "cancel"
 
     entry: str
+    producer: str
     result: Result
 
 
@@ -166,6 +173,7 @@ def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     is_first_seen = isinstance(settlement, Finish | Move) and settlement.is_first_seen
     yield settlement.verb
     yield settlement.entry
+    yield settlement.slip.producer if isinstance(settlement, Move) else settlement.producer
     yield goes_on.job_id if goes_on else result.id if result else ""
     yield "1" if wait or is_first_seen else ""
     yield (goes_on.fingerprint if goes_on else result.fingerprint if result else None) or ""
@@ -196,6 +204,7 @@ def dead_letter(
     raw: bytes,
     reason: str,
     *,
+    producer: str,
     detail: str = "",
     job_id: str | None = None,
     task: str | None = None,
@@ -204,6 +213,7 @@ def dead_letter(
 ) -> DeadLetter:
     """Describe a raw submission that is given up, or its excerpt, by size and hash alone."""
     return DeadLetter(
+        producer=producer,
         id=job_id,
         task=task,
         reason=reason,

@@ -32,6 +32,7 @@ from smallfirst.ledger.keys import (
     Keys,
 )
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
+from smallfirst.ledger.producers import ProducerRegistry
 
 #: How an answer begins where a stream, or its consumer group, is not there yet.
 _NOT_THERE = ("NOGROUP", "no such key")
@@ -102,7 +103,7 @@ class FleetLoad:
 
     Attributes:
         now_ms: That moment, by Redis's clock.
-        jobs: What producers have submitted and no router has settled.
+        producers: By name, what each has submitted and no router has settled.
         escalations: The same of what workers handed back.
         pools: By name, in the order asked.
         routers: How many live.
@@ -110,11 +111,16 @@ class FleetLoad:
     """
 
     now_ms: int
-    jobs: StreamLoad
+    producers: Mapping[str, StreamLoad]
     escalations: StreamLoad
     pools: Mapping[str, PoolLoad]
     routers: int
     dead_letters: int
+
+    @property
+    def jobs(self) -> StreamLoad:
+        """What all producers together have submitted."""
+        return sum(self.producers.values(), StreamLoad())
 
 
 class UnreadAge(Protocol):
@@ -142,21 +148,24 @@ class Survey:
     def __init__(self, redis: Redis, keys: Keys, *, may_read_jobs: bool) -> None:
         self._redis: Any = redis
         self._keys = keys
+        self._registry = ProducerRegistry(redis, keys)
         self._unread_age: UnreadAge = _ById(redis) if may_read_jobs else _BySight()
 
     def look(self, pools: Iterable[str]) -> FleetLoad:
         """Count everything that waits, for these pools and for the routers."""
         names = list(pools)
+        own = {name: self._keys.of_producer(name).jobs for name in self._registry.read()}
+        asked = self._streams(own.values(), names)
         now_ms = Ledger(self._redis, self._keys, "survey").now_ms()
         pipeline = self._redis.pipeline(transaction=True)
-        self._ask(pipeline, names, now_ms)
+        self._ask(pipeline, asked, names, now_ms)
         replies = map(_found, pipeline.execute(raise_on_error=False))
-        streams = {stream: self._read(stream, replies, now_ms) for stream in self._streams(names)}
+        streams = {stream: self._read(stream, replies, now_ms) for stream in asked}
         workers = {pool: next(replies) for pool in (ROUTERS, *names)}
         batches = {pool: next(replies) + next(replies) for pool in names}
         return FleetLoad(
             now_ms=now_ms,
-            jobs=streams[self._keys.jobs],
+            producers={name: streams[stream] for name, stream in own.items()},
             escalations=streams[self._keys.escalations],
             pools={
                 pool: PoolLoad(
@@ -170,15 +179,17 @@ class Survey:
             dead_letters=next(replies),
         )
 
-    def _streams(self, pools: Iterable[str]) -> dict[str, str]:
+    def _streams(self, submissions: Iterable[str], pools: Iterable[str]) -> dict[str, str]:
         """Every stream that jobs wait in, and the group that reads it."""
         backlogs = [stream for pool in pools for stream in self._keys.backlogs(pool).values()]
-        read_by_routers = (self._keys.jobs, self._keys.escalations)
+        read_by_routers = (*submissions, self._keys.escalations)
         return dict.fromkeys(read_by_routers, ROUTER_GROUP) | dict.fromkeys(backlogs, POOL_GROUP)
 
-    def _ask(self, pipeline: Any, pools: list[str], now_ms: int) -> None:
+    def _ask(
+        self, pipeline: Any, streams: Mapping[str, str], pools: list[str], now_ms: int
+    ) -> None:
         """Add every command, in the order in which `look` reads the replies."""
-        for stream, group in self._streams(pools).items():
+        for stream, group in streams.items():
             pipeline.xlen(stream)
             pipeline.xpending(stream, group)
             self._unread_age.ask(pipeline, stream)

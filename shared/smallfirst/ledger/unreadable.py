@@ -8,7 +8,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from smallfirst import results
-from smallfirst.jobs import JobId, Problem, Status
+from smallfirst.jobs import DEFAULT_PRODUCER, JobId, Problem, Status, is_name
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
 
@@ -23,22 +23,32 @@ _PROBLEM = Problem(code="unreadable", message="the fleet's own note on this job 
 def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
     """End what cannot be read: a dead letter, and a result where the job's id can be."""
     raw = entry.fields.get(b"job", b"")
-    job_id = _id_of(entry)
+    named, job_id = _producer_of(entry), _id_of(entry)
+    producer = named or DEFAULT_PRODUCER
     log.error(
         "entry.unreadable",
         stream=entry.stream,
         entry=entry.entry,
+        producer=producer,
         job_id=job_id,
         consequence="the job fails, and is a dead letter",
         remedy="run routers and workers of one version; see who else can write to this stream",
     )
-    letter = dead_letter(raw, _PROBLEM.code, detail=_PROBLEM.message, job_id=job_id)
-    if job_id is None:
-        return Refuse(entry=entry.entry, letter=letter, raw=raw)
+    letter = dead_letter(
+        raw, _PROBLEM.code, producer=producer, detail=_PROBLEM.message, job_id=job_id
+    )
+    # An id says nothing without whose it is.
+    if named is None or job_id is None:
+        return Refuse(entry=entry.entry, producer=producer, letter=letter, raw=raw)
     result = results.without_job(
         job_id, Status.FAILED, _PROBLEM, submitted_ms=entry.written_ms(now_ms), now_ms=now_ms
     )
-    return Finish(entry=entry.entry, result=result, letter=letter, raw=raw)
+    return Finish(entry=entry.entry, producer=producer, result=result, letter=letter, raw=raw)
+
+
+def _producer_of(entry: StreamEntry) -> str | None:
+    name = entry.fields.get(b"producer", b"").decode(errors="replace")
+    return name if is_name(name) else None
 
 
 def _id_of(entry: StreamEntry) -> str | None:

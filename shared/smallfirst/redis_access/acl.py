@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from smallfirst.jobs import DEFAULT_PRODUCER
 from smallfirst.ledger.keys import Keys
 
 
@@ -97,20 +98,22 @@ def rules(role: Role, namespace: str) -> tuple[str, ...]:
 
 def _of_producer(keys: Keys) -> tuple[Grant, ...]:
     """Submits, waits for results, asks where a job is. Writes one stream and nothing else."""
+    own = keys.of_producer(DEFAULT_PRODUCER)
     return (
-        Grant("xadd", (f"%W~{keys.jobs}",)),
-        Grant("xlen xrange xrevrange", (f"%R~{keys.jobs}",)),
-        Grant("subscribe", channels=(keys.results("*"),)),
-        Grant("get mget", (f"%R~{keys.result('*')}",)),
-        Grant("hget", (f"%R~{keys.job('*')}",)),
+        Grant("xadd", (f"%W~{own.jobs}",)),
+        Grant("xlen xrange xrevrange", (f"%R~{own.jobs}",)),
+        Grant("subscribe", channels=(own.results("*"),)),
+        Grant("get mget", (f"%R~{own.result('*')}",)),
+        Grant("hget", (f"%R~{own.job('*')}",)),
     )
 
 
 def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
-    streams = (f"~{keys.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
+    every = keys.of_producer("*")
+    streams = (f"~{every.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
-    counted = f"~{keys.submissions}"
+    counted = f"~{every.submissions}"
     # The pattern of queues matches all of Celery's keys.
     scripted = tuple(f"~{key('*')}" for key in (keys.booked, keys.workers, keys.queue))
     return (
@@ -121,6 +124,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             streams,
         ),
         Grant("evalsha", (*streams, *scripted, f"~{keys.due}", counted)),
+        Grant("hgetall", (f"%R~{keys.producers}",)),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.any_backlog}",)),
@@ -128,12 +132,12 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
-        Grant("del", (f"%W~{keys.result('*')}", f"%W~{keys.job('*')}")),
-        Grant("hget", (f"%R~{keys.job('*')}",)),
+        Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
+        Grant("hget", (f"%R~{every.job('*')}",)),
         # Submissions whose ids claim the future: since when they are known, and the mending.
-        Grant("set get del", (f"~{keys.first_seen('*')}",)),
-        Grant("xinfo|stream", (f"%R~{keys.jobs}",)),
-        Grant("del", (f"%W~{keys.jobs}",)),
+        Grant("set get del", (f"~{every.first_seen('*')}",)),
+        Grant("xinfo|stream", (f"%R~{every.jobs}",)),
+        Grant("del", (f"%W~{every.jobs}",)),
         Grant("xadd", (f"%W~{keys.dead}",)),
         Grant("set del", (f"%W~{keys.dead_raw('*')}",)),
         # What is kept of refused submissions has a bound, and so is counted.
@@ -168,10 +172,11 @@ def _of_worker(keys: Keys) -> tuple[Grant, ...]:
 
 def _settling(keys: Keys) -> tuple[Grant, ...]:
     """What settle.lua does besides ending an entry, to a job that is answered or goes on."""
+    every = keys.of_producer("*")
     return (
-        Grant("set exists", (f"%W~{keys.result('*')}",)),
-        Grant("publish", channels=(keys.results("*"),)),
-        Grant("hmget hset hdel expire", (f"~{keys.job('*')}",)),
+        Grant("set exists", (f"%W~{every.result('*')}",)),
+        Grant("publish", channels=(every.results("*"),)),
+        Grant("hmget hset hdel expire", (f"~{every.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
     )
@@ -228,14 +233,14 @@ def _of_flower(keys: Keys) -> tuple[Grant, ...]:
 
 def _of_scaler(keys: Keys) -> tuple[Grant, ...]:
     """Counts what waits, for KEDA: unread entries and those in hand."""
-    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.any_backlog}")
+    streams = _counted(keys)
     # Before it asks for a lag, KEDA asks for Redis's version, of which INFO alone tells.
     return (Grant("info"), Grant("xinfo|groups xpending xlen", streams))
 
 
 def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
     """Counts, for Prometheus, and reads what was spent; never a job, a result or a letter."""
-    streams = (f"%R~{keys.jobs}", f"%R~{keys.escalations}", f"%R~{keys.any_backlog}")
+    streams = _counted(keys)
     return (
         Grant("time info multi exec"),
         Grant("xinfo|groups xpending xlen", streams),
@@ -243,6 +248,12 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
         Grant("llen", (f"%R~{keys.queue('*')}",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
-        Grant("hgetall", (f"%R~{keys.booked('*')}",)),
-        Grant("hmget", (f"%R~{keys.submissions}",)),
+        Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
+        Grant("hmget", (f"%R~{keys.of_producer('*').submissions}",)),
     )
+
+
+def _counted(keys: Keys) -> tuple[str, ...]:
+    """The streams that jobs wait in, to be read and never written."""
+    streams = (keys.of_producer("*").jobs, keys.escalations, keys.any_backlog)
+    return tuple(f"%R~{stream}" for stream in streams)

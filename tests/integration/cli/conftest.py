@@ -22,6 +22,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Cancel, Finish, Refuse, Settlement, dead_letter
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,15 @@ def serve(redis_url: str, over: threading.Event) -> None:
     """Answer until it is over."""
     with Redis.from_url(redis_url) as redis:
         ledger = Ledger(redis, KEYS, "router-test")
-        ledger.open([KEYS.jobs], ROUTER_GROUP)
+        ledger.open([OWN.jobs], ROUTER_GROUP)
         while not over.is_set():
             ledger.beat(ROUTERS)
             block = timedelta(milliseconds=20)
-            entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=500, block=block)
+            entries = ledger.read([OWN.jobs], ROUTER_GROUP, count=500, block=block)
             now_ms = ledger.now_ms()
             settlements = [settlement(entry, now_ms) for entry in entries]
             ended = [each for each in settlements if each is not None]
-            ledger.settle(KEYS.jobs, ROUTER_GROUP, ended)
+            ledger.settle(OWN.jobs, ROUTER_GROUP, ended)
 
 
 def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
@@ -111,8 +112,8 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
     try:
         job = Job.model_validate_json(raw)
     except ValidationError:
-        letter = dead_letter(raw, "invalid", detail="the job is not JSON")
-        return Refuse(entry=entry.entry, letter=letter, raw=raw)
+        letter = dead_letter(raw, "invalid", producer="default", detail="the job is not JSON")
+        return Refuse(entry=entry.entry, producer="default", letter=letter, raw=raw)
     word = job.text.split()[0]
     attempt = Attempt(step=0, tier=Tier.RULE, model="words", revision="1", outcome=Outcome.ACCEPTED)
     if word == "hold":
@@ -126,7 +127,12 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         answer = LabelAnswer(label=word, confidence=0.9)
         result = results.answered(job, answer, (attempt,), **times)
     return Finish(
-        entry=entry.entry, result=result, reply_to=job.reply_to, is_first_seen=True, raw=raw
+        entry=entry.entry,
+        producer="default",
+        result=result,
+        reply_to=job.reply_to,
+        is_first_seen=True,
+        raw=raw,
     )
 
 
@@ -134,4 +140,4 @@ def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:
     job_id = entry.fields[b"cancel"].decode()
     times: Any = {"submitted_ms": entry.written_ms(now_ms), "now_ms": now_ms}
     result = results.without_job(job_id, Status.CANCELLED, results.CANCELLED, **times)
-    return Cancel(entry=entry.entry, result=result)
+    return Cancel(entry=entry.entry, producer="default", result=result)

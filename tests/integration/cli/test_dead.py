@@ -17,31 +17,40 @@ from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_lette
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 
 def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> str:
     """Leave a dead letter as the fleet does."""
     ledger = Ledger(redis, KEYS, "router-test")
-    ledger.open([KEYS.jobs], ROUTER_GROUP)
-    redis.xadd(KEYS.jobs, {"job": raw})
-    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    ledger.open([OWN.jobs], ROUTER_GROUP)
+    redis.xadd(OWN.jobs, {"job": raw})
+    [entry] = ledger.read([OWN.jobs], ROUTER_GROUP, count=1)
     is_refusal = reason != "poison"
     letter = dead_letter(
-        raw, reason, detail="because", job_id=job_id, task="topic", is_refusal=is_refusal
+        raw,
+        reason,
+        producer="default",
+        detail="because",
+        job_id=job_id,
+        task="topic",
+        is_refusal=is_refusal,
     )
     status = Status.REFUSED if is_refusal else Status.FAILED
     result = result_for(job_id, status) if job_id else None
-    ended: Settlement = Refuse(entry=entry.entry, letter=letter, raw=raw, result=result)
+    ended: Settlement = Refuse(
+        entry=entry.entry, producer="default", letter=letter, raw=raw, result=result
+    )
     if result is not None and not is_refusal:
-        ended = Finish(entry=entry.entry, result=result, letter=letter, raw=raw)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [ended])
+        ended = Finish(entry=entry.entry, producer="default", result=result, letter=letter, raw=raw)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [ended])
     found: Any = redis.xrevrange(KEYS.dead, count=1)
     return str(found[0][0].decode())
 
 
 def submitted(redis: Redis) -> list[bytes]:
     """What stands in the jobs stream."""
-    found: Any = redis.xrange(KEYS.jobs)
+    found: Any = redis.xrange(OWN.jobs)
     return [fields[b"job"] for _, fields in found]
 
 
@@ -124,8 +133,8 @@ def test_what_is_no_json_keeps_its_letter_where_its_id_is_taken(
 ) -> None:
     """A submission that cannot be given another id is not submitted, and is not lost."""
     entry = bury(redis, b"garbage", "not_json", "a")
-    redis.hset(KEYS.job("a"), "status", "answered")
-    redis.expire(KEYS.job("a"), 60)
+    redis.hset(OWN.job("a"), "status", "answered")
+    redis.expire(OWN.job("a"), 60)
     done = smallfirst("dead", "replay", entry)
     assert (done.code, redis.xlen(KEYS.dead)) == (1, 1)
     assert "its id is taken" in done.out

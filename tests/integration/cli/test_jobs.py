@@ -15,6 +15,7 @@ from smallfirst.ledger.keys import Keys
 Smallfirst = Callable[..., Any]
 WaitUntil = Callable[..., None]
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 
 @pytest.mark.usefixtures("fleet")
@@ -60,10 +61,10 @@ def test_a_cancelled_job_says_so(
     smallfirst: Smallfirst, redis: Redis, wait_until: WaitUntil
 ) -> None:
     """`cancel` ends a job that has no result yet."""
-    redis.hset(KEYS.job("job-1"), "origin", "1-1")
-    redis.expire(KEYS.job("job-1"), 60)
+    redis.hset(OWN.job("job-1"), "origin", "1-1")
+    redis.expire(OWN.job("job-1"), 60)
     assert smallfirst("cancel", "job-1", "--json").json == {"id": "job-1", "cancel": "asked"}
-    wait_until(lambda: redis.exists(KEYS.result("job-1")), description="it is cancelled")
+    wait_until(lambda: redis.exists(OWN.result("job-1")), description="it is cancelled")
     done = smallfirst("result", "job-1")
     assert done.code == 1
     assert "cancelled" in done.out

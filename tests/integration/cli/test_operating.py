@@ -15,6 +15,7 @@ from smallfirst.ledger.ledger import Ledger
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 
 
 def put(ledger: Ledger, redis: Redis, stream: str, count: int) -> None:
@@ -37,7 +38,7 @@ def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name:
     router.queue(stream, entries[:3])
     worker.claim(stream, entries[:1], timedelta(seconds=10))
     worker.beat(name)
-    redis.xadd(KEYS.jobs, {"job": "{}"})
+    redis.xadd(OWN.jobs, {"job": "{}"})
     found = smallfirst("queues", "--json").json
     [pool] = found["pools"]
     counts = {name: pool[name] for name in ("unread", "held", "queued", "working", "workers")}
@@ -80,7 +81,7 @@ def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) 
 
 def test_the_doctor_tells_of_destroyed_jobs(smallfirst: Smallfirst, redis: Redis) -> None:
     """Where submissions were trimmed away it says how many, and what to look for."""
-    redis.hset(KEYS.submissions, mapping={"destroyed": 200, "destroyed_at": 1_700_000_000})
+    redis.hset(OWN.submissions, mapping={"destroyed": 200, "destroyed_at": 1_700_000_000})
     checks = {check["name"]: check for check in smallfirst("doctor", "--json").json}
     assert checks["submissions"]["state"] == "warn"
     assert "200 confirmed jobs were destroyed" in checks["submissions"]["detail"]

@@ -24,6 +24,7 @@ from smallfirst.ledger.survey import StreamLoad, Survey
 from smallfirst.settings import Settings
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 LEASE, NO_TIME = timedelta(seconds=6), timedelta(0)
 Told = dict[str, float]
@@ -98,19 +99,19 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     """Submitted, parked, held, queued, begun, reclaimed, given back, settled: the same to both."""
     router, other = routers
     for _ in range(3):
-        redis.xadd(KEYS.jobs, {"job": "{}"})
+        redis.xadd(OWN.jobs, {"job": "{}"})
     assert told("jobs") == {"unread": 3}  # Before any router was there to make a group.
 
-    router.open([KEYS.jobs, KEYS.escalations], ROUTER_GROUP)
+    router.open([OWN.jobs, KEYS.escalations], ROUTER_GROUP)
     router.open(KEYS.backlogs("cpu").values(), POOL_GROUP)
-    submitted = router.read([KEYS.jobs], ROUTER_GROUP, count=2)
+    submitted = router.read([OWN.jobs], ROUTER_GROUP, count=2)
     assert told("jobs") == {"unread": 1, "held": 2, "pending": 2}
 
     rows = [
         Move(entry=each.entry, job_id=f"j-{n}", job=b"{}", slip=slip_for(), to=BULK)
         for n, each in enumerate(submitted)
     ]
-    router.settle(KEYS.jobs, ROUTER_GROUP, rows)
+    router.settle(OWN.jobs, ROUTER_GROUP, rows)
     assert (told("jobs"), told("cpu")) == ({"unread": 1}, {"unread": 2})
 
     entries = [each.entry for each in router.read([BULK], POOL_GROUP, count=2)]
@@ -139,7 +140,9 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     worker.give_back(BULK, dict.fromkeys(entries[1:], 2), LEASE, is_undone=True)
     assert told("cpu") == {**begun, "working": 2}
 
-    worker.settle(BULK, POOL_GROUP, [Finish(entry=entries[0], result=result_for("j-0"))])
+    worker.settle(
+        BULK, POOL_GROUP, [Finish(entry=entries[0], producer="default", result=result_for("j-0"))]
+    )
     assert told("cpu") == {"working": 1, "pending": 1, "workers": 1}
 
 
@@ -170,7 +173,7 @@ def test_an_age_survives_a_reclaim_and_begins_anew_with_a_move(
 def test_who_may_read_jobs_knows_the_age_of_an_unread_one(redis: Redis) -> None:
     """And who may not counts from the first look, never more than it is."""
     seconds: Any = redis.time()
-    redis.xadd(KEYS.jobs, {"job": "{}"}, id=f"{(seconds[0] - 60) * 1000}-0")
+    redis.xadd(OWN.jobs, {"job": "{}"}, id=f"{(seconds[0] - 60) * 1000}-0")
     ages = [
         Survey(redis, KEYS, may_read_jobs=may).look([]).jobs.oldest_seconds for may in (True, False)
     ]
@@ -180,7 +183,7 @@ def test_who_may_read_jobs_knows_the_age_of_an_unread_one(redis: Redis) -> None:
 @pytest.mark.parametrize("may_read_jobs", [True, False])
 def test_a_look_costs_the_same_however_long_the_texts(redis: Redis, *, may_read_jobs: bool) -> None:
     """No entry leaves Redis, read or unread."""
-    for stream in (KEYS.jobs, KEYS.escalations, BULK):
+    for stream in (OWN.jobs, KEYS.escalations, BULK):
         redis.xadd(stream, {"job": "x" * 2**20})
     Ledger(redis, KEYS, "r").open([BULK], POOL_GROUP)
     redis.xgroup_setid(BULK, POOL_GROUP, "0")
@@ -199,11 +202,11 @@ def num_sent(redis: Redis) -> int:
 def test_what_somebody_deleted_is_not_counted(redis: Redis, routers: tuple[Ledger, Ledger]) -> None:
     """Neither an unread entry, of which the group's own lag would not know, nor one in hand."""
     router, _ = routers
-    router.open([KEYS.jobs], ROUTER_GROUP)
-    entries: list[Any] = [redis.xadd(KEYS.jobs, {"job": "{}"}) for _ in range(3)]
+    router.open([OWN.jobs], ROUTER_GROUP)
+    entries: list[Any] = [redis.xadd(OWN.jobs, {"job": "{}"}) for _ in range(3)]
     survey = Survey(redis, KEYS, may_read_jobs=False)
-    redis.xdel(KEYS.jobs, entries[1])
+    redis.xdel(OWN.jobs, entries[1])
     assert survey.look([]).jobs.unread == 2
-    router.read([KEYS.jobs], ROUTER_GROUP, count=2)
-    redis.xdel(KEYS.jobs, *entries)
+    router.read([OWN.jobs], ROUTER_GROUP, count=2)
+    redis.xdel(OWN.jobs, *entries)
     assert survey.look([]).jobs.unread == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from tests.support.hand_fleets import (
-    KEYS,
+    OWN,
     AnyClient,
     Eventually,
     MakeClient,
@@ -101,7 +101,7 @@ async def test_a_plain_xadd_is_a_submission(
 ) -> None:
     """What a program in another language adds to the stream is found like any other job."""
     redis_fleet.freeze()
-    redis.xadd(KEYS.jobs, {"job": '{"id": "a", "task": "shout", "text": "hi"}'})
+    redis.xadd(OWN.jobs, {"job": '{"id": "a", "task": "shout", "text": "hi"}'})
     assert (await client.status("a")).state is State.SUBMITTED
     redis_fleet.release()
     assert text_of(await client.result("a", timeout=5)) == "HI"
@@ -113,7 +113,7 @@ async def test_fleets_do_not_see_each_other(
     """A client of another namespace submits to another fleet."""
     stranger = make_client(namespace="other")
     await stranger.submit(job_of(id="a"))
-    assert redis.xlen("other:jobs") == 1
+    assert redis.xlen("other:jobs:default") == 1
     assert redis_fleet.num_waiting == 0
     assert (await make_client().status("a")).state is State.UNKNOWN
 
@@ -156,7 +156,7 @@ async def test_a_repeated_refusal_is_believed(
     waiting = asyncio.ensure_future(client.result("a", timeout=10))
     await eventually(lambda: len(connections(redis)) >= 2, "the client listens")
     assert not waiting.done()
-    redis.xtrim(KEYS.jobs, maxlen=0)
+    redis.xtrim(OWN.jobs, maxlen=0)
     assert (await waiting).status is Status.REFUSED
 
 
@@ -165,7 +165,7 @@ async def test_a_newer_result_is_not_misread(
 ) -> None:
     """A result of another version of the wire raises, and names the job."""
     assert redis_fleet.num_waiting == 0
-    redis.set(KEYS.result("a"), '{"v":2,"id":"a"}', ex=60)
+    redis.set(OWN.result("a"), '{"v":2,"id":"a"}', ex=60)
     with pytest.raises(ResultUnreadable, match="job a"):
         await client.result("a", timeout=5)
 
@@ -175,11 +175,11 @@ async def test_what_redis_refuses_is_told(
 ) -> None:
     """An error of Redis's own is raised at once, with the reason."""
     redis_fleet.freeze()
-    redis.delete(KEYS.jobs)
-    redis.set(KEYS.jobs, "not a stream")
+    redis.delete(OWN.jobs)
+    redis.set(OWN.jobs, "not a stream")
     with pytest.raises(FleetRefused, match="WRONGTYPE"):
         await client.submit(job_of())
-    redis.delete(KEYS.jobs)
+    redis.delete(OWN.jobs)
 
 
 @pytest.mark.parametrize("use", ["submit", "result", "map", "status", "cancel"])

@@ -20,6 +20,7 @@ from tests.support.hand_fleets import (
 from smallfirst import (
     Priority,
     ResultTimeout,
+    State,
     Status,
 )
 
@@ -124,3 +125,26 @@ async def test_a_timeout_names_what_is_missing(
     with pytest.raises(ResultTimeout, match="and 2 more") as caught:
         await collected(client.as_completed(ids, timeout=0.1))
     assert set(caught.value.ids) == set(ids[2:])
+
+
+async def test_an_id_is_its_producers_own(make_client: MakeClient) -> None:
+    """Two producers may use one id for different jobs; each gets the result of its own."""
+    one, other = make_client(), make_client(producer="shop")
+    await one.submit(job_of("mine", id="a", metadata={"team": "one"}))
+    await other.submit(job_of("theirs", id="a", metadata={"team": "other"}))
+    results = [await each.result("a", timeout=5) for each in (one, other)]
+    assert [text_of(result) for result in results] == ["MINE", "THEIRS"]
+    assert [result.metadata["team"] for result in results] == ["one", "other"]
+
+
+async def test_a_cancellation_reaches_nobody_elses_job(
+    make_client: MakeClient, fleet: HandFleet
+) -> None:
+    """What one producer asks of an id leaves the job of another under that id alone."""
+    fleet.hold()
+    one, other = make_client(), make_client(producer="shop")
+    await one.submit(job_of("mine", id="a"))
+    await other.cancel("a")
+    assert (await other.status("a")).state is State.UNKNOWN
+    fleet.release()
+    assert (await one.result("a", timeout=5)).status is Status.ANSWERED

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis import Redis
 from tests.support.hand_fleets import (
-    KEYS,
+    OWN,
     AnyClient,
     Eventually,
     HandFleet,
@@ -133,11 +133,11 @@ async def test_a_conflict_is_told_when_the_fleet_has_judged(
     other = results.unanswered(
         first, Status.FAILED, results.EXPIRED, submitted_ms=1_000, now_ms=1_001
     )
-    redis.set(KEYS.result("a"), other.to_json(), ex=60)
+    redis.set(OWN.result("a"), other.to_json(), ex=60)
     await client.submit(MINE)
     with pytest.raises(ResultTimeout):
         await client.result("a", timeout=0.7)
-    redis.delete(KEYS.result("a"))
+    redis.delete(OWN.result("a"))
     redis_fleet.release()
     assert text_of(await client.result("a", timeout=10)) == "SECOND"
 
@@ -177,7 +177,7 @@ async def test_an_ending_by_id_alone_is_anybody_s(
     ended = results.without_job(
         "a", Status.FAILED, results.EXPIRED, submitted_ms=1_000, now_ms=1_001
     )
-    redis.set(KEYS.result("a"), ended.to_json(), ex=60)
+    redis.set(OWN.result("a"), ended.to_json(), ex=60)
     await client.submit(MINE)
     assert await client.result("a", timeout=10) == ended
 
@@ -188,7 +188,7 @@ async def test_one_unreadable_result_stops_no_other(
 ) -> None:
     """It is told for its own id; all the others are yielded, in their places."""
     assert redis_fleet.num_waiting == 0
-    redis.set(KEYS.result("job-2"), '{"v":2,"id":"job-2"}', ex=60)
+    redis.set(OWN.result("job-2"), '{"v":2,"id":"job-2"}', ex=60)
     jobs = jobs_of(6)
     if way == "as_completed":
         found = client.as_completed(await client.submit_many(jobs), timeout=10)
@@ -213,7 +213,7 @@ async def test_what_a_newer_fleet_adds_is_no_trouble(
         "a", Status.FAILED, results.EXPIRED, submitted_ms=1_000, now_ms=1_001
     ).model_copy(update={"answer": capitals(MINE)})
     newer = result.to_json().replace('"failed"', '"postponed"').replace('"text"', '"table"')
-    redis.set(KEYS.result("a"), newer.replace("{", '{"zz_added":{},', 1), ex=60)
+    redis.set(OWN.result("a"), newer.replace("{", '{"zz_added":{},', 1), ex=60)
     found = await client.result("a", timeout=10)
     assert (found.status, found.status.is_known) == ("postponed", False)
     assert found.answer is not None

@@ -29,6 +29,7 @@ from smallfirst.local.redis_server import find_binary
 pytestmark = pytest.mark.timeout(600)
 
 KEYS = Keys()
+OWN = KEYS.of_producer("default")
 NUM_JOBS = 20_000
 SHORT = ("Where is my parcel?", "I was charged twice!", "How do I reset my password?", "Spam.")
 
@@ -151,7 +152,7 @@ def test_a_plain_xadd_is_a_submission(fleet: LocalFleet, client: Client) -> None
     job = json.dumps({"id": "plain-1", "task": "topic", "text": "I forgot my password."})
     server = Path(find_binary())
     cli = server.with_name(server.name.replace("server", "cli"))
-    command = [str(cli), "-u", fleet.redis_url, "XADD", "sf:jobs", "*", "job", job]
+    command = [str(cli), "-u", fleet.redis_url, "XADD", "sf:jobs:default", "*", "job", job]
     subprocess.run(command, check=True, capture_output=True)
     assert client.result("plain-1", timeout=60).status is Status.ANSWERED
 
@@ -171,7 +172,7 @@ def test_twenty_thousand_jobs_have_one_result_each(client: Client, fleet_redis: 
     assert len(seen) == NUM_JOBS
     assert set(seen.values()) == {1}
     assert {status for _, status in seen} <= {Status.ANSWERED, Status.ABSTAINED}
-    streams = [KEYS.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
+    streams = [OWN.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
     assert {stream: fleet_redis.xlen(stream) for stream in streams} == dict.fromkeys(streams, 0)
     assert fleet_redis.llen(KEYS.queue("cpu-small")) == 0
 

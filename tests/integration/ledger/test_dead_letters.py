@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.ledgers import KEYS, ledger_of, submission
+from tests.support.ledgers import KEYS, OWN, ledger_of, submission
 
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.keys import ROUTER_GROUP
@@ -15,12 +15,12 @@ from smallfirst.ledger.settlements import Refuse, Settled, dead_letter
 
 def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Any) -> None:
     """The reason tells size and hash; the raw submission is a key of its own, with a TTL."""
-    redis.xadd(KEYS.jobs, {"job": "canary"})
+    redis.xadd(OWN.jobs, {"job": "canary"})
     ledger = ledger_of(redis)
-    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
-    letter = dead_letter(b"canary", "not_json")
-    refusal = Refuse(entry=entry.entry, letter=letter, raw=b"canary")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(results=1)
+    [entry] = ledger.read([OWN.jobs], ROUTER_GROUP, count=1)
+    letter = dead_letter(b"canary", "not_json", producer="default")
+    refusal = Refuse(entry=entry.entry, producer="default", letter=letter, raw=b"canary")
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [refusal]) == Settled(results=1)
     [(dead, fields)] = redis.xrange(KEYS.dead)
     found = DeadLetter.model_validate_json(fields[b"letter"])
     assert (found.reason, found.size) == ("not_json", 6)
@@ -31,15 +31,20 @@ def test_a_dead_letter_keeps_the_text_apart_from_the_reason(redis: Any) -> None:
 def bury(redis: Any, bounds: Bounds, *raws: bytes) -> list[str]:
     """Refuse these submissions in one go; return the entries of the letters that are left."""
     ledger = Ledger(redis, KEYS, "router-a", bounds)
-    ledger.open([KEYS.jobs], ROUTER_GROUP)
+    ledger.open([OWN.jobs], ROUTER_GROUP)
     for raw in raws:
-        redis.xadd(KEYS.jobs, {"job": raw})
-    entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=len(raws))
+        redis.xadd(OWN.jobs, {"job": raw})
+    entries = ledger.read([OWN.jobs], ROUTER_GROUP, count=len(raws))
     rows = [
-        Refuse(entry=entry.entry, letter=dead_letter(raw, "not_json"), raw=raw)
+        Refuse(
+            entry=entry.entry,
+            producer="default",
+            letter=dead_letter(raw, "not_json", producer="default"),
+            raw=raw,
+        )
         for entry, raw in zip(entries, raws, strict=True)
     ]
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, rows)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, rows)
     return [entry.decode() for entry, _ in redis.xrange(KEYS.dead)]
 
 
@@ -90,27 +95,27 @@ def redis_7(redis: Any) -> Any:
 def test_destroyed_submissions_are_missed(redis_7: Any, *, is_read: bool) -> None:
     """What a producer trims away is counted once, whether or not a router had it."""
     ledger = ledger_of(redis_7)
-    assert ledger.count_destroyed() == 0
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis_7, "a1")])
+    assert ledger.count_destroyed("default") == 0
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis_7, "a1")])
     for _ in range(20):
-        redis_7.xadd(KEYS.jobs, {"job": "{}"})
+        redis_7.xadd(OWN.jobs, {"job": "{}"})
     if is_read:
-        ledger.read([KEYS.jobs], ROUTER_GROUP, count=20)
-    assert ledger.count_destroyed() == 0
-    redis_7.xadd(KEYS.jobs, {"job": "{}"}, maxlen=1, approximate=False)
-    assert [ledger.count_destroyed(), ledger.count_destroyed()] == [20, 0]
-    assert redis_7.hget(KEYS.submissions, "destroyed") == b"20"
+        ledger.read([OWN.jobs], ROUTER_GROUP, count=20)
+    assert ledger.count_destroyed("default") == 0
+    redis_7.xadd(OWN.jobs, {"job": "{}"}, maxlen=1, approximate=False)
+    assert [ledger.count_destroyed("default"), ledger.count_destroyed("default")] == [20, 0]
+    assert redis_7.hget(OWN.submissions, "destroyed") == b"20"
 
 
 def test_another_stream_is_counted_afresh(redis_7: Any) -> None:
     """A stream that was made anew misses nothing of the one before."""
     ledger = ledger_of(redis_7)
-    ledger.count_destroyed()
+    ledger.count_destroyed("default")
     for number in range(5):
-        ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis_7, f"a{number}")])
-    redis_7.delete(KEYS.jobs)
-    ledger.open([KEYS.jobs], ROUTER_GROUP)
-    redis_7.xadd(KEYS.jobs, {"job": "{}"})
-    assert ledger.count_destroyed() == 0
-    redis_7.xtrim(KEYS.jobs, maxlen=0)
-    assert ledger.count_destroyed() == 1
+        ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis_7, f"a{number}")])
+    redis_7.delete(OWN.jobs)
+    ledger.open([OWN.jobs], ROUTER_GROUP)
+    redis_7.xadd(OWN.jobs, {"job": "{}"})
+    assert ledger.count_destroyed("default") == 0
+    redis_7.xtrim(OWN.jobs, maxlen=0)
+    assert ledger.count_destroyed("default") == 1

@@ -9,6 +9,7 @@ from tests.support.ledgers import (
     KEYS,
     LEASE,
     NO_TIME,
+    OWN,
     dispatched,
     finish_of,
     holder_of,
@@ -113,9 +114,9 @@ def test_two_routers_cannot_undo_each_other(redis: Any) -> None:
     """One that took longer than a lease ends what it decided, whoever took its reading over."""
     slow, other = ledger_of(redis, "router-a"), ledger_of(redis, "router-b")
     moves = [submission(redis, "a1"), submission(redis, "a2")]
-    other.recover(KEYS.jobs, ROUTER_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
-    assert slow.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(moves=2)
-    assert other.settle(KEYS.jobs, ROUTER_GROUP, moves) == Settled(fenced=2)
+    other.recover(OWN.jobs, ROUTER_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert slow.settle(OWN.jobs, ROUTER_GROUP, moves) == Settled(moves=2)
+    assert other.settle(OWN.jobs, ROUTER_GROUP, moves) == Settled(fenced=2)
     assert redis.xlen(BACKLOG) == 2
 
 
@@ -163,7 +164,7 @@ def test_what_is_released_is_found_at_once(redis: Any) -> None:
 def test_a_job_that_has_its_result_is_not_started(redis: Any) -> None:
     """A cancelled job is dropped when a worker reaches for it."""
     [entry] = dispatched(redis, "a1")
-    redis.set(KEYS.result("a1"), "{}", ex=60)
+    redis.set(OWN.result("a1"), "{}", ex=60)
     assert ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)[1] == []
     assert redis.xlen(BACKLOG) == 0
 
@@ -172,9 +173,9 @@ def test_a_router_that_died_after_reading_harms_nobody(redis: Any) -> None:
     """The same entry, triaged again by another router, is no duplicate of itself."""
     ledger = ledger_of(redis)
     first = submission(redis, "a1")
-    redis.hset(KEYS.job("a1"), mapping={"origin": first.entry, "fingerprint": "f1", "reply": "me"})
-    redis.expire(KEYS.job("a1"), 60)
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [first]) == Settled(moves=1)
+    redis.hset(OWN.job("a1"), mapping={"origin": first.entry, "fingerprint": "f1", "reply": "me"})
+    redis.expire(OWN.job("a1"), 60)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [first]) == Settled(moves=1)
 
 
 def test_workers_are_counted_while_they_beat(redis: Any) -> None:
@@ -191,9 +192,9 @@ def test_a_flushed_redis_gets_its_groups_back(redis: Any) -> None:
     """A failover to an empty replica costs what was on it, and no restart."""
     ledger = ledger_of(redis)
     redis.flushall()
-    assert ledger.read([KEYS.jobs], ROUTER_GROUP, count=1) == []
-    redis.xadd(KEYS.jobs, {"job": "{}"})
-    assert len(ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)) == 1
+    assert ledger.read([OWN.jobs], ROUTER_GROUP, count=1) == []
+    redis.xadd(OWN.jobs, {"job": "{}"})
+    assert len(ledger.read([OWN.jobs], ROUTER_GROUP, count=1)) == 1
 
 
 def test_holders_that_hold_nothing_are_forgotten(redis: Any) -> None:

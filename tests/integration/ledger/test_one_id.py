@@ -7,6 +7,7 @@ import pytest
 from tests.support.ledgers import (
     BACKLOG,
     KEYS,
+    OWN,
     cancellation,
     ended,
     finish_of,
@@ -38,7 +39,7 @@ def test_the_same_submission_twice_runs_once(redis: Any, notices: Notices) -> No
     """The second waits for the first's result, and both producers are told."""
     ledger = ledger_of(redis)
     first, second = submission(redis, "a1"), submission(redis, "a1", reply_to="you")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [first, second]) == Settled(moves=1, joined=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [first, second]) == Settled(moves=1, joined=1)
     assert redis.xlen(BACKLOG) == 1
 
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=10)
@@ -50,9 +51,9 @@ def test_the_same_submission_twice_runs_once(redis: Any, notices: Notices) -> No
 def submitted_again(redis: Any, count: int, first: int) -> float:
     """Submit one job under many names to reply to; return the seconds that settling took."""
     for _ in range(count):
-        redis.xadd(KEYS.jobs, {"job": "{}"})
+        redis.xadd(OWN.jobs, {"job": "{}"})
     ledger = ledger_of(redis)
-    entries = ledger.read([KEYS.jobs], ROUTER_GROUP, count=count)
+    entries = ledger.read([OWN.jobs], ROUTER_GROUP, count=count)
     rows = [
         Move(
             entry=entry.entry,
@@ -67,14 +68,14 @@ def submitted_again(redis: Any, count: int, first: int) -> float:
         for number, entry in enumerate(entries)
     ]
     began = perf_counter()
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, rows)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, rows)
     return perf_counter() - began
 
 
 def test_those_who_wait_for_one_job_are_bounded(redis: Any, notices: Notices) -> None:
     """However often one id is submitted, the record of who waits stays as small, and as quick."""
     seconds = [submitted_again(redis, 2000, 2000 * turn) for turn in range(4)]
-    waiting = redis.hget(KEYS.job("a1"), "reply").decode().split("\n")
+    waiting = redis.hget(OWN.job("a1"), "reply").decode().split("\n")
     assert waiting == [f"waiter-{number}" for number in range(MAX_WAITERS)]
     assert seconds[-1] < 5 * seconds[0]
     ledger = ledger_of(redis)
@@ -89,7 +90,7 @@ def test_a_submission_after_the_result_is_answered_from_it(redis: Any, notices: 
     result = ended(redis)
     ledger = ledger_of(redis)
     again = submission(redis, "a1", reply_to="you")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [again]) == Settled(joined=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [again]) == Settled(joined=1)
     assert notices.of("you") == ["a1"]
     assert stored(redis) == result
     assert redis.xlen(KEYS.dead) == 0
@@ -102,8 +103,8 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
     if is_done:
         ended(redis)
     else:
-        ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1", "f2")])
+        ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1", "f2")])
     [(entry, fields)] = redis.xrange(KEYS.dead)
     assert DeadLetter.model_validate_json(fields[b"letter"]).reason == "id_conflict"
     assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
@@ -112,9 +113,9 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
 def test_a_job_that_was_cancelled_is_no_conflict_with_itself(redis: Any) -> None:
     """The cancelled result answers the same job again, and no dead letter is left."""
     ledger = ledger_of(redis)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancellation(redis)])
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [cancellation(redis)])
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(joined=1)
     assert redis.xlen(KEYS.dead) == 0
 
 
@@ -124,12 +125,12 @@ def test_no_word_inside_a_result_decides(redis: Any, where: str) -> None:
     answer = RecordAnswer(record=WORDS_OF_THE_WIRE, confidence=1.0)
     more = {"metadata": WORDS_OF_THE_WIRE} if where == "metadata" else {"answer": answer}
     ended(redis, **more)
-    before = redis.get(KEYS.result("a1"))
+    before = redis.get(OWN.result("a1"))
     ledger = ledger_of(redis)
     again, other = submission(redis, "a1"), submission(redis, "a1", "f2")
     refusal = refusal_of(redis, "a1", "broken")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [again, other, refusal]) == Settled(joined=3)
-    assert redis.get(KEYS.result("a1")) == before
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [again, other, refusal]) == Settled(joined=3)
+    assert redis.get(OWN.result("a1")) == before
     assert redis.xlen(BACKLOG) == 0
     reasons = [
         DeadLetter.model_validate_json(f[b"letter"]).reason for _, f in redis.xrange(KEYS.dead)
@@ -140,17 +141,17 @@ def test_no_word_inside_a_result_decides(redis: Any, where: str) -> None:
 def test_a_refusal_takes_no_id(redis: Any) -> None:
     """A corrected job may be submitted under the id that was refused."""
     ledger = ledger_of(redis)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", "wrong")])
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(moves=1)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", "wrong")])
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")]) == Settled(moves=1)
     assert stored(redis) is None
 
 
 def test_a_refusal_ends_no_job_in_flight(redis: Any, notices: Notices) -> None:
     """A broken submission under the id of somebody's job is a dead letter; both hear of the end."""
     ledger = ledger_of(redis)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     refusal = refusal_of(redis, "a1", "broken")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
     assert stored(redis) is None
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     assert notices.of("you") == []
@@ -164,7 +165,7 @@ def test_a_refusal_changes_no_result(redis: Any, notices: Notices) -> None:
     result = ended(redis)
     ledger = ledger_of(redis)
     refusal = refusal_of(redis, "a1", "broken")
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [refusal]) == Settled(joined=1)
     assert stored(redis) == result
     assert notices.of("you") == ["a1"]
 
@@ -173,7 +174,7 @@ def test_a_second_refusal_tells_its_own_reason(redis: Any) -> None:
     """Who mends one fault and makes another reads of the other."""
     ledger = ledger_of(redis)
     for reason in ("one", "two"):
-        ledger.settle(KEYS.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", reason)])
+        ledger.settle(OWN.jobs, ROUTER_GROUP, [refusal_of(redis, "a1", reason)])
     found = stored(redis)
     assert found is not None
     assert found.problem == Problem(code="not_json", message="two")
@@ -182,10 +183,10 @@ def test_a_second_refusal_tells_its_own_reason(redis: Any) -> None:
 def test_cancelling_ends_a_job_in_flight(redis: Any) -> None:
     """The cancelled result stands; the worker's answer, when it comes, is fenced."""
     ledger = ledger_of(redis)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     cancel = cancellation(redis)
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancel]) == Settled(results=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [cancel]) == Settled(results=1)
     assert ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)]) == Settled(fenced=1)
     assert stored(redis) == cancel.result
 
@@ -193,5 +194,5 @@ def test_cancelling_ends_a_job_in_flight(redis: Any) -> None:
 def test_cancelling_an_unknown_job_takes_no_id(redis: Any) -> None:
     """A job that was never submitted can still be."""
     ledger = ledger_of(redis)
-    assert ledger.settle(KEYS.jobs, ROUTER_GROUP, [cancellation(redis)]) == Settled(joined=1)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [cancellation(redis)]) == Settled(joined=1)
     assert stored(redis) is None

@@ -10,6 +10,7 @@ from tests.support.ledgers import (
     KEYS,
     LEASE,
     NO_TIME,
+    OWN,
     dispatched,
     finish_of,
     holder_of,
@@ -60,7 +61,7 @@ def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
     worker.claim(BACKLOG, [entry], LEASE)
-    redis.set(KEYS.job("a1"), "not a hash", ex=60)
+    redis.set(OWN.job("a1"), "not a hash", ex=60)
     with pytest.raises(ResponseError):
         worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
     assert holder_of(redis, entry)[0] == "worker-a"
@@ -72,7 +73,7 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry], LEASE)
     spent = attempt_for(seconds=0.25, cost=0.001)
-    done = Finish(entry=entry, result=result_for("a1"), spent=spent)
+    done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=spent)
     for _ in range(2):
         ledger.settle(BACKLOG, POOL_GROUP, [done])
     [key] = redis.keys(KEYS.booked("*"))
@@ -86,26 +87,26 @@ def test_nothing_is_kept_for_ever(redis: Any) -> None:
     """Results, job records and raw dead letters all have a TTL; who waits leaves no key."""
     bounds = Bounds(result_ttl=timedelta(seconds=5))
     ledger = Ledger(redis, KEYS, "router-a", bounds)
-    ledger.open([KEYS.jobs], ROUTER_GROUP)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [submission(redis, "a1")])
+    ledger.open([OWN.jobs], ROUTER_GROUP)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [submission(redis, "a1")])
     [entry] = ledger_of(redis).read([BACKLOG], POOL_GROUP, count=1)
-    assert redis.ttl(KEYS.job("a1")) > 0
+    assert redis.ttl(OWN.job("a1")) > 0
     ledger.settle(BACKLOG, POOL_GROUP, [finish_of(entry.entry)])
-    assert 0 < redis.ttl(KEYS.result("a1")) <= 5
-    assert not redis.exists(KEYS.results("me"))
-    assert 0 < redis.ttl(KEYS.job("a1")) <= 5
-    assert set(redis.hkeys(KEYS.job("a1"))) == {b"status", b"fingerprint"}
+    assert 0 < redis.ttl(OWN.result("a1")) <= 5
+    assert not redis.exists(OWN.results("me"))
+    assert 0 < redis.ttl(OWN.job("a1")) <= 5
+    assert set(redis.hkeys(OWN.job("a1"))) == {b"status", b"fingerprint"}
 
 
 def test_a_text_of_any_kind_passes_through_unchanged(redis: Any) -> None:
     """Bytes are bytes: quotes, NUL, line breaks and emoji survive a move and a result."""
     body = '{"text":"a\\u0000\\n\\" \U0001f9c2"}'
     ledger = ledger_of(redis)
-    redis.xadd(KEYS.jobs, {"job": body})
-    [entry] = ledger.read([KEYS.jobs], ROUTER_GROUP, count=1)
+    redis.xadd(OWN.jobs, {"job": body})
+    [entry] = ledger.read([OWN.jobs], ROUTER_GROUP, count=1)
     slip = slip_for(task=body)
     move = Move(entry=entry.entry, job_id="a1", job=body.encode(), slip=slip, to=BACKLOG)
-    ledger.settle(KEYS.jobs, ROUTER_GROUP, [move])
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [move])
     [parked] = ledger.read([BACKLOG], POOL_GROUP, count=1)
     assert parked.fields[b"job"].decode() == body
     assert RoutingSlip.model_validate_json(parked.fields[b"slip"]) == slip
@@ -117,5 +118,5 @@ def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry], LEASE)
     written = result_for("a1", Status.EXPIRED, metadata={"a": '\u0000\n" \U0001f9c2'})
-    ledger.settle(BACKLOG, POOL_GROUP, [Finish(entry=entry, result=written)])
+    ledger.settle(BACKLOG, POOL_GROUP, [Finish(entry=entry, producer="default", result=written)])
     assert stored(redis) == written

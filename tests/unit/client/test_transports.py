@@ -6,7 +6,7 @@ import pytest
 
 from smallfirst.client.backoff import pauses
 from smallfirst.client.inbox import LONGEST_PAUSE, SHORTEST_PAUSE, next_pause
-from smallfirst.client.producer import DEFAULT_URL, URL_VARIABLE, transport_to
+from smallfirst.client.producer import DEFAULT_URL, PRODUCER_VARIABLE, URL_VARIABLE, transport_to
 from smallfirst.client.transports import RedisTransport
 
 
@@ -25,9 +25,32 @@ def test_redis_is_named_or_set_or_here(
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     if variable:
         monkeypatch.setenv(URL_VARIABLE, variable)
-    transport = transport_to(url, "sf")
+    transport = transport_to(url, "sf", None)
     assert isinstance(transport, RedisTransport)
     assert transport.address == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "variable", "expected"),
+    [("shop", "post", "shop"), (None, "post", "post"), (None, None, "default")],
+)
+def test_a_producer_is_named_or_set_or_default(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, variable: str | None, expected: str
+) -> None:
+    """The program's word comes before the environment's."""
+    monkeypatch.delenv(PRODUCER_VARIABLE, raising=False)
+    if variable:
+        monkeypatch.setenv(PRODUCER_VARIABLE, variable)
+    transport = transport_to("redis://here:1/2", "sf", named)
+    assert isinstance(transport, RedisTransport)
+    assert transport.producer == expected
+
+
+@pytest.mark.parametrize("name", ["a:b", "Shop", "*", "", "a b"])
+def test_a_producer_has_a_name_that_keys_can_hold(name: str) -> None:
+    """A colon, or a pattern, would reach into the keys of others."""
+    with pytest.raises(ValueError, match="producer"):
+        RedisTransport("redis://here:1/2", producer=name)
 
 
 @pytest.mark.parametrize("secret", ["me:hunter2@", ":hunter2@", ":hunt%40er2@"])

@@ -36,6 +36,7 @@ from smallfirst.jobs import (
 )
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
+from smallfirst.ledger.producers import Producer
 from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip, StepRequest
 from smallfirst.step_options import StepOptions
 from smallfirst.wire import Wire
@@ -83,6 +84,7 @@ RESULT = Result(
     metadata={"order": "7"},
 )
 SLIP = RoutingSlip(
+    producer="default",
     task="topic",
     submitted_ms=1,
     expires_ms=2,
@@ -102,6 +104,7 @@ WIRE: list[Wire] = [
     SLIP,
     BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}),
     DeadLetter(reason="poison", size=1, digest="sha256:0"),
+    Producer(weight=2),
     JobLocation(id="one", state=State.DONE, status=Status.ANSWERED),
 ]
 #: Whose keys are a producer's, a task's or a model's own, and no fields.

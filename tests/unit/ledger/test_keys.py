@@ -6,6 +6,7 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import Keys
 
 KEYS = Keys("team-a")
+OWN = KEYS.of_producer("default")
 
 
 @pytest.mark.parametrize("priority", Priority)
@@ -22,7 +23,7 @@ def test_a_priority_of_a_newer_version_hides_no_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    "stream", [KEYS.jobs, KEYS.escalations, "other:backlog:cpu:bulk", "team-a:backlog:cpu", ""]
+    "stream", [OWN.jobs, KEYS.escalations, "other:backlog:cpu:bulk", "team-a:backlog:cpu", ""]
 )
 def test_no_other_stream_is_a_backlog(stream: str) -> None:
     """Neither those that routers read, nor another fleet's."""

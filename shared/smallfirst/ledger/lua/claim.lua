@@ -2,7 +2,7 @@
 -- entries whose lease another holds: so a doubled or late message does no harm.
 --
 --   {backlog}          XPENDING, XCLAIM   consumer `queue` -> this worker; counts the start
---   {ns}:result:{id}   EXISTS             a job that has its result (cancelled, say) is dropped
+--   {ns}:result:{producer}:{id}   EXISTS   a job that has its result (cancelled, say) is dropped
 --
 -- KEYS[1] backlog stream
 -- ARGV[1] group, [2] worker, [3] lease in ms, [4] namespace, [5] the queue's consumer, then entries
@@ -11,6 +11,13 @@
 
 local time = redis.call('TIME')
 local claimed = { time[1] * 1000 + math.floor(time[2] / 1000) }
+
+local function has_result(fields)
+  local about = {}
+  for i = 1, #fields, 2 do about[fields[i]] = fields[i + 1] end
+  if not about.producer or not about.id then return false end
+  return redis.call('EXISTS', ARGV[4] .. ':result:' .. about.producer .. ':' .. about.id) == 1
+end
 
 local function take(entry)
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry, entry, 1)[1]
@@ -23,12 +30,10 @@ local function take(entry)
     return
   end
   local fields = found[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == 'id' and redis.call('EXISTS', ARGV[4] .. ':result:' .. fields[i + 1]) == 1 then
-      redis.call('XDEL', KEYS[1], entry)
-      redis.call('XACK', KEYS[1], ARGV[1], entry)
-      return
-    end
+  if has_result(fields) then
+    redis.call('XDEL', KEYS[1], entry)
+    redis.call('XACK', KEYS[1], ARGV[1], entry)
+    return
   end
   claimed[#claimed + 1] = { entry, deliveries, fields, ARGV[2] }
 end

@@ -2,11 +2,11 @@
 -- What was ever added is there, or was taken out by settle.lua, or was destroyed. Where the sum has
 -- become smaller, the stream is another one, and is counted afresh.
 --
---   {ns}:jobs          XINFO STREAM       entries ever added; those that are there
---   {ns}:submissions   HMGET, HSET        `settled`, by settle.lua; `gone`, of which it knows nothing;
+--   {ns}:jobs:{producer}   XINFO STREAM       entries ever added; those that are there
+--   {ns}:submissions:{producer}   HMGET, HSET   `settled`, by settle.lua; `gone`, of which it knows nothing;
 --                                         `destroyed` since the fleet began, and when the last was missed
 --
--- KEYS[1] jobs, KEYS[2] submissions
+-- KEYS[1] a producer's stream, KEYS[2] the counts of its submissions
 -- Returns how many are newly missed. Redis before 7 does not tell what was ever added: 0.
 
 local about, told = redis.pcall('XINFO', 'STREAM', KEYS[1]), {}

@@ -4,12 +4,13 @@
 --   {ns}:workers:{pool}             ZCOUNT
 --   {ns}:celery:{pool}, unacked     LLEN, HLEN   batches published and not started
 --
--- KEYS[1] jobs, KEYS[2] escalations, then of each pool its backlogs (interactive, bulk), its workers, its
--- queue, its unacked messages
--- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead
--- Returns {{jobs, escalations, {pool, jobs that wait for it to have room, ...}}, then of each pool
--- {backlogs, workers that live, that died, batches}}; each stream as {entries, pending}: pending is -1
--- where the stream or its group is not there.
+-- KEYS[1] escalations, then the producers' submissions, then of each pool its backlogs (interactive, bulk),
+-- its workers, its queue, its unacked messages
+-- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead, [4] how
+-- many streams of submissions there are
+-- Returns {escalations, then the submissions, then of each pool {backlogs, workers that live, that died,
+-- batches}}; each stream as {entries, pending}, pending being -1 where the stream or its group is not there;
+-- of submissions also {pool, jobs that wait for it to have room, ...}.
 
 local time = redis.call('TIME')
 local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
@@ -21,9 +22,9 @@ local function stream(key, group)
   return { redis.call('XLEN', key), -1 }
 end
 
-local function waiting()
+local function waiting(key)
   local counts, prefix = {}, 'waiting:'
-  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1])
+  local pending = redis.pcall('XPENDING', key, ARGV[1])
   for _, consumer in ipairs(pending[4] or {}) do
     local name, count = consumer[1], consumer[2]
     if string.sub(name, 1, #prefix) == prefix then
@@ -33,8 +34,14 @@ local function waiting()
   return counts
 end
 
-local told = { { stream(KEYS[1], ARGV[1]), stream(KEYS[2], ARGV[1]), waiting() } }
-for i = 3, #KEYS, 5 do
+local last_submissions = 1 + ARGV[4]
+local told = { stream(KEYS[1], ARGV[1]) }
+for i = 2, last_submissions do
+  local about = stream(KEYS[i], ARGV[1])
+  about[3] = about[2] > 0 and waiting(KEYS[i]) or {}
+  told[#told + 1] = about
+end
+for i = last_submissions + 1, #KEYS, 5 do
   local interactive, bulk, workers, queue, unacked = unpack(KEYS, i, i + 4)
   told[#told + 1] = {
     stream(interactive, ARGV[2]), stream(bulk, ARGV[2]),

@@ -1,4 +1,4 @@
--- luacheck: ignore is_router is_worker group_of
+-- luacheck: ignore is_router is_worker producer_of group_of
 -- What scripts share that tell holders apart; it is put before their own text. A holder is a router, the
 -- queue, `waiting:{pool}` (who waits for a pool to have room), or else a worker.
 
@@ -8,8 +8,14 @@ local function is_waiting(name) return string.sub(name, 1, #'waiting:') == 'wait
 
 local function is_worker(name) return name ~= 'queue' and not is_waiting(name) and not is_router(name) end
 
--- By which group a stream of the fleet is read.
+-- Whose submissions a stream of the fleet holds; nil where it holds others.
+local function producer_of(ns, stream)
+  local before = ns .. ':jobs:'
+  return string.sub(stream, 1, #before) == before and string.sub(stream, #before + 1) or nil
+end
+
+-- By which group a stream is read.
 local function group_of(ns, stream)
-  local is_routers = stream == ns .. ':jobs' or stream == ns .. ':escalations'
+  local is_routers = producer_of(ns, stream) or stream == ns .. ':escalations'
   return is_routers and 'router' or 'pool'
 end

@@ -1,4 +1,4 @@
--- luacheck: read globals is_router is_worker group_of
+-- luacheck: read globals is_router is_worker producer_of group_of
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -14,24 +14,25 @@
 --                              XCLAIM JUSTID          the entry that waits
 --   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
 --   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
---   {ns}:job:{id}              hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
+--   {ns}:job:{producer}:{id}   hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
 --                                            ended: status, fingerprint
 --                                            cancelled before it came: cancelled
---   {ns}:result:{id}           string, TTL   the result, written once
+--   {ns}:result:{producer}:{id}          string, TTL   the result, written once
 --   {ns}:due                   zset, TTL     the jobs in flight by deadline, in ms
---   {ns}:results:{reply_to}    channel       the ids that a producer waits for, line by line
+--   {ns}:results:{producer}:{reply_to}   channel       the ids that a client waits for, line by line
 --   {ns}:dead                  stream        the reason why an entry is given up
 --   {ns}:dead:{entry}          string, TTL   the raw submission behind one
 --   {ns}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
 --   {ns}:dead:bytes            string, TTL   the bytes of all of them
 --   {ns}:booked:{date}         hash, TTL     what was spent
---   {ns}:submissions           hash          how many were settled, by which it is seen that one is missing
+--   {ns}:submissions:{producer}   hash       how many were settled, by which it is seen that one is missing
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
--- the entries, then rows of 16 columns ('' where absent):
+-- the entries, then rows of 17 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
+--   producer     whose job it is
 --   id           the job's id ('' where the submission is too broken to have one)
 --   first        '1' for a submission: check for duplicates, and register
 --   fingerprint  by which a repeat of the job is known
@@ -48,7 +49,7 @@
 --   cost         to book
 -- Returns {results, moves, waiting, joined, fenced}: how many rows ended each way.
 
-local COLUMNS = 16
+local COLUMNS = 17
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
@@ -81,6 +82,12 @@ local function mend_lag(stream, num_deleted)
     'ENTRIESADDED', about['entries-added'] - num_deleted, 'MAXDELETEDID', '0-1')
 end
 
+local function job_of(row) return row.producer .. ':' .. row.id end
+
+local function job_key(row) return ns .. ':job:' .. job_of(row) end
+
+local function result_key(row) return ns .. ':result:' .. job_of(row) end
+
 -- The ids to tell each name of. Said once all is written, or an error ends it, and kept nowhere.
 local notices = {}
 
@@ -99,8 +106,9 @@ local function drop(stream, its_group, in_hand, unread)
   local function delete(...) return redis.call('XDEL', stream, ...) end
   local function acknowledge(...) return redis.call('XACK', stream, its_group, ...) end
   local num_deleted, num_unread = on_each(delete, in_hand), on_each(delete, unread)
-  if stream == ns .. ':jobs' and num_deleted + num_unread > 0 then
-    redis.call('HINCRBY', ns .. ':submissions', 'settled', num_deleted + num_unread)
+  local producer = producer_of(ns, stream)
+  if producer and num_deleted + num_unread > 0 then
+    redis.call('HINCRBY', ns .. ':submissions:' .. producer, 'settled', num_deleted + num_unread)
   end
   on_each(acknowledge, in_hand)
   if num_unread > 0 and its_group == 'pool' then mend_lag(stream, num_unread) end
@@ -113,18 +121,17 @@ local function take_out(stream, entry)
   if by and not is_worker(by) then drop(stream, its_group, { entry }, {}) end
 end
 
-local function notify(reply_to, id)
+local function notify(reply_to, row)
   if reply_to == '' then return end
-  local ids = notices[reply_to] or {}
-  ids[#ids + 1] = id
-  notices[reply_to] = ids
+  local channel = ns .. ':results:' .. row.producer .. ':' .. reply_to
+  local ids = notices[channel] or {}
+  ids[#ids + 1] = row.id
+  notices[channel] = ids
 end
 
 -- A notice may be missed, and must undo nothing.
 local function publish()
-  for reply_to, ids in pairs(notices) do
-    redis.pcall('PUBLISH', ns .. ':results:' .. reply_to, table.concat(ids, '\n'))
-  end
+  for channel, ids in pairs(notices) do redis.pcall('PUBLISH', channel, table.concat(ids, '\n')) end
 end
 
 -- The names that wait for a job, one more among them. Beyond the bound a name is left out: who is not
@@ -191,26 +198,26 @@ end
 
 local function conflict(row)
   local raw = raw_of(row)
-  write_dead_letter(cjson.encode({ id = row.id, reason = 'id_conflict', size = #raw,
+  write_dead_letter(cjson.encode({ producer = row.producer, id = row.id, reason = 'id_conflict', size = #raw,
     digest = 'sha1:' .. redis.sha1hex(raw),
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
 end
 
-local function note_end(key, row, fingerprint)
+local function note_end(row, fingerprint)
+  local key = job_key(row)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', fingerprint)
   redis.call('EXPIRE', key, result_ttl)
-  redis.call('ZREM', due, row.id)
+  redis.call('ZREM', due, job_of(row))
   redis.call('HDEL', key, 'origin', 'reply', 'at', 'entry', 'from', 'cancelled')
 end
 
 local function finish(row)
-  local key = ns .. ':job:' .. row.id
-  local known = redis.call('HMGET', key, 'reply', 'fingerprint')
+  local known = redis.call('HMGET', job_key(row), 'reply', 'fingerprint')
   local reply, fingerprint = known[1] or row.reply_to, known[2] or row.fingerprint
-  local is_new = redis.call('SET', ns .. ':result:' .. row.id, row.body, 'NX', 'EX', result_ttl)
-  for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
+  local is_new = redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  for name in string.gmatch(reply, '[^\n]+') do notify(name, row) end
   -- Still in flight with a result: an error ended an earlier try right here.
-  if is_new or known[1] then note_end(key, row, fingerprint) end
+  if is_new or known[1] then note_end(row, fingerprint) end
   if not is_new then return 'fenced' end
   book(row)
   return 'results'
@@ -227,7 +234,7 @@ end
 -- job may be submitted under it again. A cancellation that came before its job ends it.
 local function admit(row)
   if row.first ~= '1' then return nil end
-  local key, result = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
+  local key, result = job_key(row), result_key(row)
   local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled')
   local origin, fingerprint, reply, status, cancelled = unpack(known)
   -- Its own registration: it waited since, or an error ended an earlier try.
@@ -235,7 +242,7 @@ local function admit(row)
   if not is_known and redis.call('EXISTS', result) == 1 and status ~= 'refused' then
     -- Who ended by its id alone, as a job that could not be read, has no fingerprint.
     if fingerprint and fingerprint ~= '' and fingerprint ~= row.fingerprint then conflict(row) end
-    notify(row.reply_to, row.id)
+    notify(row.reply_to, row)
     return 'joined'
   end
   if status and not origin then
@@ -267,7 +274,7 @@ end
 local function note_place(row, key, stream)
   redis.call('HSET', key, 'at', stream)
   if row.first == '1' then
-    redis.call('ZADD', due, row.expires, row.id)
+    redis.call('ZADD', due, row.expires, job_of(row))
   else
     redis.call('EXPIRE', key, job_ttl)
   end
@@ -276,15 +283,16 @@ end
 local function move(row)
   local ended, is_new = admit(row)
   if ended then return ended end
-  local key, from = ns .. ':job:' .. row.id, source .. ' ' .. row.entry
+  local key, from = job_key(row), source .. ' ' .. row.entry
   if not is_new then
-    if redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'fenced' end
+    if redis.call('EXISTS', result_key(row)) == 1 then return 'fenced' end
     -- Moved by an earlier try, which an error ended before it could acknowledge.
     if redis.call('HMGET', key, 'from')[1] == from then return 'moves' end
   end
   note_place(row, key, row.to)
   book(row)
-  local entry = redis.call('XADD', row.to, '*', 'id', row.id, 'job', row.body, 'slip', row.slip)
+  local entry = redis.call('XADD', row.to, '*', 'producer', row.producer, 'id', row.id, 'job', row.body,
+    'slip', row.slip)
   redis.call('HSET', key, 'entry', entry, 'from', from)
   return 'moves'
 end
@@ -292,7 +300,7 @@ end
 local function wait(row)
   local ended = admit(row)
   if ended then return ended end
-  local key = ns .. ':job:' .. row.id
+  local key = job_key(row)
   note_place(row, key, source)
   redis.call('HSET', key, 'entry', row.entry)
   redis.call('XCLAIM', source, group, row.to, 0, row.entry, 'JUSTID')
@@ -305,18 +313,18 @@ end
 local function refuse(row)
   write_dead_letter(row.letter, row.raw)
   if row.id == '' then return 'results' end
-  local key, result_key = ns .. ':job:' .. row.id, ns .. ':result:' .. row.id
+  local key, its_result = job_key(row), result_key(row)
   local known = redis.call('HMGET', key, 'origin', 'status', 'reply')
   local origin, status, reply = known[1], known[2], known[3] or row.reply_to
   if origin and origin ~= row.entry then
     join(key, known[3], row.reply_to)
     return 'joined'
   end
-  local is_new = redis.call('EXISTS', result_key) == 0 or status == 'refused'
-  for name in string.gmatch(reply, '[^\n]+') do notify(name, row.id) end
+  local is_new = redis.call('EXISTS', its_result) == 0 or status == 'refused'
+  for name in string.gmatch(reply, '[^\n]+') do notify(name, row) end
   if is_new then
-    note_end(key, row, '')
-    redis.call('SET', result_key, row.body, 'EX', result_ttl)
+    note_end(row, '')
+    redis.call('SET', its_result, row.body, 'EX', result_ttl)
   end
   return is_new and 'results' or 'joined'
 end
@@ -324,11 +332,11 @@ end
 -- Ends the job that a cancellation names, and its entry, wherever it waits. A worker that has it in
 -- hand is left alone: what it answers is fenced. What is not known yet may be on its way.
 local function cancel(row)
-  local key = ns .. ':job:' .. row.id
+  local key = job_key(row)
   local known = redis.call('HMGET', key, 'origin', 'status', 'at', 'entry')
   local origin, status, at, entry = unpack(known)
   if not origin then
-    if status or redis.call('EXISTS', ns .. ':result:' .. row.id) == 1 then return 'joined' end
+    if status or redis.call('EXISTS', result_key(row)) == 1 then return 'joined' end
     redis.call('HSET', key, 'cancelled', row.body)
     redis.call('EXPIRE', key, CANCEL_TTL)
     return 'joined'
@@ -377,8 +385,9 @@ redis.call('EXPIRE', booked, BOOKED_TTL)
 
 for i = 11, #ARGV, COLUMNS do
   local row = {}
-  row.verb, row.entry, row.id, row.first, row.fingerprint, row.status, row.reply_to, row.body, row.slip,
-    row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost = unpack(ARGV, i, i + COLUMNS - 1)
+  row.verb, row.entry, row.producer, row.id, row.first, row.fingerprint, row.status, row.reply_to,
+    row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost
+    = unpack(ARGV, i, i + COLUMNS - 1)
   local is_settled, ended = pcall(settle, row)
   if not is_settled then
     pcall(close)

@@ -4,7 +4,7 @@
 -- holders.lua.
 --
 --   {ns}:due        ZRANGEBYSCORE, ZADD, ZREM   jobs by deadline; looked at again after a while
---   {ns}:job:{id}   HMGET                       where the job is
+--   {ns}:job:{producer}:{id}   HMGET            where the job is
 --   {stream}        XPENDING, XCLAIM JUSTID, XRANGE   its entry: any holder but a worker -> this router
 --
 -- KEYS[1] due
@@ -35,13 +35,13 @@ end
 -- needs no memory, and changes nothing.
 redis.call('ZREM', KEYS[1], '')
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])) do
-  local known = redis.call('HMGET', ns .. ':job:' .. id, 'at', 'entry')
+for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  local known = redis.call('HMGET', ns .. ':job:' .. job, 'at', 'entry')
   local is_there = known[1] and take(known[1], known[2])
   if is_there then
-    redis.call('ZADD', KEYS[1], now + ARGV[5], id)
+    redis.call('ZADD', KEYS[1], now + ARGV[5], job)
   else
-    redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', KEYS[1], job)
   end
   taken[1] = taken[1] + 1
   if num_bytes >= tonumber(ARGV[4]) then break end

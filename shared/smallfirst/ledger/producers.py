@@ -1,0 +1,74 @@
+"""The producers of a fleet: who may submit, and what share of the fleet each has.
+
+The registry is one hash. `default` is there without being in it, so that a fleet of one producer
+needs none. Administrators write it; routers read it, and so does whoever tells of a fleet.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from pydantic import Field, ValidationError
+from redis import Redis
+
+from smallfirst.jobs import DEFAULT_PRODUCER, is_name
+from smallfirst.ledger.keys import Keys
+from smallfirst.wire import Wire
+
+log = structlog.get_logger()
+
+#: The largest weight: beyond it a producer of weight 1 would hardly be served.
+MAX_WEIGHT = 1000
+
+
+class Producer(Wire):
+    """What the registry tells of one producer."""
+
+    weight: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_WEIGHT,
+        description="Its share of the fleet, in proportion to the weights of the others.",
+    )
+
+
+class ProducerRegistry:
+    """The producers of one fleet, as Redis has them."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+
+    def read(self) -> dict[str, Producer]:
+        """Give every producer by name, in the order of the names."""
+        found = self._redis.hgetall(self._keys.producers)
+        return read_producers({name.decode(): raw for name, raw in found.items()})
+
+    def write(self, name: str, producer: Producer) -> None:
+        """Add a producer, or change one."""
+        self._redis.hset(self._keys.producers, name, producer.to_json())
+
+
+def read_producers(found: Mapping[str, bytes]) -> dict[str, Producer]:
+    """Make producers of the hash's fields, and add `default`."""
+    named = {name: _read(name, raw) for name, raw in found.items() if is_name(name)}
+    return dict(sorted({DEFAULT_PRODUCER: Producer(), **named}.items()))
+
+
+def submissions_of(keys: Keys, producers: Iterable[str]) -> list[str]:
+    """Give the streams of these producers' submissions."""
+    return [keys.of_producer(name).jobs for name in producers]
+
+
+def _read(name: str, raw: bytes) -> Producer:
+    """Read one producer; what cannot be read must not keep its jobs waiting."""
+    try:
+        return Producer.model_validate_json(raw)
+    except ValidationError:
+        log.warning(
+            "producer.unreadable",
+            producer=name,
+            consequence="its jobs are taken with weight 1",
+            remedy=f"smallfirst producer add {name} writes it anew",
+        )
+        return Producer()

@@ -1,0 +1,142 @@
+"""Producers apart: streams, ids, results, deadlines and dead letters of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.notices import listening
+from tests.support.routers import BULK, CATALOGUE, KEYS, router_of
+
+from smallfirst.jobs import Job, Result, Status
+from smallfirst.ledger.producers import Producer, ProducerRegistry
+from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
+from smallfirst_router.router import Router
+
+SHOP, POST = KEYS.of_producer("shop"), KEYS.of_producer("post")
+CARD = "4111 1111 1111 1111"
+
+
+@pytest.fixture
+def router(redis: Any, redis_url: str, tmp_path: Path) -> Router:
+    """A router of a fleet with two producers besides `default`, stepped by the test."""
+    registry = ProducerRegistry(redis, KEYS)
+    for name in ("shop", "post"):
+        registry.write(name, Producer())
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
+    return router_of(redis, redis_url, tmp_path / "catalogue.yaml")
+
+
+@pytest.fixture
+def result_of(redis: Any) -> Callable[[str], Result]:
+    """The result under a key."""
+
+    def result_of(key: str) -> Result:
+        raw = redis.get(key)
+        assert raw is not None, f"{key} is not there"
+        return Result.model_validate_json(raw)
+
+    return result_of
+
+
+def job(job_id: str, text: str = CARD, task: str = "ids", **more: object) -> str:
+    """A job as its producer writes it."""
+    values = {"id": job_id, "task": task, "text": text, **more}
+    return Job.model_validate(values).model_dump_json()
+
+
+def test_one_id_is_two_producers_two_jobs(
+    redis: Any, router: Router, result_of: Callable[[str], Result]
+) -> None:
+    """Neither is a repeat of the other: each has its text's answer, and no dead letter."""
+    redis.xadd(SHOP.jobs, {"job": job("a1", metadata={"customer": "alice"}, reply_to="me")})
+    redis.xadd(POST.jobs, {"job": job("a1", text="nothing", reply_to="me")})
+    with listening(redis, SHOP) as told_shop, listening(redis, POST) as told_post:
+        router.step()
+        assert told_shop.of("me") == told_post.of("me") == ["a1"]
+    shops, posts = result_of(SHOP.result("a1")), result_of(POST.result("a1"))
+    assert (shops.metadata, posts.metadata) == ({"customer": "alice"}, {})
+    assert shops.answer != posts.answer
+    assert redis.xlen(KEYS.dead) == 0
+
+
+def test_a_job_keeps_its_producer_on_its_way(redis: Any, router: Router) -> None:
+    """On a backlog it says whose it is, to workers and to scripts."""
+    redis.xadd(SHOP.jobs, {"job": job("a1", task="topic")})
+    redis.xadd(POST.jobs, {"job": job("a1", task="topic")})
+    router.step()
+    found = [fields for _, fields in redis.xrange(BULK)]
+    assert sorted(fields[b"producer"] for fields in found) == [b"post", b"shop"]
+    slips = [RoutingSlip.model_validate_json(fields[b"slip"]) for fields in found]
+    assert sorted(slip.producer for slip in slips) == ["post", "shop"]
+    assert redis.hget(SHOP.job("a1"), "at") == redis.hget(POST.job("a1"), "at") == BULK.encode()
+
+
+def test_what_one_producer_deletes_is_its_own(
+    redis: Any, router: Router, result_of: Callable[[str], Result]
+) -> None:
+    """MAXLEN, which no rule of Redis's can forbid, costs its sender jobs and nobody else."""
+    for number in range(20):
+        redis.xadd(SHOP.jobs, {"job": job(f"a{number}")})
+    redis.xadd(POST.jobs, {"job": job("b")}, maxlen=1, approximate=False)
+    router.step()
+    assert {result_of(SHOP.result(f"a{n}")).status for n in range(20)} == {Status.ANSWERED}
+
+
+def test_an_id_from_the_future_moves_nobody_elses_clock(
+    redis: Any, router: Router, result_of: Callable[[str], Result]
+) -> None:
+    """It fixes the ids of its own stream; the deadlines of all others are kept."""
+    redis.xadd(POST.jobs, {"job": job("b")}, id="18446744073709551615-18446744073709551614")
+    long_ago = f"{redis.time()[0] * 1000 - 60_000}-0"
+    redis.xadd(SHOP.jobs, {"job": job("a", task="topic", deadline=30)}, id=long_ago)
+    router.step()
+    assert result_of(SHOP.result("a")).status is Status.EXPIRED
+    assert result_of(POST.result("b")).status is Status.ANSWERED
+
+
+def test_a_cancellation_ends_no_job_of_another(redis: Any, router: Router) -> None:
+    """An id names a job of the producer that cancels it, and no other."""
+    redis.xadd(SHOP.jobs, {"job": job("a1", task="topic")})
+    router.step()
+    redis.xadd(POST.jobs, {"cancel": "a1"})
+    router.step()
+    assert not redis.exists(SHOP.result("a1"))
+    redis.xadd(SHOP.jobs, {"cancel": "a1"})
+    router.step()
+    assert redis.exists(SHOP.result("a1"))
+
+
+def test_a_dead_letter_says_whose_it_is(redis: Any, router: Router) -> None:
+    """A refusal and an id that was taken are told with their producer."""
+    redis.xadd(SHOP.jobs, {"job": "{"})
+    redis.xadd(SHOP.jobs, {"job": job("a1")})
+    redis.xadd(SHOP.jobs, {"job": job("a1", text="another")})
+    router.step()
+    letters = [DeadLetter.model_validate_json(f[b"letter"]) for _, f in redis.xrange(KEYS.dead)]
+    told = sorted((letter.reason, letter.producer) for letter in letters)
+    assert told == [("id_conflict", "shop"), ("not_json", "shop")]
+
+
+def test_a_new_producer_is_served_without_a_restart(
+    redis: Any, router: Router, result_of: Callable[[str], Result]
+) -> None:
+    """Jobs that it submitted before any router looked are served too."""
+    bank = KEYS.of_producer("bank")
+    redis.xadd(bank.jobs, {"job": job("early")})
+    ProducerRegistry(redis, KEYS).write("bank", Producer())
+    router.take_up_producers()
+    router.step()
+    assert result_of(bank.result("early")).status is Status.ANSWERED
+
+
+def test_what_a_dead_router_had_of_any_producer_is_taken_over(
+    redis: Any, router: Router, result_of: Callable[[str], Result]
+) -> None:
+    """Recovery looks at every producer's stream."""
+    entry = redis.xadd(SHOP.jobs, {"job": job("a1")})
+    redis.xreadgroup("router", "dead", {SHOP.jobs: ">"})
+    redis.xclaim(SHOP.jobs, "router", "dead", 0, [entry], idle=60_000)
+    router.recover()
+    router.step()
+    assert result_of(SHOP.result("a1")).status is Status.ANSWERED
