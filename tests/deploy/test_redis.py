@@ -32,7 +32,7 @@ def test_the_rules_are_those_of_the_fleet() -> None:
 def test_the_rendered_file_is_what_the_command_prints() -> None:
     """Users and rules are `smallfirst acl`'s for that namespace, and an administrator's."""
     secret = named(rendered(values={"namespace": "shop"}), "Secret", "redis")["stringData"]
-    passwords = {role: secret[f"{role}-password"] for role in Role}
+    passwords: dict[str, str] = {role: secret[f"{role}-password"] for role in Role}
     lines = secret["users.acl"].splitlines()
     assert [one for one in lines if not one.startswith("user admin ")] == acl_file(
         "shop", passwords

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
-from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
+from tests.support.guarded import (
+    PRODUCER,
+    Guarded,
+    Running,
+    catalogue_with,
+    guarded_fleet,
+    guarded_redis,
+)
 from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
@@ -17,10 +24,10 @@ from smallfirst import Client, Job
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Result, Status
-from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import find_binary, free_port, version_of
-from smallfirst.redis_access.acl import Role, acl_file
+from smallfirst.redis_access.acl import Role, acl_file, producer_user
 from smallfirst.results import LAST_MS
 
 pytestmark = [
@@ -32,6 +39,8 @@ pytestmark = [
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
+SHOP = KEYS.of_producer(PRODUCER)
+SHOPS_USER = producer_user(PRODUCER)
 BULK = "sf:backlog:cpu:bulk"
 
 
@@ -61,6 +70,10 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         client.cancel("twice")
         assert client.status("twice").state is State.DONE
         assert client.status("never-seen").state is State.UNKNOWN
+    with Client(fleet.redis.url(SHOPS_USER), producer=PRODUCER) as client:
+        job = Job(id="twice", task="similar", text="the same id, and another's job")
+        assert client.result(client.submit(job), timeout=20).fingerprint == job.fingerprint
+        assert client.status("twice").state is State.DONE
     wait_until(
         lambda: fleet.flower_has_seen("task-succeeded"),
         description="Flower saw a batch",
@@ -132,13 +145,50 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
     ],
 )
 def test_what_is_not_its_work_is_refused(
-    guarded: Guarded, role: Role, command: tuple[str, ...]
+    guarded: Guarded, role: str, command: tuple[str, ...]
 ) -> None:
     """Nobody reads or writes beyond its own work, and nobody administers."""
     words = command if len(command) > 1 else command[0].split()
     with guarded.connect(role) as redis, pytest.raises(NoPermissionError):
         redis.execute_command(*words)
     assert [name for name, _, _ in guarded.refused()] == [role]
+
+
+def of_another(other: ProducerKeys) -> list[tuple[str, ...]]:
+    """Everything that a producer does, to the keys of another."""
+    return [
+        ("XADD", other.jobs, "*", "job", "{}"),
+        ("XADD", other.jobs, "MAXLEN", "1", "*", "job", "{}"),
+        ("XLEN", other.jobs),
+        ("XRANGE", other.jobs, "-", "+"),
+        ("XREVRANGE", other.jobs, "+", "-"),
+        ("GET", other.result("a1")),
+        ("MGET", other.result("a1"), other.result("a2")),
+        ("HGET", other.job("a1"), "at"),
+        ("SUBSCRIBE", other.results("me")),
+        ("PSUBSCRIBE", "sf:results:*"),
+        ("PUBLISH", other.results("me"), "a1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        *((SHOPS_USER, command) for command in of_another(OWN)),
+        *((Role.PRODUCER, command) for command in of_another(SHOP)),
+        (SHOPS_USER, ("MGET", SHOP.result("a1"), OWN.result("a1"))),
+        (SHOPS_USER, ("HGETALL", OWN.submissions)),
+        (SHOPS_USER, ("HGETALL", KEYS.producers)),
+        (SHOPS_USER, ("HSET", KEYS.producers, PRODUCER, '{"weight":1000}')),
+    ],
+)
+def test_what_is_another_producers_is_refused(
+    guarded: Guarded, user: str, command: tuple[str, ...]
+) -> None:
+    """Nobody submits as another, reads what another has, or takes a larger share."""
+    with guarded.connect(user) as redis, pytest.raises(NoPermissionError):
+        redis.execute_command(*command)
+    assert [name for name, _, _ in guarded.refused()] == [user]
 
 
 @contextmanager
@@ -173,6 +223,22 @@ def test_the_file_lets_in_whom_it_names_alone(tmp_path: Path, wait_until: WaitUn
                 pytest.raises(AuthenticationError),
             ):
                 redis.ping()
+
+
+def test_a_user_may_have_two_passwords(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """While one is changed for the other, programs that have either come in."""
+    written = acl_file("sf", {SHOPS_USER: ["old", "new"]})
+    with server_with(written, tmp_path, wait_until) as port:
+        for password in ("old", "new"):
+            with Redis.from_url(f"redis://{SHOPS_USER}:{password}@127.0.0.1:{port}") as redis:
+                assert redis.xlen(SHOP.jobs) == 0
+
+
+@pytest.mark.parametrize("name", ["admin", "producer-", "producer-A:b", "producer-default"])
+def test_nobody_else_is_written_down(name: str) -> None:
+    """A name that stands for no role, and for no producer, has no rights to be given."""
+    with pytest.raises(ValueError, match="user"):
+        acl_file("sf", {name: "secret"})
 
 
 def test_a_restart_under_the_file_loses_nothing(tmp_path: Path, wait_until: WaitUntil) -> None:

@@ -18,10 +18,13 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.keys import ROUTERS, Keys
+from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.local.redis_server import RedisServer, free_port
-from smallfirst.redis_access.acl import Role, rules
+from smallfirst.redis_access.acl import Role, producer_user, rules
 
 KEYS = Keys()
+#: A producer besides `default`.
+PRODUCER = "shop"
 #: A server that is starved of its processor takes its time.
 PATIENCE_SECONDS = 60
 CATALOGUE = """
@@ -66,32 +69,32 @@ class Guarded:
     """A Redis with the users of an access control file."""
 
     port: int
-    passwords: Mapping[Role, str]
-    _pools: dict[Role | None, ConnectionPool] = field(default_factory=dict, repr=False)
+    passwords: Mapping[str, str]
+    _pools: dict[str | None, ConnectionPool] = field(default_factory=dict, repr=False)
 
-    def url(self, role: Role) -> str:
-        """Where a role connects."""
-        return f"redis://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/0"
+    def url(self, user: str) -> str:
+        """Where a user connects."""
+        return f"redis://{user}:{self.passwords[user]}@127.0.0.1:{self.port}/0"
 
     @property
     def admin_url(self) -> str:
         """Where whoever started the server connects."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def connect(self, role: Role | None = None) -> Redis:
-        """Connect as a role, or as whoever started the server; KEDA's client tells no name.
+    def connect(self, user: str | None = None) -> Redis:
+        """Connect as a user, or as whoever started the server; KEDA's client tells no name.
 
         Connections stay open when a client is closed: whose one was, the server tells only as long
         as it is there, and a trace of the server asks a moment later.
         """
-        if role not in self._pools:
-            name = None if role in (None, Role.SCALER) else f"smallfirst-{role}"
-            self._pools[role] = ConnectionPool.from_url(
-                self.url(role) if role else self.admin_url,
+        if user not in self._pools:
+            name = None if user in (None, Role.SCALER) else f"smallfirst-{user}"
+            self._pools[user] = ConnectionPool.from_url(
+                self.url(user) if user else self.admin_url,
                 client_name=name,
                 socket_timeout=PATIENCE_SECONDS,
             )
-        return Redis(connection_pool=self._pools[role])
+        return Redis(connection_pool=self._pools[user])
 
     def close(self) -> None:
         """Close every connection."""
@@ -108,15 +111,17 @@ class Guarded:
 
 @contextmanager
 def guarded_redis(folder: Path) -> Iterator[Guarded]:
-    """A server that knows every role, and still the one who started it."""
+    """A server that knows every role and one more producer, and still who started it."""
     with RedisServer(folder, persistent=False) as server, ExitStack() as ending:
-        guarded = Guarded(server.port, {role: f"pass-of-{role}" for role in Role})
+        users = [*Role, producer_user(PRODUCER)]
+        guarded = Guarded(server.port, {user: f"pass-of-{user}" for user in users})
         ending.callback(guarded.close)
         with guarded.connect() as redis:
-            for role, password in guarded.passwords.items():
+            for user, password in guarded.passwords.items():
                 redis.execute_command(
-                    "ACL", "SETUSER", role, "on", f">{password}", *rules(role, "sf")
+                    "ACL", "SETUSER", user, "on", f">{password}", *rules(user, "sf")
                 )
+            ProducerRegistry(redis, KEYS).write(PRODUCER, Producer())
         yield guarded
 
 

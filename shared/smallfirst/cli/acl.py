@@ -1,5 +1,6 @@
 """`smallfirst acl`: the access control file for the fleet's Redis."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,12 @@ import typer
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
-from smallfirst.redis_access.acl import Role, acl_file
+from smallfirst.redis_access.acl import Role, acl_file, is_user
 
 _HELP = (
-    "The folder that holds a file for each role that may connect, named after the role, with its"
-    f" password. Roles are {', '.join(Role)}."
+    "The folder that holds a file for each user who may connect, named after the user, with its"
+    f" password; with two, one a line, while one is changed for the other. Users are"
+    f" {', '.join(Role)}, and `producer-NAME` for each producer but `default`."
 )
 
 
@@ -24,12 +26,13 @@ def acl(
 ) -> None:
     """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
 
-    A role without a password cannot connect. Only hashes of passwords are printed. Redis 7 is
+    A user without a password cannot connect. Only hashes of passwords are printed. Redis 7 is
     needed.
     """
     passwords = dict(_passwords(secrets))
     if not passwords:
-        fail(f"{secrets}: has a file for none of {', '.join(Role)}", exit_code=USAGE)
+        users = f"{', '.join(Role)}, producer-NAME"
+        fail(f"{secrets}: has a file for none of {users}", exit_code=USAGE)
     namespace = settings_of(globals_of(context)).namespace
     written = acl_file(namespace, passwords)
     if as_json:
@@ -38,14 +41,12 @@ def acl(
     typer.echo(written, nl=False)
 
 
-def _passwords(secrets: Path) -> list[tuple[Role, str]]:
-    found = []
-    for role in Role:
-        file = secrets / role
-        if not file.is_file():
+def _passwords(secrets: Path) -> Iterator[tuple[str, list[str]]]:
+    for file in sorted(secrets.iterdir()):
+        if not is_user(file.name) or not file.is_file():
             continue
-        password = file.read_text("utf-8").strip()
-        if not password:
+        lines = file.read_text("utf-8").splitlines()
+        passwords = [line.strip() for line in lines if line.strip()]
+        if not passwords:
             fail(f"{file}: is empty", exit_code=USAGE)
-        found.append((role, password))
-    return found
+        yield file.name, passwords

@@ -8,16 +8,16 @@ from writing (`%R~`). Source: https://redis.io/docs/latest/operate/oss_and_stack
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smallfirst.jobs import DEFAULT_PRODUCER
-from smallfirst.ledger.keys import Keys
+from smallfirst.jobs import DEFAULT_PRODUCER, is_name
+from smallfirst.ledger.keys import Keys, ProducerKeys
 
 
 class Role(StrEnum):
-    """Who connects to Redis."""
+    """Who connects to Redis. Each producer but `default` has a user of its own, `producer-NAME`."""
 
     PRODUCER = "producer"
     ROUTER = "router"
@@ -52,53 +52,94 @@ class Grant:
 NAMELESS = "user default off allkeys allchannels +@all"
 #: What every client says between two commands. That it connects (HELLO, AUTH) needs no right.
 _IDLING = "ping"
+#: What stands before the name of a producer that is not `default`.
+_BEFORE_NAME = f"{Role.PRODUCER}-"
 #: What loads scripts; what they do is checked command by command.
 _SCRIPTS = "script|load"
 
 
-def grants(role: Role, namespace: str) -> tuple[Grant, ...]:
-    """What one role's work takes."""
-    keys = Keys(namespace)
+def producer_user(producer: str) -> str:
+    """Name the user as whom a producer connects."""
+    return str(Role.PRODUCER) if producer == DEFAULT_PRODUCER else f"{_BEFORE_NAME}{producer}"
+
+
+def producer_of(user: str) -> str | None:
+    """Name the producer that connects as this user; None where it is another role's."""
+    if user == Role.PRODUCER:
+        return DEFAULT_PRODUCER
+    name = user.removeprefix(_BEFORE_NAME)
+    is_named = user.startswith(_BEFORE_NAME) and is_name(name) and name != DEFAULT_PRODUCER
+    return name if is_named else None
+
+
+def is_user(name: str) -> bool:
+    """Whether some part of a fleet, or some producer, connects under this name."""
+    return name in frozenset(Role) or producer_of(name) is not None
+
+
+def grants(user: str, namespace: str) -> tuple[Grant, ...]:
+    """What the work takes of one user: a role, or `producer-NAME`.
+
+    Raises:
+        ValueError: When nobody connects under this name.
+    """
+    keys, producer = Keys(namespace), producer_of(user)
+    if producer is not None:
+        return _of_producer(keys.of_producer(producer))
+    if not is_user(user):
+        raise ValueError(f"no user of a fleet: {user!r}")
     made = {
-        Role.PRODUCER: _of_producer,
         Role.ROUTER: _of_router,
         Role.WORKER: _of_worker,
         Role.FLOWER: _of_flower,
         Role.SCALER: _of_scaler,
         Role.EXPORTER: _of_exporter,
     }
-    return made[role](keys)
+    return made[Role(user)](keys)
 
 
-def acl_file(namespace: str, passwords: Mapping[Role, str]) -> str:
+def acl_file(namespace: str, passwords: Mapping[str, str | Sequence[str]]) -> str:
     """Write the file that Redis's setting `aclfile` names. Only hashes of passwords stand in it.
 
-    A role without a password is left out, and so cannot connect; nor can anybody without a name.
+    A user without a password is left out, and so cannot connect; nor can anybody without a name.
+
+    Args:
+        namespace: Of the fleet.
+        passwords: By user: a role, or `producer-NAME`. While a password is changed for another,
+            both are given.
+
+    Raises:
+        ValueError: When nobody connects under some user's name.
     """
     lines = [NAMELESS]
-    for role, password in sorted(passwords.items()):
-        hashed = hashlib.sha256(password.encode()).hexdigest()
-        lines.append(f"user {role} on #{hashed} {' '.join(rules(role, namespace))}")
+    for user, given in sorted(passwords.items()):
+        several = (given,) if isinstance(given, str) else given
+        hashes = " ".join(f"#{hash_of(password)}" for password in several)
+        lines.append(f"user {user} on {hashes} {' '.join(rules(user, namespace))}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def all_grants(role: Role, namespace: str) -> tuple[Grant, ...]:
-    """What one role may do: first what every client says, then what its work takes."""
+def hash_of(password: str) -> str:
+    """The form in which Redis keeps a password: the hex digits of its SHA-256."""
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
+def all_grants(user: str, namespace: str) -> tuple[Grant, ...]:
+    """What one user may do: first what every client says, then what its work takes."""
     # Our own clients say who they are; KEDA's does not.
-    naming = () if role is Role.SCALER else ("client|setname",)
-    return (Grant(" ".join((_IDLING, *naming))), *grants(role, namespace))
+    naming = () if user == Role.SCALER else ("client|setname",)
+    return (Grant(" ".join((_IDLING, *naming))), *grants(user, namespace))
 
 
-def rules(role: Role, namespace: str) -> tuple[str, ...]:
-    """One role's rules, but for its password."""
-    base, *selectors = all_grants(role, namespace)
+def rules(user: str, namespace: str) -> tuple[str, ...]:
+    """One user's rules, but for its passwords."""
+    base, *selectors = all_grants(user, namespace)
     start = ("resetkeys", "resetchannels", "-@all")
     return (*start, *base.rule()[1:-1].split(), *(grant.rule() for grant in selectors))
 
 
-def _of_producer(keys: Keys) -> tuple[Grant, ...]:
+def _of_producer(own: ProducerKeys) -> tuple[Grant, ...]:
     """Submits, waits for results, asks where a job is. Writes one stream and nothing else."""
-    own = keys.of_producer(DEFAULT_PRODUCER)
     return (
         Grant("xadd", (f"%W~{own.jobs}",)),
         Grant("xlen xrange xrevrange", (f"%R~{own.jobs}",)),
