@@ -5,6 +5,7 @@
     ├── ModelFilesError        a model's files are missing; an operator brings them
     ├── SettingsError          a setting is unknown, missing or wrong; an operator mends it
     ├── RedisUnfit             Redis is of a kind that no fleet can use; an operator names another
+    ├── UsersNotAdministered   Redis lets this connection make no users; its administrator does
     └── ClientError            a call of the client did not do what it says
         ├── ResultTimeout      not answered yet; wait again
         ├── BacklogFull        the fleet is behind; submit again later
@@ -159,6 +160,21 @@ class RedisUnfit(SmallfirstError):
 
     def __str__(self) -> str:
         return f"Redis at {self.address}: {self.reason}; {self.remedy}"
+
+
+class UsersNotAdministered(SmallfirstError):
+    """Raised when Redis lets this connection make or change no users.
+
+    Attributes:
+        reason: Why not, as the end of a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Redis's users are not administered here: {self.reason}"
 
 
 class ClientError(SmallfirstError):

@@ -1,8 +1,6 @@
 """Every component does its whole work under its own user of Redis, and is refused the rest."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from tests.support.guarded import (
     catalogue_with,
     guarded_fleet,
     guarded_redis,
+    server_with,
 )
 from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
@@ -26,7 +25,7 @@ from smallfirst.exporter import Fleet
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.local.redis_server import find_binary, free_port, version_of
+from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, acl_file, producer_user
 from smallfirst.results import LAST_MS
 
@@ -189,25 +188,6 @@ def test_what_is_another_producers_is_refused(
     with guarded.connect(user) as redis, pytest.raises(NoPermissionError):
         redis.execute_command(*command)
     assert [name for name, _, _ in guarded.refused()] == [user]
-
-
-@contextmanager
-def server_with(acl: str, folder: Path, wait_until: WaitUntil) -> Iterator[int]:
-    """Start a server that writes everything down, with a file of users; give its port."""
-    (folder / "users.acl").write_text(acl)
-    port = free_port()
-    command = [find_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    command += ["--appendonly", "yes", "--save", "", "--aclfile", str(folder / "users.acl")]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until(
-            lambda: b"Ready to accept" in (folder / "log").read_bytes(), description="it is up"
-        )
-        yield port
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 def test_the_file_lets_in_whom_it_names_alone(tmp_path: Path, wait_until: WaitUntil) -> None:

@@ -19,7 +19,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
-from smallfirst.local.redis_server import RedisServer, free_port
+from smallfirst.local.redis_server import RedisServer, find_binary, free_port
 from smallfirst.redis_access.acl import Role, producer_user, rules
 
 KEYS = Keys()
@@ -123,6 +123,25 @@ def guarded_redis(folder: Path) -> Iterator[Guarded]:
                 )
             ProducerRegistry(redis, KEYS).write(PRODUCER, Producer())
         yield guarded
+
+
+@contextmanager
+def server_with(acl: str, folder: Path, wait_until: WaitUntil) -> Iterator[int]:
+    """Start a server that writes everything down, with a file of users; give its port."""
+    (folder / "users.acl").write_text(acl)
+    port = free_port()
+    command = [find_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command += ["--appendonly", "yes", "--save", "", "--aclfile", str(folder / "users.acl")]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(
+            lambda: b"Ready to accept" in (folder / "log").read_bytes(), description="it is up"
+        )
+        yield port
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit
 from smallfirst.ledger.keys import Keys
-from smallfirst.ledger.survey import PoolLoad, Survey
+from smallfirst.ledger.producers import ProducerRegistry
+from smallfirst.ledger.survey import FleetLoad, PoolLoad, Survey
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.process.connection import connect
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
@@ -230,6 +231,7 @@ def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Itera
             "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
         )
     yield _check_submissions(redis, keys, load.producers)
+    yield _check_producers(load, ProducerRegistry(redis, keys).strangers())
     yield from starmap(_check_pool, load.pools.items())
     if load.dead_letters:
         remedy = "smallfirst dead list says why"
@@ -256,6 +258,17 @@ def _check_submissions(redis: Redis, keys: Keys, producers: Iterable[str]) -> Ch
     whose = ", ".join(name for name, (number, _) in told.items() if number)
     detail = f"{count} confirmed jobs were destroyed unsettled, of {whose}; the last seen at {when}"
     return Check("submissions", CheckState.WARN, detail, remedy)
+
+
+def _check_producers(load: FleetLoad, strangers: Mapping[str, int]) -> Check:
+    """Jobs of a producer that is not registered are read by nobody, and nobody is told."""
+    waiting = {name: count for name, count in strangers.items() if count}
+    if not waiting:
+        return Check("producers", CheckState.OK, f"{len(load.producers)} registered")
+    jobs = ", ".join(f"{count} of {name}" for name, count in waiting.items())
+    remedy = f"smallfirst producer add {next(iter(waiting))}"
+    detail = f"jobs that nobody reads, since their producer is not registered: {jobs}"
+    return Check("producers", CheckState.FAIL, detail, remedy)
 
 
 def _check_pool(name: str, pool: PoolLoad) -> Check:

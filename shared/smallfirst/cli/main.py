@@ -48,6 +48,9 @@ COMMANDS = {
     "dead": CommandEntry(
         "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
     ),
+    "producer": CommandEntry(
+        "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."
+    ),
     "doctor": CommandEntry(
         "smallfirst.cli.doctor:doctor",
         "Look at everything a fleet needs; exit 1 when something is wrong.",

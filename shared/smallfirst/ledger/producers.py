@@ -30,6 +30,9 @@ class Producer(Wire):
         le=MAX_WEIGHT,
         description="Its share of the fleet, in proportion to the weights of the others.",
     )
+    is_leaving: bool = Field(
+        default=False, description="Whether it is removed as soon as nothing of it waits."
+    )
 
 
 class ProducerRegistry:
@@ -47,6 +50,34 @@ class ProducerRegistry:
     def write(self, name: str, producer: Producer) -> None:
         """Add a producer, or change one."""
         self._redis.hset(self._keys.producers, name, producer.to_json())
+
+    def sweep(self) -> None:
+        """Forget producers that leave and of whom nothing waits, and empty streams of nobody's."""
+        for name, producer in self.read().items():
+            if producer.is_leaving and not self._redis.xlen(self._keys.of_producer(name).jobs):
+                self._redis.hdel(self._keys.producers, name)
+        for name, count in self.strangers().items():
+            if not count:
+                self._delete_if_empty(self._keys.of_producer(name).jobs)
+
+    def strangers(self) -> dict[str, int]:
+        """Count what stands in streams of producers that are not registered, and nobody reads."""
+        known = self.read()
+        streams = self._redis.scan_iter(match=self._keys.of_producer("*").jobs, count=10_000)
+        found = {stream.decode(): self._keys.producer_of(stream.decode()) for stream in streams}
+        strange = {name: key for key, name in found.items() if name and name not in known}
+        return {name: self._redis.xlen(key) for name, key in sorted(strange.items())}
+
+    def _delete_if_empty(self, stream: str) -> None:
+        """Delete a stream in which nothing stands, also by the time that it is deleted."""
+
+        def delete(pipeline: Any) -> None:
+            is_empty = not pipeline.xlen(stream)
+            pipeline.multi()
+            if is_empty:
+                pipeline.delete(stream)
+
+        self._redis.transaction(delete, stream)
 
 
 def read_producers(found: Mapping[str, bytes]) -> dict[str, Producer]:

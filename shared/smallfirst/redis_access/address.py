@@ -80,6 +80,13 @@ class RedisAddress:
         master = f"/{self.master}" if self.master else ""
         return f"{self.scheme}://{hosts}{master}{self.path}"
 
+    def as_user(self, name: str, password: str) -> str:
+        """The same address for another user, options and all."""
+        parts = _split(self.url)
+        hosts = parts.netloc.rpartition("@")[2]
+        user = f"{quote(name, safe='')}:{quote(password, safe='')}@"
+        return parts._replace(netloc=f"{user}{hosts}").geturl()
+
     @property
     def options(self) -> dict[str, str]:
         """What follows the question mark, without what is meant for Sentinels alone."""
