@@ -24,7 +24,6 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
-from smallfirst.ledger.producers import submissions_of
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
@@ -32,6 +31,7 @@ from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
 from smallfirst_router.errors import RouterError
 from smallfirst_router.in_hand import InHand
+from smallfirst_router.intake import Intake
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.triage import Triage
 
@@ -90,8 +90,7 @@ class Router:
         self._failures = 0
         self._has_more_due = False
         self._plan = Plan()
-        #: The streams of the producers that were there at the last look.
-        self._submissions: list[str] = []
+        self._intake = Intake(ledger, keys, settings)
         #: As it was before the last dispatch.
         self._state = FleetState()
         self._follower = CatalogueFollower(
@@ -100,7 +99,7 @@ class Router:
         second = timedelta(seconds=1)
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
-            PeriodicTask(second, self.take_up_producers),
+            PeriodicTask(second, self._intake.take_up_producers),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._renew),
@@ -175,19 +174,11 @@ class Router:
             RedisUnfit: When Redis can serve no fleet.
         """
         refuse_cluster(self._ledger.hello(), self._settings.redis_address)
-        self._ledger.open([self._keys.escalations], ROUTER_GROUP)
-        self._submissions = []
-        self.take_up_producers()
+        self._intake.open()
         self._dispatch.open()
 
-    def take_up_producers(self) -> None:
-        """Read the submissions of every producer that there is by now."""
-        found = submissions_of(self._keys, self._ledger.producers())
-        self._ledger.open([s for s in found if s not in self._submissions], ROUTER_GROUP)
-        self._submissions = found
-
     def _look(self) -> FleetState:
-        return self._ledger.state(self._submissions, self._dispatch.pools)
+        return self._ledger.state(self._intake.streams, self._dispatch.pools)
 
     def _take(self) -> None:
         """Take more in hand, once all of it is settled, and know what room the pools have.
@@ -216,17 +207,13 @@ class Router:
         return found
 
     def _take_back(self, rooms: Mapping[str, int], waiting: dict[str, int]) -> list[StreamEntry]:
-        """Take back jobs that wait for a pool, as far as it has room, oldest first."""
+        """Take back jobs that wait for a pool, as far as it has room."""
         found = []
         for pool, counts in self._state.waiting.items():
             # Of a pool that is gone they are planned anew, by the catalogue in force.
-            room = min(rooms.get(pool, waiting[pool]), self._settings.read_count)
-            for stream, num_waiting in counts.items():
-                if (count := min(num_waiting, room)) > 0:
-                    entries = self._ledger.take_waiting(stream, pool, count=count)
-                    waiting[pool] -= len(entries)
-                    room -= len(entries)
-                    found += entries
+            entries = self._intake.take_back(pool, counts, rooms.get(pool, waiting[pool]))
+            waiting[pool] -= len(entries)
+            found += entries
         return found
 
     def _rooms(self) -> dict[str, int]:
@@ -250,12 +237,8 @@ class Router:
 
     def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
-        streams = [self._keys.escalations, *self._submissions]
         block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
-        count = max(1, self._settings.read_count // len(self._submissions))
-        return self._ledger.read(
-            streams, ROUTER_GROUP, count=count, block=block if may_wait else None
-        )
+        return self._intake.read(self._state, block=block if may_wait else None)
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()
@@ -294,7 +277,7 @@ class Router:
 
     def look_at_ids(self) -> None:
         """Notice submissions whose ids claim the future: all ids after one do the same."""
-        left = [self._mend_ids(stream) for stream in self._submissions]
+        left = [self._mend_ids(stream) for stream in self._intake.streams]
         self._metrics.tell_ahead(max(left, default=0.0))
 
     def _mend_ids(self, stream: str) -> float:
@@ -317,7 +300,7 @@ class Router:
 
     def _look_for_destroyed(self) -> None:
         """Tell of submissions that were confirmed and are gone; of each once, by one router."""
-        for stream in self._submissions:
+        for stream in self._intake.streams:
             producer = self._keys.producer_of(stream) or ""
             if num_destroyed := self._ledger.count_destroyed(producer):
                 log.error(
@@ -331,7 +314,7 @@ class Router:
 
     def tidy(self) -> None:
         """Forget who and what is long gone."""
-        streams = [*self._submissions, self._keys.escalations]
+        streams = [*self._intake.streams, self._keys.escalations]
         self._ledger.tidy(streams, ROUTER_GROUP, idle=FORGET_AFTER)
         self._dispatch.tidy()
 

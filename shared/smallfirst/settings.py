@@ -190,11 +190,12 @@ class RouterSettings(TracedSettings):
         " again.",
     )
     max_backlog_jobs: int = Field(
-        default=200_000,
+        default=5000,
         ge=1,
         le=100_000_000,
-        description="The most jobs that wait for one pool; beyond it, new ones that may come to it"
-        " wait in the jobs stream.",
+        description="The most jobs that wait for one pool. Beyond it, new ones that may come to it"
+        " wait in their producer's stream, from where producers are served in fair shares; so the"
+        " bound is also how many jobs are ahead of a producer that has just come.",
     )
     max_job_bytes: int = Field(
         default=1_048_576,

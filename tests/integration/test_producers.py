@@ -1,5 +1,6 @@
 """Producers apart: streams, ids, results, deadlines and dead letters of their own."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from tests.support.notices import listening
 from tests.support.routers import BULK, CATALOGUE, KEYS, router_of
 
 from smallfirst.jobs import Job, Result, Status
+from smallfirst.ledger.keys import ProducerKeys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 from smallfirst_router.router import Router
@@ -125,7 +127,7 @@ def test_a_new_producer_is_served_without_a_restart(
     bank = KEYS.of_producer("bank")
     redis.xadd(bank.jobs, {"job": job("early")})
     ProducerRegistry(redis, KEYS).write("bank", Producer())
-    router.take_up_producers()
+    router.open()
     router.step()
     assert result_of(bank.result("early")).status is Status.ANSWERED
 
@@ -140,3 +142,65 @@ def test_what_a_dead_router_had_of_any_producer_is_taken_over(
     router.recover()
     router.step()
     assert result_of(SHOP.result("a1")).status is Status.ANSWERED
+
+
+def fair_router(redis: Any, redis_url: str, folder: Path, **more: Any) -> Router:
+    """A router of a fleet in which `post` has twice the weight of `shop`."""
+    registry = ProducerRegistry(redis, KEYS)
+    registry.write("shop", Producer())
+    registry.write("post", Producer(weight=2))
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    return router_of(redis, redis_url, folder / "catalogue.yaml", **more)
+
+
+def submit_many(redis: Any, keys: ProducerKeys, num_jobs: int, task: str = "ids") -> None:
+    """Have one producer submit many jobs."""
+    for number in range(num_jobs):
+        redis.xadd(keys.jobs, {"job": job(f"a{number}", task=task)})
+
+
+def num_results(redis: Any, keys: ProducerKeys) -> int:
+    """How many jobs of one producer have their result."""
+    return len(redis.keys(keys.result("*")))
+
+
+def test_new_jobs_are_read_in_fair_shares(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """A flood of one producer is no reason for another's few to wait."""
+    router = fair_router(redis, redis_url, tmp_path, read_count=20)
+    router.step()
+    submit_many(redis, SHOP, 100)
+    submit_many(redis, POST, 10)
+    for _ in range(2):
+        router.step()
+    assert num_results(redis, POST) == 10
+    assert num_results(redis, SHOP) < 40
+
+
+def test_a_producer_alone_has_everything(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """No part of a read is kept for producers that have nothing to do."""
+    router = fair_router(redis, redis_url, tmp_path, read_count=20)
+    submit_many(redis, SHOP, 60)
+    router.step()
+    before = num_results(redis, SHOP)
+    router.step()
+    assert num_results(redis, SHOP) - before == 20
+
+
+def test_a_full_pools_room_goes_to_each_in_turn(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """By weight, however many jobs of each wait, and whoever was there first."""
+    router = fair_router(redis, redis_url, tmp_path, max_backlog_jobs=3)
+    router.step()
+    submit_many(redis, SHOP, 50, task="topic")
+    for _ in range(2):
+        router.step()
+    assert (redis.xlen(BULK), redis.xlen(SHOP.jobs)) == (3, 47)
+    submit_many(redis, POST, 50, task="topic")
+    router.step()
+    found: Counter[bytes] = Counter()
+    for _ in range(11):
+        redis.xtrim(BULK, maxlen=0)
+        router.step()  # sees that there is room
+        router.step()
+        found.update(fields[b"producer"] for _, fields in redis.xrange(BULK))
+    assert found[b"shop"] + found[b"post"] == 33
+    assert found[b"post"] == pytest.approx(22, abs=2)

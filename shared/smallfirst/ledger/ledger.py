@@ -103,10 +103,11 @@ class Ledger:
         count: int,
         block: timedelta | None = None,
         left_out: str = "",
+        max_bytes: int | None = None,
     ) -> list[StreamEntry]:
         """Take unread entries of each stream; they are this holder's from now on.
 
-        No more is taken of a stream once so many entries are in, or `read_bytes`.
+        No more is taken of a stream once so many entries are in, or so many bytes.
 
         Args:
             streams: The more urgent first.
@@ -115,12 +116,14 @@ class Ledger:
             block: How long to wait where there is none; no script can wait, so what ends the wait,
                 an entry of each stream at most, comes whole however large it is.
             left_out: The field that the entries are returned without.
+            max_bytes: What is enough of each stream; left out, `read_bytes`.
         """
         try:
             waited = self._wait(streams, group, block) if block else []
             if block and not waited:
                 return []
-            return waited + self._read(streams, group, count - bool(block), left_out)
+            max_bytes = self._bounds.read_bytes if max_bytes is None else max_bytes
+            return waited + self._read(streams, group, count - bool(block), left_out, max_bytes)
         except ResponseError as error:
             if not (is_group_missing(error) or str(error).startswith("UNBLOCKED")):
                 raise
@@ -136,12 +139,12 @@ class Ledger:
         return [shortened(entry, self._limit_of(entry.stream)) for entry in entries_of(found)]
 
     def _read(
-        self, streams: Sequence[str], group: str, count: int, left_out: str
+        self, streams: Sequence[str], group: str, count: int, left_out: str, max_bytes: int
     ) -> list[StreamEntry]:
         if count < 1:
             return []
         limits = map(self._limit_of, streams)
-        arguments = [group, self._holder, count, self._bounds.read_bytes, left_out, *limits]
+        arguments = [group, self._holder, count, max_bytes, left_out, *limits]
         found = zip(streams, self._run("read", streams, arguments), strict=True)
         return [held_entry(stream, row) for stream, rows in found for row in rows]
 

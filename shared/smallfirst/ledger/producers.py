@@ -4,7 +4,7 @@ The registry is one hash. `default` is there without being in it, so that a flee
 needs none. Administrators write it; routers read it, and so does whoever tells of a fleet.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -84,11 +84,6 @@ def read_producers(found: Mapping[str, bytes]) -> dict[str, Producer]:
     """Make producers of the hash's fields, and add `default`."""
     named = {name: _read(name, raw) for name, raw in found.items() if is_name(name)}
     return dict(sorted({DEFAULT_PRODUCER: Producer(), **named}.items()))
-
-
-def submissions_of(keys: Keys, producers: Iterable[str]) -> list[str]:
-    """Give the streams of these producers' submissions."""
-    return [keys.of_producer(name).jobs for name in producers]
 
 
 def _read(name: str, raw: bytes) -> Producer:
