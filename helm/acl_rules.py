@@ -1,7 +1,7 @@
 """Writes what each role may do in Redis into the chart, from the one place that says it.
 
-The chart's own Redis gets it as its access control file, with namespace and passwords filled
-in.
+The chart's own Redis gets it as its access control file, with namespace, producers and
+passwords filled in.
 `python helm/acl_rules.py` writes the file; a test checks that it is current.
 """
 
@@ -9,17 +9,21 @@ from pathlib import Path
 
 import yaml
 
-from smallfirst.redis_access.acl import Role, rules
+from smallfirst.redis_access.acl import Role, producer_user, rules
 
 TARGET = Path(__file__).parent / "smallfirst" / "files" / "redis-acl.yaml"
 #: Stands for the namespace until the chart is rendered; no command or key holds a capital letter.
 PLACEHOLDER = "NAMESPACE"
+#: A producer whose name is found in its rules, and nowhere else.
+_SOMEBODY = "somebody"
 _HEAD = "# Written by helm/acl_rules.py from smallfirst.redis_access.acl; not to be edited.\n"
 
 
 def written() -> str:
     """What the file must hold."""
     users = {str(role): " ".join(rules(role, PLACEHOLDER)) for role in Role}
+    named = " ".join(rules(producer_user(_SOMEBODY), PLACEHOLDER))
+    users["producer-PRODUCER"] = named.replace(_SOMEBODY, "PRODUCER")
     return _HEAD + yaml.safe_dump(users, width=10_000)
 
 

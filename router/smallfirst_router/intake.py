@@ -23,7 +23,7 @@ class Intake:
     Args:
         ledger: The router's.
         keys: Of the fleet.
-        settings: Of the router: how much it reads at once.
+        settings: Of the router: how much it reads at once, whom it registers.
     """
 
     def __init__(self, ledger: Ledger, keys: Keys, settings: RouterSettings) -> None:
@@ -32,6 +32,7 @@ class Intake:
         #: The most new jobs in one read, and the most taken back for one pool.
         self._read_count = settings.read_count
         self._read_bytes = settings.read_bytes
+        self._registered = settings.producers
         self._weights: dict[str, int] = {}
         self._reading = FairShares()
         #: The room of each pool is shared out by itself.
@@ -43,8 +44,9 @@ class Intake:
         return list(self._weights)
 
     def open(self) -> None:
-        """Make every stream that is read, and its group."""
+        """Register producers, and make every stream that is read with its group."""
         self._ledger.open([self._keys.escalations], ROUTER_GROUP)
+        self._ledger.register(self._registered)
         self._weights = {}
         self.take_up_producers()
 

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from smallfirst.errors import SettingsError, SettingsProblem
 from smallfirst.jobs import DEFAULT_PRODUCER, Name
+from smallfirst.ledger.producers import Weight
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.wording import nearest, plain_rule
 
@@ -169,6 +170,11 @@ class TracedSettings(MetricsSettings):
 class RouterSettings(TracedSettings):
     """What a router needs besides."""
 
+    producers: dict[Name, Weight] = Field(
+        default={},
+        description="The producers that a router registers when it starts, as JSON: the weight of"
+        " each by its name. Others that are registered stay.",
+    )
     read_count: int = Field(
         default=500, ge=1, le=10_000, description="The most jobs in one read, of all streams."
     )

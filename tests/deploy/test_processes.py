@@ -1,6 +1,7 @@
 """What runs in a pod is what the fleet understands: commands, variables, grace, volumes, probes."""
 
 import importlib.util
+import json
 import os
 from typing import Any
 
@@ -98,6 +99,14 @@ def test_routers_and_workers_agree_on_the_lease() -> None:
         if container["name"] in CLASSES
     ]
     assert found == ["7.5", "7.5"]
+
+
+def test_the_router_registers_the_producers() -> None:
+    """With the weight of each, which is 1 unless said."""
+    values = {"producers": [{"name": "shop", "weight": 2}, {"name": "post"}]}
+    told = environment(_container(rendered(values=values), "router"))["SMALLFIRST_PRODUCERS"]
+    assert json.loads(told) == {"shop": 2, "post": 1}
+    assert "SMALLFIRST_PRODUCERS" not in environment(_container(rendered(), "router"))
 
 
 def test_large_numbers_stay_whole() -> None:

@@ -41,6 +41,26 @@ def test_the_rendered_file_is_what_the_command_prints() -> None:
     assert " ".join(rules(Role.WORKER, "shop")) in secret["users.acl"]
 
 
+def test_each_producer_has_a_user_of_its_own() -> None:
+    """Beside `default`'s, with its own keys alone; and two passwords while one is changed."""
+    producers = [{"name": "post", "weight": 2}, {"name": "bank", "hasSecondPassword": True}]
+    values = {"namespace": "shop", "producers": producers}
+    secret = named(rendered(values=values), "Secret", "redis")["stringData"]
+    lines = secret["users.acl"].splitlines()
+    passwords: dict[str, str | list[str]] = {
+        "producer": secret["producer-password"],
+        "producer-post": secret["producer-post-password"],
+        "producer-bank": [
+            secret["producer-bank-password"],
+            secret["producer-bank-second-password"],
+        ],
+    }
+    written = acl_file("shop", passwords).splitlines()[1:]
+    assert [one for one in lines if one.startswith("user producer")] == sorted(written)
+    assert secret["producer-post-url"].startswith("redis://producer-post:")
+    assert secret["producer-bank-second-password"] in secret["producer-bank-second-url"]
+
+
 def test_no_password_stands_in_the_file() -> None:
     """Only hashes do."""
     secret = named(rendered(), "Secret", "redis")["stringData"]

@@ -74,6 +74,29 @@ def test_passwords_outlive_an_upgrade(release: tuple[Cluster, Helm]) -> None:
     assert _secrets(cluster) == before
 
 
+def test_a_producers_password_is_changed_without_an_outage(release: tuple[Cluster, Helm]) -> None:
+    """The second one is good beside the first, and then alone; nobody else's changes."""
+    cluster, run = release
+    _install(run, "install", "--set", "producers[0].name=shop")
+    first = _secrets(cluster)[REDIS]
+    both = "producers[0].name=shop,producers[0].hasSecondPassword=true"
+    _install(run, "upgrade", "--set", both)
+    second = _secrets(cluster)[REDIS]
+    assert second["producer-shop-password"] == first["producer-shop-password"]
+    _install(run, "upgrade", "--set", "producers[0].name=shop")
+    last = _secrets(cluster)[REDIS]
+    assert last["producer-shop-password"] == second["producer-shop-second-password"]
+    assert {key for key in first if last[key] != first[key]} == {
+        "users.acl",
+        "producer-shop-password",
+        "producer-shop-url",
+    }
+    _install(run, "upgrade", "--set", both)
+    again = _secrets(cluster)[REDIS]
+    assert again["producer-shop-password"] == last["producer-shop-password"]
+    assert again["producer-shop-second-password"] != again["producer-shop-password"]
+
+
 def test_two_releases_draw_differently(release: tuple[Cluster, Helm]) -> None:
     """No password comes from anything that another release shares."""
     cluster, run = release

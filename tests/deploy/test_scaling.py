@@ -69,6 +69,20 @@ def test_keda_sums_what_waits_and_what_is_in_hand(
         assert "pendingEntriesCount" in pending
 
 
+def test_keda_counts_every_producer() -> None:
+    """Each of those that the values name has its own stream, whatever its name holds."""
+    producers = [{"name": "post-office"}, {"name": "bank", "weight": 3}]
+    scaling = {"type": "keda"}
+    values = {"producers": producers, "router": {"autoscaling": scaling}}
+    spec = named(rendered(values=values), "ScaledObject", "router")["spec"]
+    streams = {trigger["metadata"]["stream"] for trigger in spec["triggers"]}
+    own = {f"sf:jobs:{name}" for name in ("default", "post-office", "bank")}
+    assert streams == {*own, "sf:escalations"}
+    formula = spec["advanced"]["scalingModifiers"]["formula"]
+    assert sorted(formula.split(" + ")) == sorted(one["name"] for one in spec["triggers"])
+    assert "-" not in formula
+
+
 def test_keda_has_the_form_of_its_kind() -> None:
     """A ScaledObject's fields are those of KEDA, and every value of a trigger is a string."""
     for each in of_kind(scaled("keda"), "ScaledObject"):

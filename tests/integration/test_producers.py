@@ -204,3 +204,17 @@ def test_a_full_pools_room_goes_to_each_in_turn(redis: Any, redis_url: str, tmp_
         found.update(fields[b"producer"] for _, fields in redis.xrange(BULK))
     assert found[b"shop"] + found[b"post"] == 33
     assert found[b"post"] == pytest.approx(22, abs=2)
+
+
+def test_a_router_registers_whom_its_settings_name(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """Also anew in a Redis that was emptied; a producer that an administrator added stays."""
+    ProducerRegistry(redis, KEYS).write("post", Producer(weight=3))
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
+    router = router_of(redis, redis_url, tmp_path / "catalogue.yaml", producers={"shop": 2})
+    weights = {name: each.weight for name, each in ProducerRegistry(redis, KEYS).read().items()}
+    assert weights == {"default": 1, "post": 3, "shop": 2}
+    redis.flushall()
+    router.recover()
+    assert ProducerRegistry(redis, KEYS).read()["shop"] == Producer(weight=2)

@@ -18,7 +18,6 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.keys import ROUTERS, Keys
-from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port
 from smallfirst.redis_access.acl import Role, producer_user, rules
 
@@ -121,7 +120,6 @@ def guarded_redis(folder: Path) -> Iterator[Guarded]:
                 redis.execute_command(
                     "ACL", "SETUSER", user, "on", f">{password}", *rules(user, "sf")
                 )
-            ProducerRegistry(redis, KEYS).write(PRODUCER, Producer())
         yield guarded
 
 
@@ -162,6 +160,7 @@ class Running:
             Role.WORKER: ("smallfirst_workers",),
         }
         own = {"SMALLFIRST_REDIS_URL": self.redis.url(role), "SMALLFIRST_POOL": "cpu"}
+        own["SMALLFIRST_PRODUCERS"] = json.dumps({PRODUCER: 1})
         place = {"SMALLFIRST_CATALOGUE": str(self.folder / "catalogue.yaml")}
         with (self.folder / f"{role}.log").open("ab") as log:
             self.processes[role] = subprocess.Popen(

@@ -63,7 +63,11 @@ class Cluster:
         one["metadata"]["resourceVersion"] = str(self._revision)
         if one["kind"] == "Secret":
             plain = one.pop("stringData", {})
-            coded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
+            coded = {
+                key: base64.b64encode(text.encode()).decode()
+                for key, text in plain.items()
+                if text is not None
+            }
             one["data"] = one.get("data", {}) | coded
         self.objects[place] = one
         return one

@@ -87,6 +87,11 @@ containers:
 settings:
   HEALTH_DIR: /tmp/health
   LEASE_SECONDS: {{ .Values.leaseSeconds }}
+  {{- with .Values.producers }}
+  {{- $weights := dict }}
+  {{- range . }}{{ $_ := set $weights .name (int (.weight | default 1)) }}{{ end }}
+  PRODUCERS: {{ toJson $weights | quote }}
+  {{- end }}
 hasMetrics: true
 hasTraces: true
 probes:
@@ -94,6 +99,10 @@ probes:
 group: router
 streams:
   jobs: {{ printf "%s:jobs:default" .Values.namespace | quote }}
+  {{- /* By place: a name may hold what the formula of a ScaledObject takes for a minus. */}}
+  {{- range $place, $producer := .Values.producers }}
+  jobs{{ $place }}: {{ printf "%s:jobs:%s" $.Values.namespace $producer.name | quote }}
+  {{- end }}
   escalations: {{ printf "%s:escalations" .Values.namespace | quote }}
 config:
   {{- toYaml $config | nindent 2 }}
@@ -265,7 +274,7 @@ probes:
     timeoutSeconds: 5
     failureThreshold: 3
 annotations:
-  checksum/users: {{ printf "%s %s" .Values.namespace (.Files.Get "files/redis-acl.yaml") | sha256sum }}
+  checksum/users: {{ printf "%s %s %s" .Values.namespace (toJson .Values.producers) (.Files.Get "files/redis-acl.yaml") | sha256sum }}
 config:
   {{- $_ := set $config "resources" (dict "requests" (dict "cpu" .Values.redis.internal.cpu "memory" $memory) "limits" (dict "memory" $memory)) }}
   {{- $_ := set $config "graceSeconds" (max 60 (int $config.graceSeconds)) }}

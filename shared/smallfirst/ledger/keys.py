@@ -2,7 +2,7 @@
 
 Key, type, bound, writer; content:
 
-    {ns}:producers                  hash; the producers there are; administrators
+    {ns}:producers                  hash; the producers there are; administrators, router
         The producers by name, each with its weight (JSON); `default` is there without being in it.
     {ns}:jobs:{producer}            stream; the producer's limit; the producer
         One producer's submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool

@@ -356,6 +356,12 @@ class Ledger:
         """Every producer that there is, by name."""
         return ProducerRegistry(self._redis, self._keys).read()
 
+    def register(self, weights: Mapping[str, int]) -> None:
+        """Add these producers to the registry, or change their weights."""
+        registry = ProducerRegistry(self._redis, self._keys)
+        for name, weight in weights.items():
+            registry.write(name, Producer(weight=weight))
+
     def state(self, submissions: Sequence[str], pools: Sequence[str]) -> FleetState:
         """Look at the routers' streams and at these pools, in one round trip.
 

@@ -1,11 +1,12 @@
 """The producers of a fleet: who may submit, and what share of the fleet each has.
 
 The registry is one hash. `default` is there without being in it, so that a fleet of one producer
-needs none. Administrators write it; routers read it, and so does whoever tells of a fleet.
+needs none. Administrators write it, and routers that are told whom to register; routers read it,
+and so does whoever tells of a fleet.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from pydantic import Field, ValidationError
@@ -21,13 +22,15 @@ log = structlog.get_logger()
 MAX_WEIGHT = 1000
 
 
+#: A producer's share of the fleet, in proportion to the weights of the others.
+Weight = Annotated[int, Field(ge=1, le=MAX_WEIGHT)]
+
+
 class Producer(Wire):
     """What the registry tells of one producer."""
 
-    weight: int = Field(
+    weight: Weight = Field(
         default=1,
-        ge=1,
-        le=MAX_WEIGHT,
         description="Its share of the fleet, in proportion to the weights of the others.",
     )
     is_leaving: bool = Field(

@@ -165,7 +165,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             streams,
         ),
         Grant("evalsha", (*streams, *scripted, f"~{keys.due}", counted)),
-        Grant("hgetall", (f"%R~{keys.producers}",)),
+        Grant("hgetall hset", (f"~{keys.producers}",)),
         Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.any_backlog}",)),
