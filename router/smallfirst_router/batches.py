@@ -27,7 +27,7 @@ class WaitingJob:
     task: str
     model: str
     num_chars: int
-    submitted_ms: int
+    parked_ms: int
     starts: int = 0
 
     @property
@@ -42,8 +42,12 @@ class WaitingJob:
 
     @property
     def rank(self) -> tuple[bool, int, str]:
-        """Order of service: interactive before bulk, then by age."""
-        return (self.priority is Priority.BULK, self.submitted_ms, self.entry)
+        """Order of service: interactive before bulk, then by how long it has waited for the pool.
+
+        Not by its submission: who has submitted much long ago would always be served before whoever
+        comes now, though both were let in by fair shares.
+        """
+        return (self.priority is Priority.BULK, self.parked_ms, self.entry)
 
 
 @dataclass(frozen=True)

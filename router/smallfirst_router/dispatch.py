@@ -357,7 +357,7 @@ def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> Waiti
         task=slip.task,
         model=slip.asked.model,
         num_chars=slip.num_chars,
-        submitted_ms=slip.submitted_ms,
+        parked_ms=slip.parked_ms,
         starts=entry.starts,
     )
 

@@ -1,5 +1,7 @@
 """Producers apart: streams, ids, results, deadlines and dead letters of their own."""
 
+import base64
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +9,12 @@ from typing import Any
 
 import pytest
 from tests.support.notices import listening
-from tests.support.routers import BULK, CATALOGUE, KEYS, router_of
+from tests.support.routers import BULK, CATALOGUE, KEYS, published, router_of, start_worker
 
 from smallfirst.jobs import Job, Result, Status
 from smallfirst.ledger.keys import ProducerKeys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
-from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
+from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip
 from smallfirst_router.router import Router
 
 SHOP, POST = KEYS.of_producer("shop"), KEYS.of_producer("post")
@@ -218,3 +220,28 @@ def test_a_router_registers_whom_its_settings_name(
     redis.flushall()
     router.recover()
     assert ProducerRegistry(redis, KEYS).read()["shop"] == Producer(weight=2)
+
+
+def test_what_is_let_in_is_served_in_that_order(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """Jobs that were submitted long ago, and let in later, do not pass those that are there."""
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE.replace("batch_jobs: 4", "batch_jobs: 1"))
+    router = router_of(redis, redis_url, tmp_path / "catalogue.yaml")
+    own = KEYS.of_producer("default")
+    minute_ago = f"{redis.time()[0] * 1000 - 60_000}-0"
+    redis.xadd(own.jobs, {"job": job("new", task="topic")})
+    router.step()
+    redis.delete(own.jobs)
+    router.open()
+    redis.xadd(own.jobs, {"job": job("old", task="topic")}, id=minute_ago)
+    router.step()
+    start_worker(redis)
+    router.step()
+    first, second = (
+        BatchMessage.model_validate(
+            json.loads(base64.b64decode(str(each["body"])))[0][0], strict=False
+        )
+        for each in published(redis)
+    )
+    by_entry = {entry.decode(): fields[b"id"] for entry, fields in redis.xrange(BULK)}
+    order = [by_entry[message.entries["bulk"][0]] for message in (first, second)]
+    assert order == [b"new", b"old"]

@@ -24,7 +24,7 @@ def waiting(
     priority: Priority = Priority.BULK,
     starts: int = 0,
 ) -> WaitingJob:
-    """Make the job that was submitted as the number-th."""
+    """Make the job that was parked as the number-th."""
     return WaitingJob(f"{number}-0", priority, "topic", model, chars, number, starts)
 
 
