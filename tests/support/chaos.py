@@ -35,11 +35,13 @@ from tests.support.producers import (
     jobs_of,
     texts_of,
 )
-from tests.support.strikes import LLM, SLM, Chaos, Fault
+from tests.support.strikes import CARELESS, LLM, NUM_AGAIN, NUM_KEPT, SLM, Chaos, Fault
 from tests.support.versions import PREVIOUS_COMMIT, unpack_previous
 
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.producers import Producer as Registered
+from smallfirst.ledger.producers import ProducerRegistry
 
 SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
 KEYS = Keys()
@@ -170,6 +172,7 @@ def run(
     )
     with fleet, Redis.from_url(fleet.redis_url, socket_timeout=10) as redis:
         fleet.wait_ready(timedelta(minutes=10))
+        ProducerRegistry(redis, KEYS).write(CARELESS.producer, Registered())
         producers = _producers(fleet.redis_url, names, seed, minutes, num_jobs, num_poison)
         chaos = Chaos(fleet, redis, seed, producers)
         results = Results(fleet.redis_url, producers)
@@ -220,6 +223,7 @@ def _strike(
     settled = monotonic() - over
     results.stop()
     chaos.look()
+    _check_careless(redis, chaos.num_careless)
     return Report(
         seed,
         minutes,
@@ -233,11 +237,30 @@ def _strike(
 def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequence[str]) -> None:
     pause = threading.Event()
     until = monotonic() + SETTLES.total_seconds()
-    while len(results.digests) < len(ids) or remains(redis, (SLM, LLM)):
+    while len(results.digests) < len(ids) or _remains(redis):
         fleet.check()
         missing = len(ids) - len(results.digests)
-        assert monotonic() < until, f"{missing} without a result; {remains(redis, (SLM, LLM))}"
+        assert monotonic() < until, f"{missing} without a result; {_remains(redis)}"
         pause.wait(0.5)
+
+
+def _remains(redis: Any) -> dict[str, int]:
+    """What is not at rest, of any producer."""
+    left = {CARELESS.jobs: redis.xlen(CARELESS.jobs)}
+    return remains(redis, (SLM, LLM)) | {what: count for what, count in left.items() if count}
+
+
+def _check_careless(redis: Any, num_times: int) -> None:
+    """Check that what the careless producer left in its stream each time has its result too."""
+    if not num_times:
+        return
+    ids = [key.rpartition(b":")[2] for key in redis.scan_iter(match=CARELESS.result("*"))]
+    assert all(name.startswith(b"careless-") for name in ids), "results of others' jobs"
+    last = {
+        f"careless-{num_times - 1}-{number}".encode()
+        for number in range(NUM_AGAIN - NUM_KEPT, NUM_AGAIN)
+    }
+    assert last <= set(ids), f"without a result: {sorted(last - set(ids))}"
 
 
 def _check(redis: Any, results: Results, ids: Sequence[str]) -> JobCounts:

@@ -17,10 +17,17 @@ from redis.exceptions import RedisError
 from tests.support.links import LinkedFleet
 from tests.support.producers import Producer
 
+from smallfirst import Job
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
+#: A producer that destroys what it has submitted: harm that must be its own alone.
+CARELESS = KEYS.of_producer("careless")
+#: How many of its submissions its stream keeps.
+NUM_KEPT = 5
+#: A time that no clock shows.
+FUTURE_MS = 9_999_999_000_000
 SLM, LLM = "cpu-small", "cpu-llm"
 #: Seconds between two faults, and how long one lasts that ends.
 PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
@@ -64,6 +71,8 @@ class Chaos:
         self._mending: list[threading.Timer] = []
         self.faults: list[Fault] = []
         self.pids: set[int] = set()
+        #: How often the careless producer has submitted.
+        self.num_careless = 0
         self._kinds: dict[str, tuple[int, Callable[[], Fault]]] = {
             "SIGKILL": (6, lambda: self._signal(signal.SIGKILL)),
             "SIGTERM": (3, lambda: self._signal(signal.SIGTERM)),
@@ -78,6 +87,7 @@ class Chaos:
             "malformed entries": (2, self._write_nonsense),
             "pool away": (2, self._send_pool_away),
             "jobs submitted again": (2, self._submit_again),
+            "submissions trimmed": (2, self._trim),
         }
 
     def run(self, until: float) -> None:
@@ -169,6 +179,17 @@ class Chaos:
             self._redis.xadd(OWN.jobs, {"job": job.to_json()})
         return Fault("")
 
+    def _trim(self) -> Fault:
+        """Submit as who bounds its stream far too low, now and then under ids from the future."""
+        is_far = self._dice.random() < 0.3
+        for number in range(NUM_AGAIN):
+            name = f"careless-{self.num_careless}-{number}"
+            row = {"job": Job(id=name, task="ids", text="4111 1111 1111 1111").to_json()}
+            entry = f"{FUTURE_MS + self.num_careless}-{number}" if is_far else "*"
+            self._redis.xadd(CARELESS.jobs, row, id=entry, maxlen=NUM_KEPT, approximate=False)
+        self.num_careless += 1
+        return Fault("")
+
     def _break(self, how: str, *options: float) -> Fault:
         name = self._victim()
         fault = Fault("", name, self._held_by(name))
@@ -216,6 +237,7 @@ class Chaos:
 
 STREAMS = {
     OWN.jobs: ROUTER_GROUP,
+    CARELESS.jobs: ROUTER_GROUP,
     KEYS.escalations: ROUTER_GROUP,
     **{stream: POOL_GROUP for pool in (SLM, LLM) for stream in KEYS.backlogs(pool).values()},
 }
