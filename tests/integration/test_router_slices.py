@@ -24,6 +24,8 @@ KEYS = Keys()
 OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 FAR = "9999999999999-0"
+#: After it Redis takes no entry any more.
+LAST = f"{2**64 - 1}-{2**64 - 1}"
 #: Of the routers here: a read of documents takes two and a half of it.
 LEASE = timedelta(seconds=1)
 #: What a router needs some hundredths of a second to look through.
@@ -194,13 +196,14 @@ def test_no_result_was_submitted_in_the_future(redis: Any, redis_url: str, catal
     assert list(redis.scan_iter(match=OWN.first_seen("*"))) == []
 
 
+@pytest.mark.parametrize("entry", [FAR, LAST])
 def test_ids_from_the_future_are_told_of_and_mended_at_rest(
-    redis: Any, redis_url: str, catalogue: Path
+    redis: Any, redis_url: str, catalogue: Path, entry: str
 ) -> None:
     """All later ids would claim the future too; an empty stream is made anew, for all routers."""
     router, peer = Stepped(redis_url, catalogue), Stepped(redis_url, catalogue)
     gauge = "smallfirst_job_ids_ahead_seconds"
-    submit(redis, Job(id="a1", task="ids", text="none"), FAR)
+    submit(redis, Job(id="a1", task="ids", text="none"), entry)
     with capture_logs() as logs:
         router.router.look_at_ids()
         router.router.look_at_ids()
@@ -213,8 +216,8 @@ def test_ids_from_the_future_are_told_of_and_mended_at_rest(
     router.router.look_at_ids()
     assert router.counted(gauge) == 0
     submit(redis, Job(id="a2", task="ids", text="none"))
-    [(entry, _)] = redis.xrange(OWN.jobs)
-    assert int(entry.partition(b"-")[0]) <= Ledger(redis, KEYS, "x").now_ms()
+    [(added, _)] = redis.xrange(OWN.jobs)
+    assert int(added.partition(b"-")[0]) <= Ledger(redis, KEYS, "x").now_ms()
     peer.router.step()
     assert result_of(redis, "a2").status is Status.ANSWERED
 
