@@ -214,6 +214,24 @@ def test_a_user_may_have_two_passwords(tmp_path: Path, wait_until: WaitUntil) ->
                 assert redis.xlen(SHOP.jobs) == 0
 
 
+def test_rules_of_two_versions_stand_behind_one_another(
+    tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """As the page on upgrades tells it: a user whose line has both files' rules may do both's."""
+    (line,) = acl_file("sf", {Role.PRODUCER: "secret"}).splitlines()[1:]
+    # Another version's rules name other keys, as those of another namespace do.
+    (newer,) = acl_file("newer", {Role.PRODUCER: "secret"}).splitlines()[1:]
+    both = f"{line} {newer[newer.index('resetkeys') :]}\n"
+    with (
+        server_with(both, tmp_path, wait_until) as port,
+        Redis.from_url(f"redis://producer:secret@127.0.0.1:{port}") as redis,
+    ):
+        for keys in (OWN, Keys("newer").of_producer("default")):
+            assert redis.xadd(keys.jobs, {"job": "{}"})
+        with pytest.raises(NoPermissionError):
+            redis.get(KEYS.dead)
+
+
 @pytest.mark.parametrize("name", ["admin", "producer-", "producer-A:b", "producer-default"])
 def test_nobody_else_is_written_down(name: str) -> None:
     """A name that stands for no role, and for no producer, has no rights to be given."""
