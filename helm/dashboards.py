@@ -120,11 +120,31 @@ FLEET = Dashboard(
                     "Dead letters",
                     [
                         ("letters", told("smallfirst_dead_letters")),
-                        ("destroyed", told("smallfirst_destroyed_jobs_total")),
+                        ("destroyed", told("smallfirst_destroyed_jobs_total", "producer")),
                     ],
                     about="smallfirst dead list says why, smallfirst dead replay sends them again."
                     " What was destroyed was trimmed away by somebody before it was settled.",
                     kind="stat",
+                ),
+                Panel(
+                    "Producers that wait",
+                    [("{{producer}}", told("smallfirst_producer_jobs", "producer", by="producer"))],
+                    about="Jobs that no router has decided on yet.",
+                ),
+                Panel(
+                    "Their oldest jobs",
+                    [
+                        (
+                            "{{producer}}",
+                            told(
+                                "smallfirst_producer_oldest_job_age_seconds",
+                                "producer",
+                                by="producer",
+                            ),
+                        )
+                    ],
+                    unit="s",
+                    about="Each has its share by weight; who submits more waits longer.",
                 ),
             ),
         ),
