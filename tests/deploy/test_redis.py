@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
-from tests.support.charts import CHART, named, of_kind, rendered, script
+from tests.support.charts import CHART, Object, named, of_kind, rendered, script
 from tests.support.running import Deployment, pings
 from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, rules
+from smallfirst.redis_access.acl import Role, acl_file, rules, worker_user
 
 needs_redis_7 = pytest.mark.skipif(
     version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"
@@ -32,13 +32,32 @@ def test_the_rules_are_those_of_the_fleet() -> None:
 def test_the_rendered_file_is_what_the_command_prints() -> None:
     """Users and rules are `smallfirst acl`'s for that namespace, and an administrator's."""
     secret = named(rendered(values={"namespace": "shop"}), "Secret", "redis")["stringData"]
-    passwords: dict[str, str] = {role: secret[f"{role}-password"] for role in Role}
+    # Each pool's workers have a user, and so nobody is a worker of all.
+    users = {*Role, worker_user("cpu-small")} - {Role.WORKER}
+    passwords: dict[str, str] = {user: secret[f"{user}-password"] for user in users}
     lines = secret["users.acl"].splitlines()
     assert [one for one in lines if not one.startswith("user admin ")] == acl_file(
         "shop", passwords
     ).splitlines()
-    assert len(set(passwords.values())) == len(Role)
-    assert " ".join(rules(Role.WORKER, "shop")) in secret["users.acl"]
+    assert len(set(passwords.values())) == len(users)
+    assert " ".join(rules(worker_user("cpu-small"), "shop")) in secret["users.acl"]
+
+
+def test_the_workers_of_a_pool_connect_as_its_own() -> None:
+    """With a Redis of somebody else's they do where its Secret has an address for them."""
+    assert redis_key(rendered(), "pool-cpu-small") == "worker-cpu-small-url"
+    external = {"enabled": True, "host": "redis.example.com", "existingSecret": "theirs"}
+    keys = {"worker-cpu-small-url": "small"}
+    for more, key in (({}, "worker-url"), ({"keys": keys}, "small")):
+        redis = {"internal": {"enabled": False}, "external": external | more}
+        assert redis_key(rendered(values={"redis": redis}), "pool-cpu-small") == key
+
+
+def redis_key(objects: list[Object], component: str) -> str:
+    """Name the key of the Secret from which a component has its address of Redis."""
+    (container,) = named(objects, "Deployment", component)["spec"]["template"]["spec"]["containers"]
+    (address,) = (one for one in container["env"] if one["name"] == "SMALLFIRST_REDIS_URL")
+    return str(address["valueFrom"]["secretKeyRef"]["key"])
 
 
 def test_each_producer_has_a_user_of_its_own() -> None:
@@ -95,8 +114,8 @@ def server(tmp_path: Path, wait_until: WaitUntil) -> Iterator[Deployment]:
 @needs_redis_7
 def test_each_role_connects_and_nobody_else(server: Deployment) -> None:
     """Every address of the Secret opens, the administrator's does everything, no name none."""
-    for role in (*Role, "admin"):
-        assert pings(server.url(role)), role
+    for user in {*Role, worker_user("cpu-small"), "admin"} - {Role.WORKER}:
+        assert pings(server.url(user)), user
     with Redis.from_url(server.url("admin")) as redis:
         settings: Any = redis.config_get("maxmemory-policy")
         assert settings == {"maxmemory-policy": "noeviction"}

@@ -67,7 +67,7 @@ def test_passwords_outlive_an_upgrade(release: tuple[Cluster, Helm]) -> None:
     cluster, run = release
     _install(run, "install", "--set", "flower.auth.basicAuth=ops:hunter2")
     before = _secrets(cluster)
-    assert len(before[REDIS]["worker-password"]) == 32
+    assert len(before[REDIS]["worker-cpu-small-password"]) == 32
     _install(run, "upgrade", "--set", "flower.auth.basicAuth=ops:hunter2,router.replicas=3")
     assert _secrets(cluster) == before
     run("rollback", RELEASE, "1")

@@ -105,6 +105,19 @@ FAULTS = [
         {"redis": {"external": {"enabled": True, "sentinel": {"hosts": ["s:26379"]}}}},
         "redis.external.sentinel.master is needed",
     ),
+    (
+        {
+            "redis": {
+                "external": {
+                    "enabled": True,
+                    "host": "h",
+                    "existingSecret": "s",
+                    "keys": {"worker-gone-url": "x"},
+                }
+            }
+        },
+        "redis.external.keys.worker-gone-url names the pool gone",
+    ),
     ({"catalogue": {"content": "a: [b"}}, "catalogue.content is no YAML"),
     ({"pools": {"gpu": {}}}, "pools.gpu serves the pool gpu, which the catalogue does not"),
     ({"pools": {"cpu-small": {"enabled": False}}}, "no entry of pools serves the catalogue's pool"),

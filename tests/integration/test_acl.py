@@ -26,7 +26,7 @@ from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, producer_user
+from smallfirst.redis_access.acl import Role, acl_file, producer_user, worker_user
 from smallfirst.results import LAST_MS
 
 pytestmark = [
@@ -40,6 +40,7 @@ KEYS = Keys()
 OWN = KEYS.of_producer("default")
 SHOP = KEYS.of_producer(PRODUCER)
 SHOPS_USER = producer_user(PRODUCER)
+CPU = worker_user("cpu")
 BULK = "sf:backlog:cpu:bulk"
 
 
@@ -125,6 +126,11 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
         (Role.WORKER, ("GET", "sf:dead:1-1")),
         (Role.WORKER, ("GET", "sf:result:default:a1")),
         (Role.WORKER, ("XADD", KEYS.dead, "*", "letter", "{}")),
+        (CPU, ("XPENDING", "sf:backlog:gpu:bulk", "pool")),
+        (CPU, ("XCLAIM", "sf:backlog:gpu:bulk", "pool", "w", "0", "1-1")),
+        (CPU, ("BRPOP", "sf:celery:gpu", "1")),
+        (CPU, ("HGET", "sf:celery:unacked:gpu", "x")),
+        (CPU, ("ZADD", KEYS.workers("gpu"), "1", "w")),
         (Role.ROUTER, ("LRANGE", "sf:celery:cpu", "0", "-1")),
         (Role.FLOWER, ("HGET", "sf:celery:unacked:cpu", "x")),
         (Role.FLOWER, ("XRANGE", OWN.jobs, "-", "+")),
@@ -232,7 +238,9 @@ def test_rules_of_two_versions_stand_behind_one_another(
             redis.get(KEYS.dead)
 
 
-@pytest.mark.parametrize("name", ["admin", "producer-", "producer-A:b", "producer-default"])
+@pytest.mark.parametrize(
+    "name", ["admin", "producer-", "producer-A:b", "producer-default", "worker-", "worker-A"]
+)
 def test_nobody_else_is_written_down(name: str) -> None:
     """A name that stands for no role, and for no producer, has no rights to be given."""
     with pytest.raises(ValueError, match="user"):

@@ -28,7 +28,7 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, all_grants
+from smallfirst.redis_access.acl import Role, all_grants, worker_user
 
 pytestmark = [
     pytest.mark.timeout(400),
@@ -44,11 +44,14 @@ TASKS = ("ids", "similar", "mood")
 HOUR = timedelta(hours=1)
 LONG = "Where is my parcel? It should have come last week, and nobody answers. " * 25
 _IDLE = "clients ask it when they have said nothing for ten seconds"
+#: The workers connect as those of their pool; the rules of `worker` are the same for every pool.
+CPU = worker_user("cpu")
+USERS = tuple(CPU if role is Role.WORKER else str(role) for role in Role)
 #: Rights that the drill below need not come to use, each with its reason.
-RARE: dict[Role, dict[str, str]] = {
+RARE: dict[str, dict[str, str]] = {
     Role.PRODUCER: {"ping": _IDLE},
     Role.ROUTER: {},
-    Role.WORKER: {"unwatch": "redis-py says it where something fails between WATCH and EXEC"},
+    CPU: {"unwatch": "redis-py says it where something fails between WATCH and EXEC"},
     Role.FLOWER: {"punsubscribe": "kombu says it at its end, for which Flower takes minutes"},
     Role.SCALER: {},
     Role.EXPORTER: {"ping": _IDLE},
@@ -219,7 +222,7 @@ def walk_rare_paths(guarded: Guarded) -> None:
         move_what_is_misplaced(guarded, router)
         bury_more_than_is_kept(guarded, redis)
         assert router.end_of("cpu/host/1/abc") is None
-    with guarded.connect(Role.WORKER) as redis:
+    with guarded.connect(CPU) as redis:
         Ledger(redis, KEYS, "worker-of-the-drill").note_end("host/1", "RuntimeError")
 
 
@@ -266,41 +269,41 @@ def move_what_is_misplaced(guarded: Guarded, router: Ledger) -> None:
     router.drop_empty([stream])
 
 
-@pytest.mark.parametrize("role", Role)
-def test_no_right_is_granted_that_nobody_uses(guarded: Guarded, trace: Trace, role: Role) -> None:
-    """Without any one of its rights a role would be refused something that it asked."""
-    calls = trace.of(role)
+@pytest.mark.parametrize("user", USERS)
+def test_no_right_is_granted_that_nobody_uses(guarded: Guarded, trace: Trace, user: str) -> None:
+    """Without any one of its rights a user would be refused something that it asked."""
+    calls = trace.of(user)
     with guarded.connect() as redis:
-        assert refusals(redis, all_grants(role, "sf"), calls) == []
+        assert refusals(redis, all_grants(user, "sf"), calls) == []
         idle = [
             (right, where)
-            for right, where, grants in narrowings(all_grants(role, "sf"))
-            if right not in RARE[role] and not refusals(redis, grants, calls)
+            for right, where, grants in narrowings(all_grants(user, "sf"))
+            if right not in RARE[user] and not refusals(redis, grants, calls)
         ]
     assert idle == []
 
 
-@pytest.mark.parametrize("role", Role)
-def test_a_neighbour_s_keys_are_refused(guarded: Guarded, trace: Trace, role: Role) -> None:
-    """Whatever a role asks of its own fleet, it may not ask of another in the same Redis.
+@pytest.mark.parametrize("user", USERS)
+def test_a_neighbour_s_keys_are_refused(guarded: Guarded, trace: Trace, user: str) -> None:
+    """Whatever a user asks of its own fleet, it may not ask of another in the same Redis.
 
     But for the names of its keys: Redis checks no key of SCAN, by which a router finds backlogs.
     """
-    ours = [call for call in trace.of(role) if any(word.startswith(b"sf:") for word in call)]
+    ours = [call for call in trace.of(user) if any(word.startswith(b"sf:") for word in call)]
     calls = [call for call in ours if call[0].upper() != b"SCAN"]
     theirs = [tuple(word.replace(b"sf:", b"other:") for word in call) for call in calls]
     assert theirs
     with guarded.connect() as redis:
-        assert refusals(redis, all_grants(role, "sf"), theirs) == theirs
+        assert refusals(redis, all_grants(user, "sf"), theirs) == theirs
 
 
-@pytest.mark.parametrize("role", Role)
-def test_every_other_command_is_refused(guarded: Guarded, role: Role) -> None:
-    """Of all that this Redis knows, a role may ask what its rules name, on no key but its own."""
-    granted = {word for grant in all_grants(role, "sf") for word in grant.commands.split()}
+@pytest.mark.parametrize("user", USERS)
+def test_every_other_command_is_refused(guarded: Guarded, user: str) -> None:
+    """Of all that this Redis knows, a user may ask what its rules name, on no key but its own."""
+    granted = {word for grant in all_grants(user, "sf") for word in grant.commands.split()}
     with guarded.connect() as redis:
         commands = list(every_command(redis))
-        refused = refusals(redis, all_grants(role, "sf"), [call for _, _, call in commands])
+        refused = refusals(redis, all_grants(user, "sf"), [call for _, _, call in commands])
     allowed = {(name, has_keys) for name, has_keys, call in commands if call not in refused}
     assert len(refused) > 200
     assert {name for name, _ in allowed} - granted <= FREE

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis import Redis
 
-from smallfirst.redis_access.acl import Grant, Role
+from smallfirst.redis_access.acl import Grant
 
 Call = tuple[bytes, ...]
 _LINE = re.compile(rb"[\d.]+ \[\d+ ([^\]]+)\] (.*)", re.DOTALL)
@@ -59,9 +59,9 @@ class Trace:
         shape = tuple(_VARIES.sub(b"#", word[:80]) for word in call[:20])
         self.calls[self._caller].setdefault((call[0].upper(), *shape[1:]), call)
 
-    def of(self, role: Role) -> list[Call]:
-        """One role's commands."""
-        return list(self.calls[role].values())
+    def of(self, user: str) -> list[Call]:
+        """One user's commands."""
+        return list(self.calls[user].values())
 
     def _user_of(self, address: str, redis: Redis) -> str:
         if address not in self._users:

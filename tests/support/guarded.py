@@ -19,7 +19,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port
-from smallfirst.redis_access.acl import Role, producer_user, rules
+from smallfirst.redis_access.acl import Role, producer_user, rules, worker_user
 
 KEYS = Keys()
 #: A producer besides `default`.
@@ -112,7 +112,7 @@ class Guarded:
 def guarded_redis(folder: Path) -> Iterator[Guarded]:
     """A server that knows every role and one more producer, and still who started it."""
     with RedisServer(folder, persistent=False) as server, ExitStack() as ending:
-        users = [*Role, producer_user(PRODUCER)]
+        users = [*Role, producer_user(PRODUCER), worker_user("cpu")]
         guarded = Guarded(server.port, {user: f"pass-of-{user}" for user in users})
         ending.callback(guarded.close)
         with guarded.connect() as redis:
@@ -159,7 +159,8 @@ class Running:
             Role.ROUTER: ("smallfirst_router",),
             Role.WORKER: ("smallfirst_workers",),
         }
-        own = {"SMALLFIRST_REDIS_URL": self.redis.url(role), "SMALLFIRST_POOL": "cpu"}
+        user = worker_user("cpu") if role is Role.WORKER else role
+        own = {"SMALLFIRST_REDIS_URL": self.redis.url(user), "SMALLFIRST_POOL": "cpu"}
         own["SMALLFIRST_PRODUCERS"] = json.dumps({PRODUCER: 1})
         place = {"SMALLFIRST_CATALOGUE": str(self.folder / "catalogue.yaml")}
         with (self.folder / f"{role}.log").open("ab") as log:

@@ -116,7 +116,7 @@ config:
 {{- $backlog := printf "%s:backlog:%s" .root.Values.namespace $served -}}
 kind: Deployment
 image: {{ $pool.image }}
-role: worker
+role: {{ include "smallfirst.workerUser" (dict "root" .root "pool" $served) }}
 catalogue: true
 modelCache: true
 containers:
@@ -274,7 +274,7 @@ probes:
     timeoutSeconds: 5
     failureThreshold: 3
 annotations:
-  checksum/users: {{ printf "%s %s %s" .Values.namespace (toJson .Values.producers) (.Files.Get "files/redis-acl.yaml") | sha256sum }}
+  checksum/users: {{ printf "%s %s %s %s" .Values.namespace (toJson .Values.producers) (include "smallfirst.servedPools" .) (.Files.Get "files/redis-acl.yaml") | sha256sum }}
 config:
   {{- $_ := set $config "resources" (dict "requests" (dict "cpu" .Values.redis.internal.cpu "memory" $memory) "limits" (dict "memory" $memory)) }}
   {{- $_ := set $config "graceSeconds" (max 60 (int $config.graceSeconds)) }}

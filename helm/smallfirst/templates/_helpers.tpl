@@ -76,6 +76,13 @@ labels:
 {{- get $keys .key | default .key -}}
 {{- end }}
 
+{{/* As whom a pool's workers connect, or all workers: (dict "root" $ "pool" "cpu-small"). */}}
+{{- define "smallfirst.workerUser" -}}
+{{- $own := printf "worker-%s" .pool -}}
+{{- $external := .root.Values.redis.external -}}
+{{- ternary "worker" $own (and $external.enabled (not (hasKey $external.keys (printf "%s-url" $own)))) -}}
+{{- end }}
+
 {{- define "smallfirst.redisHost" -}}
 {{- if .Values.redis.external.enabled -}}
 {{- .Values.redis.external.host -}}
@@ -110,6 +117,16 @@ labels:
 {{/* One pool's values: the defaults with the pool's own laid over them; (dict "root" $ "name" "cpu"). */}}
 {{- define "smallfirst.pool" -}}
 {{- mergeOverwrite (deepCopy .root.Values.poolDefaults) (deepCopy (index .root.Values.pools .name)) | toYaml -}}
+{{- end }}
+
+{{/* The pools of the catalogue that some Deployment serves, as a list. */}}
+{{- define "smallfirst.servedPools" -}}
+{{- $served := list -}}
+{{- range fromJsonArray (include "smallfirst.poolNames" .) -}}
+{{- $pool := include "smallfirst.pool" (dict "root" $ "name" .) | fromYaml -}}
+{{- $served = append $served ($pool.pool | default .) -}}
+{{- end -}}
+{{- $served | uniq | sortAlpha | toJson -}}
 {{- end }}
 
 {{/* The names of the pools that are on, as a list. */}}

@@ -31,6 +31,12 @@
 {{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
 {{- $faults = append $faults "redis.external.sentinel.master is needed beside sentinel.hosts" -}}
 {{- end -}}
+{{- range $key, $_ := omit $external.keys "worker-url" -}}
+{{- $pool := $key | trimPrefix "worker-" | trimSuffix "-url" -}}
+{{- if and (hasPrefix "worker-" $key) (not (has $pool (include "smallfirst.servedPools" $ | fromJsonArray))) -}}
+{{- $faults = append $faults (printf "redis.external.keys.%s names the pool %s, which no entry of pools serves" $key $pool) -}}
+{{- end -}}
+{{- end -}}
 {{- else if not .Values.redis.internal.enabled -}}
 {{- $faults = append $faults "a fleet needs a Redis: redis.internal.enabled or redis.external.enabled" -}}
 {{- end -}}

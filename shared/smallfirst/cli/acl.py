@@ -14,7 +14,8 @@ from smallfirst.redis_access.acl import Role, acl_file, is_user
 _HELP = (
     "The folder that holds a file for each user who may connect, named after the user, with its"
     f" password; with two, one a line, while one is changed for the other. Users are"
-    f" {', '.join(Role)}, and `producer-NAME` for each producer but `default`."
+    f" {', '.join(Role)}, `producer-NAME` for each producer but `default`, and `worker-POOL` for"
+    " the workers of one pool alone."
 )
 
 
@@ -31,7 +32,7 @@ def acl(
     """
     passwords = dict(_passwords(secrets))
     if not passwords:
-        users = f"{', '.join(Role)}, producer-NAME"
+        users = f"{', '.join(Role)}, producer-NAME, worker-POOL"
         fail(f"{secrets}: has a file for none of {users}", exit_code=USAGE)
     namespace = settings_of(globals_of(context)).namespace
     written = acl_file(namespace, passwords)

@@ -106,10 +106,9 @@ class Keys:
         """Both of a pool's backlogs, the more urgent first."""
         return {priority: self.backlog(pool, priority) for priority in Priority}
 
-    @property
-    def any_backlog(self) -> str:
-        """A pattern that every backlog's key matches."""
-        return f"{self._before_pool}*"
+    def backlogs_of(self, pool: str) -> str:
+        """A pattern that the keys of a pool's backlogs match; of every pool's by `*`."""
+        return f"{self._before_pool}{pool}:*"
 
     def pool_of(self, stream: str) -> str | None:
         """Name the pool that a stream is a backlog of; None where it is no backlog."""

@@ -348,7 +348,9 @@ class Ledger:
 
     def pools_with_backlogs(self) -> set[str]:
         """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
-        found: Iterable[Any] = self._redis.scan_iter(match=self._keys.any_backlog, count=10_000)
+        found: Iterable[Any] = self._redis.scan_iter(
+            match=self._keys.backlogs_of("*"), count=10_000
+        )
         pools = (self._keys.pool_of(key.decode()) for key in found)
         return {pool for pool in pools if pool is not None}
 

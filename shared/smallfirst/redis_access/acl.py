@@ -17,7 +17,11 @@ from smallfirst.ledger.keys import Keys, ProducerKeys
 
 
 class Role(StrEnum):
-    """Who connects to Redis. Each producer but `default` has a user of its own, `producer-NAME`."""
+    """Who connects to Redis.
+
+    Each producer but `default` has a user of its own, `producer-NAME`; and the workers of a pool
+    may have theirs, `worker-POOL`, which reaches that pool's jobs alone.
+    """
 
     PRODUCER = "producer"
     ROUTER = "router"
@@ -54,6 +58,8 @@ NAMELESS = "user default off allkeys allchannels +@all"
 _IDLING = "ping"
 #: What stands before the name of a producer that is not `default`.
 _BEFORE_NAME = f"{Role.PRODUCER}-"
+#: What stands before the name of a pool.
+_BEFORE_POOL = f"{Role.WORKER}-"
 #: What loads scripts; what they do is checked command by command.
 _SCRIPTS = "script|load"
 
@@ -72,20 +78,33 @@ def producer_of(user: str) -> str | None:
     return name if is_named else None
 
 
+def worker_user(pool: str) -> str:
+    """Name the user as whom the workers of one pool connect."""
+    return f"{_BEFORE_POOL}{pool}"
+
+
+def pool_of(user: str) -> str | None:
+    """Name the pool whose workers alone connect as this user; None where it is another's."""
+    pool = user.removeprefix(_BEFORE_POOL)
+    return pool if user.startswith(_BEFORE_POOL) and is_name(pool) else None
+
+
 def is_user(name: str) -> bool:
     """Whether some part of a fleet, or some producer, connects under this name."""
-    return name in frozenset(Role) or producer_of(name) is not None
+    return name in frozenset(Role) or not (producer_of(name) is None and pool_of(name) is None)
 
 
 def grants(user: str, namespace: str) -> tuple[Grant, ...]:
-    """What the work takes of one user: a role, or `producer-NAME`.
+    """What the work takes of one user: a role, `producer-NAME` or `worker-POOL`.
 
     Raises:
         ValueError: When nobody connects under this name.
     """
-    keys, producer = Keys(namespace), producer_of(user)
+    keys, producer, pool = Keys(namespace), producer_of(user), pool_of(user)
     if producer is not None:
         return _of_producer(keys.of_producer(producer))
+    if pool is not None:
+        return _of_worker(keys, pool)
     if not is_user(user):
         raise ValueError(f"no user of a fleet: {user!r}")
     made = {
@@ -105,8 +124,8 @@ def acl_file(namespace: str, passwords: Mapping[str, str | Sequence[str]]) -> st
 
     Args:
         namespace: Of the fleet.
-        passwords: By user: a role, or `producer-NAME`. While a password is changed for another,
-            both are given.
+        passwords: By user: a role, `producer-NAME` or `worker-POOL`. While a password is changed
+            for another, both are given.
 
     Raises:
         ValueError: When nobody connects under some user's name.
@@ -152,7 +171,7 @@ def _of_producer(own: ProducerKeys) -> tuple[Grant, ...]:
 def _of_router(keys: Keys) -> tuple[Grant, ...]:
     """Reads what producers and workers hand in, decides, parks, publishes, recovers."""
     every = keys.of_producer("*")
-    streams = (f"~{every.jobs}", f"~{keys.escalations}", f"~{keys.any_backlog}")
+    streams = (f"~{every.jobs}", f"~{keys.escalations}", f"~{keys.backlogs_of('*')}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
     counted = f"~{every.submissions}"
     # The pattern of queues matches all of Celery's keys.
@@ -166,9 +185,9 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         ),
         Grant("evalsha", (*streams, *scripted, f"~{keys.due}", counted)),
         Grant("hgetall hset", (f"~{keys.producers}",)),
-        Grant("xadd", (f"%W~{keys.any_backlog}", f"%W~{keys.escalations}")),
+        Grant("xadd", (f"%W~{keys.backlogs_of('*')}", f"%W~{keys.escalations}")),
         # Of pools that are long gone; and to count what was deleted unread as never added.
-        Grant("del xinfo|stream xsetid", (f"~{keys.any_backlog}",)),
+        Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         Grant("hincrby hmget hset", (counted,)),
@@ -192,21 +211,24 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     )
 
 
-def _of_worker(keys: Keys) -> tuple[Grant, ...]:
-    """Takes messages, claims entries, settles them or hands them back for the next step."""
-    backlogs = (f"~{keys.any_backlog}",)
+def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
+    """Takes messages, claims entries, settles them or hands them back for the next step.
+
+    Of which pool, no rule can say of what it settles: a result, and what is booked, are the job's.
+    """
+    backlogs = (f"~{keys.backlogs_of(pool)}",)
     return (
         Grant(_SCRIPTS),
         Grant("xpending xclaim xack xdel", backlogs),
         Grant(
             "evalsha",
-            (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers('*')}", f"~{keys.due}"),
+            (*backlogs, f"~{keys.booked('*')}", f"~{keys.workers(pool)}", f"~{keys.due}"),
         ),
         Grant("xadd", (f"%W~{keys.escalations}",)),
         Grant("set", (f"%W~{keys.end('*')}",)),
         *_settling(keys),
-        *_beating(keys),
-        *_consuming(keys),
+        *_beating(keys, pool),
+        *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
     )
 
@@ -223,32 +245,31 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
     )
 
 
-def _beating(keys: Keys) -> tuple[Grant, ...]:
+def _beating(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
     """What beat.lua does, and reap_workers.lua."""
-    return (Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers('*')}",)),)
+    return (Grant("zadd zrem zremrangebyscore zcount pexpire", (f"~{keys.workers(pool)}",)),)
 
 
-def _consuming(keys: Keys) -> tuple[Grant, ...]:
+def _consuming(keys: Keys, pool: str) -> tuple[Grant, ...]:
     """What kombu does to hand a worker its messages, and to restore those it did not start."""
     prefix = keys.celery_prefix
-    held = (f"~{keys.unacked('*')}", f"%W~{keys.unacked_index('*')}")
+    held = (f"~{keys.unacked(pool)}", f"%W~{keys.unacked_index(pool)}")
     return (
         # What it held and did not start it puts back.
-        Grant("brpop llen rpush", (f"~{keys.queue('*')}",)),
+        Grant("brpop llen rpush", (f"~{keys.queue(pool)}",)),
         Grant("sadd", (f"%W~{prefix}_kombu.binding*",)),
         Grant("multi exec unwatch"),
         Grant("zadd zrem hset hget hdel watch", held),
-        *_looking_for_lost(keys),
+        *_looking_for_lost(keys, pool),
     )
 
 
-def _looking_for_lost(keys: Keys) -> tuple[Grant, ...]:
+def _looking_for_lost(keys: Keys, owner: str) -> tuple[Grant, ...]:
     """How kombu looks now and then for messages that a consumer held for too long."""
-    prefix = keys.celery_prefix
     return (
         Grant("time"),
-        Grant("zrange", (f"%R~{keys.unacked_index('*')}",)),
-        Grant("set get del evalsha", (f"~{prefix}unacked_mutex:*",)),
+        Grant("zrange", (f"%R~{keys.unacked_index(owner)}",)),
+        Grant("set get del evalsha", (f"~{keys.celery_prefix}unacked_mutex:{owner}",)),
     )
 
 
@@ -268,7 +289,7 @@ def _of_flower(keys: Keys) -> tuple[Grant, ...]:
         Grant("llen", (f"%R~{prefix}*",)),
         # kombu's script for bindings that expire names a binding and its queue in one call.
         Grant("brpop del sadd srem evalsha zadd zrangebyscore", own),
-        *_looking_for_lost(keys),
+        *_looking_for_lost(keys, f"@{Role.FLOWER}"),
     )
 
 
@@ -296,5 +317,5 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
 
 def _counted(keys: Keys) -> tuple[str, ...]:
     """The streams that jobs wait in, to be read and never written."""
-    streams = (keys.of_producer("*").jobs, keys.escalations, keys.any_backlog)
+    streams = (keys.of_producer("*").jobs, keys.escalations, keys.backlogs_of("*"))
     return tuple(f"%R~{stream}" for stream in streams)
