@@ -1,7 +1,7 @@
 """The images hold what they need: each recipe is followed here, and what comes out is started.
 
-The packages come from the index, so this takes a minute or two, and for the image of large models,
-which is ten gigabytes, three more.
+The packages come from the index, so this takes a minute, and for the image of large models, which
+is ten gigabytes, another.
 """
 
 import re
@@ -65,8 +65,8 @@ from smallfirst_workers.prompting.example_selection import bundled_encoder
 assert len(bundled_encoder(pathlib.Path("cache"))(["a text"])) == 1
 """,
 }
-#: What the base and torch's own index bring, and what is built here.
-NOT_LOCKED = {"pip", "setuptools", "smallfirst", "torch"}
+#: What torch's own index brings, torch's build tool with it, and what is built here.
+NOT_LOCKED = {"setuptools", "smallfirst", "torch"}
 #: System libraries that may be used: those that python:3.11-slim-bookworm holds. Source: Debian's
 #: essential packages, libstdc++6 (apt's), and what Python itself is linked with.
 OF_THE_BASE = re.compile(
@@ -85,7 +85,7 @@ def images() -> Iterator[Images]:
 
 @pytest.mark.parametrize("name", ["router", "flower", "slm"])
 def test_the_packages_are_those_of_the_lock(images: Images, name: str) -> None:
-    """What the image lists is what the lock says, but for what the base brings and torch."""
+    """What the image lists is what the lock says, but for torch; nothing installs more there."""
     packages = images(name).packages
     assert packages.keys() >= {"smallfirst", "celery", "kombu", "redis"}
     assert {one: packages[one] for one in packages.keys() - NOT_LOCKED} == {

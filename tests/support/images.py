@@ -29,7 +29,15 @@ RECIPES = {
     "llm": ("workers/Dockerfile.llm", ""),
 }
 #: How this machine finds packages, which the one that builds an image finds in its own way.
-OF_THE_MACHINE = re.compile(r"(?i)PIP_\w+|\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME")
+OF_THE_MACHINE = re.compile(r"(?i)(PIP|UV)_\w+|\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME")
+#: What uv calls pip's settings, which it does not read.
+UV_SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+}
 #: Seconds that one instruction may take.
 PATIENCE = 1800
 
@@ -117,10 +125,26 @@ def _lay_out(folder: Path) -> None:
 
 
 def _build(stage: Stage, folder: Path) -> None:
+    """Follow what makes the environment.
+
+    Arguments are not given: what is tried here imports a small part of it, so that all else would
+    be compiled for nobody.
+    """
     machine = {name: each for name, each in os.environ.items() if OF_THE_MACHINE.fullmatch(name)}
-    # What is tried here imports a small part of it: all else would be compiled for nobody.
-    machine["PIP_NO_COMPILE"] = "1"
-    _followed(stage, folder, {**machine, "PATH": str(folder / "bin")}, skipped=set())
+    settings = {**_uv_settings(), **machine, "PATH": str(folder / "bin")}
+    _followed(stage, folder, settings, skipped=set())
+
+
+def _uv_settings() -> dict[str, str]:
+    """Where this machine's pip looks, in uv's words; the best version of any place, as with pip."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for line in told.splitlines():
+        name, _, value = line.partition("=")
+        if ours := UV_SETTINGS.get(name.rpartition(".")[2]):
+            found[ours] = value.strip("'")
+    return found
 
 
 def _followed(
@@ -136,7 +160,7 @@ def _followed(
 
 def _moved(text: str, folder: Path) -> str:
     """Have the root's folders be those of this one."""
-    return re.sub(r"(?<![\w./])/(?=(venv|src|tmp)\b)", f"{folder}/", text)
+    return re.sub(r"(?<![\w./])/(?=(venv|uv|src|tmp)\b)", f"{folder}/", text)
 
 
 def _obey(image: Image, instruction: str, rest: str) -> None:
