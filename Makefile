@@ -61,15 +61,17 @@ format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/ruff check --fix .
 
 # torch comes first, with the dependencies of whichever build the index serves; then everything else
-# exactly as locked, without asking the packages what they would like beside them. Python compiles a
-# module when it is first imported, which most never are.
+# exactly as locked, without asking the packages what they would like beside them.
+UV := $(BIN)/python requirements/uv.py pip install --quiet
+
 .venv/ready: pyproject.toml requirements/lock.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 is needed")'
 	@echo "Making the environment in .venv; this happens once and takes a minute or two."
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --no-compile torch==2.13.0
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r requirements/lock.txt
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	$(UV) torch==2.13.0
+	$(UV) --no-deps -r requirements/lock.txt
+	$(UV) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # What vLLM asks for and must not have beside this torch; see the extra `llm-cpu`.

@@ -18,6 +18,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from requirements import uv
 from tests.support.charts import ROOT
 from tests.support.recipes import Stage, stages, whole
 
@@ -30,14 +31,6 @@ RECIPES = {
 }
 #: How this machine finds packages, which the one that builds an image finds in its own way.
 OF_THE_MACHINE = re.compile(r"(?i)(PIP|UV)_\w+|\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME")
-#: What uv calls pip's settings, which it does not read.
-UV_SETTINGS = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "UV_FIND_LINKS",
-    "constraint": "UV_CONSTRAINT",
-    "cert": "SSL_CERT_FILE",
-}
 #: Seconds that one instruction may take.
 PATIENCE = 1800
 
@@ -131,20 +124,8 @@ def _build(stage: Stage, folder: Path) -> None:
     be compiled for nobody.
     """
     machine = {name: each for name, each in os.environ.items() if OF_THE_MACHINE.fullmatch(name)}
-    settings = {**_uv_settings(), **machine, "PATH": str(folder / "bin")}
+    settings = {**uv.settings(), **machine, "PATH": str(folder / "bin")}
     _followed(stage, folder, settings, skipped=set())
-
-
-def _uv_settings() -> dict[str, str]:
-    """Where this machine's pip looks, in uv's words; the best version of any place, as with pip."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
-    for line in told.splitlines():
-        name, _, value = line.partition("=")
-        if ours := UV_SETTINGS.get(name.rpartition(".")[2]):
-            found[ours] = value.strip("'")
-    return found
 
 
 def _followed(

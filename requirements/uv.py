@@ -1,0 +1,42 @@
+"""Runs uv with what pip was told on this machine: where packages are, and whom to trust.
+
+uv reads none of pip's settings, and whoever has set pip up for an index of their own has done it
+once. What is set for uv itself comes first. Only the standard library is here: nothing else is
+installed yet.
+
+    python requirements/uv.py pip install -r requirements/lock.txt
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+#: What uv calls pip's settings.
+NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def settings() -> dict[str, str]:
+    """Say pip's settings in uv's words, the best version of any place among them, as with pip."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for line in told.splitlines():
+        name, _, value = line.partition("=")
+        if ours := NAMES.get(name.rpartition(".")[2]):
+            found[ours] = value.strip("'")
+    return found
+
+
+if __name__ == "__main__":
+    uv = Path(sys.executable).with_name("uv")
+    own = {"VIRTUAL_ENV": sys.prefix, "UV_NO_CACHE": "1"}
+    os.execve(  # noqa: S606 - it takes this process's place
+        uv, [str(uv), *sys.argv[1:]], {**settings(), **own, **os.environ}
+    )
