@@ -53,7 +53,6 @@ tasks:
 """
 #: Seconds of a pass besides its jobs', and of each job.
 PASS_SECONDS, JOB_SECONDS = 0.004, 0.001
-LEASE = timedelta(seconds=6)
 #: A worker says so often that it lives.
 BEAT_SECONDS = 2.0
 
@@ -96,7 +95,7 @@ class Worker:
         now_ms = 0
         for priority, entries in message.entries.items():
             stream = KEYS.backlog("cpu", Priority(priority))
-            now_ms, claimed[stream] = self._ledger.claim(stream, entries, LEASE)
+            now_ms, claimed[stream] = self._ledger.claim(stream, entries, starts=message.starts)
         time.sleep(PASS_SECONDS + JOB_SECONDS * sum(map(len, claimed.values())))
         for stream, entries in claimed.items():
             rows = [self._answer(entry, now_ms) for entry in entries]

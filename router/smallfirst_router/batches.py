@@ -60,10 +60,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that share one forward pass."""
+    """Jobs that share one forward pass, all started equally often before."""
 
     model: str
     jobs: tuple[WaitingJob, ...]
+
+    @property
+    def starts(self) -> int:
+        """How often each of its jobs was started before: the same for all."""
+        return self.jobs[0].starts
 
 
 def fill_of(batch: Batch, limits: Limits) -> float:
@@ -98,7 +103,7 @@ def _mates_of(head: WaitingJob, jobs: Iterable[WaitingJob]) -> list[WaitingJob]:
 
 
 def _may_share(head: WaitingJob, job: WaitingJob) -> bool:
-    return job.model == head.model and _jobs_after(job.starts) == _jobs_after(head.starts)
+    return job.model == head.model and job.starts == head.starts
 
 
 def _fill(head: WaitingJob, mates: Sequence[WaitingJob], limits: Limits, share: int) -> Batch:

@@ -48,6 +48,7 @@ def message_of(pool: str, batch: Batch) -> BatchMessage:
         model=batch.model,
         pool=pool,
         entries={priority: tuple(ids) for priority, ids in entries.items()},
+        starts=batch.starts,
     )
 
 

@@ -88,10 +88,10 @@ class Pool:
             body = json.loads(base64.b64decode(json.loads(raw)["body"]))
             message = BatchMessage.model_validate(body[0][0], strict=False)
             for _ in range(2):
-                self._run(message.entries["bulk"])
+                self._run(message)
 
-    def _run(self, entries: tuple[str, ...]) -> None:
-        _, claimed = self._ledger.claim(BULK, entries, LEASE)
+    def _run(self, message: BatchMessage) -> None:
+        _, claimed = self._ledger.claim(BULK, message.entries["bulk"], starts=message.starts)
         rows = [
             Finish(
                 entry=found.entry,

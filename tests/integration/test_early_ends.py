@@ -1,7 +1,6 @@
 """Jobs that end before a model saw them: by their deadline, or cancelled; wherever they wait."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +128,7 @@ def test_what_a_worker_has_in_hand_is_its_own(
     submit(redis, topic("a1", deadline=SHORT), topic("a2", deadline=SHORT))
     router.step()
     [(entry, _), _] = redis.xrange(BULK)
-    worker.claim(BULK, [entry.decode()], timedelta(seconds=10))
+    worker.claim(BULK, [entry.decode()])
     end_due(router, redis, wait_until, "a2")
     assert not redis.exists(OWN.result("a1"))
     done = Finish(entry=entry.decode(), producer="default", result=result_for("a1"))
@@ -178,7 +177,7 @@ def test_a_cancelled_job_in_a_worker_s_hands_is_fenced(
     submit(redis, topic("a1"))
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    worker.claim(BULK, [entry.decode()], timedelta(seconds=10))
+    worker.claim(BULK, [entry.decode()])
     redis.xadd(OWN.jobs, {"cancel": "a1"})
     router.step()
     done = Finish(entry=entry.decode(), producer="default", result=result_for("a1"))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_jobs_are_counted_on_their_way(
     assert value("workers", pool="cpu") == 1
 
     entries = [entry.decode() for entry, _ in redis.xrange(BULK)]
-    Ledger(redis, KEYS, "cpu/h/1/abc").claim(BULK, entries[:2], timedelta(seconds=6))
+    Ledger(redis, KEYS, "cpu/h/1/abc").claim(BULK, entries[:2])
     assert value("jobs_queued", **on_bulk) == 3
     assert value("jobs_pending", **on_bulk) == 5
     assert (value("oldest_job_age_seconds", **on_bulk) or 0) >= 0
@@ -133,7 +133,7 @@ def test_what_was_booked_is_counted(
         spent=attempt_for(seconds=0.25, cost=0.5),
     )
     ledger = Ledger(redis, KEYS, "cpu/h/1/abc")
-    ledger.claim(BULK, [entry], timedelta(seconds=6))
+    ledger.claim(BULK, [entry])
     ledger.settle(BULK, POOL_GROUP, [row])
     assert value("attempts_total", **labels) == 1
     assert value("worker_seconds_total", **labels) == 0.25

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from tests.support.ledgers import queued_again
 from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Priority
@@ -28,7 +29,7 @@ def claimed(redis: Any, worker: Ledger) -> str:
     router.open([BACKLOG], POOL_GROUP)
     [entry] = router.read([BACKLOG], POOL_GROUP, count=1)
     router.queue(BACKLOG, [entry.entry])
-    worker.claim(BACKLOG, [entry.entry], LEASE)
+    worker.claim(BACKLOG, [entry.entry])
     return entry.entry
 
 
@@ -90,7 +91,7 @@ def test_a_worker_takes_back_what_nobody_has_started_since(
         holder.open()
         wait_until(lambda: holder_of(redis, entry) == ("worker-a", 1), description="it is back")
         assert router.renew(BACKLOG, POOL_GROUP, [entry]) == set()
-        assert Ledger(redis, KEYS, "worker-b").claim(BACKLOG, [entry], LEASE)[1] == []
+        assert Ledger(redis, KEYS, "worker-b").claim(BACKLOG, [entry])[1] == []
     holder.close()
 
 
@@ -101,7 +102,8 @@ def test_a_worker_leaves_alone_what_another_has_started_since(
     worker, other = Ledger(redis, KEYS, "worker-a"), Ledger(redis, KEYS, "worker-b")
     holder = LeaseKeeper(worker, "cpu", lease=LEASE, beat=BEAT)
     entry, witness = claimed(redis, worker), claimed(redis, worker)
-    other.claim(BACKLOG, [entry], NO_TIME)
+    queued_again(redis, entry)
+    other.claim(BACKLOG, [entry])
     Ledger(redis, KEYS, "router-b").recover(
         BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME
     )
@@ -139,7 +141,8 @@ def test_what_is_given_back_twice_loses_one_start(redis: Any) -> None:
     """A reply that was lost makes a worker repeat itself: the start before stays counted."""
     worker = Ledger(redis, KEYS, "worker-a")
     entry = claimed(redis, worker)
-    worker.claim(BACKLOG, [entry], NO_TIME)
+    queued_again(redis, entry)
+    worker.claim(BACKLOG, [entry])
     assert worker.give_back(BACKLOG, {entry: 2}, LEASE, is_undone=True) == {entry}
     assert worker.give_back(BACKLOG, {entry: 2}, LEASE, is_undone=True) == set()
     assert [found.starts for found in recovered(redis)] == [1]
@@ -150,7 +153,8 @@ def test_what_another_has_by_now_is_not_given_back(redis: Any) -> None:
     worker, other = Ledger(redis, KEYS, "worker-a"), Ledger(redis, KEYS, "worker-b")
     entry = claimed(redis, worker)
     worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
-    other.claim(BACKLOG, [entry], NO_TIME)
+    queued_again(redis, entry)
+    other.claim(BACKLOG, [entry])
     assert worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True) == set()
     assert holder_of(redis, entry) == ("worker-b", 1)
 

@@ -1,7 +1,6 @@
 """The router on a real Redis: triage, dispatch, recovery, reload. No worker runs here."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +198,7 @@ def test_a_job_that_keeps_ending_its_workers_is_a_dead_letter(
     for _ in range(2):
         router.step()
         [(entry, _)] = redis.xrange(BULK)
-        worker.claim(BULK, [entry.decode()], timedelta(0))
+        worker.claim(BULK, [entry.decode()])
         redis.xclaim(BULK, POOL_GROUP, "w1", 0, [entry], idle=60_000, justid=True)
         redis.delete(KEYS.queue("cpu"))
         router.recover()

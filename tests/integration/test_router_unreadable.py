@@ -80,7 +80,7 @@ def in_vain(redis: Any, router: Router, worker: Ledger, lease: timedelta) -> boo
     """Have one round, in which a worker starts what it gets and gives it back; whether it did."""
     router.step()
     [(entry, _)] = redis.xrange(BULK) or [(b"", {})]
-    claimed = worker.claim(BULK, [entry.decode()], lease)[1] if entry else []
+    claimed = worker.claim(BULK, [entry.decode()])[1] if entry else []
     starts = {each.entry: each.starts for each in claimed}
     worker.give_back(BULK, starts, lease, is_undone=False)
     redis.delete(KEYS.queue("cpu"))

@@ -42,6 +42,13 @@ def dispatched(redis: Any, *ids: str) -> list[str]:
     return entries
 
 
+def queued_again(redis: Any, *entries: str) -> None:
+    """Let a router take over what anybody holds, as if its lease had run out, and queue these."""
+    router = ledger_of(redis, "router-b")
+    router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
+    assert router.queue(BACKLOG, entries) == set(entries)
+
+
 def finish_of(entry: str, job_id: str = "a1", **more: Any) -> Finish:
     """A result as a worker settles it."""
     return Finish(entry=entry, producer="default", result=result_for(job_id, **more), reply_to="me")

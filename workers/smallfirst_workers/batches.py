@@ -49,7 +49,7 @@ class BatchRunner:
         ledger: Of this worker.
         keys: Of the fleet.
         leases: Keeps what is in hand.
-        lease: How long a claim lasts unless it is renewed.
+        lease: For how long a worker may be silent before a router takes over what it has in hand.
         observers: Each sees every batch; the first stands next to the engine.
         catalogue_wait: For how long a job may wait for a catalogue.
     """
@@ -95,7 +95,7 @@ class BatchRunner:
             # What another batch of this process has in hand, a router may have taken over and sent
             # once more while the process stood still.
             wanted = [entry for entry in entries if not self._leases.holds(stream, entry)]
-            now_ms, claimed = self._ledger.claim(stream, wanted, self._lease)
+            now_ms, claimed = self._ledger.claim(stream, wanted, starts=message.starts)
             hands.enter_context(self._leases.holding(stream, _starts_of(claimed)))
             jobs += self._read(stream, claimed)
         return RunningBatch(

@@ -231,15 +231,21 @@ class Ledger:
         return _decoded(self._run("give_back", [stream], arguments))
 
     def claim(
-        self, stream: str, entries: Sequence[str], lease: timedelta
+        self, stream: str, entries: Sequence[str], *, starts: int | None = None
     ) -> tuple[int, list[StreamEntry]]:
-        """Take entries into this worker's hands, and count their start.
+        """Take queued entries into this worker's hands, and count their start.
+
+        Args:
+            stream: A backlog.
+            entries: As a message names them.
+            starts: How often each was started before, as the message says; those of which it is
+                not true any more are left alone. A version before said none.
 
         Returns:
             Redis's clock in milliseconds, and the entries that this worker holds now.
         """
-        lease_ms = round(lease.total_seconds() * 1000)
-        arguments = [POOL_GROUP, self._holder, lease_ms, self._keys.namespace, QUEUE_CONSUMER]
+        wanted = "" if starts is None else starts
+        arguments = [POOL_GROUP, self._holder, wanted, self._keys.namespace, QUEUE_CONSUMER]
         now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
         return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
 

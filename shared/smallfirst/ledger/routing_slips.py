@@ -93,6 +93,11 @@ class BatchMessage(Wire):
     model: str = Field(description="The name of the model that is asked.")
     pool: str = Field(description="The name of the pool.")
     entries: dict[str, tuple[str, ...]] = Field(description="The ids of the entries, by priority.")
+    starts: int | None = Field(
+        default=None,
+        ge=0,
+        description="How often each of its jobs was started before; the same for all.",
+    )
 
 
 class DeadLetter(Wire):

@@ -1,7 +1,6 @@
 """What an operator sees: queues, the doctor, schemas."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name:
     router.open([KEYS.backlog(name, Priority.INTERACTIVE)], POOL_GROUP)
     entries = [entry.entry for entry in router.read([stream], POOL_GROUP, count=6)]
     router.queue(stream, entries[:3])
-    worker.claim(stream, entries[:1], timedelta(seconds=10))
+    worker.claim(stream, entries[:1])
     worker.beat(name)
     redis.xadd(OWN.jobs, {"job": "{}"})
     found = smallfirst("queues", "--json").json

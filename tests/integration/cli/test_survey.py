@@ -128,7 +128,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     assert told("cpu") == {**dispatched, "queued": 2}  # A worker has it, and has not begun.
 
     redis.delete(KEYS.unacked("cpu"))
-    worker.claim(BULK, entries[:1], LEASE)
+    worker.claim(BULK, entries[:1])
     begun = {"pending": 2, "workers": 1}
     assert told("cpu") == {**begun, "queued": 1, "working": 1}
 
@@ -136,7 +136,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     assert told("cpu") == {**begun, "held": 2}
 
     other.queue(BULK, entries)
-    worker.claim(BULK, entries, LEASE)
+    worker.claim(BULK, entries)
     worker.give_back(BULK, dict.fromkeys(entries[1:], 2), LEASE, is_undone=True)
     assert told("cpu") == {**begun, "working": 2}
 

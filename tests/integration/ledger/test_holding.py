@@ -15,6 +15,7 @@ from tests.support.ledgers import (
     holder_of,
     ledger_of,
     park,
+    queued_again,
     stored,
     submission,
 )
@@ -32,7 +33,7 @@ def test_an_entry_is_pending_until_it_is_settled(redis: Any, notices: Notices) -
     assert holder_of(redis, entry) == (QUEUE_CONSUMER, 1)
 
     worker = ledger_of(redis, "worker-a")
-    [claimed] = worker.claim(BACKLOG, [entry], LEASE)[1]
+    [claimed] = worker.claim(BACKLOG, [entry])[1]
     assert (claimed.fields[b"id"], claimed.starts) == (b"a1", 1)
     assert holder_of(redis, entry) == ("worker-a", 2)
 
@@ -45,8 +46,8 @@ def test_an_entry_is_pending_until_it_is_settled(redis: Any, notices: Notices) -
 def test_a_doubled_message_claims_nothing(redis: Any) -> None:
     """What one worker holds, another leaves alone."""
     entries = dispatched(redis, "a1", "a2")
-    _, first = ledger_of(redis, "worker-a").claim(BACKLOG, entries, LEASE)
-    _, second = ledger_of(redis, "worker-b").claim(BACKLOG, entries, LEASE)
+    _, first = ledger_of(redis, "worker-a").claim(BACKLOG, entries)
+    _, second = ledger_of(redis, "worker-b").claim(BACKLOG, entries)
     assert [entry.entry for entry in first] == entries
     assert second == []
 
@@ -55,25 +56,70 @@ def test_a_late_message_claims_nothing(redis: Any) -> None:
     """What is settled stays settled."""
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
-    worker.claim(BACKLOG, [entry], LEASE)
+    worker.claim(BACKLOG, [entry])
     worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
-    assert worker.claim(BACKLOG, [entry], LEASE)[1] == []
+    assert worker.claim(BACKLOG, [entry])[1] == []
 
 
-def test_a_lease_that_ran_out_can_be_claimed(redis: Any) -> None:
-    """A worker that is silent for longer than the lease loses its entry, and the start counts."""
+def test_a_lease_that_ran_out_is_a_router_s_to_end(redis: Any) -> None:
+    """However long its holder is silent, no worker takes an entry but from the queue."""
     [entry] = dispatched(redis, "a1")
-    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
-    [again] = ledger_of(redis, "worker-b").claim(BACKLOG, [entry], NO_TIME)[1]
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry])
+    other, hour_ms = ledger_of(redis, "worker-b"), 3_600_000
+    redis.xclaim(BACKLOG, POOL_GROUP, "worker-a", 0, [entry], idle=hour_ms, justid=True)
+    assert other.claim(BACKLOG, [entry])[1] == []
+    queued_again(redis, entry)
+    [again] = other.claim(BACKLOG, [entry], starts=1)[1]
     assert (again.entry, again.starts) == (entry, 2)
+
+
+def test_what_was_given_back_is_claimed_from_the_queue_alone(redis: Any) -> None:
+    """It is nobody's, and a copy of the message that brought it must not start it as it was."""
+    [entry] = dispatched(redis, "a1")
+    worker, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    worker.claim(BACKLOG, [entry], starts=0)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=False)
+    assert other.claim(BACKLOG, [entry])[1] == worker.claim(BACKLOG, [entry])[1] == []
+
+
+def test_an_old_message_claims_nothing_of_what_came_back(redis: Any) -> None:
+    """What ended its worker would travel with all its first batch-mates once more."""
+    entries = dispatched(redis, "a1", "a2", "a3")
+    ledger_of(redis, "worker-a").claim(BACKLOG, entries[:2], starts=0)
+    queued_again(redis, *entries)
+    old = ledger_of(redis, "worker-b").claim(BACKLOG, entries, starts=0)[1]
+    assert [(each.entry, each.starts) for each in old] == [(entries[2], 1)]
+    new = ledger_of(redis, "worker-c").claim(BACKLOG, entries[:2], starts=1)[1]
+    assert [(each.entry, each.starts) for each in new] == [(each, 2) for each in entries[:2]]
+
+
+def test_a_message_that_tells_no_starts_claims_what_is_queued(redis: Any) -> None:
+    """A router of the version before wrote it, while a new one is rolled out."""
+    [entry, other] = dispatched(redis, "a1", "a2")
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry])
+    queued_again(redis, entry, other)
+    claimed = ledger_of(redis, "worker-b").claim(BACKLOG, [entry, other])[1]
+    assert [each.starts for each in claimed] == [2, 1]
+
+
+def test_a_start_that_was_taken_back_leaves_its_number(redis: Any) -> None:
+    """The message that is published next tells as many starts, and claims the entry."""
+    [entry] = dispatched(redis, "a1")
+    worker = ledger_of(redis, "worker-a")
+    worker.claim(BACKLOG, [entry], starts=0)
+    worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
+    queued_again(redis, entry)
+    [again] = ledger_of(redis, "worker-b").claim(BACKLOG, [entry], starts=0)[1]
+    assert again.starts == 1
 
 
 def test_renewing_keeps_the_lease_and_counts_no_start(redis: Any) -> None:
     """A renewed entry is its worker's; one that another started is left with that one."""
     first, second = dispatched(redis, "a1", "a2")
     mine, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
-    mine.claim(BACKLOG, [first, second], LEASE)
-    other.claim(BACKLOG, [second], NO_TIME)
+    mine.claim(BACKLOG, [first, second])
+    queued_again(redis, second)
+    other.claim(BACKLOG, [second])
     assert mine.keep(BACKLOG, {first: 1, second: 1}) == {first, second}
     assert holder_of(redis, first) == ("worker-a", 2)
     assert holder_of(redis, second) == ("worker-b", 3)
@@ -86,12 +132,12 @@ def test_a_late_answer_counts_while_there_is_none(redis: Any, next_holder: str) 
     """Whoever has the entry by then: the work was done, and who is first ends the job."""
     [entry] = dispatched(redis, "a1")
     late, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
-    late.claim(BACKLOG, [entry], LEASE)
+    late.claim(BACKLOG, [entry])
     router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
-    if next_holder == QUEUE_CONSUMER:
+    if next_holder != "router-b":
         router.queue(BACKLOG, [entry])
-    elif next_holder == "worker-b":
-        ledger_of(redis, next_holder).claim(BACKLOG, [entry], NO_TIME)
+    if next_holder == "worker-b":
+        ledger_of(redis, next_holder).claim(BACKLOG, [entry])
     assert holder_of(redis, entry)[0] == next_holder
     assert late.settle(BACKLOG, POOL_GROUP, [finish_of(entry)]) == Settled(results=1)
     assert stored(redis) == result_for()
@@ -102,7 +148,7 @@ def test_who_has_not_worked_on_a_job_ends_it_in_its_own_hands_alone(redis: Any) 
     """A router that wants to give a job up must not take it from a worker that took it back."""
     [entry] = dispatched(redis, "a1")
     worker, router = ledger_of(redis, "worker-a"), ledger_of(redis, "router-b")
-    worker.claim(BACKLOG, [entry], LEASE)
+    worker.claim(BACKLOG, [entry])
     router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
     worker.keep(BACKLOG, {entry: 1})
     failed = finish_of(entry, status=Status.FAILED)
@@ -123,7 +169,7 @@ def test_two_routers_cannot_undo_each_other(redis: Any) -> None:
 def test_recovery_takes_what_a_dead_holder_had(redis: Any) -> None:
     """Past the lease an entry is its finder's, with its text and its starts."""
     [entry] = dispatched(redis, "a1")
-    ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)
+    ledger_of(redis, "worker-a").claim(BACKLOG, [entry])
     router = ledger_of(redis, "router-b")
     assert router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE) == []
     [found] = router.recover(BACKLOG, POOL_GROUP, lease=NO_TIME, queue_timeout=NO_TIME)
@@ -154,7 +200,7 @@ def test_what_is_released_is_found_at_once(redis: Any) -> None:
     """A draining holder's work starts elsewhere without waiting for its lease."""
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
-    worker.claim(BACKLOG, [entry], LEASE)
+    worker.claim(BACKLOG, [entry])
     worker.give_back(BACKLOG, {entry: 1}, LEASE, is_undone=True)
     router = ledger_of(redis, "router-b")
     [found] = router.recover(BACKLOG, POOL_GROUP, lease=LEASE, queue_timeout=LEASE)
@@ -165,7 +211,7 @@ def test_a_job_that_has_its_result_is_not_started(redis: Any) -> None:
     """A cancelled job is dropped when a worker reaches for it."""
     [entry] = dispatched(redis, "a1")
     redis.set(OWN.result("a1"), "{}", ex=60)
-    assert ledger_of(redis, "worker-a").claim(BACKLOG, [entry], LEASE)[1] == []
+    assert ledger_of(redis, "worker-a").claim(BACKLOG, [entry])[1] == []
     assert redis.xlen(BACKLOG) == 0
 
 

@@ -8,13 +8,12 @@ from redis.exceptions import ResponseError
 from tests.support.ledgers import (
     BACKLOG,
     KEYS,
-    LEASE,
-    NO_TIME,
     OWN,
     dispatched,
     finish_of,
     holder_of,
     ledger_of,
+    queued_again,
     stored,
     submission,
 )
@@ -33,8 +32,9 @@ def test_two_answers_make_one_result(redis: Any, notices: Notices) -> None:
     """Whoever settles first wins; the other is fenced, and the result does not change."""
     [entry] = dispatched(redis, "a1")
     first, second = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
-    first.claim(BACKLOG, [entry], LEASE)
-    second.claim(BACKLOG, [entry], NO_TIME)
+    first.claim(BACKLOG, [entry])
+    queued_again(redis, entry)
+    second.claim(BACKLOG, [entry])
     assert second.settle(
         BACKLOG, POOL_GROUP, [finish_of(entry, metadata={"from": "b"})]
     ) == Settled(results=1)
@@ -50,7 +50,7 @@ def test_a_job_escalates_once(redis: Any) -> None:
     [entry] = dispatched(redis, "a1")
     back = Move(entry=entry, job_id="a1", job=b"{}", slip=slip_for(), to=KEYS.escalations)
     worker = ledger_of(redis, "worker-a")
-    worker.claim(BACKLOG, [entry], LEASE)
+    worker.claim(BACKLOG, [entry])
     assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(moves=1)
     assert worker.settle(BACKLOG, POOL_GROUP, [back]) == Settled(fenced=1)
     assert redis.xlen(KEYS.escalations) == 1
@@ -60,7 +60,7 @@ def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
     """What comes of an entry is written before it is acknowledged: an error leaves it in hand."""
     [entry] = dispatched(redis, "a1")
     worker = ledger_of(redis, "worker-a")
-    worker.claim(BACKLOG, [entry], LEASE)
+    worker.claim(BACKLOG, [entry])
     redis.set(OWN.job("a1"), "not a hash", ex=60)
     with pytest.raises(ResponseError):
         worker.settle(BACKLOG, POOL_GROUP, [finish_of(entry)])
@@ -71,7 +71,7 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     """A fenced answer costs its worker's time, and books nothing."""
     [entry] = dispatched(redis, "a1")
     ledger = ledger_of(redis)
-    ledger.claim(BACKLOG, [entry], LEASE)
+    ledger.claim(BACKLOG, [entry])
     spent = attempt_for(seconds=0.25, cost=0.001)
     done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=spent)
     for _ in range(2):
@@ -116,7 +116,7 @@ def test_a_result_reads_back_as_it_was_written(redis: Any) -> None:
     """What a worker wrote is what the producer's model reads."""
     [entry] = dispatched(redis, "a1")
     ledger = ledger_of(redis)
-    ledger.claim(BACKLOG, [entry], LEASE)
+    ledger.claim(BACKLOG, [entry])
     written = result_for("a1", Status.EXPIRED, metadata={"a": '\u0000\n" \U0001f9c2'})
     ledger.settle(BACKLOG, POOL_GROUP, [Finish(entry=entry, producer="default", result=written)])
     assert stored(redis) == written

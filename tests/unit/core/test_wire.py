@@ -102,7 +102,7 @@ SLIP = RoutingSlip(
 WIRE: list[Wire] = [
     RESULT,
     SLIP,
-    BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}),
+    BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}, starts=1),
     DeadLetter(reason="poison", size=1, digest="sha256:0"),
     Producer(weight=2),
     JobLocation(id="one", state=State.DONE, status=Status.ANSWERED),

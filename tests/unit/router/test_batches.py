@@ -122,6 +122,13 @@ def test_what_was_started_before_travels_in_smaller_batches() -> None:
         assert len(batch.jobs) == min(most, WIDE.jobs)
 
 
+@given(jobs, st.integers(1, 6))
+def test_all_of_a_batch_were_started_equally_often(backlog: list[WaitingJob], room: int) -> None:
+    """One number tells it of each job, and so a worker knows an old message from a new one."""
+    for batch in form_batches(backlog, WIDE, room):
+        assert {job.starts for job in batch.jobs} == {batch.starts}
+
+
 def test_what_was_started_before_does_not_hold_fresh_jobs_up() -> None:
     """Fresh jobs do not share a pass with those that may be poisonous."""
     backlog = [waiting(0, starts=1), *(waiting(n) for n in range(1, 20))]
