@@ -40,6 +40,8 @@ REPLIES = ("me", "you")
 #: What the scripts decide by, as producers may have it in fields of their own.
 WIRE_WORDS = ("refused", "status", "fingerprint", "origin", "\n", '","status":"refused","x":"')
 SOON = timedelta(seconds=0.05)
+#: Longer than a lease, and than the queue's patience.
+LONG = timedelta(seconds=61)
 #: Rounds within which everything must have ended, when nothing more comes.
 MAX_ROUNDS = 60
 
@@ -185,7 +187,7 @@ class TimePasses:
     seconds: int
 
     def __call__(self, world: World) -> None:
-        world.fleet.pass_time(timedelta(seconds=self.seconds))
+        world.fleet.stand_still(timedelta(seconds=self.seconds))
         if world.histories.has_deadline_within(SOON):
             world.fleet.wait_by_redis(SOON)
 
@@ -242,8 +244,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, fleet: SteppedFleet) -> None:
         super().__init__()
-        self.world = World(fleet, Histories())
         fleet.open()
+        max_starts = fleet.settings.max_starts
+        self.world = World(fleet, Histories(fleet.vain_starts, max_starts=max_starts))
 
     @rule(act=acts)
     def step(self, act: Callable[[World], None]) -> None:
@@ -299,3 +302,22 @@ def test_every_order_of_steps_keeps_the_promise(fleet: SteppedFleet) -> None:
     run_state_machine_as_test(Here, settings=settings(settings.default))
     print(ENDS)  # noqa: T201 - what was reached
     assert {"topic answered slm", "ids answered rule", "None cancelled cancelled"} <= set(ENDS)
+
+
+def test_copies_of_a_message_end_no_innocent_job(fleet: SteppedFleet) -> None:
+    """However often and late the message comes that brought it in one batch with a deadly job."""
+    fleet.open()
+    world = World(fleet, Histories(fleet.vain_starts, max_starts=fleet.settings.max_starts))
+    for job_id, text in (("deadly", KILLS), ("innocent", "sure")):
+        world.submit(json.dumps({"id": job_id, "task": "topic", "text": text}))
+    fleet.routers[0].work()
+    for _ in range(fleet.settings.max_starts):
+        fleet.double_message(POOLS.index("cpu"))
+    for _ in range(fleet.settings.max_starts):
+        fleet.workers[POOLS.index("cpu")].work()
+        fleet.replace_dead_workers()
+        fleet.stand_still(LONG)
+    while world.histories.open_ids:
+        fleet.step()
+        world.histories.check_results(fleet.redis)
+    assert sorted(world.histories.ends) == ["topic answered slm", "topic failed poison"]

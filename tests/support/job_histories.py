@@ -1,6 +1,7 @@
 """What producers did by the id of each job, and whether what came of it keeps the promise.
 
-It knows submissions, results, dead letters and notices, and nothing of the way between them.
+It knows submissions, results, dead letters and notices, and nothing of the way between them but
+which starts were in vain.
 """
 
 import hashlib
@@ -10,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from tests.support.notices import Notices
-from tests.support.stepped_models import EXHAUSTS, KILLS, answer_to
+from tests.support.stepped_models import answer_to, is_deadly
+from tests.support.vain_starts import VainStarts
 
 from smallfirst.jobs import Job, Problem, Result, Status
 from smallfirst.ledger.keys import Keys
@@ -150,25 +152,31 @@ def _check_end(result: Result, jobs: list[Job]) -> None:
     `jobs` are those that ask the same, whichever of them was the first.
     """
     task, text = jobs[0].task, jobs[0].text
-    is_deadly, said = text.startswith((KILLS, EXHAUSTS)), answer_to(task, text)
+    said = answer_to(task, text)
     assert result.task == task
     match result.status:
         case Status.EXPIRED:
             assert any(job.deadline for job in jobs), f"expired without a deadline: {result}"
         case Status.ANSWERED if task != "ids":
-            assert (result.answer, is_deadly) == (said, False), f"another answer: {result}"
+            assert (result.answer, is_deadly(text)) == (said, False), f"another answer: {result}"
         case Status.FAILED:
             assert result.problem is not None
-            # A task may leave the catalogue. And a job looks deadly that has but its worker, or a
-            # batch-mate whose message came again, to blame for so many starts in vain.
+            # A task may leave the catalogue; who looks deadly is known by the starts in vain.
             is_blameless = result.problem.code in ("unknown_task", "poison")
             assert is_blameless or isinstance(said, Problem), f"failed without a fault: {result}"
 
 
 class Histories:
-    """The histories of all ids of one fleet."""
+    """The histories of all ids of one fleet.
 
-    def __init__(self) -> None:
+    Args:
+        vain_starts: Those of the fleet.
+        max_starts: After so many of them a job is taken for deadly.
+    """
+
+    def __init__(self, vain_starts: VainStarts, *, max_starts: int) -> None:
+        self._vain_starts = vain_starts
+        self._max_starts = max_starts
         self._by_id: dict[str, History] = defaultdict(History)
         self._nameless: list[Submission] = []
 
@@ -214,6 +222,19 @@ class Histories:
         found = redis.mget([OWN.result(job_id) for job_id in self._by_id]) if self._by_id else []
         for history, raw in zip(self._by_id.values(), found, strict=True):
             history.look(raw)
+            if (result := history.result) is not None:
+                self._check_poison(result, history.jobs)
+        self._vain_starts.check_mates()
+
+    def _check_poison(self, result: Result, jobs: list[Job]) -> None:
+        """See that a job is taken for deadly by its text alone, or by others' faults enough."""
+        if result.problem is None or result.problem.code != "poison":
+            return
+        mine = [job for job in jobs if job.fingerprint == result.fingerprint]
+        is_deserved = is_deadly(mine[0].text)
+        assert is_deserved or self._vain_starts.may_have_spent(result.id, self._max_starts), (
+            f"an innocent job ended as poison: {result}, {self._vain_starts}"
+        )
 
     def check_all_ended(self, redis: Any, notices: Notices) -> None:
         """See that each submission has exactly one end, and that who waits was told."""

@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.support.notices import Notices
 from tests.support.stepped_models import CATALOGUES, POOLS, Engine, tasks_of
 from tests.support.turns import Turns
+from tests.support.vain_starts import VainStarts
 
 from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue import Catalogue
@@ -24,6 +25,7 @@ from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority, Tier
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
@@ -38,6 +40,8 @@ from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.engines import ServedModel
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.leases import LeaseKeeper
+from smallfirst_workers.observers.base import BatchObserver
+from smallfirst_workers.running_batches import RunningBatch
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
@@ -114,6 +118,20 @@ class SteppedRouter:
         self._router.close()
 
 
+class HandWatch(BatchObserver):
+    """Knows which batch a worker is in the midst of."""
+
+    batch: RunningBatch | None = None
+
+    def on_claimed(self, batch: RunningBatch) -> None:
+        """A batch begins."""
+        self.batch = batch
+
+    def on_closed(self, batch: RunningBatch) -> None:  # noqa: ARG002 - it is the only one
+        """The batch is over."""
+        self.batch = None
+
+
 class SteppedWorker:
     """One worker of a pool. It begins a batch, and stops before each answer of its model."""
 
@@ -123,7 +141,8 @@ class SteppedWorker:
         self._redis = MortalRedis(connection_pool=fleet.redis.connection_pool)
         self._ledger = Ledger(self._redis, KEYS, name)
         self._leases = LeaseKeeper(self._ledger, pool, lease=LEASE, beat=LEASE / 3)
-        self._runner = BatchRunner(self._ledger, KEYS, self._leases, LEASE, ())
+        self._hand = HandWatch()
+        self._runner = BatchRunner(self._ledger, KEYS, self._leases, LEASE, (self._hand,))
         self._batch: Turns | None = None
         self.reload()
         self.beat()
@@ -135,6 +154,12 @@ class SteppedWorker:
     def beat(self) -> None:
         """Say that it lives, and keep what it has in hand."""
         self._leases._keep()
+
+    @property
+    def in_hand(self) -> list[HeldJob]:
+        """The jobs of its batch that have not ended, for all that it knows."""
+        jobs = self._hand.batch.jobs if self._hand.batch else ()
+        return [each for each in jobs if self._leases.holds(each.entry.stream, each.entry.entry)]
 
     @property
     def is_busy(self) -> bool:
@@ -171,6 +196,7 @@ class SteppedWorker:
 
     def die(self) -> None:
         """End in the midst of whatever it does, without a word to Redis."""
+        self._fleet.vain_starts.note_struck(self.in_hand)
         self._redis.is_dead = True
         while self.is_busy:
             self._go_on("die")
@@ -185,14 +211,18 @@ class SteppedWorker:
 
     def _run(self, message: BatchMessage, wait: Callable[[], str]) -> None:
         asked = tasks_of(self._catalogue, message.model)
+        engine = Engine(wait, self._end, self._note_deadly, asked)
         tier = Tier.SLM if message.model == "minilm" else Tier.LLM
-        served = ServedModel(Engine(wait, self._end, asked), tier, 1.0, self._revision)
+        served = ServedModel(engine, tier, 1.0, self._revision)
         try:
             run_message(self._runner, message, served)
         except (RuntimeError, EndpointDown, RedisConnectionError) as error:
             # What ends a batch is Celery's to note, and stops no worker.
             if not (self.is_dead or isinstance(error, EndpointDown) or str(error) == "MemoryError"):
                 raise
+
+    def _note_deadly(self) -> None:
+        self._fleet.vain_starts.note_deadly(self.in_hand)
 
     def _end(self) -> None:
         self._redis.is_dead = True
@@ -220,6 +250,7 @@ class SteppedFleet:
     metrics: RouterMetrics = field(default_factory=RouterMetrics)
     routers: list[SteppedRouter] = field(default_factory=list)
     workers: list[SteppedWorker] = field(default_factory=list)
+    vain_starts: VainStarts = field(default_factory=VainStarts)
     num_made: int = 0
 
     def __post_init__(self) -> None:
@@ -234,6 +265,7 @@ class SteppedFleet:
         """Begin anew, with an empty Redis."""
         self.redis.flushall()
         self.notices.forget()
+        self.vain_starts = VainStarts()
         self.write_catalogue("whole")
         self.routers = [SteppedRouter(self, self._name("@router")) for _ in range(2)]
         self.workers = [SteppedWorker(self, pool, self._name(pool)) for pool in POOLS]
@@ -314,6 +346,13 @@ class SteppedFleet:
         for pool in POOLS:
             for name in self.redis.zrange(KEYS.workers(pool), 0, -1):
                 self.redis.zincrby(KEYS.workers(pool), -by_ms, name)
+
+    def stand_still(self, duration: timedelta) -> None:
+        """Let time pass in which nobody does anything: whatever is in hand loses its lease."""
+        assert duration > LEASE
+        for worker in self.workers:
+            self.vain_starts.note_struck(worker.in_hand)
+        self.pass_time(duration)
 
     def wait_by_redis(self, duration: timedelta) -> None:
         """Return when so much time has passed on Redis's own clock, which cannot be set."""

@@ -71,6 +71,11 @@ POOLS = ("cpu", "gpu", "cpu-b")
 KILLS, EXHAUSTS, RAISES, UNSURE = "kills", "exhausts", "raises", "unsure"
 
 
+def is_deadly(text: str) -> bool:
+    """Whether a text ends whoever reads it: its worker's process, or at least its batch."""
+    return text.startswith((KILLS, EXHAUSTS))
+
+
 def answer_to(task: str, text: str) -> Answer | Problem:
     """Say what either model makes of a text."""
     digest = sha256(text.encode()).hexdigest()
@@ -85,10 +90,18 @@ def answer_to(task: str, text: str) -> Answer | Problem:
 
 @dataclass
 class Engine:
-    """A model that answers by what the text says, and stops before each answer."""
+    """A model that answers by what the text says, and stops before each answer.
+
+    Args:
+        wait: Returns what the model is told to do.
+        die: Ends its process.
+        note_deadly: Is told before a text ends the process or the batch.
+        tasks: What the model was made ready for.
+    """
 
     wait: Callable[[], str]
     die: Callable[[], None]
+    note_deadly: Callable[[], None]
     tasks: frozenset[str]
 
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
@@ -98,13 +111,19 @@ class Engine:
         """Answer one text after the other, each when told how."""
         for place, request in enumerate(asked):
             said = self.wait()
-            if said == "die" or request.text.startswith(KILLS):
+            if said == "die":
                 self.die()
-            if said == "down":
+            if said == "down" and not request.text.startswith(KILLS):
                 raise EndpointDown("large")
-            if request.text.startswith(EXHAUSTS):
-                raise MemoryError
+            if is_deadly(request.text):
+                self._end_by(request.text)
             yield EngineResult([self._answer(request)], [1], 1, 0.01).at(place)
+
+    def _end_by(self, text: str) -> None:
+        self.note_deadly()
+        if text.startswith(KILLS):
+            self.die()
+        raise MemoryError
 
     def _answer(self, request: EngineRequest) -> Answer | Problem:
         return answer_to(request.task, request.text) if request.task in self.tasks else NOT_LOADED
