@@ -12,10 +12,10 @@ def test_nothing_is_promised_that_is_not_served() -> None:
 
 
 @pytest.mark.parametrize(
-    ("component", "role"),
-    [("exporter", "exporter"), ("router", "router"), ("pool-cpu-small", "worker")],
+    ("component", "user"),
+    [("exporter", "exporter"), ("router", "router"), ("pool-cpu-small", "worker-cpu-small")],
 )
-def test_where_asked_for_they_are_read(component: str, role: str) -> None:
+def test_where_asked_for_they_are_read(component: str, user: str) -> None:
     """Each has the port and its own user; a PodMonitor reads it; Prometheus may."""
     objects = rendered(values={"metrics": {"enabled": True, "port": 9200}})
     pod = named(objects, "Deployment", component)["spec"]["template"]
@@ -24,7 +24,7 @@ def test_where_asked_for_they_are_read(component: str, role: str) -> None:
     told = environment(container)
     assert told["SMALLFIRST_METRICS_PORT"] == "9200"
     assert told["SMALLFIRST_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - within its own pod
-    assert told["SMALLFIRST_REDIS_URL"]["secretKeyRef"]["key"] == f"{role}-url"
+    assert told["SMALLFIRST_REDIS_URL"]["secretKeyRef"]["key"] == f"{user}-url"
     monitor = named(objects, "PodMonitor", component)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "15s"}]

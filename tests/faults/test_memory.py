@@ -27,13 +27,15 @@ OWN = KEYS.of_producer("default")
 BULK = KEYS.backlog("cpu", Priority.BULK)
 LIMIT_KB = 512 * 1024
 MEGABYTE = 1_000_000
-#: Names the entries of a stream: to fetch a quarter of a gigabyte for that takes long.
+#: Names the entries of a stream. One by one: a quarter of a gigabyte at once takes Redis long, too.
 ENTRIES = """
-local entries = {}
-for place, found in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
-  entries[place] = found[1]
+local entries, after = {}, '-'
+while true do
+  local found = redis.call('XRANGE', KEYS[1], after, '+', 'COUNT', 1)[1]
+  if not found then return entries end
+  entries[#entries + 1] = found[1]
+  after = '(' .. found[1]
 end
-return entries
 """
 CATALOGUE = """
 version: 1
