@@ -1,9 +1,11 @@
 """Producers apart: streams, ids, results, deadlines and dead letters of their own."""
 
+import asyncio
 import base64
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from tests.support.notices import listening
 from tests.support.routers import BULK, CATALOGUE, KEYS, published, router_of, start_worker
 
+from smallfirst.client.transports import RedisTransport
+from smallfirst.errors import FleetRefused
 from smallfirst.jobs import Job, Result, Status
 from smallfirst.ledger.keys import ProducerKeys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
@@ -245,3 +249,25 @@ def test_what_is_let_in_is_served_in_that_order(redis: Any, redis_url: str, tmp_
     by_entry = {entry.decode(): fields[b"id"] for entry, fields in redis.xrange(BULK)}
     order = [by_entry[message.entries["bulk"][0]] for message in (first, second)]
     assert order == [b"new", b"old"]
+
+
+async def test_who_is_not_registered_is_told_before_anything_is_confirmed(
+    redis: Any, redis_url: str, router: Router
+) -> None:
+    """Nobody would read it; and who is registered late waits for it, no longer than it takes."""
+    impatient = RedisTransport(redis_url, producer="late", patience=timedelta(seconds=0.2))
+    with pytest.raises(FleetRefused, match="smallfirst producer add late"):
+        await impatient.add([Job(id="a1", task="ids", text=CARD)])
+    with pytest.raises(FleetRefused, match="SMALLFIRST_PRODUCERS"):
+        await impatient.cancel(["a1"])
+    late = KEYS.of_producer("late")
+    assert not redis.exists(late.jobs)
+
+    patient = RedisTransport(redis_url, producer="late", patience=timedelta(seconds=60))
+    adding = asyncio.create_task(patient.add([Job(id="a1", task="ids", text=CARD)]))
+    ProducerRegistry(redis, KEYS).write("late", Producer())
+    router._intake.take_up_producers()
+    [entry] = await adding
+    assert [each.decode() for each, _ in redis.xrange(late.jobs)] == [entry]
+    for transport in (impatient, patient):
+        await transport.close()

@@ -212,14 +212,30 @@ class RedisTransport:
                 await redis.aclose()
 
     async def _write(self, submissions: Sequence[tuple[str, str]]) -> list[str]:
-        def execute() -> Awaitable[list[str]]:
-            pipeline = self._redis.pipeline(transaction=False)
-            for field, value in submissions:
-                pipeline.execute_command("XADD", self._keys.jobs, "*", field, value)
-            return pipeline.execute()
-
         await self._refuse_cluster()
-        return await self._patiently(execute)
+        give_up_at = monotonic() + self._patience_seconds
+        for pause in pauses(first=0.05, longest=1.0):
+            entries = await self._patiently(lambda: self._append(submissions))
+            found = [entry for entry in entries if entry is not None]
+            if len(found) == len(submissions):
+                return found
+            # Routers make the stream within seconds of the registration, or of a flush of Redis.
+            if monotonic() + pause > give_up_at:
+                raise FleetRefused(self.address, _unregistered(self.producer))
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
+
+    def _append(self, submissions: Sequence[tuple[str, str]]) -> Awaitable[list[str | None]]:
+        """Add entries in one round trip; None for each that nobody would read.
+
+        The stream of `default` is made by whoever comes first. Another producer's is there once it
+        is registered, and a client that made it would have jobs confirmed that never end.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        how = ("*",) if self.producer == DEFAULT_PRODUCER else ("NOMKSTREAM", "*")
+        for field, value in submissions:
+            pipeline.execute_command("XADD", self._keys.jobs, *how, field, value)
+        return pipeline.execute()
 
     async def _refuse_cluster(self) -> None:
         """Look once, before anything is written, whether one Redis has all of a fleet's keys.
@@ -306,6 +322,13 @@ def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:
         address.url, max_connections=MAX_CONNECTIONS, timeout=None, **options
     )
     return Redis.from_pool(pool)
+
+
+def _unregistered(producer: str) -> str:
+    return (
+        f"nobody reads what the producer {producer!r} submits; register it (smallfirst producer add"
+        f" {producer}, or the routers' SMALLFIRST_PRODUCERS)"
+    )
 
 
 def _status_of(raw: str) -> Status | None:

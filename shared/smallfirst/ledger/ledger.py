@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
+from smallfirst.ledger.groups import make_group
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
@@ -89,11 +90,7 @@ class Ledger:
     def open(self, streams: Iterable[str], group: str) -> None:
         """Make the streams and their consumer group, where they are not there yet."""
         for stream in streams:
-            try:
-                self._redis.xgroup_create(stream, group, id="0", mkstream=True)
-            except ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
+            make_group(self._redis, stream, group)
 
     def read(
         self,

@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 from redis import Redis
 
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
-from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.groups import make_group
+from smallfirst.ledger.keys import ROUTER_GROUP, Keys
 from smallfirst.wire import Wire
 
 log = structlog.get_logger()
@@ -51,8 +52,9 @@ class ProducerRegistry:
         return read_producers({name.decode(): raw for name, raw in found.items()})
 
     def write(self, name: str, producer: Producer) -> None:
-        """Add a producer, or change one."""
+        """Add a producer, whose stream is there from now on, or change one."""
         self._redis.hset(self._keys.producers, name, producer.to_json())
+        make_group(self._redis, self._keys.of_producer(name).jobs, ROUTER_GROUP)
 
     def sweep(self) -> None:
         """Forget producers that leave and of whom nothing waits, and empty streams of nobody's."""

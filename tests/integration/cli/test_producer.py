@@ -10,7 +10,7 @@ from tests.support.guarded import server_with
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.ledger.keys import ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, acl_file, hash_of
@@ -134,7 +134,6 @@ def test_a_removed_producer_submits_nothing_and_loses_nothing(
 ) -> None:
     """It is forgotten when what it had submitted has been read."""
     url = producer("add", "shop", "--json").json["url"]
-    admin.xgroup_create(SHOP.jobs, ROUTER_GROUP, id="0", mkstream=True)
     assert may_submit(url)
     assert producer("remove", "shop", "--json").json == {"producer": "shop", "waiting": 1}
     assert not may_submit(url)
