@@ -29,13 +29,13 @@ class Intake:
     def __init__(self, ledger: Ledger, keys: Keys, settings: RouterSettings) -> None:
         self._ledger = ledger
         self._keys = keys
-        #: The most new jobs in one read, and the most taken back for one pool.
+        #: The most new jobs in one read, and the most taken back for one backlog.
         self._read_count = settings.read_count
         self._read_bytes = settings.read_bytes
         self._registered = settings.producers
         self._weights: dict[str, int] = {}
         self._reading = FairShares()
-        #: The room of each pool is shared out by itself.
+        #: The room of each backlog is shared out by itself.
         self._rooms: dict[str, FairShares] = {}
 
     @property
@@ -101,26 +101,26 @@ class Intake:
             found += self._ledger.read(streams, ROUTER_GROUP, count=count, max_bytes=max_bytes)
         return found
 
-    def take_back(self, pool: str, waiting: Mapping[str, int], room: int) -> list[StreamEntry]:
-        """Take back what waited for a pool, in fair shares, the oldest of each producer first.
+    def take_back(self, backlog: str, waiting: Mapping[str, int], room: int) -> list[StreamEntry]:
+        """Take back what waited for a backlog, in fair shares, the oldest of each producer first.
 
         Args:
-            pool: By name; it may be gone.
+            backlog: The stream; its pool may be gone.
             waiting: How many jobs wait for it, by stream.
             room: How many more it may take.
         """
-        shares = self._shares_of(pool)
+        shares = self._shares_of(backlog)
         found: list[StreamEntry] = []
         for stream, count in shares.allot(waiting, min(room, self._read_count)).items():
-            found += self._ledger.take_waiting(stream, pool, count=count)
+            found += self._ledger.take_waiting(stream, backlog, count=count)
         self._charge(shares, found)
         return found
 
-    def _shares_of(self, pool: str) -> FairShares:
-        if pool not in self._rooms:
-            self._rooms[pool] = FairShares()
-            self._rooms[pool].weigh(self._weights)
-        return self._rooms[pool]
+    def _shares_of(self, backlog: str) -> FairShares:
+        if backlog not in self._rooms:
+            self._rooms[backlog] = FairShares()
+            self._rooms[backlog].weigh(self._weights)
+        return self._rooms[backlog]
 
     def _charge(self, shares: FairShares, entries: Iterable[StreamEntry]) -> None:
         for stream, group in groupby(entries, key=lambda entry: entry.stream):

@@ -181,13 +181,13 @@ class Router:
         return self._ledger.state(self._intake.streams, self._dispatch.pools)
 
     def _take(self) -> None:
-        """Take more in hand, once all of it is settled, and know what room the pools have.
+        """Take more in hand, once all of it is settled, and know what room the backlogs have.
 
         Beyond their bounds jobs wait in the streams whose lengths their producers look at. New jobs
         have what room is left, behind those that wait still.
         """
         rooms = self._rooms()
-        waiting = {pool: sum(counts.values()) for pool, counts in self._state.waiting.items()}
+        waiting = {name: sum(counts.values()) for name, counts in self._state.waiting.items()}
         if self._in_hand.is_empty:
             found = self._recover_read() + self._take_back(rooms, waiting)
             read = self._read(may_wait=not (self._is_busy or found))
@@ -207,19 +207,27 @@ class Router:
         return found
 
     def _take_back(self, rooms: Mapping[str, int], waiting: dict[str, int]) -> list[StreamEntry]:
-        """Take back jobs that wait for a pool, as far as it has room."""
+        """Take back jobs that wait for a backlog, as far as it has room."""
         found = []
-        for pool, counts in self._state.waiting.items():
+        for backlog, counts in self._state.waiting.items():
             # Of a pool that is gone they are planned anew, by the catalogue in force.
-            entries = self._intake.take_back(pool, counts, rooms.get(pool, waiting[pool]))
-            waiting[pool] -= len(entries)
+            entries = self._intake.take_back(backlog, counts, rooms.get(backlog, waiting[backlog]))
+            waiting[backlog] -= len(entries)
             found += entries
         return found
 
     def _rooms(self) -> dict[str, int]:
-        """How many more jobs each pool of the plan may take."""
+        """How many more jobs each backlog of the plan's pools may take.
+
+        Each priority has a bound of its own: what is urgent does not wait behind a flood.
+        """
         bound, pools = self._settings.max_backlog_jobs, self._state.pools
-        return {n: bound - pools[n].num_entries for n in self._plan.pools if n in pools}
+        known = [pools[name] for name in self._plan.pools if name in pools]
+        return {
+            stream: bound - each.num_entries
+            for pool in known
+            for stream, each in pool.backlogs.items()
+        }
 
     def _settle_slice(self) -> None:
         entries = self._in_hand.next_slice()

@@ -80,10 +80,10 @@ class Triage:
         self._plan = plan
 
     def have_room(self, rooms: Mapping[str, int], waiting: Mapping[str, int]) -> None:
-        """Park no more than so many new jobs for each pool from now on; the rest wait.
+        """Park no more than so many new jobs on each backlog from now on; the rest wait.
 
         Args:
-            rooms: How many more jobs each pool may take; no bound where it does not say.
+            rooms: How many more jobs each backlog may take; no bound where it does not say.
             waiting: How many wait already for one to have room, and come before what is read now.
         """
         self._rooms, self._waiting = dict(rooms), dict(waiting)
@@ -210,36 +210,38 @@ class Triage:
             self._tracing.step(job.task, attempt, parent=parent, link=None, seconds=seconds)
 
     def _wait(self, held: HeldJob, plan: TaskPlan, ask: Ask) -> Wait | None:
-        """Have a new job wait while a pool that it may come to is full; None where none is.
+        """Have a new job wait while a backlog that it may come to is full; None where none is.
 
         What came back from a step goes on: it is among the jobs in flight that the bounds let in.
         """
         job, ahead = held.job, pools_ahead(held.job, plan, ask.step.number)
         if not held.is_first_seen:
             return None
-        full = next((pool for pool in ahead if self._is_full(pool, held.entry)), None)
+        backlogs = (self._keys.backlog(pool, job.priority) for pool in ahead)
+        full = next((each for each in backlogs if self._is_full(each, held.entry)), None)
         if full is None:
             return None
         return Wait(
             entry=held.entry.entry,
             producer=held.slip.producer,
             job_id=job.id,
-            pool=full,
+            to=self._keys.waiting_for(full),
             expires_ms=held.slip.expires_ms,
             fingerprint=job.fingerprint,
             reply_to=job.reply_to,
         )
 
-    def _is_full(self, pool: str, entry: StreamEntry) -> bool:
-        """Whether a pool has no room for one more; who has waited for it comes before others."""
+    def _is_full(self, backlog: str, entry: StreamEntry) -> bool:
+        """Whether a backlog has no room for one more; who has waited for it comes before others."""
         has_waited = entry.holder.startswith(WAITING_PREFIX)
-        num_before = 0 if has_waited else self._waiting.get(pool, 0)
-        return pool in self._rooms and self._rooms[pool] - num_before <= 0
+        num_before = 0 if has_waited else self._waiting.get(backlog, 0)
+        return backlog in self._rooms and self._rooms[backlog] - num_before <= 0
 
     def _park(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> Move:
         job, pool = held.job, ask.backlog.pool
-        if pool in self._rooms:
-            self._rooms[pool] -= 1
+        backlog = self._keys.backlog(pool, job.priority)
+        if backlog in self._rooms:
+            self._rooms[backlog] -= 1
         request = StepRequest(
             step=ask.step.number,
             model=ask.backlog.model,
@@ -262,7 +264,7 @@ class Triage:
             job_id=job.id,
             job=held.raw,
             slip=held.slip.model_copy(update=update),
-            to=self._keys.backlog(pool, job.priority),
+            to=backlog,
             reply_to=job.reply_to,
             fingerprint=job.fingerprint if held.is_first_seen else None,
             is_first_seen=held.is_first_seen,

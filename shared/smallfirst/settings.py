@@ -199,9 +199,9 @@ class RouterSettings(TracedSettings):
         default=5000,
         ge=1,
         le=100_000_000,
-        description="The most jobs that wait for one pool. Beyond it, new ones that may come to it"
-        " wait in their producer's stream, from where producers are served in fair shares; so the"
-        " bound is also how many jobs are ahead of a producer that has just come.",
+        description="The most jobs of one priority that wait for one pool. Beyond it, new ones that"
+        " may come to it wait in their producer's stream, from where producers are served in fair"
+        " shares; so the bound is also how many jobs are ahead of a producer that has just come.",
     )
     max_job_bytes: int = Field(
         default=1_048_576,

@@ -184,6 +184,33 @@ def test_a_full_pool_stops_nobody_else(redis: Any, redis_url: str, catalogue: Pa
     assert (redis.xlen(LARGE), redis.xlen(OWN.jobs)) == (2, 3)
 
 
+def test_what_is_urgent_waits_behind_no_flood(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Each priority has a bound of its own; urgent jobs that fill theirs wait for it alone."""
+    router = full_of(redis, redis_url, catalogue, 3)
+    submit(redis, *(other(f"u{n}", priority="interactive") for n in range(3)))
+    router.step()
+    urgent = KEYS.backlog("large", Priority.INTERACTIVE)
+    assert ids_in(redis, urgent) == ["u0", "u1"]
+    redis.xtrim(urgent, maxlen=0)
+    for _ in range(2):
+        router.step()
+    assert ids_in(redis, urgent) == ["u2"]
+    assert redis.xlen(OWN.jobs) == 3
+
+
+def test_who_waits_in_another_version_s_words_is_decided_on_anew(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router of before had it wait for the pool, of whatever priority; it is not forgotten."""
+    router = full_of(redis, redis_url, catalogue, 1)
+    [(entry, _)] = redis.xrange(OWN.jobs)
+    redis.xclaim(OWN.jobs, ROUTER_GROUP, "waiting:large", 0, [entry], justid=True)
+    redis.xtrim(LARGE, maxlen=0)
+    for _ in range(3):
+        router.step()
+    assert ids_in(redis, LARGE) == ["w0"]
+
+
 def test_those_who_wait_come_in_order(redis: Any, redis_url: str, catalogue: Path) -> None:
     """As the pool has room, the oldest first, and nobody who comes later before them."""
     router = full_of(redis, redis_url, catalogue, 3)
@@ -239,7 +266,7 @@ def test_what_waits_is_nobody_s_to_recover(redis: Any, redis_url: str, catalogue
     assert ids_in(redis, BULK) == ["a1"]
     pending = redis.xpending(OWN.jobs, ROUTER_GROUP)
     assert [(each["name"], each["pending"]) for each in pending["consumers"]] == [
-        (b"waiting:large", 3)
+        (b"waiting:large:bulk", 3)
     ]
 
 

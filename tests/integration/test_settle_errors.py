@@ -79,7 +79,7 @@ def wait(entry: str) -> Wait:
         entry=entry,
         producer="default",
         job_id="a1",
-        pool="cpu",
+        to=KEYS.waiting_for(BULK),
         expires_ms=1,
         reply_to="me",
         fingerprint="f1",

@@ -62,8 +62,8 @@ class FleetState:
     Attributes:
         read_by_routers: By stream; what waits for room is in nobody's hands there.
         pools: By name.
-        waiting: Jobs that wait for a pool to have room, by its name and by the stream that they are
-            in. The pool may be gone.
+        waiting: Jobs that wait for a backlog to have room, by that and by the stream that they are
+            in. Its pool may be gone.
     """
 
     read_by_routers: Mapping[str, StreamState] = field(default_factory=dict)
@@ -93,12 +93,16 @@ def fleet_state(
     read = {keys.escalations: _stream(reply[0])}
     waiting: dict[str, dict[str, int]] = defaultdict(dict)
     for stream, (num_entries, num_pending, told) in zip(submissions, of_producers, strict=True):
-        counts = {pool.decode(): int(num) for pool, num in zip(told[::2], told[1::2], strict=True)}
+        counts = {keys.awaited_by(name.decode()): int(num) for name, num in _pairs(told)}
         read[stream] = _stream((num_entries, num_pending - sum(counts.values())))
-        for pool, count in counts.items():
-            waiting[pool][stream] = count
+        for backlog, count in counts.items():
+            waiting[backlog][stream] = count
     told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
     return FleetState(read, dict(zip(pools, told, strict=True)), waiting)
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[bytes, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _pool(names: Iterable[str], told: Sequence[Any]) -> PoolState:

@@ -6,7 +6,7 @@ Key, type, bound, writer; content:
         The producers by name, each with its weight (JSON); `default` is there without being in it.
     {ns}:jobs:{producer}            stream; the producer's limit; the producer
         One producer's submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool
-        is full stay, pending with the consumer `waiting:{pool}`, which holds no lease.
+        is full stay, pending with the consumer `waiting:{pool}:{priority}`, which holds no lease.
     {ns}:submissions:{producer}     hash; four numbers; settle.lua, count_destroyed.lua
         How many submissions were settled, and how many were destroyed unsettled, and when.
     {ns}:escalations                stream; the jobs in flight; workers
@@ -60,7 +60,7 @@ ROUTER_GROUP, POOL_GROUP = "router", "pool"
 ROUTERS = "@router"
 #: The consumer in whose name entries wait between dispatch and a worker's claim.
 QUEUE_CONSUMER = "queue"
-#: How the consumers begin in whose names submissions wait for a pool to have room.
+#: How the consumers begin in whose names submissions wait for a backlog to have room.
 WAITING_PREFIX = "waiting:"
 
 
@@ -115,6 +115,14 @@ class Keys:
         pool, _, priority = stream.removeprefix(self._before_pool).partition(":")
         is_backlog = stream.startswith(self._before_pool) and pool and priority
         return pool if is_backlog else None
+
+    def waiting_for(self, backlog: str) -> str:
+        """The consumer in whose name submissions wait for a backlog to have room."""
+        return f"{WAITING_PREFIX}{backlog.removeprefix(self._before_pool)}"
+
+    def awaited_by(self, consumer: str) -> str:
+        """The backlog that such a consumer waits for; it may be one that is not there any more."""
+        return f"{self._before_pool}{consumer.removeprefix(WAITING_PREFIX)}"
 
     def priority_of(self, stream: str) -> Priority:
         """Say of which priority the jobs of a backlog are.

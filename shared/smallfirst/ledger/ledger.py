@@ -20,7 +20,7 @@ from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, short
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import make_group
 from smallfirst.ledger.holders import process_of
-from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, WAITING_PREFIX, Keys
+from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.scripts import script_texts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
@@ -277,9 +277,9 @@ class Ledger:
         ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
-    def take_waiting(self, stream: str, pool: str, *, count: int) -> list[StreamEntry]:
-        """Take back up to `count` of the oldest entries that wait for a pool to have room."""
-        consumer = f"{WAITING_PREFIX}{pool}"
+    def take_waiting(self, stream: str, backlog: str, *, count: int) -> list[StreamEntry]:
+        """Take back up to `count` of the oldest entries that wait for a backlog to have room."""
+        consumer = self._keys.waiting_for(backlog)
         arguments = [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES]
         return [held_entry(stream, row) for row in self._run("take_waiting", [stream], arguments)]
 

@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 
 from smallfirst.jobs import Attempt, Result
 from smallfirst.ledger.entries import Excerpt
-from smallfirst.ledger.keys import WAITING_PREFIX
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
 Verb = Literal["result", "move", "wait", "refuse", "cancel"]
@@ -75,13 +74,13 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """The submission stays where it is, until a pool has room for its job.
+    """The submission stays where it is, until a backlog has room for its job.
 
     Attributes:
         entry: The id of the entry that stays.
         producer: Whose job it is.
         job_id: The job's id.
-        pool: The pool that is full.
+        to: The consumer in whose name it waits.
         expires_ms: The job's deadline, on Redis's clock.
         reply_to: Whom to tell when it ends.
         fingerprint: By which a repeat of the job is known.
@@ -92,7 +91,7 @@ class Wait:
     entry: str
     producer: str
     job_id: str
-    pool: str
+    to: str
     expires_ms: int
     fingerprint: str
     reply_to: str | None = None
@@ -181,7 +180,7 @@ def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     yield ("" if isinstance(settlement, Cancel) else settlement.reply_to) or ""
     yield move.job if move else result.to_json() if result else ""
     yield move.slip.to_json() if move else ""
-    yield move.to if move else f"{WAITING_PREFIX}{wait.pool}" if wait else ""
+    yield goes_on.to if goes_on else ""
     yield str(move.slip.expires_ms if move else wait.expires_ms if wait else "")
     yield letter.to_json() if letter else ""
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""

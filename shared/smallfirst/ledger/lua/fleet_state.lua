@@ -10,7 +10,7 @@
 -- many streams of submissions there are
 -- Returns {escalations, then the submissions, then of each pool {backlogs, workers that live, that died,
 -- batches}}; each stream as {entries, pending}, pending being -1 where the stream or its group is not there;
--- of submissions also {pool, jobs that wait for it to have room, ...}.
+-- of submissions also {consumer in whose name jobs wait for a backlog to have room, how many, ...}.
 
 local time = redis.call('TIME')
 local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
@@ -28,7 +28,7 @@ local function waiting(key)
   for _, consumer in ipairs(pending[4] or {}) do
     local name, count = consumer[1], consumer[2]
     if string.sub(name, 1, #prefix) == prefix then
-      counts[#counts + 1], counts[#counts + 2] = string.sub(name, #prefix + 1), count
+      counts[#counts + 1], counts[#counts + 2] = name, count
     end
   end
   return counts

@@ -1,6 +1,6 @@
 -- luacheck: ignore is_router is_worker producer_of group_of
 -- What scripts share that tell holders apart; it is put before their own text. A holder is a router, the
--- queue, `waiting:{pool}` (who waits for a pool to have room), or else a worker.
+-- queue, `waiting:{pool}:{priority}` (who waits for a backlog to have room), or else a worker.
 
 local function is_router(name) return string.sub(name, 1, #'@router/') == '@router/' end
 

@@ -1,6 +1,6 @@
--- A router takes back the oldest entries of those that wait for a pool to have room.
+-- A router takes back the oldest entries of those that wait for a backlog to have room.
 --
---   {stream}   XPENDING, XCLAIM JUSTID, XRANGE   the pool's waiting consumer -> this router
+--   {stream}   XPENDING, XCLAIM JUSTID, XRANGE   the waiting consumer -> this router
 --
 -- KEYS[1] stream
 -- ARGV[1] group, [2] router, [3] the consumer, [4] the most entries, [5] bytes after which it is enough
