@@ -229,6 +229,8 @@ def _report(
     idle: list[float],
     busy: list[float],
 ) -> Iterator[str]:
+    if not working:
+        raise SystemExit("every backlog came to its end: take larger ones, or fewer seconds")
     shares = [served[name] for name in working]
     total = sum(served.values())
     yield "# Fair shares: a hundred producers and one small pool\n"
