@@ -5,6 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Trained heads and converted models stay in the checkout, where `make clean` finds them.
 export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
+# Packages are installed uncompiled. A machine that forbids Python to keep what it compiles would have every
+# process of a test compile torch, Celery or vLLM anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # One process of tests for each core, whole groups to each; see tests/support/groups.py.
 BESIDE := -n auto --maxprocesses=4 --dist loadscope --no-loadscope-reorder
