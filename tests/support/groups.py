@@ -15,9 +15,9 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS: dict[str, tuple[str, ...]] = {
     "faults": ("faults",),
     "images": ("deploy/test_images.py", "deploy/test_scan.py"),
+    "vllm": ("integration/llm", "integration/llm_endpoint", "integration/test_pocket_llm.py"),
     "fleets": ("integration/fleet", "integration/cli", "integration/evaluation"),
     "training": ("integration/training", "integration/slm"),
-    "vllm": ("integration/llm", "integration/llm_endpoint", "integration/test_pocket_llm.py"),
     "deploy": ("deploy",),
 }
 
