@@ -24,6 +24,7 @@ from smallfirst.cli.output import (
 )
 from smallfirst.jobs import MAX_ID_CHARS, Status
 from smallfirst.ledger.keys import ProducerKeys
+from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter
 
 #: How many dead letters one page holds.
@@ -201,10 +202,7 @@ def next_id(job_id: str) -> str:
 def _replay(link: Link, dead: Dead) -> Replayed:
     """Submit a dead letter and forget it, at once or not at all."""
     raw: Any = link.redis.get(link.keys.dead_raw(dead.entry))
-    if raw is None:
-        return Replayed(dead.entry, problem=_NOT_KEPT)
-    if len(raw) < dead.letter.size:
-        problem = f"only its first {len(raw)} bytes are kept; its producer can submit it again"
+    if problem := _hindrance(link, dead.letter, raw):
         return Replayed(dead.entry, problem=problem)
     keys, job_id = link.keys.of_producer(dead.letter.producer), dead.letter.id
     if job_id and _is_taken(link, keys, dead.letter, job_id):
@@ -217,6 +215,18 @@ def _replay(link: Link, dead: Dead) -> Replayed:
     _forget_in(link, pipeline)(dead.entry)
     pipeline.execute()
     return Replayed(dead.entry, job_id)
+
+
+def _hindrance(link: Link, letter: DeadLetter, raw: bytes | None) -> str:
+    """Say why a letter cannot be submitted again; empty where it can."""
+    if raw is None:
+        return _NOT_KEPT
+    if len(raw) < letter.size:
+        return f"only its first {len(raw)} bytes are kept; its producer can submit it again"
+    if letter.producer not in ProducerRegistry(link.redis, link.keys).read():
+        # Its stream would be made anew, and nobody would read it.
+        return f"its producer is not registered; smallfirst producer add {letter.producer}"
+    return ""
 
 
 def _renamed(raw: bytes, job_id: str) -> bytes | None:

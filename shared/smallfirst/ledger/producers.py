@@ -58,12 +58,10 @@ class ProducerRegistry:
 
     def sweep(self) -> None:
         """Forget producers that leave and of whom nothing waits, and empty streams of nobody's."""
-        for name, producer in self.read().items():
-            if producer.is_leaving and not self._redis.xlen(self._keys.of_producer(name).jobs):
-                self._redis.hdel(self._keys.producers, name)
-        for name, count in self.strangers().items():
-            if not count:
-                self._delete_if_empty(self._keys.of_producer(name).jobs)
+        leaving = [name for name, producer in self.read().items() if producer.is_leaving]
+        empty = [name for name, count in self.strangers().items() if not count]
+        for name in (*leaving, *empty):
+            self._forget_if_empty(name)
 
     def strangers(self) -> dict[str, int]:
         """Count what stands in streams of producers that are not registered, and nobody reads."""
@@ -73,16 +71,21 @@ class ProducerRegistry:
         strange = {name: key for key, name in found.items() if name and name not in known}
         return {name: self._redis.xlen(key) for name, key in sorted(strange.items())}
 
-    def _delete_if_empty(self, stream: str) -> None:
-        """Delete a stream in which nothing stands, also by the time that it is deleted."""
+    def _forget_if_empty(self, name: str) -> None:
+        """Forget a producer and its stream at once, where nothing stands there at that moment.
 
-        def delete(pipeline: Any) -> None:
+        One after the other, a job between the two would be confirmed and read by nobody.
+        """
+        stream = self._keys.of_producer(name).jobs
+
+        def forget(pipeline: Any) -> None:
             is_empty = not pipeline.xlen(stream)
             pipeline.multi()
             if is_empty:
                 pipeline.delete(stream)
+                pipeline.hdel(self._keys.producers, name)
 
-        self._redis.transaction(delete, stream)
+        self._redis.transaction(forget, stream)
 
 
 def read_producers(found: Mapping[str, bytes]) -> dict[str, Producer]:

@@ -12,6 +12,7 @@ from smallfirst.cli.dead import needs_new_id, next_id
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
 
@@ -20,7 +21,9 @@ KEYS = Keys()
 OWN = KEYS.of_producer("default")
 
 
-def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> str:
+def bury(
+    redis: Redis, raw: bytes, reason: str, job_id: str | None = None, producer: str = "default"
+) -> str:
     """Leave a dead letter as the fleet does."""
     ledger = Ledger(redis, KEYS, "router-test")
     ledger.open([OWN.jobs], ROUTER_GROUP)
@@ -30,7 +33,7 @@ def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> st
     letter = dead_letter(
         raw,
         reason,
-        producer="default",
+        producer=producer,
         detail="because",
         job_id=job_id,
         task="topic",
@@ -39,10 +42,10 @@ def bury(redis: Redis, raw: bytes, reason: str, job_id: str | None = None) -> st
     status = Status.REFUSED if is_refusal else Status.FAILED
     result = result_for(job_id, status) if job_id else None
     ended: Settlement = Refuse(
-        entry=entry.entry, producer="default", letter=letter, raw=raw, result=result
+        entry=entry.entry, producer=producer, letter=letter, raw=raw, result=result
     )
     if result is not None and not is_refusal:
-        ended = Finish(entry=entry.entry, producer="default", result=result, letter=letter, raw=raw)
+        ended = Finish(entry=entry.entry, producer=producer, result=result, letter=letter, raw=raw)
     ledger.settle(OWN.jobs, ROUTER_GROUP, [ended])
     found: Any = redis.xrevrange(KEYS.dead, count=1)
     return str(found[0][0].decode())
@@ -126,6 +129,18 @@ def test_what_is_replayed_or_dropped_makes_room(smallfirst: Smallfirst, redis: R
     assert redis.xlen(KEYS.dead) == redis.xlen(KEYS.dead_kept) == 0
     assert redis.get(KEYS.dead_bytes) == b"0"
     assert smallfirst("dead", "drop").code == 2
+
+
+def test_a_letter_of_a_producer_that_is_gone_is_kept(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Nobody reads its stream; the letter can be replayed once it is registered again."""
+    raw = b'{"id": "a", "task": "topic", "text": "billing"}'
+    entry, shop = bury(redis, raw, "unknown_task", "a", "shop"), KEYS.of_producer("shop")
+    done = smallfirst("dead", "replay", entry)
+    assert (done.code, redis.xlen(KEYS.dead), redis.exists(shop.jobs)) == (1, 1, 0)
+    assert "smallfirst producer add shop" in done.out
+    ProducerRegistry(redis, KEYS).write("shop", Producer())
+    assert smallfirst("dead", "replay", entry).code == 0
+    assert (redis.xlen(KEYS.dead), redis.xlen(shop.jobs)) == (0, 1)
 
 
 def test_what_is_no_json_keeps_its_letter_where_its_id_is_taken(
