@@ -5,10 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.support.routers import (
     BULK,
-    CATALOGUE,
     KEYS,
     published,
     result_of,
@@ -24,14 +22,6 @@ from smallfirst.ledger.keys import POOL_GROUP
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst_router.router import Router
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """A catalogue with a task for rules and a task for a model."""
-    path = tmp_path / "catalogue.yaml"
-    path.write_text(CATALOGUE)
-    return path
 
 
 def test_what_the_fleet_cannot_read_stops_nobody(

@@ -8,7 +8,6 @@ import pytest
 from tests.support.notices import listening
 from tests.support.routers import (
     BULK,
-    CATALOGUE,
     KEYS,
     LOST_MS,
     OWN,
@@ -26,14 +25,6 @@ from smallfirst.jobs import Job, Priority, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """A catalogue with a task for rules and a task for a model."""
-    path = tmp_path / "catalogue.yaml"
-    path.write_text(CATALOGUE)
-    return path
 
 
 def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Path) -> None:

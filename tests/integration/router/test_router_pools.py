@@ -31,14 +31,6 @@ from smallfirst_router import dispatch
 from smallfirst_router.router import Router
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """A catalogue with a task for rules and a task for a model."""
-    path = tmp_path / "catalogue.yaml"
-    path.write_text(CATALOGUE)
-    return path
-
-
 def test_a_model_s_folder_may_come_after_the_catalogue(
     redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil
 ) -> None:

@@ -21,14 +21,6 @@ from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 ONLY_RULE = 'cascade: [{rule: {patterns: [{label: a, pattern: "never"}]}}]'
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """A catalogue with a task for rules and a task for a model."""
-    path = tmp_path / "catalogue.yaml"
-    path.write_text(CATALOGUE)
-    return path
-
-
 def test_a_job_whose_task_has_left_the_catalogue_fails_and_can_be_replayed(
     redis: Any, redis_url: str, catalogue: Path
 ) -> None:
