@@ -7,18 +7,19 @@ installed yet.
     python requirements/uv.py pip install -r requirements/lock.txt
 """
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-#: What uv calls pip's settings.
+#: What uv calls pip's settings, and what stands between several values there.
 NAMES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "UV_FIND_LINKS",
-    "constraint": "UV_CONSTRAINT",
-    "cert": "SSL_CERT_FILE",
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "constraint": ("UV_CONSTRAINT", " "),
+    "cert": ("SSL_CERT_FILE", " "),
 }
 
 
@@ -26,11 +27,17 @@ def settings() -> dict[str, str]:
     """Say pip's settings in uv's words, the best version of any place among them, as with pip."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
-    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **translated(told)}
+
+
+def translated(told: str) -> dict[str, str]:
+    """Say in uv's words what `pip config list` prints: a name and a Python string on each line."""
+    found = {}
     for line in told.splitlines():
         name, _, value = line.partition("=")
         if ours := NAMES.get(name.rpartition(".")[2]):
-            found[ours] = value.strip("'")
+            variable, between = ours
+            found[variable] = between.join(ast.literal_eval(value).split())
     return found
 
 
