@@ -243,7 +243,7 @@ def _shut_out(accounts: UserAccounts, name: str) -> str:
     user = producer_user(name)
     try:
         if accounts.is_open():
-            return f"{_OPEN}: whoever submits as {name} is not refused, and never answered"
+            return f"{_OPEN}: who writes to its stream is not refused, and never answered"
         accounts.delete(user)
         _save(accounts)
     except UsersNotAdministered as error:

@@ -102,6 +102,7 @@ def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
     say(f"Flower     {addresses.flower_url or 'not started'}")
     say(f"catalogue  {addresses.catalogue}")
     say(f"logs       {fleet.logs}")
+    note(f"programs find it by SMALLFIRST_REDIS_URL={addresses.redis_url}")
     note("ready; Ctrl-C drains and stops it")
 
 
