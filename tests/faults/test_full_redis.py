@@ -13,7 +13,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 from tests.support.holders import pid_of
-from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.support.invariants import (
+    Stopwatch,
+    assert_each_ended_once,
+    lasting_keys,
+    wait_until_at_rest,
+)
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -95,7 +100,7 @@ def test_a_full_memory_refuses_producers_and_stops_nobody(
         assert_each_ended_once(client.as_completed(ids, timeout=90), ids)
         watch.report()
     assert pids(fleet) == before
-    wait_until(lambda: not remains(fleet_redis, [POOL]), description="nothing is left", timeout=30)
+    wait_until_at_rest(fleet_redis, [POOL])
     assert not lasting_keys(fleet_redis)
 
 
@@ -124,7 +129,7 @@ def test_a_full_disk_refuses_producers_and_ends_nobody(
         assert_each_ended_once(client.as_completed(ids, timeout=120), ids)
         watch.report()
     assert pids(fleet) == before
-    wait_until(lambda: not remains(fleet_redis, [POOL]), description="nothing is left", timeout=90)
+    wait_until_at_rest(fleet_redis, [POOL])
     assert not lasting_keys(fleet_redis)
 
 

@@ -15,7 +15,7 @@ from tests.support.invariants import (
     assert_each_ended_once,
     assert_unchanged,
     digests,
-    remains,
+    wait_until_at_rest,
 )
 from tests.support.links import Link, LinkedFleet
 from tests.support.waiting import WaitUntil
@@ -68,7 +68,7 @@ def worker_at_work(
         wait_until(somebody_works, description="a worker has a batch in hand")
         [child] = [n for n, pid in pids(fleet).items() if f"/{pid}/" in held[0]]
         yield fleet.links[child], ids, client, held[0]
-    wait_until(lambda: not remains(fleet_redis, [POOL]), description="nothing is left", timeout=60)
+    wait_until_at_rest(fleet_redis, [POOL])
 
 
 def jobs(count: int) -> list[Job]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.invariants import assert_each_ended_once, remains
+from tests.support.invariants import assert_each_ended_once, wait_until_at_rest
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -68,7 +68,7 @@ def test_a_producer_that_dies_starts_anew_and_gets_everything_once(
         int(v) for k, v in booked.items() if k.startswith(b"ids:") and k.endswith(b"jobs")
     )
     assert num_run == NUM_JOBS
-    wait_until(lambda: not remains(fleet_redis, ["cpu-small"]), description="nothing is left")
+    wait_until_at_rest(fleet_redis, ["cpu-small"])
 
 
 def test_a_result_waits_for_whoever_comes_back(fleet: LocalFleet) -> None:

@@ -14,7 +14,12 @@ import pytest
 from redis import Redis, Sentinel
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
-from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys, remains
+from tests.support.invariants import (
+    Stopwatch,
+    assert_each_ended_once,
+    lasting_keys,
+    wait_until_at_rest,
+)
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -151,7 +156,7 @@ def test_a_failover_loses_no_job_and_doubles_no_result(
         watch.report()
     with Redis(port=fleet.master()) as redis:
         assert redis.info("replication")["role"] == "master"
-        wait_until(lambda: not entries_left(redis), description="nothing is left", timeout=60)
+        wait_until_at_rest(redis, [POOL])
         assert not lasting_keys(redis)
     with Redis(port=old) as redis:
         wait_until(
@@ -159,16 +164,6 @@ def test_a_failover_loses_no_job_and_doubles_no_result(
             description="the old master follows the new one",
             timeout=60,
         )
-
-
-def entries_left(redis: Any) -> dict[str, int]:
-    """What is not at rest, but for messages whose acknowledgement went down with the old master.
-
-    Celery takes those up again after `visibility_timeout`, and they claim nothing.
-    """
-    left = remains(redis, [POOL])
-    left.pop(KEYS.unacked(POOL), None)
-    return left
 
 
 def jobs(count: int) -> list[Job]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from smallfirst.jobs import Result, Status
@@ -76,6 +76,18 @@ def remains(redis: Any, pools: Iterable[str], keys: Keys | None = None) -> dict[
     left = {stream: redis.xlen(stream) for stream in groups}
     left |= {f"{s} pending": _pending(redis, s, group) for s, group in groups.items()}
     return {what: count for what, count in (left | lists).items() if count}
+
+
+def wait_until_at_rest(redis: Any, pools: Collection[str]) -> None:
+    """Wait until nothing remains; fail with what does.
+
+    A message whose acknowledgement a fault swallowed is taken up again after Celery's
+    `visibility_timeout` of 60 seconds, looked for every ten, and claims nothing.
+    """
+    until = monotonic() + 90
+    while left := remains(redis, pools):
+        assert monotonic() < until, f"after 90 s there remain {left}"
+        sleep(0.1)
 
 
 def _pending(redis: Any, stream: str, group: str) -> int:

@@ -116,9 +116,13 @@ def transport_options(settings: Settings, *, role: str, pool: str | None) -> dic
         "global_keyprefix": keys.celery_prefix,
         # One list a queue: the router has already put the urgent batches first.
         "priority_steps": [0],
-        # How long a message may sit in a worker unstarted before another gets it. The ledger
-        # notices sooner; a second copy finds its entries claimed, and does nothing.
-        "visibility_timeout": 300,
+        # How long a message may sit in a worker unstarted before another gets it, looked for
+        # every ten seconds. As long as a router waits before it publishes again: until then what a
+        # broken connection left behind takes the place of a batch. A second copy finds its
+        # entries claimed, and does nothing.
+        "visibility_timeout": 60,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
         # Without these a frozen connection hangs its reader for ever.
         "socket_timeout": settings.socket_timeout_seconds,
         "socket_connect_timeout": settings.connect_timeout_seconds,
