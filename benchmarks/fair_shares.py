@@ -86,7 +86,7 @@ class Worker:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            if found := self._redis.brpop(KEYS.queue("cpu"), timeout=0.2):
+            if found := self._redis.brpop(list(KEYS.queues("cpu").values()), timeout=0.2):
                 body = json.loads(base64.b64decode(json.loads(found[1])["body"]))
                 self._run(BatchMessage.model_validate(body[0][0], strict=False))
 

@@ -4,7 +4,7 @@ A batch is one forward pass, so its cost is its number of rows times its longest
 length travel together; tasks that share a model share the pass; whoever has waited longest leads.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smallfirst.jobs import Priority
@@ -61,10 +61,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that share one forward pass, all started equally often before."""
+    """Jobs of one priority that share one forward pass, all started equally often before."""
 
     model: str
     jobs: tuple[WaitingJob, ...]
+
+    @property
+    def priority(self) -> Priority:
+        """The same for all of its jobs."""
+        return self.jobs[0].priority
 
     @property
     def starts(self) -> int:
@@ -82,12 +87,20 @@ def fill_of(batch: Batch, limits: Limits) -> float:
     return min(1.0, max(len(batch.jobs) / limits.jobs, tokens))
 
 
-def form_batches(waiting: Iterable[WaitingJob], limits: Limits, room: int) -> list[Batch]:
-    """Form up to `room` batches, each led by the job that is due first among those left."""
+def form_batches(
+    waiting: Iterable[WaitingJob], limits: Limits, rooms: Mapping[Priority, int]
+) -> list[Batch]:
+    """Form batches, each led by the job that is due first among those left.
+
+    Args:
+        waiting: What waits.
+        limits: The bounds of each.
+        rooms: How many batches there may be when one of this priority is added.
+    """
     left = sorted(waiting, key=lambda job: job.rank)
-    share = max(MIN_SHARE, -(-len(left) // max(room, 1)))
+    share = max(MIN_SHARE, -(-len(left) // max(rooms[Priority.BULK], 1)))
     batches: list[Batch] = []
-    while left and len(batches) < room:
+    while left and len(batches) < rooms[left[0].priority]:
         head = left[0]
         batch = _fill(head, _mates_of(head, left), limits, share)
         taken = {job.key for job in batch.jobs}
@@ -97,14 +110,14 @@ def form_batches(waiting: Iterable[WaitingJob], limits: Limits, room: int) -> li
 
 
 def _mates_of(head: WaitingJob, jobs: Iterable[WaitingJob]) -> list[WaitingJob]:
-    """Who may share a pass with the head, the nearest in length first, interactive before bulk."""
+    """Who may share a pass with the head, the nearest in length first."""
     mates = [job for job in jobs if _may_share(head, job) and job is not head]
-    near = head.num_chars
-    return sorted(mates, key=lambda j: (j.priority is Priority.BULK, abs(j.num_chars - near)))
+    return sorted(mates, key=lambda job: abs(job.num_chars - head.num_chars))
 
 
 def _may_share(head: WaitingJob, job: WaitingJob) -> bool:
-    return job.model == head.model and job.starts == head.starts
+    # An interactive job waits for no rows of bulk: its pass is as short as it can be.
+    return (job.model, job.starts, job.priority) == (head.model, head.starts, head.priority)
 
 
 def _fill(head: WaitingJob, mates: Sequence[WaitingJob], limits: Limits, share: int) -> Batch:

@@ -5,7 +5,7 @@ batch formed on arrival would be small exactly when the fleet is busiest.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
@@ -40,6 +40,9 @@ Held = dict[tuple[Priority, str], WaitingJob]
 FORGET_AFTER = timedelta(hours=1)
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
 WAITING_PER_WORKER = 2
+#: Batches led by an interactive job that may be in their queue for each live worker, whatever else
+#: waits: workers take them first.
+URGENT_PER_WORKER = 1
 #: The field that batches are formed without.
 TEXT = "job"
 #: The longest that one recovery of the backlogs goes on; what is left comes with the next.
@@ -127,24 +130,31 @@ class Dispatch:
         )
 
     def _serve(self, name: str, pool: Pool, state: PoolState) -> int:
-        room = WAITING_PER_WORKER * state.num_workers - state.num_batches
+        rooms = _rooms(state)
+        served = [priority for priority, room in rooms.items() if room > 0]
         held = self._held.setdefault(name, {})
-        if room <= 0 or not (held or state.num_unread):
+        self._fill(name, held, state, served)
+        if not any(priority in served for priority, _ in held):
             return 0
-        self._fill(name, held, state)
         limits = Limits(pool.batch_jobs, pool.batch_tokens)
-        batches = form_batches(held.values(), limits, room) if held else []
+        batches = form_batches(held.values(), limits, rooms)
         for batch in batches:
             self._send(name, pool, batch, held)
             self._metrics.count_batch(name, batch.model, fill=fill_of(batch, limits))
         return len(batches)
 
-    def _fill(self, name: str, held: Held, state: PoolState) -> None:
-        """Read more of both backlogs, as far as this router may hold."""
-        space = self._settings.hold_jobs - len(held)
-        if space > 0 and state.num_unread:
-            streams = list(self._keys.backlogs(name).values())
-            self._hold(held, self._ledger.read(streams, POOL_GROUP, count=space, left_out=TEXT))
+    def _fill(
+        self, name: str, held: Held, state: PoolState, priorities: Iterable[Priority]
+    ) -> None:
+        """Read more of these backlogs, as far as this router may hold of each."""
+        num_held = Counter(priority for priority, _ in held)
+        for priority in priorities:
+            stream = self._keys.backlog(name, priority)
+            space = self._settings.hold_jobs - num_held[priority]
+            if space > 0 and state.backlogs[stream].num_unread:
+                self._hold(
+                    held, self._ledger.read([stream], POOL_GROUP, count=space, left_out=TEXT)
+                )
 
     def end_due(self, entries: Sequence[StreamEntry]) -> None:
         """End jobs of any backlog that are past their deadline."""
@@ -267,7 +277,7 @@ class Dispatch:
         """Take over the entries of dead workers and routers, and of lost messages."""
         self._release_unplaced()
         for name in self._left_over:
-            self._fill(name, {}, state.pools[name])
+            self._fill(name, {}, state.pools[name], Priority)
         until = monotonic() + RECOVERY_SLICE.total_seconds()
         return sum(self._recover(name, pool, until) for name, pool in state.pools.items())
 
@@ -339,6 +349,16 @@ class Dispatch:
                 entries = [entry for of, entry in held if of is priority]
                 if entries:
                     yield held, priority, stream, entries
+
+
+def _rooms(state: PoolState) -> dict[Priority, int]:
+    """How many batches may be added, by the priority of the job that leads them.
+
+    However many wait, an interactive job passes them.
+    """
+    room = WAITING_PER_WORKER * state.num_workers - state.num_batches
+    urgent = URGENT_PER_WORKER * state.num_workers - state.num_urgent
+    return {Priority.INTERACTIVE: max(room, urgent), Priority.BULK: room}
 
 
 def _check(entry: StreamEntry) -> None:

@@ -12,7 +12,7 @@ from itertools import groupby
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.ledger import Ledger, Portion
 from smallfirst.settings import RouterSettings
 from smallfirst_router.fair_shares import FairShares, cost_of
 
@@ -71,11 +71,7 @@ class Intake:
         if not any(unread.values()):
             found = self._read_evenly(block)
         else:
-            found = self._ledger.read(
-                [self._keys.escalations], ROUTER_GROUP, count=self._read_count
-            )
-            found += self._read_newcomers([stream for stream, count in new.items() if not count])
-            found += self._read_shares(self._reading.allot(new, self._read_count))
+            found = self._ledger.read_portions(self._portions(new), ROUTER_GROUP)
         self._charge(self._reading, found)
         return found
 
@@ -88,18 +84,18 @@ class Intake:
             streams, ROUTER_GROUP, count=count, block=block, max_bytes=max_bytes
         )
 
-    def _read_newcomers(self, streams: list[str]) -> list[StreamEntry]:
-        """Read a job of each producer that had none at the last look: it need not wait for more."""
-        if not streams:
-            return []
-        return self._ledger.read(streams, ROUTER_GROUP, count=1, max_bytes=1)
+    def _portions(self, new: Mapping[str, int]) -> list[Portion]:
+        """What to read: what came back, a share of each producer, and a job of each newcomer.
 
-    def _read_shares(self, allotted: Mapping[str, int]) -> list[StreamEntry]:
-        found: list[StreamEntry] = []
+        Who had nothing unread at the last look need not wait for more.
+        """
+        portions = [Portion([self._keys.escalations], self._read_count, self._read_bytes)]
+        if newcomers := [stream for stream, count in new.items() if not count]:
+            portions.append(Portion(newcomers, 1, 1))
+        allotted = self._reading.allot(new, self._read_count)
         for count, streams in _by_count(allotted).items():
-            max_bytes = self._read_bytes // len(allotted)
-            found += self._ledger.read(streams, ROUTER_GROUP, count=count, max_bytes=max_bytes)
-        return found
+            portions.append(Portion(streams, count, self._read_bytes // len(allotted)))
+        return portions
 
     def take_back(self, backlog: str, waiting: Mapping[str, int], room: int) -> list[StreamEntry]:
         """Take back what waited for a backlog, in fair shares, the oldest of each producer first.
@@ -110,9 +106,8 @@ class Intake:
             room: How many more it may take.
         """
         shares = self._shares_of(backlog)
-        found: list[StreamEntry] = []
-        for stream, count in shares.allot(waiting, min(room, self._read_count)).items():
-            found += self._ledger.take_waiting(stream, backlog, count=count)
+        allotted = shares.allot(waiting, min(room, self._read_count))
+        found = self._ledger.take_waiting(backlog, allotted)
         self._charge(shares, found)
         return found
 

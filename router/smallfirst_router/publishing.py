@@ -7,6 +7,7 @@ from celery import Celery
 
 from smallfirst.broker.queues import queue_of, task_name
 from smallfirst.jobs import Tier
+from smallfirst.ledger.keys import MESSAGE_PRIORITIES
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst_router.batches import Batch
 
@@ -32,6 +33,7 @@ class Publisher:
             args=[message.model_dump(mode="json")],
             task_id=message.batch,
             queue=queue_of(pool),
+            priority=MESSAGE_PRIORITIES[batch.priority],
             argsrepr=describe_size(batch),
             kwargsrepr=describe_tasks(batch),
         )

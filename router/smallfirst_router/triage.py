@@ -100,10 +100,12 @@ class Triage:
         seen = self._ledger.note_first_seen(entries, now_ms)
         self._origins = self._ledger.origins_of(self._named_to_cancel(entries))
         decided = self._decide_slice(seen, now_ms)
-        for stream, settlements in decided.items():
-            self._ledger.settle(stream, ROUTER_GROUP, settlements)
+        refusals = self._ledger.settle_streams(decided, ROUTER_GROUP)
+        for stream in decided.keys() - refusals.keys():
             # Not before: what Redis could not be told is read and decided again.
-            self._metrics.count_decisions(settlements)
+            self._metrics.count_decisions(decided[stream])
+        for refusal in refusals.values():
+            raise refusal
         num_decided = sum(map(len, decided.values()))
         waits = {
             (stream, each.entry)

@@ -213,7 +213,8 @@ class RouterSettings(TracedSettings):
         default=1024,
         ge=1,
         le=100_000,
-        description="The most jobs of a pool that a router holds to form batches from.",
+        description="The most jobs of one priority that a router holds to form a pool's batches"
+        " from.",
     )
     max_starts: int = Field(
         default=5,

@@ -104,7 +104,7 @@ def test_a_lost_message_is_only_a_delay(
     """Celery's list is emptied under the fleet; the ledger still knows every job."""
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(jobs(80))
-        queue = KEYS.queue("cpu-small")
+        queue = KEYS.queue("cpu-small", Priority.BULK)
         wait_until(lambda: fleet_redis.llen(queue), description="a batch waits in the queue")
         fleet_redis.delete(queue)
         all_ended_once(client, ids)

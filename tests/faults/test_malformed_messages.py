@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from smallfirst import Client, Job
-from smallfirst.jobs import Status
+from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 
@@ -31,12 +31,12 @@ def test_a_malformed_message_neither_stops_a_pool_nor_kills_it(
     """Three of each kind are dropped; the very same workers answer what comes behind them."""
     before = set(fleet_redis.zrange(KEYS.workers("cpu-small"), 0, -1))
     for entry in MALFORMED * 3:
-        fleet_redis.lpush(KEYS.queue("cpu-small"), entry)
+        fleet_redis.lpush(KEYS.queue("cpu-small", Priority.BULK), entry)
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(Job(task="topic", text=f"Where is parcel {n}?") for n in range(50))
         statuses = {result.status for result in client.as_completed(ids, timeout=60)}
     assert statuses <= {Status.ANSWERED, Status.ABSTAINED}
-    assert fleet_redis.llen(KEYS.queue("cpu-small")) == 0
+    assert fleet_redis.llen(KEYS.queue("cpu-small", Priority.BULK)) == 0
     assert set(fleet_redis.zrange(KEYS.workers("cpu-small"), 0, -1)) == before
     dropped = sum(
         line.count("message.malformed")

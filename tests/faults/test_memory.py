@@ -118,7 +118,7 @@ def num_recovered(router: RouterProcess) -> int:
 
 def leave_to_the_dead(redis: Any) -> None:
     """Let a router have held the whole backlog, and have died a minute ago."""
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     entries = redis.eval(ENTRIES, 1, BULK)
     redis.xgroup_setid(BULK, POOL_GROUP, entries[-1])
     redis.xclaim(BULK, POOL_GROUP, "dead", 0, entries, idle=60_000, justid=True, force=True)
@@ -176,7 +176,11 @@ def test_jobs_as_large_as_they_may_be(
     with router_of(redis_url, tmp_path, "first") as first:
         wait_until(lambda: redis.xlen(OWN.jobs) == 0, description="all are parked", timeout=90)
         Ledger(redis, KEYS, "cpu/host/1/w").beat("cpu")
-        wait_until(lambda: redis.llen(KEYS.queue("cpu")), description="batches leave", timeout=30)
+        wait_until(
+            lambda: redis.llen(KEYS.queue("cpu", Priority.BULK)),
+            description="batches leave",
+            timeout=30,
+        )
         assert first.peak_kb < LIMIT_KB
     leave_to_the_dead(redis)
     with router_of(redis_url, tmp_path, "second") as second:

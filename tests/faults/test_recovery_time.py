@@ -42,7 +42,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     dead = Ledger(redis, KEYS, "cpu/h/1/dead")
     dead.beat("cpu")
     router.step()
-    message = redis.rpop(KEYS.queue("cpu"))
+    message = redis.rpop(KEYS.queue("cpu", Priority.BULK))
     if state == "in work":
         _claim(dead, message)
     else:
@@ -55,7 +55,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
 
     def is_begun() -> bool:
         router.step()
-        raw = redis.rpop(KEYS.queue("cpu"))
+        raw = redis.rpop(KEYS.queue("cpu", Priority.BULK))
         return raw is not None and _claim(living, raw)
 
     wait_until(is_begun, description="the job starts elsewhere", timeout=60)

@@ -84,7 +84,7 @@ class Pool:
 
     def work(self) -> None:
         """Run every batch that is published, each twice: a doubled message does no harm."""
-        while raw := self._redis.rpop(KEYS.queue("cpu")):
+        while raw := self._redis.rpop(KEYS.queue("cpu", Priority.BULK)):
             body = json.loads(base64.b64decode(json.loads(raw)["body"]))
             message = BatchMessage.model_validate(body[0][0], strict=False)
             for _ in range(2):
@@ -185,7 +185,7 @@ def leave_work(redis: Any, peer: Router) -> None:
     """What a dead worker had in hand."""
     peer.step()
     peer.close()
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     Ledger(redis, KEYS, "dead").read([BULK], POOL_GROUP, count=len(IDS))
     entries = [entry for entry, _ in redis.xrange(BULK)]
     redis.xclaim(BULK, POOL_GROUP, "dead", 0, entries, idle=60_000, justid=True)

@@ -85,7 +85,7 @@ def test_nonsense_in_the_fleets_own_streams_stops_nobody(
     assert b"after" in [fields[b"id"] for fields in waiting]
     for fields in waiting:
         RoutingSlip.model_validate_json(fields[b"slip"])
-    assert redis.llen(KEYS.queue("cpu")) > 0
+    assert redis.llen(KEYS.queue("cpu", Priority.BULK)) > 0
 
 
 def result_of(redis: Any, job_id: str) -> Result:

@@ -97,6 +97,11 @@ def trace(
                 description="Flower saw a batch",
                 timeout=60,
             )
+            wait_until(
+                lambda: trace.names(Role.FLOWER, b"ZRANGE"),
+                description="Flower has looked for lost messages",
+                timeout=60,
+            )
     assert guarded.refused() == []
     assert trace.strangers == []
     return trace
@@ -114,7 +119,7 @@ def ask_whether_it_was_read(url: str, trace: Trace, wait_until: WaitUntil) -> No
     """Ask as a client does that found an older refusal of an id that it has sent again."""
 
     def has_seen() -> bool:
-        return any(call[0].upper() == b"XRANGE" for call in trace.of(Role.PRODUCER))
+        return trace.names(Role.PRODUCER, b"XRANGE")
 
     async def ask() -> bool:
         transport = RedisTransport(url)

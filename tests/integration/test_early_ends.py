@@ -22,7 +22,7 @@ from tests.support.routers import (
 from tests.support.shapes import result_for
 from tests.support.waiting import WaitUntil
 
-from smallfirst.jobs import Status
+from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.settlements import Finish, Settled
 from smallfirst.local.redis_server import find_binary, version_of
@@ -60,7 +60,7 @@ def queued(redis: Any, router: Router) -> None:
 def held(redis: Any, router: Router) -> None:
     """A router holds it, since as many batches as may are waiting already."""
     start_worker(redis)
-    redis.lpush(KEYS.queue("cpu"), "one", "two")
+    redis.lpush(KEYS.queue("cpu", Priority.BULK), "one", "two")
     router.step()
     redis.xreadgroup(POOL_GROUP, "@router/host/1/r1", {BULK: ">"})
 

@@ -9,7 +9,7 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Ledger
+from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Ledger, Portion
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
@@ -80,6 +80,25 @@ def test_each_stream_has_its_share_of_a_read(redis: Any) -> None:
         redis.xadd(KEYS.escalations, {"id": "a1", "job": "x" * 6000, "slip": "{}"})
     read = ledger.read([KEYS.escalations, OWN.jobs], ROUTER_GROUP, count=100)
     assert [entry.stream for entry in read] == [KEYS.escalations, OWN.jobs]
+
+
+def test_several_portions_are_read_at_once_each_by_its_own_bounds(redis: Any) -> None:
+    """As single reads would; a stream whose group is gone gets it anew, and stops no other."""
+    ledger = ledger_of(redis)
+    others = KEYS.of_producer("other").jobs
+    entries = submit(redis, *[b"x" * 2000] * 5)
+    for _ in range(3):
+        redis.xadd(KEYS.escalations, {"id": "a1", "job": "x", "slip": "{}"})
+    portions = [
+        Portion([others], 9, 5000),
+        Portion([KEYS.escalations], 2, 5000),
+        Portion([OWN.jobs], 9, 3000),
+    ]
+    read = ledger.read_portions(portions, ROUTER_GROUP)
+    assert [entry.stream for entry in read] == [KEYS.escalations] * 2 + [OWN.jobs] * 2
+    assert [entry.entry for entry in read[2:]] == entries[:2]
+    redis.xadd(others, {"job": "x"})
+    assert [each.stream for each in ledger.read_portions(portions[:1], ROUTER_GROUP)] == [others]
 
 
 @pytest.mark.parametrize("way", WAYS)

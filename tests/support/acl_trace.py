@@ -63,6 +63,10 @@ class Trace:
         """One user's commands."""
         return list(self.calls[user].values())
 
+    def names(self, user: str, command: bytes) -> bool:
+        """Whether one user has said a command."""
+        return any(call[0].upper() == command for call in self.of(user))
+
     def _user_of(self, address: str, redis: Redis) -> str:
         if address not in self._users:
             clients: Any = redis.client_list()

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from redis import Redis
 
-from smallfirst.jobs import LabelAnswer, Tier
+from smallfirst.jobs import LabelAnswer, Priority, Tier
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
@@ -67,7 +67,7 @@ def main(url: str, how: str) -> None:
     runner = BatchRunner(ledger, keys, holder, LEASE, observers)
     served = ServedModel(Deadly(how), Tier.SLM, 0.0)
     while True:
-        raw = redis.rpop(keys.queue("cpu"))
+        raw = redis.rpop(keys.queue("cpu", Priority.BULK))
         if not isinstance(raw, bytes):
             time.sleep(0.01)
             continue

@@ -68,10 +68,10 @@ def remains(redis: Any, pools: Iterable[str], keys: Keys | None = None) -> dict[
     """What is not at rest: entries, pending entries, messages; empty when all is done."""
     known = keys or Keys()
     groups = {known.of_producer("default").jobs: ROUTER_GROUP, known.escalations: ROUTER_GROUP}
-    lists = {}
+    lists: dict[str, int] = {}
     for pool in pools:
         groups |= dict.fromkeys(known.backlogs(pool).values(), POOL_GROUP)
-        lists[known.queue(pool)] = redis.llen(known.queue(pool))
+        lists |= {queue: redis.llen(queue) for queue in known.queues(pool).values()}
         lists[known.unacked(pool)] = redis.hlen(known.unacked(pool))
     left = {stream: redis.xlen(stream) for stream in groups}
     left |= {f"{s} pending": _pending(redis, s, group) for s, group in groups.items()}

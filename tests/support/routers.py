@@ -82,8 +82,9 @@ def topic(job_id: str, text: str = "hello", **more: object) -> Job:
 
 
 def published(redis: Any) -> list[dict[str, object]]:
-    """The Celery messages on the pool's queue, oldest first."""
-    return [json.loads(raw) for raw in reversed(redis.lrange(KEYS.queue("cpu"), 0, -1))]
+    """The Celery messages on the pool's queues, as workers would take them."""
+    lists = [redis.lrange(queue, 0, -1) for queue in KEYS.queues("cpu").values()]
+    return [json.loads(raw) for messages in lists for raw in reversed(messages)]
 
 
 def start_worker(redis: Any, name: str = "w1") -> Ledger:

@@ -169,7 +169,7 @@ class SteppedWorker:
     @property
     def has_work(self) -> bool:
         """Whether it is in the midst of a batch, or one waits for it."""
-        return self.is_busy or self._fleet.redis.llen(KEYS.queue(self.pool)) > 0
+        return self.is_busy or any(map(self._fleet.redis.llen, KEYS.queues(self.pool).values()))
 
     def begin(self) -> None:
         """Take a batch from the queue, and claim what it names."""
@@ -317,9 +317,9 @@ class SteppedFleet:
                 self.replace_worker(place)
 
     def pop_message(self, pool: str) -> BatchMessage | None:
-        """Take a pool's oldest message from Celery's list."""
-        raw = self.redis.rpop(KEYS.queue(pool))
-        if raw is None:
+        """Take a pool's oldest message from Celery's lists, the most urgent first."""
+        found = map(self.redis.rpop, KEYS.queues(pool).values())
+        if (raw := next(filter(None, found), None)) is None:
             return None
         body = json.loads(base64.b64decode(json.loads(raw)["body"]))
         return BatchMessage.model_validate(body[0][0], strict=False)
@@ -329,10 +329,10 @@ class SteppedFleet:
         self.pop_message(POOLS[place])
 
     def double_message(self, place: int) -> None:
-        """Let the newest message of a pool come twice."""
-        queue = KEYS.queue(POOLS[place])
-        for message in self.redis.lrange(queue, 0, 0):
-            self.redis.lpush(queue, message)
+        """Let the newest message of each of a pool's lists come twice."""
+        for queue in KEYS.queues(POOLS[place]).values():
+            for message in self.redis.lrange(queue, 0, 0):
+                self.redis.lpush(queue, message)
 
     def forget_scripts(self, _place: int = 0) -> None:
         """Let Redis forget its scripts, as where it fails over."""

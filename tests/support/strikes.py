@@ -18,6 +18,7 @@ from tests.support.links import LinkedFleet
 from tests.support.producers import Producer
 
 from smallfirst import Job
+from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 KEYS = Keys()
@@ -203,11 +204,11 @@ class Chaos:
         return Fault("", "redis")
 
     def _destroy_message(self) -> Fault:
-        self._redis.lpop(KEYS.queue(self._dice.choice((SLM, LLM))))
+        self._redis.lpop(self._any_queue())
         return Fault("")
 
     def _double_message(self) -> Fault:
-        queue = KEYS.queue(self._dice.choice((SLM, LLM)))
+        queue = self._any_queue()
         for message in self._redis.lrange(queue, 0, 0):
             self._redis.rpush(queue, message)
         return Fault("")
@@ -215,12 +216,15 @@ class Chaos:
     def _write_nonsense(self) -> Fault:
         """Write what is no message, no submission, and one of an older version."""
         for entry in (b"null", b"\xff\xfe", b"[" * 10_000, b"{}"):
-            self._redis.lpush(KEYS.queue(self._dice.choice((SLM, LLM))), entry)
+            self._redis.lpush(self._any_queue(), entry)
         for raw in (b"\xff", b"{", b'"job"', json.dumps(OLD_JOB).encode()):
             self._redis.xadd(OWN.jobs, {"job": raw})
         self._redis.xadd(KEYS.escalations, {"slip": b"?"})
         self._redis.xadd(self._dice.choice(list(KEYS.backlogs(SLM).values())), {"no": b"\x00"})
         return Fault("")
+
+    def _any_queue(self) -> str:
+        return KEYS.queue(self._dice.choice((SLM, LLM)), self._dice.choice(list(Priority)))
 
     def _pid(self, name: str) -> int:
         return self._fleet.children()[name].pid

@@ -12,7 +12,7 @@ from typing import Any, Final
 from celery import Celery
 
 from smallfirst.broker.transport import transport_of
-from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.keys import MESSAGE_PRIORITIES, PRIORITY_SEPARATOR, Keys
 from smallfirst.settings import Settings
 
 #: Where a task would go that names no pool: nobody reads it, and nothing is sent there.
@@ -114,8 +114,10 @@ def transport_options(settings: Settings, *, role: str, pool: str | None) -> dic
     keys = Keys(settings.namespace)
     options: dict[str, Any] = {
         "global_keyprefix": keys.celery_prefix,
-        # One list a queue: the router has already put the urgent batches first.
-        "priority_steps": [0],
+        # Two lists a queue. A worker takes the batches first that an interactive job leads: else
+        # such a job would wait behind those that were published before it.
+        "priority_steps": [*MESSAGE_PRIORITIES.values()],
+        "sep": PRIORITY_SEPARATOR,
         # How long a message may sit in a worker unstarted before another gets it, looked for
         # every ten seconds. As long as a router waits before it publishes again: until then what a
         # broken connection left behind takes the place of a batch. A second copy finds its

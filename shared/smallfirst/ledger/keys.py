@@ -40,7 +40,7 @@ Key, type, bound, writer; content:
     {ns}:booked:{date}              hash; TTL 35 days; settle.lua
         Jobs, seconds and cost by task, step and outcome.
     {ns}:celery:*                   Celery's own; two batches a worker; Celery
-        One short list per pool, the messages held unstarted, bindings.
+        Two short lists per pool, the messages held unstarted, bindings.
 
 The job's text stands in one place at a time: in the entry of the stream that the job is in. A dead
 letter keeps it apart from its reason, so that reasons can be listed without showing any text.
@@ -62,6 +62,10 @@ ROUTERS = "@router"
 QUEUE_CONSUMER = "queue"
 #: How the consumers begin in whose names submissions wait for a backlog to have room.
 WAITING_PREFIX = "waiting:"
+#: Celery's priority of a batch by that of the job that leads it: the lower is taken first.
+MESSAGE_PRIORITIES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
+#: What stands between a queue's name and a priority in the name of a list, but for priority 0.
+PRIORITY_SEPARATOR = ":"
 
 
 @dataclass(frozen=True)
@@ -176,9 +180,17 @@ class Keys:
         """What stands before every key of Celery's."""
         return f"{self.namespace}:celery:"
 
-    def queue(self, pool: str) -> str:
-        """The Celery list of a pool: batches published and not yet taken by a worker."""
-        return f"{self.celery_prefix}{pool}"
+    def queue(self, pool: str, priority: Priority) -> str:
+        """The Celery list of a pool's batches, published and not yet taken by a worker.
+
+        The priority is that of the job that leads a batch. The name is as kombu makes it.
+        """
+        number = MESSAGE_PRIORITIES[priority]
+        return f"{self.celery_prefix}{pool}" + (f"{PRIORITY_SEPARATOR}{number}" if number else "")
+
+    def queues(self, pool: str) -> dict[Priority, str]:
+        """Both lists of a pool, the more urgent first."""
+        return {priority: self.queue(pool, priority) for priority in Priority}
 
     def unacked(self, pool: str) -> str:
         """The hash of the messages that the pool's workers hold and have not started."""

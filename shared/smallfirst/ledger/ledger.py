@@ -6,14 +6,14 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from time import monotonic
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
@@ -45,6 +45,21 @@ DEAD_AFTER = timedelta(seconds=7)
 END_TTL = timedelta(hours=1)
 
 
+@dataclass(frozen=True)
+class Portion:
+    """What is read of some streams.
+
+    Attributes:
+        streams: Their names.
+        count: The most entries of each.
+        max_bytes: What is enough of each.
+    """
+
+    streams: Sequence[str]
+    count: int
+    max_bytes: int
+
+
 class Ledger:
     """The streams of one fleet, seen by one holder (a router or a worker)."""
 
@@ -64,6 +79,31 @@ class Ledger:
 
     def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
         return self._scripts[script](keys=list(keys), args=list(arguments))
+
+    def _run_each(
+        self, script: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
+    ) -> list[Any]:
+        """Run a script for each of these keys and arguments, all in one round trip.
+
+        Returns:
+            Each one's reply; where Redis refused it, its error, which stops no other.
+        """
+        if len(calls) == 1:
+            return [self._refusal_or(script, *calls[0])]
+        pipeline = self._redis.pipeline(transaction=False)
+        for keys, arguments in calls:
+            pipeline.evalsha(self._scripts[script].sha, len(keys), *keys, *arguments)
+        replies = pipeline.execute(raise_on_error=False) if calls else []
+        return [
+            self._refusal_or(script, *call) if isinstance(reply, NoScriptError) else reply
+            for call, reply in zip(calls, replies, strict=True)
+        ]
+
+    def _refusal_or(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
+        try:
+            return self._run(script, keys, arguments)
+        except ResponseError as refusal:
+            return refusal
 
     def now_ms(self) -> int:
         """Redis's clock in milliseconds."""
@@ -140,10 +180,29 @@ class Ledger:
     ) -> list[StreamEntry]:
         if count < 1:
             return []
+        arguments = self._reading(streams, group, count, max_bytes, left_out)
+        return _read_of(streams, self._run("read", streams, arguments))
+
+    def read_portions(self, portions: Sequence[Portion], group: str) -> list[StreamEntry]:
+        """Take unread entries as `read` does, of several portions in one round trip."""
+        calls = [
+            (each.streams, self._reading(each.streams, group, each.count, each.max_bytes))
+            for each in portions
+        ]
+        found: list[StreamEntry] = []
+        for portion, reply in zip(portions, self._run_each("read", calls), strict=True):
+            if _is_of_nothing(reply):
+                self.open(portion.streams, group)
+            else:
+                found += _read_of(portion.streams, reply)
+        return found
+
+    def _reading(
+        self, streams: Sequence[str], group: str, count: int, max_bytes: int, left_out: str = ""
+    ) -> list[object]:
+        """The arguments of read.lua."""
         limits = map(self._limit_of, streams)
-        arguments = [group, self._holder, count, max_bytes, left_out, *limits]
-        found = zip(streams, self._run("read", streams, arguments), strict=True)
-        return [held_entry(stream, row) for stream, rows in found for row in rows]
+        return [group, self._holder, count, max_bytes, left_out, *limits]
 
     def _limit_of(self, stream: str) -> int:
         """Of how many bytes an entry is taken in whole; 0 where only the fleet writes."""
@@ -277,11 +336,22 @@ class Ledger:
         ]
         return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
 
-    def take_waiting(self, stream: str, backlog: str, *, count: int) -> list[StreamEntry]:
-        """Take back up to `count` of the oldest entries that wait for a backlog to have room."""
+    def take_waiting(self, backlog: str, counts: Mapping[str, int]) -> list[StreamEntry]:
+        """Take back the oldest entries that wait for a backlog to have room.
+
+        Args:
+            backlog: The stream.
+            counts: How many entries at most, by the stream that they wait in.
+        """
         consumer = self._keys.waiting_for(backlog)
-        arguments = [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES]
-        return [held_entry(stream, row) for row in self._run("take_waiting", [stream], arguments)]
+        calls = [
+            ([stream], [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES])
+            for stream, count in counts.items()
+        ]
+        replies = zip(counts, self._run_each("take_waiting", calls), strict=True)
+        # Of a producer that was removed this moment nothing waits.
+        found = [(stream, rows) for stream, rows in replies if not _is_of_nothing(rows)]
+        return [held_entry(stream, row) for stream, rows in found for row in rows]
 
     def take_due(self) -> tuple[int, list[StreamEntry]]:
         """Take over the entries of jobs that are past their deadline, but not from workers.
@@ -310,13 +380,31 @@ class Ledger:
         """
         if not settlements:
             return Settled()
+        keys, arguments = self._settling(stream, group, settlements, must_hold=must_hold)
+        return Settled(*(int(n) for n in self._run("settle", keys, arguments)))
+
+    def settle_streams(
+        self, settlements: Mapping[str, Sequence[Settlement]], group: str
+    ) -> dict[str, ResponseError]:
+        """End entries of several streams, in one transaction each and one round trip.
+
+        Returns:
+            The streams of which Redis refused to end any, and why: of these all is as it was.
+        """
+        calls = [self._settling(stream, group, rows) for stream, rows in settlements.items()]
+        replies = zip(settlements, self._run_each("settle", calls), strict=True)
+        return {stream: reply for stream, reply in replies if isinstance(reply, ResponseError)}
+
+    def _settling(
+        self, stream: str, group: str, settlements: Sequence[Settlement], *, must_hold: bool = False
+    ) -> tuple[list[str], list[object]]:
+        """The keys and arguments of settle.lua."""
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
         arguments.append("1" if must_hold else "0")
         for settlement in settlements:
             arguments += row_of(settlement)
-        keys = [stream, self._today(), self._keys.due]
-        return Settled(*(int(n) for n in self._run("settle", keys, arguments)))
+        return [stream, self._today(), self._keys.due], arguments
 
     def beat(self, pool: str, *, leaving: bool = False) -> int:
         """Say that this worker lives, or leaves; return how many of the pool live."""
@@ -449,11 +537,28 @@ class Ledger:
         self._run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
 
 
+def _is_of_nothing(reply: Any) -> bool:
+    """Whether a script found no stream or no group.
+
+    Raises:
+        ResponseError: When Redis refused it for another reason.
+    """
+    if isinstance(reply, ResponseError) and not is_group_missing(reply):
+        raise reply
+    return isinstance(reply, ResponseError)
+
+
 def is_group_missing(error: Exception) -> bool:
     """Whether a command or a script failed since a stream, or its group, is not there."""
     words = str(error)
     # A script's error begins otherwise in Redis before 7; XINFO names no group where no stream is.
     return isinstance(error, ResponseError) and ("NOGROUP" in words or "no such key" in words)
+
+
+def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:
+    """Read what read.lua returns."""
+    found = zip(streams, reply, strict=True)
+    return [held_entry(stream, row) for stream, rows in found for row in rows]
 
 
 def _past(lease: timedelta) -> int:

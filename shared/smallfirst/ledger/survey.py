@@ -16,6 +16,7 @@ age.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from typing import Any, Protocol
 
 from redis import Redis
@@ -162,7 +163,7 @@ class Survey:
         replies = map(_found, pipeline.execute(raise_on_error=False))
         streams = {stream: self._read(stream, replies, now_ms) for stream in asked}
         workers = {pool: next(replies) for pool in (ROUTERS, *names)}
-        batches = {pool: next(replies) + next(replies) for pool in names}
+        batches = {pool: sum(islice(replies, len(Priority) + 1)) for pool in names}
         return FleetLoad(
             now_ms=now_ms,
             producers={name: streams[stream] for name, stream in own.items()},
@@ -197,7 +198,8 @@ class Survey:
         for pool in (ROUTERS, *pools):
             pipeline.zcount(self._keys.workers(pool), alive_since, "+inf")
         for pool in pools:
-            pipeline.llen(self._keys.queue(pool))
+            for queue in self._keys.queues(pool).values():
+                pipeline.llen(queue)
             pipeline.hlen(self._keys.unacked(pool))
         pipeline.xlen(self._keys.dead)
 

@@ -174,8 +174,8 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     streams = (f"~{every.jobs}", f"~{keys.escalations}", f"~{keys.backlogs_of('*')}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
     counted = f"~{every.submissions}"
-    # The pattern of queues matches all of Celery's keys.
-    scripted = tuple(f"~{key('*')}" for key in (keys.booked, keys.workers, keys.queue))
+    celery = f"{keys.celery_prefix}*"
+    scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", f"~{celery}")
     return (
         Grant(f"{_SCRIPTS} time scan multi exec"),
         Grant(
@@ -204,10 +204,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
         Grant("incrby expire", (f"~{keys.dead_bytes}",)),
         *_beating(keys),
-        Grant("llen lpush", (f"%W~{keys.queue('*')}",)),
+        Grant("llen lpush", (f"%W~{celery}",)),
         Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
         Grant("get", (f"%R~{keys.end('*')}",)),
-        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+        Grant("publish", channels=(celery,)),
     )
 
 
@@ -256,7 +256,7 @@ def _consuming(keys: Keys, pool: str) -> tuple[Grant, ...]:
     held = (f"~{keys.unacked(pool)}", f"%W~{keys.unacked_index(pool)}")
     return (
         # What it held and did not start it puts back.
-        Grant("brpop llen rpush", (f"~{keys.queue(pool)}",)),
+        Grant("brpop llen rpush", tuple(f"~{queue}" for queue in keys.queues(pool).values())),
         Grant("sadd", (f"%W~{prefix}_kombu.binding*",)),
         Grant("multi exec unwatch"),
         Grant("zadd zrem hset hget hdel watch", held),
@@ -280,7 +280,7 @@ def _of_flower(keys: Keys) -> tuple[Grant, ...]:
     do not listen to that.
     """
     prefix = keys.celery_prefix
-    own = (f"~{prefix}*.reply.celery.pidbox", f"~{prefix}_kombu.binding*")
+    own = (f"~{prefix}*.reply.celery.pidbox*", f"~{prefix}_kombu.binding*")
     return (
         Grant(f"{_SCRIPTS} script|exists multi exec"),
         # To a pattern one may subscribe only if that very pattern is allowed; database 0's is.
@@ -308,7 +308,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("xinfo|groups xpending xlen", streams),
         Grant("xlen", (f"%R~{keys.dead}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
-        Grant("llen", (f"%R~{keys.queue('*')}",)),
+        Grant("llen", (f"%R~{keys.celery_prefix}*",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
         Grant("hmget", (f"%R~{keys.of_producer('*').submissions}",)),

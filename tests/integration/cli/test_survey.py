@@ -118,12 +118,12 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     assert told("cpu") == {"held": 2, "pending": 2}
 
     router.queue(BULK, entries)
-    redis.lpush(KEYS.queue("cpu"), "a batch")
+    redis.lpush(KEYS.queue("cpu", Priority.BULK), "a batch")
     worker.beat("cpu")
     dispatched = {"pending": 2, "batches": 1, "workers": 1}
     assert told("cpu") == {**dispatched, "queued": 2}
 
-    redis.rpop(KEYS.queue("cpu"))
+    redis.rpop(KEYS.queue("cpu", Priority.BULK))
     redis.hset(KEYS.unacked("cpu"), "tag", "a batch")
     assert told("cpu") == {**dispatched, "queued": 2}  # A worker has it, and has not begun.
 

@@ -174,7 +174,7 @@ def test_twenty_thousand_jobs_have_one_result_each(client: Client, fleet_redis: 
     assert {status for _, status in seen} <= {Status.ANSWERED, Status.ABSTAINED}
     streams = [OWN.jobs, KEYS.escalations, *KEYS.backlogs("cpu-small").values()]
     assert {stream: fleet_redis.xlen(stream) for stream in streams} == dict.fromkeys(streams, 0)
-    assert fleet_redis.llen(KEYS.queue("cpu-small")) == 0
+    assert fleet_redis.llen(KEYS.queue("cpu-small", Priority.BULK)) == 0
 
 
 def test_flower_shows_each_batch_and_no_text(

@@ -67,6 +67,19 @@ def test_an_entry_that_could_not_be_settled_stays_pending(redis: Any) -> None:
     assert holder_of(redis, entry)[0] == "worker-a"
 
 
+def test_a_stream_that_refuses_stops_no_other(redis: Any) -> None:
+    """What is settled of several at once is settled of each by itself, scripts forgotten or not."""
+    ledger = ledger_of(redis)
+    ended = [submission(redis, "a1")]
+    redis.set("sf:jobs:broken", "no stream")
+    redis.script_flush()
+    refused = ledger.settle_streams({"sf:jobs:broken": ended, OWN.jobs: ended}, ROUTER_GROUP)
+    assert list(refused) == ["sf:jobs:broken"]
+    assert "WRONGTYPE" in str(refused["sf:jobs:broken"])
+    assert redis.xlen(BACKLOG) == 1
+    assert redis.xlen(OWN.jobs) == 0
+
+
 def test_what_was_spent_is_booked_once(redis: Any) -> None:
     """A fenced answer costs its worker's time, and books nothing."""
     [entry] = dispatched(redis, "a1")

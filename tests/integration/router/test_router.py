@@ -20,11 +20,14 @@ from tests.support.routers import (
 )
 
 from smallfirst.acceptance import Acceptance
+from smallfirst.broker.celery_app import make_app
+from smallfirst.broker.queues import queue_of
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
+from smallfirst.settings import Settings
 
 
 def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Path) -> None:
@@ -155,6 +158,26 @@ def test_an_interactive_job_is_in_the_next_batch(
     assert pending[0]["consumer"] == QUEUE_CONSUMER.encode()
 
 
+def test_an_interactive_job_passes_the_batches_that_wait(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Beyond the bound one urgent batch for each worker is published, and taken first."""
+    start_worker(redis)
+    router = router_of(redis, redis_url, catalogue)
+    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    router.step()
+    submit(redis, topic("now", priority="interactive"))
+    router.step()
+    submit(redis, topic("soon", priority="interactive"))
+    router.step()
+    counts = {priority: redis.llen(queue) for priority, queue in KEYS.queues("cpu").items()}
+    assert counts == {Priority.INTERACTIVE: 1, Priority.BULK: 2}
+    app = make_app(Settings(redis_url=redis_url), role="worker", pool="cpu")
+    with app.connection_for_read() as connection, connection.SimpleQueue(queue_of("cpu")) as queue:
+        taken = [list(queue.get(timeout=5).payload[0][0]["entries"]) for _ in range(3)]
+    assert taken == [["interactive"], ["bulk"], ["bulk"]]
+
+
 def test_replicas_share_the_stream(redis: Any, redis_url: str, catalogue: Path) -> None:
     """Each submission is triaged by one of them."""
     routers = [router_of(redis, redis_url, catalogue, f"r{n}", read_count=3) for n in range(3)]
@@ -191,7 +214,7 @@ def test_a_job_that_keeps_ending_its_workers_is_a_dead_letter(
         [(entry, _)] = redis.xrange(BULK)
         worker.claim(BULK, [entry.decode()])
         redis.xclaim(BULK, POOL_GROUP, "w1", 0, [entry], idle=60_000, justid=True)
-        redis.delete(KEYS.queue("cpu"))
+        redis.delete(KEYS.queue("cpu", Priority.BULK))
         router.recover()
     result = result_of(redis, "a1")
     assert result.status is Status.FAILED
@@ -209,7 +232,7 @@ def test_a_lost_message_is_published_again(redis: Any, redis_url: str, catalogue
     submit(redis, topic("a1"))
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     # Between the lease and the longer patience, far from both: idle time is told by Redis's clock,
     # which a machine may set back by a second between two commands.
     redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=LOST_MS, justid=True)
@@ -228,7 +251,7 @@ def test_a_message_that_died_with_its_worker_is_published_again(
     submit(redis, topic("a1"))
     router.step()
     [(entry, _)] = redis.xrange(BULK)
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     redis.hset(KEYS.unacked("cpu"), mapping={"tag-1": "{}", "tag-2": "{}"})
     redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, [entry], idle=LOST_MS, justid=True)
     router.recover()
@@ -270,7 +293,7 @@ def test_a_router_that_stops_hands_back_what_it_held(
     first.step()
     first.close()
     second.recover()
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     second.step()
     assert len(published(redis)) == 2
 

@@ -62,7 +62,7 @@ def test_what_a_router_holds_follows_a_model_to_another_pool(
     assert redis.xpending(BULK, POOL_GROUP)["pending"] == 20
     catalogue.write_text(CATALOGUE.replace("  cpu: {tier", "  other: {tier"))
     router.reload()
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     for entry, _ in redis.xrange(BULK):
         [about] = redis.xpending_range(BULK, POOL_GROUP, entry, entry, 1)
         if about["consumer"] == QUEUE_CONSUMER.encode():
@@ -87,7 +87,7 @@ def test_a_model_that_moves_takes_along_what_was_held(
     catalogue.write_text(CATALOGUE.replace("  cpu: {tier", smaller))
     router.reload()
     for _ in range(2):
-        redis.delete(KEYS.queue("cpu"))
+        redis.delete(KEYS.queue("cpu", Priority.BULK))
         router.recover()
         router.step()
     assert published(redis) == []

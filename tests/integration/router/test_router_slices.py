@@ -244,7 +244,7 @@ def test_jobs_that_only_waited_are_not_counted_as_recovered(
         submit(redis, Job(id=f"j-{number}", task="topic", text="hello"))
     router.router.step()
     entries = [entry for entry, _ in redis.xrange(BULK)]
-    assert redis.llen(KEYS.queue("cpu")) == 1
+    assert redis.llen(KEYS.queue("cpu", Priority.BULK)) == 1
     redis.xclaim(BULK, POOL_GROUP, QUEUE_CONSUMER, 0, entries, idle=60_000, justid=True)
     router.router.recover()
     assert router.counted("smallfirst_recovered_jobs_total", pool="cpu") == 0

@@ -16,7 +16,7 @@ from tests.support.routers import (
     topic,
 )
 
-from smallfirst.jobs import Status
+from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP
 from smallfirst.ledger.ledger import Ledger
@@ -58,7 +58,7 @@ def test_a_note_of_a_newer_version_is_read(redis: Any, redis_url: str, catalogue
     [(entry, fields)] = redis.xrange(BULK)
     redis.xack(BULK, POOL_GROUP, entry)
     redis.xdel(BULK, entry)
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     newer = {**json.loads(fields[b"slip"]), "mood": "merry"}
     redis.xadd(BULK, {**fields, b"slip": json.dumps(newer)})
     router.step()
@@ -73,7 +73,7 @@ def in_vain(redis: Any, router: Router, worker: Ledger, lease: timedelta) -> boo
     claimed = worker.claim(BULK, [entry.decode()])[1] if entry else []
     starts = {each.entry: each.starts for each in claimed}
     worker.give_back(BULK, starts, lease, is_undone=False)
-    redis.delete(KEYS.queue("cpu"))
+    redis.delete(KEYS.queue("cpu", Priority.BULK))
     router.recover()
     return bool(claimed)
 

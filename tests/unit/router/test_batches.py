@@ -28,6 +28,11 @@ def waiting(
     return WaitingJob(f"{number}-0", priority, "topic", model, chars, number, starts)
 
 
+def rooms(number: int, urgent: int | None = None) -> dict[Priority, int]:
+    """Make room for so many batches, and for so many in all where an interactive job leads one."""
+    return {Priority.INTERACTIVE: number if urgent is None else urgent, Priority.BULK: number}
+
+
 def padded_tokens(batch: Batch) -> int:
     """Positions that the batch's pass computes."""
     return len(batch.jobs) * max(job.num_tokens for job in batch.jobs)
@@ -52,7 +57,7 @@ def test_every_batch_is_within_its_limits(
     backlog: list[WaitingJob], most_jobs: int, most_tokens: int, room: int
 ) -> None:
     """No batch exceeds the room, the count or the token budget, unless one job alone does."""
-    batches = form_batches(backlog, Limits(most_jobs, most_tokens), room)
+    batches = form_batches(backlog, Limits(most_jobs, most_tokens), rooms(room))
     assert len(batches) <= room
     for batch in batches:
         assert len(batch.jobs) <= most_jobs
@@ -64,7 +69,7 @@ def test_a_job_is_in_one_batch_at_most_and_the_models_do_not_mix(
     backlog: list[WaitingJob], room: int
 ) -> None:
     """Batches are disjoint parts of the backlog, each of one model."""
-    batches = form_batches(backlog, WIDE, room)
+    batches = form_batches(backlog, WIDE, rooms(room))
     taken = [job.key for batch in batches for job in batch.jobs]
     assert len(taken) == len(set(taken))
     assert set(taken) <= {job.key for job in backlog}
@@ -74,43 +79,57 @@ def test_a_job_is_in_one_batch_at_most_and_the_models_do_not_mix(
 @given(jobs)
 def test_who_is_due_first_is_in_the_first_batch(backlog: list[WaitingJob]) -> None:
     """Nobody starves: the oldest of the most urgent priority always leads."""
-    batches = form_batches(backlog, WIDE, 1)
+    batches = form_batches(backlog, WIDE, rooms(1))
     first = min(backlog, key=lambda job: job.rank, default=None)
     assert first is None or first in batches[0].jobs
 
 
-def test_interactive_jobs_go_before_older_bulk_jobs() -> None:
-    """An interactive job does not wait behind a backlog of bulk ones."""
+def test_interactive_jobs_go_before_older_bulk_jobs_and_without_them() -> None:
+    """An interactive job waits neither behind a backlog of bulk nor for rows of it in its pass."""
     backlog = [waiting(n) for n in range(100)]
-    backlog.append(waiting(500, priority=Priority.INTERACTIVE))
-    [batch] = form_batches(backlog, Limits(8, 10_000), 1)
-    assert batch.jobs[0].priority is Priority.INTERACTIVE
-    assert len(batch.jobs) == 8
+    backlog += [waiting(500 + n, priority=Priority.INTERACTIVE) for n in range(2)]
+    urgent, bulk = form_batches(backlog, Limits(8, 10_000), rooms(2))
+    assert [job.entry for job in urgent.jobs] == ["500-0", "501-0"]
+    assert urgent.priority is Priority.INTERACTIVE
+    assert bulk.priority is Priority.BULK
+    assert len(bulk.jobs) == 8
+
+
+def test_where_no_more_bulk_has_room_an_urgent_batch_may_have_some() -> None:
+    """Beyond the bound of all batches those that an interactive job leads have their own."""
+    backlog = [waiting(n, priority=Priority.INTERACTIVE) for n in range(20)]
+    backlog += [waiting(100 + n) for n in range(20)]
+    batches = form_batches(backlog, Limits(8, 10_000), rooms(0, urgent=2))
+    assert [(batch.priority, len(batch.jobs)) for batch in batches] == [
+        (Priority.INTERACTIVE, 8),
+        (Priority.INTERACTIVE, 8),
+    ]
+    assert not form_batches(backlog[20:], Limits(8, 10_000), rooms(0, urgent=2))
 
 
 def test_jobs_of_like_length_travel_together() -> None:
     """With as many short jobs as long ones, a pass over the short ones pads little."""
     backlog = [waiting(n, chars=20 if n % 2 else 2000) for n in range(64)]
-    short, long = sorted(form_batches(backlog, Limits(32, 100_000), 2), key=padded_tokens)
+    short, long = sorted(form_batches(backlog, Limits(32, 100_000), rooms(2)), key=padded_tokens)
     assert {job.num_chars for job in short.jobs} == {20}
     assert {job.num_chars for job in long.jobs} == {2000}
 
 
 def test_a_small_backlog_is_shared_among_idle_workers() -> None:
     """Forty jobs and room for four batches make four batches, not one."""
-    batches = form_batches([waiting(n) for n in range(40)], WIDE, 4)
+    batches = form_batches([waiting(n) for n in range(40)], WIDE, rooms(4))
     assert [len(batch.jobs) for batch in batches] == [10, 10, 10, 10]
 
 
 def test_a_few_jobs_stay_together() -> None:
     """Below the smallest share, splitting would cost more than it gains."""
-    batches = form_batches([waiting(n) for n in range(6)], WIDE, 4)
+    batches = form_batches([waiting(n) for n in range(6)], WIDE, rooms(4))
     assert [len(batch.jobs) for batch in batches] == [6]
 
 
 def test_a_full_backlog_makes_full_batches() -> None:
     """Under load a batch is as large as its limits let it be."""
-    batches = form_batches([waiting(n) for n in range(1000)], WIDE, 4)
+    batches = form_batches([waiting(n) for n in range(1000)], WIDE, rooms(4))
     assert [len(batch.jobs) for batch in batches] == [64, 64, 64, 64]
 
 
@@ -118,21 +137,21 @@ def test_what_was_started_before_travels_in_smaller_batches() -> None:
     """A job that did not end is with fewer others each time, and at last alone."""
     for starts, most in enumerate(JOBS_BY_STARTS):
         backlog = [waiting(n, starts=starts) for n in range(100)]
-        [batch] = form_batches(backlog, WIDE, 1)
+        [batch] = form_batches(backlog, WIDE, rooms(1))
         assert len(batch.jobs) == min(most, WIDE.jobs)
 
 
 @given(jobs, st.integers(1, 6))
 def test_all_of_a_batch_were_started_equally_often(backlog: list[WaitingJob], room: int) -> None:
     """One number tells it of each job, and so a worker knows an old message from a new one."""
-    for batch in form_batches(backlog, WIDE, room):
+    for batch in form_batches(backlog, WIDE, rooms(room)):
         assert {job.starts for job in batch.jobs} == {batch.starts}
 
 
 def test_what_was_started_before_does_not_hold_fresh_jobs_up() -> None:
     """Fresh jobs do not share a pass with those that may be poisonous."""
     backlog = [waiting(0, starts=1), *(waiting(n) for n in range(1, 20))]
-    suspect, fresh = form_batches(backlog, WIDE, 2)
+    suspect, fresh = form_batches(backlog, WIDE, rooms(2))
     assert [job.starts for job in suspect.jobs] == [1]
     assert {job.starts for job in fresh.jobs} == {0}
 
@@ -151,5 +170,5 @@ def test_every_formed_batch_is_filled_within_its_bounds(
 ) -> None:
     """More than nothing, and no more than everything."""
     limits = Limits(most_jobs, most_tokens)
-    for batch in form_batches(backlog, limits, room=3):
+    for batch in form_batches(backlog, limits, rooms(3)):
         assert 0 < fill_of(batch, limits) <= 1

@@ -2,15 +2,16 @@
 --
 --   {stream}                        XLEN, XPENDING
 --   {ns}:workers:{pool}             ZCOUNT
---   {ns}:celery:{pool}, unacked     LLEN, HLEN   batches published and not started
+--   {ns}:celery:{pool}, {pool}:9, unacked:{pool}   LLEN, HLEN   batches published and not started
 --
 -- KEYS[1] escalations, then the producers' submissions, then of each pool its backlogs (interactive, bulk),
--- its workers, its queue, its unacked messages
+-- its workers, its queues (urgent batches, others), its unacked messages
 -- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead, [4] how
 -- many streams of submissions there are
 -- Returns {escalations, then the submissions, then of each pool {backlogs, workers that live, that died,
--- batches}}; each stream as {entries, pending}, pending being -1 where the stream or its group is not there;
--- of submissions also {consumer in whose name jobs wait for a backlog to have room, how many, ...}.
+-- batches, urgent ones in their queue}}; each stream as {entries, pending}, pending being -1 where the stream
+-- or its group is not there; of submissions also {consumer in whose name jobs wait for a backlog to have room,
+-- how many, ...}.
 
 local time = redis.call('TIME')
 local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
@@ -41,13 +42,15 @@ for i = 2, last_submissions do
   about[3] = about[2] > 0 and waiting(KEYS[i]) or {}
   told[#told + 1] = about
 end
-for i = last_submissions + 1, #KEYS, 5 do
-  local interactive, bulk, workers, queue, unacked = unpack(KEYS, i, i + 4)
+for i = last_submissions + 1, #KEYS, 6 do
+  local interactive, bulk, workers, urgent_queue, queue, unacked = unpack(KEYS, i, i + 5)
+  local num_urgent = redis.call('LLEN', urgent_queue)
   told[#told + 1] = {
     stream(interactive, ARGV[2]), stream(bulk, ARGV[2]),
     redis.call('ZCOUNT', workers, alive_since, '+inf'),
     redis.call('ZCOUNT', workers, '-inf', '(' .. alive_since),
-    redis.call('LLEN', queue) + redis.call('HLEN', unacked),
+    num_urgent + redis.call('LLEN', queue) + redis.call('HLEN', unacked),
+    num_urgent,
   }
 end
 return told
