@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,11 +183,14 @@ class Running:
 
     def flower_has_seen(self, event: str) -> bool:
         """Whether Flower counts events of a kind."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.flower_port}/metrics", timeout=5) as page:
-                return f'type="{event}"' in page.read().decode()
-        except OSError:
-            return False
+        with suppress(OSError):
+            return f'type="{event}"' in self.ask_flower("/metrics")
+        return False
+
+    def ask_flower(self, path: str) -> str:
+        """Get a page of Flower's."""
+        with urlopen(f"http://127.0.0.1:{self.flower_port}{path}", timeout=5) as page:
+            return str(page.read().decode())
 
 
 @contextmanager
