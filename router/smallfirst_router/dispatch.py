@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from smallfirst import results
 from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
 from smallfirst.ledger.held_jobs import read_parked_job
@@ -53,12 +54,14 @@ class Dispatch:
         self,
         ledger: Ledger,
         keys: Keys,
+        lists: CeleryLists,
         publisher: Publisher,
         settings: RouterSettings,
         metrics: RouterMetrics,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._lists = lists
         self._publisher = publisher
         self._settings = settings
         self._metrics = metrics
@@ -90,8 +93,7 @@ class Dispatch:
         Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
         name begins with @ belong to who takes jobs from them without batches.
         """
-        for pool in self._plan.pools:
-            self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
+        self._ledger.open_pools(self._plan.pools)
         known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
         self._left_over = {
             name: self._left_over.get(name, monotonic())
@@ -106,7 +108,7 @@ class Dispatch:
         self._ledger.tidy(backlogs, POOL_GROUP, idle=FORGET_AFTER)
         for pool, since in self._left_over.items():
             if monotonic() - since >= FORGET_AFTER.total_seconds():
-                self._ledger.drop_empty(self._keys.backlogs(pool).values())
+                self._ledger.drop_empty(pool)
 
     @property
     def pools(self) -> list[str]:
@@ -115,22 +117,26 @@ class Dispatch:
 
     def is_busy(self, state: FleetState) -> bool:
         """Whether jobs wait for a worker that lives, and so may be free at any moment."""
-        return any(
-            pool.num_workers and (pool.num_unread or self._held.get(name))
-            for name, pool in state.pools.items()
-        )
+        return any(self._may_publish(name, pool) for name, pool in state.pools.items())
 
     def dispatch(self, state: FleetState) -> int:
         """Publish what there is room for; return how many batches."""
+        asked = [name for name in self._plan.pools if self._may_publish(name, state.pools[name])]
+        batches = self._lists.count_batches(asked)
         return sum(
-            self._serve(name, pool, state.pools[name]) for name, pool in self._plan.pools.items()
+            self._serve(name, state.pools[name], num_waiting)
+            for name, num_waiting in batches.items()
         )
 
-    def _serve(self, name: str, pool: Pool, state: PoolState) -> int:
-        room = WAITING_PER_WORKER * state.num_workers - state.num_batches
-        held = self._held.setdefault(name, {})
-        if room <= 0 or not (held or state.num_unread):
+    def _may_publish(self, name: str, state: PoolState) -> bool:
+        """Whether jobs wait for a worker of this pool that lives."""
+        return bool(state.num_workers and (state.num_unread or self._held.get(name)))
+
+    def _serve(self, name: str, state: PoolState, num_batches: int) -> int:
+        room = WAITING_PER_WORKER * state.num_workers - num_batches
+        if room <= 0:
             return 0
+        pool, held = self._plan.pools[name], self._held.setdefault(name, {})
         self._fill(name, held, state)
         limits = Limits(pool.batch_jobs, pool.batch_tokens)
         batches = form_batches(held.values(), limits, room) if held else []
@@ -269,14 +275,19 @@ class Dispatch:
         for name in self._left_over:
             self._fill(name, {}, state.pools[name])
         until = monotonic() + RECOVERY_SLICE.total_seconds()
-        return sum(self._recover(name, pool, until) for name, pool in state.pools.items())
+        in_hand = [name for name, pool in state.pools.items() if pool.num_pending]
+        batches = self._lists.count_batches(in_hand)
+        return sum(
+            self._recover(name, pool, batches.get(name, 0), until)
+            for name, pool in state.pools.items()
+        )
 
-    def _recover(self, name: str, state: PoolState, until: float) -> int:
+    def _recover(self, name: str, state: PoolState, num_batches: int, until: float) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
         # only a much longer silence tells. Twice published is harmless: one copy is claimed. Of a
         # pool that is gone nobody may be left to start what its queue holds.
-        has_lost = self._has_lost_a_worker(name, state) or not state.num_batches
+        has_lost = self._has_lost_a_worker(name, state) or not num_batches
         is_lost = has_lost or name in self._left_over
         queue_timeout = self._lease if is_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
@@ -309,7 +320,11 @@ class Dispatch:
             log.info("entries.republished", pool=name, num_entries=num_waited)
 
     def _has_lost_a_worker(self, name: str, state: PoolState) -> bool:
-        num_died = self._ledger.reap_workers(name) if state.num_silent else 0
+        if not state.num_silent:
+            return False
+        # Last who has died: by that the rest is known to be done.
+        self._lists.forget_held(name)
+        num_died = self._ledger.reap_workers(name)
         if num_died:
             self._metrics.count_lost(name, num_died)
             log.warning(

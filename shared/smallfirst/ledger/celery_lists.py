@@ -1,0 +1,46 @@
+"""Celery's lists, as far as a fleet counts them: batches that are published and not started.
+
+Celery alone puts messages in and takes them out. Its Redis may be another than the ledger's, so no
+script and no transaction joins the two.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from redis import Redis
+
+from smallfirst.ledger.keys import Keys
+
+
+class CeleryLists:
+    """The lists of one fleet's pools.
+
+    Args:
+        redis: Connected to where Celery's lists are.
+        keys: Of the fleet, of any slice.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+
+    def count_batches(self, pools: Iterable[str]) -> dict[str, int]:
+        """Count the batches that each pool's workers have not started, in one round trip."""
+        names = list(pools)
+        if not names:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for pool in names:
+            pipeline.llen(self._keys.queue(pool))
+            pipeline.hlen(self._keys.unacked(pool))
+        found = iter(pipeline.execute())
+        return {pool: int(next(found)) + int(next(found)) for pool in names}
+
+    def forget_held(self, pool: str) -> None:
+        """Forget which messages the pool's workers hold unstarted, since one of them has died.
+
+        Nothing says which of them the dead had. What they had is not in the queue any more, and no
+        longer counts as waiting. A message that a living worker holds stays with it; its entry
+        here only counted it.
+        """
+        self._redis.delete(self._keys.unacked(pool), self._keys.unacked_index(pool))
