@@ -40,7 +40,7 @@ _SIZES: Final = frozenset({"minLength", "minItems", "minProperties"})
 _NAMES_OF_TYPES: Final = {"object": "map", "array": "list"}
 #: A key of the map in `ledger.keys`: its name, type, bound and writer, then its content.
 _KEY: Final = re.compile(
-    r"^ {4}(\{ns\}\S+) +([^;\n]+); ([^;\n]+); ([^\n]+)\n {8}(.+)$", re.MULTILINE
+    r"^ {4}(\{(?:ns|slice)\}\S+) +([^;\n]+); ([^;\n]+); ([^\n]+)\n {8}(.+)$", re.MULTILINE
 )
 
 Schema = dict[str, Any]

@@ -10,10 +10,11 @@ from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.process.connection import bounds_of, connect
+from smallfirst.process.connection import bounds_of, connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import RouterSettings, load_settings
@@ -80,13 +81,14 @@ def build(
     health, metrics = health or Health(None), metrics or RouterMetrics()
     redis = connect(settings, role="router", on_retry=health.beat)
     ledger = Ledger(redis, keys, str(Holder.here(ROUTERS)), bounds_of(settings))
+    broker = connect_broker(settings, redis, role="router", on_retry=health.beat)
     publisher = Publisher(make_app(settings, role="router"))
     watch = CatalogueWatch(settings.catalogue)
     router = Router(
         ledger=ledger,
         keys=keys,
         triage=Triage(ledger, keys, settings, metrics, tracing or Tracing()),
-        dispatch=Dispatch(ledger, keys, publisher, settings, metrics),
+        dispatch=Dispatch(ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics),
         watch=watch,
         settings=settings,
         metrics=metrics,

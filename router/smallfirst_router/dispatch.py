@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from smallfirst import results
 from smallfirst.catalogue import Pool
 from smallfirst.jobs import Job, Priority, Problem, Status
+from smallfirst.ledger.celery_lists import CeleryLists, PublishedBatches
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
 from smallfirst.ledger.held_jobs import read_parked_job
@@ -56,12 +57,14 @@ class Dispatch:
         self,
         ledger: Ledger,
         keys: Keys,
+        lists: CeleryLists,
         publisher: Publisher,
         settings: RouterSettings,
         metrics: RouterMetrics,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._lists = lists
         self._publisher = publisher
         self._settings = settings
         self._metrics = metrics
@@ -93,8 +96,7 @@ class Dispatch:
         Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
         name begins with @ belong to who takes jobs from them without batches.
         """
-        for pool in self._plan.pools:
-            self._ledger.open(self._keys.backlogs(pool).values(), POOL_GROUP)
+        self._ledger.open_pools(self._plan.pools)
         known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
         self._left_over = {
             name: self._left_over.get(name, monotonic())
@@ -109,7 +111,7 @@ class Dispatch:
         self._ledger.tidy(backlogs, POOL_GROUP, idle=FORGET_AFTER)
         for pool, since in self._left_over.items():
             if monotonic() - since >= FORGET_AFTER.total_seconds():
-                self._ledger.drop_empty(self._keys.backlogs(pool).values())
+                self._ledger.drop_empty(pool)
 
     @property
     def pools(self) -> list[str]:
@@ -118,21 +120,22 @@ class Dispatch:
 
     def is_busy(self, state: FleetState) -> bool:
         """Whether jobs wait for a worker that lives, and so may be free at any moment."""
-        return any(
-            pool.num_workers and (pool.num_unread or self._held.get(name))
-            for name, pool in state.pools.items()
-        )
+        return any(self._may_publish(name, pool) for name, pool in state.pools.items())
 
     def dispatch(self, state: FleetState) -> int:
         """Publish what there is room for; return how many batches."""
-        return sum(
-            self._serve(name, pool, state.pools[name]) for name, pool in self._plan.pools.items()
-        )
+        asked = [name for name in self._plan.pools if self._may_publish(name, state.pools[name])]
+        published = self._lists.count_batches(asked)
+        return sum(self._serve(name, state.pools[name], each) for name, each in published.items())
 
-    def _serve(self, name: str, pool: Pool, state: PoolState) -> int:
-        rooms = _rooms(state)
+    def _may_publish(self, name: str, state: PoolState) -> bool:
+        """Whether jobs wait for a worker of this pool that lives."""
+        return bool(state.num_workers and (state.num_unread or self._held.get(name)))
+
+    def _serve(self, name: str, state: PoolState, published: PublishedBatches) -> int:
+        rooms = _rooms(state.num_workers, published)
         served = [priority for priority, room in rooms.items() if room > 0]
-        held = self._held.setdefault(name, {})
+        pool, held = self._plan.pools[name], self._held.setdefault(name, {})
         self._fill(name, held, state, served)
         if not any(priority in served for priority, _ in held):
             return 0
@@ -279,14 +282,19 @@ class Dispatch:
         for name in self._left_over:
             self._fill(name, {}, state.pools[name], Priority)
         until = monotonic() + RECOVERY_SLICE.total_seconds()
-        return sum(self._recover(name, pool, until) for name, pool in state.pools.items())
+        in_hand = [name for name, pool in state.pools.items() if pool.num_pending]
+        published = self._lists.count_batches(in_hand)
+        return sum(
+            self._recover(name, pool, published.get(name, PublishedBatches()).num_batches, until)
+            for name, pool in state.pools.items()
+        )
 
-    def _recover(self, name: str, state: PoolState, until: float) -> int:
+    def _recover(self, name: str, state: PoolState, num_batches: int, until: float) -> int:
         # A message is known to be lost when the queue holds none and its entries are still
         # unclaimed, and may be when a worker has died, perhaps with a message in its hands. Else
         # only a much longer silence tells. Twice published is harmless: one copy is claimed. Of a
         # pool that is gone nobody may be left to start what its queue holds.
-        has_lost = self._has_lost_a_worker(name, state) or not state.num_batches
+        has_lost = self._has_lost_a_worker(name, state) or not num_batches
         is_lost = has_lost or name in self._left_over
         queue_timeout = self._lease if is_lost else self._queue_timeout
         held = self._held.setdefault(name, {})
@@ -319,7 +327,11 @@ class Dispatch:
             log.info("entries.republished", pool=name, num_entries=num_waited)
 
     def _has_lost_a_worker(self, name: str, state: PoolState) -> bool:
-        num_died = self._ledger.reap_workers(name) if state.num_silent else 0
+        if not state.num_silent:
+            return False
+        # Last who has died: by that the rest is known to be done.
+        self._lists.forget_held(name)
+        num_died = self._ledger.reap_workers(name)
         if num_died:
             self._metrics.count_lost(name, num_died)
             log.warning(
@@ -351,13 +363,13 @@ class Dispatch:
                     yield held, priority, stream, entries
 
 
-def _rooms(state: PoolState) -> dict[Priority, int]:
+def _rooms(num_workers: int, published: PublishedBatches) -> dict[Priority, int]:
     """How many batches may be added, by the priority of the job that leads them.
 
     However many wait, an interactive job passes them.
     """
-    room = WAITING_PER_WORKER * state.num_workers - state.num_batches
-    urgent = URGENT_PER_WORKER * state.num_workers - state.num_urgent
+    room = WAITING_PER_WORKER * num_workers - published.num_batches
+    urgent = URGENT_PER_WORKER * num_workers - published.num_urgent
     return {Priority.INTERACTIVE: max(room, urgent), Priority.BULK: room}
 
 

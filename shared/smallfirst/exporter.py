@@ -23,9 +23,10 @@ from redis.exceptions import RedisError
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.survey import FleetLoad, StreamLoad, Survey
-from smallfirst.process.connection import connect
+from smallfirst.process.connection import connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
@@ -42,13 +43,15 @@ class Fleet(Collector):
         catalogue: Gives the catalogue of the moment: its pools, and the tiers of its steps.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, lists: CeleryLists, catalogue: Callable[[], Catalogue]
+    ) -> None:
         self._redis: Any = redis
         self._keys = keys
         self._catalogue = catalogue
         #: Prometheus may scrape while another one still reads.
         self._lock = threading.Lock()
-        self._survey = Survey(redis, keys, may_read_jobs=False)
+        self._survey = Survey(redis, keys, lists, may_read_jobs=False)
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric; where Redis does not answer, that alone."""
@@ -186,7 +189,9 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
 
     registry = CollectorRegistry(auto_describe=False)
     redis = connect(settings, role="exporter")
-    registry.register(Fleet(redis, Keys(settings.namespace), catalogue))
+    keys = Keys(settings.namespace)
+    lists = CeleryLists(connect_broker(settings, redis, role="exporter"), keys)
+    registry.register(Fleet(redis, keys, lists, catalogue))
     with serve_metrics(registry, settings):
         stop.wait()
 

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
             " rediss+sentinel://."
         ),
     )
+    broker_url: RedisUrl | None = Field(
+        default=None,
+        description="The address of the Redis that carries Celery's lists, where that is another"
+        " than the fleet's.",
+    )
     namespace: Name = Field(
         default="sf",
         description="The prefix of every key; fleets that share a Redis need one each.",
@@ -133,6 +138,11 @@ class Settings(BaseSettings):
     def redis(self) -> RedisAddress:
         """The address in parts, password included."""
         return RedisAddress.parse(self.redis_url.get_secret_value())
+
+    @property
+    def broker(self) -> RedisAddress:
+        """The address of Celery's Redis in parts, password included."""
+        return RedisAddress.parse((self.broker_url or self.redis_url).get_secret_value())
 
 
 class ProducerSettings(Settings):

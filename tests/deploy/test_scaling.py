@@ -76,8 +76,8 @@ def test_keda_counts_every_producer() -> None:
     values = {"producers": producers, "router": {"autoscaling": scaling}}
     spec = named(rendered(values=values), "ScaledObject", "router")["spec"]
     streams = {trigger["metadata"]["stream"] for trigger in spec["triggers"]}
-    own = {f"sf:jobs:{name}" for name in ("default", "post-office", "bank")}
-    assert streams == {*own, "sf:escalations"}
+    own = {f"{{sf:0}}:jobs:{name}" for name in ("default", "post-office", "bank")}
+    assert streams == {*own, "{sf:0}:escalations"}
     formula = spec["advanced"]["scalingModifiers"]["formula"]
     assert sorted(formula.split(" + ")) == sorted(one["name"] for one in spec["triggers"])
     assert "-" not in formula

@@ -41,15 +41,16 @@ def test_every_command_is_told() -> None:
 def test_every_key_is_told() -> None:
     """Whatever key the fleet makes has a row."""
     told = set(names_in(reference.redis_keys()))
-    keys = Keys("{ns}")
+    keys = Keys("ns")
     own = keys.of_producer("{producer}")
     made = {keys.producers, own.jobs, own.job("{id}"), own.result("{id}")}
     made |= {own.results("{reply_to}"), own.first_seen("{entry}"), keys.escalations}
-    made |= {keys.due, keys.dead, keys.dead_raw("{entry}"), keys.workers("{pool}")}
+    made |= {keys.pools, keys.due, keys.dead, keys.dead_raw("{entry}"), keys.workers("{pool}")}
     made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
-    made |= {f"{keys.celery_prefix}*"}
     made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
-    assert told == {*made, "{ns}:backlog:{pool}:{priority}"}
+    made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
+    of_slice = {key.replace(keys.tag, "{slice}") for key in made}
+    assert told == {*of_slice, "{ns}:celery:*"}
 
 
 def test_a_marker_that_names_nothing_is_an_error() -> None:

@@ -64,7 +64,7 @@ def test_what_is_generated_stands_in_its_page(site: Path) -> None:
         "catalogue": "gpu_memory_utilization",
         "settings": "SMALLFIRST_LEASE_SECONDS",
         "commands": "--target-error",
-        "redis-keys": "{ns}:dead:{entry}",
+        "redis-keys": "{slice}:dead:{entry}",
     }.items():
         text = (site / "reference" / f"{page}.html").read_text("utf-8")
         assert words in text, page

@@ -51,16 +51,16 @@ tasks:
     cascade: [{model: minilm, accept: 0.8}]
 """
 POINTS = [
-    "after XREADGROUP sf:jobs:default",
-    "after read sf:jobs:default",
-    "before settle sf:jobs:default",
-    "after settle sf:jobs:default",
-    "after read sf:backlog:cpu:bulk",
-    "after hand_over sf:backlog:cpu:bulk",
+    "after XREADGROUP {sf:0}:jobs:default",
+    "after read {sf:0}:jobs:default",
+    "before settle {sf:0}:jobs:default",
+    "after settle {sf:0}:jobs:default",
+    "after read {sf:0}:backlog:cpu:bulk",
+    "after hand_over {sf:0}:backlog:cpu:bulk",
     "before LPUSH sf:celery:cpu",
     "after LPUSH sf:celery:cpu",
-    "after recover sf:jobs:default",
-    "after recover sf:backlog:cpu:bulk",
+    "after recover {sf:0}:jobs:default",
+    "after recover {sf:0}:backlog:cpu:bulk",
 ]
 
 
@@ -197,9 +197,9 @@ def test_a_router_killed_at_a_point_loses_and_doubles_nothing(
 ) -> None:
     """Whatever it had read, parked, queued, published or recovered, its peer brings to an end."""
     submit(redis)
-    if "recover sf:jobs:default" in point:
+    if "recover {sf:0}:jobs:default" in point:
         leave_submissions(redis)
-    if "recover sf:backlog" in point:
+    if "recover {sf:0}:backlog" in point:
         leave_work(redis, peer_of(redis_url, catalogue))
     with struck_router(redis_url, catalogue, point, signal.SIGKILL) as process:
         assert process.wait(60) == -signal.SIGKILL
@@ -212,7 +212,11 @@ def test_a_router_killed_at_a_point_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize(
     "point",
-    ["before settle sf:jobs:default", "before hand_over sf:backlog", "before LPUSH sf:celery:cpu"],
+    [
+        "before settle {sf:0}:jobs:default",
+        "before hand_over {sf:0}:backlog",
+        "before LPUSH sf:celery:cpu",
+    ],
 )
 def test_a_router_that_was_paused_does_no_harm_when_it_goes_on(
     redis: Any, redis_url: str, catalogue: Path, pool: Pool, point: str, wait_until: WaitUntil

@@ -23,6 +23,7 @@ from smallfirst import Client, Job
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Result, Status
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.redis_server import find_binary, version_of
@@ -41,7 +42,7 @@ OWN = KEYS.of_producer("default")
 SHOP = KEYS.of_producer(PRODUCER)
 SHOPS_USER = producer_user(PRODUCER)
 CPU = worker_user("cpu")
-BULK = "sf:backlog:cpu:bulk"
+BULK = "{sf:0}:backlog:cpu:bulk"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,8 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
             description="what was read last is settled",
         )
     with fleet.redis.connect(Role.EXPORTER) as exporter:
-        metrics = {metric.name for metric in Fleet(exporter, KEYS, catalogue_with).collect()}
+        told = Fleet(exporter, KEYS, CeleryLists(exporter, KEYS), catalogue_with).collect()
+        metrics = {metric.name for metric in told}
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
     assert fleet.redis.refused() == []
 
@@ -112,35 +114,35 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
     ("role", "command"),
     [
         (Role.PRODUCER, ("LPUSH", "sf:celery:cpu", "null")),
-        (Role.PRODUCER, ("SET", "sf:result:default:a1", "{}")),
+        (Role.PRODUCER, ("SET", "{sf:0}:result:default:a1", "{}")),
         (Role.PRODUCER, ("XADD", BULK, "*", "a", "b")),
         (Role.PRODUCER, ("XADD", KEYS.escalations, "*", "a", "b")),
         (Role.PRODUCER, ("XDEL", OWN.jobs, "1-1")),
         (Role.PRODUCER, ("XRANGE", KEYS.dead, "-", "+")),
         (Role.PRODUCER, ("EVAL", "return 1", "0")),
         (Role.ROUTER, ("BRPOP", "sf:celery:cpu", "1")),
-        (Role.ROUTER, ("GET", "sf:dead:1-1")),
+        (Role.ROUTER, ("GET", "{sf:0}:dead:1-1")),
         (Role.WORKER, ("XADD", OWN.jobs, "*", "job", "{}")),
         (Role.WORKER, ("LPUSH", "sf:celery:cpu", "null")),
         (Role.WORKER, ("XREADGROUP", "GROUP", "pool", "w", "STREAMS", BULK, ">")),
-        (Role.WORKER, ("GET", "sf:dead:1-1")),
-        (Role.WORKER, ("GET", "sf:result:default:a1")),
+        (Role.WORKER, ("GET", "{sf:0}:dead:1-1")),
+        (Role.WORKER, ("GET", "{sf:0}:result:default:a1")),
         (Role.WORKER, ("XADD", KEYS.dead, "*", "letter", "{}")),
-        (CPU, ("XPENDING", "sf:backlog:gpu:bulk", "pool")),
-        (CPU, ("XCLAIM", "sf:backlog:gpu:bulk", "pool", "w", "0", "1-1")),
+        (CPU, ("XPENDING", "{sf:0}:backlog:gpu:bulk", "pool")),
+        (CPU, ("XCLAIM", "{sf:0}:backlog:gpu:bulk", "pool", "w", "0", "1-1")),
         (CPU, ("BRPOP", "sf:celery:gpu", "1")),
         (CPU, ("HGET", "sf:celery:unacked:gpu", "x")),
         (CPU, ("ZADD", KEYS.workers("gpu"), "1", "w")),
         (Role.ROUTER, ("LRANGE", "sf:celery:cpu", "0", "-1")),
         (Role.FLOWER, ("HGET", "sf:celery:unacked:cpu", "x")),
         (Role.FLOWER, ("XRANGE", OWN.jobs, "-", "+")),
-        (Role.FLOWER, ("GET", "sf:result:default:a1")),
+        (Role.FLOWER, ("GET", "{sf:0}:result:default:a1")),
         (Role.FLOWER, ("LPUSH", "sf:celery:cpu", "null")),
         (Role.SCALER, ("XRANGE", OWN.jobs, "-", "+")),
         (Role.SCALER, ("XADD", OWN.jobs, "*", "job", "{}")),
         (Role.EXPORTER, ("XRANGE", OWN.jobs, "-", "+")),
         (Role.EXPORTER, ("XRANGE", KEYS.dead, "-", "+")),
-        (Role.EXPORTER, ("GET", "sf:result:default:a1")),
+        (Role.EXPORTER, ("GET", "{sf:0}:result:default:a1")),
         (Role.EXPORTER, ("DEL", KEYS.booked("2026-01-01"))),
         *(
             (role, (command,))
@@ -171,7 +173,7 @@ def of_another(other: ProducerKeys) -> list[tuple[str, ...]]:
         ("MGET", other.result("a1"), other.result("a2")),
         ("HGET", other.job("a1"), "at"),
         ("SUBSCRIBE", other.results("me")),
-        ("PSUBSCRIBE", "sf:results:*"),
+        ("PSUBSCRIBE", "{sf:0}:results:*"),
         ("PUBLISH", other.results("me"), "a1"),
     ]
 

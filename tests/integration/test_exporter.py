@@ -22,6 +22,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Priority
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish
@@ -39,7 +40,7 @@ def value(redis: Redis) -> Callable[..., float | None]:
     """Read one sample as a scrape would."""
     registry = CollectorRegistry(auto_describe=False)
     catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
-    registry.register(Fleet(redis, KEYS, lambda: catalogue))
+    registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
 
     def sample(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"smallfirst_{name}", labels)

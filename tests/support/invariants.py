@@ -17,7 +17,8 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 #: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
-    r"[^:]+:(producers|(jobs|submissions):[^:]+|escalations|dead|backlog:[^:]+:(interactive|bulk)|celery:.+)"
+    r"\{[^:]+:\d+\}:(producers|pools|(jobs|submissions):[^:]+|escalations|dead"
+    r"|backlog:[^:]+:(interactive|bulk))|[^:]+:celery:.+"
 )
 #: How a job ends whose answer was not prevented by its own fault.
 ANSWERS = frozenset({Status.ANSWERED, Status.ABSTAINED})

@@ -1,6 +1,6 @@
 """Runs a real router that sends itself a signal at one exact point of its talk with Redis.
 
-    STRIKE="after XREADGROUP sf:jobs:default" python -m tests.support.router_to_strike
+    STRIKE="after XREADGROUP {sf:0}:jobs:default" python -m tests.support.router_to_strike
 
 The point is a command or a script of the ledger, before it is sent or after its reply has come; a
 third word must occur in it. An empty reply is not waited for. What is broken is the wire alone.

@@ -11,6 +11,7 @@ from smallfirst.broker.celery_app import make_app
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Result
 from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
@@ -56,7 +57,7 @@ def router_of(
     publisher = Publisher(make_app(settings, role="router"))
     metrics = RouterMetrics()
     triage = Triage(ledger, KEYS, settings, metrics, Tracing())
-    dispatch = Dispatch(ledger, KEYS, publisher, settings, metrics)
+    dispatch = Dispatch(ledger, KEYS, CeleryLists(redis, KEYS), publisher, settings, metrics)
     router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)
     router.open()

@@ -14,6 +14,7 @@ from tests.support.shapes import attempt_for, result_for
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Priority
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish
@@ -39,7 +40,7 @@ def main(url: str) -> None:
     registry = CollectorRegistry(auto_describe=False)
     with Redis.from_url(url) as redis:
         settle_one(redis)
-        registry.register(Fleet(redis, KEYS, lambda: catalogue))
+        registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
         sys.stdout.write(f"{registry.get_sample_value('smallfirst_attempts_total', LABELS)}\n")
 
 

@@ -24,6 +24,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority, Tier
 from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
@@ -73,7 +74,8 @@ class SteppedRouter:
         settings, metrics = fleet.settings, fleet.metrics
         self._ledger = Ledger(fleet.redis, KEYS, name, Bounds())
         self._triage = Triage(self._ledger, KEYS, settings, metrics, Tracing())
-        self._dispatch = Dispatch(self._ledger, KEYS, fleet.publisher, settings, metrics)
+        lists = CeleryLists(fleet.redis, KEYS)
+        self._dispatch = Dispatch(self._ledger, KEYS, lists, fleet.publisher, settings, metrics)
         watch = CatalogueWatch(settings.catalogue)
         self._router = Router(
             self._ledger, KEYS, self._triage, self._dispatch, watch, settings, metrics

@@ -98,12 +98,12 @@ probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: router
 streams:
-  jobs: {{ printf "%s:jobs:default" .Values.namespace | quote }}
+  jobs: {{ printf "{%s:0}:jobs:default" .Values.namespace | quote }}
   {{- /* By place: a name may hold what the formula of a ScaledObject takes for a minus. */}}
   {{- range $place, $producer := .Values.producers }}
-  jobs{{ $place }}: {{ printf "%s:jobs:%s" $.Values.namespace $producer.name | quote }}
+  jobs{{ $place }}: {{ printf "{%s:0}:jobs:%s" $.Values.namespace $producer.name | quote }}
   {{- end }}
-  escalations: {{ printf "%s:escalations" .Values.namespace | quote }}
+  escalations: {{ printf "{%s:0}:escalations" .Values.namespace | quote }}
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
@@ -113,7 +113,7 @@ config:
 {{- $pool := include "smallfirst.pool" . | fromYaml -}}
 {{- $config := include "smallfirst.config" (dict "root" .root "own" $pool) | fromYaml -}}
 {{- $served := $pool.pool | default .name -}}
-{{- $backlog := printf "%s:backlog:%s" .root.Values.namespace $served -}}
+{{- $backlog := printf "{%s:0}:backlog:%s" .root.Values.namespace $served -}}
 kind: Deployment
 image: {{ $pool.image }}
 role: {{ include "smallfirst.workerUser" (dict "root" .root "pool" $served) }}

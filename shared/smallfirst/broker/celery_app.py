@@ -77,9 +77,9 @@ def make_app(settings: Settings, *, role: str, pool: str | None = None) -> Celer
 def configuration(settings: Settings, *, role: str, pool: str | None = None) -> dict[str, Any]:
     """All of Celery's settings that differ from its defaults."""
     return {
-        "broker_url": settings.redis.broker_url,
+        "broker_url": settings.broker.broker_url,
         # An entry of a list that is no message costs a worker nothing but a line in the log.
-        "broker_transport": transport_of(settings.redis) if role == "worker" else None,
+        "broker_transport": transport_of(settings.broker) if role == "worker" else None,
         "broker_use_ssl": _tls(settings),
         # Components may start before Redis does, and outlive its restarts.
         "broker_connection_retry_on_startup": True,
@@ -102,7 +102,7 @@ def _tls(settings: Settings) -> dict[str, Any] | None:
     kombu goes by the name of its transport and not by the address, and left to itself verifies
     nobody. Source: kombu/connection.py and kombu/utils/url.py, 5.7.
     """
-    address = settings.redis
+    address = settings.broker
     if not address.is_encrypted:
         return None
     given = {name: value for name, value in address.options.items() if name.startswith("ssl_")}
@@ -134,9 +134,9 @@ def transport_options(settings: Settings, *, role: str, pool: str | None) -> dic
         "retry_on_timeout": False,
         "client_name": f"smallfirst-{role}",
     }
-    if settings.redis.master is not None:
-        options["master_name"] = settings.redis.master
-        options["sentinel_kwargs"] = settings.redis.sentinel_options(
+    if settings.broker.master is not None:
+        options["master_name"] = settings.broker.master
+        options["sentinel_kwargs"] = settings.broker.sentinel_options(
             socket_timeout=settings.socket_timeout_seconds,
             socket_connect_timeout=settings.connect_timeout_seconds,
         )

@@ -20,15 +20,14 @@ from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
-from smallfirst.cli.fleet_connection import settings_of
+from smallfirst.cli.fleet_connection import Link, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.producers import ProducerRegistry
-from smallfirst.ledger.survey import FleetLoad, PoolLoad, Survey
+from smallfirst.ledger.survey import FleetLoad, PoolLoad
 from smallfirst.local.redis_server import OLDEST_VERSION
-from smallfirst.process.connection import connect
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
 from smallfirst.settings import Settings
 
@@ -74,10 +73,10 @@ def examine(settings: Settings) -> Iterator[Check]:
     catalogue, about = _check_catalogue(settings)
     yield about
     yield from _check_models(catalogue) if catalogue else ()
-    with connect(settings, role="cli") as redis:
+    with linked(settings) as link:
         try:
-            yield from _check_redis(redis, settings)
-            yield from _check_fleet(redis, Keys(settings.namespace), catalogue)
+            yield from _check_redis(link.redis, settings)
+            yield from _check_fleet(link, catalogue)
         except RedisUnfit as error:
             yield Check("redis mode", CheckState.FAIL, error.reason, error.remedy)
         except RedisError as error:
@@ -222,8 +221,9 @@ def _check_clock(redis: Redis) -> Check:
     return Check("clock", CheckState.WARN, f"{skew:.0f} s apart from Redis's", remedy)
 
 
-def _check_fleet(redis: Redis, keys: Keys, catalogue: Catalogue | None) -> Iterator[Check]:
-    load = Survey(redis, keys, may_read_jobs=True).look(_used_pools(catalogue))
+def _check_fleet(link: Link, catalogue: Catalogue | None) -> Iterator[Check]:
+    redis, keys = link.redis, link.keys
+    load = link.survey().look(_used_pools(catalogue))
     if load.routers:
         yield Check("routers", CheckState.OK, f"{load.routers} alive")
     else:

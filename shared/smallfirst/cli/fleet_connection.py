@@ -14,19 +14,27 @@ from redis import Redis
 
 from smallfirst.cli.global_options import Globals, globals_of
 from smallfirst.client import Client
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.survey import Survey
 from smallfirst.local.folder import find_fleet
-from smallfirst.process.connection import connect
+from smallfirst.process.connection import connect, connect_broker
 from smallfirst.settings import ProducerSettings, Settings, load_settings
 
 
 @dataclass(frozen=True)
 class Link:
-    """An open connection to one fleet."""
+    """Open connections to one fleet: to its ledger, and to Celery's lists."""
 
     settings: Settings
     redis: Redis
+    broker: Redis
     keys: Keys
+
+    def survey(self) -> Survey:
+        """A look at the fleet by one who may read jobs."""
+        lists = CeleryLists(self.broker, self.keys)
+        return Survey(self.redis, self.keys, lists, may_read_jobs=True)
 
 
 def settings_of(options: Globals) -> Settings:
@@ -55,9 +63,18 @@ def link_of(context: typer.Context) -> Iterator[Link]:
         RedisError: When Redis cannot be reached.
     """
     settings = settings_of(globals_of(context))
-    with connect(settings, role="cli") as redis:
-        redis.ping()
-        yield Link(settings, redis, Keys(settings.namespace))
+    with linked(settings) as link:
+        link.redis.ping()
+        yield link
+
+
+@contextmanager
+def linked(settings: Settings) -> Iterator[Link]:
+    """Connect to a fleet, as soon as something is asked."""
+    with ExitStack() as opening:
+        redis = opening.enter_context(connect(settings, role="cli"))
+        broker = opening.enter_context(connect_broker(settings, redis, role="cli"))
+        yield Link(settings, redis, broker, Keys(settings.namespace))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -24,8 +24,8 @@ from smallfirst.cli.output import (
 )
 from smallfirst.errors import UsersNotAdministered
 from smallfirst.jobs import DEFAULT_PRODUCER, NAME_PATTERN, is_name
+from smallfirst.ledger.keys import EVERY_SLICE, Keys
 from smallfirst.ledger.producers import MAX_WEIGHT, Producer, ProducerRegistry
-from smallfirst.ledger.survey import Survey
 from smallfirst.redis_access.acl import producer_user, rules
 from smallfirst.redis_access.user_accounts import UserAccounts
 
@@ -91,7 +91,7 @@ def add_producer(
         try:
             if accounts.is_open():
                 note(_OPEN)
-            elif accounts.is_foreign(user, link.keys.of_producer(name).jobs):
+            elif accounts.is_foreign(user, _every_slice(link).of_producer(name).jobs):
                 fail(f"Redis has a user {user} that is not of this fleet; choose another name")
             elif accounts.password_hashes(user) is None:
                 account = _new_account(link, name)
@@ -183,6 +183,11 @@ def _check_name(name: str) -> None:
         fail(f"{name!r} is no name of a producer: it must match {NAME_PATTERN}", exit_code=USAGE)
 
 
+def _every_slice(link: Link) -> Keys:
+    """The keys that rules name."""
+    return replace(link.keys, slice=EVERY_SLICE)
+
+
 def _accounts(link: Link) -> UserAccounts:
     return UserAccounts(link.redis, link.keys.namespace)
 
@@ -270,7 +275,7 @@ def _producers(link: Link) -> list[dict[str, Any]]:
     registry, accounts = ProducerRegistry(link.redis, link.keys), _accounts(link)
     registry.sweep()
     known = registry.read()
-    waiting = Survey(link.redis, link.keys, may_read_jobs=True).look([]).producers
+    waiting = link.survey().look([]).producers
     return [
         {
             "producer": name,

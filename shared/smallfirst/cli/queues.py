@@ -9,7 +9,7 @@ import typer
 from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.survey import PoolLoad, Survey
+from smallfirst.ledger.survey import PoolLoad
 
 
 def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
@@ -31,7 +31,7 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
 def waiting(link: Link) -> dict[str, Any]:
     """Count everything that waits, as JSON. Pools are known by their backlogs."""
     pools = Ledger(link.redis, link.keys, "cli").pools_with_backlogs()
-    load = Survey(link.redis, link.keys, may_read_jobs=True).look(sorted(pools))
+    load = link.survey().look(sorted(pools))
     return {
         "routers": load.routers,
         "dead_letters": load.dead_letters,

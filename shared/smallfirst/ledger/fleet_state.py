@@ -36,15 +36,16 @@ class PoolState:
         backlogs: By stream.
         num_workers: How many live.
         num_silent: How many have died, and are not struck off yet.
-        num_batches: How many are published and not started.
-        num_urgent: How many of these an interactive job leads, and no worker has taken.
     """
 
     backlogs: Mapping[str, StreamState] = field(default_factory=dict)
     num_workers: int = 0
     num_silent: int = 0
-    num_batches: int = 0
-    num_urgent: int = 0
+
+    @property
+    def num_pending(self) -> int:
+        """How many of its jobs are in anybody's hands."""
+        return sum(stream.num_pending for stream in self.backlogs.values())
 
     @property
     def num_entries(self) -> int:
@@ -80,15 +81,7 @@ class FleetState:
 
 def state_keys(keys: Keys, submissions: Sequence[str], pools: Sequence[str]) -> list[str]:
     """The keys that fleet_state.lua looks at, in its order."""
-    of_pools = [
-        (
-            *keys.backlogs(pool).values(),
-            keys.workers(pool),
-            *keys.queues(pool).values(),
-            keys.unacked(pool),
-        )
-        for pool in pools
-    ]
+    of_pools = [(*keys.backlogs(pool).values(), keys.workers(pool)) for pool in pools]
     return [keys.escalations, *submissions, *(key for each in of_pools for key in each)]
 
 
@@ -113,9 +106,9 @@ def _pairs(flat: Sequence[Any]) -> Iterable[tuple[bytes, Any]]:
 
 
 def _pool(names: Iterable[str], told: Sequence[Any]) -> PoolState:
-    *streams, workers, silent, batches, urgent = told
+    *streams, workers, silent = told
     backlogs = dict(zip(names, map(_stream, streams), strict=True))
-    return PoolState(backlogs, int(workers), int(silent), int(batches), int(urgent))
+    return PoolState(backlogs, int(workers), int(silent))
 
 
 def _stream(told: Sequence[int]) -> StreamState:

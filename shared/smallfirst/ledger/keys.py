@@ -1,43 +1,49 @@
 """Every Redis key there is, declared once.
 
+A fleet's jobs are spread over its slices, each a ledger of its own. All keys of one slice begin
+with `{ns:N}`, written `{slice}` below: a hash tag, so that a Redis Cluster keeps them in one slot,
+where a script may touch several. Celery's keys belong to no slice.
+
 Key, type, bound, writer; content:
 
-    {ns}:producers                  hash; the producers there are; administrators, router
+    {slice}:producers                  hash; the producers there are; administrators, router
         The producers by name, each with its weight (JSON); `default` is there without being in it.
-    {ns}:jobs:{producer}            stream; the producer's limit; the producer
+    {slice}:jobs:{producer}            stream; the producer's limit; the producer
         One producer's submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool
         is full stay, pending with the consumer `waiting:{pool}:{priority}`, which holds no lease.
-    {ns}:submissions:{producer}     hash; four numbers; settle.lua, count_destroyed.lua
+    {slice}:submissions:{producer}     hash; four numbers; settle.lua, count_destroyed.lua
         How many submissions were settled, and how many were destroyed unsettled, and when.
-    {ns}:escalations                stream; the jobs in flight; workers
+    {slice}:escalations                stream; the jobs in flight; workers
         Jobs that a step was not sure of: `producer`, `id`, `job`, `slip`.
-    {ns}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
+    {slice}:pools                      set; the pools that have backlogs; router
+        Whose backlogs are there, those of pools among them that the catalogue has no longer.
+    {slice}:backlog:{pool}:{priority}  stream; `max_backlog_jobs`; router
         Jobs waiting for a pool, and in its hands: `producer`, `id`, `job`, `slip`.
-    {ns}:job:{producer}:{id}        hash; TTL `job_ttl`, then `result_ttl`; settle.lua
+    {slice}:job:{producer}:{id}        hash; TTL `job_ttl`, then `result_ttl`; settle.lua
         Where a job in flight is, and who waits for it; when it has ended, its status and the
         fingerprint by which a repeat is known. For ten minutes, the result (JSON) of a job that was
         cancelled before it came.
-    {ns}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
+    {slice}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
         The jobs in flight, `{producer}:{id}`, by deadline, in Redis's milliseconds.
-    {ns}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
+    {slice}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
         When an entry whose id claims the future was first read, in ms, until it is settled.
-    {ns}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
+    {slice}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
         The job's one result (JSON).
-    {ns}:results:{producer}:{reply_to}  channel; nothing is kept; settle.lua
+    {slice}:results:{producer}:{reply_to}  channel; nothing is kept; settle.lua
         The ids, line by line, of results that one client of a producer waits for.
-    {ns}:dead                       stream; MAXLEN `max_dead`; settle.lua
+    {slice}:dead                       stream; MAXLEN `max_dead`; settle.lua
         Dead letters: reason, size and hash, never text.
-    {ns}:dead:{entry}               string; TTL `dead_ttl`, `max_dead_bytes` in all; settle.lua
+    {slice}:dead:{entry}               string; TTL `dead_ttl`, `max_dead_bytes` in all; settle.lua
         The raw submission behind a dead letter, for replay.
-    {ns}:dead:kept                  stream; MAXLEN `max_dead`, TTL `dead_ttl`; settle.lua
+    {slice}:dead:kept                  stream; MAXLEN `max_dead`, TTL `dead_ttl`; settle.lua
         The `bytes` of each raw submission that is kept, under its letter's entry.
-    {ns}:dead:bytes                 string; TTL `dead_ttl`; settle.lua
+    {slice}:dead:bytes                 string; TTL `dead_ttl`; settle.lua
         The bytes of all raw submissions that are kept.
-    {ns}:workers:{pool}             zset; trimmed, TTL; beat.lua
+    {slice}:workers:{pool}             zset; trimmed, TTL; beat.lua
         Live workers by last heartbeat, in Redis's milliseconds.
-    {ns}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
+    {slice}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
         How a worker's last failed batch, or its process, ended: an error's name, an exit code.
-    {ns}:booked:{date}              hash; TTL 35 days; settle.lua
+    {slice}:booked:{date}              hash; TTL 35 days; settle.lua
         Jobs, seconds and cost by task, step and outcome.
     {ns}:celery:*                   Celery's own; two batches a worker; Celery
         Two short lists per pool, the messages held unstarted, bindings.
@@ -68,20 +74,38 @@ MESSAGE_PRIORITIES = {Priority.INTERACTIVE: 0, Priority.BULK: 9}
 PRIORITY_SEPARATOR = ":"
 
 
+#: What stands for the slice in patterns that match the keys of every one.
+EVERY_SLICE = "*"
+
+
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one fleet; several fleets may share a Redis under different namespaces."""
+    """The keys of one slice of a fleet, and the fleet's own of Celery.
+
+    Several fleets may share a Redis under different namespaces.
+    """
 
     namespace: str = "sf"
+    slice: int | str = 0
+
+    @property
+    def tag(self) -> str:
+        """What stands before every key of the slice."""
+        return f"{{{self.namespace}:{self.slice}}}"
+
+    @property
+    def pools(self) -> str:
+        """The pools that have backlogs."""
+        return f"{self.tag}:pools"
 
     @property
     def producers(self) -> str:
         """The producers there are, but for `default`."""
-        return f"{self.namespace}:producers"
+        return f"{self.tag}:producers"
 
     def of_producer(self, producer: str) -> "ProducerKeys":
         """The keys of one producer; of every producer by a pattern, `*`."""
-        return ProducerKeys(self.namespace, producer)
+        return ProducerKeys(self.tag, producer)
 
     def producer_of(self, stream: str) -> str | None:
         """Name the producer that a stream holds the submissions of; None where it holds others."""
@@ -95,12 +119,12 @@ class Keys:
         Apart from submissions, so that a producer cannot forge a trail and needs no right to write
         here.
         """
-        return f"{self.namespace}:escalations"
+        return f"{self.tag}:escalations"
 
     @property
     def dead(self) -> str:
         """The dead letters."""
-        return f"{self.namespace}:dead"
+        return f"{self.tag}:dead"
 
     def backlog(self, pool: str, priority: Priority) -> str:
         """The jobs of one priority that wait for a pool; pending entries are the work in hand."""
@@ -138,12 +162,12 @@ class Keys:
 
     @property
     def _before_pool(self) -> str:
-        return f"{self.namespace}:backlog:"
+        return f"{self.tag}:backlog:"
 
     @property
     def due(self) -> str:
         """The jobs in flight by their deadlines."""
-        return f"{self.namespace}:due"
+        return f"{self.tag}:due"
 
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""
@@ -161,15 +185,15 @@ class Keys:
 
     def workers(self, pool: str) -> str:
         """The live workers of a pool."""
-        return f"{self.namespace}:workers:{pool}"
+        return f"{self.tag}:workers:{pool}"
 
     def end(self, process: str) -> str:
         """How a process, named by host and process id, or its last failed batch ended."""
-        return f"{self.namespace}:end:{process}"
+        return f"{self.tag}:end:{process}"
 
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
-        return f"{self.namespace}:booked:{date}"
+        return f"{self.tag}:booked:{date}"
 
     def booked_at(self, now_ms: int) -> str:
         """What was spent on the day of one moment of Redis's clock."""
@@ -203,33 +227,33 @@ class Keys:
 
 @dataclass(frozen=True)
 class ProducerKeys:
-    """The keys of one producer in one fleet. No other producer's user may name any of them."""
+    """The keys of one producer in one slice. No other producer's user may name any of them."""
 
-    namespace: str
+    tag: str
     producer: str
 
     @property
     def jobs(self) -> str:
         """The stream of its submissions, and the only key that it writes."""
-        return f"{self.namespace}:jobs:{self.producer}"
+        return f"{self.tag}:jobs:{self.producer}"
 
     @property
     def submissions(self) -> str:
         """How many of its submissions were settled, and destroyed."""
-        return f"{self.namespace}:submissions:{self.producer}"
+        return f"{self.tag}:submissions:{self.producer}"
 
     def job(self, job_id: str) -> str:
         """Where a job in flight is."""
-        return f"{self.namespace}:job:{self.producer}:{job_id}"
+        return f"{self.tag}:job:{self.producer}:{job_id}"
 
     def first_seen(self, entry: str) -> str:
         """When an entry of the stream was first read, whose id claims the future."""
-        return f"{self.namespace}:seen:{self.producer}:{entry}"
+        return f"{self.tag}:seen:{self.producer}:{entry}"
 
     def result(self, job_id: str) -> str:
         """The one result of a job."""
-        return f"{self.namespace}:result:{self.producer}:{job_id}"
+        return f"{self.tag}:result:{self.producer}:{job_id}"
 
     def results(self, reply_to: str) -> str:
         """The channel that tells one of its clients which results are there."""
-        return f"{self.namespace}:results:{self.producer}:{reply_to}"
+        return f"{self.tag}:results:{self.producer}:{reply_to}"

@@ -301,7 +301,7 @@ class Ledger:
             Redis's clock in milliseconds, and the entries that this worker holds now.
         """
         wanted = "" if starts is None else starts
-        arguments = [POOL_GROUP, self._holder, wanted, self._keys.namespace, QUEUE_CONSUMER]
+        arguments = [POOL_GROUP, self._holder, wanted, self._keys.tag, QUEUE_CONSUMER]
         now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
         return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
 
@@ -361,7 +361,7 @@ class Ledger:
             had read are as unread as before.
         """
         again_ms = round(DUE_AGAIN.total_seconds() * 1000)
-        arguments = [self._keys.namespace, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms]
+        arguments = [self._keys.tag, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms]
         num_jobs, *found = self._run("take_due", [self._keys.due], arguments)
         return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
 
@@ -400,7 +400,7 @@ class Ledger:
     ) -> tuple[list[str], list[object]]:
         """The keys and arguments of settle.lua."""
         bounds = self._bounds.as_arguments()
-        arguments: list[object] = [group, self._holder, self._keys.namespace, *bounds]
+        arguments: list[object] = [group, self._holder, self._keys.tag, *bounds]
         arguments.append("1" if must_hold else "0")
         for settlement in settlements:
             arguments += row_of(settlement)
@@ -415,12 +415,8 @@ class Ledger:
         return self._beat(pool, "", "0")
 
     def reap_workers(self, pool: str) -> int:
-        """Strike off the pool's dead workers; return how many there were.
-
-        What they had taken from the queue and not started is not in the queue any more, and no
-        longer counts as waiting.
-        """
-        keys = [self._keys.workers(pool), self._keys.unacked(pool), self._keys.unacked_index(pool)]
+        """Strike off the pool's dead workers; return how many there were."""
+        keys = [self._keys.workers(pool)]
         return int(self._run("reap_workers", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
 
     def _beat(self, pool: str, holder: str, leaving: str) -> int:
@@ -437,13 +433,18 @@ class Ledger:
         found: Any = self._redis.get(self._keys.end(process)) if process else None
         return found.decode() if found else None
 
+    def open_pools(self, pools: Iterable[str]) -> None:
+        """Make the backlogs of these pools, where they are not there yet."""
+        names = list(pools)
+        for pool in names:
+            self.open(self._keys.backlogs(pool).values(), POOL_GROUP)
+        if names:
+            self._redis.sadd(self._keys.pools, *names)
+
     def pools_with_backlogs(self) -> set[str]:
         """Name every pool that has a backlog in Redis, whether or not a catalogue has it still."""
-        found: Iterable[Any] = self._redis.scan_iter(
-            match=self._keys.backlogs_of("*"), count=10_000
-        )
-        pools = (self._keys.pool_of(key.decode()) for key in found)
-        return {pool for pool in pools if pool is not None}
+        found: Any = self._redis.smembers(self._keys.pools)
+        return _decoded(found)
 
     def producers(self) -> dict[str, Producer]:
         """Every producer that there is, by name."""
@@ -528,9 +529,9 @@ class Ledger:
         own = self._keys.of_producer(producer)
         return int(self._run("count_destroyed", [own.jobs, own.submissions], []))
 
-    def drop_empty(self, streams: Iterable[str]) -> None:
-        """Delete the streams that hold nothing."""
-        self._run("drop_empty", list(streams), [])
+    def drop_empty(self, pool: str) -> None:
+        """Delete the backlogs of a pool that hold nothing."""
+        self._run("drop_empty", [self._keys.pools, *self._keys.backlogs(pool).values()], [pool])
 
     def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
         """Forget holders of streams that hold nothing and were silent for long."""

@@ -1,7 +1,8 @@
 """A survey of a fleet: what waits where, in whose hands, for how long, and who is there to do it.
 
-Whoever tells of a fleet asks here, so that no two tell otherwise. All counts are of one moment, and
-no entry leaves Redis, so a look costs the same however many jobs there are and however long.
+Whoever tells of a fleet asks here, so that no two tell otherwise. All counts are of one moment, but
+for Celery's, whose Redis may be another: they come right after. No entry leaves Redis, so a look
+costs the same however many jobs there are and however long.
 
 A stream holds what is unread and what is pending, and nothing else, since what is settled is
 deleted: so unread is the length without the pending entries. The group's own `lag` would be the
@@ -16,13 +17,13 @@ age.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from itertools import islice
 from typing import Any, Protocol
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.jobs import Priority
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import (
     POOL_GROUP,
@@ -140,15 +141,19 @@ class Survey:
     Args:
         redis: Connected.
         keys: Of the fleet.
+        lists: Of the fleet.
         may_read_jobs: Whether this connection's user has the right to. Of an entry that nobody has
             read, Redis tells the id only to who may read the text beside it. Without that right
             the age of unread entries, while none is in hand, counts from the first of the looks in
             a row that saw some, or from the newest entry that was read: never more than it is.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, *, may_read_jobs: bool) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, lists: CeleryLists, *, may_read_jobs: bool
+    ) -> None:
         self._redis: Any = redis
         self._keys = keys
+        self._lists = lists
         self._registry = ProducerRegistry(redis, keys)
         self._unread_age: UnreadAge = _ById(redis) if may_read_jobs else _BySight()
 
@@ -163,7 +168,7 @@ class Survey:
         replies = map(_found, pipeline.execute(raise_on_error=False))
         streams = {stream: self._read(stream, replies, now_ms) for stream in asked}
         workers = {pool: next(replies) for pool in (ROUTERS, *names)}
-        batches = {pool: sum(islice(replies, len(Priority) + 1)) for pool in names}
+        batches = self._lists.count_batches(names)
         return FleetLoad(
             now_ms=now_ms,
             producers={name: streams[stream] for name, stream in own.items()},
@@ -171,7 +176,7 @@ class Survey:
             pools={
                 pool: PoolLoad(
                     {each: streams[key] for each, key in self._keys.backlogs(pool).items()},
-                    batches[pool],
+                    batches[pool].num_batches,
                     workers[pool],
                 )
                 for pool in names
@@ -197,10 +202,6 @@ class Survey:
         alive_since = now_ms - round(DEAD_AFTER.total_seconds() * 1000)
         for pool in (ROUTERS, *pools):
             pipeline.zcount(self._keys.workers(pool), alive_since, "+inf")
-        for pool in pools:
-            for queue in self._keys.queues(pool).values():
-                pipeline.llen(queue)
-            pipeline.hlen(self._keys.unacked(pool))
         pipeline.xlen(self._keys.dead)
 
     def _read(self, stream: str, replies: Iterator[Any], now_ms: int) -> StreamLoad:

@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from smallfirst.ledger.bounds import Bounds
+from smallfirst.redis_access.address import RedisAddress
 from smallfirst.settings import RouterSettings, Settings
 
 #: Tries of one command over a broken connection, before its caller decides what to do.
@@ -44,9 +45,24 @@ def connect(
         on_retry: Called before a command, or a connection, is tried again. One that is left without
             an answer is given up after minutes only, since the tries of both multiply.
     """
+    return _open(settings.redis, settings, role, on_retry)
+
+
+def connect_broker(
+    settings: Settings, redis: Redis, *, role: str, on_retry: Callable[[], object] = lambda: None
+) -> Redis:
+    """Open a pool of connections to Celery's Redis; the fleet's own, where that is the same."""
+    if settings.broker_url is None:
+        return redis
+    return _open(settings.broker, settings, role, on_retry)
+
+
+def _open(
+    address: RedisAddress, settings: Settings, role: str, on_retry: Callable[[], object]
+) -> Redis:
     # Each connection copies its retries deeply: a method would become that of another object.
     pauses = _Pauses(lambda: on_retry())  # noqa: PLW0108 - functions are not copied
-    return settings.redis.connect(
+    return address.connect(
         socket_timeout=settings.socket_timeout_seconds,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_keepalive=True,

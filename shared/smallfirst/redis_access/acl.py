@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
-from smallfirst.ledger.keys import Keys, ProducerKeys
+from smallfirst.ledger.keys import EVERY_SLICE, Keys, ProducerKeys
 
 
 class Role(StrEnum):
@@ -100,7 +100,8 @@ def grants(user: str, namespace: str) -> tuple[Grant, ...]:
     Raises:
         ValueError: When nobody connects under this name.
     """
-    keys, producer, pool = Keys(namespace), producer_of(user), pool_of(user)
+    keys = Keys(namespace, EVERY_SLICE)
+    producer, pool = producer_of(user), pool_of(user)
     if producer is not None:
         return _of_producer(keys.of_producer(producer))
     if pool is not None:
@@ -174,16 +175,16 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
     streams = (f"~{every.jobs}", f"~{keys.escalations}", f"~{keys.backlogs_of('*')}")
     unacked = (keys.unacked("*"), keys.unacked_index("*"))
     counted = f"~{every.submissions}"
-    celery = f"{keys.celery_prefix}*"
-    scripted = (f"~{keys.booked('*')}", f"~{keys.workers('*')}", f"~{celery}")
+    scripted = tuple(f"~{key('*')}" for key in (keys.booked, keys.workers))
     return (
-        Grant(f"{_SCRIPTS} time scan multi exec"),
+        Grant(f"{_SCRIPTS} time multi exec"),
         Grant(
             "xgroup|create xgroup|delconsumer xreadgroup xlen xrange xpending xclaim xack xdel"
             " xinfo|consumers",
             streams,
         ),
-        Grant("evalsha", (*streams, *scripted, f"~{keys.due}", counted)),
+        Grant("evalsha", (*streams, *scripted, f"~{keys.due}", f"~{keys.pools}", counted)),
+        Grant("sadd smembers srem", (f"~{keys.pools}",)),
         Grant("hgetall hset", (f"~{keys.producers}",)),
         Grant("xadd", (f"%W~{keys.backlogs_of('*')}", f"%W~{keys.escalations}")),
         # Of pools that are long gone; and to count what was deleted unread as never added.
@@ -204,10 +205,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
         Grant("incrby expire", (f"~{keys.dead_bytes}",)),
         *_beating(keys),
-        Grant("llen lpush", (f"%W~{celery}",)),
+        Grant("llen lpush", (f"%W~{keys.celery_prefix}*",)),
         Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
         Grant("get", (f"%R~{keys.end('*')}",)),
-        Grant("publish", channels=(celery,)),
+        Grant("publish", channels=(f"{keys.celery_prefix}*",)),
     )
 
 

@@ -24,8 +24,9 @@ def test_each_file_is_a_user(smallfirst: Smallfirst, tmp_path: Path) -> None:
     ]
     shop = lines[1].split()
     assert {f"#{hash_of('old')}", f"#{hash_of('new')}"} <= set(shop)
-    assert "%W~sf:jobs:shop)" in shop
-    assert {"~sf:backlog:gpu:*)", "~sf:celery:gpu", "~sf:celery:gpu:9)"} <= set(lines[3].split())
+    assert "%W~{sf:*}:jobs:shop)" in shop
+    owned = {"~{sf:*}:backlog:gpu:*)", "~sf:celery:gpu", "~sf:celery:gpu:9)"}
+    assert owned <= set(lines[3].split())
 
 
 def test_an_empty_password_is_refused(smallfirst: Smallfirst, tmp_path: Path) -> None:

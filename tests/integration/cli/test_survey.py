@@ -16,6 +16,7 @@ from smallfirst.cli.fleet_connection import Link
 from smallfirst.cli.queues import waiting
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Priority
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -49,10 +50,10 @@ def told(redis: Redis) -> Callable[[str], Told]:
     """Ask the exporter and `queues` of one place; give what they agree on."""
     catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fleet(redis, KEYS, lambda: catalogue))
+    registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
 
     def ask(stream: str) -> Told:
-        shown = of_queues(waiting(Link(Settings(), redis, KEYS)), stream)
+        shown = of_queues(waiting(Link(Settings(), redis, redis, KEYS)), stream)
         scraped = of_exporter(registry, stream)
         assert scraped.pop("age") == pytest.approx(shown.pop("age"), abs=1.0)
         assert scraped == {name: shown[name] for name in scraped}
@@ -103,7 +104,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
     assert told("jobs") == {"unread": 3}  # Before any router was there to make a group.
 
     router.open([OWN.jobs, KEYS.escalations], ROUTER_GROUP)
-    router.open(KEYS.backlogs("cpu").values(), POOL_GROUP)
+    router.open_pools(["cpu"])
     submitted = router.read([OWN.jobs], ROUTER_GROUP, count=2)
     assert told("jobs") == {"unread": 1, "held": 2, "pending": 2}
 
@@ -155,7 +156,7 @@ def test_an_age_survives_a_reclaim_and_begins_anew_with_a_move(
     router.open([BULK], POOL_GROUP)
     minute_ago = router.now_ms() - 60_000
     redis.xadd(BULK, {"id": "a", "job": "{}", "slip": "{}"}, id=f"{minute_ago}-0")
-    survey = Survey(redis, KEYS, may_read_jobs=may_read_jobs)
+    survey = Survey(redis, KEYS, CeleryLists(redis, KEYS), may_read_jobs=may_read_jobs)
 
     def age() -> float | None:
         return survey.look(["cpu"]).pools["cpu"].total.oldest_seconds
@@ -175,7 +176,10 @@ def test_who_may_read_jobs_knows_the_age_of_an_unread_one(redis: Redis) -> None:
     seconds: Any = redis.time()
     redis.xadd(OWN.jobs, {"job": "{}"}, id=f"{(seconds[0] - 60) * 1000}-0")
     ages = [
-        Survey(redis, KEYS, may_read_jobs=may).look([]).jobs.oldest_seconds for may in (True, False)
+        Survey(redis, KEYS, CeleryLists(redis, KEYS), may_read_jobs=may)
+        .look([])
+        .jobs.oldest_seconds
+        for may in (True, False)
     ]
     assert ages == [pytest.approx(60, abs=5), 0]
 
@@ -187,7 +191,7 @@ def test_a_look_costs_the_same_however_long_the_texts(redis: Redis, *, may_read_
         redis.xadd(stream, {"job": "x" * 2**20})
     Ledger(redis, KEYS, "r").open([BULK], POOL_GROUP)
     redis.xgroup_setid(BULK, POOL_GROUP, "0")
-    survey = Survey(redis, KEYS, may_read_jobs=may_read_jobs)
+    survey = Survey(redis, KEYS, CeleryLists(redis, KEYS), may_read_jobs=may_read_jobs)
     before = num_sent(redis)
     survey.look(["cpu"])
     assert num_sent(redis) - before < 100_000
@@ -204,7 +208,7 @@ def test_what_somebody_deleted_is_not_counted(redis: Redis, routers: tuple[Ledge
     router, _ = routers
     router.open([OWN.jobs], ROUTER_GROUP)
     entries: list[Any] = [redis.xadd(OWN.jobs, {"job": "{}"}) for _ in range(3)]
-    survey = Survey(redis, KEYS, may_read_jobs=False)
+    survey = Survey(redis, KEYS, CeleryLists(redis, KEYS), may_read_jobs=False)
     redis.xdel(OWN.jobs, entries[1])
     assert survey.look([]).jobs.unread == 2
     router.read([OWN.jobs], ROUTER_GROUP, count=2)

@@ -74,7 +74,7 @@ async def test_who_waits_leaves_no_key(
         if number % 2:
             assert (await client.result(job_id, timeout=5)).is_answered
     redis_fleet.release()
-    kinds = {key.decode().split(":")[1] for key in redis.scan_iter()}
+    kinds = {key.decode().split(":")[2] for key in redis.scan_iter()}
     assert kinds <= {"jobs", "submissions", "job", "result", "backlog", "booked"}
 
 
@@ -113,7 +113,7 @@ async def test_fleets_do_not_see_each_other(
     """A client of another namespace submits to another fleet."""
     stranger = make_client(namespace="other")
     await stranger.submit(job_of(id="a"))
-    assert redis.xlen("other:jobs:default") == 1
+    assert redis.xlen("{other:0}:jobs:default") == 1
     assert redis_fleet.num_waiting == 0
     assert (await make_client().status("a")).state is State.UNKNOWN
 

@@ -152,7 +152,7 @@ def test_a_plain_xadd_is_a_submission(fleet: LocalFleet, client: Client) -> None
     job = json.dumps({"id": "plain-1", "task": "topic", "text": "I forgot my password."})
     server = Path(find_binary())
     cli = server.with_name(server.name.replace("server", "cli"))
-    command = [str(cli), "-u", fleet.redis_url, "XADD", "sf:jobs:default", "*", "job", job]
+    command = [str(cli), "-u", fleet.redis_url, "XADD", "{sf:0}:jobs:default", "*", "job", job]
     subprocess.run(command, check=True, capture_output=True)
     assert client.result("plain-1", timeout=60).status is Status.ANSWERED
 

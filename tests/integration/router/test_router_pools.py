@@ -24,6 +24,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, Status
+from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.survey import Survey
@@ -265,7 +266,7 @@ def test_what_waits_is_nobody_s_to_recover(redis: Any, redis_url: str, catalogue
 def test_what_waits_counts_as_unread(redis: Any, redis_url: str, catalogue: Path) -> None:
     """Nobody has it in hand, and it is as old as it is."""
     full_of(redis, redis_url, catalogue, 3)
-    load = Survey(redis, KEYS, may_read_jobs=True).look(["cpu", "large"])
+    load = Survey(redis, KEYS, CeleryLists(redis, KEYS), may_read_jobs=True).look(["cpu", "large"])
     assert (load.jobs.unread, load.jobs.pending) == (3, 0)
     assert load.jobs.oldest_seconds is not None
 

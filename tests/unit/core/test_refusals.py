@@ -97,8 +97,10 @@ def test_a_refusal_is_found_behind_celery_s_own_error() -> None:
 
 def test_no_refusal_repeats_a_text() -> None:
     """Neither the driver's command nor the arguments that Redis repeats are told."""
-    of_pipeline = "Command # 1 (XADD sf:jobs * job canary) of pipeline caused error: WRONGTYPE no"
-    of_unknown = "ERR unknown command 'XADD', with args beginning with: 'sf:jobs' 'canary' "
+    of_pipeline = (
+        "Command # 1 (XADD {sf:0}:jobs * job canary) of pipeline caused error: WRONGTYPE no"
+    )
+    of_unknown = "ERR unknown command 'XADD', with args beginning with: '{sf:0}:jobs' 'canary' "
     for said in (of_pipeline, of_unknown):
         refusal = refusal_of(exceptions.ResponseError(said))
         assert refusal is not None

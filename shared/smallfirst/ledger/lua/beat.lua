@@ -1,6 +1,6 @@
 -- Says that a worker lives, by Redis's own clock, and counts those that do.
 --
---   {ns}:workers:{pool}   zset, TTL   worker -> last heartbeat in ms
+--   {slice}:workers:{pool}   zset, TTL   worker -> last heartbeat in ms
 --
 -- KEYS[1] workers
 -- ARGV[1] worker ('' only to count), [2] ms after which one is taken for dead, [3] '1' to sign off

@@ -4,7 +4,7 @@
 -- queued again in smaller batches; an old message would bring it together with all its first mates.
 --
 --   {backlog}          XPENDING, XCLAIM   consumer `queue` -> this worker; counts the start
---   {ns}:result:{producer}:{id}   EXISTS   a job that has its result (cancelled, say) is dropped
+--   {slice}:result:{producer}:{id}   EXISTS   a job that has its result (cancelled, say) is dropped
 --
 -- KEYS[1] backlog stream
 -- ARGV[1] group, [2] worker, [3] how often each was started before ('' where the message does not say),

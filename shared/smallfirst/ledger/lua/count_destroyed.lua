@@ -2,8 +2,8 @@
 -- What was ever added is there, or was taken out by settle.lua, or was destroyed. Where the sum has
 -- become smaller, the stream is another one, and is counted afresh.
 --
---   {ns}:jobs:{producer}   XINFO STREAM       entries ever added; those that are there
---   {ns}:submissions:{producer}   HMGET, HSET   `settled`, by settle.lua; `gone`, of which it knows nothing;
+--   {slice}:jobs:{producer}   XINFO STREAM       entries ever added; those that are there
+--   {slice}:submissions:{producer}   HMGET, HSET   `settled`, by settle.lua; `gone`, of which it knows nothing;
 --                                         `destroyed` since the fleet began, and when the last was missed
 --
 -- KEYS[1] a producer's stream, KEYS[2] the counts of its submissions

@@ -1,9 +1,9 @@
 -- Forgets a dead letter, and the raw submission behind it where one is kept still.
 --
---   {ns}:dead             XDEL           the letter
---   {ns}:dead:{entry}     DEL            the raw submission
---   {ns}:dead:kept        XRANGE, XDEL   its bytes
---   {ns}:dead:bytes       DECRBY         less by these
+--   {slice}:dead             XDEL           the letter
+--   {slice}:dead:{entry}     DEL            the raw submission
+--   {slice}:dead:kept        XRANGE, XDEL   its bytes
+--   {slice}:dead:bytes       DECRBY         less by these
 --
 -- KEYS[1] dead letters, KEYS[2] the raw submission, KEYS[3] what is kept, KEYS[4] the bytes of all
 -- ARGV[1] the letter's entry

@@ -1,17 +1,15 @@
 -- Tells a router, at once, all that it asks in each round: what waits where, and who lives.
 --
 --   {stream}                        XLEN, XPENDING
---   {ns}:workers:{pool}             ZCOUNT
---   {ns}:celery:{pool}, {pool}:9, unacked:{pool}   LLEN, HLEN   batches published and not started
+--   {slice}:workers:{pool}             ZCOUNT
 --
--- KEYS[1] escalations, then the producers' submissions, then of each pool its backlogs (interactive, bulk),
--- its workers, its queues (urgent batches, others), its unacked messages
+-- KEYS[1] escalations, then the producers' submissions, then of each pool its backlogs (interactive, bulk)
+-- and its workers
 -- ARGV[1] the routers' group, [2] the pools' group, [3] ms after which a worker is taken for dead, [4] how
 -- many streams of submissions there are
--- Returns {escalations, then the submissions, then of each pool {backlogs, workers that live, that died,
--- batches, urgent ones in their queue}}; each stream as {entries, pending}, pending being -1 where the stream
--- or its group is not there; of submissions also {consumer in whose name jobs wait for a backlog to have room,
--- how many, ...}.
+-- Returns {escalations, then the submissions, then of each pool {backlogs, workers that live, that
+-- died}}; each stream as {entries, pending}, pending being -1 where the stream or its group is not there;
+-- of submissions also {consumer in whose name jobs wait for a backlog to have room, how many, ...}.
 
 local time = redis.call('TIME')
 local alive_since = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3]
@@ -42,15 +40,12 @@ for i = 2, last_submissions do
   about[3] = about[2] > 0 and waiting(KEYS[i]) or {}
   told[#told + 1] = about
 end
-for i = last_submissions + 1, #KEYS, 6 do
-  local interactive, bulk, workers, urgent_queue, queue, unacked = unpack(KEYS, i, i + 5)
-  local num_urgent = redis.call('LLEN', urgent_queue)
+for i = last_submissions + 1, #KEYS, 3 do
+  local interactive, bulk, workers = unpack(KEYS, i, i + 2)
   told[#told + 1] = {
     stream(interactive, ARGV[2]), stream(bulk, ARGV[2]),
     redis.call('ZCOUNT', workers, alive_since, '+inf'),
     redis.call('ZCOUNT', workers, '-inf', '(' .. alive_since),
-    num_urgent + redis.call('LLEN', queue) + redis.call('HLEN', unacked),
-    num_urgent,
   }
 end
 return told

@@ -14,18 +14,18 @@
 --                              XCLAIM JUSTID          the entry that waits
 --   {at}                       XPENDING, XACK, XDEL   the entry of a job that is cancelled
 --   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
---   {ns}:job:{producer}:{id}   hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
+--   {slice}:job:{producer}:{id}   hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
 --                                            ended: status, fingerprint
 --                                            cancelled before it came: cancelled
---   {ns}:result:{producer}:{id}          string, TTL   the result, written once
---   {ns}:due                   zset, TTL     the jobs in flight by deadline, in ms
---   {ns}:results:{producer}:{reply_to}   channel       the ids that a client waits for, line by line
---   {ns}:dead                  stream        the reason why an entry is given up
---   {ns}:dead:{entry}          string, TTL   the raw submission behind one
---   {ns}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
---   {ns}:dead:bytes            string, TTL   the bytes of all of them
---   {ns}:booked:{date}         hash, TTL     what was spent
---   {ns}:submissions:{producer}   hash       how many were settled, by which it is seen that one is missing
+--   {slice}:result:{producer}:{id}          string, TTL   the result, written once
+--   {slice}:due                   zset, TTL     the jobs in flight by deadline, in ms
+--   {slice}:results:{producer}:{reply_to}   channel       the ids that a client waits for, line by line
+--   {slice}:dead                  stream        the reason why an entry is given up
+--   {slice}:dead:{entry}          string, TTL   the raw submission behind one
+--   {slice}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
+--   {slice}:dead:bytes            string, TTL   the bytes of all of them
+--   {slice}:booked:{date}         hash, TTL     what was spent
+--   {slice}:submissions:{producer}   hash       how many were settled, by which it is seen that one is missing
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold

@@ -3,8 +3,8 @@
 -- router, waiting for room, or queued. What a worker has in hand the worker ends itself. Comes after
 -- holders.lua.
 --
---   {ns}:due        ZRANGEBYSCORE, ZADD, ZREM   jobs by deadline; looked at again after a while
---   {ns}:job:{producer}:{id}   HMGET            where the job is
+--   {slice}:due        ZRANGEBYSCORE, ZADD, ZREM   jobs by deadline; looked at again after a while
+--   {slice}:job:{producer}:{id}   HMGET            where the job is
 --   {stream}        XPENDING, XCLAIM JUSTID, XRANGE   its entry: any holder but a worker -> this router
 --
 -- KEYS[1] due
