@@ -32,7 +32,7 @@ def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name:
     worker = Ledger(redis, KEYS, str(Holder.here(name)))
     stream = KEYS.backlog(name, Priority.BULK)
     put(router, redis, stream, 10)
-    router.open([KEYS.backlog(name, Priority.INTERACTIVE)], POOL_GROUP)
+    router.open_pools([name])
     entries = [entry.entry for entry in router.read([stream], POOL_GROUP, count=6)]
     router.queue(stream, entries[:3])
     worker.claim(stream, entries[:1])

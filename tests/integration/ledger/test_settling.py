@@ -71,11 +71,12 @@ def test_a_stream_that_refuses_stops_no_other(redis: Any) -> None:
     """What is settled of several at once is settled of each by itself, scripts forgotten or not."""
     ledger = ledger_of(redis)
     ended = [submission(redis, "a1")]
-    redis.set("sf:jobs:broken", "no stream")
+    broken = KEYS.of_producer("broken").jobs
+    redis.set(broken, "no stream")
     redis.script_flush()
-    refused = ledger.settle_streams({"sf:jobs:broken": ended, OWN.jobs: ended}, ROUTER_GROUP)
-    assert list(refused) == ["sf:jobs:broken"]
-    assert "WRONGTYPE" in str(refused["sf:jobs:broken"])
+    refused = ledger.settle_streams({broken: ended, OWN.jobs: ended}, ROUTER_GROUP)
+    assert list(refused) == [broken]
+    assert "WRONGTYPE" in str(refused[broken])
     assert redis.xlen(BACKLOG) == 1
     assert redis.xlen(OWN.jobs) == 0
 
