@@ -14,8 +14,8 @@ CHARS_PER_TOKEN = 4
 #: Batches are not split among idle workers below this: a pass over a few rows costs as much each.
 MIN_SHARE = 8
 #: The most jobs in a batch by how many workers began its jobs before and did not end them. What
-#: kills its worker is soon alone, and hurts its batch-mates twice at most. It does not bound what
-#: it does to other batches that its worker runs beside it.
+#: kills its worker is soon alone, and hurts its batch-mates twice at most; a worker that runs
+#: several batches at once runs such a one by itself.
 JOBS_BY_STARTS = (1024, 8, 1)
 
 

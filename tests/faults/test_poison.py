@@ -19,6 +19,7 @@ from smallfirst.local.processes import Child, Command
 from smallfirst.local.supervision import Supervisor
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
+from smallfirst_router.router import Router
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -34,7 +35,9 @@ def submit(redis: Any) -> None:
         redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
 
 
-def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor:
+def supervised(
+    redis: Any, redis_url: str, folder: Path, how: str, num_batches: int = 1
+) -> Supervisor:
     """Keep the dying worker alive as the local fleet does, and leave word of each of its ends."""
 
     def has_started(child: Child) -> bool:
@@ -46,9 +49,39 @@ def supervised(redis: Any, redis_url: str, folder: Path, how: str) -> Supervisor
 
     supervisor = Supervisor(folder, has_started, note)
     supervisor.open()
-    arguments = (sys.executable, "-m", "tests.support.dying_worker", redis_url, how)
+    module = "tests.support.dying_worker"
+    arguments = (sys.executable, "-m", module, redis_url, how, str(num_batches))
     supervisor.start(Command(name="worker", arguments=arguments))
     return supervisor
+
+
+def run_to_the_end(
+    redis: Any, router: Router, supervisor: Supervisor, wait_until: WaitUntil
+) -> list[Result]:
+    """Step a router until every job has its result and nothing else is left; give them."""
+
+    def is_done() -> bool:
+        router.step()
+        num_done: Any = redis.exists(*(OWN.result(job_id) for job_id in IDS))
+        # A second message about what is settled may still be on its way; a living worker takes it.
+        return num_done == len(IDS) and not remains(redis, ["cpu"])
+
+    try:
+        wait_until(is_done, description="every job has its result, nothing else", timeout=120)
+    finally:
+        supervisor.hurry.set()
+        supervisor.close()
+    return [Result.model_validate_json(redis.get(OWN.result(job_id))) for job_id in IDS]
+
+
+def router_of(redis_url: str, folder: Path, catalogue: str) -> Router:
+    """Open a router whose leases are short."""
+    path = folder / "catalogue.yaml"
+    path.write_text(catalogue)
+    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1}
+    router = build(RouterSettings.model_validate(values))
+    router.open()
+    return router
 
 
 @pytest.mark.parametrize(
@@ -68,31 +101,12 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
     wait_until: WaitUntil,
 ) -> None:
     """63 answers and one dead letter that says how its worker ended and how often it was begun."""
-    catalogue = tmp_path / "catalogue.yaml"
-    catalogue.write_text(CATALOGUE)
     submit(redis)
-    router = build(
-        RouterSettings.model_validate(
-            {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 1}
-        )
-    )
-    router.open()
+    router = router_of(redis_url, tmp_path, CATALOGUE)
     supervisor = supervised(redis, redis_url, tmp_path, how)
     watch = Stopwatch(f"poison by {how}")
-
-    def is_done() -> bool:
-        router.step()
-        num_done: Any = redis.exists(*(OWN.result(job_id) for job_id in IDS))
-        # A second message about what is settled may still be on its way; a living worker takes it.
-        return num_done == len(IDS) and not remains(redis, ["cpu"])
-
-    try:
-        wait_until(is_done, description="every job has its result, nothing else", timeout=120)
-    finally:
-        supervisor.hurry.set()
-        supervisor.close()
+    results = run_to_the_end(redis, router, supervisor, wait_until)
     watch.report()
-    results = [Result.model_validate_json(redis.get(OWN.result(job_id))) for job_id in IDS]
     assert [one.id for one in results if one.status is not Status.ANSWERED] == ["j-40"]
     [(_, fields)] = redis.xrange(KEYS.dead)
     letter = DeadLetter.model_validate_json(fields[b"letter"])
@@ -100,3 +114,15 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
     assert letter.detail.startswith("5 workers started this job")
     assert letter.detail.endswith(words)
     assert lasting_keys(redis) == []
+
+
+def test_batches_that_run_beside_a_deadly_job_are_answered(
+    redis: Any, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """A worker that runs four batches at once takes them all with it, and none of theirs ends."""
+    submit(redis)
+    catalogue = CATALOGUE.replace("batch_jobs: 64", "batch_jobs: 4, max_concurrent_batches: 4")
+    router = router_of(redis_url, tmp_path, catalogue)
+    supervisor = supervised(redis, redis_url, tmp_path, "kill", num_batches=4)
+    results = run_to_the_end(redis, router, supervisor, wait_until)
+    assert [one.id for one in results if one.status is not Status.ANSWERED] == ["j-40"]

@@ -1,6 +1,6 @@
 """A worker whose engine ends or stops the whole process on one text; all around it is real.
 
-python -m tests.support.dying_worker REDIS_URL abort|kill|raise|stop
+python -m tests.support.dying_worker REDIS_URL abort|kill|raise|stop BATCHES_AT_ONCE
 """
 
 import base64
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -29,19 +30,23 @@ from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.watchdog import Watchdog
 
 LEASE = timedelta(seconds=1)
+#: Of a pass, where several are to be under way at once.
+PASS_SECONDS = 0.1
 
 
 class Deadly:
     """Answers every text but one."""
 
-    def __init__(self, how: str) -> None:
+    def __init__(self, how: str, *, pass_seconds: float) -> None:
         self._how = how
+        self._pass_seconds = pass_seconds
 
     def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all in one pass, or end; or stand still until somebody lets it go on."""
+        time.sleep(self._pass_seconds)
         if any("poison" in one.text for one in asked):
             if self._how == "raise":
                 raise MemoryError
@@ -55,8 +60,8 @@ class Deadly:
         yield EngineResult([*answers], ones, len(asked), 0.01).at(*range(len(asked)))
 
 
-def main(url: str, how: str) -> None:
-    """Take batches from Celery's list until killed."""
+def main(url: str, how: str, at_once: str = "1") -> None:
+    """Take batches from Celery's list until killed, as many at once as is said."""
     keys = Keys()
     redis = Redis.from_url(url)
     ledger = Ledger(redis, keys, str(Holder.here("cpu")))
@@ -65,7 +70,16 @@ def main(url: str, how: str) -> None:
     metrics = WorkerMetrics("cpu")
     observers = standard_observers(Watchdog(None), metrics, Tracing())
     runner = BatchRunner(ledger, keys, holder, LEASE, observers)
-    served = ServedModel(Deadly(how), Tier.SLM, 0.0)
+    pass_seconds = PASS_SECONDS if int(at_once) > 1 else 0.0
+    served = ServedModel(Deadly(how, pass_seconds=pass_seconds), Tier.SLM, 0.0)
+    for _ in range(int(at_once) - 1):
+        threading.Thread(target=serve, args=(redis, runner, served), daemon=True).start()
+    serve(redis, runner, served)
+
+
+def serve(redis: Redis, runner: BatchRunner, served: ServedModel) -> None:
+    """Run one batch after another."""
+    keys = Keys()
     while True:
         raw = redis.rpop(keys.queue("cpu", Priority.BULK))
         if not isinstance(raw, bytes):

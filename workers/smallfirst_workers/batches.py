@@ -24,6 +24,7 @@ from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
+from smallfirst_workers.isolation import Isolation
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
 from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
 from smallfirst_workers.outcomes import (
@@ -69,10 +70,12 @@ class BatchRunner:
         self._lease = lease
         self._observers = observers
         self._catalogue_wait = catalogue_wait or CatalogueWait()
+        self._isolation = Isolation()
 
     def run(self, message: BatchMessage, served: ServedModel) -> RunningBatch:
         """Run one batch to its end. What is claimed and not settled here is given back."""
         with ExitStack() as hands:
+            hands.enter_context(self._isolation.of(message.starts))
             batch = self._claim(message, served, hands)
             self._open(batch, hands)
             self._settle(

@@ -1,44 +1,61 @@
-"""Laws of keeping one bad item from failing its batch-mates."""
+"""Which batches of a process run side by side."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.support.waiting import WaitUntil
 
-from smallfirst_workers.encoding.isolation import isolate
-
-
-def double(items: list[int]) -> list[int]:
-    """Double all numbers together; raise if one is negative, as a batch does."""
-    if any(item < 0 for item in items):
-        raise ValueError(items)
-    return [2 * item for item in items]
+from smallfirst_workers.isolation import STARTS_IN_COMPANY, Isolation
 
 
-@given(st.lists(st.integers(-3, 9), min_size=1, max_size=64))
-def test_every_item_gets_its_own_outcome_in_order(items: list[int]) -> None:
-    """Good items are done, bad ones replaced, and none changes its place."""
-    done = isolate(items, lambda part: double(list(part)), instead=lambda _item, _err: [-1])
+def test_batches_that_nobody_suspects_run_at_once() -> None:
+    """Three of them meet within the isolation."""
+    isolation, meeting = Isolation(), threading.Barrier(3)
 
-    assert done == [2 * item if item >= 0 else -1 for item in items]
+    def run(starts: int | None) -> None:
+        with isolation.of(starts):
+            meeting.wait(timeout=10)
 
-
-def test_nothing_raised_means_one_call() -> None:
-    """A batch that goes well is not split."""
-    calls: list[int] = []
-
-    def count(items: object) -> list[int]:
-        calls.append(1)
-        return double(list(items))  # type: ignore[call-overload]
-
-    isolate(list(range(64)), count, instead=lambda _item, _err: [])
-    assert len(calls) == 1
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(run, starts) for starts in (None, 0, STARTS_IN_COMPANY - 1)]:
+            done.result(timeout=10)
 
 
-def test_memory_errors_pass_through() -> None:
-    """A machine that is too small is not made to look like a bad text."""
+def test_a_suspect_runs_by_itself_and_before_those_that_come_later(
+    wait_until: WaitUntil,
+) -> None:
+    """It waits for who is at work; whoever comes meanwhile waits for it."""
+    isolation, order = Isolation(), list[str]()
+    began, may_end = threading.Event(), threading.Event()
 
-    def exhaust(_items: object) -> list[int]:
-        raise MemoryError
+    def run_first() -> None:
+        with isolation.of(0):
+            began.set()
+            may_end.wait(timeout=10)
+            order.append("first")
 
-    with pytest.raises(MemoryError):
-        isolate([1, 2], exhaust, instead=lambda _item, _err: [])
+    def run(name: str, starts: int) -> None:
+        with isolation.of(starts):
+            order.append(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(run_first)]
+        assert began.wait(timeout=10)
+        running.append(pool.submit(run, "suspect", STARTS_IN_COMPANY))
+        wait_until(lambda: isolation.num_suspects_waiting, description="the suspect waits")
+        running.append(pool.submit(run, "last", 0))
+        may_end.set()
+        for done in running:
+            done.result(timeout=10)
+    assert order == ["first", "suspect", "last"]
+
+
+def test_a_batch_that_raises_makes_way() -> None:
+    """Whatever comes of a suspect, the next one may run."""
+    isolation = Isolation()
+    for starts in (STARTS_IN_COMPANY, 0):
+        with pytest.raises(MemoryError), isolation.of(starts):
+            raise MemoryError
+    with isolation.of(STARTS_IN_COMPANY):
+        pass
