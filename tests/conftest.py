@@ -15,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 from redis import Redis
+from tests.support import clusters
 from tests.support.groups import GroupScheduling, group_of, rank_of
 from tests.support.invariants import LASTING_KEYS
 from tests.support.observed import Observed, observed
@@ -120,8 +121,23 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
         yield server
 
 
+@pytest.fixture(scope="session")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> Iterator[clusters.Cluster]:
+    """Start a Redis Cluster of three nodes, for all tests of a process."""
+    with clusters.cluster_in(tmp_path_factory.mktemp("cluster"), wait_until) as found:
+        yield found
+
+
 @pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
+def redis(plain_redis: Redis) -> Redis:
+    """The Redis of a test; a folder may have others."""
+    return plain_redis
+
+
+@pytest.fixture
+def plain_redis(redis_server: RedisServer) -> Iterator[Redis]:
     """Connect to an empty Redis; afterwards no key without a TTL or a bound may be left."""
     with Redis.from_url(redis_server.url) as redis:
         redis.flushall()

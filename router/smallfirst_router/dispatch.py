@@ -27,6 +27,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
+from smallfirst.redis_access.refusals import refuse_cluster_as_broker
 from smallfirst.settings import RouterSettings
 from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_batches
 from smallfirst_router.cascade import Plan
@@ -95,7 +96,12 @@ class Dispatch:
 
         Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
         name begins with @ belong to who takes jobs from them without batches.
+
+        Raises:
+            RedisUnfit: When Celery's Redis can carry no lists.
         """
+        if self._settings.broker_url is not None:
+            refuse_cluster_as_broker(self._lists.hello(), self._settings.broker)
         self._ledger.open_pools(self._plan.pools)
         known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
         self._left_over = {

@@ -173,7 +173,7 @@ class Router:
         Raises:
             RedisUnfit: When Redis can serve no fleet.
         """
-        refuse_cluster(self._ledger.hello(), self._settings.redis_address)
+        refuse_cluster(self._ledger.hello(), self._settings.redis)
         self._intake.open()
         self._dispatch.open()
 

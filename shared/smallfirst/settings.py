@@ -95,13 +95,14 @@ class Settings(BaseSettings):
         description=(
             "The address of the fleet's Redis: redis://, rediss:// (TLS) or unix://; or of the"
             " Sentinels that know it: redis+sentinel://HOST:PORT,HOST:PORT/MASTER,"
-            " rediss+sentinel://."
+            " rediss+sentinel://; or of some nodes of a cluster: redis+cluster://HOST:PORT,HOST:PORT,"
+            " rediss+cluster://."
         ),
     )
     broker_url: RedisUrl | None = Field(
         default=None,
         description="The address of the Redis that carries Celery's lists, where that is another"
-        " than the fleet's.",
+        " than the fleet's: needed beside a cluster, which Celery knows nothing of.",
     )
     namespace: Name = Field(
         default="sf",
@@ -128,6 +129,16 @@ class Settings(BaseSettings):
     connect_timeout_seconds: TimeoutSeconds = Field(
         default=3.0, description="The longest wait for a connection to Redis."
     )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_is_no_cluster(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Celery's transport knows no cluster; so beside one, its Redis is another."""
+        fleet = info.data.get("redis_url")
+        broker = url or fleet
+        if broker and RedisAddress.parse(broker.get_secret_value()).is_cluster:
+            raise ValueError("must be the address of one Redis that is no cluster, for Celery")
+        return url
 
     @property
     def redis_address(self) -> str:

@@ -110,7 +110,7 @@ class WorkerProcess:
     def _refuse_cluster(self) -> None:
         """Look what Redis is; while it cannot be asked, Celery waits for it."""
         try:
-            refuse_cluster(self._ledger.hello(), self.settings.redis_address)
+            refuse_cluster(self._ledger.hello(), self.settings.redis)
         except RedisError as error:
             tell(error, consequence="this worker waits for Redis")
 

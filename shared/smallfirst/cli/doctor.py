@@ -75,6 +75,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _check_models(catalogue) if catalogue else ()
     with linked(settings) as link:
         try:
+            link.reach()
             yield from _check_redis(link.redis, settings)
             yield from _check_fleet(link, catalogue)
         except RedisUnfit as error:
@@ -159,7 +160,7 @@ def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
     yield Check("redis", CheckState.OK, f"{settings.redis_address}, version {version}")
     if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
         yield Check("redis version", CheckState.FAIL, version, "6.2 or newer is needed")
-    if about.get("cluster_enabled"):
+    if about.get("cluster_enabled") and not settings.redis.is_cluster:
         raise RedisUnfit(settings.redis_address, CLUSTER, CLUSTER_REMEDY)
     if about.get("role") != "master":
         remedy = "name the primary in SMALLFIRST_REDIS_URL"

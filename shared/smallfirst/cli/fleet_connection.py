@@ -31,6 +31,13 @@ class Link:
     broker: Redis
     keys: Keys
 
+    def reach(self) -> None:
+        """Make sure that somebody answers."""
+        self.redis.ping()
+        if self.settings.redis.is_cluster:
+            # The node that has this key is asked for everything else.
+            self.redis.exists(self.keys.producers)
+
     def survey(self) -> Survey:
         """A look at the fleet by one who may read jobs."""
         lists = CeleryLists(self.broker, self.keys)
@@ -64,7 +71,7 @@ def link_of(context: typer.Context) -> Iterator[Link]:
     """
     settings = settings_of(globals_of(context))
     with linked(settings) as link:
-        link.redis.ping()
+        link.reach()
         yield link
 
 

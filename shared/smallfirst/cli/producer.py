@@ -189,7 +189,7 @@ def _every_slice(link: Link) -> Keys:
 
 
 def _accounts(link: Link) -> UserAccounts:
-    return UserAccounts(link.redis, link.keys.namespace)
+    return UserAccounts(link.redis, link.keys.namespace, is_cluster=link.settings.redis.is_cluster)
 
 
 def _register(link: Link, name: str, weight: int | None) -> None:

@@ -134,6 +134,7 @@ class RedisTransport:
             raise ValueError(f"producer: no name of a producer: {producer!r}")
         address = RedisAddress.parse(url)
         self.address = address.shown
+        self._is_cluster = address.is_cluster
         self.producer = producer
         self._fleet_keys = Keys(namespace)
         self._keys = self._fleet_keys.of_producer(producer)
@@ -238,11 +239,11 @@ class RedisTransport:
         return pipeline.execute()
 
     async def _refuse_cluster(self) -> None:
-        """Look once, before anything is written, whether one Redis has all of a fleet's keys.
+        """Look once, before anything is written, whether a cluster is named as one Redis.
 
-        One of a cluster may confirm a submission that no fleet will ever answer.
+        A node of it may confirm a submission that no fleet will ever answer.
         """
-        if self._is_checked:
+        if self._is_checked or self._is_cluster:
             return
         redis: Any = self._redis
         hello: Any = await self._patiently(lambda: redis.execute_command("HELLO"))
@@ -316,7 +317,7 @@ class RedisTransport:
 
 def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:
     """Open connections: to one server a bounded number, for which callers wait."""
-    if address.master is not None:
+    if address.master is not None or address.is_cluster:
         return address.connect_async(**options)
     pool = BlockingConnectionPool.from_url(
         address.url, max_connections=MAX_CONNECTIONS, timeout=None, **options

@@ -38,6 +38,10 @@ class CeleryLists:
         self._redis: Any = redis
         self._keys = keys
 
+    def hello(self) -> Any:
+        """What this Redis says of itself to whoever connects. Needs no right."""
+        return self._redis.execute_command("HELLO")
+
     def count_batches(self, pools: Iterable[str]) -> dict[str, PublishedBatches]:
         """Count the batches that each pool's workers have not started, in one round trip."""
         names = list(pools)

@@ -1,7 +1,8 @@
-"""Where a fleet's Redis is: one server, or the master that a group of Sentinels names.
+"""Where a fleet's Redis is: one server, the master that Sentinels name, or the nodes of a cluster.
 
     redis://[USER:PASSWORD@]HOST[:PORT][/DB]                    rediss:// for TLS
     redis+sentinel://[USER:PASSWORD@]HOST[:PORT],.../MASTER[/DB]   rediss+sentinel:// for TLS
+    redis+cluster://[USER:PASSWORD@]HOST[:PORT],...             rediss+cluster:// for TLS
     unix://[USER:PASSWORD@]/PATH
 
 Options of redis-py follow a question mark, `?ssl_ca_certs=/ca.crt` for instance; Sentinels with a
@@ -15,16 +16,36 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from redis import Redis, Sentinel
 from redis import asyncio as redis_asyncio
-from redis.connection import parse_url
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import ConnectionPool, parse_url
+from redis.retry import Retry
+
+from smallfirst.redis_access.slot_connections import (
+    AsyncEncryptedSlotConnection,
+    AsyncSlotConnection,
+    EncryptedSlotConnection,
+    SlotConnection,
+    SlotOwner,
+)
 
 EXAMPLE: Final = "redis://host:6379/0"
 SENTINEL_EXAMPLE: Final = "redis+sentinel://host1:26379,host2:26379/mymaster"
-SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
+CLUSTER_EXAMPLE: Final = "redis+cluster://host1:6379,host2:6379"
+SCHEMES: Final = (
+    *("redis", "rediss", "redis+sentinel", "rediss+sentinel"),
+    *("redis+cluster", "rediss+cluster", "unix"),
+)
+#: The ports where none is given, of a server and of a Sentinel.
 _PORTS: Final = {False: 6379, True: 26379}
 _MAX_PORT = 65_535
+#: Tries of one command in a cluster, where nobody says: it is known by trying where a slot is.
+RETRIES: Final = 3
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@/,\s]+)(:(?P<port>\d+))?")
-#: The paths: a number of a database; the name of a master, and perhaps a database's number.
+#: The paths: a number of a database; the name of a master, and perhaps a database's number; a
+#: cluster has one database.
 _DB_PATH, _MASTER_PATH = re.compile(r"(/\d*)?"), re.compile(r"/([\w.-]+)(/\d*)?")
+_CLUSTER_PATH = re.compile(r"(/0?)?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +57,7 @@ class RedisAddress:
 
     url: str = field(repr=False)
     scheme: str
-    #: Of the server, or of each Sentinel.
+    #: Of the server, or of each Sentinel, or of some nodes of the cluster.
     hosts: tuple[tuple[str, int], ...]
     path: str
     #: What Sentinels call the server; None where it is told directly.
@@ -60,9 +81,9 @@ class RedisAddress:
         if scheme == "unix":
             return cls(url, scheme, (), parts.path)
         is_sentinel = scheme.endswith("+sentinel")
-        example = SENTINEL_EXAMPLE if is_sentinel else EXAMPLE
-        hosts = _hosts_of(parts.netloc.rpartition("@")[2], is_sentinel=is_sentinel)
-        path = (_MASTER_PATH if is_sentinel else _DB_PATH).fullmatch(parts.path)
+        example, form = _FORMS.get(scheme.partition("+")[2], (EXAMPLE, _DB_PATH))
+        hosts = _hosts_of(parts.netloc.rpartition("@")[2], scheme)
+        path = form.fullmatch(parts.path)
         if not hosts or path is None:
             raise ValueError(f"must be a URL such as {example}")
         master = path[1] if is_sentinel else None
@@ -72,6 +93,11 @@ class RedisAddress:
     def is_encrypted(self) -> bool:
         """Whether TLS is spoken, with the Sentinels too."""
         return self.scheme.startswith("rediss")
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it is a cluster, whose nodes share the keys."""
+        return self.scheme.endswith("+cluster")
 
     @property
     def shown(self) -> str:
@@ -116,7 +142,15 @@ class RedisAddress:
         return {**options, **own, **tls}
 
     def connect(self, **options: Any) -> Redis:
-        """Open a pool of connections that follows the master, as redis-py takes options."""
+        """Open a pool of connections that follows the master, as redis-py takes options.
+
+        In a cluster it follows one slot, and so it is asked for the keys of one slice alone.
+        """
+        if self.is_cluster:
+            kind = EncryptedSlotConnection if self.is_encrypted else SlotConnection
+            retry = Retry(_pauses(), RETRIES)
+            told = {"retry": retry, "owner": SlotOwner(self.hosts), **self._of_node(), **options}
+            return Redis.from_pool(ConnectionPool(kind, **told))
         if self.master is None:
             return Redis.from_url(self.url, **options)
         sentinel: Any = Sentinel  # it publishes no types
@@ -126,6 +160,11 @@ class RedisAddress:
 
     def connect_async(self, **options: Any) -> "redis_asyncio.Redis":
         """Open such a pool for asyncio; it closes with the client that it is given to."""
+        if self.is_cluster:
+            kind = AsyncEncryptedSlotConnection if self.is_encrypted else AsyncSlotConnection
+            retry = AsyncRetry(_pauses(), RETRIES)
+            told = {"retry": retry, "owner": SlotOwner(self.hosts), **self._of_node(), **options}
+            return redis_asyncio.Redis.from_pool(redis_asyncio.ConnectionPool(kind, **told))
         if self.master is None:
             return redis_asyncio.Redis.from_url(self.url, **options)
         sentinel: Any = redis_asyncio.Sentinel
@@ -134,15 +173,29 @@ class RedisAddress:
         return found
 
     def _of_master(self) -> dict[str, Any]:
-        """What redis-py is told of the master beside its name, read by redis-py's own rules."""
+        """What redis-py is told of the master beside its name."""
+        return self._of_node() | ({"ssl": True} if self.is_encrypted else {})
+
+    def _of_node(self) -> dict[str, Any]:
+        """User, password, database and options, read by redis-py's own rules."""
         query = f"?{urlencode(self.options)}" if self.options else ""
         read: Any = parse_url
-        found = read(f"redis://{_user_of(self.url)}master{self.path}{query}")
-        told = {name: value for name, value in found.items() if name not in ("host", "port")}
-        return told | ({"ssl": True} if self.is_encrypted else {})
+        found = read(f"redis://{_user_of(self.url)}node{self.path}{query}")
+        return {name: value for name, value in found.items() if name not in ("host", "port")}
 
     def _tls(self) -> dict[str, str]:
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
+
+
+def _pauses() -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(base=0.05, cap=1.0)
+
+
+#: How an address of several hosts looks, and its path.
+_FORMS: Final = {
+    "sentinel": (SENTINEL_EXAMPLE, _MASTER_PATH),
+    "cluster": (CLUSTER_EXAMPLE, _CLUSTER_PATH),
+}
 
 
 def _split(url: str) -> SplitResult:
@@ -150,9 +203,10 @@ def _split(url: str) -> SplitResult:
     return urlsplit(f"redis://{url.partition('://')[2]}")
 
 
-def _hosts_of(netloc: str, *, is_sentinel: bool) -> tuple[tuple[str, int], ...]:
-    """Read host and port, or several for Sentinels; empty when they are none."""
-    places = netloc.split(",") if is_sentinel else [netloc]
+def _hosts_of(netloc: str, scheme: str) -> tuple[tuple[str, int], ...]:
+    """Read host and port, or several of Sentinels or of a cluster; empty when they are none."""
+    is_sentinel = scheme.endswith("+sentinel")
+    places = netloc.split(",") if "+" in scheme else [netloc]
     found = [_HOST.fullmatch(place) for place in places]
     ports = [int(each["port"] or _PORTS[is_sentinel]) for each in found if each]
     if len(ports) < len(places) or not all(0 < port <= _MAX_PORT for port in ports):

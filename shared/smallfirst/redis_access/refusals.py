@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smallfirst.errors import RedisUnfit
+from smallfirst.redis_access.address import RedisAddress
 
 #: What stands before the words of an error in a pipeline: the whole command, and so a job's text.
 _OF_PIPELINE = " of pipeline caused error: "
@@ -23,8 +24,12 @@ _OF_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?", re.DOTALL)
 #: Whether Redis is several servers that share its keys, in its own words.
 CLUSTER: Final = "it is a Redis Cluster"
 CLUSTER_REMEDY: Final = (
-    "name one Redis, or one behind Sentinels, with cluster mode off: a fleet's scripts join keys"
-    " that a cluster keeps apart"
+    "name some of its nodes, redis+cluster://HOST:PORT,HOST:PORT, and in SMALLFIRST_BROKER_URL one"
+    " Redis with cluster mode off, for Celery's lists"
+)
+_BROKER_REMEDY: Final = (
+    "name one Redis in SMALLFIRST_BROKER_URL, or one behind Sentinels, with cluster mode off:"
+    " Celery's transport knows no cluster"
 )
 
 
@@ -116,18 +121,28 @@ def words_of(error: RedisError | OSError) -> str:
     return words
 
 
-def refuse_cluster(hello: Any, address: str) -> None:
-    """Make sure that one Redis has all keys, since each script takes several.
+def refuse_cluster(hello: Any, address: RedisAddress) -> None:
+    """Make sure that a cluster is known for one: else most of its keys are elsewhere.
 
     Args:
         hello: What it said of itself.
-        address: Where it is, for people.
+        address: By which it was found.
+
+    Raises:
+        RedisUnfit: When it is one of a cluster, and its address names one server.
+    """
+    if not address.is_cluster and is_cluster(hello):
+        raise RedisUnfit(address.shown, CLUSTER, CLUSTER_REMEDY)
+
+
+def refuse_cluster_as_broker(hello: Any, address: RedisAddress) -> None:
+    """Make sure that Celery's Redis is one server.
 
     Raises:
         RedisUnfit: When it is one of a cluster.
     """
     if is_cluster(hello):
-        raise RedisUnfit(address, CLUSTER, CLUSTER_REMEDY)
+        raise RedisUnfit(address.shown, CLUSTER, _BROKER_REMEDY)
 
 
 def is_cluster(hello: Any) -> bool:

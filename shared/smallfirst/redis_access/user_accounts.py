@@ -27,11 +27,13 @@ class UserAccounts:
     Args:
         redis: Connected as an administrator.
         namespace: Of the fleet.
+        is_cluster: Whether it is a cluster, each of whose nodes has users of its own.
     """
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, *, is_cluster: bool = False) -> None:
         self._redis: Any = redis
         self._namespace = namespace
+        self._is_cluster = is_cluster
 
     def is_open(self) -> bool:
         """Whether whoever reaches this Redis may do everything there without a password."""
@@ -83,6 +85,8 @@ class UserAccounts:
         return self._ask("GETUSER", user)
 
     def _ask(self, command: str, *arguments: str) -> Any:
+        if self._is_cluster:
+            raise UsersNotAdministered("each node of a cluster has users of its own")
         try:
             return self._redis.execute_command(f"ACL {command}", *arguments)
         except NoPermissionError as error:

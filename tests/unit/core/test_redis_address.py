@@ -1,9 +1,11 @@
 """Addresses of Redis: what is read, what is shown, what each driver is told."""
 
 import pytest
+from redis.connection import SSLConnection
 
+from smallfirst.errors import SettingsError
 from smallfirst.redis_access.address import RedisAddress
-from smallfirst.settings import Settings
+from smallfirst.settings import Settings, load_settings
 
 PASSWORD = "s3cret/@,"  # noqa: S105
 GROUP = "redis+sentinel://user:s3cret%2F%40%2C@a:1,b,[::1]:3/my.master/2"
@@ -80,3 +82,30 @@ def test_every_component_can_be_told_of_sentinels() -> None:
     """By the same setting as of one server."""
     settings = Settings.model_validate({"redis_url": GROUP})
     assert settings.redis_address == RedisAddress.parse(GROUP).shown
+
+
+def test_the_nodes_of_a_cluster_share_user_and_options() -> None:
+    """Each has the port of a server where none is given; a cluster has one database."""
+    url = "rediss+cluster://user:s3cret%2F%40%2C@a:1,b,[::1]:3?ssl_ca_certs=/ca.crt"
+    address = RedisAddress.parse(url)
+    assert address.hosts == (("a", 1), ("b", 6379), ("::1", 3))
+    assert address.is_cluster
+    assert address.shown == "rediss+cluster://a:1,b,[::1]:3"
+    pool = address.connect().connection_pool
+    assert issubclass(pool.connection_class, SSLConnection)
+    assert (pool.connection_kwargs["username"], pool.connection_kwargs["password"]) == (
+        "user",
+        PASSWORD,
+    )
+    with pytest.raises(ValueError, match=r"redis\+cluster://host1:6379,host2:6379$"):
+        RedisAddress.parse("redis+cluster://a/1")
+
+
+def test_celery_needs_a_redis_of_its_own_beside_a_cluster() -> None:
+    """Whoever is told of a cluster alone is told of the setting that is missing."""
+    with pytest.raises(SettingsError, match="SMALLFIRST_BROKER_URL"):
+        load_settings(Settings, redis_url="redis+cluster://a")
+    with pytest.raises(SettingsError, match="SMALLFIRST_BROKER_URL"):
+        load_settings(Settings, broker_url="redis+cluster://a")
+    told = load_settings(Settings, redis_url="redis+cluster://a", broker_url="redis://b/1")
+    assert (told.redis.is_cluster, told.broker.shown) == (True, "redis://b/1")

@@ -6,6 +6,7 @@ from redis import exceptions
 from structlog.testing import capture_logs
 
 from smallfirst.errors import RedisUnfit
+from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.refusals import (
     CLUSTER_REMEDY,
     is_cluster,
@@ -15,6 +16,8 @@ from smallfirst.redis_access.refusals import (
     words_of,
 )
 from smallfirst.telemetry.outages import tell
+
+HERE = RedisAddress.parse("redis://here")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +115,7 @@ def test_a_cluster_is_refused_by_its_own_word() -> None:
     alone = [b"server", b"redis", b"mode", b"standalone", b"modules", []]
     assert not is_cluster(alone)
     assert is_cluster({"server": "valkey", "mode": "cluster"})
-    refuse_cluster(alone, "redis://here")
-    with pytest.raises(RedisUnfit, match=r"redis://here.*Sentinels"):
-        refuse_cluster({b"mode": b"cluster"}, "redis://here")
+    refuse_cluster(alone, HERE)
+    refuse_cluster({b"mode": b"cluster"}, RedisAddress.parse("redis+cluster://here"))
+    with pytest.raises(RedisUnfit, match=r"redis://here.*redis\+cluster://"):
+        refuse_cluster({b"mode": b"cluster"}, HERE)
