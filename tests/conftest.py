@@ -57,12 +57,12 @@ def _skip_without_vllm(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_in_the_checkout() -> Iterator[None]:
+def cache_in_the_checkout() -> Iterator[Path]:
     """Keep heads and converted models where `make clean` finds them, for every process started."""
     with pytest.MonkeyPatch.context() as patch:
         folder = Path(__file__).parents[1] / ".cache" / "smallfirst"
         patch.setenv("SMALLFIRST_CACHE_DIR", os.environ.get("SMALLFIRST_CACHE_DIR", str(folder)))
-        yield
+        yield Path(os.environ["SMALLFIRST_CACHE_DIR"])
 
 
 @pytest.fixture(scope="session", autouse=True)

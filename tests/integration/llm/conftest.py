@@ -4,6 +4,7 @@ The model is made here and knows nothing: whatever is true of its answers is tru
 and not because a model was clever.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.tiny_llama import make_model
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import free_port
+from smallfirst_workers.llm.vllm.async_engine import environment
 
 CATALOGUE = """
 version: 1
@@ -70,6 +72,17 @@ tasks:
       due: {type: date, description: day by which to pay}
     cascade: [{model: babble, vote: 3}]
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def vllm_cache(cache_in_the_checkout: Path) -> Iterator[Path]:
+    """Where every engine finds what vLLM knows of a kind of model, and need not start a process.
+
+    That process imports all of vLLM: it takes as long as an engine does.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CACHE_ROOT", environment(cache_in_the_checkout)["VLLM_CACHE_ROOT"])
+        yield Path(os.environ["VLLM_CACHE_ROOT"])
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,9 @@ libc.free.argtypes = [ctypes.c_void_p]
 
 
 @pytest.fixture
-def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncEngine]:
+def vllm(
+    babble: Path, vllm_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AsyncEngine]:
     """A running engine that finds no compiler, nor what another has compiled.
 
     vLLM asks `lscpu`, which every Debian has, for the cores.
@@ -39,6 +41,10 @@ def vllm(babble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     (programs / "lscpu").symlink_to(shutil.which("lscpu") or "/usr/bin/lscpu")
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    known, own = vllm_cache / "modelinfos", tmp_path / "vllm"
+    if known.exists():
+        shutil.copytree(known, own / known.name)
+    monkeypatch.setenv("VLLM_CACHE_ROOT", str(own))
     vllm = AsyncEngine("babble")
     vllm.start(babble, Model(tier="llm", source=str(babble)), cache=tmp_path)
     try:

@@ -24,6 +24,7 @@ from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import free_port
 from smallfirst_workers.llm.vllm.async_engine import environment
+from smallfirst_workers.llm.vllm.engine_arguments import ONE_PROCESS, has_gpu
 
 KEY_VARIABLE, KEY = "BABBLE_KEY", "sesame"
 CATALOGUE = """
@@ -88,10 +89,11 @@ tasks:
 class ModelServer:
     """A server of vLLM on a port of its own, that can be killed and started again."""
 
-    def __init__(self, folder: Path, logs: Path) -> None:
+    def __init__(self, folder: Path, logs: Path, cache: Path) -> None:
         self.port = free_port()
         self._folder = folder
         self._logs = logs
+        self._cache = cache
         self._child: Child | None = None
 
     def start(self) -> None:
@@ -100,7 +102,7 @@ class ModelServer:
             name="model",
             arguments=(sys.executable, "-m", *self._arguments()),
             environment=dict(Command(name="", arguments=()).environment)
-            | {**environment(self._logs / "cache"), "VLLM_API_KEY": KEY},
+            | {**environment(self._cache), "VLLM_API_KEY": KEY},
         )
         self._child = Child(command, self._logs)
         self._child.start()
@@ -114,6 +116,7 @@ class ModelServer:
             *module,
             *("--served-model-name", "babble", "--host", "127.0.0.1", "--port", str(self.port)),
             *("--max-model-len", "1024", "--enforce-eager", "--structured-outputs-config", whole),
+            *(() if has_gpu() else ("--distributed-executor-backend", ONE_PROCESS)),
         )
 
     def is_ready(self) -> bool:
@@ -208,12 +211,12 @@ class Proxy:
 
 @pytest.fixture(scope="session")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+    tmp_path_factory: pytest.TempPathFactory, cache_in_the_checkout: Path, wait_until: WaitUntil
 ) -> Iterator[ModelServer]:
     """The model, served to every module; ready for every test."""
     folder = tmp_path_factory.mktemp("served")
     make_model(folder / "babble", CATALOGUE)
-    server = ModelServer(folder / "babble", folder)
+    server = ModelServer(folder / "babble", folder, cache_in_the_checkout)
     server.start()
     try:
         wait_until(server.is_ready, description="the server answers", timeout=900)

@@ -130,6 +130,7 @@ def test_a_storm_is_ridden_out(
     client: Client, proxy: Any, status: int, headers: dict[str, str]
 ) -> None:
     """The first dozens of requests are refused; no job is the worse for it."""
+    calm(client, proxy)
     proxy.headers = headers
     proxy.refuse = lambda _: status if proxy.num_refused < 40 else None
     results = ask(client, num=30, task="stormy")

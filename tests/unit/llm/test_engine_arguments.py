@@ -10,7 +10,7 @@ import torch
 from smallfirst.catalogue import Model
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.llm.vllm.adapters import adapter_arguments
-from smallfirst_workers.llm.vllm.engine_arguments import engine_arguments
+from smallfirst_workers.llm.vllm.engine_arguments import ONE_PROCESS, engine_arguments
 from smallfirst_workers.processor import processor_flags
 
 FOLDER = Path("/models/big")
@@ -68,6 +68,14 @@ def test_bfloat16_is_not_emulated() -> None:
 
     assert told()["dtype"] == ("auto" if has_it or torch.cuda.is_available() else "float32")
     assert told(precision="bfloat16")["dtype"] == "bfloat16"
+
+
+def test_one_process_computes_on_a_processor() -> None:
+    """As on one GPU; a model that is cut into parts has a process for each of them."""
+    name = "distributed_executor_backend"
+
+    assert told().get(name) == (None if torch.cuda.is_available() else ONE_PROCESS)
+    assert name not in told(tensor_parallel_size=2)
 
 
 @pytest.mark.parametrize("runner", ["generate", "pooling"])

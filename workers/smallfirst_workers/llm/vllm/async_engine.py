@@ -33,13 +33,15 @@ _ENVIRONMENT = {
 #: And without a GPU: no binding of threads to cores, which on a shared machine pins them all to the
 #: same ones. oneDNN keeps a kernel for each size of step that it meets, 1,024 of them unless told
 #: otherwise, in two caches, and grows for as long; 128 are as fast. vLLM has parts of its sampler
-#: compiled, eager or not: that takes a C++ compiler and openssl, and is no faster.
+#: compiled, eager or not: that takes a C++ compiler and openssl, and is no faster. OpenMP's threads
+#: spin between two pieces of work, and take the cores from whoever else is on the machine.
 _ON_PROCESSORS = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "LRU_CACHE_CAPACITY": "128",
     "TORCH_COMPILE_DISABLE": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 #: How long vLLM's processes may take to end by themselves.

@@ -9,6 +9,9 @@ from smallfirst_workers.llm.vllm.adapters import adapter_arguments
 from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension
 from smallfirst_workers.processor import resolve_precision
 
+#: vLLM's executor that computes in the engine's own process.
+ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+
 
 def engine_arguments(
     name: str, folder: Path, model: Model, *, has_metrics: bool = False
@@ -45,7 +48,19 @@ def engine_arguments(
         **{argument: value for argument, value in wanted.items() if value is not None},
         **adapter_arguments(name, model.adapters),
         **_runner_arguments(model),
+        **_executor_arguments(model),
     }
+
+
+def _executor_arguments(model: Model) -> dict[str, str]:
+    """Have one process compute on a processor, as on a GPU, where vLLM would start one more.
+
+    It does so to bind threads to cores, which it is told not to do. By its short name the executor
+    is refused. Source: CpuPlatform.check_and_update_config in vllm/platforms/cpu.py, 0.32.
+    """
+    if has_gpu() or model.tensor_parallel_size > 1:
+        return {}
+    return {"distributed_executor_backend": ONE_PROCESS}
 
 
 def _path_of(kind: type) -> str:
