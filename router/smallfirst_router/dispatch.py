@@ -33,6 +33,7 @@ from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_b
 from smallfirst_router.cascade import Plan
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
+from smallfirst_router.turns import Turns
 
 log = structlog.get_logger()
 
@@ -59,9 +60,11 @@ class Dispatch:
         publisher: Publisher,
         settings: RouterSettings,
         metrics: RouterMetrics,
+        turns: Turns | None = None,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._turns = turns or Turns()
         self._lists = lists
         self._publisher = publisher
         self._settings = settings
@@ -140,7 +143,8 @@ class Dispatch:
 
     def _serve(self, name: str, state: PoolState, num_batches: int) -> int:
         room = WAITING_PER_WORKER * state.num_workers - num_batches
-        if room <= 0:
+        room = self._turns.allow(name, self._keys.slice, room)
+        if not room:
             return 0
         pool, held = self._plan.pools[name], self._held.setdefault(name, {})
         self._fill(name, held, state)

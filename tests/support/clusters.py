@@ -16,6 +16,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.local.processes import Child, Command, stop_children
 from smallfirst.local.redis_server import find_binary, free_port
+from smallfirst.redis_access.address import RedisAddress
 
 NUM_SLOTS, NUM_NODES = 16_384, 3
 #: Milliseconds in which a whole slot has to pass from one node to another.
@@ -95,6 +96,10 @@ class Cluster:
         """What every part of a fleet is told."""
         places = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         return f"redis+cluster://{places}"
+
+    def connect(self) -> Redis:
+        """Connect to one slot, that of the first key that is asked for."""
+        return RedisAddress.parse(self.url).connect(socket_timeout=5)
 
     def open(self) -> None:
         """Start the nodes, share the slots, and wait until they serve."""
