@@ -14,6 +14,7 @@ from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.slices import keys_of_slices
 from smallfirst.process.connection import bounds_of, connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
 from smallfirst.process.startup_signals import end_when_told
@@ -26,7 +27,9 @@ from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
+from smallfirst_router.slice_routers import SliceRouters
 from smallfirst_router.triage import Triage
+from smallfirst_router.turns import Turns
 
 log = structlog.get_logger()
 
@@ -41,7 +44,7 @@ def main() -> int:
         health.open()
         metrics = RouterMetrics()
         with open_tracing(settings, component="router") as tracing:
-            router = build(settings, metrics, tracing, health)
+            router = build_slices(settings, metrics, tracing, health)
             with serve_metrics(metrics.registry, settings):
                 _run(router)
     except (SmallfirstError, RouterError) as error:
@@ -50,7 +53,7 @@ def main() -> int:
     return 0
 
 
-def _run(router: Router) -> None:
+def _run(router: SliceRouters) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _leave(router))
     log.info("router.started")
@@ -58,7 +61,7 @@ def _run(router: Router) -> None:
     log.info("router.stopped")
 
 
-def _leave(router: Router) -> None:
+def _leave(router: SliceRouters) -> None:
     """Finish the round in hand at the first signal; at the second one, not even that.
 
     What a router holds is a peer's when the lease is out; whoever cannot wait leaves it to that.
@@ -70,25 +73,43 @@ def _leave(router: Router) -> None:
     router.stop()
 
 
+def build_slices(
+    settings: RouterSettings, metrics: RouterMetrics, tracing: Tracing, health: Health
+) -> SliceRouters:
+    """Put a router of each slice together."""
+    turns = Turns()
+    first = build(settings, metrics, tracing, health, turns=turns)
+    others = [
+        build(settings, metrics, tracing, turns=turns, keys=keys)
+        for keys in keys_of_slices(settings.namespace, settings.slices)[1:]
+    ]
+    return SliceRouters([first, *others])
+
+
 def build(
     settings: RouterSettings,
     metrics: RouterMetrics | None = None,
     tracing: Tracing | None = None,
     health: Health | None = None,
+    *,
+    turns: Turns | None = None,
+    keys: Keys | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
-    keys = Keys(settings.namespace)
+    keys = keys or Keys(settings.namespace)
     health, metrics = health or Health(None), metrics or RouterMetrics()
     redis = connect(settings, role="router", on_retry=health.beat)
     ledger = Ledger(redis, keys, str(Holder.here(ROUTERS)), bounds_of(settings))
     broker = connect_broker(settings, redis, role="router", on_retry=health.beat)
-    publisher = Publisher(make_app(settings, role="router"))
+    publisher = Publisher(make_app(settings, role="router"), int(keys.slice))
     watch = CatalogueWatch(settings.catalogue)
     router = Router(
         ledger=ledger,
         keys=keys,
         triage=Triage(ledger, keys, settings, metrics, tracing or Tracing()),
-        dispatch=Dispatch(ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics),
+        dispatch=Dispatch(
+            ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics, turns
+        ),
         watch=watch,
         settings=settings,
         metrics=metrics,

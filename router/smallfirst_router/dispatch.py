@@ -33,6 +33,7 @@ from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_b
 from smallfirst_router.cascade import Plan
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
+from smallfirst_router.turns import Turns
 
 log = structlog.get_logger()
 
@@ -62,9 +63,11 @@ class Dispatch:
         publisher: Publisher,
         settings: RouterSettings,
         metrics: RouterMetrics,
+        turns: Turns | None = None,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._turns = turns or Turns()
         self._lists = lists
         self._publisher = publisher
         self._settings = settings
@@ -139,7 +142,7 @@ class Dispatch:
         return bool(state.num_workers and (state.num_unread or self._held.get(name)))
 
     def _serve(self, name: str, state: PoolState, published: PublishedBatches) -> int:
-        rooms = _rooms(state.num_workers, published)
+        rooms = self._rooms(name, state.num_workers, published)
         served = [priority for priority, room in rooms.items() if room > 0]
         pool, held = self._plan.pools[name], self._held.setdefault(name, {})
         self._fill(name, held, state, served)
@@ -151,6 +154,15 @@ class Dispatch:
             self._send(name, pool, batch, held)
             self._metrics.count_batch(name, batch.model, fill=fill_of(batch, limits))
         return len(batches)
+
+    def _rooms(
+        self, name: str, num_workers: int, published: PublishedBatches
+    ) -> dict[Priority, int]:
+        """How many batches may be added, by their priority: an interactive one passes all bulk."""
+        room = WAITING_PER_WORKER * num_workers - published.num_batches
+        room = self._turns.allow(name, self._keys.slice, room)
+        urgent = URGENT_PER_WORKER * num_workers - published.num_urgent
+        return {Priority.INTERACTIVE: max(room, urgent), Priority.BULK: room}
 
     def _fill(
         self, name: str, held: Held, state: PoolState, priorities: Iterable[Priority]
@@ -367,16 +379,6 @@ class Dispatch:
                 entries = [entry for of, entry in held if of is priority]
                 if entries:
                     yield held, priority, stream, entries
-
-
-def _rooms(num_workers: int, published: PublishedBatches) -> dict[Priority, int]:
-    """How many batches may be added, by the priority of the job that leads them.
-
-    However many wait, an interactive job passes them.
-    """
-    room = WAITING_PER_WORKER * num_workers - published.num_batches
-    urgent = URGENT_PER_WORKER * num_workers - published.num_urgent
-    return {Priority.INTERACTIVE: max(room, urgent), Priority.BULK: room}
 
 
 def _check(entry: StreamEntry) -> None:

@@ -58,6 +58,7 @@ class RouterMetrics:
             "Seconds by which the ids of submissions are ahead of the clock; 0 up to a minute.",
             registry=self.registry,
         )
+        self._ahead_by_slice: dict[int | str, float] = {}
         self._lost = Counter(
             "smallfirst_lost_workers",
             "Workers that fell silent without signing off.",
@@ -93,9 +94,10 @@ class RouterMetrics:
         """Count jobs that waited in the queue for so long that they are sent again."""
         self._republished.labels(pool).inc(num_jobs)
 
-    def tell_ahead(self, seconds: float) -> None:
-        """Tell how far the ids of submissions are ahead of the clock."""
-        self._ahead.set(seconds)
+    def tell_ahead(self, seconds: float, *, slice_number: int | str = 0) -> None:
+        """Tell how far the ids of a slice's submissions are ahead of the clock."""
+        self._ahead_by_slice[slice_number] = seconds
+        self._ahead.set(max(self._ahead_by_slice.values()))
 
     def count_lost(self, pool: str, num_workers: int) -> None:
         """Count workers that died."""

@@ -16,10 +16,11 @@ _UNITS = ("B", "kB", "MB")
 
 
 class Publisher:
-    """The router's one way to a worker."""
+    """The way of one slice's batches to a worker."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, number: int = 0) -> None:
         self._app = app
+        self._slice = number
 
     def publish(self, pool: str, tier: Tier, batch: Batch) -> str:
         """Put a batch on its pool's queue; return its name.
@@ -27,7 +28,7 @@ class Publisher:
         Raises:
             kombu.exceptions.OperationalError: When Redis could not be reached.
         """
-        message = message_of(pool, batch)
+        message = message_of(pool, batch, self._slice)
         self._app.send_task(
             task_name(tier, batch.model),
             args=[message.model_dump(mode="json")],
@@ -40,8 +41,8 @@ class Publisher:
         return message.batch
 
 
-def message_of(pool: str, batch: Batch) -> BatchMessage:
-    """Write down where a batch's entries are."""
+def message_of(pool: str, batch: Batch, number: int) -> BatchMessage:
+    """Write down where a batch's entries are: in which slice, and in which backlogs."""
     entries: dict[str, list[str]] = {}
     for job in batch.jobs:
         entries.setdefault(job.priority.value, []).append(job.entry)
@@ -49,6 +50,7 @@ def message_of(pool: str, batch: Batch) -> BatchMessage:
         batch=uuid4().hex,
         model=batch.model,
         pool=pool,
+        slice=number,
         entries={priority: tuple(ids) for priority, ids in entries.items()},
         starts=batch.starts,
     )

@@ -42,6 +42,8 @@ log = structlog.get_logger()
 BUSY_BLOCK = timedelta(milliseconds=20)
 #: The same while none does: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
+#: So many slices are each looked after every second; of more, each as much less often.
+SLICES_AT_FULL_PACE = 2.5
 #: How far ids of submissions may be ahead of Redis's clock, which may itself be set back a little.
 MAX_AHEAD = timedelta(minutes=1)
 #: Waits between attempts to reach Redis: doubling, with jitter, up to the last.
@@ -96,14 +98,16 @@ class Router:
         self._follower = CatalogueFollower(
             watch, self.serve, expected=(SmallfirstError, RouterError)
         )
-        second = timedelta(seconds=1)
+        # However many slices, a router at rest asks no more.
+        second = timedelta(seconds=max(1.0, settings.slices / SLICES_AT_FULL_PACE))
+        self._idle_block = IDLE_BLOCK * settings.slices
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
             PeriodicTask(second, self._intake.take_up_producers),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
             PeriodicTask(self._lease / 3, self._renew),
-            PeriodicTask(2 * second, self._beat),
+            PeriodicTask(timedelta(seconds=2), self._beat),
             PeriodicTask(10 * second, self.look_at_ids),
             PeriodicTask(10 * second, self._look_for_destroyed),
             PeriodicTask(60 * second, self.tidy),
@@ -174,6 +178,7 @@ class Router:
             RedisUnfit: When Redis can serve no fleet.
         """
         refuse_cluster(self._ledger.hello(), self._settings.redis)
+        self._ledger.declare_slices(self._settings.slices, self._settings.redis_address)
         self._intake.open()
         self._dispatch.open()
 
@@ -245,7 +250,7 @@ class Router:
 
     def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
-        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else IDLE_BLOCK
+        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else self._idle_block
         return self._intake.read(self._state, block=block if may_wait else None)
 
     def _run_due_tasks(self) -> None:
@@ -286,7 +291,7 @@ class Router:
     def look_at_ids(self) -> None:
         """Notice submissions whose ids claim the future: all ids after one do the same."""
         left = [self._mend_ids(stream) for stream in self._intake.streams]
-        self._metrics.tell_ahead(max(left, default=0.0))
+        self._metrics.tell_ahead(max(left, default=0.0), slice_number=self._keys.slice)
 
     def _mend_ids(self, stream: str) -> float:
         """Make a stream anew where it is at rest; give the seconds by which it is ahead still."""

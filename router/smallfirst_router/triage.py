@@ -28,6 +28,7 @@ from smallfirst.ledger.settlements import (
     Wait,
     dead_letter,
 )
+from smallfirst.ledger.slices import slice_of
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
@@ -167,11 +168,20 @@ class Triage:
 
     def _admit(self, held: HeldJob, now_ms: int) -> Settlement:
         job = held.job
-        problem = _unfit(job, self._plan.tasks.get(job.task))
+        problem = self._misplaced(job) or _unfit(job, self._plan.tasks.get(job.task))
         if problem is None:
             return self._next(held, now_ms)
         refusal = Refusal(problem, held.raw, job.id, job.reply_to or "", job.task)
         return self._refuse(held.entry, held.slip.producer, refusal, now_ms)
+
+    def _misplaced(self, job: Job) -> Problem | None:
+        """Say why a job is in the wrong slice, where nobody would find its result; else None."""
+        told, num_slices = self._keys.slice, self._settings.slices
+        right = slice_of(job.id, num_slices)
+        if right == told:
+            return None
+        message = f"id: a job of this id is in slice {right} of {num_slices}, not in slice {told}"
+        return Problem(code="wrong_slice", message=message)
 
     def _next(self, held: HeldJob, now_ms: int) -> Settlement:
         attributes, parent = _attributes(held), held.slip.traceparent

@@ -10,23 +10,25 @@ no right to.
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from redis import Redis
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import SmallfirstError
 from smallfirst.ledger.celery_lists import CeleryLists
-from smallfirst.ledger.keys import ROUTERS, Keys
-from smallfirst.ledger.survey import FleetLoad, StreamLoad, Survey
-from smallfirst.process.connection import connect, connect_broker
+from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.slices import Slice
+from smallfirst.ledger.survey import FleetLoad, FleetSurvey, StreamLoad
+from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
@@ -38,20 +40,19 @@ class Fleet(Collector):
     """Reads a fleet's Redis at each scrape.
 
     Args:
-        redis: A connection to the fleet's Redis.
-        keys: The fleet's keys.
+        slices: Of the fleet.
+        lists: Of the fleet.
         catalogue: Gives the catalogue of the moment: its pools, and the tiers of its steps.
     """
 
     def __init__(
-        self, redis: Redis, keys: Keys, lists: CeleryLists, catalogue: Callable[[], Catalogue]
+        self, slices: Sequence[Slice], lists: CeleryLists, catalogue: Callable[[], Catalogue]
     ) -> None:
-        self._redis: Any = redis
-        self._keys = keys
+        self._slices = slices
         self._catalogue = catalogue
         #: Prometheus may scrape while another one still reads.
         self._lock = threading.Lock()
-        self._survey = Survey(redis, keys, lists, may_read_jobs=False)
+        self._survey = FleetSurvey(slices, lists, may_read_jobs=False)
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric; where Redis does not answer, that alone."""
@@ -126,13 +127,20 @@ class Fleet(Collector):
         words = "Submissions that somebody deleted before they were settled."
         destroyed = CounterMetricFamily("smallfirst_destroyed_jobs", words, labels=["producer"])
         for name in producers:
-            found = self._redis.hmget(self._keys.of_producer(name).submissions, "destroyed")
-            destroyed.add_metric([name], float(found[0] or 0))
+            destroyed.add_metric([name], float(sum(self._each_destroyed(name))))
         return destroyed
 
+    def _each_destroyed(self, producer: str) -> Iterator[int]:
+        for each in self._slices:
+            key = each.keys.of_producer(producer).submissions
+            found: Any = each.redis.hmget(key, "destroyed")
+            yield int(found[0] or 0)
+
     def _memory(self) -> Iterator[Metric]:
-        memory = self._redis.info("memory")
-        used, most = memory["used_memory"], memory["maxmemory"]
+        """Of the Redis that is the fullest, where slices are on several."""
+        told: list[Any] = [each.redis.info("memory") for each in self._slices]
+        fullest = max(told, key=lambda memory: memory["used_memory"] / (memory["maxmemory"] or inf))
+        used, most = fullest["used_memory"], fullest["maxmemory"]
         yield _gauge("redis_memory_bytes", "Bytes that Redis holds in memory.", used)
         yield _gauge(
             "redis_max_memory_bytes",
@@ -157,11 +165,20 @@ class Fleet(Collector):
         metrics = {
             kind: CounterMetricFamily(*words, labels=labels) for kind, words in kinds.items()
         }
-        for name, value in self._redis.hgetall(self._keys.booked_at(now_ms)).items():
-            task, step, outcome, kind = name.decode().split(":")
+        for name, value in self._spent(now_ms).items():
+            task, step, outcome, kind = name.split(":")
             tier = _tier_of(catalogue, task, int(step))
-            metrics[kind].add_metric([task, step, tier, outcome], float(value))
+            metrics[kind].add_metric([task, step, tier, outcome], value)
         yield from metrics.values()
+
+    def _spent(self, now_ms: int) -> Mapping[str, float]:
+        """What stands in the books of all slices, by task, step, outcome and kind."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for each in self._slices:
+            booked: Any = each.redis.hgetall(each.keys.booked_at(now_ms))
+            for name, value in booked.items():
+                sums[name.decode()] += float(value)
+        return sums
 
 
 def _tier_of(catalogue: Catalogue, task: str, step: int) -> str:
@@ -188,10 +205,9 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         return watch.current
 
     registry = CollectorRegistry(auto_describe=False)
-    redis = connect(settings, role="exporter")
-    keys = Keys(settings.namespace)
-    lists = CeleryLists(connect_broker(settings, redis, role="exporter"), keys)
-    registry.register(Fleet(redis, keys, lists, catalogue))
+    slices = connect_slices(settings, role="exporter")
+    broker = connect_broker(settings, slices[0].redis, role="exporter")
+    registry.register(Fleet(slices, CeleryLists(broker, slices[0].keys), catalogue))
     with serve_metrics(registry, settings):
         stop.wait()
 

@@ -35,6 +35,8 @@ SECRETS_DIR: Final = Path("/run/secrets")
 #: Variables with our prefix that are no component's setting: where tests find public data.
 OTHER_VARIABLES: Final = frozenset({"SMALLFIRST_DATA"})
 
+#: Each costs every router and worker connections and commands, at rest too.
+MAX_SLICES: Final = 8
 DAY_SECONDS: Final = 86_400
 #: What Kubernetes adds to every container for a Service whose name begins with `smallfirst`.
 #: Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -103,6 +105,13 @@ class Settings(BaseSettings):
         default=None,
         description="The address of the Redis that carries Celery's lists, where that is another"
         " than the fleet's: needed beside a cluster, which Celery knows nothing of.",
+    )
+    slices: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_SLICES,
+        description="The number of slices of the fleet, each of which is on one node of a cluster;"
+        " all parts of a fleet, and its producers, need the same.",
     )
     namespace: Name = Field(
         default="sf",

@@ -45,7 +45,14 @@ def test_every_key_is_told() -> None:
     own = keys.of_producer("{producer}")
     made = {keys.producers, own.jobs, own.job("{id}"), own.result("{id}")}
     made |= {own.results("{reply_to}"), own.first_seen("{entry}"), keys.escalations}
-    made |= {keys.pools, keys.due, keys.dead, keys.dead_raw("{entry}"), keys.workers("{pool}")}
+    made |= {
+        keys.num_slices,
+        keys.pools,
+        keys.due,
+        keys.dead,
+        keys.dead_raw("{entry}"),
+        keys.workers("{pool}"),
+    }
     made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
     made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}

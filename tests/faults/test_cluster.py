@@ -1,4 +1,4 @@
-"""A fleet over a Redis Cluster: its slot moves under load, and the node that has it dies."""
+"""A fleet of three slices over a Redis Cluster: a slot that moves under load, a node that dies."""
 
 import time
 from collections.abc import Iterator
@@ -13,16 +13,17 @@ from tests.support.clusters import Cluster
 from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys
 from tests.support.waiting import WaitUntil
 
-from smallfirst import Client, Job
+from smallfirst import Client, FleetRefused, Job
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.slices import keys_of_slices, slice_of
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import RedisServer
 
 pytestmark = pytest.mark.timeout(300)
 
-POOL, KEYS = "cpu-small", Keys()
-OWN = KEYS.of_producer("default")
+POOL, NUM_SLICES = "cpu-small", 3
+SLICES = keys_of_slices("sf", NUM_SLICES)
 TEXT = "I forgot my password and cannot log in to my account. " * 10
 
 
@@ -34,10 +35,11 @@ class ClusterFleet(LocalFleet):
         self.cluster = cluster
 
     def environment_of(self, child: str) -> dict[str, str]:
-        """Name both."""
+        """Name both, and the number of slices."""
         return super().environment_of(child) | {
             "SMALLFIRST_REDIS_URL": self.cluster.url,
             "SMALLFIRST_BROKER_URL": self.redis_url,
+            "SMALLFIRST_SLICES": str(NUM_SLICES),
         }
 
     def _start_redis(self, opening: ExitStack) -> RedisServer:
@@ -46,13 +48,18 @@ class ClusterFleet(LocalFleet):
         self._redis = opening.enter_context(self.cluster.connect())
         return server
 
-    def is_at_rest(self) -> bool:
-        """Whether nothing is left over, in the ledger and in Celery's lists."""
-        streams = {OWN.jobs: ROUTER_GROUP, KEYS.escalations: ROUTER_GROUP}
-        streams |= dict.fromkeys(KEYS.backlogs(POOL).values(), POOL_GROUP)
-        with Redis.from_url(self.redis_url) as broker, self.cluster.connect() as ledger:
-            left = sum(_num_left(ledger, *each) for each in streams.items())
-            return left + CeleryLists(broker, KEYS).count_batches([POOL])[POOL].num_batches == 0
+    def waits(self) -> dict[str, int]:
+        """What is not at rest, by slice, and in Celery's lists."""
+        with Redis.from_url(self.redis_url) as broker:
+            published = CeleryLists(broker, Keys()).count_batches([POOL])[POOL]
+            found = {"batches": published.num_batches}
+        for keys in SLICES:
+            with self.cluster.connect() as redis:
+                streams = {keys.of_producer("default").jobs: ROUTER_GROUP}
+                streams |= {keys.escalations: ROUTER_GROUP}
+                streams |= dict.fromkeys(keys.backlogs(POOL).values(), POOL_GROUP)
+                found[keys.tag] = sum(_num_left(redis, *each) for each in streams.items())
+        return {what: count for what, count in found.items() if count}
 
 
 def _num_left(redis: Any, stream: str, group: str) -> int:
@@ -65,8 +72,11 @@ def fleet(
     small_catalogue: Path,
     cluster: Cluster,
 ) -> Iterator[ClusterFleet]:
-    """A router and a worker over a cluster of three nodes, of which one has all keys."""
+    """A router and a worker over a cluster of three nodes, a slice on each."""
     cluster.empty()
+    for keys, node in zip(SLICES, cluster.nodes, strict=True):
+        if cluster.owner_of(keys.due) is not node:
+            cluster.move(keys.due, node)
     folder = tmp_path_factory.mktemp("fleet")
     with ClusterFleet(small_catalogue, folder, cluster) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
@@ -74,49 +84,61 @@ def fleet(
 
 
 def jobs(count: int) -> list[Job]:
-    """Make jobs that nobody has asked before."""
-    return [Job(task="topic", text=f"{n}: {time.time_ns()}: {TEXT}") for n in range(count)]
+    """Make jobs that nobody has asked before, of every slice."""
+    made = [Job(task="topic", text=f"{n}: {time.time_ns()}: {TEXT}") for n in range(count)]
+    assert {slice_of(job.id, NUM_SLICES) for job in made} == set(range(NUM_SLICES))
+    return made
 
 
 def assert_at_rest(fleet: ClusterFleet, wait_until: WaitUntil) -> None:
-    """Nothing is left over in the ledger, nor in Celery's lists, and nothing is kept for ever."""
-    wait_until(fleet.is_at_rest, description="nothing is left", timeout=90)
+    """Nothing is left over in any slice, nor in Celery's lists."""
+    wait_until(lambda: not fleet.waits(), description="nothing is left", timeout=30)
     for node in fleet.cluster.nodes:
         with Redis(port=node.port) as redis:
             assert not lasting_keys(redis)
 
 
-def test_each_job_ends_once_while_its_slot_moves(
-    fleet: ClusterFleet, wait_until: WaitUntil
-) -> None:
-    """Jobs are under way while all that is known of them goes to another node and back."""
-    cluster = fleet.cluster
-    source = cluster.owner_of(KEYS.due)
-    to = next(node for node in cluster.nodes if node is not source)
-    with Client(cluster.url) as client:
+def test_each_job_ends_once_while_a_slot_moves(fleet: ClusterFleet, wait_until: WaitUntil) -> None:
+    """Jobs of all slices are under way while one slice goes to another node and back."""
+    cluster, moved = fleet.cluster, SLICES[1].due
+    with Client(cluster.url, slices=NUM_SLICES) as client:
         ids = client.submit_many(jobs(60))
-        watch = Stopwatch("a slot goes to another node and back, under load")
-        cluster.move(KEYS.due, to)
+        source, to = cluster.nodes[1], cluster.nodes[2]
+        watch = Stopwatch("a slice goes to another node and back, under load")
+        cluster.move(moved, to)
         ids += client.submit_many(jobs(60))
-        cluster.move(KEYS.due, source)
+        cluster.move(moved, source)
         watch.report()
         ids += client.submit_many(jobs(60))
         assert_each_ended_once(client.as_completed(ids, timeout=120), ids)
-    assert cluster.owner_of(KEYS.due) is source
     assert_at_rest(fleet, wait_until)
 
 
-def test_a_node_that_dies_and_comes_back_loses_nothing(
+def test_a_node_that_dies_loses_nothing_and_stops_no_other_slice(
     fleet: ClusterFleet, wait_until: WaitUntil
 ) -> None:
-    """What was confirmed is answered when the node is back."""
-    cluster, node = fleet.cluster, fleet.cluster.owner_of(KEYS.due)
-    with Client(cluster.url) as client:
-        ids = client.submit_many(jobs(120))
+    """Jobs of the other slices are answered meanwhile; its own when it is back."""
+    cluster, node = fleet.cluster, fleet.cluster.nodes[2]
+    with Client(cluster.url, slices=NUM_SLICES) as client:
+        ids = client.submit_many(jobs(60))
         node.kill()
+        others = [job_id for job_id in ids if slice_of(job_id, NUM_SLICES) != 2]
+        watch = Stopwatch("the other slices' jobs are answered while a node is dead")
+        assert_each_ended_once(client.as_completed(others, timeout=60), others)
+        watch.report()
         node.start()
         cluster.serves()
         watch = Stopwatch("all jobs are answered after the node is back")
-        assert_each_ended_once(client.as_completed(ids, timeout=120), ids)
+        assert_each_ended_once(client.as_completed(ids, timeout=60), ids)
         watch.report()
     assert_at_rest(fleet, wait_until)
+
+
+def test_who_was_told_another_number_of_slices_is_refused(fleet: ClusterFleet) -> None:
+    """Before it submits a job that no router would find."""
+    job = Job(task="topic", text=TEXT)
+    with (
+        Client(fleet.cluster.url, slices=2) as client,
+        pytest.raises(FleetRefused, match="has 3 slices, and SMALLFIRST_SLICES says 2"),
+    ):
+        client.submit(job)

@@ -26,6 +26,7 @@ from smallfirst.jobs import Result, Status
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, acl_file, producer_user, worker_user
 from smallfirst.results import LAST_MS
@@ -88,7 +89,7 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
             description="what was read last is settled",
         )
     with fleet.redis.connect(Role.EXPORTER) as exporter:
-        told = Fleet(exporter, KEYS, CeleryLists(exporter, KEYS), catalogue_with).collect()
+        told = Fleet([Slice(exporter, KEYS)], CeleryLists(exporter, KEYS), catalogue_with).collect()
         metrics = {metric.name for metric in told}
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
     assert fleet.redis.refused() == []

@@ -26,6 +26,7 @@ from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish
+from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import free_port
 from smallfirst.settings import RouterSettings
 from smallfirst_router.__main__ import build
@@ -40,7 +41,7 @@ def value(redis: Redis) -> Callable[..., float | None]:
     """Read one sample as a scrape would."""
     registry = CollectorRegistry(auto_describe=False)
     catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
-    registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
+    registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: catalogue))
 
     def sample(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"smallfirst_{name}", labels)

@@ -17,7 +17,7 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 
 #: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
-    r"\{[^:]+:\d+\}:(producers|pools|(jobs|submissions):[^:]+|escalations|dead"
+    r"\{[^:]+:\d+\}:(slices|producers|pools|(jobs|submissions):[^:]+|escalations|dead"
     r"|backlog:[^:]+:(interactive|bulk))|[^:]+:celery:.+"
 )
 #: How a job ends whose answer was not prevented by its own fault.

@@ -18,6 +18,7 @@ from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish
+from smallfirst.ledger.slices import Slice
 
 KEYS = Keys()
 STREAM = KEYS.backlog("cpu", Priority.BULK)
@@ -40,7 +41,7 @@ def main(url: str) -> None:
     registry = CollectorRegistry(auto_describe=False)
     with Redis.from_url(url) as redis:
         settle_one(redis)
-        registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
+        registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: catalogue))
         sys.stdout.write(f"{registry.get_sample_value('smallfirst_attempts_total', LABELS)}\n")
 
 

@@ -44,7 +44,7 @@ Ended = tuple[HeldJob, Settlement]
 
 
 class BatchRunner:
-    """What running batches takes, put together once per process.
+    """What running batches takes, put together once per process and slice.
 
     Args:
         ledger: Of this worker.
@@ -53,6 +53,7 @@ class BatchRunner:
         lease: For how long a worker may be silent before a router takes over what it has in hand.
         observers: Each sees every batch; the first stands next to the engine.
         catalogue_wait: For how long a job may wait for a catalogue.
+        isolation: Of the process, whose slices run their batches beside each other.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class BatchRunner:
         lease: timedelta,
         observers: Sequence[BatchObserver],
         catalogue_wait: CatalogueWait | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         self._ledger = ledger
         self._keys = keys
@@ -70,7 +72,7 @@ class BatchRunner:
         self._lease = lease
         self._observers = observers
         self._catalogue_wait = catalogue_wait or CatalogueWait()
-        self._isolation = Isolation()
+        self._isolation = isolation or Isolation()
 
     def run(self, message: BatchMessage, served: ServedModel) -> RunningBatch:
         """Run one batch to its end. What is claimed and not settled here is given back."""

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +24,7 @@ from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
+from smallfirst.ledger.slices import keys_of_slices
 from smallfirst.process.connection import bounds_of, connect
 from smallfirst.process.exit_codes import EXIT_ENGINE_DEAD, EXIT_TOLD
 from smallfirst.redis_access.refusals import refuse_cluster
@@ -31,10 +34,12 @@ from smallfirst.telemetry.outages import tell
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
+from smallfirst_workers.isolation import Isolation
 from smallfirst_workers.leases import LeaseKeeper
 from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models
+from smallfirst_workers.observers.base import BatchObserver
 from smallfirst_workers.observers.standard import standard_observers
 from smallfirst_workers.watchdog import Watchdog
 
@@ -44,13 +49,21 @@ log = structlog.get_logger()
 RELOAD_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class WorkerSlice:
+    """What this worker has of one slice: its ledger, what is in hand, who runs its batches."""
+
+    ledger: Ledger
+    leases: LeaseKeeper
+    runner: BatchRunner
+
+
 class WorkerProcess:
     """What a worker consists of; `run` starts it and returns when it has drained."""
 
     def __init__(self, settings: WorkerSettings, tracing: Tracing) -> None:
         self.settings = settings
         self.name = Holder.here(settings.pool)
-        self.keys = Keys(settings.namespace)
         self.watch = CatalogueWatch(settings.catalogue)
         self.models = Models(
             settings.pool,
@@ -62,18 +75,29 @@ class WorkerProcess:
         self.health = Health(settings.health_dir)
         beat_in_main_loop(self.app, self.health)
         lease = timedelta(seconds=settings.lease_seconds)
-        redis = connect(settings, role="worker", on_retry=self.health.beat)
-        ledger = self._ledger = Ledger(redis, self.keys, str(self.name), bounds_of(settings))
-        beat = timedelta(seconds=settings.heartbeat_seconds)
-        self.holder = LeaseKeeper(ledger, settings.pool, lease=lease, beat=beat)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool)
         observers = standard_observers(watchdog, self.metrics, tracing)
-        self.runner = BatchRunner(ledger, self.keys, self.holder, lease, observers)
+        self._isolation = Isolation()
+        self.slices = [
+            self._slice(keys, lease, observers)
+            for keys in keys_of_slices(settings.namespace, settings.slices)
+        ]
         self._stop = threading.Event()
-        self._leaving = threading.Thread(target=self.holder.leave, name="leaving", daemon=True)
+        self._leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
         self._consumer: Any = None
         self._is_engine_dead = False
+
+    def _slice(
+        self, keys: Keys, lease: timedelta, observers: Sequence[BatchObserver]
+    ) -> WorkerSlice:
+        """Put together what work on one slice takes."""
+        redis = connect(self.settings, role="worker", on_retry=self.health.beat)
+        ledger = Ledger(redis, keys, str(self.name), bounds_of(self.settings))
+        beat = timedelta(seconds=self.settings.heartbeat_seconds)
+        leases = LeaseKeeper(ledger, self.settings.pool, lease=lease, beat=beat)
+        runner = BatchRunner(ledger, keys, leases, lease, observers, isolation=self._isolation)
+        return WorkerSlice(ledger, leases, runner)
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
@@ -85,7 +109,7 @@ class WorkerProcess:
             self.health.leave()
 
     def _serve(self) -> int:
-        self._refuse_cluster()
+        self._check_redis()
         if self.settings.pool not in self.watch.current.pools:
             raise PoolMissing(self.settings.pool)
         names = self.models.serve(self.watch.current, self.watch.revision)
@@ -103,14 +127,17 @@ class WorkerProcess:
         self.models.unload()
         if self._leaving.is_alive():
             self._leaving.join(self.settings.lease_seconds)
-        self.holder.close()
+        for each in self.slices:
+            each.leases.close()
         log.info("worker.stopped")
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
 
-    def _refuse_cluster(self) -> None:
+    def _check_redis(self) -> None:
         """Look what Redis is; while it cannot be asked, Celery waits for it."""
         try:
-            refuse_cluster(self._ledger.hello(), self.settings.redis)
+            ledger, settings = self.slices[0].ledger, self.settings
+            refuse_cluster(ledger.hello(), settings.redis)
+            ledger.check_slices(settings.slices, settings.redis_address)
         except RedisError as error:
             tell(error, consequence="this worker waits for Redis")
 
@@ -159,7 +186,8 @@ class WorkerProcess:
 
     def _on_ready(self, sender: Any, **_: object) -> None:
         self._consumer = sender
-        self.holder.open()
+        for each in self.slices:
+            each.leases.open()
         self.health.enter()
         threading.Thread(target=self._follow_catalogue, name="catalogue", daemon=True).start()
         log.info("worker.ready", pool=self.settings.pool, worker=str(self.name))
@@ -175,6 +203,10 @@ class WorkerProcess:
             self._leaving.start()
         self.models.stop_waiting()
 
+    def _leave(self) -> None:
+        for each in self.slices:
+            each.leases.leave()
+
     def _on_told_twice(self, *_: object) -> None:
         """Hand back what is in hand, and go without finishing it."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -184,7 +216,7 @@ class WorkerProcess:
 
     def _hand_back(self) -> None:
         try:
-            num_entries = self.holder.give_back_all()
+            num_entries = sum(each.leases.give_back_all() for each in self.slices)
             log.warning(
                 "worker.handed_back",
                 num_jobs=num_entries,
@@ -226,7 +258,7 @@ def register(process: WorkerProcess, model: str) -> None:
         batch = BatchMessage.model_validate(message, strict=False, extra="ignore")
         try:
             served = process.models.served(model)
-            return run_message(process.runner, batch, served)
+            return run_message(process.slices[batch.slice].runner, batch, served)
         except (EngineDead, ModelBroken) as error:
             process.give_up(error)
             raise

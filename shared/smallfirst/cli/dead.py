@@ -1,10 +1,12 @@
 """`smallfirst dead`: the submissions and jobs that were given up, why, and once more."""
 
+import heapq
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 from typing import Annotated, Any
 
@@ -23,12 +25,14 @@ from smallfirst.cli.output import (
     table,
 )
 from smallfirst.jobs import MAX_ID_CHARS, Status
-from smallfirst.ledger.keys import ProducerKeys
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter
+from smallfirst.ledger.slices import Slice, slice_of
 
 #: How many dead letters one page holds.
 _PAGE = 500
+#: Between an entry and the number of its slice.
+_MARK = "@"
 _NOT_KEPT = "its text is no longer kept; its producer can submit it again"
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
@@ -45,16 +49,29 @@ EntryArgument = Annotated[
 
 @dataclass(frozen=True)
 class Dead:
-    """One dead letter, by its entry."""
+    """One dead letter, by its entry and the slice that it is in."""
 
     entry: str
     letter: DeadLetter
     kept_bytes: int
+    place: Slice
+    has_neighbours: bool
+
+    @property
+    def name(self) -> str:
+        """What people call it: where there are several slices, two may have the same entry."""
+        return f"{self.entry}{_MARK}{self.place.keys.slice}" if self.has_neighbours else self.entry
 
     @property
     def has_raw(self) -> bool:
         """Whether the submission is kept, as a whole or its beginning."""
         return self.kept_bytes > 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where it stands among all: when it was given up, and its number in that millisecond."""
+        ms, _, number = self.entry.partition("-")
+        return int(ms), int(number)
 
     @property
     def time(self) -> datetime:
@@ -64,7 +81,7 @@ class Dead:
     def as_json(self) -> dict[str, Any]:
         """What is known, without a word of the text."""
         known = self.letter.model_dump(mode="json", exclude_none=True)
-        about = {"entry": self.entry, "time": self.time.isoformat(), **known}
+        about = {"entry": self.name, "time": self.time.isoformat(), **known}
         return {**about, "raw": self.has_raw, "kept_bytes": self.kept_bytes}
 
 
@@ -106,7 +123,7 @@ def show_dead(
     """Show one dead letter; its text only when asked for."""
     with link_of(context) as link:
         dead = _find(link, entry)
-        submission = _raw_of(link, entry) if raw else None
+        submission = _raw_of(dead) if raw else None
     known = dead.as_json()
     if submission is not None:
         known["submission"] = submission.decode("utf-8", errors="replace")
@@ -160,12 +177,11 @@ def drop_dead(
 ) -> None:
     """Forget dead letters and the submissions behind them; results stay."""
     with link_of(context) as link:
-        dropped = [dead.entry for dead in _chosen(link, entries, reason, every=every)]
-        forget = _forget_in(link, link.redis)
-        for entry in dropped:
-            forget(entry)
+        dropped = _chosen(link, entries, reason, every=every)
+        for dead in dropped:
+            _forget(dead, dead.place.redis)
     if as_json:
-        print_json(dropped)
+        print_json([dead.name for dead in dropped])
         return
     say(f"dropped: {len(dropped)}")
 
@@ -201,29 +217,30 @@ def next_id(job_id: str) -> str:
 
 def _replay(link: Link, dead: Dead) -> Replayed:
     """Submit a dead letter and forget it, at once or not at all."""
-    raw: Any = link.redis.get(link.keys.dead_raw(dead.entry))
-    if problem := _hindrance(link, dead.letter, raw):
-        return Replayed(dead.entry, problem=problem)
-    keys, job_id = link.keys.of_producer(dead.letter.producer), dead.letter.id
-    if job_id and _is_taken(link, keys, dead.letter, job_id):
-        job_id = _free_id(link, keys, job_id)
+    place, letter = dead.place, dead.letter
+    raw: Any = place.redis.get(place.keys.dead_raw(dead.entry))
+    if problem := _hindrance(place, letter, raw):
+        return Replayed(dead.name, problem=problem)
+    job_id = letter.id
+    if job_id and _is_taken(place, letter, job_id):
+        job_id = _free_id(place, letter, num_slices=len(link.slices))
         if (renamed := _renamed(raw, job_id)) is None:
-            return Replayed(dead.entry, problem="its id is taken, and it is no JSON object")
+            return Replayed(dead.name, problem="its id is taken, and it is no JSON object")
         raw = renamed
-    pipeline = link.redis.pipeline(transaction=True)
-    pipeline.xadd(keys.jobs, {"job": raw})
-    _forget_in(link, pipeline)(dead.entry)
+    pipeline = place.redis.pipeline(transaction=True)
+    pipeline.xadd(place.keys.of_producer(letter.producer).jobs, {"job": raw})
+    _forget(dead, pipeline)
     pipeline.execute()
-    return Replayed(dead.entry, job_id)
+    return Replayed(dead.name, job_id)
 
 
-def _hindrance(link: Link, letter: DeadLetter, raw: bytes | None) -> str:
+def _hindrance(place: Slice, letter: DeadLetter, raw: bytes | None) -> str:
     """Say why a letter cannot be submitted again; empty where it can."""
     if raw is None:
         return _NOT_KEPT
     if len(raw) < letter.size:
         return f"only its first {len(raw)} bytes are kept; its producer can submit it again"
-    if letter.producer not in ProducerRegistry(link.redis, link.keys).read():
+    if letter.producer not in ProducerRegistry(place.redis, place.keys).read():
         # Its stream would be made anew, and nobody would read it.
         return f"its producer is not registered; smallfirst producer add {letter.producer}"
     return ""
@@ -240,16 +257,16 @@ def _renamed(raw: bytes, job_id: str) -> bytes | None:
     return json.dumps({**found, "id": job_id}, ensure_ascii=False).encode()
 
 
-def _forget_in(link: Link, redis: Any) -> Callable[[str], object]:
-    """Make what forgets one dead letter, by this connection or in this transaction."""
-    lua = resources.files("smallfirst.ledger") / "lua" / "drop_dead_letter.lua"
-    script, keys = lua.read_text(), link.keys
+def _forget(dead: Dead, redis: Any) -> None:
+    """Forget one dead letter, by this connection or in this transaction."""
+    keys = dead.place.keys
+    names = (keys.dead, keys.dead_raw(dead.entry), keys.dead_kept, keys.dead_bytes)
+    redis.eval(_drop_script(), len(names), *names, dead.entry)
 
-    def forget(entry: str) -> object:
-        names = (keys.dead, keys.dead_raw(entry), keys.dead_kept, keys.dead_bytes)
-        return redis.eval(script, len(names), *names, entry)
 
-    return forget
+@cache
+def _drop_script() -> str:
+    return (resources.files("smallfirst.ledger") / "lua" / "drop_dead_letter.lua").read_text()
 
 
 def _chosen(
@@ -261,55 +278,76 @@ def _chosen(
     return [_find(link, e) for e in entries] if entries else list(_letters(link, reason))
 
 
-def _is_taken(link: Link, keys: ProducerKeys, letter: DeadLetter, job_id: str) -> bool:
-    known: Any = link.redis.hmget(keys.job(job_id), "origin", "status")
+def _is_taken(place: Slice, letter: DeadLetter, job_id: str) -> bool:
+    key = place.keys.of_producer(letter.producer).job(job_id)
+    known: Any = place.redis.hmget(key, "origin", "status")
     origin, status = known
     return needs_new_id(letter, status, is_in_flight=origin is not None)
 
 
-def _free_id(link: Link, keys: ProducerKeys, job_id: str) -> str:
-    """Find the first replay's name that nothing has."""
-    job_id = next_id(job_id)
-    while link.redis.exists(keys.result(job_id), keys.job(job_id)):
+def _free_id(place: Slice, letter: DeadLetter, *, num_slices: int) -> str:
+    """Find the first replay's name that nothing has, and whose job is in the same slice."""
+    keys, job_id = place.keys.of_producer(letter.producer), next_id(letter.id or "")
+    while slice_of(job_id, num_slices) != place.keys.slice or place.redis.exists(
+        keys.result(job_id), keys.job(job_id)
+    ):
         job_id = next_id(job_id)
     return job_id
 
 
 def _letters(link: Link, reason: str | None) -> Iterator[Dead]:
-    """Read dead letters page by page, newest first."""
+    """Read dead letters page by page, of all slices the newest first."""
+    each = (_letters_of(place, link) for place in link.slices)
+    found = heapq.merge(*each, key=lambda dead: dead.order, reverse=True)
+    return (dead for dead in found if reason in (None, dead.letter.reason))
+
+
+def _letters_of(place: Slice, link: Link) -> Iterator[Dead]:
     newest = "+"
-    while page := _page(link, newest):
-        yield from (dead for dead in page if reason in (None, dead.letter.reason))
+    while page := _page(place, link, newest):
+        yield from page
         newest = f"({page[-1].entry}"
 
 
-def _page(link: Link, newest: str) -> list[Dead]:
-    found: Any = link.redis.xrevrange(link.keys.dead, max=newest, count=_PAGE)
-    return _read(link, found)
+def _page(place: Slice, link: Link, newest: str) -> list[Dead]:
+    found: Any = place.redis.xrevrange(place.keys.dead, max=newest, count=_PAGE)
+    return _read(place, link, found)
 
 
-def _find(link: Link, entry: str) -> Dead:
-    if not re.fullmatch(r"\d+-\d+", entry):
-        fail(f"{entry!r} is no dead letter; `smallfirst dead list` names them", exit_code=USAGE)
-    found: Any = link.redis.xrange(link.keys.dead, entry, entry)
+def _find(link: Link, name: str) -> Dead:
+    named = re.fullmatch(rf"(?P<entry>\d+-\d+)({_MARK}(?P<slice>\d+))?", name)
+    number = int(named["slice"] or 0) if named else 0
+    has_place = named is not None and (named["slice"] is not None) == (len(link.slices) > 1)
+    if named is None or not has_place or number >= len(link.slices):
+        fail(f"{name!r} is no dead letter; `smallfirst dead list` names them", exit_code=USAGE)
+    place, entry = link.slices[number], named["entry"]
+    found: Any = place.redis.xrange(place.keys.dead, entry, entry)
     if not found:
-        fail(f"there is no dead letter {entry}")
-    return _read(link, found)[0]
+        fail(f"there is no dead letter {name}")
+    return _read(place, link, found)[0]
 
 
-def _read(link: Link, found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Dead]:
+def _read(
+    place: Slice, link: Link, found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+) -> list[Dead]:
     """Make dead letters of stream entries, and see which texts are still kept."""
-    pipeline = link.redis.pipeline(transaction=False)
+    pipeline = place.redis.pipeline(transaction=False)
     for entry, _ in found:
-        pipeline.strlen(link.keys.dead_raw(entry.decode()))
+        pipeline.strlen(place.keys.dead_raw(entry.decode()))
     return [
-        Dead(entry.decode(), DeadLetter.model_validate_json(fields[b"letter"]), int(kept_bytes))
+        Dead(
+            entry.decode(),
+            DeadLetter.model_validate_json(fields[b"letter"]),
+            int(kept_bytes),
+            place,
+            has_neighbours=len(link.slices) > 1,
+        )
         for (entry, fields), kept_bytes in zip(found, pipeline.execute(), strict=True)
     ]
 
 
-def _raw_of(link: Link, entry: str) -> bytes:
-    raw: Any = link.redis.get(link.keys.dead_raw(entry))
+def _raw_of(dead: Dead) -> bytes:
+    raw: Any = dead.place.redis.get(dead.place.keys.dead_raw(dead.entry))
     if raw is None:
         fail(_NOT_KEPT)
     return bytes(raw)
@@ -319,7 +357,7 @@ def _columns(dead: Dead) -> list[str]:
     letter = dead.letter
     when = dead.time.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
     whose = [letter.producer, letter.id or "-", letter.task or "-"]
-    known = [dead.entry, when, letter.reason, *whose, letter.detail]
+    known = [dead.name, when, letter.reason, *whose, letter.detail]
     return [*known, str(letter.size), _kept(dead)]
 
 

@@ -1,8 +1,9 @@
 """`smallfirst doctor`: what is well with a fleet, what is not, and what to do about it."""
 
 import importlib.util
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
@@ -24,8 +25,8 @@ from smallfirst.cli.fleet_connection import Link, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit
-from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.producers import ProducerRegistry
+from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad, PoolLoad
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
@@ -76,7 +77,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     with linked(settings) as link:
         try:
             link.reach()
-            yield from _check_redis(link.redis, settings)
+            for each in link.slices:
+                yield from _named(_check_redis(each.redis, settings), each, link)
             yield from _check_fleet(link, catalogue)
         except RedisUnfit as error:
             yield Check("redis mode", CheckState.FAIL, error.reason, error.remedy)
@@ -171,6 +173,13 @@ def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:
     yield _check_clock(redis)
 
 
+def _named(checks: Iterable[Check], of: Slice, link: Link) -> Iterator[Check]:
+    """Say of which slice's Redis checks tell, where there are several slices."""
+    for check in checks:
+        name = f"{check.name} {of.keys.slice}" if len(link.slices) > 1 else check.name
+        yield replace(check, name=name)
+
+
 def _check_persistence(about: Mapping[str, Any]) -> Check:
     if about.get("aof_enabled"):
         return Check("persistence", CheckState.OK, "append-only file")
@@ -223,7 +232,6 @@ def _check_clock(redis: Redis) -> Check:
 
 
 def _check_fleet(link: Link, catalogue: Catalogue | None) -> Iterator[Check]:
-    redis, keys = link.redis, link.keys
     load = link.survey().look(_used_pools(catalogue))
     if load.routers:
         yield Check("routers", CheckState.OK, f"{load.routers} alive")
@@ -231,8 +239,10 @@ def _check_fleet(link: Link, catalogue: Catalogue | None) -> Iterator[Check]:
         yield Check(
             "routers", CheckState.FAIL, "none is alive, jobs wait", "start one: smallfirst up"
         )
-    yield _check_submissions(redis, keys, load.producers)
-    yield _check_producers(load, ProducerRegistry(redis, keys).strangers())
+    yield _check_submissions(link.slices, load.producers)
+    registries = (ProducerRegistry(each.redis, each.keys) for each in link.slices)
+    strangers = sum((Counter(each.strangers()) for each in registries), Counter[str]())
+    yield _check_producers(load, strangers)
     yield from starmap(_check_pool, load.pools.items())
     if load.dead_letters:
         remedy = "smallfirst dead list says why"
@@ -243,12 +253,9 @@ def _check_fleet(link: Link, catalogue: Catalogue | None) -> Iterator[Check]:
         yield Check("dead letters", CheckState.OK, "none")
 
 
-def _check_submissions(redis: Redis, keys: Keys, producers: Iterable[str]) -> Check:
-    told: dict[str, tuple[int, int]] = {}
-    for name in producers:
-        found: Any = redis.hmget(keys.of_producer(name).submissions, "destroyed", "destroyed_at")
-        told[name] = (int(found[0] or 0), int(found[1] or 0))
-    count, at = sum(each[0] for each in told.values()), max(each[1] for each in told.values())
+def _check_submissions(slices: Iterable[Slice], producers: Iterable[str]) -> Check:
+    told = [_destroyed(each, name) for name in producers for each in slices]
+    count, at = sum(each[1] for each in told), max(each[2] for each in told)
     if not count:
         return Check("submissions", CheckState.OK, "none was destroyed")
     when = datetime.fromtimestamp(at, UTC).isoformat(sep=" ", timespec="seconds")
@@ -256,9 +263,16 @@ def _check_submissions(redis: Redis, keys: Keys, producers: Iterable[str]) -> Ch
         "find who trims the stream of submissions (XADD with MAXLEN or MINID, XTRIM, XDEL);"
         " producers submit again, under the same ids"
     )
-    whose = ", ".join(name for name, (number, _) in told.items() if number)
+    whose = ", ".join(dict.fromkeys(name for name, number, _ in told if number))
     detail = f"{count} confirmed jobs were destroyed unsettled, of {whose}; the last seen at {when}"
     return Check("submissions", CheckState.WARN, detail, remedy)
+
+
+def _destroyed(of: Slice, producer: str) -> tuple[str, int, int]:
+    """Whose submissions were destroyed in a slice, how many, and when the last."""
+    key = of.keys.of_producer(producer).submissions
+    found: Any = of.redis.hmget(key, "destroyed", "destroyed_at")
+    return producer, int(found[0] or 0), int(found[1] or 0)
 
 
 def _check_producers(load: FleetLoad, strangers: Mapping[str, int]) -> Check:

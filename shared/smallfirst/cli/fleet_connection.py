@@ -5,20 +5,22 @@ An option names it, else the environment, else the fleet that `smallfirst up` ru
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from smallfirst.cli.global_options import Globals, globals_of
 from smallfirst.client import Client
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import Keys
-from smallfirst.ledger.survey import Survey
+from smallfirst.ledger.slices import Slice, check_slices
+from smallfirst.ledger.survey import FleetSurvey
 from smallfirst.local.folder import find_fleet
-from smallfirst.process.connection import connect, connect_broker
+from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.settings import ProducerSettings, Settings, load_settings
 
 
@@ -27,21 +29,37 @@ class Link:
     """Open connections to one fleet: to its ledger, and to Celery's lists."""
 
     settings: Settings
-    redis: Redis
+    slices: tuple[Slice, ...]
     broker: Redis
-    keys: Keys
+
+    @property
+    def redis(self) -> Redis:
+        """The connection to the first slice."""
+        return self.slices[0].redis
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the first slice."""
+        return self.slices[0].keys
 
     def reach(self) -> None:
-        """Make sure that somebody answers."""
-        self.redis.ping()
-        if self.settings.redis.is_cluster:
-            # The node that has this key is asked for everything else.
-            self.redis.exists(self.keys.producers)
+        """Make sure that somebody answers, and that the fleet has as many slices as we were told.
 
-    def survey(self) -> Survey:
+        Raises:
+            RedisUnfit: When it has another number.
+        """
+        self.redis.ping()
+        num_slices, address = self.settings.slices, self.settings.redis_address
+        # Some users have no right to this key, and ask for nothing that hangs on it.
+        with suppress(NoPermissionError):
+            check_slices(self.redis, self.keys, num_slices, address=address)
+        for each in self.slices if self.settings.redis.is_cluster else ():
+            # The node that has this key is asked for everything else.
+            each.redis.exists(each.keys.producers)
+
+    def survey(self) -> FleetSurvey:
         """A look at the fleet by one who may read jobs."""
-        lists = CeleryLists(self.broker, self.keys)
-        return Survey(self.redis, self.keys, lists, may_read_jobs=True)
+        return FleetSurvey(self.slices, CeleryLists(self.broker, self.keys), may_read_jobs=True)
 
 
 def settings_of(options: Globals) -> Settings:
@@ -79,9 +97,11 @@ def link_of(context: typer.Context) -> Iterator[Link]:
 def linked(settings: Settings) -> Iterator[Link]:
     """Connect to a fleet, as soon as something is asked."""
     with ExitStack() as opening:
-        redis = opening.enter_context(connect(settings, role="cli"))
-        broker = opening.enter_context(connect_broker(settings, redis, role="cli"))
-        yield Link(settings, redis, broker, Keys(settings.namespace))
+        slices = connect_slices(settings, role="cli")
+        for each in slices:
+            opening.enter_context(each.redis)
+        broker = connect_broker(settings, slices[0].redis, role="cli")
+        yield Link(settings, slices, opening.enter_context(broker))
 
 
 @contextmanager
@@ -96,7 +116,8 @@ def client_of(context: typer.Context, producer: str | None) -> Iterator[tuple[Cl
     with ExitStack() as opening:
         link = opening.enter_context(link_of(context))
         url = link.settings.redis_url.get_secret_value()
-        client = Client(url, namespace=link.settings.namespace, producer=name)
+        settings = link.settings
+        client = Client(url, namespace=settings.namespace, producer=name, slices=settings.slices)
         yield opening.enter_context(client), link
 
 

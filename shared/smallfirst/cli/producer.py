@@ -26,6 +26,7 @@ from smallfirst.errors import UsersNotAdministered
 from smallfirst.jobs import DEFAULT_PRODUCER, NAME_PATTERN, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys
 from smallfirst.ledger.producers import MAX_WEIGHT, Producer, ProducerRegistry
+from smallfirst.ledger.slices import Slice
 from smallfirst.redis_access.acl import producer_user, rules
 from smallfirst.redis_access.user_accounts import UserAccounts
 
@@ -160,15 +161,16 @@ def remove_producer(
     if name == DEFAULT_PRODUCER:
         fail(f"{name} is always there", exit_code=USAGE)
     with link_of(context) as link:
-        registry, accounts = ProducerRegistry(link.redis, link.keys), _accounts(link)
+        registries, accounts = _registries(link), _accounts(link)
         with _administering():
-            known = registry.read().get(name)
+            known = registries[0].read().get(name)
             if known is None:
                 fail(f"there is no producer {name}")
             problem = _shut_out(accounts, name)
-            registry.write(name, known.model_copy(update={"is_leaving": True}))
-            registry.sweep()
-        num_waiting: Any = link.redis.xlen(link.keys.of_producer(name).jobs)
+            for registry in registries:
+                registry.write(name, known.model_copy(update={"is_leaving": True}))
+                registry.sweep()
+        num_waiting = sum(_num_submitted(each, name) for each in link.slices)
     words = f"{name} is removed"
     if num_waiting:
         words = f"{name} submits no more; {num_waiting} jobs of it wait, and end as usual"
@@ -192,12 +194,22 @@ def _accounts(link: Link) -> UserAccounts:
     return UserAccounts(link.redis, link.keys.namespace, is_cluster=link.settings.redis.is_cluster)
 
 
+def _registries(link: Link) -> list[ProducerRegistry]:
+    """The registry of each slice; all hold the same."""
+    return [ProducerRegistry(each.redis, each.keys) for each in link.slices]
+
+
+def _num_submitted(of: Slice, producer: str) -> int:
+    found: Any = of.redis.xlen(of.keys.of_producer(producer).jobs)
+    return int(found)
+
+
 def _register(link: Link, name: str, weight: int | None) -> None:
     """Write a producer into the registry; one that was leaving stays."""
-    registry = ProducerRegistry(link.redis, link.keys)
     with _administering():
-        known = registry.read().get(name, Producer())
-        registry.write(name, Producer(weight=weight or known.weight))
+        for registry in _registries(link):
+            known = registry.read().get(name, Producer())
+            registry.write(name, Producer(weight=weight or known.weight))
 
 
 @contextmanager
@@ -272,9 +284,11 @@ def _leave_to_administrator(
 
 
 def _producers(link: Link) -> list[dict[str, Any]]:
-    registry, accounts = ProducerRegistry(link.redis, link.keys), _accounts(link)
-    registry.sweep()
-    known = registry.read()
+    registries, accounts = _registries(link), _accounts(link)
+    for registry in registries:
+        registry.sweep()
+    # One that leaves is forgotten slice by slice.
+    known = {name: each for registry in registries for name, each in registry.read().items()}
     waiting = link.survey().look([]).producers
     return [
         {

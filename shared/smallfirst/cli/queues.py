@@ -30,7 +30,8 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
 
 def waiting(link: Link) -> dict[str, Any]:
     """Count everything that waits, as JSON. Pools are known by their backlogs."""
-    pools = Ledger(link.redis, link.keys, "cli").pools_with_backlogs()
+    ledgers = [Ledger(each.redis, each.keys, "cli") for each in link.slices]
+    pools = set[str]().union(*(ledger.pools_with_backlogs() for ledger in ledgers))
     load = link.survey().look(sorted(pools))
     return {
         "routers": load.routers,

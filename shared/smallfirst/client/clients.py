@@ -34,6 +34,7 @@ class AsyncClient:
         namespace: Of the fleet; several may share a Redis.
         producer: Whose jobs are submitted and looked up; left out, `SMALLFIRST_PRODUCER`, or
             `default`. Ids are a producer's own.
+        slices: How many the fleet has; left out, `SMALLFIRST_SLICES`, or 1.
         reply_to: Names the channel that tells this client of its results; made at random where left
             out. Clients that share a name wake each other for nothing.
         max_backlog: Most jobs that may wait for a router before this client holds back.
@@ -47,13 +48,14 @@ class AsyncClient:
         *,
         namespace: str = "sf",
         producer: str | None = None,
+        slices: int | None = None,
         reply_to: str | None = None,
         max_backlog: int = MAX_BACKLOG,
         when_full: WhenFull = "block",
         transport: Transport | None = None,
     ) -> None:
         self._producer = Producer(
-            transport or transport_to(url, namespace, producer),
+            transport or transport_to(url, namespace, producer, slices),
             reply_to=reply_to,
             max_backlog=max_backlog,
             when_full=when_full,
@@ -187,13 +189,14 @@ class Client:
         *,
         namespace: str = "sf",
         producer: str | None = None,
+        slices: int | None = None,
         reply_to: str | None = None,
         max_backlog: int = MAX_BACKLOG,
         when_full: WhenFull = "block",
         transport: Transport | None = None,
     ) -> None:
         self._producer = Producer(
-            transport or transport_to(url, namespace, producer),
+            transport or transport_to(url, namespace, producer, slices),
             reply_to=reply_to,
             max_backlog=max_backlog,
             when_full=when_full,

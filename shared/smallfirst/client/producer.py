@@ -16,6 +16,7 @@ from smallfirst.client.arrivals import Arrivals
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK
 from smallfirst.client.inbox import ResultInbox, Waiter
+from smallfirst.client.slices import SlicedTransport
 from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
 from smallfirst.errors import BacklogFull, ResultWithheld
@@ -26,6 +27,8 @@ from smallfirst.telemetry.traceparent import current_traceparent
 URL_VARIABLE = "SMALLFIRST_REDIS_URL"
 #: Names the producer where the program does not.
 PRODUCER_VARIABLE = "SMALLFIRST_PRODUCER"
+#: Tells how many slices the fleet has where the program does not.
+SLICES_VARIABLE = "SMALLFIRST_SLICES"
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 #: Most jobs that may wait for a router before a client holds back.
 MAX_BACKLOG = 100_000
@@ -138,16 +141,23 @@ class Producer:
         return job.model_copy(update=missing) if missing else job
 
 
-def transport_to(url: str | None, namespace: str, producer: str | None) -> Transport:
+def transport_to(
+    url: str | None, namespace: str, producer: str | None, num_slices: int | None
+) -> Transport:
     """Find Redis: where the program says, where the environment says, or on this machine.
 
-    Whose jobs they are is found in the same way.
+    Whose jobs they are, and how many slices the fleet has, is found in the same way.
 
     Raises:
-        ValueError: When no producer can have that name.
+        ValueError: When no producer can have that name, or no fleet so many slices.
     """
-    return RedisTransport(
-        url or os.environ.get(URL_VARIABLE) or DEFAULT_URL,
-        namespace=namespace,
-        producer=producer or os.environ.get(PRODUCER_VARIABLE) or DEFAULT_PRODUCER,
-    )
+    address = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    name = producer or os.environ.get(PRODUCER_VARIABLE) or DEFAULT_PRODUCER
+    count = num_slices or int(os.environ.get(SLICES_VARIABLE) or 1)
+    if count < 1:
+        raise ValueError(f"slices: must be at least 1, not {count}")
+    slices = [
+        RedisTransport(address, namespace=namespace, producer=name, number=number, num_slices=count)
+        for number in range(count)
+    ]
+    return slices[0] if count == 1 else SlicedTransport(slices)

@@ -32,6 +32,7 @@ from smallfirst.client.backoff import pauses
 from smallfirst.errors import FleetRefused, FleetUnreachable
 from smallfirst.jobs import DEFAULT_PRODUCER, Job, JobId, Result, Status, is_name
 from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.slices import keys_of_slices, slices_differ
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.refusals import (
     CLUSTER,
@@ -116,10 +117,18 @@ class Transport(Protocol):
 
 
 class RedisTransport:
-    """A fleet behind Redis, as one of its producers sees it.
+    """One slice of a fleet behind Redis, as one of its producers sees it.
 
     A lost connection is tried again for `patience`. That may submit a job twice, which is safe: the
     id is the same.
+
+    Args:
+        url: Of Redis.
+        namespace: Of the fleet.
+        producer: Whose jobs are submitted and looked up.
+        patience: For how long a lost connection is tried again.
+        number: Of the slice.
+        num_slices: Of the fleet.
     """
 
     def __init__(
@@ -129,6 +138,8 @@ class RedisTransport:
         namespace: str = "sf",
         producer: str = DEFAULT_PRODUCER,
         patience: timedelta = PATIENCE,
+        number: int = 0,
+        num_slices: int = 1,
     ) -> None:
         if not is_name(producer):
             raise ValueError(f"producer: no name of a producer: {producer!r}")
@@ -136,8 +147,9 @@ class RedisTransport:
         self.address = address.shown
         self._is_cluster = address.is_cluster
         self.producer = producer
-        self._fleet_keys = Keys(namespace)
+        self._fleet_keys = Keys(namespace, number)
         self._keys = self._fleet_keys.of_producer(producer)
+        self._slices = keys_of_slices(namespace, num_slices)
         self._patience_seconds = patience.total_seconds()
         options: dict[str, Any] = {
             "decode_responses": True,
@@ -187,9 +199,9 @@ class RedisTransport:
         return {job_id: raw for job_id, raw in zip(ids, found, strict=True) if raw is not None}
 
     async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
-        """Listen on the reply channel."""
+        """Listen on the reply channels of all slices: a channel is heard on any node."""
         async with self._redis.pubsub() as channel:
-            await self._patiently(lambda: channel.subscribe(self._keys.results(reply_to)))
+            await self._patiently(lambda: channel.subscribe(*self._channels(reply_to)))
             heard_at = monotonic()
             while (left := heard_at + SILENCE_SECONDS - monotonic()) > 0:
                 if heard := await self._hear(channel, left):
@@ -213,7 +225,7 @@ class RedisTransport:
                 await redis.aclose()
 
     async def _write(self, submissions: Sequence[tuple[str, str]]) -> list[str]:
-        await self._refuse_cluster()
+        await self._check_fleet()
         give_up_at = monotonic() + self._patience_seconds
         for pause in pauses(first=0.05, longest=1.0):
             entries = await self._patiently(lambda: self._append(submissions))
@@ -238,18 +250,28 @@ class RedisTransport:
             pipeline.execute_command("XADD", self._keys.jobs, *how, field, value)
         return pipeline.execute()
 
-    async def _refuse_cluster(self) -> None:
-        """Look once, before anything is written, whether a cluster is named as one Redis.
+    def _channels(self, reply_to: str) -> list[str]:
+        return [keys.of_producer(self.producer).results(reply_to) for keys in self._slices]
 
-        A node of it may confirm a submission that no fleet will ever answer.
+    async def _check_fleet(self) -> None:
+        """Look, before anything is written, whether the fleet is the one that was told.
+
+        A node of a cluster that is named as one Redis, and a slice that the fleet has not, may
+        confirm a submission that no fleet will ever answer.
         """
-        if self._is_checked or self._is_cluster:
+        if self._is_checked:
             return
         redis: Any = self._redis
         hello: Any = await self._patiently(lambda: redis.execute_command("HELLO"))
-        if is_cluster(hello):
+        if is_cluster(hello) and not self._is_cluster:
             raise FleetRefused(self.address, f"{CLUSTER}; {CLUSTER_REMEDY}")
-        self._is_checked = True
+        found = await self._patiently(lambda: redis.get(self._fleet_keys.num_slices))
+        if found is not None and int(found) != len(self._slices):
+            raise FleetRefused(
+                self.address, "; ".join(slices_differ(int(found), len(self._slices)))
+            )
+        # Before the first router of a fleet nobody can tell how many slices it has.
+        self._is_checked = found is not None
 
     async def _hear(self, channel: PubSub, seconds: float) -> dict[str, Any] | None:
         """Wait for one message; a broken connection ends the listening."""

@@ -6,6 +6,8 @@ where a script may touch several. Celery's keys belong to no slice.
 
 Key, type, bound, writer; content:
 
+    {slice}:slices                     string; one number; router
+        How many slices the fleet has, so that whoever was told another number notices.
     {slice}:producers                  hash; the producers there are; administrators, router
         The producers by name, each with its weight (JSON); `default` is there without being in it.
     {slice}:jobs:{producer}            stream; the producer's limit; the producer
@@ -92,6 +94,11 @@ class Keys:
     def tag(self) -> str:
         """What stands before every key of the slice."""
         return f"{{{self.namespace}:{self.slice}}}"
+
+    @property
+    def num_slices(self) -> str:
+        """How many slices the fleet has."""
+        return f"{self.tag}:slices"
 
     @property
     def pools(self) -> str:

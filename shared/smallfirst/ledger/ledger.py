@@ -24,6 +24,7 @@ from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Key
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.scripts import script_texts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
+from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.results import LAST_MS
 
 #: The most entries one page of a recovery takes over; what is left comes with the next.
@@ -126,6 +127,22 @@ class Ledger:
         """What Redis says of itself to whoever connects: its version, its mode. Needs no right."""
         redis: Any = self._redis
         return redis.execute_command("HELLO")
+
+    def declare_slices(self, num_slices: int, address: str) -> None:
+        """Write down how many slices the fleet has, where nobody has.
+
+        Raises:
+            RedisUnfit: When it has another number.
+        """
+        declare_slices(self._redis, self._keys, num_slices, address=address)
+
+    def check_slices(self, num_slices: int, address: str) -> None:
+        """Make sure that the fleet has as many slices as this process was told.
+
+        Raises:
+            RedisUnfit: When it has another number.
+        """
+        check_slices(self._redis, self._keys, num_slices, address=address)
 
     def open(self, streams: Iterable[str], group: str) -> None:
         """Make the streams and their consumer group, where they are not there yet."""

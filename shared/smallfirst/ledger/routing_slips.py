@@ -92,6 +92,7 @@ class BatchMessage(Wire):
     batch: str = Field(description="The name of the batch in logs and in Flower.")
     model: str = Field(description="The name of the model that is asked.")
     pool: str = Field(description="The name of the pool.")
+    slice: int = Field(default=0, ge=0, description="The number of the slice that its jobs are in.")
     entries: dict[str, tuple[str, ...]] = Field(description="The ids of the entries, by priority.")
     starts: int | None = Field(
         default=None,

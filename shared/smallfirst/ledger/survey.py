@@ -16,7 +16,9 @@ age.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from importlib import resources
+from operator import add
 from typing import Any, Protocol
 
 from redis import Redis
@@ -35,6 +37,7 @@ from smallfirst.ledger.keys import (
 )
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.producers import ProducerRegistry
+from smallfirst.ledger.slices import Slice
 
 #: How an answer begins where a stream, or its consumer group, is not there yet.
 _NOT_THERE = ("NOGROUP", "no such key")
@@ -98,6 +101,12 @@ class PoolLoad:
         """Both backlogs together."""
         return sum(self.streams.values(), StreamLoad())
 
+    def __add__(self, other: "PoolLoad") -> "PoolLoad":
+        """The same pool in two slices, which share its workers and its queue."""
+        streams = {each: load + other.streams[each] for each, load in self.streams.items()}
+        batches, workers = max(self.batches, other.batches), max(self.workers, other.workers)
+        return PoolLoad(streams, batches, workers)
+
 
 @dataclass(frozen=True)
 class FleetLoad:
@@ -124,6 +133,19 @@ class FleetLoad:
         """What all producers together have submitted."""
         return sum(self.producers.values(), StreamLoad())
 
+    def __add__(self, other: "FleetLoad") -> "FleetLoad":
+        """Two slices of one fleet, whose routers and workers serve both."""
+        names = dict.fromkeys((*self.producers, *other.producers))
+        mine, theirs, none = self.producers, other.producers, StreamLoad()
+        return FleetLoad(
+            now_ms=max(self.now_ms, other.now_ms),
+            producers={name: mine.get(name, none) + theirs.get(name, none) for name in names},
+            escalations=self.escalations + other.escalations,
+            pools={name: pool + other.pools[name] for name, pool in self.pools.items()},
+            routers=max(self.routers, other.routers),
+            dead_letters=self.dead_letters + other.dead_letters,
+        )
+
 
 class UnreadAge(Protocol):
     """A way to learn since when the oldest unread entry of a stream has been there."""
@@ -136,7 +158,7 @@ class UnreadAge(Protocol):
 
 
 class Survey:
-    """Looks at one fleet, as often as asked.
+    """Looks at one slice of a fleet, as often as asked.
 
     Args:
         redis: Connected.
@@ -215,6 +237,20 @@ class Survey:
             since = _milliseconds(pending["min"])
         oldest = None if since is None else max(0, now_ms - since) / 1000
         return StreamLoad(unread, counts.held, counts.queued, counts.working, oldest)
+
+
+class FleetSurvey:
+    """Looks at all slices of a fleet, one after the other, and adds up what it sees."""
+
+    def __init__(self, slices: Iterable[Slice], lists: CeleryLists, *, may_read_jobs: bool) -> None:
+        self._surveys = [
+            Survey(each.redis, each.keys, lists, may_read_jobs=may_read_jobs) for each in slices
+        ]
+
+    def look(self, pools: Iterable[str]) -> FleetLoad:
+        """Count everything that waits, for these pools and for the routers."""
+        names = list(pools)
+        return reduce(add, (survey.look(names) for survey in self._surveys))
 
 
 class _ById:

@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.slices import Slice, keys_of_slices
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.settings import RouterSettings, Settings
 
@@ -46,6 +47,12 @@ def connect(
             an answer is given up after minutes only, since the tries of both multiply.
     """
     return _open(settings.redis, settings, role, on_retry)
+
+
+def connect_slices(settings: Settings, *, role: str) -> tuple[Slice, ...]:
+    """Open a pool of connections to each slice, as `connect` does."""
+    keys = keys_of_slices(settings.namespace, settings.slices)
+    return tuple(Slice(connect(settings, role=role), each) for each in keys)
 
 
 def connect_broker(

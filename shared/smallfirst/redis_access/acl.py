@@ -103,7 +103,7 @@ def grants(user: str, namespace: str) -> tuple[Grant, ...]:
     keys = Keys(namespace, EVERY_SLICE)
     producer, pool = producer_of(user), pool_of(user)
     if producer is not None:
-        return _of_producer(keys.of_producer(producer))
+        return _of_producer(keys.of_producer(producer), keys.num_slices)
     if pool is not None:
         return _of_worker(keys, pool)
     if not is_user(user):
@@ -158,7 +158,7 @@ def rules(user: str, namespace: str) -> tuple[str, ...]:
     return (*start, *base.rule()[1:-1].split(), *(grant.rule() for grant in selectors))
 
 
-def _of_producer(own: ProducerKeys) -> tuple[Grant, ...]:
+def _of_producer(own: ProducerKeys, num_slices: str) -> tuple[Grant, ...]:
     """Submits, waits for results, asks where a job is. Writes one stream and nothing else."""
     return (
         Grant("xadd", (f"%W~{own.jobs}",)),
@@ -166,6 +166,7 @@ def _of_producer(own: ProducerKeys) -> tuple[Grant, ...]:
         Grant("subscribe", channels=(own.results("*"),)),
         Grant("get mget", (f"%R~{own.result('*')}",)),
         Grant("hget", (f"%R~{own.job('*')}",)),
+        Grant("get", (f"%R~{num_slices}",)),
     )
 
 
@@ -184,6 +185,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
             streams,
         ),
         Grant("evalsha", (*streams, *scripted, f"~{keys.due}", f"~{keys.pools}", counted)),
+        Grant("set get", (f"~{keys.num_slices}",)),
         Grant("sadd smembers srem", (f"~{keys.pools}",)),
         Grant("hgetall hset", (f"~{keys.producers}",)),
         Grant("xadd", (f"%W~{keys.backlogs_of('*')}", f"%W~{keys.escalations}")),
@@ -227,6 +229,7 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         ),
         Grant("xadd", (f"%W~{keys.escalations}",)),
         Grant("set", (f"%W~{keys.end('*')}",)),
+        Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
         *_beating(keys, pool),
         *_consuming(keys, pool),

@@ -21,6 +21,7 @@ from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish, Move
+from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import StreamLoad, Survey
 from smallfirst.settings import Settings
 
@@ -50,10 +51,10 @@ def told(redis: Redis) -> Callable[[str], Told]:
     """Ask the exporter and `queues` of one place; give what they agree on."""
     catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fleet(redis, KEYS, CeleryLists(redis, KEYS), lambda: catalogue))
+    registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: catalogue))
 
     def ask(stream: str) -> Told:
-        shown = of_queues(waiting(Link(Settings(), redis, redis, KEYS)), stream)
+        shown = of_queues(waiting(Link(Settings(), (Slice(redis, KEYS),), redis)), stream)
         scraped = of_exporter(registry, stream)
         assert scraped.pop("age") == pytest.approx(shown.pop("age"), abs=1.0)
         assert scraped == {name: shown[name] for name in scraped}

@@ -25,7 +25,7 @@ def test_redis_is_named_or_set_or_here(
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     if variable:
         monkeypatch.setenv(URL_VARIABLE, variable)
-    transport = transport_to(url, "sf", None)
+    transport = transport_to(url, "sf", None, None)
     assert isinstance(transport, RedisTransport)
     assert transport.address == expected
 
@@ -41,7 +41,7 @@ def test_a_producer_is_named_or_set_or_default(
     monkeypatch.delenv(PRODUCER_VARIABLE, raising=False)
     if variable:
         monkeypatch.setenv(PRODUCER_VARIABLE, variable)
-    transport = transport_to("redis://here:1/2", "sf", named)
+    transport = transport_to("redis://here:1/2", "sf", named, None)
     assert isinstance(transport, RedisTransport)
     assert transport.producer == expected
 
