@@ -15,6 +15,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
+from smallfirst.ledger.slices import keys_of_slices, slice_of
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()
@@ -22,13 +23,20 @@ OWN = KEYS.of_producer("default")
 
 
 def bury(
-    redis: Redis, raw: bytes, reason: str, job_id: str | None = None, producer: str = "default"
+    redis: Redis,
+    raw: bytes,
+    reason: str,
+    job_id: str | None = None,
+    producer: str = "default",
+    *,
+    keys: Keys = KEYS,
 ) -> str:
     """Leave a dead letter as the fleet does."""
-    ledger = Ledger(redis, KEYS, "router-test")
-    ledger.open([OWN.jobs], ROUTER_GROUP)
-    redis.xadd(OWN.jobs, {"job": raw})
-    [entry] = ledger.read([OWN.jobs], ROUTER_GROUP, count=1)
+    stream = keys.of_producer("default").jobs
+    ledger = Ledger(redis, keys, "router-test")
+    ledger.open([stream], ROUTER_GROUP)
+    redis.xadd(stream, {"job": raw})
+    [entry] = ledger.read([stream], ROUTER_GROUP, count=1)
     is_refusal = reason != "poison"
     letter = dead_letter(
         raw,
@@ -46,8 +54,8 @@ def bury(
     )
     if result is not None and not is_refusal:
         ended = Finish(entry=entry.entry, producer=producer, result=result, letter=letter, raw=raw)
-    ledger.settle(OWN.jobs, ROUTER_GROUP, [ended])
-    found: Any = redis.xrevrange(KEYS.dead, count=1)
+    ledger.settle(stream, ROUTER_GROUP, [ended])
+    found: Any = redis.xrevrange(keys.dead, count=1)
     return str(found[0][0].decode())
 
 
@@ -173,3 +181,29 @@ def test_an_id_is_free_where_nothing_lasting_has_it() -> None:
     assert needs_new_id(refused, b"answered", is_in_flight=False)
     assert needs_new_id(refused, None, is_in_flight=True)
     assert needs_new_id(poison, None, is_in_flight=False)
+
+
+def test_dead_letters_of_all_slices_are_one_list(smallfirst: Smallfirst, redis: Redis) -> None:
+    """Named by entry and slice, the newest first; each is replayed and dropped where it is."""
+    places = keys_of_slices("sf", 2)
+    for keys in places:
+        redis.set(keys.num_slices, 2)
+    ids = {slice_of(f"j{n}", 2): f"j{n}" for n in range(9)}
+    raws = {number: json.dumps({"id": ids[number], "text": "x"}).encode() for number in (0, 1)}
+    entries = [
+        bury(redis, raws[number], "unknown_task", ids[number], keys=places[number])
+        for number in (0, 1, 0)
+    ]
+    names = [f"{entry}@{number}" for entry, number in zip(entries, (0, 1, 0), strict=True)]
+    found = smallfirst("dead", "list", "--json", SMALLFIRST_SLICES="2").json
+    assert [letter["entry"] for letter in found] == names[::-1]
+    assert smallfirst("dead", "replay", names[1], SMALLFIRST_SLICES="2").out == f"{ids[1]}\n"
+    waiting: Any = redis.xrange(places[1].of_producer("default").jobs)
+    assert [fields[b"job"] for _, fields in waiting] == [raws[1]]
+    smallfirst("dead", "drop", names[0], SMALLFIRST_SLICES="2")
+    assert [redis.xlen(keys.dead) for keys in places] == [1, 0]
+    for name in (entries[2], f"{entries[2]}@2"):
+        done = smallfirst("dead", "show", name, SMALLFIRST_SLICES="2")
+        assert (done.code, "is no dead letter" in done.err) == (2, True)
+    done = smallfirst("dead", "list")
+    assert "its fleet has 2 slices, and SMALLFIRST_SLICES says 1" in done.err

@@ -27,6 +27,7 @@ from smallfirst.jobs import Job, Priority, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
+from smallfirst.ledger.slices import slice_of
 from smallfirst.settings import Settings
 
 
@@ -176,6 +177,20 @@ def test_an_interactive_job_passes_the_batches_that_wait(
     with app.connection_for_read() as connection, connection.SimpleQueue(queue_of("cpu")) as queue:
         taken = [list(queue.get(timeout=5).payload[0][0]["entries"]) for _ in range(3)]
     assert taken == [["interactive"], ["bulk"], ["bulk"]]
+
+
+def test_a_job_of_another_slice_is_refused(redis: Any, redis_url: str, catalogue: Path) -> None:
+    """Its client would look for the result where it is not; it is told which slice is right."""
+    mine = next(f"a{n}" for n in range(99) if slice_of(f"a{n}", 2) == 0)
+    other = next(f"a{n}" for n in range(99) if slice_of(f"a{n}", 2) == 1)
+    router = router_of(redis, redis_url, catalogue, slices=2)
+    submit(redis, topic(mine), topic(other))
+    router.step()
+    assert [fields[b"id"] for _, fields in redis.xrange(BULK)] == [mine.encode()]
+    refused = result_of(redis, other)
+    assert refused.problem is not None
+    assert (refused.status, refused.problem.code) == (Status.REFUSED, "wrong_slice")
+    assert "is in slice 1 of 2, not in slice 0" in refused.problem.message
 
 
 def test_replicas_share_the_stream(redis: Any, redis_url: str, catalogue: Path) -> None:
