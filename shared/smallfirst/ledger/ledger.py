@@ -30,7 +30,7 @@ from smallfirst.results import LAST_MS
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
 DUE_COUNT = 500
-#: After so many bytes of entries that wait a call takes no more of them.
+#: After so many bytes of entries that wait a call takes no more of them, of all streams together.
 TAKEN_BYTES = 8_000_000
 #: When a job past its deadline that did not end is looked at again: a worker has it, or the router
 #: that took it over died.
@@ -344,8 +344,9 @@ class Ledger:
             counts: How many entries at most, by the stream that they wait in.
         """
         consumer = self._keys.waiting_for(backlog)
+        max_bytes = TAKEN_BYTES // max(len(counts), 1)
         calls = [
-            ([stream], [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES])
+            ([stream], [ROUTER_GROUP, self._holder, consumer, count, max_bytes])
             for stream, count in counts.items()
         ]
         replies = zip(counts, self._run_each("take_waiting", calls), strict=True)
