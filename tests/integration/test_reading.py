@@ -214,9 +214,9 @@ def test_when_a_job_from_the_future_was_first_seen_is_known_to_all(redis: Any) -
     """Whoever reads it next, its deadline does not begin anew, until it has ended."""
     far = "9999999999999-0"
     entries = [StreamEntry(OWN.jobs, far, {}), StreamEntry(OWN.jobs, "1000-0", {})]
-    [first, past] = ledger_of(redis).note_first_seen(entries, now_ms=5_000)
-    [again, _] = ledger_of(redis, "router-b").note_first_seen(entries, now_ms=9_000)
+    [first, past] = ledger_of(redis).first_seen.note(entries, now_ms=5_000)
+    [again, _] = ledger_of(redis, "router-b").first_seen.note(entries, now_ms=9_000)
     assert (first.written_ms(9_000), again.written_ms(9_000)) == (5_000, 5_000)
     assert past.written_ms(9_000) == 1_000
-    ledger_of(redis).forget_first_seen([first, past])
+    ledger_of(redis).first_seen.forget([first, past])
     assert not redis.exists(OWN.first_seen(far))
