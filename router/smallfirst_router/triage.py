@@ -98,7 +98,7 @@ class Triage:
         if not entries:
             return 0
         now_ms = self._ledger.now_ms()
-        seen = self._ledger.note_first_seen(entries, now_ms)
+        seen = self._ledger.first_seen.note(entries, now_ms)
         self._origins = self._ledger.origins_of(self._named_to_cancel(entries))
         decided = self._decide_slice(seen, now_ms)
         refusals = self._ledger.settle_streams(decided, ROUTER_GROUP)
@@ -115,7 +115,7 @@ class Triage:
             if isinstance(each, Wait)
         }
         ended = [each for each in seen[:num_decided] if (each.stream, each.entry) not in waits]
-        self._ledger.forget_first_seen(ended)
+        self._ledger.first_seen.forget(ended)
         return num_decided
 
     def _named_to_cancel(self, entries: Sequence[StreamEntry]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, Ledger, Portion
+from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, TAKEN_BYTES, Ledger, Portion
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
@@ -99,6 +99,19 @@ def test_several_portions_are_read_at_once_each_by_its_own_bounds(redis: Any) ->
     assert [entry.entry for entry in read[2:]] == entries[:2]
     redis.xadd(others, {"job": "x"})
     assert [each.stream for each in ledger.read_portions(portions[:1], ROUTER_GROUP)] == [others]
+
+
+def test_what_is_taken_back_at_once_has_a_bound_over_all_producers(redis: Any) -> None:
+    """However many producers have documents waiting for room; each gives one at least."""
+    ledger, size = ledger_of(redis), TAKEN_BYTES // 8
+    streams = [KEYS.of_producer(f"p{number}").jobs for number in range(8)]
+    ledger.open(streams, ROUTER_GROUP)
+    for stream in streams:
+        for _ in range(3):
+            redis.xadd(stream, {"job": b"x" * size})
+        redis.xreadgroup(ROUTER_GROUP, KEYS.waiting_for(BACKLOG), {stream: ">"})
+    taken = ledger.take_waiting(BACKLOG, dict.fromkeys(streams, 3))
+    assert [entry.stream for entry in taken] == streams
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -201,9 +214,9 @@ def test_when_a_job_from_the_future_was_first_seen_is_known_to_all(redis: Any) -
     """Whoever reads it next, its deadline does not begin anew, until it has ended."""
     far = "9999999999999-0"
     entries = [StreamEntry(OWN.jobs, far, {}), StreamEntry(OWN.jobs, "1000-0", {})]
-    [first, past] = ledger_of(redis).note_first_seen(entries, now_ms=5_000)
-    [again, _] = ledger_of(redis, "router-b").note_first_seen(entries, now_ms=9_000)
+    [first, past] = ledger_of(redis).first_seen.note(entries, now_ms=5_000)
+    [again, _] = ledger_of(redis, "router-b").first_seen.note(entries, now_ms=9_000)
     assert (first.written_ms(9_000), again.written_ms(9_000)) == (5_000, 5_000)
     assert past.written_ms(9_000) == 1_000
-    ledger_of(redis).forget_first_seen([first, past])
+    ledger_of(redis).first_seen.forget([first, past])
     assert not redis.exists(OWN.first_seen(far))

@@ -8,21 +8,21 @@ decided elsewhere. All times are Redis's own.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
 from time import monotonic
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
+from smallfirst.ledger.first_seen import FirstSeen
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import make_group
 from smallfirst.ledger.holders import process_of
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
-from smallfirst.ledger.scripts import script_texts
+from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.results import LAST_MS
@@ -31,7 +31,7 @@ from smallfirst.results import LAST_MS
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
 DUE_COUNT = 500
-#: After so many bytes of entries that wait a call takes no more of them.
+#: After so many bytes of entries that wait a call takes no more of them, of all streams together.
 TAKEN_BYTES = 8_000_000
 #: When a job past its deadline that did not end is looked at again: a worker has it, or the router
 #: that took it over died.
@@ -71,40 +71,10 @@ class Ledger:
         self._keys = keys
         self._holder = holder
         self._bounds = bounds or Bounds()
+        self._scripts = Scripts(redis)
+        self.first_seen = FirstSeen(redis, keys, self._bounds.job_ttl)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
-
-    @cached_property
-    def _scripts(self) -> dict[str, Any]:
-        return {name: self._redis.register_script(text) for name, text in script_texts().items()}
-
-    def _run(self, script: str, keys: Sequence[str], arguments: Iterable[object]) -> Any:
-        return self._scripts[script](keys=list(keys), args=list(arguments))
-
-    def _run_each(
-        self, script: str, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-    ) -> list[Any]:
-        """Run a script for each of these keys and arguments, all in one round trip.
-
-        Returns:
-            Each one's reply; where Redis refused it, its error, which stops no other.
-        """
-        if len(calls) == 1:
-            return [self._refusal_or(script, *calls[0])]
-        pipeline = self._redis.pipeline(transaction=False)
-        for keys, arguments in calls:
-            pipeline.evalsha(self._scripts[script].sha, len(keys), *keys, *arguments)
-        replies = pipeline.execute(raise_on_error=False) if calls else []
-        return [
-            self._refusal_or(script, *call) if isinstance(reply, NoScriptError) else reply
-            for call, reply in zip(calls, replies, strict=True)
-        ]
-
-    def _refusal_or(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
-        try:
-            return self._run(script, keys, arguments)
-        except ResponseError as refusal:
-            return refusal
 
     def now_ms(self) -> int:
         """Redis's clock in milliseconds."""
@@ -198,7 +168,7 @@ class Ledger:
         if count < 1:
             return []
         arguments = self._reading(streams, group, count, max_bytes, left_out)
-        return _read_of(streams, self._run("read", streams, arguments))
+        return _read_of(streams, self._scripts.run("read", streams, arguments))
 
     def read_portions(self, portions: Sequence[Portion], group: str) -> list[StreamEntry]:
         """Take unread entries as `read` does, of several portions in one round trip."""
@@ -207,7 +177,7 @@ class Ledger:
             for each in portions
         ]
         found: list[StreamEntry] = []
-        for portion, reply in zip(portions, self._run_each("read", calls), strict=True):
+        for portion, reply in zip(portions, self._scripts.run_each("read", calls), strict=True):
             if _is_of_nothing(reply):
                 self.open(portion.streams, group)
             else:
@@ -263,7 +233,7 @@ class Ledger:
         if not entries:
             return set()
         arguments = [group, self._holder, to, idle_ms, *entries]
-        return _decoded(self._run("hand_over", [stream], arguments))
+        return _decoded(self._scripts.run("hand_over", [stream], arguments))
 
     def keep(self, stream: str, starts: Mapping[str, int]) -> set[str]:
         """Renew the leases of what this worker has started, and take back what was taken over.
@@ -277,7 +247,9 @@ class Ledger:
         """
         if not starts:
             return set()
-        return _decoded(self._run("keep", [stream], [POOL_GROUP, self._holder, *_flat(starts)]))
+        return _decoded(
+            self._scripts.run("keep", [stream], [POOL_GROUP, self._holder, *_flat(starts)])
+        )
 
     def give_back(
         self,
@@ -301,7 +273,7 @@ class Ledger:
             return set()
         idle_ms = max(0, _past(lease - pause))
         arguments = [POOL_GROUP, self._holder, idle_ms, "1" if is_undone else "0", *_flat(starts)]
-        return _decoded(self._run("give_back", [stream], arguments))
+        return _decoded(self._scripts.run("give_back", [stream], arguments))
 
     def claim(
         self, stream: str, entries: Sequence[str], *, starts: int | None = None
@@ -319,7 +291,7 @@ class Ledger:
         """
         wanted = "" if starts is None else starts
         arguments = [POOL_GROUP, self._holder, wanted, self._keys.tag, QUEUE_CONSUMER]
-        now_ms, *found = self._run("claim", [stream], [*arguments, *entries])
+        now_ms, *found = self._scripts.run("claim", [stream], [*arguments, *entries])
         return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
 
     def recover(
@@ -351,7 +323,9 @@ class Ledger:
             left_out,
             self._limit_of(stream),
         ]
-        return [held_entry(stream, row) for row in self._run("recover", [stream], arguments)]
+        return [
+            held_entry(stream, row) for row in self._scripts.run("recover", [stream], arguments)
+        ]
 
     def take_waiting(self, backlog: str, counts: Mapping[str, int]) -> list[StreamEntry]:
         """Take back the oldest entries that wait for a backlog to have room.
@@ -361,11 +335,12 @@ class Ledger:
             counts: How many entries at most, by the stream that they wait in.
         """
         consumer = self._keys.waiting_for(backlog)
+        max_bytes = TAKEN_BYTES // max(len(counts), 1)
         calls = [
-            ([stream], [ROUTER_GROUP, self._holder, consumer, count, TAKEN_BYTES])
+            ([stream], [ROUTER_GROUP, self._holder, consumer, count, max_bytes])
             for stream, count in counts.items()
         ]
-        replies = zip(counts, self._run_each("take_waiting", calls), strict=True)
+        replies = zip(counts, self._scripts.run_each("take_waiting", calls), strict=True)
         # Of a producer that was removed this moment nothing waits.
         found = [(stream, rows) for stream, rows in replies if not _is_of_nothing(rows)]
         return [held_entry(stream, row) for stream, rows in found for row in rows]
@@ -379,7 +354,7 @@ class Ledger:
         """
         again_ms = round(DUE_AGAIN.total_seconds() * 1000)
         arguments = [self._keys.tag, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms]
-        num_jobs, *found = self._run("take_due", [self._keys.due], arguments)
+        num_jobs, *found = self._scripts.run("take_due", [self._keys.due], arguments)
         return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
 
     def settle(
@@ -398,7 +373,7 @@ class Ledger:
         if not settlements:
             return Settled()
         keys, arguments = self._settling(stream, group, settlements, must_hold=must_hold)
-        return Settled(*(int(n) for n in self._run("settle", keys, arguments)))
+        return Settled(*(int(n) for n in self._scripts.run("settle", keys, arguments)))
 
     def settle_streams(
         self, settlements: Mapping[str, Sequence[Settlement]], group: str
@@ -409,7 +384,7 @@ class Ledger:
             The streams of which Redis refused to end any, and why: of these all is as it was.
         """
         calls = [self._settling(stream, group, rows) for stream, rows in settlements.items()]
-        replies = zip(settlements, self._run_each("settle", calls), strict=True)
+        replies = zip(settlements, self._scripts.run_each("settle", calls), strict=True)
         return {stream: reply for stream, reply in replies if isinstance(reply, ResponseError)}
 
     def _settling(
@@ -434,11 +409,13 @@ class Ledger:
     def reap_workers(self, pool: str) -> int:
         """Strike off the pool's dead workers; return how many there were."""
         keys = [self._keys.workers(pool)]
-        return int(self._run("reap_workers", keys, [round(DEAD_AFTER.total_seconds() * 1000)]))
+        return int(
+            self._scripts.run("reap_workers", keys, [round(DEAD_AFTER.total_seconds() * 1000)])
+        )
 
     def _beat(self, pool: str, holder: str, leaving: str) -> int:
         arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
-        return int(self._run("beat", [self._keys.workers(pool)], arguments))
+        return int(self._scripts.run("beat", [self._keys.workers(pool)], arguments))
 
     def note_end(self, process: str, words: str) -> None:
         """Write down how a process of `holders`, or its last failed batch, ended."""
@@ -483,7 +460,7 @@ class Ledger:
         keys = state_keys(self._keys, submissions, pools)
         dead_after_ms = round(DEAD_AFTER.total_seconds() * 1000)
         arguments = [ROUTER_GROUP, POOL_GROUP, dead_after_ms, len(submissions)]
-        reply = self._run("fleet_state", keys, arguments)
+        reply = self._scripts.run("fleet_state", keys, arguments)
         return fleet_state(self._keys, submissions, pools, reply)
 
     def origins_of(self, jobs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -500,37 +477,6 @@ class Ledger:
         found = zip(jobs, pipeline.execute(), strict=True)
         return {job: origin.decode() for job, origin in found if origin}
 
-    def note_first_seen(self, entries: Sequence[StreamEntry], now_ms: int) -> list[StreamEntry]:
-        """Know of entries whose ids claim the future when they were first read, by whomever.
-
-        It is written down until `forget_first_seen`, since what a dead router had read is read
-        again, and its deadline must not begin anew.
-        """
-        early = [entry for entry in entries if entry.claimed_ms > now_ms]
-        if not early:
-            return list(entries)
-        pipeline = self._redis.pipeline(transaction=False)
-        for entry in early:
-            key = self._first_seen(entry)
-            pipeline.set(key, now_ms, nx=True, ex=self._bounds.job_ttl)
-            pipeline.get(key)
-        names = [(entry.stream, entry.entry) for entry in early]
-        told = dict(zip(names, pipeline.execute()[1::2], strict=True))
-        return [_seen(entry, told.get((entry.stream, entry.entry))) for entry in entries]
-
-    def _first_seen(self, entry: StreamEntry) -> str:
-        """The key of when an entry was first seen; of the fleet's own streams too."""
-        producer = self._keys.producer_of(entry.stream) or ""
-        return self._keys.of_producer(producer).first_seen(entry.entry)
-
-    def forget_first_seen(self, entries: Sequence[StreamEntry]) -> None:
-        """Forget when entries that have ended were first seen, where it was written down."""
-        keys = [self._first_seen(each) for each in entries if each.seen_ms is not None]
-        pipeline = self._redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.delete(key)
-        pipeline.execute()
-
     def mend_ids(self, stream: str, group: str, tolerance: timedelta) -> tuple[timedelta, bool]:
         """Tell how far a stream's ids are ahead of the clock; make it anew where it is at rest.
 
@@ -538,21 +484,23 @@ class Ledger:
             How far they were ahead, nothing within the tolerance; and whether that is mended.
         """
         arguments = [group, round(tolerance.total_seconds() * 1000)]
-        ahead_ms, is_mended = self._run("mend_ids", [stream], arguments)
+        ahead_ms, is_mended = self._scripts.run("mend_ids", [stream], arguments)
         return timedelta(milliseconds=min(int(ahead_ms), LAST_MS)), bool(is_mended)
 
     def count_destroyed(self, producer: str) -> int:
         """Count submissions that are gone and that nobody settled, as were not counted before."""
         own = self._keys.of_producer(producer)
-        return int(self._run("count_destroyed", [own.jobs, own.submissions], []))
+        return int(self._scripts.run("count_destroyed", [own.jobs, own.submissions], []))
 
     def drop_empty(self, pool: str) -> None:
         """Delete the backlogs of a pool that hold nothing."""
-        self._run("drop_empty", [self._keys.pools, *self._keys.backlogs(pool).values()], [pool])
+        self._scripts.run(
+            "drop_empty", [self._keys.pools, *self._keys.backlogs(pool).values()], [pool]
+        )
 
     def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
         """Forget holders of streams that hold nothing and were silent for long."""
-        self._run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
+        self._scripts.run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
 
 
 def _is_of_nothing(reply: Any) -> bool:
@@ -605,7 +553,3 @@ def _pages(entries: Iterable[StreamEntry], num_bytes: int) -> Iterator[list[Stre
             page, size = [], 0
     if page:
         yield page
-
-
-def _seen(entry: StreamEntry, told: bytes | None) -> StreamEntry:
-    return entry if told is None else replace(entry, seen_ms=int(told))
