@@ -27,7 +27,7 @@ from smallfirst_router.errors import RouterError
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
-from smallfirst_router.slice_routers import SliceRouters
+from smallfirst_router.slice_routers import SliceRouters, thread_of
 from smallfirst_router.triage import Triage
 from smallfirst_router.turns import Turns
 
@@ -77,13 +77,18 @@ def build_slices(
     settings: RouterSettings, metrics: RouterMetrics, tracing: Tracing, health: Health
 ) -> SliceRouters:
     """Put a router of each slice together."""
-    turns = Turns()
+    turns, (_, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
     first = build(settings, metrics, tracing, health, turns=turns)
-    others = [
-        build(settings, metrics, tracing, turns=turns, keys=keys)
-        for keys in keys_of_slices(settings.namespace, settings.slices)[1:]
-    ]
-    return SliceRouters([first, *others])
+    signs = [health.of_thread(thread_of(number)) for number in range(1, settings.slices)]
+    return SliceRouters(
+        [
+            first,
+            *(
+                build(settings, metrics, tracing, sign, turns=turns, keys=keys)
+                for keys, sign in zip(others, signs, strict=True)
+            ),
+        ]
+    )
 
 
 def build(

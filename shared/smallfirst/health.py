@@ -1,7 +1,8 @@
 """Signs of life as two files, and the probe that reads them: `python -m smallfirst.health`.
 
 A process that was given a folder touches `alive` there from its main loop, and keeps `ready` there
-while it takes work. Neither says anything of Redis: an outage must not make anybody restart what
+while it takes work. Each further thread that may not hang has a sign of its own, `alive-THREAD`, and
+the oldest sign is the one that counts. Neither says anything of Redis: an outage must not make anybody restart what
 will go on by itself. Imports the standard library alone: the probe runs every few seconds.
 """
 
@@ -24,14 +25,17 @@ MAX_AGE_SECONDS = 120.0
 
 
 class Health:
-    """The two files of one process.
+    """The signs of one thread of a process: its main one, unless another is named.
 
     Args:
         folder: Where they lie; None for a process that nobody probes, which writes nothing.
+        thread: The name of the thread whose signs of life these are.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, thread: str | None = None) -> None:
         self._folder = folder
+        self._thread = thread or threading.main_thread().name
+        self._alive = f"{ALIVE}-{thread}" if thread else ALIVE
         self._has_left = False
         self._is_unwritten = False
 
@@ -45,17 +49,28 @@ class Health:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / READY).unlink(missing_ok=True)
+            for left in (self._folder / READY, *_signs_in(self._folder)):
+                left.unlink(missing_ok=True)
             (self._folder / ALIVE).touch()
         except OSError as error:
             raise _unwritable(error) from error
 
+    def of_thread(self, thread: str) -> "Health":
+        """Begin the signs of a further thread, which is alive from now on; call it after `open`."""
+        health = Health(self._folder, thread)
+        health._touch()
+        return health
+
     def beat(self) -> None:
-        """Touch `alive`: the main thread goes on. Another thread's beat says nothing of it."""
-        if self._folder is None or threading.current_thread() is not threading.main_thread():
+        """Touch `alive`: the thread goes on. Another thread's beat says nothing of it."""
+        if threading.current_thread().name == self._thread:
+            self._touch()
+
+    def _touch(self) -> None:
+        if self._folder is None:
             return
         try:
-            (self._folder / ALIVE).touch()
+            (self._folder / self._alive).touch()
             self._is_unwritten = False
         except OSError as error:
             if not self._is_unwritten:
@@ -81,14 +96,24 @@ class Health:
 
 
 def why_not_live(folder: Path, max_age_seconds: float) -> str | None:
-    """Say why a process counts as hung; None where it goes round."""
+    """Say why a process counts as hung; None where every thread with a sign goes round."""
+    signs = dict.fromkeys((folder / ALIVE, *_signs_in(folder)))
+    return next(filter(None, (_why_stale(sign, max_age_seconds) for sign in signs)), None)
+
+
+def _signs_in(folder: Path) -> list[Path]:
+    """The signs of life of all threads; none where the folder cannot be read."""
+    return sorted(folder.glob(f"{ALIVE}*"))
+
+
+def _why_stale(sign: Path, max_age_seconds: float) -> str | None:
     try:
-        age_seconds = time.time() - (folder / ALIVE).stat().st_mtime
+        age_seconds = time.time() - sign.stat().st_mtime
     except OSError as error:
-        return f"{folder / ALIVE}: {error.strerror}"
+        return f"{sign}: {error.strerror}"
     # From the future: the clock was set back, and nobody has touched the file since.
     if abs(age_seconds) > max_age_seconds:
-        return f"{folder / ALIVE} is {age_seconds:.1f} s old; {max_age_seconds:g} s are allowed"
+        return f"{sign} is {age_seconds:.1f} s old; {max_age_seconds:g} s are allowed"
     return None
 
 

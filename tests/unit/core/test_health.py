@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,29 @@ def test_a_sign_of_life_from_the_future_counts_as_old(
     assert probe("live", "--dir", tmp_path)[0] == 1
     health.beat()
     assert probe("live", "--dir", tmp_path)[0] == 0
+
+
+def test_the_oldest_sign_of_all_threads_counts(
+    health: Health, tmp_path: Path, probe: Probe
+) -> None:
+    """A thread that hangs is named, however lively the main one; who begins anew forgets it."""
+    other = health.of_thread("slice-1")
+    health.enter()
+    assert probe("ready", "--dir", tmp_path) == (0, "")
+    sign = tmp_path / f"{ALIVE}-slice-1"
+    os.utime(sign, (time.time() - 50,) * 2)
+    health.beat()
+    for name in ("live", "ready"):
+        status, said = probe(name, "--dir", tmp_path, "--max-age", 30)
+        assert (status, f"{sign} is 50." in said) == (1, True)
+    other.beat()
+    assert probe("live", "--dir", tmp_path, "--max-age", 30)[0] == 1, "another thread's beat"
+    thread = threading.Thread(target=other.beat, name="slice-1")
+    thread.start()
+    thread.join()
+    assert probe("live", "--dir", tmp_path, "--max-age", 30) == (0, "")
+    Health(tmp_path).open()
+    assert not sign.exists()
 
 
 def test_a_missing_folder_is_not_live(tmp_path: Path, probe: Probe) -> None:
