@@ -101,7 +101,7 @@ def build(
     keys: Keys | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
-    keys = keys or Keys(settings.namespace)
+    keys, settings = keys or Keys(settings.namespace), settings.of_one_slice()
     health, metrics = health or Health(None), metrics or RouterMetrics()
     redis = connect(settings, role="router", on_retry=health.beat)
     ledger = Ledger(redis, keys, str(Holder.here(ROUTERS)), bounds_of(settings))

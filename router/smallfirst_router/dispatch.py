@@ -49,7 +49,7 @@ URGENT_PER_WORKER = 1
 #: The field that batches are formed without.
 TEXT = "job"
 #: The longest that one recovery of the backlogs goes on; what is left comes with the next.
-RECOVERY_SLICE = timedelta(seconds=1)
+RECOVERY_BUDGET = timedelta(seconds=1)
 
 
 class Dispatch:
@@ -299,7 +299,7 @@ class Dispatch:
         self._release_unplaced()
         for name in self._left_over:
             self._fill(name, {}, state.pools[name], Priority)
-        until = monotonic() + RECOVERY_SLICE.total_seconds()
+        until = monotonic() + RECOVERY_BUDGET.total_seconds()
         in_hand = [name for name, pool in state.pools.items() if pool.num_pending]
         published = self._lists.count_batches(in_hand)
         return sum(

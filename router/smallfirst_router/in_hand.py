@@ -1,6 +1,6 @@
-"""What a router has read and not settled yet: taken once, settled in slices, renewed between them.
+"""What a router has read and not settled yet: taken once, settled in parts, renewed between them.
 
-How a slice is decided is triage's business.
+How a part is decided is triage's business.
 """
 
 from collections import defaultdict
@@ -16,8 +16,8 @@ from smallfirst.ledger.ledger import Ledger
 
 log = structlog.get_logger()
 
-#: Bytes of entries that are enough for one slice: what comes of them stands in memory at once.
-SLICE_BYTES = 2_097_152
+#: Bytes of entries that are enough for one part: what comes of them stands in memory at once.
+PART_BYTES = 2_097_152
 
 
 class InHand:
@@ -46,12 +46,12 @@ class InHand:
         self._entries.extend(entries)
         self._num_taken, self._taken_at = len(self._entries), monotonic()
 
-    def next_slice(self) -> list[StreamEntry]:
+    def next_part(self) -> list[StreamEntry]:
         """The first few, by bytes; one at least while there is any."""
         size, count = 0, 0
         for entry in self._entries:
             size, count = size + entry.size, count + 1
-            if size >= SLICE_BYTES:
+            if size >= PART_BYTES:
                 break
         return self._entries[:count]
 

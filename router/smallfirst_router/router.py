@@ -1,6 +1,6 @@
 """The router's loop: read, triage, dispatch; and now and then renew, recover, reload, tidy.
 
-A round takes about a second at most: what is read is settled in slices, one a round.
+A round takes about a second at most: what is read is settled in parts, one a round.
 """
 
 import random
@@ -162,7 +162,7 @@ class Router:
         if self._has_more_due:
             self.end_due()
         self._take()
-        self._settle_slice()
+        self._settle_part()
         self._state = self._look()
         self._dispatch.dispatch(self._state)
         self._metrics.count_round(time.monotonic() - began)
@@ -234,8 +234,8 @@ class Router:
             for stream, each in pool.backlogs.items()
         }
 
-    def _settle_slice(self) -> None:
-        entries = self._in_hand.next_slice()
+    def _settle_part(self) -> None:
+        entries = self._in_hand.next_part()
         try:
             num_settled = self._triage.settle(entries)
         except RedisError:

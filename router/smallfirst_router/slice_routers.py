@@ -55,14 +55,18 @@ class SliceRouters:
             router.run()
         except BaseException as error:  # noqa: BLE001 - raised again on the main thread
             self._errors.append(error)
-            if self._others:
-                log.error(
-                    "slice.failed",
-                    slice=number,
-                    error=type(error).__name__,
-                    consequence="this router ends; what it holds is a peer's after a lease",
-                )
+            self._tell(error, number)
             self.stop()
+
+    def _tell(self, error: BaseException, number: int) -> None:
+        """Log at once that a slice's router failed: another may hang, and hold up the end."""
+        if self._others:
+            log.error(
+                "slice.failed",
+                slice=number,
+                error=type(error).__name__,
+                consequence="this router ends; what it holds is a peer's after a lease",
+            )
 
     def stop(self) -> None:
         """Have every router finish the step in hand, and `run` return."""

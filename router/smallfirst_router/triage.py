@@ -1,7 +1,7 @@
 """Triage: refuses jobs, answers by rule, or parks on a backlog. It alone says where next.
 
-It decides for as long as a slice of time goes, and settles what it has decided: what waits behind a
-long document keeps its leases, since the router goes round between two slices.
+It decides for a second at most, and settles what it has decided: what waits behind a
+long document keeps its leases, since the router goes round between two parts.
 """
 
 import time
@@ -48,7 +48,7 @@ from smallfirst_router.submissions import Cancellation, Refusal, read_submission
 log = structlog.get_logger()
 
 #: The longest that triage decides before it settles; one entry is always decided.
-SLICE = timedelta(seconds=1)
+BUDGET = timedelta(seconds=1)
 
 
 class Triage:
@@ -68,8 +68,8 @@ class Triage:
         self._metrics = metrics
         self._tracing = tracing
         self._job_ttl = timedelta(seconds=settings.job_ttl_seconds)
-        # What is not decided yet is renewed between two slices, in good time.
-        self._slice = min(SLICE, timedelta(seconds=settings.lease_seconds) / 3)
+        # What is not decided yet is renewed between two parts, in good time.
+        self._budget = min(BUDGET, timedelta(seconds=settings.lease_seconds) / 3)
         #: By producer and id.
         self._origins: dict[tuple[str, str], str] = {}
         self._plan = Plan()
@@ -90,7 +90,7 @@ class Triage:
         self._rooms, self._waiting = dict(rooms), dict(waiting)
 
     def settle(self, entries: Sequence[StreamEntry]) -> int:
-        """Decide on entries, in order, until the slice is over, and carry out what was decided.
+        """Decide on entries, in order, until the time is over, and carry out what was decided.
 
         Returns:
             How many were decided on; they are settled, in one transaction a stream.
@@ -100,7 +100,7 @@ class Triage:
         now_ms = self._ledger.now_ms()
         seen = self._ledger.first_seen.note(entries, now_ms)
         self._origins = self._ledger.origins_of(self._named_to_cancel(entries))
-        decided = self._decide_slice(seen, now_ms)
+        decided = self._decide_part(seen, now_ms)
         refusals = self._ledger.settle_streams(decided, ROUTER_GROUP)
         for stream in decided.keys() - refusals.keys():
             # Not before: what Redis could not be told is read and decided again.
@@ -131,11 +131,11 @@ class Triage:
             if producer is not None and isinstance(one, Cancellation)
         ]
 
-    def _decide_slice(
+    def _decide_part(
         self, entries: Sequence[StreamEntry], now_ms: int
     ) -> dict[str, list[Settlement]]:
-        """Decide until the slice is over; return what was decided, by stream."""
-        until = time.monotonic() + self._slice.total_seconds()
+        """Decide until the time is over; return what was decided, by stream."""
+        until = time.monotonic() + self._budget.total_seconds()
         decided: dict[str, list[Settlement]] = defaultdict(list)
         for entry in entries:
             decided[entry.stream].append(self._decide(entry, now_ms))

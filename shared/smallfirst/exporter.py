@@ -12,9 +12,12 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -23,10 +26,10 @@ from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.errors import SmallfirstError
+from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import ROUTERS
-from smallfirst.ledger.slices import Slice
+from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.ledger.survey import FleetLoad, FleetSurvey, StreamLoad
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.process.exit_codes import EXIT_CONFIG
@@ -34,6 +37,8 @@ from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.outages import tell
+
+log = structlog.get_logger()
 
 
 class Fleet(Collector):
@@ -43,11 +48,17 @@ class Fleet(Collector):
         slices: Of the fleet.
         lists: Of the fleet.
         catalogue: Gives the catalogue of the moment: its pools, and the tiers of its steps.
+        check: Raises where these are not all slices of the fleet.
     """
 
     def __init__(
-        self, slices: Sequence[Slice], lists: CeleryLists, catalogue: Callable[[], Catalogue]
+        self,
+        slices: Sequence[Slice],
+        lists: CeleryLists,
+        catalogue: Callable[[], Catalogue],
+        check: Callable[[], object] = lambda: None,
     ) -> None:
+        self._check = check
         self._slices = slices
         self._catalogue = catalogue
         #: Prometheus may scrape while another one still reads.
@@ -63,10 +74,14 @@ class Fleet(Collector):
         except RedisError as error:
             tell(error, consequence="no metrics")
             found = []
+        except RedisUnfit as error:
+            _refuse(error)
+            found = []
         is_up.add_metric([], float(bool(found)))
         yield from (is_up, *found)
 
     def _metrics(self) -> Iterator[Metric]:
+        self._check()
         catalogue = self._catalogue()
         load = self._survey.look(catalogue.pools)
         yield from self._streams(load)
@@ -181,6 +196,10 @@ class Fleet(Collector):
         return sums
 
 
+def _refuse(error: RedisUnfit) -> None:
+    log.error("redis.unfit", problem=str(error), consequence="no metrics")
+
+
 def _tier_of(catalogue: Catalogue, task: str, step: int) -> str:
     """Say of which tier a step is; of none where the catalogue has it no longer."""
     steps = catalogue.tasks[task].cascade if task in catalogue.tasks else ()
@@ -196,6 +215,7 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
 
     Raises:
         CatalogueError: When the catalogue is wrong at the start.
+        RedisUnfit: When the fleet has another number of slices.
         SettingsError: When the port is taken.
     """
     watch = CatalogueWatch(settings.catalogue)
@@ -207,7 +227,12 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
     registry = CollectorRegistry(auto_describe=False)
     slices = connect_slices(settings, role="exporter")
     broker = connect_broker(settings, slices[0].redis, role="exporter")
-    registry.register(Fleet(slices, CeleryLists(broker, slices[0].keys), catalogue))
+    first, address = slices[0], settings.redis_address
+    check = partial(check_slices, first.redis, first.keys, settings.slices, address=address)
+    # Whether Redis answers is what a scrape tells.
+    with suppress(RedisError):
+        check()
+    registry.register(Fleet(slices, CeleryLists(broker, first.keys), catalogue, check))
     with serve_metrics(registry, settings):
         stop.wait()
 

@@ -1,9 +1,9 @@
-"""Signs of life as two files, and the probe that reads them: `python -m smallfirst.health`.
+"""Signs of life as files, and the probe that reads them: `python -m smallfirst.health`.
 
 A process that was given a folder touches `alive` there from its main loop, and keeps `ready` there
-while it takes work. Each further thread that may not hang has a sign of its own, `alive-THREAD`, and
-the oldest sign is the one that counts. Neither says anything of Redis: an outage must not make anybody restart what
-will go on by itself. Imports the standard library alone: the probe runs every few seconds.
+while it takes work. Each further thread that may not hang has a sign of its own, `alive-THREAD`,
+and the oldest sign counts. None says anything of Redis: an outage must not make anybody restart
+what will go on by itself. Imports the standard library alone: the probe runs every few seconds.
 """
 
 import argparse

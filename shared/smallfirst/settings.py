@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -111,7 +111,8 @@ class Settings(BaseSettings):
         ge=1,
         le=MAX_SLICES,
         description="The number of slices of the fleet, each of which is on one node of a cluster;"
-        " all parts of a fleet, and its producers, need the same.",
+        " all parts of a fleet, and its producers, need the same. Bounds on what waits, and on what"
+        " is kept, are shared out among them.",
     )
     namespace: Name = Field(
         default="sf",
@@ -266,6 +267,15 @@ class RouterSettings(TracedSettings):
         " first, and their letters stay.",
     )
     health_dir: HealthDir = None
+
+    def of_one_slice(self) -> Self:
+        """The share of one slice in every bound of the fleet's, or of this process's.
+
+        Ids spread jobs evenly, and so a slice fills up when all do.
+        """
+        bounds = ("max_backlog_jobs", "max_dead", "max_dead_bytes", "read_bytes", "hold_jobs")
+        shares = {name: -(-getattr(self, name) // self.slices) for name in bounds}
+        return self.model_copy(update=shares)
 
 
 class WorkerSettings(TracedSettings):

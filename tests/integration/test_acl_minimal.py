@@ -28,7 +28,7 @@ from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
-from smallfirst.ledger.slices import Slice
+from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, all_grants, worker_user
 
@@ -226,7 +226,12 @@ def count_everything(guarded: Guarded) -> None:
     with guarded.connect(Role.EXPORTER) as exporter:
         lists = CeleryLists(exporter, KEYS)
         assert list(
-            Fleet([Slice(exporter, KEYS)], lists, lambda: catalogue_with("empty")).collect()
+            Fleet(
+                [Slice(exporter, KEYS)],
+                lists,
+                lambda: catalogue_with("empty"),
+                lambda: check_slices(exporter, KEYS, 1, address=""),
+            ).collect()
         )
     with guarded.connect() as admin:
         admin.delete("{sf:0}:backlog:empty:bulk")

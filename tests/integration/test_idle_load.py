@@ -21,8 +21,14 @@ from tests.support.routers import (
 )
 from tests.support.waiting import WaitUntil
 
+from smallfirst.health import Health
 from smallfirst.jobs import Job
 from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.slices import keys_of_slices
+from smallfirst.settings import MAX_SLICES, RouterSettings
+from smallfirst.telemetry.tracing import Tracing
+from smallfirst_router.__main__ import build_slices
+from smallfirst_router.metrics import RouterMetrics
 
 #: How long it is listened to.
 SECONDS = 3.0
@@ -62,6 +68,24 @@ def test_a_router_at_rest_asks_little(
         submit(redis, *(topic(f"a{n}") for n in range(num_waiting)))
         wait_until(lambda: redis.xlen(BULK) == num_waiting, description="the job is parked")
         wait_until(lambda: redis.exists(KEYS.workers(ROUTERS)), description="the router lives")
+        commands = sent(redis_url, wait_until)
+        assert commands.total() <= MOST_A_SECOND * SECONDS, commands
+
+
+@pytest.mark.parametrize("num_slices", [3, MAX_SLICES])
+def test_a_router_of_several_slices_at_rest_asks_no_more(
+    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil, num_slices: int
+) -> None:
+    """The bound is one router's, however many slices it serves."""
+    values = {"redis_url": redis_url, "catalogue": catalogue, "slices": num_slices}
+    settings = RouterSettings.model_validate(values)
+    places = keys_of_slices("sf", num_slices)
+    routers = build_slices(settings, RouterMetrics(), Tracing(), Health(None))
+    with running(routers):
+        wait_until(
+            lambda: all(redis.exists(keys.workers(ROUTERS)) for keys in places),
+            description="the routers of all slices live",
+        )
         commands = sent(redis_url, wait_until)
         assert commands.total() <= MOST_A_SECOND * SECONDS, commands
 

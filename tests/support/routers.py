@@ -20,6 +20,7 @@ from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
+from smallfirst_router.slice_routers import SliceRouters
 from smallfirst_router.triage import Triage
 
 KEYS = Keys()
@@ -96,8 +97,8 @@ def start_worker(redis: Any, name: str = "w1") -> Ledger:
 
 
 @contextmanager
-def running(router: Router) -> Iterator[None]:
-    """Let a router run on a thread."""
+def running(router: Router | SliceRouters) -> Iterator[None]:
+    """Let a router, or the routers of all slices, run on a thread."""
     thread = threading.Thread(target=router.run)
     thread.start()
     try:

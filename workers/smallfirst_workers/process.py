@@ -18,7 +18,7 @@ from smallfirst.broker.queues import node_name, queue_of, task_name
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.following import CatalogueFollower
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.errors import SmallfirstError
+from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
@@ -86,7 +86,8 @@ class WorkerProcess:
         self._stop = threading.Event()
         self._leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
         self._consumer: Any = None
-        self._is_engine_dead = False
+        self._is_engine_dead = self._knows_slices = False
+        self._unfit: RedisUnfit | None = None
 
     def _slice(
         self, keys: Keys, lease: timedelta, observers: Sequence[BatchObserver]
@@ -130,16 +131,23 @@ class WorkerProcess:
         for each in self.slices:
             each.leases.close()
         log.info("worker.stopped")
+        if self._unfit is not None:
+            raise self._unfit
         return EXIT_ENGINE_DEAD if self._is_engine_dead else int(worker.exitcode or 0)
 
     def _check_redis(self) -> None:
         """Look what Redis is; while it cannot be asked, Celery waits for it."""
         try:
-            ledger, settings = self.slices[0].ledger, self.settings
-            refuse_cluster(ledger.hello(), settings.redis)
-            ledger.check_slices(settings.slices, settings.redis_address)
+            refuse_cluster(self.slices[0].ledger.hello(), self.settings.redis)
+            self._check_slices()
         except RedisError as error:
             tell(error, consequence="this worker waits for Redis")
+
+    def _check_slices(self) -> None:
+        """Look how many slices the fleet has, until a router has said so."""
+        if not self._knows_slices:
+            ledger, settings = self.slices[0].ledger, self.settings
+            self._knows_slices = ledger.check_slices(settings.slices, settings.redis_address)
 
     def give_up(self, error: EngineDead | ModelBroken) -> None:
         """End the process, since its engine is of no use: whoever keeps it running starts another.
@@ -241,6 +249,18 @@ class WorkerProcess:
         follower = CatalogueFollower(self.watch, self._take_up, expected=expected)
         while not self._stop.wait(RELOAD_SECONDS):
             follower.look()
+            self._refuse_slices()
+
+    def _refuse_slices(self) -> None:
+        """End once a router says that the fleet has another number of slices."""
+        try:
+            self._check_slices()
+        except RedisUnfit as error:
+            self._unfit, self._knows_slices = error, True
+            os.kill(os.getpid(), signal.SIGTERM)
+        except RedisError:
+            # Who beats, and who takes batches, tells of it; it is asked again.
+            return
 
     def _take_up(self, catalogue: Catalogue) -> None:
         self._register(self.models.serve(catalogue, self.watch.revision))

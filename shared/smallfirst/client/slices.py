@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from smallfirst.client.transports import JobLocation, Transport
+from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.jobs import Job
 from smallfirst.ledger.slices import slice_of
 
@@ -23,14 +23,15 @@ class SlicedTransport:
 
     Args:
         slices: The transport of each, in the order of their numbers. The first hears the notices
-            of all.
+            of all, and knows how many there are.
     """
 
-    def __init__(self, slices: Sequence[Transport]) -> None:
+    def __init__(self, slices: Sequence[RedisTransport]) -> None:
         self._slices = slices
 
     async def add(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs, in order within each slice."""
+        await self._slices[0].check_fleet()
         places = self._by_slice([job.id for job in jobs])
         entries = dict.fromkeys(range(len(jobs)), "")
 
@@ -71,6 +72,7 @@ class SlicedTransport:
 
     async def locate(self, job_id: str) -> JobLocation:
         """Look in the job's slice."""
+        await self._slices[0].check_fleet()
         return await self._slices[slice_of(job_id, len(self._slices))].locate(job_id)
 
     async def close(self) -> None:
@@ -84,6 +86,7 @@ class SlicedTransport:
         ask: Callable[[Transport, list[str]], Awaitable[_Found]],
     ) -> list[_Found]:
         """Ask each slice about those of the ids that are in it."""
+        await self._slices[0].check_fleet()
         by_slice = self._by_slice(ids)
         return await _all(
             ask(self._slices[number], [ids[place] for place in places])

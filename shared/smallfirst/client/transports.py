@@ -194,6 +194,7 @@ class RedisTransport:
         """Read results by their ids in one round trip."""
         if not ids:
             return {}
+        await self.check_fleet()
         keys = [self._keys.result(job_id) for job_id in ids]
         found: list[Any] = await self._patiently(lambda: self._redis.mget(keys))
         return {job_id: raw for job_id, raw in zip(ids, found, strict=True) if raw is not None}
@@ -210,6 +211,7 @@ class RedisTransport:
 
     async def locate(self, job_id: str) -> JobLocation:
         """Look for the result, for the job in flight, and for an entry that no router has read."""
+        await self.check_fleet()
         found = await self._locate_known(job_id)
         if found is None and await self._is_submitted(job_id):
             return JobLocation(id=job_id, state=State.SUBMITTED)
@@ -225,7 +227,7 @@ class RedisTransport:
                 await redis.aclose()
 
     async def _write(self, submissions: Sequence[tuple[str, str]]) -> list[str]:
-        await self._check_fleet()
+        await self.check_fleet()
         give_up_at = monotonic() + self._patience_seconds
         for pause in pauses(first=0.05, longest=1.0):
             entries = await self._patiently(lambda: self._append(submissions))
@@ -253,11 +255,14 @@ class RedisTransport:
     def _channels(self, reply_to: str) -> list[str]:
         return [keys.of_producer(self.producer).results(reply_to) for keys in self._slices]
 
-    async def _check_fleet(self) -> None:
-        """Look, before anything is written, whether the fleet is the one that was told.
+    async def check_fleet(self) -> None:
+        """Look, before anything is written or looked for, whether the fleet is as it was told.
 
         A node of a cluster that is named as one Redis, and a slice that the fleet has not, may
         confirm a submission that no fleet will ever answer.
+
+        Raises:
+            FleetRefused: When it is another.
         """
         if self._is_checked:
             return

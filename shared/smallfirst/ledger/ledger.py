@@ -106,13 +106,15 @@ class Ledger:
         """
         declare_slices(self._redis, self._keys, num_slices, address=address)
 
-    def check_slices(self, num_slices: int, address: str) -> None:
+    def check_slices(self, num_slices: int, address: str) -> bool:
         """Make sure that the fleet has as many slices as this process was told.
+
+        False where nobody can tell yet.
 
         Raises:
             RedisUnfit: When it has another number.
         """
-        check_slices(self._redis, self._keys, num_slices, address=address)
+        return check_slices(self._redis, self._keys, num_slices, address=address)
 
     def open(self, streams: Iterable[str], group: str) -> None:
         """Make the streams and their consumer group, where they are not there yet."""

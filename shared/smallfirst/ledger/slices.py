@@ -39,8 +39,10 @@ def declare_slices(redis: Redis, keys: Keys, num_slices: int, *, address: str) -
     check_slices(redis, keys, num_slices, address=address)
 
 
-def check_slices(redis: Redis, keys: Keys, num_slices: int, *, address: str) -> None:
+def check_slices(redis: Redis, keys: Keys, num_slices: int, *, address: str) -> bool:
     """Make sure that this process was told as many slices as the fleet has.
+
+    False where nobody can tell yet: no router has been there.
 
     Raises:
         RedisUnfit: When it was told another number.
@@ -48,6 +50,7 @@ def check_slices(redis: Redis, keys: Keys, num_slices: int, *, address: str) -> 
     found: Any = redis.get(keys.num_slices)
     if found is not None and int(found) != num_slices:
         raise RedisUnfit(address, *slices_differ(int(found), num_slices))
+    return found is not None
 
 
 def slices_differ(num_found: int, num_told: int) -> tuple[str, str]:

@@ -316,6 +316,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
         Grant("hmget", (f"%R~{keys.of_producer('*').submissions}",)),
+        Grant("get", (f"%R~{keys.num_slices}",)),
     )
 
 

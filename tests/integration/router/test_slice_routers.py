@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -25,8 +24,9 @@ MAX_AGE_SECONDS = 3.0
 
 
 @pytest.fixture
-def settings(redis_url: str, tmp_path: Path) -> RouterSettings:
+def settings(redis: Redis, redis_url: str, tmp_path: Path) -> RouterSettings:
     """Of a router of two slices, each of which is given a catalogue of its own."""
+    assert not redis.dbsize()
     values = {"redis_url": redis_url, "slices": NUM_SLICES, "catalogue": tmp_path / "0.yaml"}
     for number in range(NUM_SLICES):
         (tmp_path / f"{number}.yaml").write_text(CATALOGUE)
@@ -34,7 +34,7 @@ def settings(redis_url: str, tmp_path: Path) -> RouterSettings:
 
 
 def test_a_slice_that_hangs_makes_the_router_unhealthy(
-    redis: Any, settings: RouterSettings, tmp_path: Path, wait_until: WaitUntil
+    settings: RouterSettings, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     """The probe names its thread, though all others go their rounds."""
     folder, path = tmp_path / "health", tmp_path / "1.yaml"
@@ -69,7 +69,7 @@ def test_a_slice_that_hangs_makes_the_router_unhealthy(
 
 
 def test_a_slice_that_fails_ends_the_process(
-    redis: Redis, redis_url: str, settings: RouterSettings, tmp_path: Path
+    redis: Redis, redis_url: str, catalogue: Path, tmp_path: Path
 ) -> None:
     """The error that one thread raised is told, and the others hand back what they hold."""
     redis.set(keys_of_slices("sf", NUM_SLICES)[1].num_slices, 3)
@@ -77,7 +77,7 @@ def test_a_slice_that_fails_ends_the_process(
         **os.environ,
         "SMALLFIRST_REDIS_URL": redis_url,
         "SMALLFIRST_SLICES": str(NUM_SLICES),
-        "SMALLFIRST_CATALOGUE": str(tmp_path / "0.yaml"),
+        "SMALLFIRST_CATALOGUE": str(catalogue),
         "SMALLFIRST_HEALTH_DIR": str(tmp_path / "health"),
     }
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""A router's round is short: what it has read is settled in slices, and stays its own meanwhile."""
+"""A router's round is short: what it has read is settled in parts, and stays its own meanwhile."""
 
 from datetime import timedelta
 from math import ceil
