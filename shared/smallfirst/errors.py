@@ -5,6 +5,7 @@
     ├── ModelFilesError        a model's files are missing; an operator brings them
     ├── SettingsError          a setting is unknown, missing or wrong; an operator mends it
     ├── RedisUnfit             Redis is of a kind that no fleet can use; an operator names another
+    │   └── SlicesDiffer           its fleet has another number of slices; an operator says how many
     ├── UsersNotAdministered   Redis lets this connection make no users; its administrator does
     └── ClientError            a call of the client did not do what it says
         ├── ResultTimeout      not answered yet; wait again
@@ -160,6 +161,21 @@ class RedisUnfit(SmallfirstError):
 
     def __str__(self) -> str:
         return f"Redis at {self.address}: {self.reason}; {self.remedy}"
+
+
+class SlicesDiffer(RedisUnfit):
+    """Raised when a process was told another number of slices than its fleet has.
+
+    Attributes:
+        num_found: What the fleet has.
+        num_told: What the process was told.
+    """
+
+    def __init__(self, address: str, num_found: int, num_told: int) -> None:
+        reason = f"its fleet has {num_found} slices, and SMALLFIRST_SLICES says {num_told}"
+        super().__init__(address, reason, f"set SMALLFIRST_SLICES={num_found} here")
+        self.num_found = num_found
+        self.num_told = num_told
 
 
 class UsersNotAdministered(SmallfirstError):

@@ -77,6 +77,17 @@ def test_sentinels_are_reached_too() -> None:
     assert {(peer, ports) for _, peer, ports in ways} == {("10.20.0.0/16", (6379, 26379)), DNS}
 
 
+def test_a_broker_elsewhere_is_reached_by_whoever_has_to_do_with_celery() -> None:
+    """Beside a cluster, each part has a way to both, and who submits to the cluster alone."""
+    ways = arrows(rendered("redis-cluster"), "egress") - {
+        (own, *DNS) for own in ("router", "pool-cpu-small", "flower", "test")
+    }
+    both = {("10.20.0.0/16", (6379,)), ("10.30.0.0/16", (6380,))}
+    for own in ("router", "pool-cpu-small", "flower"):
+        assert {(peer, ports) for each, peer, ports in ways if each == own} == both
+    assert {way for way in ways if way[0] == "test"} == {("test", "10.20.0.0/16", (6379,))}
+
+
 def test_only_the_download_reaches_the_net() -> None:
     """The Job that fetches models may speak HTTPS to anybody; no other pod may."""
     out = {own for own, peer, _ in arrows(rendered("one-gpu"), "egress") if peer == "0.0.0.0/0"}

@@ -15,6 +15,7 @@ EXTERNAL = {
         "Secret/flower-tls",
     },
     "external-redis-sentinel-tls": {"Secret/fleet-redis", "Secret/fleet-redis-ca"},
+    "redis-cluster": {"Secret/fleet-redis"},
     "external-redis-tls": {"Secret/fleet-redis", "Secret/fleet-redis-ca", "Secret/flower-auth"},
 }
 #: Keys that the Secrets of others hold, as the values' comments say.
@@ -26,6 +27,10 @@ EXTERNAL_KEYS = {
         "flower-url",
         "exporter-url",
         "producer-url",
+        "broker-router-url",
+        "broker-worker-url",
+        "broker-flower-url",
+        "broker-exporter-url",
         "scaler-username",
         "scaler-password",
         "sentinel-username",

@@ -83,6 +83,34 @@ def test_keda_counts_every_producer() -> None:
     assert "-" not in formula
 
 
+@pytest.mark.parametrize("component", ["router", "pool-cpu-small"])
+def test_keda_counts_every_slice(component: str) -> None:
+    """Each stream of one slice is there once for each, and the formula adds them all up."""
+    scaling = {"autoscaling": {"type": "keda"}}
+    values = {"router": scaling, "pools": {"cpu-small": scaling}, "producers": [{"name": "shop"}]}
+    one, three = (
+        named(rendered(values={**values, "slices": count}), "ScaledObject", component)["spec"]
+        for count in (1, 3)
+    )
+    streams = {trigger["metadata"]["stream"] for trigger in one["triggers"]}
+    expected = {each.replace("{sf:0}", f"{{sf:{n}}}") for each in streams for n in range(3)}
+    assert {trigger["metadata"]["stream"] for trigger in three["triggers"]} == expected
+    formula = three["advanced"]["scalingModifiers"]["formula"]
+    assert sorted(formula.split(" + ")) == sorted(each["name"] for each in three["triggers"])
+    assert len(three["triggers"]) == 3 * len(one["triggers"])
+
+
+def test_keda_asks_a_cluster() -> None:
+    """By some of its nodes, and without a database: it has one."""
+    for component in ("router", "pool-cpu-small"):
+        for trigger in named(rendered("redis-cluster"), "ScaledObject", component)["spec"][
+            "triggers"
+        ]:
+            assert trigger["type"] == "redis-cluster-streams"
+            assert trigger["metadata"]["addresses"].count(".redis.example.com:6379") == 2
+            assert not {"address", "databaseIndex"} & set(trigger["metadata"])
+
+
 def test_keda_has_the_form_of_its_kind() -> None:
     """A ScaledObject's fields are those of KEDA, and every value of a trigger is a string."""
     for each in of_kind(scaled("keda"), "ScaledObject"):

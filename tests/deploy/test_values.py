@@ -17,6 +17,10 @@ TYPING_ERRORS = [
     {"namespace": "Shop"},
     {"logLevel": "verbose"},
     {"leaseSeconds": "six"},
+    {"slices": 0},
+    {"slices": 9},
+    {"redis": {"external": {"cluster": {"hosts": ["no-port"]}}}},
+    {"redis": {"external": {"broker": {"url": "redis://x"}}}},
     {"images": {"registy": "x"}},
     {"images": {"redis": {"digest": "sha256:abc"}}},
     {"images": {"pullPolicy": "Sometimes"}},
@@ -105,6 +109,15 @@ FAULTS = [
         {"redis": {"external": {"enabled": True, "sentinel": {"hosts": ["s:26379"]}}}},
         "redis.external.sentinel.master is needed",
     ),
+    (
+        {"redis": {"external": {"enabled": True, "cluster": {"hosts": ["c:6379"]}}}},
+        "redis.external.broker.host is needed beside cluster.hosts",
+    ),
+    (
+        {"redis": {"external": {"keys": {"broker-worker-gone-url": "x"}, "enabled": True}}},
+        "redis.external.keys.broker-worker-gone-url names the pool gone",
+    ),
+    ({"router": {"settings": {"SLICES": 2}}}, "settings.SLICES comes from another value"),
     (
         {
             "redis": {

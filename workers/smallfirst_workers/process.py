@@ -276,6 +276,9 @@ def register(process: WorkerProcess, model: str) -> None:
     def run_batch(message: dict[str, object]) -> dict[str, object]:
         """Run one batch; what is returned is what Flower shows."""
         batch = BatchMessage.model_validate(message, strict=False, extra="ignore")
+        if batch.slice >= len(process.slices):
+            # It is left over from more slices; none of its jobs waits any more.
+            return {}
         try:
             served = process.models.served(model)
             return run_message(process.slices[batch.slice].runner, batch, served)

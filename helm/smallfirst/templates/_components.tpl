@@ -98,12 +98,16 @@ probes:
   {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: router
 streams:
-  jobs: {{ printf "{%s:0}:jobs:default" .Values.namespace | quote }}
+  {{- range $number := until (int .Values.slices) }}
+  {{- $tag := printf "{%s:%d}" $.Values.namespace $number }}
+  {{- $end := ternary "" (printf "_%d" $number) (eq $number 0) }}
+  jobs{{ $end }}: {{ printf "%s:jobs:default" $tag | quote }}
   {{- /* By place: a name may hold what the formula of a ScaledObject takes for a minus. */}}
-  {{- range $place, $producer := .Values.producers }}
-  jobs{{ $place }}: {{ printf "{%s:0}:jobs:%s" $.Values.namespace $producer.name | quote }}
+  {{- range $place, $producer := $.Values.producers }}
+  jobs{{ $place }}{{ $end }}: {{ printf "%s:jobs:%s" $tag $producer.name | quote }}
   {{- end }}
-  escalations: {{ printf "{%s:0}:escalations" .Values.namespace | quote }}
+  escalations{{ $end }}: {{ printf "%s:escalations" $tag | quote }}
+  {{- end }}
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
@@ -113,7 +117,6 @@ config:
 {{- $pool := include "smallfirst.pool" . | fromYaml -}}
 {{- $config := include "smallfirst.config" (dict "root" .root "own" $pool) | fromYaml -}}
 {{- $served := $pool.pool | default .name -}}
-{{- $backlog := printf "{%s:0}:backlog:%s" .root.Values.namespace $served -}}
 kind: Deployment
 image: {{ $pool.image }}
 role: {{ include "smallfirst.workerUser" (dict "root" .root "pool" $served) }}
@@ -135,8 +138,12 @@ probes:
   {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
 group: pool
 streams:
-  interactive: {{ printf "%s:interactive" $backlog | quote }}
-  bulk: {{ printf "%s:bulk" $backlog | quote }}
+  {{- range $number := until (int .root.Values.slices) }}
+  {{- $backlog := printf "{%s:%d}:backlog:%s" $.root.Values.namespace $number $served }}
+  {{- $end := ternary "" (printf "_%d" $number) (eq $number 0) }}
+  interactive{{ $end }}: {{ printf "%s:interactive" $backlog | quote }}
+  bulk{{ $end }}: {{ printf "%s:bulk" $backlog | quote }}
+  {{- end }}
 canRest: true
 config:
   {{- $_ := set $config "graceSeconds" (add (int $pool.passSeconds) (int $pool.graceMarginSeconds)) }}

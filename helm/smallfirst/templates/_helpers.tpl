@@ -150,9 +150,23 @@ labels:
 {{- if .Values.redis.external.enabled }}{{ int .Values.redis.external.database }}{{ else }}0{{ end -}}
 {{- end }}
 
-{{/* Where KEDA finds Redis, in its own words: one server, or Sentinels and the master they know. */}}
+{{/* Whether Celery's lists are on another Redis than the fleet's. */}}
+{{- define "smallfirst.hasBroker" -}}
+{{- if and .Values.redis.external.enabled .Values.redis.external.broker.host }}true{{ end -}}
+{{- end }}
+
+{{/* Which key of the Secret is a role's address of that Redis: (dict "root" $ "role" "router"). */}}
+{{- define "smallfirst.brokerKey" -}}
+{{- $own := printf "broker-%s-url" .role -}}
+{{- ternary "broker-worker-url" $own (and (hasPrefix "worker-" .role) (not (hasKey .root.Values.redis.external.keys $own))) -}}
+{{- end }}
+
+{{/* Where KEDA finds Redis, in its own words: one server, a cluster, or Sentinels and the master they know. */}}
 {{- define "smallfirst.scalerAddress" -}}
 {{- $external := .Values.redis.external -}}
+{{- if and $external.enabled $external.cluster.hosts }}
+addresses: {{ join "," $external.cluster.hosts | quote }}
+{{- else }}
 databaseIndex: {{ include "smallfirst.redisDatabase" . | quote }}
 {{- if and $external.enabled $external.sentinel.hosts }}
 addresses: {{ join "," $external.sentinel.hosts | quote }}
@@ -161,11 +175,26 @@ sentinelMaster: {{ $external.sentinel.master | quote }}
 address: {{ printf "%s:%s" (include "smallfirst.redisHost" .) (include "smallfirst.redisPort" .) | quote }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{/* On which ports an external Redis is reached: its own, and its Sentinels'. */}}
+{{/* What kind of trigger counts the entries of a stream there. */}}
+{{- define "smallfirst.scalerKind" -}}
+{{- $external := .Values.redis.external -}}
+{{- if and $external.enabled $external.cluster.hosts -}}
+redis-cluster-streams
+{{- else -}}
+{{- ternary "redis-sentinel-streams" "redis-streams" (and $external.enabled (not (empty $external.sentinel.hosts))) -}}
+{{- end -}}
+{{- end }}
+
+{{/* On which ports an external Redis is reached: its own, its Sentinels', or those of a cluster's nodes. */}}
 {{- define "smallfirst.externalPorts" -}}
-{{- $ports := list (int .Values.redis.external.port) -}}
-{{- range .Values.redis.external.sentinel.hosts -}}
+{{- $external := .Values.redis.external -}}
+{{- $ports := list -}}
+{{- if not $external.cluster.hosts -}}
+{{- $ports = append $ports (int $external.port) -}}
+{{- end -}}
+{{- range concat $external.sentinel.hosts $external.cluster.hosts -}}
 {{- $ports = append $ports (splitList ":" . | last | int) -}}
 {{- end -}}
 {{- range $ports | uniq }}

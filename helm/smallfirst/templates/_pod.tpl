@@ -154,7 +154,7 @@ securityContext:
 {{- $component := .component -}}
 {{- $settings := dict -}}
 {{- if $component.role -}}
-{{- $settings = dict "NAMESPACE" $root.Values.namespace "LOG_LEVEL" $root.Values.logLevel "LOG_FORMAT" "json" -}}
+{{- $settings = dict "NAMESPACE" $root.Values.namespace "SLICES" (int $root.Values.slices) "LOG_LEVEL" $root.Values.logLevel "LOG_FORMAT" "json" -}}
 {{- end -}}
 {{- if $component.catalogue -}}
 {{- $_ := set $settings "CATALOGUE" "/etc/smallfirst/catalogue/catalogue.yaml" -}}
@@ -174,6 +174,18 @@ securityContext:
     secretKeyRef:
       name: {{ include "smallfirst.redisSecret" $root }}
       key: {{ include "smallfirst.redisKey" (dict "root" $root "key" (printf "%s-url" .)) }}
+{{- if include "smallfirst.hasBroker" $root }}
+- name: SMALLFIRST_BROKER_URL
+  {{- if eq . "producer" }}
+  {{- /* It submits, and is no client of Celery's: it has no right there, and connects never. */}}
+  value: {{ printf "redis://%s:%d/0" $root.Values.redis.external.broker.host (int $root.Values.redis.external.broker.port) | quote }}
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "smallfirst.redisSecret" $root }}
+      key: {{ include "smallfirst.redisKey" (dict "root" $root "key" (include "smallfirst.brokerKey" (dict "root" $root "role" .))) }}
+  {{- end }}
+{{- end }}
 {{- end }}
 {{- range $name, $value := $settings }}
 - {name: SMALLFIRST_{{ $name }}, value: {{ include "smallfirst.plain" $value | quote }}}

@@ -25,15 +25,21 @@
 {{- if not $external.existingSecret -}}
 {{- $faults = append $faults "redis.external.existingSecret is needed where redis.external.enabled" -}}
 {{- end -}}
-{{- if not (or $external.host $external.sentinel.hosts) -}}
-{{- $faults = append $faults "redis.external.host is needed where redis.external.enabled, or sentinel.hosts" -}}
+{{- if not (or $external.host $external.sentinel.hosts $external.cluster.hosts) -}}
+{{- $faults = append $faults "redis.external.host is needed where redis.external.enabled, or sentinel.hosts, or cluster.hosts" -}}
+{{- end -}}
+{{- if and $external.sentinel.hosts $external.cluster.hosts -}}
+{{- $faults = append $faults "redis.external has sentinel.hosts or cluster.hosts, not both" -}}
+{{- end -}}
+{{- if and $external.cluster.hosts (not $external.broker.host) -}}
+{{- $faults = append $faults "redis.external.broker.host is needed beside cluster.hosts: Celery's transport knows no cluster" -}}
 {{- end -}}
 {{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
 {{- $faults = append $faults "redis.external.sentinel.master is needed beside sentinel.hosts" -}}
 {{- end -}}
-{{- range $key, $_ := omit $external.keys "worker-url" -}}
-{{- $pool := $key | trimPrefix "worker-" | trimSuffix "-url" -}}
-{{- if and (hasPrefix "worker-" $key) (not (has $pool (include "smallfirst.servedPools" $ | fromJsonArray))) -}}
+{{- range $key, $_ := omit $external.keys "worker-url" "broker-worker-url" -}}
+{{- $pool := $key | trimPrefix "broker-" | trimPrefix "worker-" | trimSuffix "-url" -}}
+{{- if and (hasPrefix "worker-" (trimPrefix "broker-" $key)) (not (has $pool (include "smallfirst.servedPools" $ | fromJsonArray))) -}}
 {{- $faults = append $faults (printf "redis.external.keys.%s names the pool %s, which no entry of pools serves" $key $pool) -}}
 {{- end -}}
 {{- end -}}
@@ -152,6 +158,9 @@
 {{- define "smallfirst.faults.scaling" -}}
 {{- $faults := list -}}
 {{- $config := .component.config -}}
+{{- if hasKey ($config.settings | default dict) "SLICES" -}}
+{{- $faults = append $faults (printf "%s: settings.SLICES comes from another value" .name) -}}
+{{- end -}}
 {{- $scaling := $config.autoscaling -}}
 {{- $name := .name -}}
 {{- if ne $scaling.type "none" -}}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
+from math import ceil
 from time import time
 from typing import Any
 
@@ -24,7 +25,7 @@ from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.fleet_connection import Link, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
-from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit
+from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit, SlicesDiffer
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad, PoolLoad
@@ -79,9 +80,11 @@ def examine(settings: Settings) -> Iterator[Check]:
             link.reach()
             for each in link.slices:
                 yield from _named(_check_redis(each.redis, settings), each, link)
+            yield from _check_spread(link)
             yield from _check_fleet(link, catalogue)
         except RedisUnfit as error:
-            yield Check("redis mode", CheckState.FAIL, error.reason, error.remedy)
+            name = "slices" if isinstance(error, SlicesDiffer) else "redis mode"
+            yield Check(name, CheckState.FAIL, error.reason, error.remedy)
         except RedisError as error:
             yield _failed(error, settings)
 
@@ -178,6 +181,23 @@ def _named(checks: Iterable[Check], of: Slice, link: Link) -> Iterator[Check]:
     for check in checks:
         name = f"{check.name} {of.keys.slice}" if len(link.slices) > 1 else check.name
         yield replace(check, name=name)
+
+
+def _check_spread(link: Link) -> Iterator[Check]:
+    """Look whether the nodes of a cluster have as many slices each, as far as that is possible."""
+    if not link.settings.redis.is_cluster or len(link.slices) == 1:
+        return
+    connections = [each.redis.get_connection_kwargs() for each in link.slices]
+    owners = Counter("{}:{}".format(*each["owner"].place) for each in connections)
+    redis: Any = link.redis
+    num_nodes = int(redis.execute_command("CLUSTER INFO")["cluster_size"])
+    fullest, most = owners.most_common(1)[0]
+    detail = f"{len(link.slices)}, on {len(owners)} of {num_nodes} nodes"
+    if most <= ceil(len(link.slices) / num_nodes):
+        yield Check("slices", CheckState.OK, detail)
+    else:
+        remedy = "move the slot of one to another node; smallfirst slices list has the slots"
+        yield Check("slices", CheckState.WARN, f"{detail}, {most} on {fullest}", remedy)
 
 
 def _check_persistence(about: Mapping[str, Any]) -> Check:

@@ -17,8 +17,9 @@ from smallfirst.cli.global_options import Globals, globals_of
 from smallfirst.client import Client
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.slices import Slice, check_slices
-from smallfirst.ledger.survey import FleetSurvey
+from smallfirst.ledger.survey import FleetLoad, FleetSurvey
 from smallfirst.local.folder import find_fleet
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.settings import ProducerSettings, Settings, load_settings
@@ -46,7 +47,7 @@ class Link:
         """Make sure that somebody answers, and that the fleet has as many slices as we were told.
 
         Raises:
-            RedisUnfit: When it has another number.
+            SlicesDiffer: When it has another number.
         """
         self.redis.ping()
         num_slices, address = self.settings.slices, self.settings.redis_address
@@ -60,6 +61,12 @@ class Link:
     def survey(self) -> FleetSurvey:
         """A look at the fleet by one who may read jobs."""
         return FleetSurvey(self.slices, CeleryLists(self.broker, self.keys), may_read_jobs=True)
+
+    def load(self) -> FleetLoad:
+        """What there is of every pool that has a backlog, in a catalogue still or not."""
+        ledgers = [Ledger(each.redis, each.keys, "cli") for each in self.slices]
+        pools = set[str]().union(*(ledger.pools_with_backlogs() for ledger in ledgers))
+        return self.survey().look(sorted(pools))
 
 
 def settings_of(options: Globals) -> Settings:

@@ -51,6 +51,10 @@ COMMANDS = {
     "producer": CommandEntry(
         "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."
     ),
+    "slices": CommandEntry(
+        "smallfirst.cli.slices:app",
+        "Show where each slice of the fleet is, and change their number.",
+    ),
     "doctor": CommandEntry(
         "smallfirst.cli.doctor:doctor",
         "Look at everything a fleet needs; exit 1 when something is wrong.",

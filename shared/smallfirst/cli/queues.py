@@ -8,7 +8,6 @@ import typer
 
 from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
-from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.survey import PoolLoad
 
 
@@ -30,9 +29,7 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
 
 def waiting(link: Link) -> dict[str, Any]:
     """Count everything that waits, as JSON. Pools are known by their backlogs."""
-    ledgers = [Ledger(each.redis, each.keys, "cli") for each in link.slices]
-    pools = set[str]().union(*(ledger.pools_with_backlogs() for ledger in ledgers))
-    load = link.survey().look(sorted(pools))
+    load = link.load()
     return {
         "routers": load.routers,
         "dead_letters": load.dead_letters,

@@ -29,10 +29,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smallfirst.client.backoff import pauses
-from smallfirst.errors import FleetRefused, FleetUnreachable
+from smallfirst.errors import FleetRefused, FleetUnreachable, SlicesDiffer
 from smallfirst.jobs import DEFAULT_PRODUCER, Job, JobId, Result, Status, is_name
 from smallfirst.ledger.keys import Keys
-from smallfirst.ledger.slices import keys_of_slices, slices_differ
+from smallfirst.ledger.slices import keys_of_slices
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.refusals import (
     CLUSTER,
@@ -272,9 +272,8 @@ class RedisTransport:
             raise FleetRefused(self.address, f"{CLUSTER}; {CLUSTER_REMEDY}")
         found = await self._patiently(lambda: redis.get(self._fleet_keys.num_slices))
         if found is not None and int(found) != len(self._slices):
-            raise FleetRefused(
-                self.address, "; ".join(slices_differ(int(found), len(self._slices)))
-            )
+            differ = SlicesDiffer(self.address, int(found), len(self._slices))
+            raise FleetRefused(self.address, f"{differ.reason}; {differ.remedy}")
         # Before the first router of a fleet nobody can tell how many slices it has.
         self._is_checked = found is not None
 

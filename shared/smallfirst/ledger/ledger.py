@@ -102,7 +102,7 @@ class Ledger:
         """Write down how many slices the fleet has, where nobody has.
 
         Raises:
-            RedisUnfit: When it has another number.
+            SlicesDiffer: When it has another number.
         """
         declare_slices(self._redis, self._keys, num_slices, address=address)
 
@@ -112,7 +112,7 @@ class Ledger:
         False where nobody can tell yet.
 
         Raises:
-            RedisUnfit: When it has another number.
+            SlicesDiffer: When it has another number.
         """
         return check_slices(self._redis, self._keys, num_slices, address=address)
 

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from redis import Redis
 
-from smallfirst.errors import RedisUnfit
+from smallfirst.errors import SlicesDiffer
 from smallfirst.ledger.keys import Keys
 
 
@@ -45,15 +45,9 @@ def check_slices(redis: Redis, keys: Keys, num_slices: int, *, address: str) -> 
     False where nobody can tell yet: no router has been there.
 
     Raises:
-        RedisUnfit: When it was told another number.
+        SlicesDiffer: When it was told another number.
     """
     found: Any = redis.get(keys.num_slices)
     if found is not None and int(found) != num_slices:
-        raise RedisUnfit(address, *slices_differ(int(found), num_slices))
+        raise SlicesDiffer(address, int(found), num_slices)
     return found is not None
-
-
-def slices_differ(num_found: int, num_told: int) -> tuple[str, str]:
-    """Say what is wrong where two numbers differ, and what to do."""
-    reason = f"its fleet has {num_found} slices, and SMALLFIRST_SLICES says {num_told}"
-    return reason, f"set SMALLFIRST_SLICES={num_found} here"
