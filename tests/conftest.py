@@ -6,8 +6,7 @@ The Redis is empty before each test, and is checked for leaks after it.
 import importlib.util
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 from redis import Redis
-from tests.support import clusters
+from tests.support import clusters, waiting
 from tests.support.groups import GroupScheduling, group_of, rank_of
 from tests.support.invariants import LASTING_KEYS
 from tests.support.observed import Observed, observed
@@ -31,8 +30,6 @@ settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 SUPPORT_MAIL = Path(__file__).parents[1] / "examples" / "support_mail"
-#: Seconds between two looks of `wait_until`.
-POLL_SECONDS = 0.01
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> LoadScopeScheduling:
@@ -95,14 +92,7 @@ def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wait_until() -> WaitUntil:
     """Wait until something is so; fail with its description when that takes too long."""
-
-    def wait(predicate: Callable[[], object], *, description: str, timeout: float = 10.0) -> None:
-        until = time.monotonic() + timeout
-        while not predicate():
-            assert time.monotonic() < until, f"not within {timeout:g} s: {description}"
-            time.sleep(POLL_SECONDS)
-
-    return wait
+    return waiting.wait_until
 
 
 @pytest.fixture(scope="module")

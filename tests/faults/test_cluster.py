@@ -2,23 +2,24 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from tests.support.cluster_fleets import ClusterFleet
 from tests.support.clusters import Cluster
 from tests.support.invariants import Stopwatch, assert_each_ended_once, lasting_keys
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, FleetRefused, Job
+from smallfirst.cli.doctor import Check, CheckState, check_spread
+from smallfirst.cli.fleet_connection import linked
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.slices import keys_of_slices, slice_of
-from smallfirst.local.fleet import LocalFleet
-from smallfirst.local.redis_server import RedisServer
+from smallfirst.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -27,39 +28,18 @@ SLICES = keys_of_slices("sf", NUM_SLICES)
 TEXT = "I forgot my password and cannot log in to my account. " * 10
 
 
-class ClusterFleet(LocalFleet):
-    """A local fleet whose ledger is on a cluster, and whose own Redis carries Celery's lists."""
-
-    def __init__(self, catalogue_path: Path, folder: Path, cluster: Cluster) -> None:
-        super().__init__(catalogue_path, folder, slm_processes=1, flower=False)
-        self.cluster = cluster
-
-    def environment_of(self, child: str) -> dict[str, str]:
-        """Name both, and the number of slices."""
-        return super().environment_of(child) | {
-            "SMALLFIRST_REDIS_URL": self.cluster.url,
-            "SMALLFIRST_BROKER_URL": self.redis_url,
-            "SMALLFIRST_SLICES": str(NUM_SLICES),
-        }
-
-    def _start_redis(self, opening: ExitStack) -> RedisServer:
-        server = super()._start_redis(opening)
-        # Heartbeats are in the ledger.
-        self._redis = opening.enter_context(self.cluster.connect())
-        return server
-
-    def waits(self) -> dict[str, int]:
-        """What is not at rest, by slice, and in Celery's lists."""
-        with Redis.from_url(self.redis_url) as broker:
-            published = CeleryLists(broker, Keys()).count_batches([POOL])[POOL]
-            found = {"batches": published.num_batches}
-        for keys in SLICES:
-            with self.cluster.connect() as redis:
-                streams = {keys.of_producer("default").jobs: ROUTER_GROUP}
-                streams |= {keys.escalations: ROUTER_GROUP}
-                streams |= dict.fromkeys(keys.backlogs(POOL).values(), POOL_GROUP)
-                found[keys.tag] = sum(_num_left(redis, *each) for each in streams.items())
-        return {what: count for what, count in found.items() if count}
+def waits(fleet: ClusterFleet) -> dict[str, int]:
+    """What is not at rest, by slice, and in Celery's lists."""
+    with Redis.from_url(fleet.redis_url) as broker:
+        published = CeleryLists(broker, Keys()).count_batches([POOL])[POOL]
+        found = {"batches": published.num_batches}
+    for keys in SLICES:
+        with fleet.cluster.connect() as redis:
+            streams = {keys.of_producer("default").jobs: ROUTER_GROUP}
+            streams |= {keys.escalations: ROUTER_GROUP}
+            streams |= dict.fromkeys(keys.backlogs(POOL).values(), POOL_GROUP)
+            found[keys.tag] = sum(_num_left(redis, *each) for each in streams.items())
+    return {what: count for what, count in found.items() if count}
 
 
 def _num_left(redis: Any, stream: str, group: str) -> int:
@@ -78,7 +58,7 @@ def fleet(
         if cluster.owner_of(keys.due) is not node:
             cluster.move(keys.due, node)
     folder = tmp_path_factory.mktemp("fleet")
-    with ClusterFleet(small_catalogue, folder, cluster) as fleet:
+    with ClusterFleet(small_catalogue, folder, cluster, NUM_SLICES, slm_processes=1) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         yield fleet
 
@@ -92,7 +72,7 @@ def jobs(count: int) -> list[Job]:
 
 def assert_at_rest(fleet: ClusterFleet, wait_until: WaitUntil) -> None:
     """Nothing is left over in any slice, nor in Celery's lists."""
-    wait_until(lambda: not fleet.waits(), description="nothing is left", timeout=30)
+    wait_until(lambda: not waits(fleet), description="nothing is left", timeout=30)
     for node in fleet.cluster.nodes:
         with Redis(port=node.port) as redis:
             assert not lasting_keys(redis)
@@ -142,3 +122,27 @@ def test_who_was_told_another_number_of_slices_is_refused(fleet: ClusterFleet) -
         pytest.raises(FleetRefused, match="has 3 slices, and SMALLFIRST_SLICES says 2"),
     ):
         client.submit(job)
+
+
+def test_the_doctor_says_where_a_node_has_more_than_its_share(
+    fleet: ClusterFleet, wait_until: WaitUntil
+) -> None:
+    """Of three slices on three nodes each has one; two on one node are told, with that node."""
+    cluster, values = fleet.cluster, {"redis_url": fleet.cluster.url, "slices": NUM_SLICES}
+    settings = Settings.model_validate({**values, "broker_url": fleet.redis_url})
+
+    def spread() -> Check:
+        with linked(settings) as link:
+            link.reach()
+            [check] = check_spread(link)
+            return check
+
+    assert (spread().state, spread().detail) == (CheckState.OK, "3, on 3 of 3 nodes")
+    cluster.move(SLICES[1].due, cluster.nodes[2])
+    try:
+        found = spread()
+        place = f"127.0.0.1:{cluster.nodes[2].port}"
+        assert (found.state, found.detail) == (CheckState.WARN, f"3, on 2 of 3 nodes, 2 on {place}")
+    finally:
+        cluster.move(SLICES[1].due, cluster.nodes[1])
+    wait_until(lambda: spread().state is CheckState.OK, description="each has its own again")

@@ -3,6 +3,7 @@
     make chaos                                            # 30 minutes, 100,000 jobs
     python -m tests.support.chaos --minutes 30 --seed 7    # the same faults at the same moments
     python -m tests.support.chaos --mixed                  # one of each kind is of an older version
+    python -m tests.support.chaos --cluster                # four slices, which move in a cluster
 
 At its end every confirmed job must have exactly one result that never changed, and Redis must be at
 rest. It prints how long each kind of fault was felt. What is struck depends on who has work just
@@ -17,6 +18,7 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +27,15 @@ from typing import Any
 
 import yaml
 from redis import Redis
-from tests.support.invariants import assert_unchanged, lasting_keys, orphans, remains
+from tests.support.cluster_fleets import ClusterFleet, SlicedRedis
+from tests.support.clusters import cluster_in
+from tests.support.invariants import (
+    assert_unchanged,
+    lasting_keys,
+    orphans,
+    remains,
+    result_key,
+)
 from tests.support.links import LinkedFleet
 from tests.support.producers import (
     CANARY,
@@ -37,6 +47,7 @@ from tests.support.producers import (
 )
 from tests.support.strikes import CARELESS, LLM, NUM_AGAIN, NUM_KEPT, SLM, Chaos, Fault
 from tests.support.versions import PREVIOUS_COMMIT, unpack_previous
+from tests.support.waiting import wait_until
 
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import Keys
@@ -45,8 +56,9 @@ from smallfirst.ledger.producers import ProducerRegistry
 
 SUPPORT_MAIL = Path(__file__).parents[2] / "examples" / "support_mail"
 KEYS = Keys()
-OWN = KEYS.of_producer("default")
 NUM_ROUTERS, NUM_SLM_WORKERS, NUM_PRODUCERS = 2, 3, 2
+#: How many slices a fleet over a cluster has.
+NUM_SLICES = 4
 #: Of how many faults that were felt longest the report tells more.
 NUM_LONGEST = 3
 #: The share of the time in which jobs come; the rest is for what is left.
@@ -154,6 +166,7 @@ def run(
     num_poison: int,
     folder: Path,
     is_mixed: bool = False,
+    is_clustered: bool = False,
 ) -> Report:
     """Run a fleet under faults, and check what must hold.
 
@@ -161,26 +174,46 @@ def run(
         AssertionError: When it does not.
     """
     path = write_catalogue(folder)
-    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
-    fleet = LinkedFleet(
-        path,
-        folder / "fleet",
-        routers=NUM_ROUTERS,
-        slm_processes=NUM_SLM_WORKERS,
-        worker_module="tests.support.mortal_worker",
-        roots=_previous(folder / "previous") if is_mixed else {},
-    )
-    with fleet, Redis.from_url(fleet.redis_url, socket_timeout=10) as redis:
+    with ExitStack() as opening:
+        options: dict[str, Any] = {
+            "routers": NUM_ROUTERS,
+            "slm_processes": NUM_SLM_WORKERS,
+            "worker_module": "tests.support.mortal_worker",
+            "roots": _previous(folder / "previous") if is_mixed else {},
+        }
+        fleet = (
+            _clustered(opening, path, folder, **options)
+            if is_clustered
+            else LinkedFleet(path, folder / "fleet", **options)
+        )
+        slices = fleet.slices if isinstance(fleet, ClusterFleet) else (KEYS,)
+        opening.enter_context(fleet)
+        redis = opening.enter_context(_connect(fleet, slices))
         fleet.wait_ready(timedelta(minutes=10))
         ProducerRegistry(redis, KEYS).write(CARELESS.producer, Registered())
-        producers = _producers(fleet.redis_url, names, seed, minutes, num_jobs, num_poison)
-        chaos = Chaos(fleet, redis, seed, producers)
-        results = Results(fleet.redis_url, producers)
+        url = fleet.cluster.url if isinstance(fleet, ClusterFleet) else fleet.redis_url
+        producers = _producers(url, seed, minutes, num_jobs, num_poison, len(slices))
+        chaos = Chaos(fleet, redis, seed, producers, slices)
+        results = Results(opening.enter_context(_connect(fleet, slices)), producers)
         report = _strike(fleet, chaos, redis, minutes, seed, producers, results)
     assert not orphans(chaos.pids), "processes outlived the fleet"
     leaks = [str(log) for log in fleet.logs.glob("*") if CANARY in log.read_text(errors="replace")]
     assert not leaks, f"texts of jobs in {leaks}"
     return report
+
+
+def _clustered(opening: ExitStack, catalogue: Path, folder: Path, **options: Any) -> ClusterFleet:
+    """Start a cluster, whose nodes have about as many slices each."""
+    cluster = opening.enter_context(cluster_in(folder / "cluster", wait_until))
+    return ClusterFleet(catalogue, folder / "fleet", cluster, NUM_SLICES, **options)
+
+
+def _connect(fleet: LinkedFleet, slices: Sequence[Keys]) -> Any:
+    """Connect to all that the fleet keeps, by links that are never struck."""
+    redis = Redis.from_url(fleet.redis_url, socket_timeout=10)
+    if isinstance(fleet, ClusterFleet):
+        return SlicedRedis(fleet.cluster, slices, redis)
+    return redis
 
 
 def _previous(folder: Path) -> dict[str, Path]:
@@ -191,12 +224,13 @@ def _previous(folder: Path) -> dict[str, Path]:
 
 
 def _producers(
-    url: str, names: Sequence[str], seed: int, minutes: float, num_jobs: int, num_poison: int
+    url: str, seed: int, minutes: float, num_jobs: int, num_poison: int, num_slices: int
 ) -> list[Producer]:
-    texts = texts_of(seed)
-    share, poison = num_jobs // len(names), num_poison // len(names)
+    texts, seconds = texts_of(seed), minutes * 60 * BUSY
+    share, poison = num_jobs // NUM_PRODUCERS, num_poison // NUM_PRODUCERS
+    names = [f"producer-{number}" for number in range(NUM_PRODUCERS)]
     return [
-        Producer(url, list(jobs_of(seed, name, share, texts, poison)), minutes * 60 * BUSY)
+        Producer(url, list(jobs_of(seed, name, share, texts, poison)), seconds, num_slices)
         for name in names
     ]
 
@@ -219,7 +253,7 @@ def _strike(
     ids = [name for producer in producers for name in producer.confirmed]
     is_all = len(ids) == sum(len(producer.jobs) for producer in producers)
     assert is_all, "a producer could not submit everything"
-    _wait_for_rest(fleet, redis, results, ids)
+    _wait_for_rest(fleet, chaos, redis, results, ids)
     settled = monotonic() - over
     results.stop()
     chaos.look()
@@ -227,27 +261,32 @@ def _strike(
     return Report(
         seed,
         minutes,
-        _check(redis, results, ids),
+        _check(redis, results, ids, len(chaos.slices)),
         chaos.faults,
         sum(producer.num_repeats for producer in producers),
         settled,
     )
 
 
-def _wait_for_rest(fleet: LinkedFleet, redis: Any, results: Results, ids: Sequence[str]) -> None:
+def _wait_for_rest(
+    fleet: LinkedFleet, chaos: Chaos, redis: Any, results: Results, ids: Sequence[str]
+) -> None:
     pause = threading.Event()
     until = monotonic() + SETTLES.total_seconds()
-    while len(results.digests) < len(ids) or _remains(redis):
+    while len(results.digests) < len(ids) or (left := _remains(redis, chaos.slices)):
         fleet.check()
         missing = len(ids) - len(results.digests)
-        assert monotonic() < until, f"{missing} without a result; {_remains(redis)}"
+        assert monotonic() < until, f"{missing} without a result; {left}"
         pause.wait(0.5)
 
 
-def _remains(redis: Any) -> dict[str, int]:
-    """What is not at rest, of any producer."""
+def _remains(redis: Any, slices: Sequence[Keys]) -> dict[str, int]:
+    """What is not at rest, of any producer, in any slice."""
     left = {CARELESS.jobs: redis.xlen(CARELESS.jobs)}
-    return remains(redis, (SLM, LLM)) | {what: count for what, count in left.items() if count}
+    found = {what: count for what, count in left.items() if count}
+    for keys in slices:
+        found |= remains(redis, (SLM, LLM), keys)
+    return found
 
 
 def _check_careless(redis: Any, num_times: int) -> None:
@@ -263,17 +302,18 @@ def _check_careless(redis: Any, num_times: int) -> None:
     assert last <= set(ids), f"without a result: {sorted(last - set(ids))}"
 
 
-def _check(redis: Any, results: Results, ids: Sequence[str]) -> JobCounts:
+def _check(redis: Any, results: Results, ids: Sequence[str], num_slices: int) -> JobCounts:
     """Check every job's end; count them."""
     assert set(results.digests) == set(ids), "not every confirmed job has a result"
     # Whoever submits an id again, as a client does that lost its connection, gets the same result:
     # that it never changes is what there being one means.
-    assert_unchanged(redis, results.digests)
+    assert_unchanged(redis, results.digests, num_slices)
     left = lasting_keys(redis)
     assert not left, f"keys without a bound: {left}"
     counts = JobCounts()
     for start in range(0, len(ids), 1000):
-        for raw in redis.mget([OWN.result(name) for name in ids[start : start + 1000]]):
+        keys = [result_key(name, num_slices) for name in ids[start : start + 1000]]
+        for raw in redis.mget(keys):
             result = Result.model_validate_json(raw)
             _check_one(result)
             counts.add(result)
@@ -298,6 +338,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--poison", type=int, default=6)
     parser.add_argument("--mixed", action="store_true")
+    parser.add_argument("--cluster", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)  # noqa: T201 - the drill's output
     with tempfile.TemporaryDirectory() as folder:
@@ -308,6 +349,7 @@ def main() -> None:
             num_poison=options.poison,
             folder=Path(folder),
             is_mixed=options.mixed,
+            is_clustered=options.cluster,
         )
     sys.stdout.write(f"{report}\n")
 

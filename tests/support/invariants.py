@@ -14,6 +14,7 @@ from typing import Any
 
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.slices import slice_of
 
 #: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
@@ -38,14 +39,20 @@ class Stopwatch:
         return seconds
 
 
-def digests(redis: Any, ids: Iterable[str], keys: Keys | None = None) -> dict[str, str]:
+def digests(redis: Any, ids: Iterable[str], num_slices: int = 1) -> dict[str, str]:
     """SHA-256 of every visible result, by id, as Redis has it."""
     names = list(ids)
     if not names:
         return {}
-    found = redis.mget([(keys or Keys()).of_producer("default").result(name) for name in names])
+    found = redis.mget([result_key(name, num_slices) for name in names])
     pairs = zip(names, found, strict=True)
     return {name: hashlib.sha256(raw).hexdigest() for name, raw in pairs if raw is not None}
+
+
+def result_key(job_id: str, num_slices: int = 1) -> str:
+    """Where the result of a job of the producer `default` is."""
+    keys = Keys("sf", slice_of(job_id, num_slices))
+    return keys.of_producer("default").result(job_id)
 
 
 def assert_each_ended_once(
@@ -58,9 +65,9 @@ def assert_each_ended_once(
     assert not others, f"jobs that ended otherwise: {others}"
 
 
-def assert_unchanged(redis: Any, before: Mapping[str, str], keys: Keys | None = None) -> None:
+def assert_unchanged(redis: Any, before: Mapping[str, str], num_slices: int = 1) -> None:
     """No result that was visible has changed since its digest was taken."""
-    now = digests(redis, before, keys)
+    now = digests(redis, before, num_slices)
     changed = [name for name, digest in before.items() if now.get(name) != digest]
     assert not changed, f"results that changed or went: {changed[:5]}"
 

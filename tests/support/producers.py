@@ -10,7 +10,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from redis import Redis
 from redis.exceptions import RedisError
 from tests.support.invariants import digests
 from tests.support.mortal_worker import POISON
@@ -77,6 +76,7 @@ class Producer:
     url: str
     jobs: list[Job]
     seconds: float
+    num_slices: int = 1
     confirmed: list[str] = field(default_factory=list)
     num_repeats: int = 0
 
@@ -95,7 +95,7 @@ class Producer:
         """Submit everything."""
         pause = threading.Event()
         begun = monotonic()
-        with Client(self.url) as client:
+        with Client(self.url, slices=self.num_slices) as client:
             while len(self.confirmed) < len(self.jobs):
                 due = len(self.jobs) * (monotonic() - begun) / self.seconds
                 if len(self.confirmed) + _CHUNK_JOBS > due < len(self.jobs):
@@ -113,9 +113,10 @@ class Producer:
 class Results:
     """Asks for the result of each job that was confirmed, and keeps the digest it first had."""
 
-    def __init__(self, url: str, producers: Sequence[Producer]) -> None:
-        self._redis: Any = Redis.from_url(url, socket_timeout=10)
+    def __init__(self, redis: Any, producers: Sequence[Producer]) -> None:
+        self._redis = redis
         self._producers = producers
+        self._num_slices = producers[0].num_slices
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="results", daemon=True)
         self.digests: dict[str, str] = {}
@@ -129,7 +130,6 @@ class Results:
         self._stop.set()
         self._thread.join()
         self._look()
-        self._redis.close()
 
     def _follow(self) -> None:
         while not self._stop.wait(0.5):
@@ -142,4 +142,4 @@ class Results:
         confirmed = [name for producer in self._producers for name in list(producer.confirmed)]
         unseen = [name for name in confirmed if name not in self.digests]
         for start in range(0, len(unseen), 1000):
-            self.digests |= digests(self._redis, unseen[start : start + 1000])
+            self.digests |= digests(self._redis, unseen[start : start + 1000], self._num_slices)

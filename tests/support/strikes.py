@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +14,14 @@ from typing import Any
 
 import psutil
 from redis.exceptions import RedisError
+from tests.support.cluster_fleets import ClusterFleet
 from tests.support.links import LinkedFleet
 from tests.support.producers import Producer
 
 from smallfirst import Job
 from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.slices import slice_of
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
@@ -34,6 +36,8 @@ SLM, LLM = "cpu-small", "cpu-llm"
 PAUSE, LASTS = (3.0, 12.0), (0.5, 15.0)
 #: How long a pool is away: long enough that its workers are taken for dead.
 POOL_LASTS = (8.0, 20.0)
+#: How long a node of a cluster is away.
+NODE_LASTS = (1.0, 8.0)
 #: How many jobs are submitted again at once.
 NUM_AGAIN = 20
 OLD_JOB = {"v": 0, "id": "old", "task": "ids", "body": "from before the wire had a version"}
@@ -59,11 +63,19 @@ class Chaos:
         redis: The fleet's Redis, by a link that is never struck.
         seed: Of the dice.
         producers: Whose jobs are submitted again.
+        slices: Of the fleet.
     """
 
     def __init__(
-        self, fleet: LinkedFleet, redis: Any, seed: int, producers: Sequence[Producer]
+        self,
+        fleet: LinkedFleet,
+        redis: Any,
+        seed: int,
+        producers: Sequence[Producer],
+        slices: Sequence[Keys] = (KEYS,),
     ) -> None:
+        self.slices = slices
+        self._streams = {name: group for keys in slices for name, group in streams_of(keys)}
         self._fleet = fleet
         self._redis = redis
         self._producers = producers
@@ -90,6 +102,14 @@ class Chaos:
             "jobs submitted again": (2, self._submit_again),
             "submissions trimmed": (2, self._trim),
         }
+        if isinstance(fleet, ClusterFleet):
+            self._cluster = fleet.cluster
+            self._kinds |= {
+                "slice moved": (6, self._move_slice),
+                "node killed": (2, self._kill_node),
+            }
+            # The careless producer is in one slice; its harm is tried without a cluster.
+            del self._kinds["submissions trimmed"]
 
     def run(self, until: float) -> None:
         """Strike until a moment of the monotonic clock; then mend everything."""
@@ -124,7 +144,7 @@ class Chaos:
 
     def _is_felt(self, fault: Fault) -> bool:
         return any(
-            entries & entries_of(self._redis, stream, consumer)
+            entries & entries_of(self._redis, stream, self._streams[stream], consumer)
             for (stream, consumer), entries in fault.held.items()
         )
 
@@ -136,11 +156,11 @@ class Chaos:
         """What a child has in hand now."""
         mark = f"/{self._fleet.children()[name].pid}/"
         held = {}
-        for stream, group in STREAMS.items():
+        for stream, group in self._streams.items():
             for consumer in self._redis.xpending(stream, group)["consumers"]:
                 who = consumer["name"].decode()
                 if mark in who:
-                    held[stream, who] = entries_of(self._redis, stream, who)
+                    held[stream, who] = entries_of(self._redis, stream, group, who)
         return held
 
     def _signal(self, number: signal.Signals) -> Fault:
@@ -177,8 +197,28 @@ class Chaos:
         """Submit jobs that were confirmed before, done or not, as others submit them."""
         known = self._dice.choice(self._producers).confirmed_jobs
         for job in self._dice.sample(known, min(NUM_AGAIN, len(known))):
-            self._redis.xadd(OWN.jobs, {"job": job.to_json()})
+            keys = self.slices[slice_of(job.id, len(self.slices))]
+            self._redis.xadd(keys.of_producer("default").jobs, {"job": job.to_json()})
         return Fault("")
+
+    def _move_slice(self) -> Fault:
+        """Move one slice to another node, under load."""
+        moved = self._dice.choice(self.slices)
+        source = self._cluster.owner_of(moved.due)
+        to = self._dice.choice([node for node in self._cluster.nodes if node is not source])
+        fault = Fault("", moved.tag)
+        self._cluster.move(moved.due, to)
+        return fault
+
+    def _kill_node(self) -> Fault:
+        """Kill a node and start it again, before anything else is struck."""
+        node = self._dice.choice(self._cluster.nodes)
+        fault = Fault("", f"node {node.port}")
+        node.kill()
+        self._stop.wait(self._dice.uniform(*NODE_LASTS))
+        node.start()
+        self._cluster.serves()
+        return fault
 
     def _trim(self) -> Fault:
         """Submit as who bounds its stream far too low, now and then under ids from the future."""
@@ -239,16 +279,16 @@ class Chaos:
         self._mending = [each for each in self._mending if each.is_alive()] + [timer]
 
 
-STREAMS = {
-    OWN.jobs: ROUTER_GROUP,
-    CARELESS.jobs: ROUTER_GROUP,
-    KEYS.escalations: ROUTER_GROUP,
-    **{stream: POOL_GROUP for pool in (SLM, LLM) for stream in KEYS.backlogs(pool).values()},
-}
+def streams_of(keys: Keys) -> Iterator[tuple[str, str]]:
+    """The streams of a slice that a process may have entries of in hand, and their groups."""
+    names = ("default", "careless") if keys == KEYS else ("default",)
+    yield from ((keys.of_producer(name).jobs, ROUTER_GROUP) for name in names)
+    yield keys.escalations, ROUTER_GROUP
+    for pool in (SLM, LLM):
+        yield from ((stream, POOL_GROUP) for stream in keys.backlogs(pool).values())
 
 
-def entries_of(redis: Any, stream: str, consumer: str) -> set[bytes]:
+def entries_of(redis: Any, stream: str, group: str, consumer: str) -> set[bytes]:
     """What one consumer has in hand."""
-    group = STREAMS[stream]
     pending = redis.xpending_range(stream, group, "-", "+", 5000, consumername=consumer)
     return {each["message_id"] for each in pending}

@@ -1,7 +1,11 @@
-"""The type of the fixture `wait_until`, for the tests that take it."""
+"""Waiting for something to be so: what the fixture `wait_until` is, and its type."""
 
+import time
 from collections.abc import Callable
 from typing import Protocol
+
+#: How often it is looked.
+POLL_SECONDS = 0.01
 
 
 class WaitUntil(Protocol):
@@ -10,3 +14,11 @@ class WaitUntil(Protocol):
     def __call__(
         self, predicate: Callable[[], object], *, description: str, timeout: float = 10.0
     ) -> None: ...
+
+
+def wait_until(predicate: Callable[[], object], *, description: str, timeout: float = 10.0) -> None:
+    """Wait until something is so; fail with its description when that takes too long."""
+    until = time.monotonic() + timeout
+    while not predicate():
+        assert time.monotonic() < until, f"not within {timeout:g} s: {description}"
+        time.sleep(POLL_SECONDS)

@@ -80,7 +80,7 @@ def examine(settings: Settings) -> Iterator[Check]:
             link.reach()
             for each in link.slices:
                 yield from _named(_check_redis(each.redis, settings), each, link)
-            yield from _check_spread(link)
+            yield from check_spread(link)
             yield from _check_fleet(link, catalogue)
         except RedisUnfit as error:
             name = "slices" if isinstance(error, SlicesDiffer) else "redis mode"
@@ -183,7 +183,7 @@ def _named(checks: Iterable[Check], of: Slice, link: Link) -> Iterator[Check]:
         yield replace(check, name=name)
 
 
-def _check_spread(link: Link) -> Iterator[Check]:
+def check_spread(link: Link) -> Iterator[Check]:
     """Look whether the nodes of a cluster have as many slices each, as far as that is possible."""
     if not link.settings.redis.is_cluster or len(link.slices) == 1:
         return
