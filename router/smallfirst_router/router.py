@@ -42,7 +42,7 @@ log = structlog.get_logger()
 BUSY_BLOCK = timedelta(milliseconds=20)
 #: The same while none does: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
-#: So many slices are each looked after every second; of more, each as much less often.
+#: So many slices at rest are each looked after every second; of more, each as much less often.
 SLICES_AT_FULL_PACE = 2.5
 #: How far ids of submissions may be ahead of Redis's clock, which may itself be set back a little.
 MAX_AHEAD = timedelta(minutes=1)
@@ -52,10 +52,11 @@ FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.1, 5.0
 
 @dataclass
 class PeriodicTask:
-    """Something that is due every so often."""
+    """Something that is due every so often; more seldom at rest, where it may."""
 
     every: timedelta
     do: Callable[[], object]
+    may_rest: bool = True
     due: float = 0.0
 
 
@@ -99,15 +100,16 @@ class Router:
             watch, self.serve, expected=(SmallfirstError, RouterError)
         )
         # However many slices, a router at rest asks no more.
-        second = timedelta(seconds=max(1.0, settings.slices / SLICES_AT_FULL_PACE))
+        self._rest = max(1.0, settings.slices / SLICES_AT_FULL_PACE)
+        second = timedelta(seconds=1)
         self._idle_block = IDLE_BLOCK * settings.slices
         self._periodic_tasks = [
             PeriodicTask(second, self.reload),
             PeriodicTask(second, self._intake.take_up_producers),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
-            PeriodicTask(self._lease / 3, self._renew),
-            PeriodicTask(timedelta(seconds=2), self._beat),
+            PeriodicTask(self._lease / 3, self._renew, may_rest=False),
+            PeriodicTask(2 * second, self._beat, may_rest=False),
             PeriodicTask(10 * second, self.look_at_ids),
             PeriodicTask(10 * second, self._look_for_destroyed),
             PeriodicTask(60 * second, self.tidy),
@@ -250,15 +252,22 @@ class Router:
 
     def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
-        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else self._idle_block
+        block = IDLE_BLOCK if self._has_work() else self._idle_block
+        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else block
         return self._intake.read(self._state, block=block if may_wait else None)
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()
+        rest = 1.0 if self._has_work() else self._rest
         for task in self._periodic_tasks:
             if now >= task.due:
-                task.due = now + task.every.total_seconds()
+                task.due = now + task.every.total_seconds() * (rest if task.may_rest else 1.0)
                 task.do()
+
+    def _has_work(self) -> bool:
+        """Whether anything waits for a pool, or is in its hands."""
+        pools = self._state.pools.values()
+        return any(pool.num_pending or pool.num_unread for pool in pools)
 
     def recover(self) -> None:
         """Take over what dead workers had in hand, and look for what dead routers had read."""

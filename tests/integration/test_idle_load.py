@@ -24,11 +24,12 @@ from tests.support.waiting import WaitUntil
 from smallfirst.health import Health
 from smallfirst.jobs import Job
 from smallfirst.ledger.keys import ROUTERS
-from smallfirst.ledger.slices import keys_of_slices
+from smallfirst.ledger.slices import keys_of_slices, slice_of
 from smallfirst.settings import MAX_SLICES, RouterSettings
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.__main__ import build_slices
 from smallfirst_router.metrics import RouterMetrics
+from smallfirst_router.router import SLICES_AT_FULL_PACE
 
 #: How long it is listened to.
 SECONDS = 3.0
@@ -88,6 +89,25 @@ def test_a_router_of_several_slices_at_rest_asks_no_more(
         )
         commands = sent(redis_url, wait_until)
         assert commands.total() <= MOST_A_SECOND * SECONDS, commands
+
+
+@pytest.mark.parametrize("num_jobs", [0, 1])
+def test_what_is_under_way_is_looked_after_every_second(
+    redis: Any, redis_url: str, catalogue: Path, num_jobs: int
+) -> None:
+    """However many slices there are; at rest, eight are each looked after more seldom."""
+    router = router_of(redis, redis_url, catalogue, slices=MAX_SLICES)
+    ids = (name for n in range(999) if not slice_of(name := f"a{n}", MAX_SLICES))
+    submit(redis, *(topic(next(ids)) for _ in range(num_jobs)))
+    router.step()
+    assert redis.xlen(BULK) == num_jobs
+    for task in router._periodic_tasks:
+        task.due = 0.0
+    begun = time.monotonic()
+    router.step()
+    [recovery] = [task for task in router._periodic_tasks if task.do == router.recover]
+    expected = 1.0 if num_jobs else MAX_SLICES / SLICES_AT_FULL_PACE
+    assert recovery.due - begun == pytest.approx(expected, abs=0.5)
 
 
 def test_a_router_at_rest_wakes_at_once(

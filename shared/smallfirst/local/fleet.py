@@ -303,6 +303,8 @@ class LocalFleet:
             "SMALLFIRST_LOG_FORMAT": os.environ.get("SMALLFIRST_LOG_FORMAT", "json"),
             "SMALLFIRST_REDIS_URL": self.redis_url_of(child),
             "SMALLFIRST_NAMESPACE": self._keys.namespace,
+            # One Redis has no use for several, whatever another fleet's producers here are told.
+            "SMALLFIRST_SLICES": "1",
             "SMALLFIRST_CATALOGUE": str(self._catalogue_path),
         }
 
