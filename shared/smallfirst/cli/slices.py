@@ -42,6 +42,8 @@ def change_slices(
             min=1, max=MAX_SLICES, metavar="NUMBER", help="The number of slices from now on."
         ),
     ],
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a fleet at rest another number of slices.
 
@@ -58,6 +60,9 @@ def change_slices(
         finally:
             for each in slices:
                 each.redis.close()
+    if as_json:
+        print_json({"slices": number})
+        return
     say(f"slices: {number}")
     note(f"set SMALLFIRST_SLICES={number} for every router, worker and producer")
 

@@ -57,8 +57,8 @@ def test_a_fleet_at_rest_has_another_number(
 ) -> None:
     """Its producers are in every slice, and nothing is left of a slice that goes."""
     found_by(redis, before)
-    done = smallfirst("slices", "change", after, SMALLFIRST_SLICES=str(before))
-    assert (done.code, done.out) == (0, f"slices: {after}\n")
+    done = smallfirst("slices", "change", after, "--json", SMALLFIRST_SLICES=str(before))
+    assert (done.code, done.json) == (0, {"slices": after})
     tags = [keys.tag.encode() for keys in keys_of_slices("sf", after)]
     assert slices_there(redis) == dict.fromkeys(tags, str(after).encode())
     assert not lasting_keys(redis)
