@@ -9,8 +9,10 @@ export SMALLFIRST_CACHE_DIR ?= $(CURDIR)/.cache/smallfirst
 # process of a test compile torch, Celery or vLLM anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One process of tests for each core, whole groups to each; see tests/support/groups.py.
-BESIDE := -n auto --maxprocesses=4 --dist loadscope --no-loadscope-reorder
+# One process of tests more than there are cores, since the group of faults waits for half its time; whole
+# groups to each, see tests/support/groups.py.
+NUM_PROCESSES ?= $(shell expr $$(nproc) + 1)
+BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench format lock clean

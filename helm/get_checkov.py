@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "checkov"
 #: Exactly which packages are in it; `make lock` works them out.
 PACKAGES = ROOT / "requirements" / "checkov.txt"
+#: The installer of the environment that runs this, told what pip was told on this machine.
+UV = (sys.executable, str(ROOT / "requirements" / "uv.py"))
 
 
 def python_of_checkov() -> Path:
@@ -33,9 +35,9 @@ def python_of_checkov() -> Path:
 
 
 def _make(venv: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)  # noqa: S603 - of constants
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--requirement", str(PACKAGES)], check=True)  # noqa: S603 - the same
+    subprocess.run([*UV, "venv", "--quiet", str(venv)], check=True)  # noqa: S603 - of constants
+    install = ("pip", "install", "--quiet", "--no-deps", "--python", str(venv))
+    subprocess.run([*UV, *install, "--requirement", str(PACKAGES)], check=True)  # noqa: S603 - the same
 
 
 if __name__ == "__main__":

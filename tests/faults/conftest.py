@@ -1,6 +1,7 @@
 """A fleet to break: its own Redis, two routers, two workers, short leases."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,16 +10,28 @@ from redis import Redis
 
 from smallfirst.local.fleet import LocalFleet
 
+LEASE_SECONDS = 2
+
+
+@contextmanager
+def fleet_in(folder: Path, catalogue: Path) -> Iterator[LocalFleet]:
+    """Run the demo's fleet with short leases, so that the dead are found soon.
+
+    What a worker left unstarted is sent again sooner too, in the same proportion.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMALLFIRST_LEASE_SECONDS", str(LEASE_SECONDS))
+        patch.setenv("SMALLFIRST_HEARTBEAT_SECONDS", "0.5")
+        patch.setenv("SMALLFIRST_QUEUE_TIMEOUT_SECONDS", "20")
+        with LocalFleet(catalogue, folder, routers=2, slm_processes=2, flower=False) as fleet:
+            fleet.wait_ready(timedelta(minutes=4))
+            yield fleet
+
 
 @pytest.fixture
-def fleet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_catalogue: Path
-) -> Iterator[LocalFleet]:
-    """The demo's fleet with leases of two seconds, so that the dead are found soon."""
-    monkeypatch.setenv("SMALLFIRST_LEASE_SECONDS", "2")
-    monkeypatch.setenv("SMALLFIRST_HEARTBEAT_SECONDS", "0.5")
-    with LocalFleet(small_catalogue, tmp_path, routers=2, slm_processes=2, flower=False) as fleet:
-        fleet.wait_ready(timedelta(minutes=4))
+def fleet(tmp_path: Path, small_catalogue: Path) -> Iterator[LocalFleet]:
+    """A fleet that nobody has struck before."""
+    with fleet_in(tmp_path, small_catalogue) as fleet:
         yield fleet
 
 

@@ -3,18 +3,23 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from tests.support.holders import pid_of
 from tests.support.invariants import assert_unchanged, digests
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.jobs import Priority, Status
+from smallfirst.ledger.holders import process_here, process_of
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.local.fleet import LocalFleet
+
+from .conftest import LEASE_SECONDS, fleet_in
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,9 +30,51 @@ BULK = KEYS.backlog("cpu-small", Priority.BULK)
 TEXT = "I forgot my password and cannot log in to my account. " * 20
 
 
+@pytest.fixture(scope="module")
+def struck_fleet(
+    tmp_path_factory: pytest.TempPathFactory, small_catalogue: Path
+) -> Iterator[LocalFleet]:
+    """A fleet that is struck by one test after the other."""
+    with fleet_in(tmp_path_factory.mktemp("struck"), small_catalogue) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(struck_fleet: LocalFleet, wait_until: WaitUntil) -> LocalFleet:
+    """That fleet as it was at first: all its processes at work, and nobody counted besides."""
+    with Redis.from_url(struck_fleet.redis_url) as redis:
+        wait_until(lambda: is_whole(struck_fleet, redis), description="it is whole", timeout=60)
+    return struck_fleet
+
+
+def is_whole(fleet: LocalFleet, redis: Any) -> bool:
+    """Whether those who have lately said that they live are all processes, and nobody else."""
+    seconds, _ = redis.time()
+    since_ms = (seconds - LEASE_SECONDS) * 1000
+    names = [
+        name.decode()
+        for group in ("cpu-small", ROUTERS)
+        for name in redis.zrangebyscore(KEYS.workers(group), since_ms, "+inf")
+    ]
+    return {process_of(name) for name in names} == processes(fleet, "worker-", "router-")
+
+
+def processes(fleet: LocalFleet, *prefixes: str) -> set[str]:
+    """Those of a fleet's processes whose names begin so, as a holder's name has them."""
+    children = fleet.children().items()
+    return {process_here(child.pid) for name, child in children if name.startswith(prefixes)}
+
+
 def jobs(count: int) -> list[Job]:
     """Make jobs that take their time."""
-    return [Job(id=f"j-{n}", task="topic", text=f"{n}: {TEXT}") for n in range(count)]
+    return [Job(task="topic", text=f"{n}: {TEXT}") for n in range(count)]
+
+
+def num_handed_back(fleet: LocalFleet) -> int:
+    """How often a worker has handed back what it had in hand."""
+    return sum(
+        log.read_text().count("worker.handed_back") for log in fleet.logs.glob("worker-*.log")
+    )
 
 
 def holders(redis: Any, stream: str, group: str) -> dict[str, int]:
@@ -136,7 +183,7 @@ def test_a_worker_that_was_paused_does_no_harm_when_it_goes_on(
             before = digests(fleet_redis, ids)
         finally:
             os.kill(pid, signal.SIGCONT)
-        more = client.submit_many([Job(task="topic", text=f"{n}: {TEXT}") for n in range(20)])
+        more = client.submit_many(jobs(20))
         all_ended_once(client, more)
     assert_unchanged(fleet_redis, before)
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
@@ -146,6 +193,7 @@ def test_a_worker_told_twice_hands_back_at_once(
     fleet: LocalFleet, fleet_redis: Any, wait_until: WaitUntil
 ) -> None:
     """The second SIGTERM waits for no batch: what was in hand is another's, and cost no start."""
+    before = num_handed_back(fleet)
     with Client(fleet.redis_url) as client:
         ids = client.submit_many(jobs(80))
         names: list[str] = []
@@ -163,7 +211,7 @@ def test_a_worker_told_twice_hands_back_at_once(
         )
         os.kill(pid_of(names[0]), signal.SIGTERM)
         all_ended_once(client, ids)
-    assert any("worker.handed_back" in log.read_text() for log in fleet.logs.glob("worker-*.log"))
+    assert num_handed_back(fleet) == before + 1
     wait_until(lambda: nothing_left(fleet_redis), description="no entry is left")
 
 
@@ -184,4 +232,6 @@ def test_a_killed_redis_comes_back_with_every_job(
 def test_routers_say_that_they_live(fleet: LocalFleet, fleet_redis: Any) -> None:
     """Both are in the list by which `doctor` and a supervisor know them."""
     assert fleet.addresses is not None
-    assert fleet_redis.zcard(KEYS.workers(ROUTERS)) == 2
+    names = [name.decode() for name in fleet_redis.zrange(KEYS.workers(ROUTERS), 0, -1)]
+    assert len(routers := processes(fleet, "router-")) == 2
+    assert routers <= {process_of(name) for name in names}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.invariants import Stopwatch, lasting_keys, remains
 from tests.support.one_task import CATALOGUE
+from tests.support.routers import hasty_router
 from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Job, Result, Status
@@ -17,8 +18,6 @@ from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.local.fleet import words_of
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.supervision import Supervisor
-from smallfirst.settings import RouterSettings
-from smallfirst_router.__main__ import build
 from smallfirst_router.router import Router
 
 pytestmark = pytest.mark.timeout(180)
@@ -74,16 +73,6 @@ def run_to_the_end(
     return [Result.model_validate_json(redis.get(OWN.result(job_id))) for job_id in IDS]
 
 
-def router_of(redis_url: str, folder: Path, catalogue: str) -> Router:
-    """Open a router whose leases are short."""
-    path = folder / "catalogue.yaml"
-    path.write_text(catalogue)
-    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1}
-    router = build(RouterSettings.model_validate(values))
-    router.open()
-    return router
-
-
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -102,7 +91,7 @@ def test_a_deadly_job_is_isolated_and_its_neighbours_answered(
 ) -> None:
     """63 answers and one dead letter that says how its worker ended and how often it was begun."""
     submit(redis)
-    router = router_of(redis_url, tmp_path, CATALOGUE)
+    router = hasty_router(redis_url, tmp_path, CATALOGUE)
     supervisor = supervised(redis, redis_url, tmp_path, how)
     watch = Stopwatch(f"poison by {how}")
     results = run_to_the_end(redis, router, supervisor, wait_until)
@@ -122,7 +111,7 @@ def test_batches_that_run_beside_a_deadly_job_are_answered(
     """A worker that runs four batches at once takes them all with it, and none of theirs ends."""
     submit(redis)
     catalogue = CATALOGUE.replace("batch_jobs: 64", "batch_jobs: 4, max_concurrent_batches: 4")
-    router = router_of(redis_url, tmp_path, catalogue)
+    router = hasty_router(redis_url, tmp_path, catalogue)
     supervisor = supervised(redis, redis_url, tmp_path, "kill", num_batches=4)
     results = run_to_the_end(redis, router, supervisor, wait_until)
     assert [one.id for one in results if one.status is not Status.ANSWERED] == ["j-40"]

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from tests.support.invariants import remains
 from tests.support.one_task import CATALOGUE
+from tests.support.routers import hasty_router
 from tests.support.waiting import WaitUntil
 
 from smallfirst.jobs import Job, Priority, Result, Status
 from smallfirst.ledger.keys import POOL_GROUP, Keys
-from smallfirst.settings import RouterSettings
-from smallfirst_router.__main__ import build
 from smallfirst_router.router import Router
 
 pytestmark = pytest.mark.timeout(120)
@@ -54,12 +53,7 @@ def has_work(redis: Any, worker: "subprocess.Popen[bytes]") -> bool:
 @pytest.fixture
 def router(redis_url: str, tmp_path: Path) -> Router:
     """A router that soon takes over what nobody renews."""
-    catalogue = tmp_path / "catalogue.yaml"
-    catalogue.write_text(CATALOGUE)
-    values = {"redis_url": redis_url, "catalogue": catalogue, "lease_seconds": 1}
-    router = build(RouterSettings.model_validate(values))
-    router.open()
-    return router
+    return hasty_router(redis_url, tmp_path, CATALOGUE)
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

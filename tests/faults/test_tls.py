@@ -66,12 +66,15 @@ class EncryptedFleet(LocalFleet):
         return self.tls_url
 
 
-@pytest.fixture
-def fleet(small_catalogue: Path, tmp_path: Path) -> Iterator[EncryptedFleet]:
+@pytest.fixture(scope="module")
+def fleet(
+    small_catalogue: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EncryptedFleet]:
     """One worker, one router, Redis with a certificate of the fleet's own authority."""
     if shutil.which("openssl") is None or not speaks_tls():
         pytest.skip("openssl, or a Redis built with TLS, is not installed: apt install both")
-    with EncryptedFleet(small_catalogue, tmp_path, slm_processes=1, flower=False) as fleet:
+    folder = tmp_path_factory.mktemp("fleet")
+    with EncryptedFleet(small_catalogue, folder, slm_processes=1, flower=False) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         yield fleet
 

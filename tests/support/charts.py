@@ -64,7 +64,7 @@ def rendered(
     """Render the chart and take it apart; fail where helm does."""
     done = _template(example, yaml.safe_dump(dict(values or {})), version, kubernetes)
     assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return [each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each]
 
 
 def refusal(values: Mapping[str, object], example: str | None = None, version: str = NEWEST) -> str:

@@ -1,6 +1,6 @@
 """Which tests run one after the other, in one process, and in what order the groups are started.
 
-`make test` runs groups beside each other, as many at once as the machine has cores. What a group
+`make test` runs groups beside each other, one more at once than the machine has cores. What a group
 shares is made once: an engine, trained models, a fleet. What starts whole fleets and kills them is
 one group, so that no two of them fight for the same cores and no law of time is bent.
 """

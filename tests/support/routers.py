@@ -16,6 +16,7 @@ from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
+from smallfirst_router.__main__ import build
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
@@ -61,6 +62,16 @@ def router_of(
     dispatch = Dispatch(ledger, KEYS, CeleryLists(redis, KEYS), publisher, settings, metrics)
     router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)
+    router.open()
+    return router
+
+
+def hasty_router(redis_url: str, folder: Path, catalogue: str) -> Router:
+    """Open a router as it is run, which soon takes over what nobody renews."""
+    path = folder / "catalogue.yaml"
+    path.write_text(catalogue, "utf-8")
+    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1}
+    router = build(RouterSettings.model_validate(values))
     router.open()
     return router
 

@@ -17,6 +17,7 @@ from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.casing import CasedEmbedding, fold_case, teach_case, unfold_case
 from smallfirst_workers.training.methods import load_encoder
 from smallfirst_workers.training.training import train
+from smallfirst_workers.training.workspace import lay_out
 
 from .conftest import Bench
 
@@ -82,7 +83,7 @@ def test_a_task_of_nothing_but_case_is_learned(bench: Bench, cache: Path) -> Non
     plan = bench.plan(
         data=bench.write("case", rows), keep_case=True, held_out=0.0, epochs=30, layer_decay=1.0
     )
-    trained = train(plan, cache=cache)
+    trained = train(lay_out(plan, cache))
 
     engine = _engine(trained.folder, cache)
     pair = engine.run(

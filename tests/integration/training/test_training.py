@@ -20,6 +20,7 @@ from smallfirst_workers.errors import TaskError, TrainingError
 from smallfirst_workers.models import Models
 from smallfirst_workers.training.model_card import weights_sha256
 from smallfirst_workers.training.training import Trained, train
+from smallfirst_workers.training.workspace import lay_out
 
 from .conftest import Bench
 
@@ -72,7 +73,7 @@ def test_what_is_trained_is_served_by_the_lines_it_prints(
     bench: Bench, cache: Path, task: str, settings: dict[str, Any]
 ) -> None:
     """The catalogue with those two lines serves the folder, and most rows are answered rightly."""
-    trained = train(bench.plan(task, **settings), cache=cache)
+    trained = train(lay_out(bench.plan(task, **settings), cache))
     rows = examples(bench, task)
     models = serve(bench, trained, task, cache)
 
@@ -91,7 +92,7 @@ def test_what_is_trained_is_served_by_the_lines_it_prints(
 
 def test_the_card_says_what_the_engine_says(bench: Bench, cache: Path) -> None:
     """The score on the card is what the served model gets on exactly the rows held out."""
-    trained = train(bench.plan(), cache=cache)
+    trained = train(lay_out(bench.plan(), cache))
     held_out = trained.card["metrics"]["held_out"]
     every = {text_key(row.text): row for row in examples(bench, "mood")}
 
@@ -111,7 +112,7 @@ def test_every_text_that_was_seen_is_named_by_its_hash(bench: Bench, cache: Path
     """Rows that taught, rows that chose the epoch and texts without labels all stand there."""
     texts = bench.write("texts", [{"text": "a text without a label"}])
     plan = bench.plan(method=Method.SCRATCH, texts=texts, epochs=1, **SMALL)
-    trained = train(plan, cache=cache)
+    trained = train(lay_out(plan, cache))
 
     seen = (trained.folder / "trained_on.txt").read_text().split()
 
@@ -121,7 +122,7 @@ def test_every_text_that_was_seen_is_named_by_its_hash(bench: Bench, cache: Path
 
 def test_the_folder_is_what_its_card_says(bench: Bench, cache: Path) -> None:
     """Weights have the hash on the card, labels are in the task's order, and others may read."""
-    trained = train(bench.plan(epochs=1), cache=cache)
+    trained = train(lay_out(bench.plan(epochs=1), cache))
 
     card = json.loads((trained.folder / "card.json").read_text())
     config = json.loads((trained.folder / "config.json").read_text())
@@ -143,7 +144,7 @@ def test_one_seed_one_model(bench: Bench, cache: Path, settings: dict[str, Any])
         for number, seed in enumerate((1, 1, 2))
     ]
 
-    first, again, other = (train(plan, cache=cache).card["weights_sha256"] for plan in plans)
+    first, again, other = (train(lay_out(plan, cache)).card["weights_sha256"] for plan in plans)
 
     assert first == again != other
 
@@ -155,7 +156,7 @@ def test_a_wrong_row_is_named_with_its_rule(bench: Bench, cache: Path) -> None:
     )
 
     with pytest.raises(CatalogueError) as caught:
-        train(bench.plan(data=data), cache=cache)
+        train(lay_out(bench.plan(data=data), cache))
 
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{data}:2: ")
@@ -169,7 +170,7 @@ def test_a_row_with_nothing_to_read_is_named(bench: Bench, cache: Path) -> None:
     rows = [{"text": "fine", "label": "good"}, "", {"text": "\x01\x02", "label": "bad"}]
 
     with pytest.raises(CatalogueError) as caught:
-        train(bench.plan(data=bench.write("bad", rows)), cache=cache)
+        train(lay_out(bench.plan(data=bench.write("bad", rows)), cache))
 
     assert "bad.jsonl:3: tasks.mood.examples: has nothing in its text" in str(caught.value)
 
@@ -211,7 +212,7 @@ def test_what_cannot_be_trained_is_refused_in_words(
     asked |= {key: bench.folder / asked[key] for key in ("data", "out", "texts") if key in asked}
 
     with pytest.raises((TrainingError, TaskError)) as caught:
-        train(bench.plan(task, **asked), cache=cache)
+        train(lay_out(bench.plan(task, **asked), cache))
 
     assert message in str(caught.value)
     assert not (bench.folder / "models" / "mood-1").exists()
@@ -220,7 +221,7 @@ def test_what_cannot_be_trained_is_refused_in_words(
 def test_a_head_answers_as_one_that_a_worker_trains_itself(bench: Bench, cache: Path) -> None:
     """On the bundled encoder, `--method head` and `examples:` in the catalogue are one model."""
     plan = bench.plan(method=Method.HEAD, model="minilm")
-    trained = train(plan, cache=cache)
+    trained = train(lay_out(plan, cache))
     data = yaml.safe_load(bench.catalogue.read_text())
     data["models"] = {"minilm": data["models"]["minilm"]}
     mood = {"examples": "mood.jsonl", "cascade": [{"model": "minilm"}]}

@@ -43,9 +43,13 @@ def _train(plan: TrainingPlan) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     settings = load_settings(WorkerSettings, pool="training")
     configure_logs(settings.log_level, settings.log_format)
-    from smallfirst_workers.training.training import train  # noqa: PLC0415 - seconds, and the extra
+    from smallfirst_workers.training.workspace import lay_out  # noqa: PLC0415 - the extra
 
-    trained = train(plan, cache=settings.cache_dir)
+    # Whoever's rows are wrong is told before seconds go by with torch.
+    bench = lay_out(plan, settings.cache_dir)
+    from smallfirst_workers.training.training import train  # noqa: PLC0415 - the same
+
+    trained = train(bench)
     facts = dataclasses.asdict(trained) | {"folder": str(trained.folder)}
     sys.stdout.write(json.dumps(facts) + "\n")
     return 0

@@ -1,4 +1,4 @@
-"""One training from plan to folder: lay out, train, measure, write."""
+"""One training from its bench to a folder: train, measure, write."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ from smallfirst_workers.training.methods import Made, final, judged
 from smallfirst_workers.training.model_card import make_card, read_me, weights_sha256
 from smallfirst_workers.training.pretraining import all_texts
 from smallfirst_workers.training.rows import text_keys
-from smallfirst_workers.training.workspace import Bench, lay_out
+from smallfirst_workers.training.workspace import Bench
 
 #: Who may read a model's files: everybody.
 _MODE = 0o644
@@ -51,22 +51,20 @@ class Trained:
     catalogue: str
 
 
-def train(plan: TrainingPlan, *, cache: Path) -> Trained:
+def train(bench: Bench) -> Trained:
     """Train a model and write its folder, whole or not at all.
 
     A training that was killed goes on where it was when it is asked for again with the same plan,
     rows and base model. Its checkpoints lie beside the folder and go away with the last of them.
 
     Args:
-        plan: What is wanted.
-        cache: Of converted models, shared with the workers of this machine.
+        bench: What is wanted, and everything that it takes.
 
     Raises:
-        SmallfirstError, WorkerError: When plan, rows or base model are wrong.
+        SmallfirstError, WorkerError: When rows or base model turn out to be wrong.
     """
     started = perf_counter()
-    bench = lay_out(plan, cache)
-    lines = catalogue_lines(plan, bench.model)
+    plan, lines = bench.plan, catalogue_lines(bench.plan, bench.model)
     with _alone(bench.work):
         made = judged(bench)
         measured = _measure(bench, made)
