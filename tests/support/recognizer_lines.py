@@ -1,0 +1,63 @@
+"""Lines written from the standards, and how the recognizers fare on them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold
+
+PATH = Path(__file__).with_suffix(".jsonl")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: what a recognizer is to find in a text, and which section says so."""
+
+    recognizer: str
+    text: str
+    spans: tuple[Stretch, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many spans were found as they are to be found, besides, and not."""
+
+    num_right: int
+    num_wrong: int
+    num_missed: int
+
+    @property
+    def precision(self) -> float:
+        """The share of right ones among those found."""
+        return self.num_right / max(1, self.num_right + self.num_wrong)
+
+    @property
+    def recall(self) -> float:
+        """The share of those found among those to be found."""
+        return self.num_right / max(1, self.num_right + self.num_missed)
+
+
+def _read(row: str) -> Line:
+    read = json.loads(row)
+    spans = tuple((span["start"], span["end"]) for span in read["spans"])
+    return Line(read["recognizer"], read["text"], spans, read["source"])
+
+
+LINES = tuple(map(_read, PATH.read_text(encoding="utf-8").splitlines()))
+
+
+def found_in(line: Line) -> set[Stretch]:
+    """What a line's recognizer finds in its text."""
+    return set(RECOGNIZERS[line.recognizer].find(fold(line.text)))
+
+
+def counts(name: str) -> Counts:
+    """Count over all lines of a recognizer."""
+    lines = [line for line in LINES if line.recognizer == name]
+    found = [(found_in(line), set(line.spans)) for line in lines]
+    return Counts(
+        num_right=sum(len(said & gold) for said, gold in found),
+        num_wrong=sum(len(said - gold) for said, gold in found),
+        num_missed=sum(len(gold - said) for said, gold in found),
+    )
