@@ -6,18 +6,19 @@ stands is the cascade's decision.
 
 Linear in the text, for any pattern: one RE2 search is, but a series of them is not where each looks
 far ahead of what it takes (`a.*b|a` on a text of a's). So a series looks ahead a fixed number of
-bytes, and only so often.
+bytes, and only so often. An answer says where such a bound cut it short.
 """
 
 import hashlib
 import json
+import re
+import sys
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
-from itertools import islice
 from typing import Any, NamedTuple
 
 import re2
@@ -27,15 +28,24 @@ from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, named
 from smallfirst_router.errors import RuleError
-from smallfirst_router.recognizers import RECOGNIZERS, Recognizer, Stretch, fold, satisfies
+from smallfirst_router.recognizers import (
+    RECOGNIZERS,
+    Reading,
+    Recognizer,
+    Stretch,
+    fold,
+    is_hidden,
+    read,
+    satisfies,
+)
 
-#: Most spans in one answer, and most that one recognizer or pattern contributes: the first ones.
-MAX_SPANS = 1_000
+#: Most spans in one answer: about a MiB of JSON, as large as a job may be.
+MAX_SPANS = 20_000
 #: How far from its start a match of the team's own pattern surely reaches, in bytes of UTF-8; one
 #: of up to twice that may be found, a longer one is cut. Only where spans or checks are asked for:
 #: a pattern that merely labels a text reads all of it.
 MAX_MATCH_BYTES = 4_096
-#: Most matches of one pattern that its check is asked about.
+#: Most matches of one pattern that are looked at.
 MAX_CANDIDATES = 20_000
 #: No number that python-stdnum knows is longer.
 MAX_CHECKED_CHARS = 128
@@ -43,6 +53,8 @@ MAX_CHECKED_CHARS = 128
 #: RE2 has no look-around. Without one the whole match is.
 SPAN_GROUP = "span"
 
+#: What a pattern names that wants to see the characters that nobody sees.
+_NAMES_HIDDEN = re.compile(r"\\x\{?([0-9A-Fa-f]+)")
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 _HINTS = {
     "(?<": "RE2 has no look-around; mark what is meant with (?P<span>...)",
@@ -60,25 +72,42 @@ class CompiledPattern:
     label: str
     regex: Any
     check: Callable[[str], bool] | None
+    #: Whether it reads the characters that nobody sees, because it names some.
+    keep_hidden: bool = False
 
-    def matches(self, text: str) -> bool:
+    def matches(self, text: "TextReadings") -> bool:
         """Whether the text holds a match."""
         if self.check is None:
-            return self.regex.search(_encoded(text)) is not None
+            return (
+                self.regex.search(_encoded(text.reading(keep_hidden=self.keep_hidden).text))
+                is not None
+            )
         return next(self.find(text), None) is not None
 
-    def find(self, text: str) -> Iterator[Stretch]:
+    def find(self, text: "TextReadings") -> Iterator[Stretch]:
         """Yield the matches that satisfy the check, in order; an empty match is none."""
-        data, group = _encoded(text), self.regex.groupindex.get(SPAN_GROUP, 0)
+        reading = text.reading(keep_hidden=self.keep_hidden)
+        data = _encoded(reading.text)
         num_bytes = num_chars = 0
-        for match in islice(search_all(self.regex, data), MAX_CANDIDATES):
-            start_byte, end_byte = match.span(group)
-            if end_byte <= start_byte:
-                continue
+        for start_byte, end_byte in self._spans(data, text.bounds):
             num_chars += _count_chars(data[num_bytes:start_byte])
             num_bytes = start_byte
             start, end = num_chars, num_chars + _count_chars(data[start_byte:end_byte])
-            if start < end and self._is_satisfied(text[start:end]):
+            if start < end and self._is_satisfied(reading.text[start:end]):
+                yield reading.place(start, end)
+
+    def _spans(self, data: bytes, bounds: list[str]) -> Iterator[Stretch]:
+        """Yield what of each match is the span, in bytes."""
+        group = self.regex.groupindex.get(SPAN_GROUP, 0)
+        for number, (match, is_cut) in enumerate(search_all(self.regex, data)):
+            if number == MAX_CANDIDATES:
+                bounds.append(f"pattern {self.label!r} has more than {MAX_CANDIDATES} matches")
+                return
+            if is_cut:
+                reason = f"pattern {self.label!r} has a match of more than {MAX_MATCH_BYTES} bytes"
+                bounds.append(reason)
+            start, end = match.span(group)
+            if end > start:
                 yield start, end
 
     def _is_satisfied(self, piece: str) -> bool:
@@ -87,8 +116,8 @@ class CompiledPattern:
         return len(piece) <= MAX_CHECKED_CHARS and satisfies(self.check, fold(piece))
 
 
-def search_all(regex: Any, data: bytes) -> Iterator[Any]:
-    """Yield the matches in order, none overlapping another.
+def search_all(regex: Any, data: bytes) -> Iterator[tuple[Any, bool]]:
+    """Yield the matches in order, none overlapping another, and whether a search cut one short.
 
     Each search looks a bounded way ahead, so that all of them together are linear in the text.
     """
@@ -102,7 +131,7 @@ def search_all(regex: Any, data: bytes) -> Iterator[Any]:
         elif match is None:
             return
         else:
-            yield match
+            yield match, match.end() == reach < len(data)
             position = max(match.end(), position + 1)
 
 
@@ -157,40 +186,78 @@ class CompiledRule:
     #: code, python-stdnum.
     revision: str
 
-    def answer(self, text: str) -> Answer | None:
-        """Answer a text in the form of the task; None where nothing of it applies."""
+    def answer(self, text: str) -> "RuleAnswer":
+        """Answer a text in the form of the task; without an answer where nothing of it applies."""
         of_rule = KINDS[self.kind].of_rule
         assert of_rule is not None, "`compile_rule` refuses the others"
-        answer: Answer | None = of_rule(_TextMatches(self, text))
-        return answer
+        read_text = TextReadings(text)
+        answer: Answer | None = of_rule(_TextMatches(self, read_text))
+        bound = "; ".join(dict.fromkeys(read_text.bounds)) or None
+        if answer is not None and bound is not None:
+            answer = answer.model_copy(update={"confidence": 0.0})
+        return RuleAnswer(answer, bound)
 
-    def find(self, text: str) -> tuple[Span, ...]:
-        """Find the spans of a text, sorted, none overlapping another, at most `MAX_SPANS`."""
+    def find(self, text: "TextReadings") -> tuple[Span, ...]:
+        """Find the spans of a text, sorted, none overlapping another."""
         settled = settle_matches(list(self._claims(text)))
+        if len(settled) > MAX_SPANS:
+            text.bounds.append(f"the text has more than {MAX_SPANS} spans")
         return tuple(
             Span(start=claim.start, end=claim.end, label=claim.label)
             for claim in settled[:MAX_SPANS]
         )
 
-    def labels(self, text: str) -> Iterator[str]:
+    def labels(self, text: "TextReadings") -> Iterator[str]:
         """Yield the label of each recognizer and pattern that matches, in the catalogue's order."""
-        folded = fold(text) if self.recognizers else ""
         for name, recognizer in self.recognizers:
-            if next(recognizer.find(folded), None) is not None:
+            if next(recognizer.find(text.folded), None) is not None:
                 yield name
         for pattern in self.patterns:
             if pattern.matches(text):
                 yield pattern.label
 
-    def _claims(self, text: str) -> Iterator[RuleMatch]:
-        folded = fold(text) if self.recognizers else ""
+    def _claims(self, text: "TextReadings") -> Iterator[RuleMatch]:
         for order, (name, recognizer) in enumerate(self.recognizers):
-            for start, end in islice(recognizer.find(folded), MAX_SPANS):
+            for stretch in recognizer.find(text.folded):
+                start, end = text.reading().place(*stretch)
                 yield RuleMatch(start, end, name, is_checked=True, order=order)
         for order, pattern in enumerate(self.patterns, start=len(self.recognizers)):
-            for start, end in islice(pattern.find(text), MAX_SPANS):
-                is_checked = pattern.check is not None
+            is_checked = pattern.check is not None
+            for start, end in pattern.find(text):
                 yield RuleMatch(start, end, pattern.label, is_checked=is_checked, order=order)
+
+
+class RuleAnswer(NamedTuple):
+    """What a rule says of a text.
+
+    Attributes:
+        answer: None where nothing of the rule applies.
+        bound: The bound that kept the rule from reading all of the text, in words; the answer is
+            not sure then. None where it read all.
+    """
+
+    answer: Answer | None
+    bound: str | None
+
+
+class TextReadings:
+    """A text as recognizers and patterns read it, each way once, and the bounds that they met."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._readings: dict[bool, Reading] = {}
+        self.bounds: list[str] = []
+
+    def reading(self, *, keep_hidden: bool = False) -> Reading:
+        """The text as people see it, or with the characters that nobody sees."""
+        if keep_hidden not in self._readings:
+            self._readings[keep_hidden] = read(self._text, keep_hidden=keep_hidden)
+        return self._readings[keep_hidden]
+
+    @cached_property
+    def folded(self) -> str:
+        """The text as recognizers read it."""
+        return fold(self.reading().text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +265,7 @@ class _TextMatches:
     """What a rule finds in one text, for the form of the answer; looked for when it is asked."""
 
     rule: CompiledRule
-    text: str
+    text: TextReadings
 
     def spans(self) -> tuple[Span, ...]:
         return self.rule.find(self.text)
@@ -242,7 +309,14 @@ def _compile_pattern(pattern: Pattern) -> CompiledPattern:
         raise RuleError(pattern.label, _reason(error)) from error
     if regex.search(b"") is not None:
         raise RuleError(pattern.label, "the pattern matches the empty text, so every text")
-    return CompiledPattern(pattern.label, regex, _check(pattern))
+    return CompiledPattern(pattern.label, regex, _check(pattern), _names_hidden(pattern.pattern))
+
+
+def _names_hidden(pattern: str) -> bool:
+    r"""Whether a pattern names characters that nobody sees: itself, by number, or as \p{Cf}."""
+    named = (int(number, 16) for number in _NAMES_HIDDEN.findall(pattern))
+    is_named = any(number <= sys.maxunicode and is_hidden(chr(number)) for number in named)
+    return is_named or "{C" in pattern or any(map(is_hidden, pattern))
 
 
 def _reason(error: "re2.error") -> str:

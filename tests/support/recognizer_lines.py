@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold
+from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold, read
 
 PATH = Path(__file__).with_suffix(".jsonl")
 
@@ -49,7 +49,8 @@ LINES = tuple(map(_read, PATH.read_text(encoding="utf-8").splitlines()))
 
 def found_in(line: Line) -> set[Stretch]:
     """What a line's recognizer finds in its text."""
-    return set(RECOGNIZERS[line.recognizer].find(fold(line.text)))
+    reading, recognizer = read(line.text), RECOGNIZERS[line.recognizer]
+    return {reading.place(*stretch) for stretch in recognizer.find(fold(reading.text))}
 
 
 def counts(name: str) -> Counts:

@@ -5,6 +5,7 @@
 import itertools
 import re
 import sys
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.recognizer_cases import CASES
 
-from smallfirst_router.recognizers import RECOGNIZERS, fold, satisfies
+from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold, read, satisfies
 
 #: Texts built to make a careless recognizer do too much, as pieces to be repeated.
 HOSTILE = [
@@ -74,10 +75,16 @@ FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case)
 TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=12).map("".join)
 
 
+def found(name: str, text: str) -> list[Stretch]:
+    """What a recognizer finds, by its places in the text."""
+    reading = read(text)
+    return [reading.place(*stretch) for stretch in RECOGNIZERS[name].find(fold(reading.text))]
+
+
 def mark(name: str, text: str) -> str:
     """Put double angle brackets around what a recognizer finds."""
     marked, last = "", 0
-    for start, end in RECOGNIZERS[name].find(fold(text)):
+    for start, end in found(name, text):
         marked += f"{text[last:start]}«{text[start:end]}»"
         last = end
     return marked + text[last:]
@@ -119,7 +126,7 @@ def test_has_cases_of_both_kinds(name: str) -> None:
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_stretches_lie_in_the_text_in_order(name: str, text: str) -> None:
     """Of any text, stretches are not empty, lie within it, and come sorted and apart."""
-    stretches = list(RECOGNIZERS[name].find(fold(text)))
+    stretches = found(name, text)
     edges = [edge for stretch in stretches for edge in stretch]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= len(text) for start, end in stretches)
@@ -139,7 +146,43 @@ def test_offsets_count_characters(name: str, number: str, before: str, after: st
     """Whatever stands before and after, a number on a line of its own is found where it is."""
     text = f"{before}\n{number}\n{after}"
     start = len(before) + 1
-    assert (start, start + len(number)) in list(RECOGNIZERS[name].find(fold(text)))
+    assert (start, start + len(number)) in found(name, text)
+
+
+@pytest.mark.parametrize("hidden", ["\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\ufe0f"])
+@pytest.mark.parametrize(("name", "case"), [pair for pair in CASE_IDS if pair[1].count("«") == 1])
+def test_what_nobody_sees_cuts_nothing(name: str, case: str, hidden: str) -> None:
+    """A span is whole or not there: what nobody sees changes nothing about what is found."""
+    before, inside, after = re.split("[«»]", case)
+    spread = hidden.join((before, hidden.join(inside), after))
+    assert mark(name, spread) == hidden.join((before, f"«{hidden.join(inside)}»", after))
+
+
+@pytest.mark.parametrize(("name", "case"), CASE_IDS)
+def test_decomposed_text_reads_as_composed(name: str, case: str) -> None:
+    """A text in NFD has the spans that it has in NFC, by its own characters."""
+    decomposed = unicodedata.normalize("NFD", case)
+    assert mark(name, re.sub("[«»]", "", decomposed)) == decomposed
+
+
+@given(text=st.text(st.characters(codec=None, categories=["L", "M", "N", "Cf", "So", "Cs"])))
+def test_reading_keeps_places(text: str) -> None:
+    """What is read is composed, and each of its characters has a place in the text, in order."""
+    reading = read(text)
+    assert reading.text == "".join(unicodedata.normalize("NFC", piece) for piece in reading.text)
+    places = [reading.place(at, at + 1) for at in range(len(reading.text))]
+    assert all(0 <= start < end <= len(text) for start, end in places)
+    pairs = itertools.pairwise(places)
+    assert all(left == right or left[1] <= right[0] for left, right in pairs)
+
+
+def test_reading_is_linear() -> None:
+    """Marks without end cost no more than marks with an end, each: they are sorted in pieces."""
+
+    def calls_for(num_marks: int) -> int:
+        return count_calls(lambda: read("a" + "\u0316\u0301" * num_marks))
+
+    assert calls_for(40_000) <= 4.2 * calls_for(10_000) + 200
 
 
 @given(text=st.text())
