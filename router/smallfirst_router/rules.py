@@ -192,10 +192,10 @@ class CompiledRule:
         assert of_rule is not None, "`compile_rule` refuses the others"
         read_text = TextReadings(text)
         answer: Answer | None = of_rule(_TextMatches(self, read_text))
-        bound = "; ".join(dict.fromkeys(read_text.bounds)) or None
-        if answer is not None and bound is not None:
-            answer = answer.model_copy(update={"confidence": 0.0})
-        return RuleAnswer(answer, bound)
+        if not read_text.bounds:
+            return RuleAnswer(answer, None)
+        unsure = answer and answer.model_copy(update={"confidence": 0.0})
+        return RuleAnswer(unsure, "; ".join(dict.fromkeys(read_text.bounds)))
 
     def find(self, text: "TextReadings") -> tuple[Span, ...]:
         """Find the spans of a text, sorted, none overlapping another."""
@@ -217,9 +217,10 @@ class CompiledRule:
                 yield pattern.label
 
     def _claims(self, text: "TextReadings") -> Iterator[RuleMatch]:
+        reading = text.reading()
         for order, (name, recognizer) in enumerate(self.recognizers):
             for stretch in recognizer.find(text.folded):
-                start, end = text.reading().place(*stretch)
+                start, end = reading.place(*stretch)
                 yield RuleMatch(start, end, name, is_checked=True, order=order)
         for order, pattern in enumerate(self.patterns, start=len(self.recognizers)):
             is_checked = pattern.check is not None

@@ -72,8 +72,7 @@ _DENIES = (
 
 
 def _phones(text: str, start: int, end: int) -> Iterator[Stretch]:
-    found = digit_groups(text, start, end)
-    groups = [group._replace(joint=_plain(group.joint)) for group in found]
+    groups = [_plain(group) for group in digit_groups(text, start, end)]
     index = taken = 0
     while index < len(groups):
         joint = groups[index].joint if index > taken else ""
@@ -87,11 +86,13 @@ def _phones(text: str, start: int, end: int) -> Iterator[Stretch]:
         index = stop or index + 1
 
 
-def _plain(joint: str) -> str:
-    """Write one space for several, and the end of a line without any."""
-    if "\n" in joint:
-        return "-\n" if joint[0] == "-" else "\n"
-    return _SPACES.sub(" ", joint)
+def _plain(group: Group) -> Group:
+    """Write one space for several in a joint, and the end of a line without any."""
+    if len(group.joint) < 2:
+        return group
+    if group.begins_line:
+        return group._replace(joint="-\n" if group.joint[0] == "-" else "\n")
+    return group._replace(joint=_SPACES.sub(" ", group.joint))
 
 
 def _end(text: str, groups: list[Group], stop: int) -> int:

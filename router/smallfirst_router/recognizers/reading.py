@@ -29,6 +29,15 @@ _HIDDEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+#: Most texts hold none of these. What is left out here is read as it is: Latin, Greek, Cyrillic,
+#: dashes and quotes, arrows to dingbats, kana, Chinese, Hangul, full-width forms, emoji.
+_MAY_CHANGE = re.compile(
+    "[^\0-\xac\xae-\u02ff\u0388-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20c0"
+    "\u2190-\u2319\u2500-\u2adb\u3001-\u3029\u3041-\u3096\u30a1-\u30fe\u4e00-\u9fff\uac00-\ud7a3"
+    "\uff01-\uff60\U0001f300-\U0001faff]"
+)
+#: What a folded text has too, as it is.
+_UNFOLDED = re.compile(r"[^\x20-\x7e\t\r\n]")
 #: The vowels and final consonants of Hangul that compose with what stands before them.
 _JAMO = re.compile("[\u1161-\u1175\u11a8-\u11c2]")
 #: Longer runs of marks are cut: sorting them takes the square of their number.
@@ -39,6 +48,8 @@ _ASCII_OF = {"\t": "\t", "\r": "\r", "\n": "\n", "\N{MINUS SIGN}": "-"}
 _ASCII_OF_CATEGORY = {"Zl": "\n", "Zp": "\n", "Zs": " ", "Pd": "-"}
 #: From a full-width form to its ASCII equal.
 _FULLWIDTH_OFFSET = 0xFEE0
+#: Up to so many different characters are replaced one after another, which is faster then.
+_MOST_REPLACED = 32
 #: How many characters are remembered; a script has hundreds, Chinese some thousands.
 _REMEMBERED = 8_192
 
@@ -97,7 +108,7 @@ def read(text: str, *, keep_hidden: bool = False) -> Reading:
         text: The job's text.
         keep_hidden: Whether the characters that nobody sees are read too.
     """
-    if text.isascii():
+    if text.isascii() or not _MAY_CHANGE.search(text):
         return Reading(text)
     traits = {char: _trait(char) for char in set(text) if char > "~"}
     hidden = {char for char, trait in traits.items() if trait is _Trait.HIDDEN}
@@ -141,8 +152,14 @@ def fold(text: str) -> str:
     Decimal digits of any script, full-width forms, and the many spaces and dashes become their
     ASCII equals: a card number in full-width digits is still a card number.
     """
-    odd = {ord(char): _fold_character(char) for char in set(text) if not " " <= char <= "~"}
-    return text.translate(odd) if odd else text
+    if _UNFOLDED.search(text) is None:
+        return text
+    odd = sorted(char for char in set(text) if not " " <= char <= "~")
+    if len(odd) > _MOST_REPLACED:
+        return text.translate({ord(char): _fold_character(char) for char in odd})
+    for char in odd:  # control characters first, since others become some
+        text = text.replace(char, _fold_character(char))
+    return text
 
 
 @lru_cache(_REMEMBERED)

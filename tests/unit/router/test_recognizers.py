@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.recognizer_cases import CASES
 
-from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold, read, satisfies
+from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold, is_hidden, read, satisfies
+from smallfirst_router.recognizers.reading import _MAY_CHANGE
 
 #: Texts built to make a careless recognizer do too much, as pieces to be repeated.
 HOSTILE = [
@@ -176,13 +177,22 @@ def test_reading_keeps_places(text: str) -> None:
     assert all(left == right or left[1] <= right[0] for left, right in pairs)
 
 
-def test_reading_is_linear() -> None:
-    """Marks without end cost no more than marks with an end, each: they are sorted in pieces."""
+def test_marks_are_sorted_in_pieces() -> None:
+    """Of marks without end only so many are composed at once: sorting takes the square of them."""
+    text = "a" + "\u0316\u0301" * 500
+    reading = read(text)
+    places = {reading.place(at, at + 1) for at in range(len(reading.text))}
+    assert max(end - start for start, end in places) <= 31
 
-    def calls_for(num_marks: int) -> int:
-        return count_calls(lambda: read("a" + "\u0316\u0301" * num_marks))
 
-    assert calls_for(40_000) <= 4.2 * calls_for(10_000) + 200
+def test_what_is_passed_over_is_read_as_it_is() -> None:
+    """Characters that are not looked at one by one are composed, to be seen, and no marks."""
+    for number in range(sys.maxunicode + 1):
+        char = chr(number)
+        if not _MAY_CHANGE.match(char):
+            assert unicodedata.normalize("NFC", char) == char, hex(number)
+            assert not is_hidden(char), hex(number)
+            assert not unicodedata.category(char).startswith("M"), hex(number)
 
 
 @given(text=st.text())
