@@ -1,6 +1,7 @@
 """Lines written from the standards, and how the recognizers fare on them."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,14 @@ def found_in(line: Line) -> set[Stretch]:
 def counts(name: str) -> Counts:
     """Count over all lines of a recognizer."""
     lines = [line for line in LINES if line.recognizer == name]
-    found = [(found_in(line), set(line.spans)) for line in lines]
+    return compare(lines, map(found_in, lines))
+
+
+def compare(lines: Sequence[Line], found: Iterable[set[Stretch]]) -> Counts:
+    """Count what was found in some lines against what is to be found."""
+    pairs = [(said, set(line.spans)) for line, said in zip(lines, found, strict=True)]
     return Counts(
-        num_right=sum(len(said & gold) for said, gold in found),
-        num_wrong=sum(len(said - gold) for said, gold in found),
-        num_missed=sum(len(gold - said) for said, gold in found),
+        num_right=sum(len(said & gold) for said, gold in pairs),
+        num_wrong=sum(len(said - gold) for said, gold in pairs),
+        num_missed=sum(len(gold - said) for said, gold in pairs),
     )

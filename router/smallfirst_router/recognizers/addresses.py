@@ -80,6 +80,8 @@ def _local_start(text: str, start: int, at: int, after: str) -> int:
         start = last + 1
     if key := _KEY.match(text, start, at):
         start = key.end()
+    if text[start : start + 1] == "/":  # a path's last part
+        start = text.rindex("/", start, at) + 1
     while start < at and (
         text[start] in _LEADING or _CLOSED_BY.get(text[start], "") == after != ""
     ):
@@ -116,11 +118,12 @@ _NO_HOST = (
     r"(?:version|release|build|firmware|driver|revision|section|chapter|clause|article|table|figure"
     r"|appendix|annex|paragraph|abschnitt|kapitel|artikel|(?:^|[^a-z])(?:ver|rev|sec)"
     r"|chrome|chromium|edge|electron|opera)[^a-z0-9]*"
-    r"|[a-z][a-z0-9_-]*/|[a-z]\.)$"
+    r"|(?-i:[A-Z])[a-z0-9_-]*/|[a-z]\.)$"
 )
 _NO_HOST_CONTEXT_CHARS = 24
-#: A browser's version where its maker hides the rest, and the network that it would be.
-_NETWORK = re.compile(r"[0-9]+\.0\.0\.0")
+#: A browser's version where its maker hides the rest. Of the networks that it would be, people name
+#: one without its length.
+_HIDDEN_VERSION = re.compile(r"(?!10\.)[0-9]+\.0\.0\.0")
 _PREFIX_LENGTH, _NAME_GOES_ON = re.compile("/[0-9]"), re.compile(r"\.[A-Za-z]")
 _MAX_IP_CHARS = 64
 
@@ -138,7 +141,7 @@ def _ips(text: str, start: int, end: int) -> Iterator[Stretch]:
 
 def _is_host(text: str, start: int, end: int) -> bool:
     """Whether four numbers are where somebody would write a host, or a network with its length."""
-    if _NETWORK.fullmatch(text, start, end) and not _PREFIX_LENGTH.match(text, end):
+    if _HIDDEN_VERSION.fullmatch(text, start, end) and not _PREFIX_LENGTH.match(text, end):
         return False
     is_file = text[start - 1 : start] == "-" and _NAME_GOES_ON.match(text, end) is not None
     return not is_file and not follows(_NO_HOST, text, start, _NO_HOST_CONTEXT_CHARS)

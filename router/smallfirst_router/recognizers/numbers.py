@@ -22,7 +22,7 @@ from smallfirst_router.recognizers.recognizer import (
 )
 
 # An SSN has no checksum, and nine bare digits are far more often an order number: they count only
-# right after the words that name them, and so do digits with full stops or wide gaps between them.
+# right after the words that name them, and so do digits with other gaps between them.
 # Otherwise it must be written 123-45-6789 or 123 45 6789.
 
 _SSN = rf"[0-9]{{3}}(?:{GAP}?[0-9]{{2}}{GAP}?[0-9]{{4}})"
@@ -46,14 +46,14 @@ def _stands_as_ssn(text: str, groups: list[Group]) -> bool:
     """Whether the digits are laid out as an SSN, or as some number that is named one."""
     start, end = groups[0].start, groups[-1].end
     marks, shape = {group.mark for group in groups[1:]}, lengths(groups)
-    if shape not in {(3, 2, 4), (9,)} or len(marks) > 1:
+    if len(marks) > 1:
         return False
     is_phone = start > 0 and text[start - 1] == "+"
     joiners = "-. " if marks == {""} else "-."
     if is_phone or not stands_alone(text, start, end, joiners):
         return False
     is_plain = marks == {"-"} or {group.joint for group in groups[1:]} == {" "}
-    return is_plain or follows(_NAMES_SSN, text, start, _SSN_CONTEXT_CHARS)
+    return (shape == (3, 2, 4) and is_plain) or follows(_NAMES_SSN, text, start, _SSN_CONTEXT_CHARS)
 
 
 # A card is 13 to 19 digits that pass Luhn, of an issuer and a length that exist.
@@ -152,11 +152,13 @@ def _num_odd_groups(text: str, groups: list[Group], index: int) -> int | None:
     """Count the groups of a card that is written in odd groups, and stands by itself."""
     if index and groups[index].joint in _ODD_JOINTS:
         return None
-    stop = index + 1
+    stop, num_digits = index + 1, len(groups[index].digits)
     while stop < len(groups) and groups[stop].joint in _ODD_JOINTS:
+        num_digits += len(groups[stop].digits)
         stop += 1
-    is_short = stop - index <= _MAX_CARD_GROUPS
-    return stop - index if is_short and _holds_card(text, groups[index:stop]) else None
+    if stop - index > _MAX_CARD_GROUPS or num_digits not in _CARD_DIGITS:
+        return None
+    return stop - index if _holds_card(text, groups[index:stop]) else None
 
 
 def _holds_card(text: str, groups: list[Group], joiners: str = ".-") -> bool:

@@ -46,7 +46,7 @@ _LINE_JOINTS = frozenset({"\n", "-\n"})
 #: Source: RFC 3966, section 3, and ITU-T E.123, section 7.2.
 _ENDING = re.compile(
     r"(?:;ext=[0-9]{1,7}|,? ?(?:ext(?:ension)?\.?|x) ?[0-9]{1,7}"
-    r"|(?: ?/ ?-?[0-9]{1,4})+(?! [0-9]))(?![0-9A-Za-z\x01]|[-./][0-9])",
+    r"|(?: ?/ ?-?[0-9]{1,4}){1,4}(?! [0-9]))(?![0-9A-Za-z\x01]|[-./][0-9])",
     re.IGNORECASE,
 )
 #: National numbers that are written without a gap: mobiles of Germany, Great Britain and France.

@@ -69,6 +69,26 @@ HOSTILE = [
         "٣",
         "９ ",
     ),
+    *(
+        '"a"@',
+        "a&b=",
+        "a=b@c.de&",
+        "中",
+        "中@中.",
+        "http://中/",
+        "|a@b.co",
+        "1\n",
+        "4111\n",
+        "+1 2\n",
+        "1/1",
+        "212/555/0147/",
+        "+1 212 555 0147/12",
+        "555-123-4567 x1 ",
+        "ssn 536904399 ",
+        "DE89\n",
+        "20241105T",
+        "5. 1. ",
+    ),
 ]
 CASE_IDS = [(name, case) for name, cases in CASES.items() for case in cases]
 FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case) if piece]
