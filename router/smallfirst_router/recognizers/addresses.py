@@ -52,7 +52,7 @@ _CLOSED_BY: Mapping[str, str] = MappingProxyType(
 def _emails(text: str, start: int, end: int) -> Iterator[Stretch]:
     at = text.rindex("@", start, end)
     stop = _domain_end(text, at, end)
-    if not stop or text[end : end + 1] == "@" or (end == stop and text[at - 1] == "."):
+    if not stop or text[end : end + 1] == "@" or text[at - 1] == ".":
         return
     if text[start] != '"':
         start = _local_start(text, start, at, text[stop : stop + 1])
@@ -114,10 +114,9 @@ _IP = (
 )
 #: Four numbers behind one of these are a version, the place of a section, or part of a file's name.
 _NO_HOST = (
-    r"(?i)(?:"
-    r"(?:version|release|build|firmware|driver|revision|section|chapter|clause|article|table|figure"
-    r"|appendix|annex|paragraph|abschnitt|kapitel|artikel|(?:^|[^a-z])(?:ver|rev|sec)"
-    r"|chrome|chromium|edge|electron|opera)[^a-z0-9]*"
+    r"(?i)(?:(?:version|release|build|firmware|driver|revision|(?:^|[^a-z])(?:ver|rev))[^a-z0-9]*"
+    r"|(?:section|sec|chapter|clause|article|table|figure|appendix|annex|paragraph|abschnitt"
+    r"|kapitel|artikel|chrome|chromium|electron|opera)[. ]*"
     r"|(?-i:[A-Z])[a-z0-9_-]*/|[a-z]\.)$"
 )
 _NO_HOST_CONTEXT_CHARS = 24

@@ -46,7 +46,9 @@ def test_merging_compares_neighbours_alone() -> None:
 
     def spans(offset: int) -> list[Span]:
         return [
-            Span.model_construct(start=Counted(4 * at + offset), end=Counted(4 * at + offset + 1))
+            Span.model_construct(
+                start=Counted(4 * at + offset), end=Counted(4 * at + offset + 1), label="x"
+            )
             for at in range(20_000)
         ]
 
