@@ -33,7 +33,8 @@ from smallfirst_router.cascade import (
     plan_of,
     pools_ahead,
 )
-from smallfirst_router.rules import MAX_CANDIDATES, compile_rule
+from smallfirst_router.patterns import MAX_CANDIDATES
+from smallfirst_router.rules import compile_rule
 
 CALIBRATED = """\
 version: 1

@@ -12,16 +12,9 @@ from smallfirst import catalogue
 from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst_router.errors import RouterError, RuleError
+from smallfirst_router.patterns import MAX_CANDIDATES, MAX_MATCH_BYTES, search_all
 from smallfirst_router.recognizers import RECOGNIZERS
-from smallfirst_router.rules import (
-    MAX_CANDIDATES,
-    MAX_MATCH_BYTES,
-    MAX_SPANS,
-    RuleMatch,
-    compile_rule,
-    search_all,
-    settle_matches,
-)
+from smallfirst_router.rules import MAX_SPANS, RuleMatch, compile_rule, settle_matches
 
 EVERY_RECOGNIZER = Rule(find=tuple(RECOGNIZERS))
 TEXTS = st.lists(
