@@ -11,9 +11,10 @@ from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import AnyAnswer, Attempt, Job, Outcome, Span, Tier
+from smallfirst.kinds import KINDS
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions
-from smallfirst_router.rules import CompiledRule, compile_rule
+from smallfirst_router.rules import CompiledRule, RuleAnswer, compile_rule
 
 #: Asks a rule about a text: returns the attempt, which holds the answer if there is one.
 AskRule = Callable[["PlannedStep", str], Attempt]
@@ -25,6 +26,10 @@ class LocalRule:
 
     rule: CompiledRule
     accept: RuleAcceptance
+
+    def outcome(self, said: RuleAnswer) -> Outcome:
+        """Decide on what the rule says: an answer that a bound cut short never stands."""
+        return Outcome.ESCALATED if said.bound else self.accept.outcome(said.answer)
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,11 @@ def next_move(
     trail: Sequence[Attempt] = (),
     kept_spans: Sequence[Span] = (),
 ) -> Ask | Accept | RunOut:
-    """Walk the cascade until a rule's answer stands, a model must be asked, or it ends."""
+    """Walk the cascade until a rule's answer stands, a model must be asked, or it ends.
+
+    It ends too where a bound kept a rule from all the spans that it alone would find: no later step
+    could answer for them, and a text that is taken for redacted must not be one.
+    """
     tried, spans = tuple(trail), tuple(kept_spans)
     for planned in _due_steps(job, plan, step):
         if isinstance(planned.destination, Backlog):
@@ -166,6 +175,8 @@ def next_move(
         spans = merge_spans(spans, spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
             return Accept(with_spans(attempt.answer, spans), tried)
+        if attempt.reason is not None and KINDS[plan.kind].keeps_spans:
+            break
     return RunOut(tried)
 
 

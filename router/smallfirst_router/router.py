@@ -15,9 +15,10 @@ import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, place_text
 from smallfirst.catalogue.following import CatalogueFollower
 from smallfirst.catalogue.watching import CatalogueWatch
+from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
 from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
@@ -123,6 +124,8 @@ class Router:
             RouterError: When a rule does not compile.
         """
         self._plan = plan_of(catalogue, self._watch.revision)
+        for place, reason in blind_patterns(catalogue):
+            log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
         self._triage.serve(self._plan)
         self._dispatch.serve(self._plan)
 

@@ -357,17 +357,18 @@ def _ask_rule(step: PlannedStep, text: str) -> Attempt:
     asked = step.destination
     assert isinstance(asked, LocalRule)
     start = time.perf_counter()
-    answer = asked.rule.answer(text)
+    said = asked.rule.answer(text)
     seconds = time.perf_counter() - start
     return Attempt(
         step=step.number,
         tier=step.tier,
         model=step.name,
         revision=asked.rule.revision,
-        outcome=asked.accept.outcome(answer),
-        confidence=answer.confidence if answer else None,
+        outcome=asked.outcome(said),
+        confidence=said.answer.confidence if said.answer else None,
+        reason=said.bound,
         seconds=seconds,
-        answer=answer,
+        answer=said.answer,
     )
 
 

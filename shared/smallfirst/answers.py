@@ -1,5 +1,6 @@
 """Operations on answers that every tier shares: rounding, temperature, merging of spans. Pure."""
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -44,12 +45,22 @@ def merge_spans(kept: Iterable[Span], found: Iterable[Span]) -> tuple[Span, ...]
     """Add spans to those that stand already; what overlaps one that stands is left out.
 
     The earlier step wins because it is the surer one: rules check digits, models guess.
+
+    Args:
+        kept: Spans none of which overlaps another.
+        found: Spans of any order.
     """
-    merged = list(kept)
+    merged = sorted(kept, key=_start)
     for span in found:
-        if not any(span.start < other.end and other.start < span.end for other in merged):
-            merged.append(span)
-    return tuple(sorted(merged, key=lambda span: (span.start, span.end)))
+        place = bisect(merged, span.start, key=_start)
+        is_free_before = place == 0 or merged[place - 1].end <= span.start
+        if is_free_before and (place == len(merged) or span.end <= merged[place].start):
+            merged.insert(place, span)
+    return tuple(merged)
+
+
+def _start(span: Span) -> int:
+    return span.start
 
 
 def spans_of(answer: AnyAnswer | None) -> tuple[Span, ...]:

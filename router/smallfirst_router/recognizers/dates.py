@@ -6,10 +6,11 @@ Dutch and Portuguese.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
 
-from smallfirst_router.recognizers.recognizer import DIGITS, Recognizer, Stretch, stands_alone
+from smallfirst_router.recognizers.reading import Stretch
+from smallfirst_router.recognizers.recognizer import DIGITS, Recognizer, stands_alone
 
 _ENGLISH = (
     ("january", "jan"),
@@ -47,13 +48,26 @@ _MONTH_OF: Mapping[str, int] = MappingProxyType(
 _ENGLISH_NAMES = frozenset(name for names in _ENGLISH for name in names)
 _MONTH = "(?:" + "|".join(sorted(_MONTH_OF, key=len, reverse=True)) + ")"
 _YEAR = "(?:[0-9]{4}|'[0-9]{2})"
+#: What stands between two words of a date: a space or two, the end of a line.
+_SPACE = r"(?: {1,2}| ?\r?\n ?)"
 _DATE = (
-    r"(?i)[0-9]{4}(?:-[0-9]{1,2}-|/[0-9]{1,2}/|\.[0-9]{1,2}\.)[0-9]{1,2}"
+    r"(?i)[0-9]{4}(?:-[0-9]{1,2}-|-\r?\n[0-9]{1,2}-|-[0-9]{1,2}-\r?\n|/[0-9]{1,2}/|\.[0-9]{1,2}\.)"
+    r"[0-9]{1,2}"
     r"|[0-9]{1,2}(?:-[0-9]{1,2}-|/[0-9]{1,2}/|\.[0-9]{1,2}\.)(?:[0-9]{4}|[0-9]{2})"
-    r"|[0-9]{1,2}\. [0-9]{1,2}\. [0-9]{4}"
+    rf"|[0-9]{{1,2}}\.{_SPACE}[0-9]{{1,2}}\.{_SPACE}[0-9]{{4}}"
     rf"|[0-9]{{1,2}}-{_MONTH}-(?:[0-9]{{4}}|[0-9]{{2}})"
-    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)? (?:of |de )?{_MONTH}\.?(?:,? (?:de )?{_YEAR})?"
-    rf"|{_MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?(?:,? {_YEAR})?"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?{_SPACE}?(?:(?:of|de){_SPACE})?{_MONTH}\.?"
+    rf"(?:,?{_SPACE}?(?:de{_SPACE})?{_YEAR})?"
+    rf"|{_MONTH}\.?{_SPACE}[0-9]{{1,2}}(?:st|nd|rd|th)?(?:,?{_SPACE}?{_YEAR})?"
+    r"|[0-9]{4}(?:[0-9]{4}|-[0-9]{3})T[0-9]{2}"
+    r"|[0-9]{4}-W[0-9]{2}-[1-7]"
+)
+#: ISO 8601's forms without months, or without dashes where the time follows.
+_ISO = re.compile(
+    r"(?P<year>[0-9]{4})"
+    r"(?:(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?=T)|-(?P<of_year>[0-9]{3})(?=T)"
+    r"|-W(?P<week>[0-9]{2})-(?P<weekday>[1-7]))",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z\x01]+")
 _ORDINAL = re.compile(r"[0-9](?:st|nd|rd|th)", re.IGNORECASE)
@@ -62,7 +76,10 @@ _YEARS = range(1800, 2200)
 
 
 def _dates(text: str, start: int, end: int) -> Iterator[Stretch]:
-    if _stands_alone(text, start, end) and _is_date(text[start:end]):
+    iso = _ISO.match(text, start, end)
+    end = iso.end() if iso else end
+    is_date = _is_iso(iso) if iso else _is_date(text[start:end])
+    if is_date and _stands_alone(text, start, end):
         yield start, end
 
 
@@ -73,10 +90,28 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     return stands_alone(text, start, len(text) if is_timed else end, joiners)
 
 
+def _is_iso(found: re.Match[str]) -> bool:
+    """Judge a date without months, or without dashes."""
+    year = int(found["year"])
+    try:
+        if found["week"]:
+            date.fromisocalendar(year, int(found["week"]), int(found["weekday"]))
+        elif found["of_year"]:
+            day = date(year, 1, 1) + timedelta(days=int(found["of_year"]) - 1)
+            return day.year == year and year in _YEARS
+        else:
+            date(year, int(found["month"]), int(found["day"]))
+    except (OverflowError, ValueError):
+        return False
+    return year in _YEARS
+
+
 def _is_date(piece: str) -> bool:
     numbers = DIGITS.findall(piece)
     name = next((word for word in _WORD.findall(piece) if word.lower() in _MONTH_OF), None)
     if name is not None:
+        if len(numbers) == 1 and "\n" in piece:
+            return False  # "in March", and the next line begins with a number
         return _is_named_date(name, numbers, is_ordinal=_ORDINAL.search(piece) is not None)
     if len(numbers[0]) == 4:
         return _is_day(*numbers)

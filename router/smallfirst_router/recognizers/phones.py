@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from smallfirst_router.recognizers.numbers import is_inside_iban
+from smallfirst_router.recognizers.reading import Stretch
 from smallfirst_router.recognizers.recognizer import (
     Group,
     Recognizer,
-    Stretch,
-    compiled,
     digit_groups,
+    follows,
     is_word,
     lengths,
 )
 
-_PHONE = r"[0-9](?:[ ().+/-]{0,3}[0-9]){6,}"
+_PHONE = r"[0-9](?:(?:[ ().+/-]{0,3}|-? ?\r?\n ?)[0-9]){6,}"
 #: A calling code: of one digit, of two, else of three. Source: ITU-T E.164, annex.
 _CALLING_CODE = re.compile(
     r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}"
@@ -30,16 +30,28 @@ _CALLING_CODE = re.compile(
 _NATIONAL_DIGITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"1": (10, 10), "7": (10, 10), "31": (9, 9), "32": (8, 9), "33": (9, 9), "34": (9, 9)}
     | {"39": (8, 11), "41": (9, 9), "44": (9, 10), "45": (8, 8), "46": (7, 10), "47": (8, 8)}
-    | {"48": (9, 9), "49": (6, 12), "61": (9, 9), "91": (10, 10), "351": (9, 9), "420": (9, 9)}
+    | {"48": (9, 9), "49": (6, 13), "61": (9, 9), "91": (10, 10), "351": (9, 9), "420": (9, 9)}
 )
 _ANY_NATIONAL_DIGITS = (6, 12)
+#: With the calling code. Source: ITU-T E.164, section 6.
+_MAX_DIGITS = 15
 _MAX_GROUPS = 8
 _TIGHT_JOINTS = frozenset(" -./")
 _LOOSE_JOINTS = _TIGHT_JOINTS | {" (", "(", ") ", ")", ")-", " - ", " / ", "-("}
 #: Joints after which digits always belong to what stands before them.
 _BINDING_JOINTS = frozenset("-./")
+#: Where a line ends within a number. It binds nothing: the next line may begin with another number.
+_LINE_JOINTS = frozenset({"\n", "-\n"})
+#: What may end a number: an extension, or what a second number has in place of its last digits.
+#: Source: RFC 3966, section 3, and ITU-T E.123, section 7.2.
+_ENDING = re.compile(
+    r"(?:;ext=[0-9]{1,7}|,? ?(?:ext(?:ension)?\.?|x) ?[0-9]{1,7}"
+    r"|(?: ?/ ?-?[0-9]{1,4}){1,4}(?! [0-9]))(?![0-9A-Za-z\x01]|[-./][0-9])",
+    re.IGNORECASE,
+)
 #: National numbers that are written without a gap: mobiles of Germany, Great Britain and France.
 _SOLID_MOBILE = re.compile(r"01[567][0-9]{8,9}|07[0-9]{9}|0[67][0-9]{8}")
+_SPACES = re.compile(" +")
 #: How far back the words may stand that say what a number is.
 _CONTEXT_CHARS = 48
 _ANNOUNCES = (
@@ -60,14 +72,34 @@ _DENIES = (
 
 
 def _phones(text: str, start: int, end: int) -> Iterator[Stretch]:
-    groups, index, taken = digit_groups(text, start, end), 0, 0
+    groups = [_plain(group) for group in digit_groups(text, start, end)]
+    index = taken = 0
     while index < len(groups):
         joint = groups[index].joint if index > taken else ""
         stop = _phone_at(text, groups, index, joint)
         if stop:
-            yield _start(text, groups, index), groups[stop - 1].end
+            end = _end(text, groups, stop)
+            yield _start(text, groups, index), end
+            while stop < len(groups) and groups[stop].start < end:
+                stop += 1
             taken = stop
         index = stop or index + 1
+
+
+def _plain(group: Group) -> Group:
+    """Write one space for several in a joint, and the end of a line without any."""
+    if len(group.joint) < 2:
+        return group
+    if group.begins_line:
+        return group._replace(joint="-\n" if group.joint[0] == "-" else "\n")
+    return group._replace(joint=_SPACES.sub(" ", group.joint))
+
+
+def _end(text: str, groups: list[Group], stop: int) -> int:
+    """Say where a number ends that ends with group `stop - 1`: with its extension."""
+    end = groups[stop - 1].end
+    ending = _ENDING.match(text, end)
+    return ending.end() if ending else end
 
 
 def _start(text: str, groups: list[Group], index: int) -> int:
@@ -96,13 +128,10 @@ def _phone_at(text: str, groups: list[Group], index: int, joint: str) -> int | N
         or _national(text, groups, index, joint)
         or _announced(text, groups, index, joint)
     )
-    is_denied = stop and (_follows(_DENIES, text, start) or is_inside_iban(text, start))
+    is_denied = stop and (
+        follows(_DENIES, text, start, _CONTEXT_CHARS) or is_inside_iban(text, start)
+    )
     return None if is_denied else stop
-
-
-def _follows(context: str, text: str, start: int) -> bool:
-    before = text[max(0, start - _CONTEXT_CHARS) : start]
-    return compiled(context).search(before.encode("ascii")) is not None
 
 
 def _ends_freely(text: str, groups: list[Group], stop: int, joint: str = "") -> bool:
@@ -111,8 +140,10 @@ def _ends_freely(text: str, groups: list[Group], stop: int, joint: str = "") -> 
     Nothing may continue it, not even a group behind the joint that it is itself written with.
     """
     end = groups[stop - 1].end
+    if _ENDING.match(text, end):
+        return True
     if is_word(text[end : end + 1]):
-        return text[end] in "xX" and text[end + 1 : end + 2].isdigit()
+        return False
     if stop == len(groups):
         return True
     after = groups[stop]
@@ -132,7 +163,7 @@ def _international(text: str, groups: list[Group], index: int, prefix: str = "")
     """Take a calling code and the most groups that fit the country's plan."""
     digits, best = "", None
     for place, group in enumerate(groups[index : index + _MAX_GROUPS]):
-        if place and (group.joint not in _LOOSE_JOINTS or (len(group.digits) == 1 and place > 2)):
+        if place and not _goes_on(group, place, is_whole=best is not None):
             break
         is_trunk_zero = place > 0 and group.digits == "0" and group.joint.endswith("(")
         digits += "" if is_trunk_zero else group.digits
@@ -142,12 +173,24 @@ def _international(text: str, groups: list[Group], index: int, prefix: str = "")
     return best
 
 
+def _goes_on(group: Group, place: int, *, is_whole: bool) -> bool:
+    """Whether an international number may go on with this group.
+
+    A single digit behind a dash is a switchboard's; a line's end is passed only where the number
+    lacks digits.
+    """
+    if group.joint in _LINE_JOINTS:
+        return not is_whole
+    is_own = len(group.digits) > 1 or place <= 2 or group.joint == "-"
+    return is_own and group.joint in _LOOSE_JOINTS
+
+
 def _fits_plan(digits: str) -> bool:
     code = _CALLING_CODE.match(digits)
     if code is None:
         return False
     fewest, most = _NATIONAL_DIGITS.get(code[0], _ANY_NATIONAL_DIGITS)
-    return fewest <= len(digits) - code.end() <= most
+    return fewest <= len(digits) - code.end() <= most and len(digits) <= _MAX_DIGITS
 
 
 def _north_american(text: str, groups: list[Group], index: int, joint: str) -> int | None:
@@ -159,9 +202,9 @@ def _north_american(text: str, groups: list[Group], index: int, joint: str) -> i
     parts = groups[first : first + 3]
     if lengths(parts) != (3, 3, 4) or not _has_area_code(parts):
         return None
-    if any(part.joint not in _LOOSE_JOINTS for part in parts[1:]):
+    if any(part.joint not in _LOOSE_JOINTS | _LINE_JOINTS for part in parts[1:]):
         return None
-    own = parts[2].joint
+    own = parts[2].joint.rstrip("\n")
     is_free = joint != own and _ends_freely(text, groups, first + 3, own)
     return first + 3 if is_free else None
 
@@ -181,7 +224,8 @@ def _national(text: str, groups: list[Group], index: int, joint: str) -> int | N
         return None
     if head.startswith("00"):
         stop = _international(text, groups, index, prefix="00")
-        return stop if stop and stop > index + 1 else None
+        is_known = _is_announced(text, groups[index].start)
+        return stop if stop and (stop > index + 1 or is_known) else None
     if _SOLID_MOBILE.fullmatch(head):
         return index + 1 if _ends_freely(text, groups, index + 1, " ") else None
     stop, num_digits = _run(groups, index)
@@ -195,7 +239,11 @@ def _announced(text: str, groups: list[Group], index: int, joint: str) -> int | 
     if joint == " " or not 7 <= num_digits <= 12 or _is_other_number(groups[index:stop]):
         return None
     is_free = _ends_freely(text, groups, stop, " ")
-    return stop if is_free and _follows(_ANNOUNCES, text, groups[index].start) else None
+    return stop if is_free and _is_announced(text, groups[index].start) else None
+
+
+def _is_announced(text: str, start: int) -> bool:
+    return follows(_ANNOUNCES, text, start, _CONTEXT_CHARS)
 
 
 def _run(groups: list[Group], index: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What a recognizer is, and how a text is written so that recognizers can read it.
+"""What a recognizer is, and what recognizers share: words, and runs of digits.
 
 A recognizer is two things. A linear-time pattern proposes regions, and a check in plain Python says
 which stretches of a region are the real thing: by checksum, by calendar, by the shape of numbers in
@@ -7,7 +7,6 @@ work per character of its region, and regions never overlap, so a recognizer is 
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,21 +14,13 @@ from typing import Any, NamedTuple
 
 import re2
 
-#: In a folded text: a letter beyond ASCII that has case (é, Ж), or an accent that combines with
-#: one. It continues a word.
-LETTER = "\x01"
-#: In a folded text: everything else beyond ASCII, and control characters. It ends a word. So do
-#: letters without case, because Chinese, Japanese and Thai put no space between word and number.
-OTHER = "\x02"
+from smallfirst_router.recognizers.reading import LETTER, Stretch
+
 DIGITS = re.compile(r"[0-9]+")
+#: What may stand between the groups of one number: a dash or a full stop, with or without spaces, a
+#: space or two, the end of a line.
+GAP = r"(?: ?[.-] ?(?:\r?\n ?)?| {1,2}| ?\r?\n ?)"
 
-_ASCII_OF = {"\t": "\t", "\r": "\r", "\n": "\n", "\N{MINUS SIGN}": "-"}
-_ASCII_OF_CATEGORY = {"Zl": "\n", "Zp": "\n", "Zs": " ", "Pd": "-"}
-#: From a full-width form to its ASCII equal.
-_FULLWIDTH_OFFSET = 0xFEE0
-
-#: `(start, end)` in characters.
-Stretch = tuple[int, int]
 Check = Callable[[str, int, int], Iterator[Stretch]]
 
 
@@ -53,28 +44,6 @@ class Recognizer:
         """Yield the stretches that hold, in order, none overlapping another."""
         for start, end in self.regions(folded):
             yield from self.check(folded, start, end)
-
-
-def fold(text: str) -> str:
-    """Write a text in ASCII, one character for one, so that offsets stay what they were.
-
-    Decimal digits of any script, full-width forms, and the many spaces and dashes become their
-    ASCII equals: a card number in full-width digits is still a card number. Zero-width characters
-    keep their place and so break a number in two.
-    """
-    odd = {ord(char): _fold_character(char) for char in set(text) if not " " <= char <= "~"}
-    return text.translate(odd) if odd else text
-
-
-def _fold_character(char: str) -> str:
-    if char in _ASCII_OF:
-        return _ASCII_OF[char]
-    if char.isdecimal():
-        return str(unicodedata.decimal(char))
-    if "\N{FULLWIDTH EXCLAMATION MARK}" <= char <= "\N{FULLWIDTH TILDE}":
-        return chr(ord(char) - _FULLWIDTH_OFFSET)
-    has_case = char.lower() != char.upper() or unicodedata.combining(char) > 0
-    return LETTER if has_case else _ASCII_OF_CATEGORY.get(unicodedata.category(char), OTHER)
 
 
 @cache
@@ -121,6 +90,22 @@ class Group(NamedTuple):
     end: int
     digits: str
     joint: str
+
+    @property
+    def mark(self) -> str:
+        """What joins it to the run before, spaces and ends of lines apart."""
+        return self.joint.strip()
+
+    @property
+    def begins_line(self) -> bool:
+        """Whether a line ends between the run before and this one."""
+        return "\n" in self.joint
+
+
+def follows(context: str, text: str, start: int, num_chars: int) -> bool:
+    """Whether a pattern that ends with `$` matches so many characters before a place at most."""
+    before = text[max(0, start - num_chars) : start]
+    return compiled(context).search(before.encode("ascii")) is not None
 
 
 def digit_groups(text: str, start: int, end: int) -> list[Group]:

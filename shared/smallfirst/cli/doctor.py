@@ -15,13 +15,14 @@ import typer
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, place_text
 from smallfirst.catalogue.engines import ENGINES
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
+from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
 from smallfirst.cli.fleet_connection import Link, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
@@ -74,7 +75,9 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from (_check_extra(extra, packages) for extra, packages in extras().items())
     catalogue, about = _check_catalogue(settings)
     yield about
-    yield from _check_models(catalogue) if catalogue else ()
+    if catalogue:
+        yield from _check_patterns(catalogue)
+        yield from _check_models(catalogue)
     with linked(settings) as link:
         try:
             link.reach()
@@ -137,6 +140,11 @@ def _check_catalogue(settings: Settings) -> tuple[Catalogue | None, Check]:
         return None, Check("catalogue", CheckState.FAIL, str(error), remedy)
     counts = f"{len(catalogue.tasks)} tasks, {len(catalogue.models)} models"
     return catalogue, Check("catalogue", CheckState.OK, f"{settings.catalogue}: {counts}")
+
+
+def _check_patterns(catalogue: Catalogue) -> Iterator[Check]:
+    for place, reason in blind_patterns(catalogue):
+        yield Check("pattern", CheckState.WARN, f"{place_text(place)}: {reason}", REMEDY)
 
 
 def _check_models(catalogue: Catalogue) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -12,8 +13,11 @@ from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.schemas import JsonSchema, closed_object
 from smallfirst.kinds.spec import surely
 
-#: How a date is written in a record: ISO 8601, its month and day within bounds.
-DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+#: How a date is written in a record: ISO 8601, its day one that the month has in some year.
+DATE_PATTERN: Final = (
+    "^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))$"
+)
 #: What a value of each type of a record's field is in Python, as JSON is read.
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
     {
@@ -73,8 +77,19 @@ def fits_field(field: RecordField, value: JsonValue) -> bool:
     if isinstance(value, bool) and field.type != "boolean":
         return False
     if field.type == "date" and isinstance(value, str):
-        return re.fullmatch(DATE_PATTERN, value) is not None
+        return _is_date(value)
     return isinstance(value, _PYTHON_TYPES[field.type])
+
+
+def _is_date(value: str) -> bool:
+    """Whether the calendar has a day: the pattern knows no leap years."""
+    if re.fullmatch(DATE_PATTERN, value) is None:
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def record_in_words(answer: RecordAnswer) -> str:

@@ -68,6 +68,23 @@ def test_the_doctor_finds_a_fleet_well(smallfirst: Smallfirst) -> None:
     assert "fail" not in done.out
 
 
+def test_the_doctor_names_a_pattern_that_never_matches(
+    smallfirst: Smallfirst, tmp_path: Path
+) -> None:
+    """A border of words that RE2 does not see is warned of, with what to write in its place."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(
+        "version: 1\npools: {cpu: {tier: slm, max_parameters: 50M}}\n"
+        "tasks: {topic: {kind: classify, labels: {change: A change., other: Else.}, cascade: "
+        "[{rule: {patterns: [{label: change, pattern: '\\bÄnderung\\b'}]}}]}}\n"
+    )
+    done = smallfirst("doctor", "--json", SMALLFIRST_CATALOGUE=str(catalogue))
+    [check] = [check for check in done.json if check["name"] == "pattern"]
+    assert check["state"] == "warn"
+    assert "tasks.topic.cascade" in check["detail"]
+    assert "(?P<span>...)" in check["remedy"]
+
+
 def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) -> None:
     """A wrong catalogue fails with its line; the variable names the file."""
     catalogue = tmp_path / "catalogue.yaml"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.notices import listening
 from tests.support.routers import (
     BULK,
@@ -23,7 +24,7 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.broker.celery_app import make_app
 from smallfirst.broker.queues import queue_of
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Job, Priority, Status, Tier
+from smallfirst.jobs import Job, Priority, SpansAnswer, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
@@ -38,6 +39,52 @@ def test_a_rule_answers_in_the_router(redis: Any, redis_url: str, catalogue: Pat
     result = result_of(redis, "a1")
     assert (result.status, result.tier) == (Status.ANSWERED, Tier.RULE)
     assert redis.xlen(OWN.jobs) == redis.xlen(BULK) == 0
+
+
+def test_every_address_of_a_long_text_is_answered(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A rule answers with all the spans of a text, however many."""
+    text = "".join(f"user{number}@example.com\n" for number in range(1_500))
+    submit(redis, Job(id="a1", task="ids", text=text))
+    router_of(redis, redis_url, of_all_spans(catalogue)).step()
+    result = result_of(redis, "a1")
+    assert isinstance(result.answer, SpansAnswer)
+    assert (result.status, len(result.answer.spans)) == (Status.ANSWERED, 1_500)
+
+
+def test_a_bound_of_a_rule_is_told_to_the_producer(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A text of more spans than are looked at is not answered, and its trail says which bound."""
+    submit(redis, Job(id="a1", task="ids", text="x " * 20_001))
+    router_of(redis, redis_url, of_all_spans(catalogue)).step()
+    result = result_of(redis, "a1")
+    assert (result.status, result.answer) == (Status.ABSTAINED, None)
+    assert [attempt.reason for attempt in result.trail] == [
+        "pattern 'email' has more than 20000 matches"
+    ]
+
+
+def test_a_pattern_that_never_matches_is_warned_of(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router that takes up a pattern with a border that RE2 does not see says what to write."""
+    with capture_logs() as logs:
+        router_of(redis, redis_url, of_all_spans(catalogue, "\\\\bÄnderung"))
+    [warning] = [log for log in logs if log["event"] == "rule.never_matches"]
+    assert warning["where"].startswith("tasks.ids.cascade[0].rule.patterns[0]")
+    assert "(?P<span>...)" in warning["remedy"]
+
+
+def of_all_spans(catalogue: Path, pattern: str = "x") -> Path:
+    """Let the rules' task find addresses too, and a pattern, whether there is one or not."""
+    rule = f'{{find: [email], patterns: [{{label: email, pattern: "{pattern}"}}]}}'
+    task = f"{{kind: tag, labels: {{email: a}}, cascade: [{{rule: {rule}, accept: always}}]}}"
+    head, _, rest = catalogue.read_text().partition("tasks:\n")
+    others = rest.replace("  ids:", "  others:")
+    catalogue.write_text(f"{head}tasks:\n  ids: {task}\n{others}")
+    return catalogue
 
 
 def test_a_models_job_waits_on_its_pools_backlog(

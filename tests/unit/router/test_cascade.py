@@ -33,6 +33,7 @@ from smallfirst_router.cascade import (
     plan_of,
     pools_ahead,
 )
+from smallfirst_router.patterns import MAX_CANDIDATES
 from smallfirst_router.rules import compile_rule
 
 CALIBRATED = """\
@@ -73,14 +74,15 @@ def ask_rule(step: PlannedStep, text: str) -> Attempt:
     """Ask a real rule, without a clock."""
     asked = step.destination
     assert isinstance(asked, LocalRule)
-    answer = asked.rule.answer(text)
+    said = asked.rule.answer(text)
     return Attempt(
         step=step.number,
         tier=step.tier,
         model=step.name,
         revision=asked.rule.revision,
-        outcome=asked.accept.outcome(answer),
-        answer=answer,
+        outcome=asked.outcome(said),
+        reason=said.bound,
+        answer=said.answer,
     )
 
 
@@ -119,6 +121,17 @@ def test_a_rule_may_hand_its_spans_on() -> None:
     move = next_move(job_of("about A-1234"), plan, ask_rule)
     assert isinstance(move, Ask)
     assert [(span.start, span.end) for span in move.kept_spans] == [(6, 12)]
+
+
+@pytest.mark.parametrize("accepts", ["match", "always", "never"])
+def test_a_rule_that_a_bound_stops_ends_the_cascade(accepts: str) -> None:
+    """No later step answers for the spans that a bound kept a rule from: the trail says which."""
+    plan = task_of(rule_step(accepts=accepts), rule_step(1, accepts="always"), model_step(2))
+    move = next_move(job_of("A-1234 " * (MAX_CANDIDATES + 1)), plan, ask_rule)
+    assert isinstance(move, RunOut)
+    (attempt,) = move.trail
+    assert attempt.outcome is Outcome.ESCALATED
+    assert attempt.reason == "pattern 'order' has more than 20000 matches"
 
 
 def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:

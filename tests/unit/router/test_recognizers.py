@@ -5,6 +5,7 @@
 import itertools
 import re
 import sys
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.recognizer_cases import CASES
 
-from smallfirst_router.recognizers import RECOGNIZERS, fold, satisfies
+from smallfirst_router.recognizers import RECOGNIZERS, Stretch, fold, is_hidden, read, satisfies
+from smallfirst_router.recognizers.reading import _MAY_CHANGE
 
 #: Texts built to make a careless recognizer do too much, as pieces to be repeated.
 HOSTILE = [
@@ -67,6 +69,26 @@ HOSTILE = [
         "٣",
         "９ ",
     ),
+    *(
+        '"a"@',
+        "a&b=",
+        "a=b@c.de&",
+        "中",
+        "中@中.",
+        "http://中/",
+        "|a@b.co",
+        "1\n",
+        "4111\n",
+        "+1 2\n",
+        "1/1",
+        "212/555/0147/",
+        "+1 212 555 0147/12",
+        "555-123-4567 x1 ",
+        "ssn 536904399 ",
+        "DE89\n",
+        "20241105T",
+        "5. 1. ",
+    ),
 ]
 CASE_IDS = [(name, case) for name, cases in CASES.items() for case in cases]
 FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case) if piece]
@@ -74,10 +96,16 @@ FRAGMENTS = [piece for _, case in CASE_IDS for piece in re.split("[«»]", case)
 TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=12).map("".join)
 
 
+def found(name: str, text: str) -> list[Stretch]:
+    """What a recognizer finds, by its places in the text."""
+    reading = read(text)
+    return [reading.place(*stretch) for stretch in RECOGNIZERS[name].find(fold(reading.text))]
+
+
 def mark(name: str, text: str) -> str:
     """Put double angle brackets around what a recognizer finds."""
     marked, last = "", 0
-    for start, end in RECOGNIZERS[name].find(fold(text)):
+    for start, end in found(name, text):
         marked += f"{text[last:start]}«{text[start:end]}»"
         last = end
     return marked + text[last:]
@@ -119,7 +147,7 @@ def test_has_cases_of_both_kinds(name: str) -> None:
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_stretches_lie_in_the_text_in_order(name: str, text: str) -> None:
     """Of any text, stretches are not empty, lie within it, and come sorted and apart."""
-    stretches = list(RECOGNIZERS[name].find(fold(text)))
+    stretches = found(name, text)
     edges = [edge for stretch in stretches for edge in stretch]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= len(text) for start, end in stretches)
@@ -139,7 +167,52 @@ def test_offsets_count_characters(name: str, number: str, before: str, after: st
     """Whatever stands before and after, a number on a line of its own is found where it is."""
     text = f"{before}\n{number}\n{after}"
     start = len(before) + 1
-    assert (start, start + len(number)) in list(RECOGNIZERS[name].find(fold(text)))
+    assert (start, start + len(number)) in found(name, text)
+
+
+@pytest.mark.parametrize("hidden", ["\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\ufe0f"])
+@pytest.mark.parametrize(("name", "case"), [pair for pair in CASE_IDS if pair[1].count("«") == 1])
+def test_what_nobody_sees_cuts_nothing(name: str, case: str, hidden: str) -> None:
+    """A span is whole or not there: what nobody sees changes nothing about what is found."""
+    before, inside, after = re.split("[«»]", case)
+    spread = hidden.join((before, hidden.join(inside), after))
+    assert mark(name, spread) == hidden.join((before, f"«{hidden.join(inside)}»", after))
+
+
+@pytest.mark.parametrize(("name", "case"), CASE_IDS)
+def test_decomposed_text_reads_as_composed(name: str, case: str) -> None:
+    """A text in NFD has the spans that it has in NFC, by its own characters."""
+    decomposed = unicodedata.normalize("NFD", case)
+    assert mark(name, re.sub("[«»]", "", decomposed)) == decomposed
+
+
+@given(text=st.text(st.characters(codec=None, categories=["L", "M", "N", "Cf", "So", "Cs"])))
+def test_reading_keeps_places(text: str) -> None:
+    """What is read is composed, and each of its characters has a place in the text, in order."""
+    reading = read(text)
+    assert reading.text == "".join(unicodedata.normalize("NFC", piece) for piece in reading.text)
+    places = [reading.place(at, at + 1) for at in range(len(reading.text))]
+    assert all(0 <= start < end <= len(text) for start, end in places)
+    pairs = itertools.pairwise(places)
+    assert all(left == right or left[1] <= right[0] for left, right in pairs)
+
+
+def test_marks_are_sorted_in_pieces() -> None:
+    """Of marks without end only so many are composed at once: sorting takes the square of them."""
+    text = "a" + "\u0316\u0301" * 500
+    reading = read(text)
+    places = {reading.place(at, at + 1) for at in range(len(reading.text))}
+    assert max(end - start for start, end in places) <= 31
+
+
+def test_what_is_passed_over_is_read_as_it_is() -> None:
+    """Characters that are not looked at one by one are composed, to be seen, and no marks."""
+    for number in range(sys.maxunicode + 1):
+        char = chr(number)
+        if not _MAY_CHANGE.match(char):
+            assert unicodedata.normalize("NFC", char) == char, hex(number)
+            assert not is_hidden(char), hex(number)
+            assert not unicodedata.category(char).startswith("M"), hex(number)
 
 
 @given(text=st.text())

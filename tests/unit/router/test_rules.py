@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 
 from smallfirst import catalogue
 from smallfirst.catalogue import Kind, Pattern, Rule
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
+from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst_router.errors import RouterError, RuleError
+from smallfirst_router.patterns import MAX_CANDIDATES, MAX_MATCH_BYTES, search_all
 from smallfirst_router.recognizers import RECOGNIZERS
-from smallfirst_router.rules import (
-    MAX_CANDIDATES,
-    MAX_MATCH_BYTES,
-    MAX_SPANS,
-    RuleMatch,
-    compile_rule,
-    search_all,
-    settle_matches,
-)
+from smallfirst_router.rules import MAX_SPANS, RuleMatch, compile_rule, settle_matches
 
 EVERY_RECOGNIZER = Rule(find=tuple(RECOGNIZERS))
 TEXTS = st.lists(
@@ -48,9 +41,16 @@ def rule_of(
     return Rule(find=find, patterns=made)
 
 
+def spans_of(rule: Rule, text: str) -> tuple[Span, ...]:
+    """The spans that a rule answers with."""
+    answer = compile_rule(rule, Kind.TAG).answer(text).answer
+    assert isinstance(answer, SpansAnswer)
+    return answer.spans
+
+
 def found(rule: Rule, text: str) -> list[tuple[str, str]]:
     """Say which stretches of a text a rule labels how."""
-    spans = compile_rule(rule, Kind.TAG).find(text)
+    spans = spans_of(rule, text)
     return [(span.label, text[span.start : span.end]) for span in spans]
 
 
@@ -69,7 +69,7 @@ class CountingRegex:
 
 def test_tag_rule_answers_spans() -> None:
     """A rule on a tag task answers spans in the text's order, surely."""
-    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("bob@example.com, 555-123-4567")
+    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("bob@example.com, 555-123-4567").answer
     assert isinstance(answer, SpansAnswer)
     assert [(s.start, s.end, s.label) for s in answer.spans] == [
         (0, 15, "email"),
@@ -80,14 +80,16 @@ def test_tag_rule_answers_spans() -> None:
 
 def test_tag_rule_answers_no_spans() -> None:
     """A rule on a tag task that finds nothing answers that there is nothing."""
-    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("nothing here")
+    answer = compile_rule(EVERY_RECOGNIZER, Kind.TAG).answer("nothing here").answer
     assert answer == SpansAnswer(spans=(), confidence=1.0)
 
 
 def test_classify_rule_answers_the_first_label() -> None:
     """Of several patterns that match, the first in the catalogue labels the text."""
     rule = rule_of(("refund", "money back"), ("delivery", "parcel"))
-    answer = compile_rule(rule, Kind.CLASSIFY).answer("my parcel is late, I want my money back")
+    answer = (
+        compile_rule(rule, Kind.CLASSIFY).answer("my parcel is late, I want my money back").answer
+    )
     expected = LabelAnswer(label="refund", confidence=1.0, distribution={"refund": 1.0})
     assert answer == expected
 
@@ -96,13 +98,13 @@ def test_classify_rule_reads_the_whole_text() -> None:
     """A pattern that only labels may reach from one end of a text to the other."""
     rule = rule_of(("both", r"(?s)\Ahello.*bye\z"))
     text = f"hello{'é' * 3 * MAX_MATCH_BYTES}bye"
-    assert compile_rule(rule, Kind.CLASSIFY).answer(text) is not None
+    assert compile_rule(rule, Kind.CLASSIFY).answer(text).answer is not None
 
 
 def test_recognizers_label_before_patterns() -> None:
     """A recognizer's name is a label too, and recognizers stand before patterns."""
     rule = rule_of(("shop", "order"), find=("card", "email"))
-    answer = compile_rule(rule, Kind.CLASSIFY).answer("order for bob@example.com")
+    answer = compile_rule(rule, Kind.CLASSIFY).answer("order for bob@example.com").answer
     assert isinstance(answer, LabelAnswer)
     assert answer.label == "email"
 
@@ -110,7 +112,7 @@ def test_recognizers_label_before_patterns() -> None:
 def test_multilabel_rule_answers_every_label_once() -> None:
     """A rule on a multilabel task answers every label that matches, once, in order."""
     rule = rule_of(("b", "beta"), ("a", "alpha"), ("b", "bravo"), ("c", "gamma"))
-    answer = compile_rule(rule, Kind.MULTILABEL).answer("alpha bravo beta")
+    answer = compile_rule(rule, Kind.MULTILABEL).answer("alpha bravo beta").answer
     expected = LabelsAnswer(labels=("b", "a"), confidence=1.0, distribution={"b": 1.0, "a": 1.0})
     assert answer == expected
 
@@ -118,7 +120,7 @@ def test_multilabel_rule_answers_every_label_once() -> None:
 @pytest.mark.parametrize("kind", [Kind.CLASSIFY, Kind.MULTILABEL])
 def test_no_label_is_no_answer(kind: Kind) -> None:
     """Where nothing matches, a rule that labels has no answer."""
-    assert compile_rule(rule_of(("a", "alpha")), kind).answer("beta") is None
+    assert compile_rule(rule_of(("a", "alpha")), kind).answer("beta").answer is None
 
 
 def test_embed_rule_is_refused() -> None:
@@ -196,8 +198,8 @@ def test_check_decides() -> None:
     rule = rule_of(("number", "[0-9]{8}"), check="luhn")
     assert found(rule, "12345674 12345678") == [("number", "12345674")]
     classify = compile_rule(rule, Kind.CLASSIFY)
-    assert classify.answer("12345678") is None
-    assert classify.answer("12345674") is not None
+    assert classify.answer("12345678").answer is None
+    assert classify.answer("12345674").answer is not None
 
 
 def test_check_reads_digits_of_any_script() -> None:
@@ -267,7 +269,7 @@ def test_settled_claims_do_not_overlap(claims: list[RuleMatch]) -> None:
 def test_spans_lie_in_the_text_in_order(text: str) -> None:
     """Of any text, spans lie within it, sorted and apart."""
     rule = rule_of(("word", r"\w+"), ("any", "(?s)."), ("byte", r"\C\C"), find=tuple(RECOGNIZERS))
-    spans = compile_rule(rule, Kind.TAG).find(text)
+    spans = spans_of(rule, text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
     assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
 
@@ -284,26 +286,64 @@ def test_offsets_count_characters(before: str, after: str) -> None:
 @settings(deadline=None)
 def test_no_text_raises(text: str) -> None:
     """Not even a lone surrogate makes a rule raise or shifts an offset."""
-    spans = compile_rule(rule_of(("x", "x"), find=tuple(RECOGNIZERS)), Kind.TAG).find(f"{text}\nx")
+    spans = spans_of(rule_of(("x", "x"), find=tuple(RECOGNIZERS)), f"{text}\nx")
     assert spans[-1].start == len(text) + 1
 
 
-def test_spans_are_capped() -> None:
-    """An answer has at most so many spans, the first in the text."""
-    text = "bob@example.com " * (MAX_SPANS + 5)
-    spans = compile_rule(Rule(find=("email",)), Kind.TAG).find(text)
-    assert len(spans) == MAX_SPANS
-    assert spans[-1].end == 16 * MAX_SPANS - 1
+def test_every_span_is_answered() -> None:
+    """An answer has all the spans of a text, however many."""
+    rule = Rule(find=("email", "ssn"))
+    spans = spans_of(rule, "bob@example.com 536-90-4399\n" * 2_000)
+    assert len(spans) == 4_000
+    assert spans[-1].end == 28 * 2_000 - 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "reason"),
+    [
+        (Rule(find=("email", "ip")), "a@b.co,::1 " * (MAX_SPANS // 2 + 1), "spans"),
+        (rule_of(("x", "x")), "x " * (MAX_CANDIDATES + 1), "'x' has more than 20000 matches"),
+        (rule_of(("x", "x+")), "x" * 3 * MAX_MATCH_BYTES, "'x' has a match of more than 4096"),
+    ],
+)
+def test_a_bound_is_told(rule: Rule, text: str, reason: str) -> None:
+    """Where a bound keeps a rule from all the spans, its answer says which, and is not sure."""
+    answer, bound = compile_rule(rule, Kind.TAG).answer(text)
+    assert bound is not None
+    assert reason in bound
+    assert answer is not None
+    assert answer.confidence == 0.0
+
+
+def test_a_label_beyond_a_bound_is_told() -> None:
+    """A rule that labels says too where a bound kept it from all the matches."""
+    rule = compile_rule(rule_of(("number", "[0-9]{8}"), check="luhn"), Kind.CLASSIFY)
+    answer, bound = rule.answer("12345678 " * (MAX_CANDIDATES + 1) + "12345674")
+    assert answer is None
+    assert bound is not None
+
+
+def test_a_pattern_reads_what_people_see() -> None:
+    """A pattern of the team's own finds what is written with marks or with soft hyphens."""
+    rule = rule_of(("word", "caf\u00e9|ORD-[0-9]{4}"))
+    text = "a cafe\u0301, an ORD-12\u00ad34."
+    assert found(rule, text) == [("word", "cafe\u0301"), ("word", "ORD-12\u00ad34")]
+
+
+@pytest.mark.parametrize("pattern", ["\\x{200b}", "[\\x{200b}-\\x{200f}]", "\\p{Cf}", "\u200b"])
+def test_a_pattern_that_names_what_nobody_sees_reads_it(pattern: str) -> None:
+    """A pattern for zero-width characters finds them."""
+    assert found(rule_of(("hidden", pattern)), "a\u200bb") == [("hidden", "\u200b")]
 
 
 def test_a_match_reaches_far_enough() -> None:
     """A match of the documented length is found whole anywhere; a longer one is cut."""
-    rule = compile_rule(rule_of(("run", "<[^>]*>?")), Kind.TAG)
+    rule = rule_of(("run", "<[^>]*>?"))
     whole = f"<{'a' * (MAX_MATCH_BYTES - 2)}>"
     for num_before in range(0, 3 * MAX_MATCH_BYTES, 1021):
-        (span,) = rule.find(f"{'b' * num_before}{whole}{'b' * 3 * MAX_MATCH_BYTES}")
+        (span,) = spans_of(rule, f"{'b' * num_before}{whole}{'b' * 3 * MAX_MATCH_BYTES}")
         assert (span.start, span.end) == (num_before, num_before + len(whole))
-    (cut,) = rule.find("<" + "a" * 5 * MAX_MATCH_BYTES)
+    (cut,) = spans_of(rule, "<" + "a" * 5 * MAX_MATCH_BYTES)
     assert MAX_MATCH_BYTES <= cut.end <= 2 * MAX_MATCH_BYTES
 
 
@@ -324,7 +364,7 @@ def test_searching_is_linear(pattern: str) -> None:
 def test_searching_in_pieces_finds_the_same(data: str, pattern: str) -> None:
     """Bounded searches find in a short text what one search after another finds."""
     regex, encoded = re2.compile(pattern), data.encode()
-    assert [m.span() for m in search_all(regex, encoded)] == [
+    assert [m.span() for m, _ in search_all(regex, encoded)] == [
         m.span() for m in regex.finditer(encoded)
     ]
 

@@ -49,6 +49,19 @@ def test_a_word_is_what_people_take_for_one(text: str, words: list[str]) -> None
     assert words_in(text) == words
 
 
+@pytest.mark.parametrize(
+    "hidden", ["\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\u200b\u00ad"]
+)
+@pytest.mark.parametrize(
+    "word", ["L\u00f3pez", "john.smith@x.com", "O'Brien", "2026-05-01", "1,500.00"]
+)
+def test_what_nobody_sees_parts_no_word(word: str, hidden: str) -> None:
+    """A word is whole or not there: soft hyphens and zero-width spaces stand inside of it."""
+    spread = hidden.join(word)
+
+    assert words_in(f"a {spread}{hidden} b")[:2] == ["a", spread]
+
+
 @given(st.text(max_size=200))
 def test_every_visible_character_is_in_one_word(text: str) -> None:
     """Words do not overlap, are not empty, and leave out nothing but white space."""
