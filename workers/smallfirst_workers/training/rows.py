@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from smallfirst.catalogue import Example, Task
-from smallfirst.catalogue.examples import read_examples, text_key
+from smallfirst.catalogue.examples import read_examples
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import MAX_EXAMPLES_BYTES
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import KINDS, HeadForm, KindSpec
