@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Example, Task
-from smallfirst.catalogue.examples import TRAINED_ON, read_examples
+from smallfirst.catalogue.examples import TRAINED_ON, read_numbered
 from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import CatalogueProblem, ModelFilesError
@@ -42,21 +42,15 @@ def read_rows(path: Path, name: str, task: Task) -> tuple[Row, ...]:
         RowsError: When a row is wrong; it names every one, by line and rule.
     """
     content = path.read_bytes()
-    examples, problems = read_examples(content, path, name, task, allows_none=True)
+    examples, problems = read_numbered(content, path, name, task, allows_none=True)
     if problems:
         raise RowsError(*(_of_row(problem) for problem in problems))
-    # One example came of every line that is not blank, in their order.
-    lines = (n for n, raw in enumerate(content.split(b"\n"), 1) if _is_row(raw, is_first=n == 1))
-    return tuple(Row(line, example) for line, example in zip(lines, examples, strict=True))
+    return tuple(Row(line, example) for line, example in examples)
 
 
 def _of_row(problem: CatalogueProblem) -> CatalogueProblem:
     """Say it of a file of rows, which no key of the catalogue names."""
     return CatalogueProblem(problem.path, problem.line, "", problem.rule)
-
-
-def _is_row(raw: bytes, *, is_first: bool) -> bool:
-    return bool((raw.removeprefix(b"\xef\xbb\xbf") if is_first else raw).strip())
 
 
 @dataclass(frozen=True)
