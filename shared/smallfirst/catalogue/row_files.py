@@ -22,7 +22,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 #: What parts the cells of a table, by the ending of its name.
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 #: The keys of a row whose values are text in a table; cells of all others are JSON where they can.
-_TEXT_KEYS = frozenset({"id", "text", "task", "label", "verdict", "reference"})
+_TEXT_KEYS = frozenset({"id", "text", "task", "label", "verdict", "reply"})
 #: How a file begins that is none of these, and what to do.
 _FOREIGN = (
     (b"\x1f\x8b", "is compressed; unpack it first: gunzip -c FILE > rows.jsonl"),
