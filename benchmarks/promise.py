@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,13 @@ from scipy import stats
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.evaluation.calibrating import fitting_part
 from smallfirst.evaluation.rows import read_rows
 from smallfirst.evaluation.scores import ScoredRow, Scores
 from smallfirst.evaluation.scoring_run import ask_every_step
-from smallfirst.evaluation.settings_table import SettingsTable, tally
+from smallfirst.evaluation.settings_table import SettingsTable, is_distinct, tally
 from smallfirst.evaluation.temperature import fit_temperature
-from smallfirst.evaluation.thresholds import FIT_SHARE, Aim, Chosen, choose
+from smallfirst.evaluation.thresholds import Aim, Chosen, choose, num_to_fit
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "examples" / "public_data" / "catalogue.yaml"
@@ -106,6 +107,8 @@ class Pool:
         said: `(rows, steps)`, column of the label.
         right: `(rows,)`, column of the right label.
         costs: `(rows, steps)`.
+        keys: `(rows,)`, of the texts.
+        clusters: `(rows,)`; rows of one are alike.
     """
 
     probabilities: Floats
@@ -113,6 +116,8 @@ class Pool:
     said: Ints
     right: Ints
     costs: Floats
+    keys: NDArray[np.str_]
+    clusters: Ints
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,8 @@ def _as_arrays(scores: Scores, labels: Sequence[str]) -> Pool:
         np.array([[column.get(said.said, NOTHING) for said in row.said] for row in scores.rows]),
         np.array([column[row.right] for row in scores.rows]),
         np.array([[said.cost for said in row.said] for row in scores.rows]),
+        np.array([row.key for row in scores.rows]),
+        np.array([row.cluster for row in scores.rows]),
     )
 
 
@@ -238,12 +245,16 @@ def _trials(pool: Pool, cascade: Cascade, corrupted: float, seed: int) -> list[T
     shift = random.integers(1, pool.probabilities.shape[2], len(wrong))
     labels[wrong] = (labels[wrong] + shift) % pool.probabilities.shape[2]
 
-    is_fit = np.arange(len(first)) < round(FIT_SHARE * len(first))
+    fixed = np.array([1.0 if _is_rule(pool, step) else np.nan for step in cascade.steps])
+    num_fit = num_to_fit(len(first), fixed, Aim(TARGETS[0]), has_temperature=True)
+    rows = tuple(
+        ScoredRow(str(pool.keys[place]), "", (), int(pool.clusters[place])) for place in first
+    )
+    is_fit = fitting_part(rows, num_fit)
     confidences = _tempered(pool, cascade, first[is_fit], labels)
     board = _board(pool, cascade, confidences, labels)
-    fixed = np.array([1.0 if _is_rule(pool, step) else np.nan for step in cascade.steps])
     truth = _board(pool, cascade, confidences, pool.right)
-    half = _rows(board, first)
+    half = replace(_rows(board, first), is_distinct=is_distinct(rows))
     chosen = [choose(half, is_fit, fixed, Aim(target, CONFIDENCE)) for target in TARGETS]
     return [_outcome(truth, later, one) if isinstance(one, Chosen) else None for one in chosen]
 
@@ -319,7 +330,7 @@ def _heading(options: argparse.Namespace, pools: Mapping[str, Pool]) -> str:
     sizes = ", ".join(f"{len(pool.right):,} of {task}" for task, pool in pools.items())
     return (
         "# Whether a promise holds\n\n"
-        f"{options.splits} splits of the test rows ({sizes}; each text once) into a half that"
+        f"{options.splits} splits of the test rows ({sizes}) into a half that"
         f" calibrates and a\nlater half, at {CONFIDENCE:.0%} confidence. No head has seen any of"
         " them. Scored by a real fleet, in\none pass of every step over every row.\n"
     )

@@ -36,9 +36,11 @@ _WORDS = (
 _JSON_NOUNS = ((re.compile(r"\ba mapping\b"), "an object"), (re.compile(r"\ba list\b"), "an array"))
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Find the known word nearest to a word; None where nothing is near."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Find the known word nearest to a word, whatever its case; None where nothing is near."""
+    named = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(named), n=1, cutoff=likeness)
+    return next((named[name] for name in near), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,22 +1,29 @@
-"""Reading a file of examples: JSON Lines, one labelled text a row.
+"""Reading a file of examples, one labelled text a row.
 
 A row has `text` and the answer under the key of its task's kind (`KindSpec.example_key`), and may
 have an `id`. Instead of its own answer it may carry the gold answers of several tasks, as in
-`{"text": …, "gold": {"topic": "billing", "pii": []}}`, and each task takes its own. Other keys are
-let through unread: files come out of other systems, and a missing answer is refused anyhow.
+`{"text": …, "gold": {"topic": "billing", "pii": []}}`, and each task takes its own. Where labelled
+rows judge a cascade, `"label": null` says that none of the labels is right. Other keys are let
+through unread: files come out of other systems, and a missing answer is refused anyhow.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from smallfirst.catalogue import Task
 from smallfirst.catalogue.problems import problems_of
+from smallfirst.catalogue.row_files import (
+    ForeignFile,
+    Line,
+    RowError,
+    delimiter_of,
+    parse_row,
+    read_lines,
+)
 from smallfirst.catalogue.tasks import example_problem
 from smallfirst.errors import CatalogueProblem
 from smallfirst.kinds import KINDS, Example
@@ -29,31 +36,38 @@ MAX_COMPLAINTS = 20
 def read_examples(
     content: bytes, path: Path, name: str, task: Task
 ) -> tuple[tuple[Example, ...], list[CatalogueProblem]]:
-    """Read the rows that serve a task, and say what is wrong with the others.
+    """Read the rows that serve a task, without their lines; see `read_numbered`."""
+    numbered, problems = read_numbered(content, path, name, task)
+    return tuple(example for _, example in numbered), problems
+
+
+def read_numbered(
+    content: bytes, path: Path, name: str, task: Task, *, allows_none: bool = False
+) -> tuple[list[tuple[int, Example]], list[CatalogueProblem]]:
+    """Read the rows that serve a task with their lines, and say what is wrong with the others.
 
     Args:
         content: Of the file.
-        path: Of the file, for the complaints.
+        path: Of the file, which says whether it is a table, and for the complaints.
         name: Of the task.
         task: Whose kind and labels the rows must fit.
+        allows_none: Whether a row may say `null` for its label: that none of the labels is right.
     """
-    examples: list[Example] = []
+    examples: list[tuple[int, Example]] = []
     problems: list[CatalogueProblem] = []
     where = f"tasks.{name}.examples"
-    for line, raw in _rows(content):
-        row = _read_row(raw, name, task)
-        if isinstance(row, str):
-            problems.append(CatalogueProblem(path, line, where, row))
-        else:
-            examples.append(row)
+    try:
+        for line in read_lines(BytesIO(content), delimiter=delimiter_of(path)):
+            row = _read_row(line, name, task, allows_none=allows_none)
+            if isinstance(row, str):
+                problems.append(CatalogueProblem(path, line.number, where, row))
+            else:
+                examples.append((line.number, row))
+    except ForeignFile as error:
+        problems.append(CatalogueProblem(path, None, where, error.remedy))
     if not examples and not problems:
         problems.append(CatalogueProblem(path, None, where, "has no rows"))
-    return tuple(examples), _first(problems)
-
-
-def _rows(content: bytes) -> Iterator[tuple[int, bytes]]:
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return ((line, raw) for line, raw in enumerate(lines, start=1) if raw.strip())
+    return examples, _first(problems)
 
 
 def _first(problems: list[CatalogueProblem]) -> list[CatalogueProblem]:
@@ -65,19 +79,22 @@ def _first(problems: list[CatalogueProblem]) -> list[CatalogueProblem]:
     return [*problems[:MAX_COMPLAINTS], more]
 
 
-def _read_row(raw: bytes, name: str, task: Task) -> Example | str:
+def _read_row(line: Line, name: str, task: Task, *, allows_none: bool) -> Example | str:
     """Read one row; a string says what is wrong with it."""
+    if line.content is None:
+        return line.problem
     try:
-        row = from_json(raw, allow_inf_nan=False)
-    except ValueError as err:
-        return f"is not JSON: {str(err).replace('at line 1 column', 'at column')}"
-    if not isinstance(row, dict):
-        return "must be a JSON object"
+        row = parse_row(line.content)
+    except RowError as error:
+        return str(error)
+    chosen = _chosen(row, name, task)
     try:
-        example = Example.model_validate_json(json.dumps(_chosen(row, name, task)), strict=True)
+        example = Example.model_validate_json(json.dumps(chosen), strict=True)
     except ValidationError as err:
         problem = problems_of(err, Example)[0]
-        return f"{problem.where}: {problem.rule}"
+        return f"{problem.where or 'not JSON'}: {problem.rule}"
+    if allows_none and _is_none(chosen, task):
+        return example
     problem_text = example_problem(example, task)
     return f"{problem_text}{_mistyped(row, task)}" if problem_text else example
 
@@ -91,6 +108,13 @@ def _chosen(row: dict[str, Any], name: str, task: Task) -> dict[str, Any]:
     return chosen
 
 
+def _is_none(chosen: dict[str, Any], task: Task) -> bool:
+    """Whether a row says in so many words that none of the labels is right."""
+    spec = KINDS[task.kind]
+    wanted = spec.example_key
+    return spec.is_one_label and wanted in chosen and chosen[wanted] is None
+
+
 def _mistyped(row: dict[str, Any], task: Task) -> str:
     wanted = KINDS[task.kind].example_key
     if wanted is None or row.get(wanted) is not None:
@@ -101,8 +125,3 @@ def _mistyped(row: dict[str, Any], task: Task) -> str:
 
 #: In the folder of a model that was trained here: the keys of its rows, one a line.
 TRAINED_ON = "trained_on.txt"
-
-
-def text_key(text: str) -> str:
-    """Hash a text: the first 16 hexadecimal digits of the SHA-256 of its UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]

@@ -80,6 +80,9 @@ class TokenPrices(Entry):
     output: float = Field(default=0.0, ge=0.0, description="The price of a million answer tokens.")
 
 
+Pooling = Literal["mean", "cls", "last"]
+
+
 class Model(Entry):
     """A model and how to run it."""
 
@@ -164,8 +167,10 @@ class Model(Entry):
         default_factory=dict,
         description="The folders (./x, /x) of a large model's LoRA adapters, by name.",
     )
-    pooling: Literal["mean", "cls", "last"] = Field(
-        default="mean", description="The way in which token states become one vector of the text."
+    pooling: Pooling | None = Field(
+        default=None,
+        description="The way in which token states become one vector of the text; if not given,"
+        " as the model's own 1_Pooling/config.json says, else `mean`.",
     )
     max_tokens: int | None = Field(
         default=None,

@@ -35,7 +35,8 @@ class StepPromise(Entry):
     )
     num_wrong: int = Field(ge=0, description="The number of those that were wrong.")
     error_bound: Probability = Field(
-        description="The highest error rate of the step that these counts allow."
+        description="The highest error rate of the step that these counts allow: a description,"
+        " and no part of the promise."
     )
 
 
@@ -54,10 +55,15 @@ class Promise(Entry):
         default=False, description="Whether the target holds for the answers of each label."
     )
     labels_never_accepted: tuple[Label, ...] = Field(
-        default=(), description="The labels for which the rows could not support the promise."
+        default=(),
+        description="The labels for which the rows could not support the promise: no step that is"
+        " calibrated accepts them.",
     )
-    num_rows: int = Field(ge=1, description="The number of labelled rows, each text counted once.")
+    num_rows: int = Field(ge=1, description="The number of labelled rows.")
     num_tested: int = Field(ge=1, description="The number of those that the promise was tested on.")
+    num_distinct: int = Field(
+        ge=1, description="The number of those where rows that are alike count once."
+    )
     num_accepted: int = Field(
         ge=1, description="The number of accepted answers in the testing part."
     )
@@ -73,8 +79,15 @@ class Promise(Entry):
     abstention_cost: float = Field(
         ge=0.0, description="The cost that an unanswered job was counted with."
     )
-    seed: int = Field(description="The seed by which the rows were split.")
-    data: Digest = Field(description="The hash of the rows and their right answers.")
+    data: Digest = Field(
+        description="The hash of the rows and their right answers, by which they were split."
+    )
+    num_refused: int = Field(
+        default=0,
+        ge=0,
+        description="The number of calibrations of this task that were refused before, with this"
+        " cascade: a promise that was tried for until it passed is weaker than it says.",
+    )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."
     )

@@ -50,9 +50,6 @@ AbstentionCostOption = Annotated[
         help="The cost of a job that nobody answers; if not given, 100 times the dearest step's.",
     ),
 ]
-SeedOption = Annotated[
-    int, typer.Option(help="The seed that splits the rows: one part chooses, the rest tests.")
-]
 
 
 def calibrate(  # noqa: PLR0913 - a command's signature is its options
@@ -64,7 +61,6 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     per_label: PerLabelOption = False,
     abstention_cost: AbstentionCostOption = None,
     drop_seen: DropSeenOption = False,
-    seed: SeedOption = 0,
     catalogue: CatalogueOption = None,
     slm_processes: SlmProcessesOption = None,
     as_json: JsonOption = False,
@@ -76,7 +72,12 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     not bear the promise.
     """
     loaded, path = catalogue_with(task, catalogue)
-    from smallfirst.evaluation import calibrating, scoring_run, thresholds  # noqa: PLC0415
+    from smallfirst.evaluation import (  # noqa: PLC0415 - takes a second, and not for --help
+        calibrating,
+        promises,
+        scoring_run,
+        thresholds,
+    )
 
     examples = _examples(loaded, task, data, drop_seen=drop_seen)
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
@@ -84,9 +85,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     scores = scoring_run.ask_every_step(
         path, task, examples, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
-    origin = calibrating.Origin(loaded, seed, datetime.now(UTC).replace(microsecond=0))
+    now = datetime.now(UTC).replace(microsecond=0)
+    origin = calibrating.Origin(loaded, now, promises.num_refused(task, loaded, path))
     found = calibrating.calibrate(scores, aim, origin)
     if isinstance(found, thresholds.Unsupported):
+        promises.write_refusal(found, aim, task, loaded, path, at=now)
         _refuse(found, aim, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
@@ -164,6 +167,11 @@ def _more(promise: Promise) -> Iterator[str]:
     for index, step in enumerate(promise.steps):
         if step.acceptance.is_never:
             yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
+    if promise.num_refused:
+        yield (
+            f"Before it {promise.num_refused:,} calibrations of this cascade were refused; a"
+            " promise that is tried for until it passes is weaker than it says."
+        )
     if promise.labels_never_accepted:
         named = ", ".join(promise.labels_never_accepted)
         yield f"Nothing could be promised of these labels, so they are never accepted: {named}."

@@ -15,6 +15,7 @@ import typer
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.row_files import Line, read_lines
 from smallfirst.cli.jobs import FINE
 from smallfirst.cli.options import SlmProcessesOption
 from smallfirst.cli.output import (
@@ -31,7 +32,7 @@ from smallfirst.cli.output import (
 )
 from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.report import Report
-from smallfirst.cli.rows import BadRow, Defaults, Line, Row, read_lines, read_row
+from smallfirst.cli.rows import BadRow, Defaults, Row, read_row
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.cli.tables import money, report_table

@@ -15,10 +15,11 @@ import typer
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from smallfirst.catalogue import Catalogue, place_text
+from smallfirst.catalogue import Catalogue, Model, place_text
+from smallfirst.catalogue.encoder_files import check_tokenizer, pooling_of
 from smallfirst.catalogue.engines import ENGINES
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.model_files import model_parameters
+from smallfirst.catalogue.model_files import model_folder, model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
@@ -27,6 +28,7 @@ from smallfirst.cli.fleet_connection import Link, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit, SlicesDiffer
+from smallfirst.jobs import Tier
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad, PoolLoad
@@ -151,6 +153,7 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
     for name, model in catalogue.models.items():
         try:
             size = model_parameters(model)
+            _check_files(model)
         except ModelFilesError as error:
             detail = f"{error.source}: {error.reason}"
             yield Check(f"model {name}", CheckState.FAIL, detail, error.remedy)
@@ -165,6 +168,23 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
             yield Check(f"model {name}", CheckState.FAIL, f"{about}, no pool holds it", remedy)
         else:
             yield Check(f"model {name}", CheckState.OK, f"{about}, on pool {pool}")
+
+
+def _check_files(model: Model) -> None:
+    """See what a worker would refuse, where the files are on this machine.
+
+    Raises:
+        ModelFilesError: When they lack something.
+    """
+    if model.is_remote:
+        return
+    try:
+        folder = model_folder(model)
+    except ModelFilesError:
+        return  # The catalogue declares its size: its files are on the workers' machines.
+    check_tokenizer(folder)
+    if model.tier is Tier.SLM or model.runner == "pooling":
+        pooling_of(model, folder)
 
 
 def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:

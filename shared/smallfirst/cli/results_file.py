@@ -4,11 +4,11 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, Any, BinaryIO, Self
 
 from pydantic import ValidationError
 
@@ -61,9 +61,12 @@ class ResultsFile:
         """Whether an earlier run has this job's answer."""
         return self._done is not None and job_id in self._done
 
-    def write(self, result: Result) -> None:
-        """Add one result."""
-        self._file.write(result.model_dump_json(exclude_none=True).encode() + b"\n")
+    def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
+        """Add one result, and under `row` what else stood in its row."""
+        line = result.model_dump_json(exclude_none=True)
+        if columns:
+            line = json.dumps({**json.loads(line), "row": columns}, ensure_ascii=False)
+        self._file.write(line.encode("utf-8", "surrogatepass") + b"\n")
         if self._path == STDIO:
             self._file.flush()
 

@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -12,6 +13,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from smallfirst.catalogue.row_files import Line, delimiter_of
 from smallfirst.cli.fleet_connection import Link, client_of
 from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
 from smallfirst.cli.output import (
@@ -27,7 +29,7 @@ from smallfirst.cli.output import (
 )
 from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.results_file import STDIO, ErrorsFile, ResultsFile
-from smallfirst.cli.rows import BadRow, Defaults, Line, read_row
+from smallfirst.cli.rows import BadRow, Defaults, read_row
 from smallfirst.cli.running import Run
 from smallfirst.cli.tables import report_table
 from smallfirst.client import Client
@@ -35,8 +37,12 @@ from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import ROUTERS
 from smallfirst.ledger.ledger import Ledger
 
+#: The most reasons for bad lines that are told; the file of errors has all.
+MAX_REASONS_TOLD = 5
+
 FileArgument = Annotated[
-    Path, typer.Argument(help="The file of rows, JSON Lines; `-` stands for stdin.")
+    Path,
+    typer.Argument(help="The file of rows: JSON Lines, .csv or .tsv; `-` is JSON Lines on stdin."),
 ]
 RowsTaskOption = Annotated[
     str | None, typer.Option(help="The task of every row that does not name one.")
@@ -45,8 +51,14 @@ OutOption = Annotated[
     Path, typer.Option("--out", "-o", help="The file for the results; `-` stands for stdout.")
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with OUT: skip the ids that it has answers of.")
+    bool,
+    typer.Option(
+        "--resume", help="Go on with OUT: keep its answers, and ask anew what failed or expired."
+    ),
 ]
+TextKeyOption = Annotated[str, typer.Option(help="The key of a row's text.")]
+IdKeyOption = Annotated[str, typer.Option(help="The key of a row's id.")]
+LabelKeyOption = Annotated[str, typer.Option(help="The key of a row's right label.")]
 ErrorsOption = Annotated[
     Path | None,
     typer.Option(help="The file for the lines that are no jobs; if not given, OUT.errors.jsonl."),
@@ -72,27 +84,42 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     deadline: DeadlineOption = None,
     explain: ExplainOption = False,
     id_prefix: IdPrefixOption = "",
+    text_key: TextKeyOption = "text",
+    id_key: IdKeyOption = "id",
+    label_key: LabelKeyOption = "label",
     producer: ProducerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send a file of rows through the fleet.
 
     A row is {"text", "id"?, "task"?, any option of a job, and the right answer as "label",
-    "labels", "spans", or "gold": {task: answer}}. Exit 0 when every row was answered or abstained
-    from, 1 when some failed or were no jobs.
+    "labels", "spans", or "gold": {task: answer}}. What else stands in it comes back under "row".
+    Exit 0 when every row was answered or abstained from, 1 when some failed or were no jobs.
     """
     options = {"priority": priority, "deadline": deadline, "explain": explain or None}
     given = {name: value for name, value in options.items() if value is not None}
-    defaults = Defaults(task=task, options=given, id_prefix=id_prefix)
+    named = {"text": text_key, "id": id_key, "label": label_key}
+    keys = {ours: own for ours, own in named.items() if own != ours}
+    defaults = Defaults(task=task, options=given, id_prefix=id_prefix, keys=keys)
     _check_options(defaults)
-    errors = errors or (STDIO if out == STDIO else out.with_name(f"{out.stem}.errors.jsonl"))
+    out = out if out == STDIO else out.resolve()
+    errors = errors or _errors_beside(out)
     _check_files(file, out, errors, resume=resume)
     with ExitStack() as opening:
         client, link = opening.enter_context(client_of(context, producer))
         source, size = opening.enter_context(_open_source(file))
         results = opening.enter_context(ResultsFile(out, resume=resume))
         bad_rows = opening.enter_context(ErrorsFile(errors))
-        work = Run(source, size, results, bad_rows, defaults=defaults, started_at=_now(link))
+        work = Run(
+            source,
+            size,
+            results,
+            bad_rows,
+            defaults=defaults,
+            started_at=_now(link),
+            delimiter=delimiter_of(file),
+            asks_again=resume,
+        )
         opening.callback(work.close)
         _warn_if_nobody_works(link)
         is_whole, seconds = _send(client, work, max_in_flight)
@@ -114,17 +141,28 @@ def _send(client: Client, work: Run, max_in_flight: int) -> tuple[bool, float]:
     started = monotonic()
     try:
         with progress_bar("answering") as advance:
-            for result in client.map(work.jobs(), max_in_flight=max_in_flight, ordered=False):
-                work.take(result)
-                advance(work.num_done, work.expected_rows)
+            jobs = work.jobs()
+            while True:
+                for result in client.map(jobs, max_in_flight=max_in_flight, ordered=False):
+                    work.take(result)
+                    advance(work.num_done, work.expected_rows)
+                if work.is_over:
+                    break
+                jobs = work.jobs_again()
     except KeyboardInterrupt:
         return False, monotonic() - started
     return True, monotonic() - started
 
 
+def _errors_beside(out: Path) -> Path:
+    """Where bad lines go where nobody says: beside OUT, or to stderr where OUT is no plain file."""
+    is_plain = out != STDIO and (out.is_file() or not out.exists())
+    return out.with_name(f"{out.stem}.errors.jsonl") if is_plain else STDIO
+
+
 def _check_options(defaults: Defaults) -> None:
     """Try the options on a row, so that a wrong one is one error and not one a row."""
-    options = Defaults(defaults.task or "any", defaults.options, defaults.id_prefix)
+    options = replace(defaults, task=defaults.task or "any", keys={})
     row = read_row(Line(1, 0, b'{"id": "x", "text": "x"}'), options)
     if isinstance(row, BadRow):
         fail(row.reason, exit_code=USAGE)
@@ -133,6 +171,8 @@ def _check_options(defaults: Defaults) -> None:
 def _check_files(file: Path, out: Path, errors: Path, *, resume: bool) -> None:
     if resume and out == STDIO:
         fail("--resume needs a file to go on with: name it with --out", exit_code=USAGE)
+    if resume and out.exists() and not out.is_file():
+        fail(f"--resume needs a file to go on with; {out} is none", exit_code=USAGE)
     if file != STDIO and not file.exists():
         fail(f"{file}: no such file", exit_code=USAGE)
     if file.is_dir():
@@ -188,6 +228,7 @@ def _notices(work: Run, errors: Path) -> Iterator[str]:
     if work.num_bad:
         place = "" if errors == STDIO else f", see {errors}"
         yield f"{work.num_bad:,} lines were no jobs{place}"
+        yield from _reasons(work)
     if work.num_conflicts:
         yield (
             f"{work.num_conflicts:,} ids were submitted before with another text, task or options, "
@@ -195,8 +236,19 @@ def _notices(work: Run, errors: Path) -> Iterator[str]:
         )
     if work.num_skipped:
         yield f"{work.num_skipped:,} were answered before and skipped"
+    if work.num_asked_again:
+        yield f"{work.num_asked_again:,} had no answer from an earlier run and were asked again"
     if work.num_earlier:
         yield (
             f"{work.num_earlier:,} results are of an earlier submission of the same id; "
             "to ask anew, use --id-prefix"
         )
+
+
+def _reasons(work: Run) -> Iterator[str]:
+    """Name the commonest reasons once each, with the first line that has it."""
+    ranked = sorted(work.reasons.items(), key=lambda item: -item[1][0])
+    for reason, (count, first) in ranked[:MAX_REASONS_TOLD]:
+        yield f"  {count:,} from line {first:,} on: {reason}"
+    if len(ranked) > MAX_REASONS_TOLD:
+        yield f"  and {len(ranked) - MAX_REASONS_TOLD:,} other reasons"

@@ -3,27 +3,51 @@
 It owns the bookkeeping of what is in flight. Which files and which options is `run`'s, the command.
 """
 
+import hashlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from smallfirst.catalogue.row_files import read_lines
 from smallfirst.cli.id_set import IdSet
 from smallfirst.cli.jobs import FINE
 from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
-from smallfirst.cli.rows import BadRow, Defaults, read_lines, read_row
+from smallfirst.cli.rows import BadRow, Defaults, Row, read_row
 from smallfirst.errors import IdConflict
-from smallfirst.jobs import Job, Result
-from smallfirst.kinds import Gold
+from smallfirst.jobs import MAX_ID_CHARS, Job, Result
+
+#: The most different reasons that lines are no jobs for which are counted one by one.
+MAX_REASONS = 100
 
 
 @dataclass(frozen=True)
-class _InFlight:
-    """What a result is compared with when it comes."""
+class _Asked:
+    """A row on its way.
 
-    number: int
-    gold: Gold | None
+    Attributes:
+        row: As it stands in its file.
+        times: How often it was asked before, and ended otherwise than with an answer.
+    """
+
+    row: Row
+    times: int = 0
+
+    @property
+    def job(self) -> Job:
+        """The job that asks it this time.
+
+        An id that has a result keeps it, so a row that is asked again needs another.
+        """
+        if not self.times:
+            return self.row.job
+        own = self.row.job.id
+        again = f"{own}.again-{self.times}"
+        if len(again) > MAX_ID_CHARS:
+            again = f"{hashlib.sha256(own.encode()).hexdigest()}.again-{self.times}"
+        return self.row.job.model_copy(update={"id": again})
 
 
 class Run:
@@ -36,6 +60,8 @@ class Run:
         errors: The file for the lines that are no jobs.
         defaults: The options of rows that do not name their own.
         started_at: The start on Redis's clock; a result from before was asked for by another run.
+        delimiter: What parts the cells of a table; None: JSON Lines.
+        asks_again: Whether what an earlier run got no answer of is asked anew.
     """
 
     def __init__(
@@ -47,6 +73,8 @@ class Run:
         *,
         defaults: Defaults,
         started_at: datetime,
+        delimiter: str | None = None,
+        asks_again: bool = False,
     ) -> None:
         self._source = source
         self._size = size
@@ -54,8 +82,12 @@ class Run:
         self._errors = errors
         self._defaults = defaults
         self._started_at = started_at
+        self._delimiter = delimiter
+        self._asks_again = asks_again
         self._seen = IdSet()
-        self._in_flight: dict[str, _InFlight] = {}
+        self._in_flight: dict[str, _Asked] = {}
+        self._again: deque[_Asked] = deque()
+        self._reasons: dict[str, tuple[int, int]] = {}
         self._problems: dict[tuple[str, str], tuple[int, str]] = {}
         self._num_rows = 0
         self._num_bytes = 0
@@ -64,10 +96,15 @@ class Run:
         self.num_conflicts = 0
         self.num_skipped = 0
         self.num_earlier = 0
+        self.num_asked_again = 0
 
     def jobs(self) -> Iterator[Job]:
-        """Read the rows that are jobs and not yet answered; report those that are none."""
-        for line in read_lines(self._source):
+        """Read the rows that are jobs and not yet answered; report those that are none.
+
+        Rows that are to be asked again come between them, and more may be left at the end.
+        """
+        for line in read_lines(self._source, delimiter=self._delimiter):
+            yield from self.jobs_again()
             self._num_rows += 1
             self._num_bytes = line.end
             row = read_row(line, self._defaults)
@@ -78,19 +115,39 @@ class Run:
             elif not self._seen.add(row.job.id):
                 self._reject(row.number, "an earlier line has the same id", row.job.id)
             else:
-                self._in_flight[row.job.id] = _InFlight(row.number, row.gold)
-                yield row.job
+                yield self._sent(_Asked(row))
+
+    def jobs_again(self) -> Iterator[Job]:
+        """Ask again what an earlier run got no answer of."""
+        while self._again:
+            self.num_asked_again += 1
+            yield self._sent(self._again.popleft())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be asked again."""
+        return not self._again
+
+    def _sent(self, asked: _Asked) -> Job:
+        job = asked.job
+        self._in_flight[job.id] = asked
+        return job
 
     def take(self, result: Result) -> None:
         """Write a result down and count it."""
         asked = self._in_flight.pop(result.id)
+        row = asked.row
         if result.problem is not None and result.problem.code == IdConflict.code:
             self.num_conflicts += 1
-            self._errors.write(asked.number, result.problem.message, result.id)
+            self._errors.write(row.number, result.problem.message, result.id)
             return
-        self._results.write(result)
-        self.report.add(result, asked.gold)
-        self.num_earlier += result.finished_at < self._started_at
+        is_earlier = result.finished_at < self._started_at
+        if self._asks_again and is_earlier and result.status not in FINE:
+            self._again.append(_Asked(row, asked.times + 1))
+            return
+        self._results.write(result.model_copy(update={"id": row.job.id}), row.columns)
+        self.report.add(result, row.gold)
+        self.num_earlier += is_earlier
         if result.problem is not None and result.status not in FINE:
             key = (str(result.status), result.problem.code)
             count, message = self._problems.get(key, (0, result.problem.message))
@@ -103,7 +160,7 @@ class Run:
     @property
     def num_done(self) -> int:
         """Rows that nothing more comes of."""
-        return self._num_rows - len(self._in_flight)
+        return self._num_rows - len(self._in_flight) - len(self._again)
 
     @property
     def expected_rows(self) -> int | None:
@@ -123,6 +180,11 @@ class Run:
         """By status and code of a problem: how many jobs, and the words of the first."""
         return self._problems
 
+    @property
+    def reasons(self) -> Mapping[str, tuple[int, int]]:
+        """Why lines were no jobs: how many for each reason, and the first of them."""
+        return self._reasons
+
     def as_json(self) -> dict[str, Any]:
         """What the run came to, for programs."""
         return {
@@ -131,6 +193,7 @@ class Run:
             "id_conflicts": self.num_conflicts,
             "already_answered": self.num_skipped,
             "from_earlier": self.num_earlier,
+            "asked_again": self.num_asked_again,
             "problems": [
                 {"status": status, "code": code, "jobs": count, "message": message}
                 for (status, code), (count, message) in self._problems.items()
@@ -139,4 +202,7 @@ class Run:
 
     def _reject(self, number: int, reason: str, job_id: str | None = None) -> None:
         self.num_bad += 1
+        if reason in self._reasons or len(self._reasons) < MAX_REASONS:
+            count, first = self._reasons.get(reason, (0, number))
+            self._reasons[reason] = (count + 1, first)
         self._errors.write(number, reason, job_id)

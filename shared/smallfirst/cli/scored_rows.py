@@ -10,11 +10,11 @@ import typer
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.cli.output import USAGE, fail
+from smallfirst.cli.output import USAGE, fail, note
 from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
-from smallfirst.evaluation.rows import Row, read_rows, seen_keys, unseen_rows
+from smallfirst.evaluation.rows import Row, read_rows, repeats_of, seen_keys, unseen_rows
 from smallfirst.evaluation.scoring_run import READY_WITHIN, Advance, ProgressObserver
 from smallfirst.evaluation.single_step_catalogue import check_askable
 from smallfirst.local import LocalFleet
@@ -51,11 +51,16 @@ def unseen_rows_of(
 ) -> tuple[tuple[Row, ...], int]:
     """Read the rows that no model of the cascade has learned from, and count the others.
 
+    People are told of texts that come more than once.
+
     Raises:
         SmallfirstError: When a row is wrong, or was learned from and is not to be dropped.
     """
     check_askable(catalogue, task)
     rows = read_rows(data, task, catalogue.tasks[task])
+    repeats = repeats_of(rows, catalogue.tasks[task])
+    if repeats.num_texts:
+        note(str(repeats))
     kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
     return kept, len(rows) - len(kept)
 

@@ -16,6 +16,8 @@ Counts = NDArray[np.float64]
 
 #: More rows than this nobody labels; a search beyond is given up.
 MAX_ROWS = 10_000_000
+#: How likely a promise is to come of the number of rows that is said to do.
+POWER = 0.8
 
 
 def p_values(wrong: Counts, accepted: Counts, target: float) -> Counts:
@@ -51,25 +53,24 @@ def fewest_rows(target: float, confidence: float) -> int:
 def rows_needed(error_rate: float, target: float, confidence: float) -> int | None:
     """How many accepted rows a promise takes at an error rate; None where no number would do.
 
-    The smallest number at which the expected errors, rounded up, pass the test.
+    The fewest with which the test passes in `POWER` of draws.
     """
     if error_rate >= target:
         return None
-    fewest = fewest_rows(target, confidence)
-    if error_rate <= 0.0:
-        return fewest
-    low, high = fewest, fewest
-    while not _passes(high, error_rate, target, confidence):
+    low = high = fewest_rows(target, confidence)
+    while _power(high, error_rate, target, confidence) < POWER:
         low, high = high, high * 2
         if high > MAX_ROWS:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        passes = _passes(middle, error_rate, target, confidence)
-        low, high = (low, middle) if passes else (middle, high)
+        is_enough = _power(middle, error_rate, target, confidence) >= POWER
+        low, high = (low, middle) if is_enough else (middle, high)
     return high
 
 
-def _passes(rows: int, error_rate: float, target: float, confidence: float) -> bool:
-    errors = math.ceil(error_rate * rows)
-    return bool(special.bdtr(errors, rows, target) <= 1.0 - confidence)
+def _power(rows: int, error_rate: float, target: float, confidence: float) -> float:
+    """How likely so many rows pass the test at an error rate."""
+    # The fewest errors that are too many for the target at this confidence.
+    too_many = float(stats.binom.ppf(1.0 - confidence, rows, target))
+    return float(special.bdtr(too_many - 1.0, rows, error_rate)) if too_many else 0.0

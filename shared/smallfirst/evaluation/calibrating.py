@@ -1,13 +1,15 @@
 """Calibration: from what every step said of labelled rows to the promise of a cascade. Pure.
 
-The rows are split by the hash of their text and a seed: the fitting part gives the temperatures and
-the candidate settings, the testing part alone decides what is promised.
+The rows are split by their own hashes, so that nobody can look for a split that suits: the fitting
+part gives the temperatures and the candidate settings, the testing part alone decides what is
+promised.
 """
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -17,6 +19,7 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import (
     Catalogue,
     Promise,
+    Step,
     StepPromise,
     Task,
     is_to_be_chosen,
@@ -24,7 +27,7 @@ from smallfirst.catalogue import (
 )
 from smallfirst.evaluation.bounds import upper_bound
 from smallfirst.evaluation.errors import NothingToChoose
-from smallfirst.evaluation.scores import ScoredRow, Scores
+from smallfirst.evaluation.scores import ScoredRow, Scores, templates_of
 from smallfirst.evaluation.settings_table import (
     NEVER,
     Bools,
@@ -36,12 +39,12 @@ from smallfirst.evaluation.settings_table import (
 )
 from smallfirst.evaluation.temperature import temperature_of_step
 from smallfirst.evaluation.thresholds import (
-    FIT_SHARE,
     Aim,
     Chosen,
     Unsupported,
     abstention_cost,
     choose,
+    num_to_fit,
 )
 from smallfirst.kinds import KINDS
 
@@ -53,11 +56,17 @@ _OF_RULES = 1.0
 
 @dataclass(frozen=True)
 class Origin:
-    """What the promise is made from, besides the scores."""
+    """What the promise is made from, besides the scores.
+
+    Attributes:
+        catalogue: The team's own.
+        made_at: The time, in UTC.
+        num_refused: Calibrations of this cascade that were refused before.
+    """
 
     catalogue: Catalogue
-    seed: int
     made_at: datetime
+    num_refused: int = 0
 
 
 def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported:
@@ -66,31 +75,58 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     Args:
         scores: Of rows that no model of the cascade has learned from.
         aim: What is to be promised.
-        origin: The catalogue and the split.
+        origin: The catalogue, and what was tried before.
 
     Raises:
         NothingToChoose: When the cascade has no threshold to choose, or too few rows.
     """
     task = origin.catalogue.tasks[scores.task]
     check_calibratable(scores.task, task, len(scores.rows), aim)
-    is_fit = fitting_part([row.key for row in scores.rows], origin.seed)
+    scores = shuffled(scores)
+    fixed = _fixed(task)
+    num_fit = num_to_fit(
+        len(scores.rows), fixed, aim, has_temperature=KINDS[task.kind].is_one_label
+    )
+    is_fit = fitting_part(scores.rows, num_fit)
     temperatures = _temperatures(scores, task, is_fit)
     board = settings_table_of(
         scores.rows, temperatures, tuple(task.labels) if aim.is_per_label else ()
     )
-    chosen = choose(board, is_fit, _fixed(task), aim)
+    chosen = choose(board, is_fit, fixed, aim)
     if isinstance(chosen, Unsupported):
         return chosen
     fitted = _Fitted(board, is_fit, temperatures, chosen)
     return _promise(scores, aim, origin, fitted)
 
 
-def fitting_part(keys: Sequence[str], seed: int) -> Bools:
-    """Pick the rows that choose: `(rows,)`. The same rows in whatever order they come."""
-    ranks = [hashlib.sha256(f"{seed} {key}".encode()).digest() for key in keys]
-    is_fit = np.zeros(len(keys), np.bool_)
-    order = sorted(range(len(keys)), key=ranks.__getitem__)
-    is_fit[order[: round(FIT_SHARE * len(keys))]] = True
+def shuffled(scores: Scores) -> Scores:
+    """Put the rows in an order of chance: the same in whatever order they come."""
+    digest = data_digest(scores.rows)
+    met: Counter[tuple[str, str]] = Counter()
+    ranks: dict[int, bytes] = {}
+    for at, row in enumerate(scores.rows):
+        who = (row.key, row.right)
+        ranks[at] = hashlib.sha256(f"{digest} {who} {met[who]}".encode()).digest()
+        met[who] += 1
+    return replace(
+        scores, rows=tuple(scores.rows[at] for at in sorted(ranks, key=ranks.__getitem__))
+    )
+
+
+def fitting_part(rows: Sequence[ScoredRow], num_rows: int) -> Bools:
+    """Pick the rows that choose: `(rows,)`, the first so many.
+
+    Different texts that are alike go where the first of them is, so that no template both chooses
+    and tests.
+    """
+    templates = templates_of(rows)
+    place: dict[int, int] = {}
+    is_fit = np.zeros(len(rows), np.bool_)
+    for at, row in enumerate(rows):
+        first = at
+        if row.cluster is not None and row.cluster in templates:
+            first = place.setdefault(row.cluster, at)
+        is_fit[at] = first < num_rows
     return is_fit
 
 
@@ -138,10 +174,15 @@ def _fixed(task: Task) -> Floats:
             if is_to_be_chosen(task, index)
             else _OF_RULES
             if not step.has_threshold
-            else step.acceptance.required(None)
+            else _required(step)
             for index, step in enumerate(task.cascade)
         ]
     )
+
+
+def _required(step: Step) -> float:
+    required = step.acceptance.required(None)
+    return NEVER if required is None else required
 
 
 def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promise:
@@ -156,15 +197,16 @@ def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promi
         labels_never_accepted=_never_accepted(task, chosen) if aim.is_per_label else (),
         num_rows=board.num_rows,
         num_tested=chosen.num_tested,
+        num_distinct=chosen.num_distinct,
         num_accepted=int(chosen.accepted.sum()),
         num_wrong=int(chosen.wrong.sum()),
         error_bound=round(chosen.bound, 6),
         share_answered=round(float(whole.accepted.sum()) / board.num_rows, 6),
         cost_per_job=float(whole.cost[0]) / board.num_rows,
         currency=scores.currency,
-        abstention_cost=abstention_cost(board.part(fitted.is_fit), aim),
-        seed=origin.seed,
+        abstention_cost=abstention_cost(board, aim),
         data=data_digest(scores.rows),
+        num_refused=origin.num_refused,
         made_at=origin.made_at,
         steps=tuple(_steps(scores, aim, origin, fitted, whole)),
     )

@@ -87,7 +87,7 @@ class Evaluation:
     Attributes:
         task: Its name.
         currency: Of all costs.
-        num_rows: Labelled rows, each text counted once.
+        num_rows: Labelled rows.
         cascade: As the catalogue has it.
         alternatives: Everything else, single steps first.
         comparison: With the cheapest single step of equal quality.

@@ -1,9 +1,16 @@
-"""Writing a promise beside its catalogue, whole or not at all, and saying it in words."""
+"""Writing a promise beside its catalogue, whole or not at all, and saying it in words.
 
+A refusal is written down too: who tries until a promise passes gets one that is weaker than it
+says, and the next promise has to tell of it.
+"""
+
+import json
 import os
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
-from smallfirst.catalogue import Promise, promise_path
+from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
 from smallfirst.evaluation.thresholds import Aim, Unsupported
 
 
@@ -20,6 +27,51 @@ def write_promise(promise: Promise, catalogue_path: Path) -> Path:
     return path
 
 
+def refusals_path(catalogue_path: Path, task: str) -> Path:
+    """Where the refused calibrations of a task are written down, one a line."""
+    return promise_path(catalogue_path, task).with_suffix(".refused.jsonl")
+
+
+def write_refusal(
+    found: Unsupported, aim: Aim, task: str, catalogue: Catalogue, path: Path, *, at: datetime
+) -> Path:
+    """Write down that the rows did not bear a promise; return the file.
+
+    Args:
+        found: Why not.
+        aim: What was to be promised.
+        task: Its name.
+        catalogue: The team's own.
+        path: Of the catalogue.
+        at: The time, in UTC.
+    """
+    file = refusals_path(path, task)
+    file.parent.mkdir(exist_ok=True)
+    line = {"made_at": at.isoformat(), **asdict(aim), **asdict(found)}
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(line | {"cascade": _cascade(catalogue, task)}) + "\n")
+    return file
+
+
+def num_refused(task: str, catalogue: Catalogue, path: Path) -> int:
+    """Count the calibrations of this very cascade that were refused; others say nothing of it.
+
+    Args:
+        task: Its name.
+        catalogue: The team's own.
+        path: Of the catalogue.
+    """
+    file = refusals_path(path, task)
+    cascade = json.dumps(_cascade(catalogue, task))
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return sum(json.dumps(json.loads(line)["cascade"]) == cascade for line in lines)
+
+
+def _cascade(catalogue: Catalogue, task: str) -> list[str]:
+    """The hashes of what the catalogue says of each step."""
+    return list(step_specs(catalogue.tasks[task], catalogue.models))
+
+
 def in_words(promise: Promise) -> str:
     """The promise in one sentence."""
     whose = "the accepted answers of each label" if promise.is_per_label else "accepted answers"
@@ -27,26 +79,52 @@ def in_words(promise: Promise) -> str:
         f"With {promise.confidence:.0%} confidence, at most {promise.target:.2%} of"
         f" {whose} are wrong, on texts like these rows:"
         f" {promise.num_wrong} of {promise.num_accepted:,} were,"
-        f" among {promise.num_tested:,} rows that chose nothing."
+        f" among {promise.num_tested:,} rows tested{_of_which(promise)}."
     )
+
+
+def _of_which(promise: Promise) -> str:
+    if promise.num_distinct == promise.num_tested:
+        return ""
+    return f" ({promise.num_distinct:,} where those that are alike count once)"
 
 
 def why_unsupported(found: Unsupported, aim: Aim) -> str:
     """Say why nothing is promised, and what it would take."""
-    met = f"the safest useful setting accepts {found.accepted:,} of {found.num_rows:,} rows"
+    met = f"the setting that came nearest accepts {found.accepted:,} of {found.num_rows:,} rows"
     if found.accepted:
         met += f", {found.wrong:,} of them wrong"
-    if not found.accepted:
-        more = "no setting is likely to bear it"
-    elif found.rows_needed is None:
-        more = "no number of rows would do at that error rate: a better model is needed, or a"
-        more += " larger target"
-    elif found.rows_needed <= found.num_rows:
-        more = "by chance the testing part was worse than the whole; a few more rows may do"
-    else:
-        more = f"at that error rate it takes about {found.rows_needed:,} rows"
     return (
         f"The rows do not bear the promise that at most {aim.target:.2%} of accepted answers are"
-        f" wrong with {aim.confidence:.0%} confidence: {met}; {more}."
-        f" Whatever the model, it takes {found.fewest:,} accepted rows in testing, none wrong."
+        f" wrong with {aim.confidence:.0%} confidence: {met}; {_what_it_takes(found)}."
+        f" Whatever the model, it takes {found.fewest:,} accepted rows in testing, none wrong"
+        f"{_how_few(found)}."
+    )
+
+
+def _what_it_takes(found: Unsupported) -> str:
+    needed = found.rows_needed
+    if not found.accepted:
+        return "no setting is likely to bear it"
+    if needed is None:
+        return (
+            "no number of rows would do at an error rate like that: a better model is needed, or a"
+            " larger target"
+        )
+    if needed.high is None:
+        return (
+            f"it takes {needed.low:,} rows at least, and these cannot tell whether any number would"
+            " do"
+        )
+    if needed.high <= found.num_rows:
+        return "that was by chance: a few more rows are likely to do"
+    return f"it takes between {needed.low:,} and {needed.high:,} rows like these"
+
+
+def _how_few(found: Unsupported) -> str:
+    if found.num_distinct == found.num_rows:
+        return ""
+    return (
+        f"; of these rows {found.num_distinct:,} are left where those that are alike but for a few"
+        " words count once"
     )

@@ -66,7 +66,7 @@ def machine() -> str:
 def _rows(scores: Scores, about: Circumstances) -> str:
     left_out = f", {about.num_left_out:,} seen in training left out" if about.num_left_out else ""
     return (
-        f"{len(scores.rows):,} labelled texts of {about.data.name}, each counted once{left_out};"
+        f"{len(scores.rows):,} labelled rows of {about.data.name}{left_out};"
         f" hash {data_digest(scores.rows)}"
     )
 

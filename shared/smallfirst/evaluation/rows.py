@@ -1,21 +1,23 @@
 """Labelled rows of a task: read, told apart, and compared with answers.
 
-A row is told apart by its text alone; one that stands twice is counted once, since a second look at
-the same text is no second observation.
+Every row counts, also one whose text came before: rows are draws from the stream that the fleet
+will see, and what comes often there has to weigh as much here.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Example, Task
-from smallfirst.catalogue.examples import TRAINED_ON, read_examples, text_key
+from smallfirst.catalogue.examples import TRAINED_ON, read_numbered
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import CatalogueProblem, ModelFilesError
-from smallfirst.evaluation.errors import RowsError, SeenRowsError
+from smallfirst.evaluation.errors import MAX_NAMED, RowsError, SeenRowsError
 from smallfirst.jobs import Answer
-from smallfirst.kinds import Gold
+from smallfirst.kinds import KINDS, Gold
 from smallfirst.kinds.scoring import Score
 
 
@@ -33,19 +35,17 @@ class Row:
 
 
 def read_rows(path: Path, name: str, task: Task) -> tuple[Row, ...]:
-    """Read the rows that serve a task, each text once: the first time it stands there.
+    """Read the rows that serve a task.
 
     Raises:
         OSError: When the file cannot be read.
         RowsError: When a row is wrong; it names every one, by line and rule.
     """
     content = path.read_bytes()
-    examples, problems = read_examples(content, path, name, task)
+    examples, problems = read_numbered(content, path, name, task, allows_none=True)
     if problems:
         raise RowsError(*(_of_row(problem) for problem in problems))
-    # One example came of every line that is not blank, in their order.
-    lines = (n for n, raw in enumerate(content.split(b"\n"), 1) if _is_row(raw, is_first=n == 1))
-    return _once(Row(line, example) for line, example in zip(lines, examples, strict=True))
+    return tuple(Row(line, example) for line, example in examples)
 
 
 def _of_row(problem: CatalogueProblem) -> CatalogueProblem:
@@ -53,15 +53,43 @@ def _of_row(problem: CatalogueProblem) -> CatalogueProblem:
     return CatalogueProblem(problem.path, problem.line, "", problem.rule)
 
 
-def _is_row(raw: bytes, *, is_first: bool) -> bool:
-    return bool((raw.removeprefix(b"\xef\xbb\xbf") if is_first else raw).strip())
+@dataclass(frozen=True)
+class Repeats:
+    """Texts that stand in more than one row.
+
+    Attributes:
+        num_texts: How many such texts there are.
+        num_rows: The rows that they stand in.
+        conflicts: The first line of each of them whose rows do not agree on the right answer.
+    """
+
+    num_texts: int
+    num_rows: int
+    conflicts: tuple[int, ...]
+
+    def __str__(self) -> str:
+        said = f"{self.num_texts:,} texts stand in {self.num_rows:,} rows: each row counts"
+        if not self.conflicts:
+            return said
+        named = ", ".join(map(str, self.conflicts[:MAX_NAMED]))
+        more = " and more" if len(self.conflicts) > MAX_NAMED else ""
+        return (
+            f"{said}; the rows of {len(self.conflicts):,} do not agree on the right answer,"
+            f" so that some are wrong whatever is said: lines {named}{more}"
+        )
 
 
-def _once(rows: Iterable[Row]) -> tuple[Row, ...]:
-    by_key: dict[str, Row] = {}
+def repeats_of(rows: Sequence[Row], task: Task) -> Repeats:
+    """Find the texts that come more than once, and those whose right answers differ."""
+    times = Counter(row.key for row in rows)
+    answers: dict[str, set[str]] = defaultdict(set)
+    first: dict[str, int] = {}
     for row in rows:
-        by_key.setdefault(row.key, row)
-    return tuple(by_key.values())
+        answers[row.key].add(repr(KINDS[task.kind].gold_of(row.example)))
+        first.setdefault(row.key, row.line)
+    repeated = {key: count for key, count in times.items() if count > 1}
+    conflicts = tuple(first[key] for key in repeated if len(answers[key]) > 1)
+    return Repeats(len(repeated), sum(repeated.values()), conflicts)
 
 
 def seen_keys(catalogue: Catalogue, name: str) -> Mapping[str, frozenset[str]]:

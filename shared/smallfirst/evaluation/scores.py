@@ -1,6 +1,6 @@
 """What every step of a cascade said of labelled rows: the ground of calibration and evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from smallfirst.jobs import Tier
@@ -58,14 +58,28 @@ class ScoredRow:
     """One labelled row.
 
     Attributes:
-        key: Hash of its text; tells rows apart and recognises those that a model learned from.
+        key: Hash of its text; rows of one text share it.
         right: The right answer in one word, where it is a label or a verdict; else empty.
         said: One for each step, in the cascade's order.
+        cluster: The rows that share it are alike, as those of one template are; None where no
+            other is like it.
     """
 
     key: str
     right: str
     said: tuple[Said, ...]
+    cluster: int | None = None
+
+
+def templates_of(rows: Iterable[ScoredRow]) -> frozenset[int]:
+    """The clusters that hold different texts.
+
+    A text that comes again is drawn again, and each draw tells as much as the first; different
+    texts that are alike may all come of one template that was drawn once.
+    """
+    first: dict[int, str] = {}
+    alike = [(row.cluster, row.key) for row in rows if row.cluster is not None]
+    return frozenset(cluster for cluster, key in alike if first.setdefault(cluster, key) != key)
 
 
 @dataclass(frozen=True)

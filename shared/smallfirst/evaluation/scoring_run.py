@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Example, Kind, RuleStep, Step, Task
-from smallfirst.catalogue.examples import text_key
+from smallfirst.catalogue.likeness import clusters_of, text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
 from smallfirst.evaluation.errors import Unanswered, UnansweredError
@@ -75,7 +75,7 @@ def ask_every_step(
     Args:
         catalogue_path: Of the team's own catalogue; its promises are not looked at.
         task: Its name there.
-        rows: Labelled, each text once.
+        rows: Labelled; a text that stands in several is asked once.
         onlooker: Nobody, where left out.
         slm_processes: Workers; one a core, up to four, where left out.
 
@@ -121,25 +121,29 @@ def _ask(
     fleet: LocalFleet, num_steps: int, rows: Sequence[Example], advance: Advance
 ) -> list[list[Result]]:
     """Ask step after step, so that no two share a text's pass: `(steps, rows)`."""
-    answered: list[list[Result]] = []
+    firsts: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        firsts.setdefault(row.text, number)
+    answered: list[dict[str, Result]] = []
     bad: list[Unanswered] = []
     with Client(fleet.redis_url) as client:
         for step in range(num_steps):
-            jobs = (_job(step, number, row) for number, row in enumerate(rows))
-            found: list[Result] = []
-            for result in client.map(jobs, max_in_flight=MAX_IN_FLIGHT):
+            jobs = (_job(step, number, text) for text, number in firsts.items())
+            found: dict[str, Result] = {}
+            results = client.map(jobs, max_in_flight=MAX_IN_FLIGHT)
+            for (text, number), result in zip(firsts.items(), results, strict=True):
                 fleet.check()
-                found.append(result)
-                bad += _missing(step, len(found) - 1, result)
-                advance(step * len(rows) + len(found), num_steps * len(rows))
+                found[text] = result
+                bad += _missing(step, number, result)
+                advance(step * len(firsts) + len(found), num_steps * len(firsts))
             answered.append(found)
     if bad:
         raise UnansweredError(tuple(bad[:1]), len(bad), fleet.logs)
-    return answered
+    return [[found[row.text] for row in rows] for found in answered]
 
 
-def _job(step: int, number: int, row: Example) -> Job:
-    return Job(id=f"{step}.{number}", task=name_of_step(step), text=row.text)
+def _job(step: int, number: int, text: str) -> Job:
+    return Job(id=f"{step}.{number}", task=name_of_step(step), text=text)
 
 
 def _missing(step: int, row: int, result: Result) -> Iterator[Unanswered]:
@@ -165,21 +169,22 @@ def scores_of(
         StepAbout(index, catalogue.tier_of(step), step.name, _revision(results[index]))
         for index, step in enumerate(task.cascade)
     )
+    clusters = clusters_of([row.text for row in rows])
     scored = tuple(
-        _scored(task, row, [of_step[number] for of_step in results])
+        _scored(task, row, [of_step[number] for of_step in results], clusters[number])
         for number, row in enumerate(rows)
     )
     return Scores(name, catalogue.currency, steps, scored)
 
 
-def _scored(task: Task, row: Example, results: Sequence[Result]) -> ScoredRow:
+def _scored(task: Task, row: Example, results: Sequence[Result], cluster: int) -> ScoredRow:
     spec = KINDS[task.kind]
     gold = spec.gold_of(row)
     said = [
         _said(step, task.kind, result, is_right(_answer(result), gold))
         for step, result in zip(task.cascade, results, strict=True)
     ]
-    return ScoredRow(text_key(row.text), spec.in_a_word(gold), tuple(said))
+    return ScoredRow(text_key(row.text), spec.in_a_word(gold), tuple(said), cluster)
 
 
 def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noqa: FBT001

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallfirst.answers import tempered
-from smallfirst.evaluation.scores import Said, ScoredRow
+from smallfirst.evaluation.scores import Said, ScoredRow, templates_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,6 +30,8 @@ class SettingsTable:
         costs: `(rows, steps)`.
         groups: `(rows, steps)`, the group that each answer belongs to.
         num_groups: One, or as many as there are labels where each is promised for itself.
+        is_distinct: `(rows,)`, whether the row counts where rows that are alike count once; None
+            where no two are alike.
     """
 
     confidences: Floats
@@ -37,6 +39,7 @@ class SettingsTable:
     costs: Floats
     groups: Ints
     num_groups: int = 1
+    is_distinct: Bools | None = None
 
     @property
     def num_rows(self) -> int:
@@ -56,7 +59,12 @@ class SettingsTable:
             self.costs[is_in],
             self.groups[is_in],
             self.num_groups,
+            None if self.is_distinct is None else self.is_distinct[is_in],
         )
+
+    def distinct(self) -> "SettingsTable":
+        """Of the rows that are alike one, and every other row."""
+        return self if self.is_distinct is None else self.part(self.is_distinct)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,20 @@ def settings_table_of(
         np.array([[said.cost for said in row.said] for row in rows]),
         np.array([[column.get(said.said, 0) for said in row.said] for row in rows]),
         max(1, len(labels)),
+        is_distinct(rows),
     )
+
+
+def is_distinct(rows: Sequence[ScoredRow]) -> Bools:
+    """Pick the first row of each template, and every row of none: `(rows,)`."""
+    templates = templates_of(rows)
+    met: set[int] = set()
+    found = []
+    for row in rows:
+        found.append(row.cluster not in met)
+        if row.cluster is not None and row.cluster in templates:
+            met.add(row.cluster)
+    return np.array(found)
 
 
 def _confidences(row: ScoredRow, temperatures: Sequence[float]) -> list[float]:

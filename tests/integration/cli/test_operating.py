@@ -95,6 +95,23 @@ def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) 
     assert f"{catalogue}:2" in done.out
 
 
+def test_the_doctor_refuses_what_a_worker_would(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """A model that was saved without its tokenizer fails, with the call that saves it."""
+    (tmp_path / "own").mkdir()
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(
+        "version: 1\n"
+        "pools: {cpu: {tier: slm, max_parameters: 50M}}\n"
+        "models: {own: {source: ./own, parameters: 1M}}\n"
+        "tasks: {near: {kind: embed, cascade: [{model: own}]}}\n"
+    )
+    done = smallfirst("doctor", "--json", SMALLFIRST_CATALOGUE=str(catalogue))
+    check = next(check for check in done.json if check["name"] == "model own")
+    assert check["state"] == "fail"
+    assert "has no tokenizer" in check["detail"]
+    assert "tokenizer.save_pretrained" in check["remedy"]
+
+
 def test_the_doctor_tells_of_destroyed_jobs(smallfirst: Smallfirst, redis: Redis) -> None:
     """Where submissions were trimmed away it says how many, and what to look for."""
     redis.hset(OWN.submissions, mapping={"destroyed": 200, "destroyed_at": 1_700_000_000})

@@ -1,7 +1,10 @@
 """A file of jobs: rows in, results out, and what is told of the run."""
 
+import gzip
 import json
+import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -95,13 +98,91 @@ def test_a_resumed_run_asks_only_what_is_not_answered(
 
 @pytest.mark.usefixtures("fleet")
 def test_a_resumed_run_tries_failed_jobs_again(smallfirst: Smallfirst, tmp_path: Path) -> None:
-    """A failure in OUT is asked again, and stands there once."""
-    file = write_rows(tmp_path / "in.jsonl", {"id": "a", "text": "fail"}, {"id": "b", "text": "x"})
+    """A failure in OUT is asked anew each time, and stands there once, under the row's own id."""
+    long = "l" * 128
+    rows = [{"id": "a", "text": "fail"}, {"id": "b", "text": "x"}, {"id": long, "text": "fail"}]
+    file = write_rows(tmp_path / "in.jsonl", *rows)
     out = tmp_path / "out.jsonl"
     smallfirst("run", file, "--task", "topic", "-o", out)
-    done = smallfirst("run", file, "--task", "topic", "-o", out, "--resume", "--json")
-    assert (done.code, done.json["already_answered"], done.json["jobs"]) == (1, 1, 1)
-    assert ids_of(out) == ["a", "b"]
+    ends = [{row["finished_at"] for row in read_rows(out) if row["status"] == "failed"}]
+    for times in (1, 2):
+        done = smallfirst("run", file, "--task", "topic", "-o", out, "--resume", "--json")
+        assert (done.code, done.json["already_answered"], done.json["jobs"]) == (1, 1, 2)
+        assert done.json["asked_again"] == 2 * times  # each time the failures before are met first
+        assert done.json["from_earlier"] == 0
+        assert ids_of(out) == ["a", "b", long]
+        ends.append({row["finished_at"] for row in read_rows(out) if row["status"] == "failed"})
+    assert not set.intersection(*ends)
+    assert max(ends[0]) < min(ends[1]) <= max(ends[1]) < min(ends[2])
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_resumed_run_goes_on_behind_a_link(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """The file that a link leads to is gone on with, and the link stays one."""
+    file = write_rows(tmp_path / "in.jsonl", {"id": "a", "text": "billing"})
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "out.jsonl")
+    smallfirst("run", file, "--task", "topic", "-o", link)
+    write_rows(file, {"id": "a", "text": "billing"}, {"id": "b", "text": "return"})
+    done = smallfirst("run", file, "--task", "topic", "-o", link, "--resume")
+    assert done.code == 0
+    assert link.is_symlink()
+    assert ids_of(tmp_path / "out.jsonl") == ["a", "b"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_pipe_is_not_gone_on_with(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """What is no plain file is never replaced by one."""
+    file = write_rows(tmp_path / "in.jsonl", {"text": "billing"})
+    os.mkfifo(tmp_path / "pipe")
+    done = smallfirst("run", file, "--task", "topic", "-o", tmp_path / "pipe", "--resume")
+    assert (done.code, "needs a file to go on with" in done.err) == (2, True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_rows_own_columns_come_back(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """A table of somebody's, with names of their own: every cell comes back beside its result."""
+    table = tmp_path / "mails.csv"
+    table.write_text(
+        "ticket,body,topic_label,customer,lines\n"
+        '7,"billing and, well,\nmore",billing,Ada,"[1, 2]"\n'
+        "8,return x,,Grace,\n"
+    )
+    out = tmp_path / "out.jsonl"
+    keys = ("--text-key", "body", "--id-key", "ticket", "--label-key", "topic_label")
+    done = smallfirst("run", table, "--task", "topic", "-o", out, "--json", *keys)
+    assert (done.code, done.err) == (0, "")
+    found = {row["id"]: row["row"] for row in read_rows(out)}
+    assert found == {"7": {"customer": "Ada", "lines": [1, 2]}, "8": {"customer": "Grace"}}
+    assert done.json["scores"]["topic"]["score"] == 1.0
+    again = smallfirst("run", table, "--task", "topic", "-o", out, "--json", "--resume", *keys)
+    assert again.json["already_answered"] == 2
+
+
+@pytest.mark.usefixtures("fleet")
+def test_equal_reasons_are_told_once(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """Forty lines with one mistake are one line of what a person reads."""
+    file = write_rows(tmp_path / "in.jsonl", *({"txt": "a"} for _ in range(40)), "{")
+    done = smallfirst("run", file, "--task", "topic", "-o", tmp_path / "out.jsonl")
+    assert done.code == 1
+    assert "  40 from line 1 on: unknown key 'txt', did you mean 'text'?" in done.err
+    assert "  1 from line 41 on: not JSON" in done.err
+
+
+def test_a_file_in_another_form_is_told_once(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """An array, a table without its name, UTF-16, gzip: what it is, and what to do."""
+    for content, words in (
+        (b'[\n{"text": "a"}\n]', "is one JSON array"),
+        (b"id,text\n1,a\n", "a name that ends in .csv or .tsv"),
+        ('{"text": "a"}\n'.encode("utf-16"), "is UTF-16"),
+        (gzip.compress(b"{}"), "is compressed"),
+    ):
+        (tmp_path / "in.jsonl").write_bytes(content)
+        done = smallfirst("run", tmp_path / "in.jsonl", "--task", "topic")
+        assert done.code != 0
+        assert words in done.err
+        assert len(done.err.splitlines()) <= 3
 
 
 @pytest.mark.usefixtures("fleet")

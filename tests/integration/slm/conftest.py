@@ -174,8 +174,8 @@ def tiny(tmp_path: Path) -> Callable[..., Path]:
 
     def make(head: str = "Model", **settings: Any) -> Path:
         torch.manual_seed(0)
+        settings = {"vocab_size": len(SPECIALS) + len(WORDS), **settings}
         config = transformers.BertConfig(
-            vocab_size=len(SPECIALS) + len(WORDS),
             hidden_size=16,
             num_hidden_layers=2,
             num_attention_heads=2,

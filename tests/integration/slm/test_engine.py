@@ -153,9 +153,16 @@ def test_a_lack_of_memory_is_not_a_bad_text(
 
 
 @pytest.mark.parametrize("task", ["topic", "about", "names", "similar"])
-@pytest.mark.parametrize("text", ["\x00", "\x01\x02\x7f", "\u200b\u2060", "\ufeff"])
+@pytest.mark.parametrize(
+    "text",
+    ["\x00", "\x01\x02\x7f", "\u200b\u2060", "\ufeff", "\U0001f600" * 1000, "card" * 50_000],
+    ids=["nul", "control", "zero width", "byte order", "emoji", "one endless word"],
+)
 def test_a_text_of_nothing_is_said_to_be_one(engine: SlmEngine, task: str, text: str) -> None:
-    """Where the model has nothing to read, nothing is made up, and batch-mates are answered."""
+    """Where the model has nothing to read, nothing is made up, and batch-mates are answered.
+
+    A text of which the model sees only that there are unknown words is nothing too.
+    """
     nothing, something = ask(engine, task, text, "where is my card")
 
     assert isinstance(nothing, Problem)
@@ -166,16 +173,14 @@ def test_a_text_of_nothing_is_said_to_be_one(engine: SlmEngine, task: str, text:
 @pytest.mark.parametrize(
     "text",
     [
-        "card" * 50_000,
         "my card " * 25_000,
-        "\U0001f600" * 1000,
         "\x00card\x00",
         "أين بطاقتي الجديدة",
         "e\u0301\u0301\u0301 " * 50,
         "[CLS] [SEP] [PAD] [MASK] card",
         "a\u202eb card",
     ],
-    ids=["one word", "long", "emoji", "nul", "arabic", "marks", "specials", "bidi"],
+    ids=["long", "nul", "arabic", "marks", "specials", "bidi"],
 )
 def test_strange_texts_are_answered(engine: SlmEngine, text: str) -> None:
     """What a person could send, a person gets an answer to, whatever the task."""

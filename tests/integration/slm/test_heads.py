@@ -1,5 +1,6 @@
 """Laws of training heads and of keeping them."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,16 @@ from smallfirst_workers.slm.engine import SlmEngine
 
 Load = Callable[..., SlmEngine]
 CASCADE = (ModelStep(model="minilm"),)
+TEXTS = (
+    "my card has not arrived",
+    "where is the card I ordered",
+    "please refund the payment",
+    "when do I get my refund",
+    "I cannot log in",
+    "the app says wrong password",
+    "it is snowing",
+    "call me back",
+)
 MODEL_ONLY = ("openvino", "tokenizers")
 
 
@@ -76,6 +87,31 @@ def test_training_twice_gives_the_same_head(
 
     asked = [EngineRequest("is there a refund for Ada Lovelace", task) for task in tasks]
     assert again.run(asked).answers == engine.run(asked).answers
+
+
+def test_examples_that_come_again_make_no_head_surer(load: Load, own_cache: Path) -> None:
+    """Labels that the texts do not tell, each text three times: nothing to be sure of is found.
+
+    Were a text learned from in one fold and left out in another, the head would know it by heart.
+    """
+    rows = [(text, ("good", "bad")[place % 2]) for place, text in enumerate(TEXTS)]
+    again = [Example(text=form, label=label) for text, label in rows for form in forms_of(text)]
+    labels = {"good": "", "bad": ""}
+    engine = load(cache=own_cache)
+
+    engine.prepare(
+        {"mood": Task(kind=Kind.CLASSIFY, labels=labels, examples=again, cascade=CASCADE)}
+    )
+
+    (head,) = (own_cache / "heads").glob("*/head.json")
+    facts = json.loads(head.read_text())
+    assert facts["strength"] < 10
+    assert facts["left_out_log_loss"] > 0.6
+
+
+def forms_of(text: str) -> tuple[str, str, str]:
+    """One text as three people type it."""
+    return text, text.upper(), f"{text} !"
 
 
 def test_processes_that_start_together_train_once(minilm: Path, own_cache: Path) -> None:

@@ -67,6 +67,56 @@ def test_a_folder_without_a_model_is_refused(load: Load, tmp_path: Path) -> None
     assert refusal(load, tmp_path).startswith("models.minilm has no weights")
 
 
+def test_a_model_without_its_tokenizer_is_refused(load: Load, tiny: Tiny) -> None:
+    """One that was saved without it would read every text as unknown words, and answer."""
+    folder = tiny()
+    for path in [*folder.glob("*token*"), *folder.glob("vocab*")]:
+        path.unlink()
+
+    assert "has no tokenizer" in refusal(load, folder)
+    assert "tokenizer.save_pretrained" in refusal(load, folder)
+
+
+@pytest.mark.parametrize("vocab_size", [12, 400])
+def test_a_tokenizer_of_another_model_is_refused(load: Load, tiny: Tiny, vocab_size: int) -> None:
+    """More tokens than embeddings, or far fewer: the error says how many there are of each."""
+    folder = tiny(vocab_size=vocab_size)
+
+    assert f"a tokenizer of 17 tokens and {vocab_size} embeddings" in refusal(load, folder)
+
+
+@pytest.mark.parametrize(
+    ("said", "settings", "pooled"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {}, "cls"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, {}, "mean"),
+        ({"pooling_mode_max_tokens": True}, {"pooling": "mean"}, "mean"),
+        ({}, {}, "mean"),
+    ],
+)
+def test_a_model_is_pooled_as_its_files_say(
+    load: Load, tiny: Tiny, said: dict[str, bool], settings: dict[str, str], pooled: str
+) -> None:
+    """The catalogue goes first, then the model's own file, then the mean."""
+    folder = tiny()
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+
+    assert load(folder, runtime="torch", **settings).encoder.pooling == pooled
+
+
+def test_a_way_of_pooling_that_is_not_served_is_refused(load: Load, tiny: Tiny) -> None:
+    """It is named, with what the catalogue can say instead; and it is another model's hash."""
+    folder = tiny()
+    before = load(folder, runtime="torch").folder.content_hash
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+
+    assert "wants to be pooled by pooling_mode_max_tokens" in refusal(load, folder)
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert load(folder, runtime="torch").folder.content_hash != before
+
+
 def test_a_tokenizer_without_offsets_is_refused(load: Load, tiny: Tiny) -> None:
     """A tokenizer that cannot tell where its tokens stand is of no use here."""
     folder = tiny()

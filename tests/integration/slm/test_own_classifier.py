@@ -46,6 +46,17 @@ def test_a_text_classifier_answers_its_own_probabilities(load: Load, tiny: Tiny)
         assert abs(answer.distribution[label] - probability) < 1e-4
 
 
+def test_a_revision_covers_the_precision(load: Load, tiny: Tiny) -> None:
+    """Computed in another precision, the same classifier is another revision to a promise."""
+    folder = tiny("ForSequenceClassification", **settings("good", "bad"))
+    revisions = set()
+    for precision in ("float32", "bfloat16", "float32"):
+        engine = load(folder, runtime="torch", precision=precision)
+        engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad")})
+        revisions.add(engine.revision_of("mood"))
+    assert len(revisions) == 2
+
+
 def test_a_long_text_gets_the_mean_of_its_windows(load: Load, tiny: Tiny) -> None:
     """Probabilities are averaged over windows and still sum to 1."""
     engine = load(tiny("ForSequenceClassification", **settings("good", "bad")))

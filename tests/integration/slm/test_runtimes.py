@@ -156,5 +156,5 @@ def test_a_conversion_is_kept_for_the_next_process(engine: SlmEngine, cache: Pat
     (graph,) = (cache / "openvino").glob(f"{engine.folder.content_hash[:16]}-*/model.xml")
 
     assert graph.with_suffix(".bin").stat().st_size > 80_000_000
-    facts = cache / "tokenizers" / f"{engine.folder.content_hash[:16]}-1" / "reader.json"
+    facts = cache / "tokenizers" / f"{engine.folder.content_hash[:16]}-2" / "reader.json"
     assert json.loads(facts.read_text())["max_tokens"] == 256

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from smallfirst.catalogue import Example
-from smallfirst.catalogue.examples import text_key
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Answer, Problem

@@ -97,7 +97,7 @@ def promise_for(path: Path, *, first: float = 0.9) -> Promise:
         cost_per_job=0.001,
         currency="USD",
         abstention_cost=0.1,
-        seed=0,
+        num_distinct=1,
         data="0" * 16,
         made_at=datetime(2026, 11, 1, tzinfo=UTC),
         steps=steps,

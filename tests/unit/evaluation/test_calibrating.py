@@ -8,11 +8,17 @@ import pytest
 
 from smallfirst.catalogue import Catalogue, Promise, step_specs
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.evaluation.calibrating import Origin, calibrate, check_calibratable, fitting_part
+from smallfirst.evaluation.calibrating import (
+    Origin,
+    calibrate,
+    check_calibratable,
+    fitting_part,
+    shuffled,
+)
 from smallfirst.evaluation.errors import NothingToChoose
 from smallfirst.evaluation.promises import in_words, why_unsupported
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
-from smallfirst.evaluation.thresholds import FIT_SHARE, Aim, Unsupported
+from smallfirst.evaluation.thresholds import Aim, Unsupported
 from smallfirst.jobs import Tier
 
 CATALOGUE = """\
@@ -66,7 +72,7 @@ def _said(random: np.random.Generator, right: str, chance: float, *, cost: float
 
 def origin_of(catalogue: Catalogue) -> Origin:
     """Some day."""
-    return Origin(catalogue, 0, datetime(2026, 11, 1, tzinfo=UTC))
+    return Origin(catalogue, datetime(2026, 11, 1, tzinfo=UTC))
 
 
 def promise_of(catalogue: Catalogue, scores: Scores, aim: Aim) -> Promise:
@@ -106,12 +112,27 @@ def test_the_order_of_rows_changes_nothing(catalogue: Catalogue) -> None:
     )
 
 
-def test_the_split_is_of_its_size_and_changes_with_the_seed() -> None:
-    """The fitting part is its share of the rows, and another seed picks another one."""
-    keys = [f"{number:016x}" for number in range(1000)]
-    one, other = fitting_part(keys, 0), fitting_part(keys, 1)
-    assert one.sum() == other.sum() == round(FIT_SHARE * 1000)
-    assert (one != other).any()
+def test_the_split_goes_by_the_rows_themselves() -> None:
+    """The fitting part is of its size, and one row more deals all of them anew."""
+    one, other = (shuffled(scores_of(number)).rows for number in (1000, 1001))
+    assert fitting_part(one, 300).sum() == 300
+    assert {row.key for row in one[:300]} != {row.key for row in other[:300]}
+
+
+def test_different_texts_that_are_alike_choose_or_test_and_never_both() -> None:
+    """A template goes whole into one part; a text that comes again is dealt row by row."""
+    said = (Said(0.9, is_right=True, said="a"),)
+    rows = [ScoredRow(f"{at // 2:016x}", "a", said, cluster=at // 10) for at in range(1000)]
+    same = [ScoredRow("f" * 16, "a", said, cluster=5000) for _ in range(200)]
+
+    dealt = shuffled(Scores("topic", "USD", (), (*rows, *same))).rows
+    is_fit = fitting_part(dealt, 300)
+
+    sides = {row.cluster: set() for row in dealt}  # type: dict[int | None, set[bool]]
+    for row, side in zip(dealt, is_fit.tolist(), strict=True):
+        sides[row.cluster].add(side)
+    assert {len(side) for cluster, side in sides.items() if cluster != 5000} == {1}
+    assert sides[5000] == {True, False}
 
 
 def test_labels_have_thresholds_of_their_own(catalogue: Catalogue) -> None:

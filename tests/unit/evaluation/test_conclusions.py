@@ -93,7 +93,7 @@ def promise(target: float) -> Promise:
     return Promise(
         task="topic", target=target, confidence=0.95, num_rows=200, num_tested=100,
         num_accepted=100, num_wrong=0, error_bound=0.03, share_answered=1.0, cost_per_job=1.0,
-        currency="USD", abstention_cost=0.0, seed=0, data="0" * 16,
+        currency="USD", abstention_cost=0.0, num_distinct=100, data="0" * 16,
         made_at=datetime(2026, 11, 23, tzinfo=UTC), steps=(step,),
     )  # fmt: skip
 

@@ -4,14 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from smallfirst.catalogue import Catalogue, Kind, Task
-from smallfirst.catalogue.examples import TRAINED_ON, text_key
+from smallfirst.catalogue.examples import TRAINED_ON
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.errors import RowsError, SeenRowsError
-from smallfirst.evaluation.rows import is_right, read_rows, seen_keys, unseen_rows
+from smallfirst.evaluation.rows import (
+    Repeats,
+    is_right,
+    read_rows,
+    repeats_of,
+    seen_keys,
+    unseen_rows,
+)
 from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
 from smallfirst.kinds import KINDS
 
@@ -53,18 +59,38 @@ def write(path: Path, *texts: str) -> Path:
     return path
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_a_key_is_the_texts_own(one: str, other: str) -> None:
-    """Equal texts have one key of sixteen hex digits, and others have another."""
-    assert (text_key(one) == text_key(other)) == (one == other)
-    assert len(text_key(one)) == 16
-    assert set(text_key(one)) <= set("0123456789abcdef")
-
-
-def test_a_text_that_stands_twice_is_one_row(catalogue: Catalogue, tmp_path: Path) -> None:
-    """Repeats are counted once, and every row knows its line in the file."""
+def test_a_text_that_stands_twice_counts_twice(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Every row is a draw of its own, and knows its line in the file."""
     rows = read_rows(write(tmp_path / "r.jsonl", "x", "y", "x", "z"), "topic", task_of(catalogue))
-    assert [(row.line, row.example.text) for row in rows] == [(1, "x"), (2, "y"), (5, "z")]
+    assert [(row.line, row.example.text) for row in rows] == [
+        (1, "x"),
+        (2, "y"),
+        (3, "x"),
+        (5, "z"),
+    ]
+    assert repeats_of(rows, task_of(catalogue)) == Repeats(1, 2, ())
+
+
+def test_rows_of_one_text_that_do_not_agree_are_named(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Of each text with several right answers the first line is told; case makes no other text."""
+    path = tmp_path / "r.jsonl"
+    labels = [("Thanks!", "a"), ("thanks", "b"), ("thanks ", "b"), ("y", "a"), ("y", "a")]
+    path.write_text("".join(json.dumps({"text": t, "label": a}) + "\n" for t, a in labels))
+
+    found = repeats_of(read_rows(path, "topic", task_of(catalogue)), task_of(catalogue))
+
+    assert found == Repeats(2, 5, (1,))
+    assert "the rows of 1 do not agree on the right answer" in str(found)
+    assert "Thanks" not in str(found)
+
+
+def test_a_row_may_say_that_no_label_is_right(catalogue: Catalogue, tmp_path: Path) -> None:
+    """`null` is a right answer that every label fails; a row without the key is a mistake."""
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"text": "x", "label": null}\n')
+    (row,) = read_rows(path, "topic", task_of(catalogue))
+    gold = KINDS[Kind.CLASSIFY].gold_of(row.example)
+    assert not is_right(LabelAnswer(label="a", confidence=1.0), gold)
 
 
 def test_bad_rows_are_all_named(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -77,15 +103,18 @@ def test_bad_rows_are_all_named(catalogue: Catalogue, tmp_path: Path) -> None:
 
 
 def test_rows_seen_in_training_are_refused(catalogue: Catalogue, tmp_path: Path) -> None:
-    """Rows of the task's examples and of a model's own training are named, and nothing goes on."""
-    path = write(tmp_path / "r.jsonl", "fresh", "an example", "learned")
+    """Rows of the task's examples and of a model's own training are named, and nothing goes on.
+
+    Case, white space and punctuation hide nothing.
+    """
+    path = write(tmp_path / "r.jsonl", "fresh", "An  example.", "learned")
     rows = read_rows(path, "topic", task_of(catalogue))
     with pytest.raises(SeenRowsError) as caught:
         unseen_rows(rows, seen_keys(catalogue, "topic"), drop_seen=False)
     assert caught.value.lines == (2, 4)
     assert caught.value.sources == ("tasks.topic.examples", "models.own")
     assert "lines 2, 4" in str(caught.value)
-    assert "an example" not in str(caught.value)
+    assert "example." not in str(caught.value)
 
 
 def test_rows_seen_in_training_are_left_out_when_told_to(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallfirst.catalogue import Kind, ModelStep, Task
-from smallfirst.catalogue.examples import text_key
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.cli.train import _next_out
 from smallfirst_workers.training.network import Network, blank_head, parameter_groups
 from smallfirst_workers.training.pretraining import hide
@@ -76,7 +76,7 @@ def test_a_text_has_one_key_of_sixteen_digits(texts: list[str]) -> None:
     texts = [text.encode(errors="ignore").decode() for text in texts]
     keys = text_keys(texts)
 
-    assert len(keys) == len(set(texts))
+    assert len(keys) == len(set(keys)) <= len(set(texts))
     assert set(keys) == {text_key(text) for text in texts}
     assert all(len(key) == 16 and set(key) <= set("0123456789abcdef") for key in keys)
 

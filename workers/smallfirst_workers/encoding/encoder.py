@@ -56,7 +56,7 @@ class Encoder:
     runtime: Runtime
     classifier: Classifier | None = None
     is_multilabel: bool = False
-    pooling: Literal["mean", "cls", "last"] = "mean"
+    pooling: Literal["mean", "cls"] = "mean"
     forward_cost: int = FORWARD_COST_POSITIONS
     length_step: int = LENGTH_STEP
 

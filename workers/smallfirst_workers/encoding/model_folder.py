@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
+from smallfirst.catalogue.encoder_files import POOLING_FILE
 from smallfirst_workers.errors import ModelError
 
 #: The files that decide what a model answers. Read-mes, and weights in other formats, do not.
-_MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", POOLING_FILE)
 #: Position 0 of these models is `pad_token_id + 1`, so they read that many tokens fewer than they
 #: have positions. Source: transformers, `create_position_ids_from_input_ids` of each.
 _POSITIONS_AFTER_PADDING = frozenset(
@@ -63,7 +64,7 @@ class ModelFolder:
         for path in sorted({path for glob in _MODEL_FILES for path in self.path.glob(glob)}):
             with path.open("rb") as file:
                 inner = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.name}\0{inner}\n".encode())
+            digest.update(f"{path.relative_to(self.path).as_posix()}\0{inner}\n".encode())
         return digest.hexdigest()
 
     @property

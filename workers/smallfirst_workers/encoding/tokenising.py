@@ -16,17 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from smallfirst.catalogue.encoder_files import check_tokenizer
+from smallfirst.errors import ModelFilesError
 from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.windows import Window, cut
 from smallfirst_workers.errors import ModelError
 
 #: Changes whenever this module would write other files for the same model.
-_RECIPE = 1
+_RECIPE = 2
 #: The window of a model whose files name no limit.
 _DEFAULT_MAX_TOKENS = 512
 #: What transformers says in place of a limit that it does not know is far above this.
 _SENSIBLE_MAX_TOKENS = 1_000_000
+#: Of a model's embeddings its tokenizer reaches more than this share; some are padded to round
+#: numbers, or keep room for tokens to come.
+_FEWEST_KNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Reader:
         after: Special tokens after them.
         pad_id: What fills the shorter rows of a pass.
         max_tokens: The longest row, special tokens included.
+        unknown_id: What stands for whatever is not in the vocabulary; None where all is.
     """
 
     tokenizer: Tokenizer
@@ -71,17 +77,19 @@ class Reader:
     after: tuple[int, ...]
     pad_id: int
     max_tokens: int
+    unknown_id: int | None = None
 
     @classmethod
     def load(cls, folder: ModelFolder, *, cache: Path, max_tokens: int | None) -> "Reader":
         """Load the tokenizer of a model, making its files once under `cache`.
 
         Raises:
-            ModelError: When there is no fast tokenizer, or `max_tokens` is more than the model
-                takes.
+            ModelError: When there is no fast tokenizer, or it is not this model's, or `max_tokens`
+                is more than the model takes.
         """
         # The library would use every core of the machine in each of its processes.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        _check_there(folder)
         made = cache / "tokenizers" / f"{folder.content_hash[:16]}-{_RECIPE}"
         build_once(made, lambda to: _write_files(folder, to))
         facts = json.loads((made / "reader.json").read_text(encoding="utf-8"))
@@ -90,22 +98,36 @@ class Reader:
         tokenizer.encode_special_tokens = True
         limit = _limit(folder, facts["max_tokens"], max_tokens)
         before, after = tuple(facts["before"]), tuple(facts["after"])
-        return cls(tokenizer, before, after, facts["pad_id"], limit)
+        return cls(tokenizer, before, after, facts["pad_id"], limit, facts["unknown_id"])
 
     def read(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Read texts. One with nothing in it but control characters, say, has no token."""
+        """Read texts.
+
+        One with nothing in it that the model knows has no window: control characters alone, or a
+        script that is not in the vocabulary, of which the model would see nothing.
+        """
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         size = self.max_tokens - len(self.before) - len(self.after)
         return [
-            TokenizedText(text, encoding, cut(len(encoding), size) if len(encoding) else [])
+            TokenizedText(text, encoding, cut(len(encoding), size) if self._knows(encoding) else [])
             for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+    def _knows(self, encoding: Encoding) -> bool:
+        return any(token != self.unknown_id for token in encoding.ids)
 
     def row(self, reading: TokenizedText, window: Window) -> NDArray[np.int64]:
         """Frame a window in its special tokens: `(row tokens,)`."""
         own = reading.ids[window.start : window.end]
         framed: NDArray[np.int64] = np.concatenate([self.before, own, self.after]).astype(np.int64)
         return framed
+
+
+def _check_there(folder: ModelFolder) -> None:
+    try:
+        check_tokenizer(folder.path)
+    except ModelFilesError as err:
+        raise ModelError(folder.name, f"{err.reason}; {err.remedy}") from err
 
 
 def _limit(folder: ModelFolder, own: int, wanted: int | None) -> int:
@@ -117,6 +139,7 @@ def _limit(folder: ModelFolder, own: int, wanted: int | None) -> int:
 def _write_files(folder: ModelFolder, to: Path) -> None:
     """Write `tokenizer.json` and what of the tokenizer it does not hold."""
     tokenizer = _fast_tokenizer(folder)
+    _check_vocabulary(folder, len(tokenizer))
     alone = tokenizer("a", add_special_tokens=False)["input_ids"]
     framed = tokenizer("a")["input_ids"]
     places = (n for n in range(len(framed)) if framed[n : n + len(alone)] == alone)
@@ -128,6 +151,7 @@ def _write_files(folder: ModelFolder, to: Path) -> None:
         "before": framed[:at],
         "after": framed[at + len(alone) :],
         "pad_id": tokenizer.pad_token_id or 0,
+        "unknown_id": tokenizer.unk_token_id,
         "max_tokens": min(
             (limit for limit in limits if limit and limit < _SENSIBLE_MAX_TOKENS),
             default=_DEFAULT_MAX_TOKENS,
@@ -137,6 +161,18 @@ def _write_files(folder: ModelFolder, to: Path) -> None:
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.save(str(to / "tokenizer.json"))
     (to / "reader.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _check_vocabulary(folder: ModelFolder, num_tokens: int) -> None:
+    """See that the tokenizer is this model's: many embeddings that no text reaches are another's.
+
+    Raises:
+        ModelError: When it has more tokens than the model has embeddings, or less than half.
+    """
+    embeddings = int(folder.config.get("vocab_size") or num_tokens)
+    if embeddings < num_tokens or num_tokens < _FEWEST_KNOWN * embeddings:
+        reason = f"has a tokenizer of {num_tokens:,} tokens and {embeddings:,} embeddings"
+        raise ModelError(folder.name, f"{reason}; save the tokenizer that it was trained with")
 
 
 def _fast_tokenizer(folder: ModelFolder) -> Any:

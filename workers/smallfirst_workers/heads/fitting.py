@@ -2,7 +2,8 @@
 
 The encoder stays as it is; only a logistic regression on its states is fitted. How strongly that is
 regularised decides whether its probabilities mean anything, so it is chosen by the log loss on
-examples left out. No randomness: examples are dealt into folds by the hash of their text.
+examples left out. No randomness: examples are dealt into folds by the hash of their text, and
+those that are alike into one.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 
 from smallfirst.catalogue import Task
+from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
@@ -174,16 +176,22 @@ def _word_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
 def _deal(task: Task, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Deal the examples into folds, each group evenly: `(examples,)`.
 
-    Two of a group go to two folds, so no fold that is left out takes all of a label with it.
+    Texts that are alike share a fold: with one of them learned from, the other, left out, says how
+    well a text is known by heart, and the weakest regularisation wins. Two clusters of a group go
+    to two folds, so no fold that is left out takes all of a label with it.
     """
-    hashes = [hashlib.sha256(example.text.encode()).digest() for example in task.examples]
+    clusters = clusters_of([example.text for example in task.examples])
+    hashes: dict[int, bytes] = {}
+    for cluster, example in zip(clusters, task.examples, strict=True):
+        own = hashlib.sha256(example.text.encode()).digest()
+        hashes[cluster] = min(own, hashes.get(cluster, own))
     folds = np.zeros(len(groups), np.int64)
     dealt = Counter[int]()
-    for number in sorted(range(len(groups)), key=hashes.__getitem__):
-        group = int(groups[number])
-        folds[number] = (dealt[group] + group) % _NUM_FOLDS
+    for cluster in sorted(hashes, key=hashes.__getitem__):
+        group = int(groups[cluster])
+        folds[cluster] = (dealt[group] + group) % _NUM_FOLDS
         dealt[group] += 1
-    return folds
+    return folds[clusters]
 
 
 def _choose_strength(rows: _Rows) -> tuple[float, float]:

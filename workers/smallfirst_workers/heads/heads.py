@@ -23,7 +23,7 @@ from smallfirst_workers.encoding.states import TextStates, WordStates
 from smallfirst_workers.errors import TaskError
 
 #: Changes whenever training would make another head of the same examples.
-RECIPE = 1
+RECIPE = 2
 #: How the vectors came about that a head beside its encoder was trained on.
 TRAINED_POOLING = "mean"
 #: The tag of a word outside every span, in token classifiers of every school.
@@ -137,7 +137,7 @@ class OwnHead:
     """The model's own classifier, its outputs put into the order of the task's labels.
 
     Attributes:
-        key: The model's, since nothing was trained.
+        key: Hash of what decides its probabilities: the model's files, the runtime, the precision.
         labels: Of the task.
         columns: For each label the outputs that speak for it: one of a text classifier; of a token
             classifier those for its beginning, inside and end.
@@ -175,8 +175,19 @@ def head_key(task: Task, features: str) -> str:
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
+def model_key(features: str) -> str:
+    """Hash everything that the answers of a model's own classifier, or head, depend on."""
+    return hashlib.sha256(features.encode()).hexdigest()
+
+
+def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHead:
     """Fit a model's own classifier to a task.
+
+    Args:
+        name: Of the task.
+        task: Which must ask what the classifier judges.
+        folder: With the model.
+        features: Names the model, its runtime and all else that decides its probabilities.
 
     Raises:
         TaskError: When it judges something else than the task asks.
@@ -194,17 +205,20 @@ def own_head(name: str, task: Task, folder: ModelFolder) -> OwnHead:
         raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
-    return OwnHead(folder.content_hash, tuple(task.labels), tuple(columns), tuple(beginnings))
+    return OwnHead(model_key(features), tuple(task.labels), tuple(columns), tuple(beginnings))
 
 
-def trained_beside(name: str, task: Task, folder: ModelFolder, pooling: str) -> LinearHead:
+def trained_beside(
+    name: str, task: Task, folder: ModelFolder, pooling: str, features: str
+) -> LinearHead:
     """Fit the head that lies beside an encoder to a task.
 
     Args:
         name: Of the task.
         task: Which must be what the head was trained for.
         folder: With the head.
-        pooling: How the catalogue has token states become one vector.
+        pooling: How token states become one vector.
+        features: Names the model, its runtime and all else that decides what states it gives.
 
     Raises:
         TaskError: When it was trained for something else.
@@ -218,7 +232,7 @@ def trained_beside(name: str, task: Task, folder: ModelFolder, pooling: str) -> 
         raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
     if pooling != TRAINED_POOLING:
         raise TaskError(name, f"needs models.{folder.name} to have pooling {TRAINED_POOLING}")
-    return head.reordered(tuple(task.labels), key=folder.content_hash)
+    return head.reordered(tuple(task.labels), key=model_key(features))
 
 
 def _label_of(output: str, form: HeadForm) -> str:

@@ -137,9 +137,10 @@ class SlmEngine:
                 raise TaskError(name, f"wants vectors, but models.{self.name} only classifies")
             return Skill(task.kind, None)
         if self.folder.classifier is not None:
-            return Skill(task.kind, own_head(name, task, self.folder))
+            return Skill(task.kind, own_head(name, task, self.folder, self._features))
         if self.folder.has_head:
-            head = trained_beside(name, task, self.folder, self._model.pooling)
+            pooling = self.encoder.pooling
+            head = trained_beside(name, task, self.folder, pooling, self._features)
             return Skill(task.kind, head)
         return Skill(
             task.kind,
@@ -150,7 +151,7 @@ class SlmEngine:
     def _features(self) -> str:
         """Everything that decides what states a text gets."""
         reader, runtime = self.encoder.reader, self.encoder.runtime
-        parts = (self.folder.content_hash, runtime.name, self._model.pooling, reader.max_tokens)
+        parts = (self.folder.content_hash, runtime.name, self.encoder.pooling, reader.max_tokens)
         return " ".join(map(str, parts))
 
     def _answer(self, asked: Sequence[EngineRequest]) -> list[_Answered]:
@@ -175,7 +176,7 @@ class SlmEngine:
     @property
     def _can_explain(self) -> bool:
         """Whether a text's vector is a sum over its tokens; see `explain`."""
-        return self.folder.classifier is None and self._model.pooling == "mean"
+        return self.folder.classifier is None and self.encoder.pooling == "mean"
 
     def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
         skill = self._skills.get(asked.task)

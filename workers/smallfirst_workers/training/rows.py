@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from smallfirst.catalogue import Example, Task
-from smallfirst.catalogue.examples import read_examples, text_key
+from smallfirst.catalogue.examples import read_numbered
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import MAX_EXAMPLES_BYTES
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import KINDS, HeadForm, KindSpec
@@ -59,16 +60,17 @@ def read_rows(path: Path, name: str, task: Task, *, held_out: float, seed: int) 
         limit = MAX_EXAMPLES_BYTES // 1_000_000
         raise TrainingError(f"{path} is larger than {limit} MB, the most that is trained on")
     content = path.read_bytes()
-    examples, problems = read_examples(content, path, name, task)
+    numbered, problems = read_numbered(content, path, name, task)
     if problems:
         raise CatalogueError(*problems)
+    examples = [example for _, example in numbered]
     once = tuple({_content(example, spec.example_key): example for example in examples}.values())
     judges = _judges(once, spec, held_out, seed)
     return Rows(
         once,
         tuple(row for row in once if row.text not in judges),
         tuple(row for row in once if row.text in judges),
-        _lines(content, examples),
+        _lines(numbered),
         _sha256([_content(example, spec.example_key) for example in once]),
     )
 
@@ -88,11 +90,10 @@ def unreadable(rows: Rows, path: Path, name: str, reader: Reader) -> list[Catalo
     ]
 
 
-def _lines(content: bytes, examples: Sequence[Example]) -> dict[str, int]:
-    """Number the lines: every one that holds something is an example, in this order."""
-    held = (number for number, raw in enumerate(content.split(b"\n"), start=1) if raw.strip())
+def _lines(numbered: Iterable[tuple[int, Example]]) -> dict[str, int]:
+    """Say where each text first stands."""
     lines: dict[str, int] = {}
-    for number, example in zip(held, examples, strict=False):
+    for number, example in numbered:
         lines.setdefault(example.text, number)
     return lines
 

@@ -12,6 +12,7 @@ from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Tier
 from smallfirst.training_plan import TrainingPlan
 from smallfirst.wording import did_you_mean
+from smallfirst_workers.encoding.loading import own_pooling
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.errors import TrainingError
@@ -88,9 +89,10 @@ def _base_name(plan: TrainingPlan, task: Task, catalogue: Catalogue) -> str:
 def _open_base(name: str, model: Model) -> ModelFolder:
     if model.tier is not Tier.SLM:
         raise TrainingError(f"models.{name} is of tier {model.tier}; only small models are trained")
-    if model.pooling != TRAINED_POOLING:
-        raise TrainingError(f"models.{name} has pooling {model.pooling}; it must be mean")
     folder = ModelFolder.open(name, model_folder(model))
+    pooling = own_pooling(folder, model)
+    if pooling != TRAINED_POOLING:
+        raise TrainingError(f"models.{name} has pooling {pooling}; it must be mean")
     if folder.classifier is not None:
         raise TrainingError(f"models.{name} only classifies; a bare encoder is needed")
     return folder

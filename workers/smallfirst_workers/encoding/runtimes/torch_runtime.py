@@ -74,6 +74,16 @@ class TorchRuntime:
         return np.asarray(output.float().numpy(), np.float32)
 
 
+def _switches(folder: ModelFolder) -> dict[str, str]:
+    """Settings that a model is loaded with whatever its files say.
+
+    BigBird's sparse attention is switched off for good by the first short text, so that a long
+    text's answer would depend on what came before it. Source: transformers, BigBirdModel.forward.
+    """
+    is_sparse = folder.config.get("attention_type") == "block_sparse"
+    return {"attention_type": "original_full"} if is_sparse else {}
+
+
 def load_module(folder: ModelFolder) -> OneOutput:
     """Load a model in float32 for inference.
 
@@ -96,6 +106,7 @@ def load_module(folder: ModelFolder) -> OneOutput:
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
+            **_switches(folder),
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as err:
         raise ModelError(folder.name, f"cannot be loaded: {err}") from err

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from smallfirst.catalogue import Model
+from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst_workers.llm.vllm.adapters import adapter_arguments
 from smallfirst_workers.llm.vllm.memory import MemoryTrimExtension
 from smallfirst_workers.processor import resolve_precision
@@ -47,7 +48,7 @@ def engine_arguments(
         "worker_extension_cls": _path_of(MemoryTrimExtension),
         **{argument: value for argument, value in wanted.items() if value is not None},
         **adapter_arguments(name, model.adapters),
-        **_runner_arguments(model),
+        **_runner_arguments(folder, model),
         **_executor_arguments(model),
     }
 
@@ -67,7 +68,7 @@ def _path_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _runner_arguments(model: Model) -> dict[str, Any]:
+def _runner_arguments(folder: Path, model: Model) -> dict[str, Any]:
     if model.runner == "generate":
         # Without free white space a model that has lost its way cannot fill its bound with blanks.
         # Only the engine's own setting is heeded, not that of a request, and only by a backend
@@ -78,12 +79,13 @@ def _runner_arguments(model: Model) -> dict[str, Any]:
             "enable_prefix_caching": True,
             "structured_outputs_config": form,
         }
+    pooling = pooling_of(model, folder)
     return {
         "runner": "pooling",
         # States that are read from the cache are not there to be pooled.
         "enable_prefix_caching": False,
         # vLLM makes a `PoolerConfig` of it; without activation, vectors keep their length.
-        "pooler_config": {"seq_pooling_type": model.pooling.upper(), "use_activation": False},
+        "pooler_config": {"seq_pooling_type": pooling.upper(), "use_activation": False},
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallfirst.catalogue import Model, Task
+from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS, HeadForm
@@ -63,7 +64,8 @@ class PoolingEngine:
             vllm.stop()
             raise
         content = content_hash(folder)
-        decides = (content, "vllm", vllm.precision, model.quantization, model.pooling)
+        pooling = pooling_of(model, folder)
+        decides = (content, "vllm", vllm.precision, model.quantization, pooling)
         revision = f"{model.revision or content[:12]}+{vllm.precision}"
         return cls(name, revision, encoder, features=" ".join(map(str, decides)), cache=cache)
 

@@ -1,0 +1,90 @@
+"""Files of rows: tables and lines, and those in another form."""
+
+import csv
+import io
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst.catalogue.row_files import (
+    ForeignFile,
+    RowError,
+    delimiter_of,
+    parse_row,
+    read_lines,
+)
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1), st.sampled_from([",", "\t"]))
+def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], delimiter: str) -> None:
+    """Whatever stands in its cells, line breaks and quotation marks too, text stays text."""
+    written = io.StringIO(newline="")
+    table = csv.writer(written, delimiter=delimiter)
+    table.writerow(["id", "text"])
+    table.writerows(rows)
+
+    lines = list(read_lines(io.BytesIO(written.getvalue().encode()), delimiter=delimiter))
+
+    found = [parse_row(line.content or b"") for line in lines]
+    assert found == [{"id": one, "text": other} for one, other in rows]
+    assert [line.number for line in lines] == sorted(line.number for line in lines)
+
+
+def test_cells_of_other_keys_are_json_where_they_can_be() -> None:
+    """Lists, numbers and truths are what they look like; empty cells are not there."""
+    table = b'text,labels,deadline,explain,note\na,"[""x"", ""y""]",30,true,\nb,,,,maybe\n'
+    first, second = (
+        parse_row(line.content or b"") for line in read_lines(io.BytesIO(table), delimiter=",")
+    )
+    assert first == {"text": "a", "labels": ["x", "y"], "deadline": 30, "explain": True}
+    assert second == {"text": "b", "note": "maybe"}
+
+
+def test_a_row_that_does_not_fit_its_table_is_told_and_the_next_is_read() -> None:
+    """Too many cells, or bytes that are no UTF-8: told with its line, its neighbours stand."""
+    table = b"\xef\xbb\xbftext,label\na,x,y\nb,x\ncaf\xe9,x\n"
+    lines = list(read_lines(io.BytesIO(table), delimiter=","))
+    assert lines[0].problem == "has 3 cells, and the head of the table names 2"
+    assert json.loads(lines[1].content or b"") == {"text": "b", "label": "x"}
+    assert [line.number for line in lines] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b'[{"text": "a"}]', "jq -c"),
+        (b"[\n", "jq -c"),
+        (b'"Text";"label"\n', ".csv or .tsv"),
+        (b"\xff\xfe{", "iconv"),
+        (b"\x1f\x8b\x08", "gunzip"),
+        (b"PK\x03\x04", "save its rows as CSV"),
+    ],
+)
+def test_a_file_in_another_form_is_known_by_its_first_line(content: bytes, remedy: str) -> None:
+    """What it is and what to do is told once, and not a complaint for each line."""
+    with pytest.raises(ForeignFile, match=remedy):
+        list(read_lines(io.BytesIO(content)))
+
+
+@given(st.binary(max_size=200), st.sampled_from([None, ",", "\t"]))
+def test_no_file_raises_what_is_not_ours(content: bytes, delimiter: str | None) -> None:
+    """Whatever bytes there are: rows, reasons, or one error that says what to do."""
+    with suppress(ForeignFile):
+        for line in read_lines(io.BytesIO(content), delimiter=delimiter, max_bytes=64):
+            with suppress(RowError):
+                parse_row(line.content or b"")
+            assert line.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("a.csv", ","), ("a.TSV", "\t"), ("a.jsonl", None), ("-", None)]
+)
+def test_a_table_is_known_by_its_name(name: str, delimiter: str | None) -> None:
+    """The ending says how cells are parted; everything else is JSON Lines."""
+    assert delimiter_of(Path(name)) == delimiter
