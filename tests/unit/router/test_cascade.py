@@ -223,7 +223,7 @@ def calibrated(path: Path, rule_revision: str) -> Catalogue:
         "cost_per_job": 0.0,
         "currency": "USD",
         "abstention_cost": 1.0,
-        "seed": 0,
+        "num_distinct": 100,
         "data": "0" * 16,
         "made_at": "2026-11-01T00:00:00Z",
         "steps": [{**step, **found, "spec": spec} for step, spec in zip(steps, specs, strict=True)],
