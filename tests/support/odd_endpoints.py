@@ -1,6 +1,7 @@
 """An endpoint that says whatever a test has it say, over real HTTP on a port of its own."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -41,11 +42,13 @@ def chat(*contents: object, end: object = "stop", **more: object) -> dict[str, A
 class OddEndpoint:
     """A server of one route. `asked` has the body of each request, in the order they came."""
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: Speech, tls: ssl.SSLContext | None = None) -> None:
         self.speech = speech
         self.asked: list[Mapping[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property

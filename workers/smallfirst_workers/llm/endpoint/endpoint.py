@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import httpx2
 import structlog
 from openai import APIError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
@@ -62,7 +63,7 @@ class Endpoint:
         """Make ready to ask; nothing is sent yet.
 
         Raises:
-            ModelError: When its key is missing.
+            ModelError: When its key is missing, or the certificates that it is to be judged by.
         """
         # Its own log would show whole requests to whoever sets OPENAI_LOG.
         logging.getLogger("openai").setLevel(logging.WARNING)
@@ -71,8 +72,7 @@ class Endpoint:
             base_url=address,
             api_key=key_of(name, model, os.environ),
             max_retries=0,
-            # A redirect would take the texts, and the key, to where nobody sent them.
-            http_client=DefaultAsyncHttpxClient(limits=_limits(at_once), follow_redirects=False),
+            http_client=_http_client(name, at_once),
         )
         return cls(name, client, BreakerGate(name, address), at_once)
 
@@ -158,7 +158,7 @@ class Endpoint:
             model=self._name,
             key=key,
             consequence=CONSEQUENCES[key],
-            remedy="let its steps `vote`, or name another model",
+            remedy="name another model if that does harm; where nothing is sure, let steps `vote`",
         )
 
     async def _post(self, request: Mapping[str, Any], max_tokens: int) -> Reply | RequestFailure:
@@ -190,12 +190,16 @@ def key_of(name: str, model: Model, environment: Mapping[str, str]) -> str:
     return key
 
 
-def _limits(max_concurrency: int) -> Any:
-    from httpx2 import Limits  # noqa: PLC0415 - the client's own HTTP library
-
-    return Limits(
-        max_connections=max_concurrency, max_keepalive_connections=min(max_concurrency, 100)
-    )
+def _http_client(name: str, max_concurrency: int) -> httpx2.AsyncClient:
+    """Make the client; which authorities it believes, SSL_CERT_FILE or SSL_CERT_DIR may say."""
+    kept = min(max_concurrency, 100)
+    limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=kept)
+    try:
+        # A redirect would take the texts, and the key, to where nobody sent them.
+        return DefaultAsyncHttpxClient(limits=limits, follow_redirects=False)
+    except OSError as err:
+        reason = "cannot read the certificates that SSL_CERT_FILE or SSL_CERT_DIR names"
+        raise ModelError(name, reason) from err
 
 
 def _timeout(max_tokens: int) -> Timeout:

@@ -4,6 +4,7 @@ What an endpoint says of an error may quote the prompt, so nothing of it is kept
 which of our own keys it is about.
 """
 
+import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +53,14 @@ class RequestFailure:
 #: It answered, with something that is no chat completion: a proxy's page, say.
 GIBBERISH = RequestFailure("an answer that is no chat completion", Fault.EITHER)
 
+_DISTRUSTED = RequestFailure(
+    "a certificate that cannot be verified",
+    Fault.ENDPOINT,
+    can_pass=False,
+    opens_at_once=True,
+    remedy="see that it is the endpoint's, and name its authority's in the worker's SSL_CERT_FILE",
+)
+
 _BY_STATUS = {
     401: "see that the key in the model's `api_key_variable` is the endpoint's",
     402: "see that the endpoint's bill is paid",
@@ -72,6 +81,8 @@ def failure_of(error: APIError, now: datetime) -> RequestFailure:
     if isinstance(error, APIStatusError):
         asked = asked_seconds(error.response.headers, now)
         return _of_status(error.status_code, asked, refused_key(error.body))
+    if _is_distrusted(error):
+        return _DISTRUSTED
     if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
         remedy = "see that the endpoint runs and that its address can be reached from here"
         return RequestFailure("no connection", Fault.ENDPOINT, opens_at_once=True, remedy=remedy)
@@ -107,6 +118,15 @@ def refused_key(body: object) -> str | None:
     named = place[1] if isinstance(place, list) and len(place) > 1 else fields.get("param")
     key = named.partition(".")[0].partition("[")[0] if isinstance(named, str) else None
     return key if key in OWN_KEYS else None
+
+
+def _is_distrusted(error: BaseException | None) -> bool:
+    """Whether it came of a certificate: libraries wrap what TLS says several times over."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _of_status(status: int, asked: float | None, key: str | None) -> RequestFailure:
