@@ -243,7 +243,8 @@ def test_a_key_that_nobody_can_do_without_waits_for_its_operator() -> None:
 def test_a_bound_that_was_taken_before_is_refused_for_the_jobs_length() -> None:
     """A server that counts prompt and answer together names the bound; then the text is too long.
 
-    It is asked under both names, since an older server says the same of the newer one.
+    It is asked under both names, since an older server says the same of the newer one; but that
+    the older one is to be used is learnt from an answer alone.
     """
 
     def speech(asked: Mapping[str, Any]) -> Said:
@@ -256,6 +257,7 @@ def test_a_bound_that_was_taken_before_is_refused_for_the_jobs_length() -> None:
         found = answers(endpoint, "x", "odd", "y", max_concurrency=1)
     codes = [getattr(part.answers[0], "code", None) for part in found]
     assert codes == [None, "endpoint_refused", None]
+    assert "max_completion_tokens" in endpoint.asked[-1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -129,18 +129,23 @@ class Endpoint:
         raise AssertionError("a request is tried once at least")
 
     async def _send(self, request: Mapping[str, Any]) -> Reply | RequestFailure:
-        """Put a request as the endpoint takes it, and learn which keys it does not take."""
+        """Put a request as the endpoint takes it, and learn which keys it does not take.
+
+        Only what made for an answer is learnt: what is refused in whichever way it is put may have
+        been refused for what it says.
+        """
+        dialect = self._dialect
         while True:
-            dialect = self._dialect
             found = await self._post(dialect.put(request), request[BOUND])
             if isinstance(found, Reply):
                 self._has_answered = True
+                self._learn(dialect.refused)
                 return found
             if found.refused_key is None:
                 return found
             if not dialect.can_do_without(found.refused_key):
                 return self._judged(found)
-            self.leave_out(found.refused_key)
+            dialect = dialect.without(found.refused_key)
 
     def _judged(self, failure: RequestFailure) -> RequestFailure:
         """Tell whose fault it is that a key is refused which cannot be done without."""
@@ -150,16 +155,19 @@ class Endpoint:
 
     def leave_out(self, key: str) -> None:
         """Send a key no more: one of those that can be done without."""
-        if not self._dialect.can_do_without(key):
-            return
-        self._dialect = self._dialect.without(key)
-        log.warning(
-            "endpoint.key_refused",
-            model=self._name,
-            key=key,
-            consequence=CONSEQUENCES[key],
-            remedy="name another model if that does harm; where nothing is sure, let steps `vote`",
-        )
+        self._learn(frozenset({key}))
+
+    def _learn(self, refused: frozenset[str]) -> None:
+        for key in sorted(refused - self._dialect.refused):
+            log.warning(
+                "endpoint.key_refused",
+                model=self._name,
+                key=key,
+                consequence=CONSEQUENCES[key],
+                remedy="name another model if that does harm; where nothing is sure, let steps"
+                " `vote`",
+            )
+        self._dialect = Dialect(self._dialect.refused | refused)
 
     async def _post(self, request: Mapping[str, Any], max_tokens: int) -> Reply | RequestFailure:
         create: Any = self._client.chat.completions.with_raw_response.create
