@@ -14,6 +14,7 @@ from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import LabelAnswer, Problem, TextAnswer
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
+from smallfirst_workers.llm.endpoint.completions import UNREADABLE as UNREADABLE_ANSWER
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine
 from smallfirst_workers.problems import EXPIRED
 
@@ -271,6 +272,15 @@ def test_an_endpoint_that_writes_one_answer_a_request_is_asked_for_the_rest(kind
     assert found.tokens == [75]
     assert found.charges == pytest.approx([5 * 25e-6])
     assert [entry["key"] for entry in logs] == ["n"]
+
+
+@pytest.mark.parametrize("odd", UNREADABLE)
+def test_votes_that_cannot_be_read_are_asked_for_once_more(odd: str) -> None:
+    """All of them at once, and nothing is learnt of how the endpoint takes votes."""
+    with OddEndpoint(lambda _: Said(UNREADABLE[odd])) as endpoint:
+        [found] = answers(endpoint, "x", options=StepOptions(vote=5))
+    assert found.answers == [UNREADABLE_ANSWER]
+    assert [asked["n"] for asked in endpoint.asked] == [5, 5]
 
 
 def test_votes_that_fail_are_votes_for_nothing() -> None:

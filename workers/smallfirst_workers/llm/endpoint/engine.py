@@ -26,9 +26,6 @@ from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.problems import EXPIRED, INVALID, NOT_LOADED
 from smallfirst_workers.prompting.prompter import prompt_key
 
-#: Problems of which the same question may have none when it is asked again.
-_ASKED_AGAIN = frozenset({INVALID, UNREADABLE.code})
-
 
 @dataclass
 class Bill:
@@ -151,8 +148,10 @@ class EndpointEngine:
         """Ask; once more and no oftener where what was written is no answer."""
         num = question.options.vote
         answer = await self._ask_once(question, bill, num=num, varied=num > 1)
-        if isinstance(answer, Problem) and answer.code in _ASKED_AGAIN:
-            answer = await self._ask_once(question, bill, num=1, varied=True)
+        if answer == UNREADABLE:
+            return await self._ask_once(question, bill, num=num, varied=num > 1)
+        if isinstance(answer, Problem) and answer.code == INVALID:
+            return await self._ask_once(question, bill, num=1, varied=True)
         return answer
 
     async def _ask_once(
@@ -161,15 +160,17 @@ class EndpointEngine:
         found = await self._complete(question, bill, num=num, varied=varied)
         if isinstance(found, RequestFailure):
             return _problem_of(found)
-        choices = [*found.choices, *await self._missing(question, bill, num - len(found.choices))]
-        if num > 1 and len(found.choices) == 1:
-            self._endpoint.leave_out("n")
+        choices = list(found.choices)
+        if any(choices):
+            choices += await self._missing(question, bill, num - len(choices))
         return read_completion(question.template, question.text, choices, num_asked=num)
 
     async def _missing(
         self, question: EndpointRequest, bill: Bill, num: int
     ) -> Sequence[Choice | None]:
         """Ask for the votes that an endpoint left out, one a request; what fails is no vote."""
+        if num > 0 and num == question.options.vote - 1:
+            self._endpoint.leave_out("n")
         asking = [self._complete(question, bill, num=1, varied=True) for _ in range(num)]
         found = await asyncio.gather(*asking)
         return [reply.choices[0] for reply in found if isinstance(reply, Reply)]
