@@ -234,7 +234,7 @@ class Dispatch:
 
     def _given_up(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement:
         if now_ms >= slip.expires_ms:
-            return _give_up(entry, slip, Status.EXPIRED, results.EXPIRED, now_ms)
+            return _give_up(entry, slip, Status.EXPIRED, results.expired(slip.trail), now_ms)
         asked = slip.asked
         last = self._last_words(entry)
         message = (

@@ -195,7 +195,7 @@ class Triage:
         times = {"submitted_ms": slip.submitted_ms, "now_ms": now_ms}
         if now_ms >= slip.expires_ms:
             result = results.unanswered(
-                job, Status.EXPIRED, results.EXPIRED, trail=slip.trail, **times
+                job, Status.EXPIRED, results.expired(slip.trail), trail=slip.trail, **times
             )
             return _end(held, result)
         plan = self._plan.tasks.get(job.task)

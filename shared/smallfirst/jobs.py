@@ -311,6 +311,10 @@ class TextAnswer(Wire):
     kind: Literal["text"] = "text"
     text: str
     confidence: Probability
+    cut: bool = Field(
+        default=False,
+        description="Whether the text ran into its bound, and may break off in mid-sentence.",
+    )
 
 
 class RecordAnswer(Wire):

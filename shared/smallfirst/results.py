@@ -37,6 +37,14 @@ def expires_ms(job: Job, submitted_ms: int, job_ttl: timedelta) -> int:
     return submitted_ms + round(life.total_seconds() * 1000)
 
 
+def expired(trail: Sequence[Attempt]) -> Problem:
+    """Why a job's time was up, after these attempts."""
+    if not trail:
+        return EXPIRED
+    message = "the deadline passed before an answer stood; the trail has what was tried"
+    return Problem(code=EXPIRED.code, message=message)
+
+
 def answered(
     job: Job, answer: AnyAnswer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
 ) -> Result:

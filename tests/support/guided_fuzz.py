@@ -15,15 +15,22 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["smallfirst", "smallfirst_router"]):
+PACKAGES = ["smallfirst", "smallfirst_router", "smallfirst_workers.llm.endpoint"]
+with atheris.instrument_imports(include=PACKAGES):
+    from tests.support.odd_bodies import TASKS, TEXT, good_body
+
     from smallfirst.broker.transport import why_malformed
     from smallfirst.catalogue.loading import load_catalogue
     from smallfirst.errors import CatalogueError
     from smallfirst.jobs import Job
     from smallfirst.redis_access.address import RedisAddress
     from smallfirst_router.submissions import Refusal, read_submission
+    from smallfirst_workers.llm.endpoint.completions import read_completion
+    from smallfirst_workers.llm.endpoint.replies import read_reply
+    from smallfirst_workers.llm.endpoint.requests import template_of
 
 MAX_BYTES = 100_000
+TEMPLATES = [template_of(task) for task in TASKS.values()]
 SECRET = "s3cret"  # noqa: S105 - of nothing
 #: Where the one file that is read by its path lies.
 FOLDER = Path(tempfile.mkdtemp(prefix="guided-"))
@@ -41,6 +48,7 @@ SEEDS = (
     ).encode(),
     b"version: 1\npools: {p: {tier: slm}}\nmodels: {m: {source: 'bundled:minilm'}}\ntasks: {}\n",
     b"redis+sentinel://user:s3cret@a:1,b/master/0?ssl_ca_certs=/ca",
+    json.dumps(good_body("multilabel")).encode(),
 )
 
 
@@ -82,12 +90,21 @@ def address(data: bytes) -> None:
     assert f":{SECRET}@" not in shown
 
 
+def reply(data: bytes) -> None:
+    """What an endpoint replies is an answer to each kind of task, or why it is none."""
+    found = read_reply(data)
+    for template in TEMPLATES if found else ():
+        assert found is not None
+        read_completion(template, TEXT, found.choices, num_asked=2)
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
     submission,
     cancellation,
     message,
     catalogue,
     address,
+    reply,
 )
 
 

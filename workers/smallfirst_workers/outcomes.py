@@ -93,14 +93,14 @@ def settlement_of(
 
 def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Finish:
     """End a job whose time is up: before its pass began, or in the midst of an attempt."""
-    tried = (attempt,) if attempt else ()
+    trail = (*held.slip.trail, *((attempt,) if attempt else ()))
     result = results.unanswered(
         held.job,
         Status.EXPIRED,
-        results.EXPIRED,
+        results.expired(trail),
         submitted_ms=held.slip.submitted_ms,
         now_ms=now_ms,
-        trail=(*held.slip.trail, *tried),
+        trail=trail,
     )
     return Finish(
         entry=held.entry.entry,

@@ -129,7 +129,13 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             tier=Tier.LLM,
             which="that runs elsewhere",
             keys=frozenset(
-                {"endpoint", "api_key_variable", "max_concurrency", "price_per_million_tokens"}
+                {
+                    "endpoint",
+                    "allows_plain_http",
+                    "api_key_variable",
+                    "max_concurrency",
+                    "price_per_million_tokens",
+                }
             ),
             is_remote=True,
             generates=True,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.catalogue.endpoint_hosts import needs_tls
 from smallfirst.catalogue.engines import (
     ENGINES,
     EngineName,
@@ -102,6 +103,11 @@ class Model(Entry):
         pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$",
         description="The URL where the model is asked, in the manner of OpenAI:"
         " http://vllm:8000/v1.",
+    )
+    allows_plain_http: bool = Field(
+        default=False,
+        description="Whether texts and key may go unencrypted to an `endpoint` with http:// whose"
+        " host is not private.",
     )
     api_key_variable: str | None = Field(
         default=None,
@@ -215,6 +221,16 @@ class Model(Entry):
     def _says_what_its_engine_heeds(self) -> "Model":
         refuse(_of_another_engine(self))
         refuse(_unheeded(self))
+        return self
+
+    @model_validator(mode="after")
+    def _sends_nothing_in_clear(self) -> "Model":
+        if self.endpoint and needs_tls(self.endpoint) and not self.allows_plain_http:
+            rule = (
+                "would send texts and key unencrypted to a host that is not private: name https://,"
+                " or say `allows_plain_http: true` where the way there is encrypted by other means"
+            )
+            refuse([(("endpoint",), rule)])
         return self
 
     @model_validator(mode="after")

@@ -7,12 +7,16 @@ without a word of what was written.
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import JsonValue
 
 _DECODER: Final = json.JSONDecoder()
+#: The highest log-probability that is one: what is above 0 by more than rounding is nonsense.
+MAX_LOGPROB: Final = 1e-4
+
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -34,17 +38,30 @@ class Completion:
 
     @property
     def mean_probability(self) -> float:
-        """Geometric mean of the tokens' probabilities."""
-        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 0.0
+        """Geometric mean of the tokens' probabilities; 0 where they tell nonsense."""
+        if not self.logprobs or not self._are_probabilities(self.logprobs):
+            return 0.0
+        return min(1.0, math.exp(sum(self.logprobs) / len(self.logprobs)))
 
     def probability(self, start: int, end: int) -> float:
-        """How likely the tokens were that touch `text[start:end]`, all together."""
-        total, place = 0.0, 0
+        """How likely the tokens were that touch `text[start:end]`, all together.
+
+        It is 0 where one of them tells nonsense: a model that has broken down is sure of nothing.
+        """
+        touching: list[float] = []
+        place = 0
         for piece, logprob in zip(self.pieces, self.logprobs, strict=True):
             if place < end and place + len(piece) > start:
-                total += logprob
+                touching.append(logprob)
             place += len(piece)
-        return min(1.0, math.exp(total))
+        if not self._are_probabilities(touching):
+            return 0.0
+        return min(1.0, math.exp(sum(touching)))
+
+    @staticmethod
+    def _are_probabilities(logprobs: Sequence[float]) -> bool:
+        """Whether each may be the logarithm of a probability: not NaN, and not above 0."""
+        return all(logprob <= MAX_LOGPROB for logprob in logprobs)
 
 
 class InvalidAnswer(ValueError):

@@ -16,17 +16,23 @@ class GenerateExample(LabelledText):
     reply: str | None = Field(default=None, description="The answer of a `generate` task.")
 
 
+def _in_words(answer: TextAnswer) -> str:
+    return surely(f"{answer.text} (cut off)" if answer.cut else answer.text, answer.confidence)
+
+
 def _read_answer(_task: Entry, _text: str, writing: Completion) -> TextAnswer:
     # Half a character, which JSON can carry and the wire cannot, becomes a question mark.
     text = writing.text.encode(errors="replace").decode().strip()
     if not text:
         raise InvalidAnswer("the model wrote nothing")
-    return TextAnswer(text=text, confidence=rounded(writing.mean_probability))
+    return TextAnswer(
+        text=text, confidence=rounded(writing.mean_probability), cut=not writing.is_whole
+    )
 
 
 GENERATE = KindSpec[Entry, GenerateExample, TextAnswer](
     answer=TextAnswer,
-    in_words=lambda answer: surely(answer.text, answer.confidence),
+    in_words=_in_words,
     example_key="reply",
     unscored="free text is not right or wrong by comparison with another text",
     prompting=Prompting(

@@ -27,7 +27,12 @@ _WORDS = re.compile(r"\w+")
 
 
 def mean_label(answers: Sequence[LabelAnswer]) -> LabelAnswer:
-    """Average the distributions that several thoughts led to, and name the likeliest label."""
+    """Average the distributions that several thoughts led to, and name the likeliest label.
+
+    One without a distribution is of a model that has broken down: then nothing is sure at all.
+    """
+    if not all(answer.distribution for answer in answers):
+        return answers[0].model_copy(update={"confidence": 0.0, "distribution": {}})
     labels = list(answers[0].distribution)
     mean = {
         label: round(sum(answer.distribution[label] for answer in answers) / len(answers), DIGITS)

@@ -114,7 +114,7 @@ def test_an_endpoint_without_probabilities_still_answers(
     assert {answer.confidence for answer in found.values() if isinstance(answer, LabelAnswer)} == {
         0.0
     }
-    assert [entry["event"] for entry in logs] == ["endpoint.without_logprobs"]
+    assert [entry["event"] for entry in logs] == ["endpoint.key_refused"]
     assert proxy.num_refused == 1
 
 

@@ -6,7 +6,12 @@ import httpx2
 import pytest
 from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-from smallfirst_workers.llm.endpoint.failures import Fault, failure_of
+from smallfirst_workers.llm.endpoint.failures import (
+    Fault,
+    failure_of,
+    misconfigured,
+    refused_key,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 REQUEST = httpx2.Request("POST", "http://vllm:8000/v1/chat/completions")
@@ -32,6 +37,14 @@ def test_a_wrong_set_up_is_never_a_jobs_fault(number: int) -> None:
     found = failure_of(status(number), NOW)
     assert (found.fault, found.can_pass, found.opens_at_once) == (Fault.ENDPOINT, False, True)
     assert found.remedy.startswith("see that")
+
+
+@pytest.mark.parametrize("number", [301, 302, 307, 308])
+def test_a_redirect_is_the_endpoints_set_up(number: int) -> None:
+    """It is not followed, and the remedy says what to do."""
+    found = failure_of(status(number, location="http://elsewhere/v1"), NOW)
+    assert (found.fault, found.can_pass, found.opens_at_once) == (Fault.ENDPOINT, False, True)
+    assert "redirects" in found.remedy
 
 
 @pytest.mark.parametrize("number", [429, 503])
@@ -67,5 +80,35 @@ def test_nothing_of_what_the_endpoint_said_is_kept_but_the_key_it_named() -> Non
     """Its message may quote the prompt."""
     body = {"message": "the secret text", "param": "logprobs"}
     found = failure_of(status(400, body), NOW)
-    assert found.param == "logprobs"
+    assert found.refused_key == "logprobs"
     assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({"param": "temperature"}, "temperature"),
+        ({"param": "response_format.json_schema"}, "response_format"),
+        ({"param": "messages[0].content"}, None),
+        ({"param": "stop"}, None),
+        ({"param": ["temperature"]}, None),
+        ({"param": {"n": 1}}, None),
+        ({"detail": [{"loc": ["body", "n"], "msg": "extra"}]}, "n"),
+        ({"detail": [{"loc": ["body", "messages", 0]}]}, None),
+        ({"detail": [None]}, None),
+        ({"detail": [{"loc": ["body"]}]}, None),
+        ({"message": "Unsupported parameter: 'temperature'"}, None),
+        ("param", None),
+        (None, None),
+    ],
+)
+def test_a_key_of_ours_is_read_where_it_is_named(body: object, key: str | None) -> None:
+    """From fields alone: a message may quote a text that names one."""
+    assert refused_key(body) == key
+
+
+def test_a_key_that_cannot_be_done_without_is_the_endpoints_set_up() -> None:
+    """No job would do better, and the remedy names the key."""
+    found = misconfigured(failure_of(status(400, {"param": "model"}), NOW))
+    assert (found.fault, found.can_pass, found.opens_at_once) == (Fault.ENDPOINT, False, True)
+    assert "`model`" in found.remedy

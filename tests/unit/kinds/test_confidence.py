@@ -57,3 +57,19 @@ def test_free_text_is_as_sure_as_its_tokens_on_average() -> None:
 
     assert answer.confidence == pytest.approx(0.6)
     assert Completion("", (), (), is_whole=True).mean_probability == 0.0
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, 0.1, 1e6])
+def test_a_model_that_has_broken_down_is_sure_of_nothing(nonsense: float) -> None:
+    """Not a number, or more than certain: the writing tells nothing of how sure it is."""
+    writing = Completion("ab", ("a", "b"), (math.log(0.9), nonsense), is_whole=True)
+
+    assert (writing.mean_probability, writing.probability(0, 2)) == (0.0, 0.0)
+    assert writing.probability(0, 1) == pytest.approx(0.9)
+
+
+def test_certain_is_certain() -> None:
+    """What rounding put above 0 is 0, and what cannot be is impossible."""
+    for logprob, probability in ((1e-6, 1.0), (-math.inf, 0.0)):
+        writing = Completion("a", ("a",), (logprob,), is_whole=True)
+        assert (writing.mean_probability, writing.probability(0, 1)) == (probability, probability)

@@ -192,7 +192,7 @@ def test_free_text_may_be_cut_off_but_not_blank() -> None:
     """A bound is what a reply is asked to keep to; nothing at all is no reply."""
     cut = read_writing(task(Kind.GENERATE), TEXT, wrote("Thank y", is_whole=False))
 
-    assert cut == TextAnswer(text="Thank y", confidence=0.5)
+    assert cut == TextAnswer(text="Thank y", confidence=0.5, cut=True)
     with pytest.raises(InvalidAnswer, match="nothing"):
         read(Kind.GENERATE, " \n\u2003")
 

@@ -105,3 +105,10 @@ def test_labels_of_several_thoughts_are_averaged() -> None:
     assert answer.label == "down"
     assert answer.distribution == {"up": 0.4, "down": 0.6}
     assert answer.confidence == 0.6
+
+
+def test_a_thought_that_led_to_nothing_leaves_the_mean_unsure() -> None:
+    """A model that has broken down once is not to be averaged with itself."""
+    sure = LabelAnswer(label="a", confidence=0.9, distribution={"a": 0.9, "b": 0.1})
+    broken = LabelAnswer(label="a", confidence=0.0)
+    assert mean_label([sure, broken]) == mean_label([broken, sure]) == broken

@@ -134,3 +134,13 @@ def test_labels_that_are_all_unlikely_are_told_apart() -> None:
     logprobs, _ = walk(tree, lambda _: {1: -40.0, 2: math.log(0.9), 3: math.log(0.1), END: 0.0})
 
     assert tree.distribution(logprobs) == pytest.approx({"0": 0.9, "1": 0.1})
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, 0.1, 1e6])
+def test_a_model_that_has_broken_down_has_no_distribution(nonsense: float) -> None:
+    """Not a number, or more than certain, anywhere: nothing is known of any label."""
+    tree = tree_of([(0,), (1, 2)])
+    known = {(): 0.0, (0,): -1.0, (0, END): -1.1, (1,): -1.2}
+    assert sum(tree.distribution(known).values()) == pytest.approx(1.0)
+    assert tree.distribution({**known, (1, 2): known[(1,)] + nonsense}) == {}
+    assert tree.distribution({(): 0.0, (0,): -math.inf, (1,): -math.inf}) == {}

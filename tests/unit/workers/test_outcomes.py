@@ -24,7 +24,7 @@ from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.settlements import Finish, Move
 from smallfirst_workers.engines import EngineResult
 from smallfirst_workers.outcomes import attempt_of, expire, settlement_of
-from smallfirst_workers.problems import INVALID
+from smallfirst_workers.problems import EXPIRED, INVALID
 
 
 def held_job(*, accept: float = 0.8, kept_spans: tuple[Span, ...] = ()) -> HeldJob:
@@ -139,6 +139,17 @@ def test_what_came_too_late_says_so() -> None:
     result = expire(held_job(), now_ms=NOW_MS).result
     assert result.status is Status.EXPIRED
     assert result.problem is not None
+    assert "before a model saw" in result.problem.message
+
+
+def test_what_a_model_was_at_is_not_said_to_be_unseen() -> None:
+    """A job whose time was up in the midst of an attempt has that attempt, and what it cost."""
+    held = held_job()
+    attempt = tried(held, EXPIRED)
+    result = expire(held, now_ms=NOW_MS, attempt=attempt).result
+    assert result.problem is not None
+    assert (result.problem.code, result.trail) == ("expired", (attempt,))
+    assert "before a model saw" not in result.problem.message
 
 
 @given(

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from smallfirst.kinds.completions import MAX_LOGPROB
+
 #: What is less likely than the best label by this factor is not followed further: it could not
 #: change any probability by more than rounding does.
 NEGLIGIBLE = math.log(1e-7)
@@ -67,12 +69,25 @@ class LabelTree:
         Args:
             logprobs: Of each path that was followed, natural, from the empty beginning on. A label
                 whose path was not followed to its end counts by what was followed.
+
+        Returns:
+            Probabilities that sum to 1; empty where the logprobs are nonsense, as those of a model
+            that has broken down are.
         """
         scores = [_deepest(path, logprobs) for path in self.paths]
         best = max(scores)
+        if best == -math.inf or not _are_probabilities(logprobs):
+            return {}
         weights = [math.exp(score - best) for score in scores]
         whole = sum(weights)
         return {label: weight / whole for label, weight in zip(self.labels, weights, strict=True)}
+
+
+def _are_probabilities(logprobs: Mapping[Path, float]) -> bool:
+    """Whether each token's share may be the logarithm of a probability: not NaN, not above 0."""
+    return all(
+        logprob <= logprobs[path[:-1]] + MAX_LOGPROB for path, logprob in logprobs.items() if path
+    )
 
 
 def _deepest(path: Path, logprobs: Mapping[Path, float]) -> float:

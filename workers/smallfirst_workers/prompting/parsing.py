@@ -12,8 +12,19 @@ from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst_workers.problems import INVALID
 
 
-def read_writings(task: Task, text: str, writings: Sequence[Completion]) -> Answer | Problem:
-    """Read one or several answers to the same question; several vote."""
+def read_writings(
+    task: Task, text: str, writings: Sequence[Completion], *, num_asked: int | None = None
+) -> Answer | Problem:
+    """Read one or several answers to the same question; several vote.
+
+    Args:
+        task: What was asked.
+        text: The job's.
+        writings: At least one.
+        num_asked: How many were asked for, where fewer came; each that did not is a vote for
+            nothing.
+    """
+    num_votes = num_asked or len(writings)
     prompting = prompting_of(task.kind)
     answers: list[Answer] = []
     reasons: list[str] = []
@@ -24,7 +35,7 @@ def read_writings(task: Task, text: str, writings: Sequence[Completion]) -> Answ
             reasons.append(str(err))
     if not answers:
         return Problem(code=INVALID, message=reasons[0])
-    if len(writings) == 1:
+    if num_votes == 1:
         return answers[0]
-    voted: Answer = prompting.vote(answers, len(writings))
+    voted: Answer = prompting.vote(answers, num_votes)
     return voted

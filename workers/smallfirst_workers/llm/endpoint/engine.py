@@ -10,28 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import structlog
-from openai.types.chat import ChatCompletion
-
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import KINDS
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import EndpointDown, TaskError
-from smallfirst_workers.llm.endpoint.completions import read_completion
+from smallfirst_workers.llm.endpoint.completions import UNREADABLE, read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
 from smallfirst_workers.llm.endpoint.failures import Fault, RequestFailure
+from smallfirst_workers.llm.endpoint.replies import Choice, Reply, Usage
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate, request_of, template_of
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.problems import EXPIRED, INVALID, NOT_LOADED
 from smallfirst_workers.prompting.prompter import prompt_key
-
-log = structlog.get_logger()
-
-#: Keys of a request that some endpoints refuse for some models, and that can be done without.
-_OPTIONAL = frozenset({"logprobs", "top_logprobs"})
 
 
 @dataclass
@@ -42,11 +35,10 @@ class Bill:
     read: int = 0
     written: int = 0
 
-    def add(self, completion: ChatCompletion) -> None:
+    def add(self, usage: Usage) -> None:
         """Add what an endpoint says it used; one that does not say is taken to charge nothing."""
-        if completion.usage is not None:
-            self.read += completion.usage.prompt_tokens
-            self.written += completion.usage.completion_tokens
+        self.read += usage.read
+        self.written += usage.written
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,6 @@ class EndpointEngine:
         self._templates: dict[str, RequestTemplate] = {}
         self._busy = SharedClock()
         self._asking: set[asyncio.Task[Answer | Problem]] = set()
-        self._tells_logprobs = True
         self._is_closed = False
 
     @classmethod
@@ -155,48 +146,49 @@ class EndpointEngine:
 
     async def _ask(self, question: EndpointRequest, bill: Bill) -> Answer | Problem:
         """Ask; once more and no oftener where what was written is no answer."""
-        answer = await self._ask_once(question, bill, is_again=False)
+        num = question.options.vote
+        answer = await self._ask_once(question, bill, num=num, varied=num > 1)
+        if answer == UNREADABLE:
+            return await self._ask_once(question, bill, num=num, varied=num > 1)
         if isinstance(answer, Problem) and answer.code == INVALID:
-            answer = await self._ask_once(question, bill, is_again=True)
+            return await self._ask_once(question, bill, num=1, varied=True)
         return answer
 
     async def _ask_once(
-        self, question: EndpointRequest, bill: Bill, *, is_again: bool
+        self, question: EndpointRequest, bill: Bill, *, num: int, varied: bool
     ) -> Answer | Problem:
-        found = await self._complete(question, bill, is_again=is_again)
-        if isinstance(found, RequestFailure) and found.param in _OPTIONAL and self._tells_logprobs:
-            self._do_without_logprobs()
-            found = await self._complete(question, bill, is_again=is_again)
+        found = await self._complete(question, bill, num=num, varied=varied)
         if isinstance(found, RequestFailure):
             return _problem_of(found)
-        bill.add(found)
-        return read_completion(question.template, question.text, found)
+        choices = list(found.choices)
+        if any(choices):
+            choices += await self._missing(question, bill, num - len(choices))
+        return read_completion(question.template, question.text, choices, num_asked=num)
+
+    async def _missing(
+        self, question: EndpointRequest, bill: Bill, num: int
+    ) -> Sequence[Choice | None]:
+        """Ask for the votes that an endpoint left out, one a request; what fails is no vote."""
+        if num > 0 and num == question.options.vote - 1:
+            self._endpoint.leave_out("n")
+        asking = [self._complete(question, bill, num=1, varied=True) for _ in range(num)]
+        found = await asyncio.gather(*asking)
+        return [reply.choices[0] for reply in found if isinstance(reply, Reply)]
 
     async def _complete(
-        self, question: EndpointRequest, bill: Bill, *, is_again: bool
-    ) -> ChatCompletion | RequestFailure:
-        request = request_of(
-            question.template,
-            question.options,
-            question.text,
-            model=self._model.source,
-            is_again=is_again,
-            logprobs=self._tells_logprobs,
-        )
+        self, question: EndpointRequest, bill: Bill, *, num: int, varied: bool
+    ) -> Reply | RequestFailure:
+        """Send one request, and book what it took."""
+        model = self._model.source
+        request = request_of(question.template, question.text, model=model, num=num, varied=varied)
         mark = self._busy.start(time.monotonic())
         try:
-            return await self._endpoint.ask(request)
+            found = await self._endpoint.ask(request)
         finally:
             bill.seconds += self._busy.stop(mark, time.monotonic())
-
-    def _do_without_logprobs(self) -> None:
-        self._tells_logprobs = False
-        log.warning(
-            "endpoint.without_logprobs",
-            model=self.name,
-            consequence="its answers have confidence 0, which no threshold above 0 accepts",
-            remedy="let its steps `vote`, or name another model",
-        )
+        if isinstance(found, Reply):
+            bill.add(found.usage)
+        return found
 
     async def _stop_waiting(self) -> None:
         self._endpoint.gate.stop_waiting()

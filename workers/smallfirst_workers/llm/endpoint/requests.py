@@ -14,7 +14,6 @@ from pydantic import JsonValue
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS, prompting_of
 from smallfirst.kinds.schemas import closed_object
-from smallfirst.step_options import StepOptions
 from smallfirst_workers.llm.vllm.generating import VARIED
 from smallfirst_workers.prompting.prompter import spread
 from smallfirst_workers.prompting.prompts import (
@@ -64,32 +63,24 @@ def template_of(task: Task) -> RequestTemplate:
 
 
 def request_of(
-    template: RequestTemplate,
-    options: StepOptions,
-    text: str,
-    *,
-    model: str,
-    is_again: bool = False,
-    logprobs: bool = True,
+    template: RequestTemplate, text: str, *, model: str, num: int = 1, varied: bool = False
 ) -> dict[str, Any]:
     """Write the request that asks about a text.
 
     Args:
         template: Of the task.
-        options: How the step that asks wants the answer.
         text: The job's.
         model: As the endpoint calls it.
-        is_again: Whether an answer that was none is asked for once more.
-        logprobs: Whether the endpoint tells how likely its tokens were.
+        num: How many answers it is to write.
+        varied: Whether they must be free to differ, from each other or from one before.
     """
-    num = 1 if is_again else options.vote
     return {
         "model": model,
         "messages": [*template.shared, *as_chat([user_message(template.task, text)])],
         "max_completion_tokens": answer_tokens(template.task),
-        "temperature": VARIED if num > 1 or is_again else 0.0,
+        "temperature": VARIED if varied else 0.0,
         "n": num,
-        **(_wanted_logprobs(template.task) if logprobs else {}),
+        **_wanted_logprobs(template.task),
         **({"response_format": _response_format(template.schema)} if template.schema else {}),
     }
 

@@ -141,5 +141,7 @@ class Generator:
             label: round(probability, DIGITS)
             for label, probability in labels.distribution(logprobs).items()
         }
+        if not distribution:
+            return LabelAnswer(label=labels.labels[0], confidence=0.0)
         best = max(distribution, key=distribution.__getitem__)
         return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)
