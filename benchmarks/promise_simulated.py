@@ -375,7 +375,7 @@ def _write(lines: list[str], splits: int) -> None:
         f"{splits:,} draws of each stream, at {CONFIDENCE:.0%} confidence."
     )
     text = "\n\n".join([title, "\n".join(lines), READING, provenance("numpy", "scipy")])
-    write_result("promise_simulated.md", f"{text}\n")
+    write_result("promise_simulated", f"{text}\n")
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
