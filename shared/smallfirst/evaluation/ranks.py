@@ -100,12 +100,16 @@ def last_passing(rows: Ranked, target: float, confidence: float) -> int | None:
     return int(ends[-1]) if len(ends) else None
 
 
-def nearest(rows: Ranked, target: float, confidence: float) -> tuple[int, int]:
-    """How many answers are accepted where the test came nearest to passing, and how many wrong."""
+def nearest(rows: Ranked, target: float) -> tuple[int, int]:
+    """How many answers are accepted where the test came nearest to passing, and how many wrong.
+
+    With more rows the walk begins at a smaller share of them, down to `_START_SHARE`, so that is
+    where it is looked from on.
+    """
     if not len(rows.scores):
         return 0, 0
-    start = start_of(rows, target, confidence)
-    rank = start + int(p_values_of(rows, target)[start:].argmin())
+    first = max(0, ceil(_START_SHARE * len(rows.scores)) - 1)
+    rank = first + int(p_values_of(rows, target)[first:].argmin())
     return rank + 1, int(rows.wrong[rank])
 
 

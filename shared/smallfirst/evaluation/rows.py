@@ -68,13 +68,14 @@ class Repeats:
     conflicts: tuple[int, ...]
 
     def __str__(self) -> str:
-        said = f"{self.num_texts:,} texts stand in {self.num_rows:,} rows: each row counts"
+        texts = "text stands" if self.num_texts == 1 else "texts stand"
+        said = f"{self.num_texts:,} {texts} in {self.num_rows:,} rows: each row counts"
         if not self.conflicts:
             return said
         named = ", ".join(map(str, self.conflicts[:MAX_NAMED]))
         more = " and more" if len(self.conflicts) > MAX_NAMED else ""
         return (
-            f"{said}; the rows of {len(self.conflicts):,} do not agree on the right answer,"
+            f"{said}; the rows of {len(self.conflicts):,} of them do not agree on the right answer,"
             f" so that some are wrong whatever is said: lines {named}{more}"
         )
 

@@ -164,7 +164,7 @@ def _choose_one(
     rows = ranked(test, fixed)
     last = last_passing(rows, aim.target, aim.confidence)
     if last is None:
-        return _unsupported(board, *nearest(rows, aim.target, aim.confidence), aim)
+        return _unsupported(board, *nearest(rows, aim.target), aim)
     setting = np.where(np.isnan(fixed), threshold_at(rows, last), fixed)[:, None]
     return _chosen(test, setting, tally(test, setting[None]), aim)
 

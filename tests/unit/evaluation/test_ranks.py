@@ -151,6 +151,15 @@ def test_where_no_number_of_rows_would_do_is_said_only_where_it_is_known() -> No
         return found
 
     assert refused(5000, 0.3).rows_needed is None
+    found = choose(sure_and_unsure(random), np.zeros(400, np.bool_), FREE, Aim(0.01))
+    assert isinstance(found, Unsupported)
+    assert found.rows_needed is not None
     needed = refused(fewest_rows(0.05, 0.95) - 1, 0.0).rows_needed
     assert needed is not None
     assert needed.high is None or needed.high > needed.low
+
+
+def sure_and_unsure(random: np.random.Generator) -> SettingsTable:
+    """Too few rows for 1 %: of 400 the surest hundred are right, and every second other wrong."""
+    sure = np.round(np.linspace(0.999, 0.1, 400), 6)
+    return table_of(sure, (np.arange(400) >= 100) & (random.random(400) < 0.5))

@@ -80,7 +80,7 @@ def test_rows_of_one_text_that_do_not_agree_are_named(catalogue: Catalogue, tmp_
     found = repeats_of(read_rows(path, "topic", task_of(catalogue)), task_of(catalogue))
 
     assert found == Repeats(2, 5, (1,))
-    assert "the rows of 1 do not agree on the right answer" in str(found)
+    assert "the rows of 1 of them do not agree on the right answer" in str(found)
     assert "Thanks" not in str(found)
 
 
