@@ -46,8 +46,9 @@ FLOWER_OPTIONS = (
     "--max_tasks=10000",
     "--tasks_columns=name,uuid,state,args,result,received,started,runtime,worker",
 )
-#: What one process alone may be told: two cannot share a port of metrics, nor a folder of health.
-OF_ONE_PROCESS = frozenset({"SMALLFIRST_METRICS_PORT", "SMALLFIRST_HEALTH_DIR"})
+#: What no process of the fleet is told: two cannot share a port of metrics, nor a folder of health,
+#: and one Redis has no use for several slices, whatever another fleet's producers here are told.
+NOT_PASSED_ON = frozenset({"SMALLFIRST_METRICS_PORT", "SMALLFIRST_HEALTH_DIR", "SMALLFIRST_SLICES"})
 #: How long Flower must live to count as started, should nobody ask it.
 _STEADY_SECONDS = 5.0
 _POLL_SECONDS = 0.1
@@ -296,15 +297,13 @@ class LocalFleet:
     def environment_of(self, child: str) -> dict[str, str]:
         """What a process is told: this process's own settings, and where the fleet is."""
         return {
-            **{name: value for name, value in os.environ.items() if name not in OF_ONE_PROCESS},
+            **{name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON},
             "PYTHONUNBUFFERED": "1",
             # A file in the working folder must not stand in for a module of the same name.
             "PYTHONSAFEPATH": "1",
             "SMALLFIRST_LOG_FORMAT": os.environ.get("SMALLFIRST_LOG_FORMAT", "json"),
             "SMALLFIRST_REDIS_URL": self.redis_url_of(child),
             "SMALLFIRST_NAMESPACE": self._keys.namespace,
-            # One Redis has no use for several, whatever another fleet's producers here are told.
-            "SMALLFIRST_SLICES": "1",
             "SMALLFIRST_CATALOGUE": str(self._catalogue_path),
         }
 
