@@ -80,7 +80,7 @@ class Worker:
     def _beat(self) -> None:
         ledger = Ledger(self._redis, KEYS, str(Holder.here("cpu")))
         while True:
-            ledger.beat("cpu")
+            ledger.lives.beat("cpu")
             if self._stop.wait(BEAT_SECONDS):
                 return
 

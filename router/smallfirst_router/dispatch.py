@@ -254,7 +254,7 @@ class Dispatch:
     def _last_words(self, entry: StreamEntry) -> str:
         """How the last start ended. In a cluster nobody tells how another process died."""
         with suppress(RedisError):
-            if words := self._ledger.end_of(entry.holder):
+            if words := self._ledger.lives.end_of(entry.holder):
                 return words
         return "ended without a word"
 
@@ -349,7 +349,7 @@ class Dispatch:
             return False
         # Last who has died: by that the rest is known to be done.
         self._lists.forget_held(name)
-        num_died = self._ledger.reap_workers(name)
+        num_died = self._ledger.lives.reap(name)
         if num_died:
             self._metrics.count_lost(name, num_died)
             log.warning(

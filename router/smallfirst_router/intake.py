@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import groupby
 
-from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.entries import Portion, StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.keys import ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import Ledger, Portion
+from smallfirst.ledger.ledger import Ledger
 from smallfirst.settings import RouterSettings
 from smallfirst_router.fair_shares import FairShares, cost_of
 

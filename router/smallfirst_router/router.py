@@ -23,8 +23,9 @@ from smallfirst.errors import SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
+from smallfirst.ledger.groups import is_group_missing
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
-from smallfirst.ledger.ledger import DUE_COUNT, Ledger, is_group_missing
+from smallfirst.ledger.ledger import DUE_COUNT, Ledger
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
@@ -148,7 +149,7 @@ class Router:
         """Hand back what is held, so that a peer has it at once, and sign off."""
         self._in_hand.release()
         self._dispatch.release()
-        self._ledger.beat(ROUTERS, leaving=True)
+        self._ledger.lives.beat(ROUTERS, leaving=True)
 
     def stop(self) -> None:
         """Finish the step in hand, then close and return from `run`."""
@@ -298,7 +299,7 @@ class Router:
             self._dispatch.open()
 
     def _beat(self) -> None:
-        self._ledger.beat(ROUTERS)
+        self._ledger.lives.beat(ROUTERS)
 
     def look_at_ids(self) -> None:
         """Notice submissions whose ids claim the future: all ids after one do the same."""

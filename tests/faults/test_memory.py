@@ -175,7 +175,7 @@ def test_jobs_as_large_as_they_may_be(
         submit(redis, f"j-{number}", "topic", text)
     with router_of(redis_url, tmp_path, "first") as first:
         wait_until(lambda: redis.xlen(OWN.jobs) == 0, description="all are parked", timeout=90)
-        Ledger(redis, KEYS, "cpu/host/1/w").beat("cpu")
+        Ledger(redis, KEYS, "cpu/host/1/w").lives.beat("cpu")
         wait_until(
             lambda: redis.llen(KEYS.queue("cpu", Priority.BULK)),
             description="batches leave",

@@ -44,7 +44,9 @@ def supervised(
         return any(process_of(name.decode()) == process_here(child.pid) for name in names)
 
     def note(child: Child, exit_code: int) -> None:
-        Ledger(redis, KEYS, "supervisor").note_end(process_here(child.pid), words_of(exit_code))
+        Ledger(redis, KEYS, "supervisor").lives.note_end(
+            process_here(child.pid), words_of(exit_code)
+        )
 
     supervisor = Supervisor(folder, has_started, note)
     supervisor.open()

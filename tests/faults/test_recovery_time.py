@@ -40,7 +40,7 @@ def test_a_killed_workers_jobs_start_elsewhere_within_ten_seconds(
     job = Job(id="a", task="topic", text="poison")
     redis.xadd(OWN.jobs, {"job": job.model_dump_json()})
     dead = Ledger(redis, KEYS, "cpu/h/1/dead")
-    dead.beat("cpu")
+    dead.lives.beat("cpu")
     router.step()
     message = redis.rpop(KEYS.queue("cpu", Priority.BULK))
     if state == "in work":

@@ -72,7 +72,7 @@ def test_nonsense_in_the_fleets_own_streams_stops_nobody(
     """Each entry ends or goes on, and the job behind it reaches a worker's queue."""
     redis.flushall()
     router.open()
-    Ledger(redis, KEYS, "w1").beat("cpu")
+    Ledger(redis, KEYS, "w1").lives.beat("cpu")
     for number, (stream, fields) in enumerate(nonsense):
         redis.xadd(stream, fields, id="*" if number else entry_id)
     redis.xadd(OWN.jobs, {"job": Job(id="after", task="topic", text="hello").model_dump_json()})

@@ -259,5 +259,5 @@ def test_a_restart_under_the_file_loses_nothing(tmp_path: Path, wait_until: Wait
             server_with(written, tmp_path, wait_until) as port,
             Redis.from_url(f"redis://router:secret@127.0.0.1:{port}") as redis,
         ):
-            held.append(Ledger(redis, KEYS, f"router-{len(held)}").beat(ROUTERS))
+            held.append(Ledger(redis, KEYS, f"router-{len(held)}").lives.beat(ROUTERS))
     assert held == [1, 2]

@@ -246,9 +246,9 @@ def walk_rare_paths(guarded: Guarded) -> None:
         router.tidy([KEYS.escalations], ROUTER_GROUP, idle=-HOUR)
         move_what_is_misplaced(guarded, router)
         bury_more_than_is_kept(guarded, redis)
-        assert router.end_of("cpu/host/1/abc") is None
+        assert router.lives.end_of("cpu/host/1/abc") is None
     with guarded.connect(CPU) as redis:
-        Ledger(redis, KEYS, "worker-of-the-drill").note_end("host/1", "RuntimeError")
+        Ledger(redis, KEYS, "worker-of-the-drill").lives.note_end("host/1", "RuntimeError")
 
 
 def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:

@@ -213,4 +213,4 @@ def test_a_job_that_this_worker_cannot_read_goes_back(redis: Any, wait_until: Wa
 
     wait_until(is_taken_over, description="a router takes it over")
     assert found == [1]
-    assert router.end_of(str(Holder.here("cpu"))) == COULD_NOT_READ
+    assert router.lives.end_of(str(Holder.here("cpu"))) == COULD_NOT_READ

@@ -82,7 +82,7 @@ def test_jobs_are_counted_on_their_way(
     assert value("jobs_unread", pool="@router", stream="jobs") == 5
     assert (value("oldest_job_age_seconds", pool="@router", stream="jobs") or 0) < 60
 
-    Ledger(redis, KEYS, "cpu/h/1/abc").beat("cpu")
+    Ledger(redis, KEYS, "cpu/h/1/abc").lives.beat("cpu")
     router.step()
     on_bulk = {"pool": "cpu", "stream": "bulk"}
     assert value("jobs_unread", pool="@router", stream="jobs") == 0
@@ -156,7 +156,7 @@ def test_what_the_catalogue_has_no_longer_is_counted_without_a_tier(
 
 def router_entry(redis: Any, router: Any) -> str:
     """Let the router park and dispatch the one job; return its entry."""
-    Ledger(redis, KEYS, "cpu/h/1/abc").beat("cpu")
+    Ledger(redis, KEYS, "cpu/h/1/abc").lives.beat("cpu")
     router.step()
     [(entry, _)] = redis.xrange(BULK)
     return str(entry.decode())

@@ -7,9 +7,9 @@ import pytest
 
 from smallfirst.jobs import Priority
 from smallfirst.ledger.bounds import Bounds
-from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.entries import Portion, StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
-from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, TAKEN_BYTES, Ledger, Portion
+from smallfirst.ledger.ledger import FRAMING_BYTES, RECOVERY_COUNT, TAKEN_BYTES, Ledger
 
 KEYS = Keys()
 OWN = KEYS.of_producer("default")

@@ -165,7 +165,7 @@ def fleet(
 
 def lives(redis: Redis, pool: str) -> bool:
     """Whether somebody works for a pool."""
-    return Ledger(redis, KEYS, "test").count_workers(pool) > 0
+    return Ledger(redis, KEYS, "test").lives.count(pool) > 0
 
 
 def jobs_of(name: str) -> list[dict[str, Any]]:

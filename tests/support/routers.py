@@ -103,7 +103,7 @@ def published(redis: Any) -> list[dict[str, object]]:
 def start_worker(redis: Any, name: str = "w1") -> Ledger:
     """Let a worker beat, so that the router sends work."""
     worker = Ledger(redis, KEYS, name)
-    worker.beat("cpu")
+    worker.lives.beat("cpu")
     return worker
 
 

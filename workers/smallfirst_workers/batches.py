@@ -212,7 +212,7 @@ class BatchRunner:
 
     def _note_end(self, words: str) -> None:
         with suppress(RedisError):
-            self._ledger.note_end(process_here(os.getpid()), words)
+            self._ledger.lives.note_end(process_here(os.getpid()), words)
 
 
 def _starts_of(entries: Iterable[StreamEntry]) -> dict[str, int]:

@@ -60,7 +60,7 @@ class LeaseKeeper:
         """Tell the router to send nothing more; what is in hand is still kept."""
         self._has_left.set()
         try:
-            self._ledger.beat(self._pool, leaving=True)
+            self._ledger.lives.beat(self._pool, leaving=True)
         except RedisError as error:
             log.warning("worker.left_unnoticed", error=type(error).__name__)
 
@@ -167,7 +167,7 @@ class LeaseKeeper:
 
     def _keep(self) -> None:
         if not self._has_left.is_set():
-            self._ledger.beat(self._pool)
+            self._ledger.lives.beat(self._pool)
         for stream in list(self._held):
             # Whoever lets go meanwhile waits for this renewal, and releases after it.
             with self._lock:

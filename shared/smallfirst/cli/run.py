@@ -202,7 +202,7 @@ def _now(link: Link) -> datetime:
 
 
 def _warn_if_nobody_works(link: Link) -> None:
-    if not Ledger(link.redis, link.keys, "cli").count_workers(ROUTERS):
+    if not Ledger(link.redis, link.keys, "cli").lives.count(ROUTERS):
         note("no router is alive: jobs wait until one is (smallfirst doctor tells more)")
 
 

@@ -108,3 +108,18 @@ def _flatten(found: Any) -> Iterator[Any]:
     """Undo the extra list that the third version of the protocol puts around the entries."""
     for item in found:
         yield from item if item and isinstance(item[0], tuple | list) else (item,)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What is read of some streams.
+
+    Attributes:
+        streams: Their names.
+        count: The most entries of each.
+        max_bytes: What is enough of each.
+    """
+
+    streams: Sequence[str]
+    count: int
+    max_bytes: int

@@ -6,7 +6,7 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -15,12 +15,12 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.bounds import Bounds
-from smallfirst.ledger.entries import StreamEntry, entries_of, held_entry, shortened
+from smallfirst.ledger.entries import Portion, StreamEntry, entries_of, held_entry, shortened
 from smallfirst.ledger.first_seen import FirstSeen
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
-from smallfirst.ledger.groups import make_group
-from smallfirst.ledger.holders import process_of
+from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
+from smallfirst.ledger.lives import DEAD_AFTER, Lives
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
@@ -38,27 +38,6 @@ TAKEN_BYTES = 8_000_000
 DUE_AGAIN = timedelta(seconds=5)
 #: What an entry may have around its job: the fields' names, and what else a producer writes.
 FRAMING_BYTES = 4096
-#: A worker that was silent this long takes no new work: several beats must go missing. Together
-#: with a router's second between two recoveries it keeps within the ten seconds after which a
-#: killed worker's jobs have started elsewhere.
-DEAD_AFTER = timedelta(seconds=7)
-#: How long it is known how a process ended: the lease after which somebody asks is far shorter.
-END_TTL = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Portion:
-    """What is read of some streams.
-
-    Attributes:
-        streams: Their names.
-        count: The most entries of each.
-        max_bytes: What is enough of each.
-    """
-
-    streams: Sequence[str]
-    count: int
-    max_bytes: int
 
 
 class Ledger:
@@ -73,6 +52,7 @@ class Ledger:
         self._bounds = bounds or Bounds()
         self._scripts = Scripts(redis)
         self.first_seen = FirstSeen(redis, keys, self._bounds.job_ttl)
+        self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
 
@@ -180,7 +160,7 @@ class Ledger:
         ]
         found: list[StreamEntry] = []
         for portion, reply in zip(portions, self._scripts.run_each("read", calls), strict=True):
-            if _is_of_nothing(reply):
+            if is_of_nothing(reply):
                 self.open(portion.streams, group)
             else:
                 found += _read_of(portion.streams, reply)
@@ -344,7 +324,7 @@ class Ledger:
         ]
         replies = zip(counts, self._scripts.run_each("take_waiting", calls), strict=True)
         # Of a producer that was removed this moment nothing waits.
-        found = [(stream, rows) for stream, rows in replies if not _is_of_nothing(rows)]
+        found = [(stream, rows) for stream, rows in replies if not is_of_nothing(rows)]
         return [held_entry(stream, row) for stream, rows in found for row in rows]
 
     def take_due(self) -> tuple[int, list[StreamEntry]]:
@@ -399,35 +379,6 @@ class Ledger:
         for settlement in settlements:
             arguments += row_of(settlement)
         return [stream, self._today(), self._keys.due], arguments
-
-    def beat(self, pool: str, *, leaving: bool = False) -> int:
-        """Say that this worker lives, or leaves; return how many of the pool live."""
-        return self._beat(pool, self._holder, "1" if leaving else "0")
-
-    def count_workers(self, pool: str) -> int:
-        """Count the live workers of a pool."""
-        return self._beat(pool, "", "0")
-
-    def reap_workers(self, pool: str) -> int:
-        """Strike off the pool's dead workers; return how many there were."""
-        keys = [self._keys.workers(pool)]
-        return int(
-            self._scripts.run("reap_workers", keys, [round(DEAD_AFTER.total_seconds() * 1000)])
-        )
-
-    def _beat(self, pool: str, holder: str, leaving: str) -> int:
-        arguments = [holder, round(DEAD_AFTER.total_seconds() * 1000), leaving]
-        return int(self._scripts.run("beat", [self._keys.workers(pool)], arguments))
-
-    def note_end(self, process: str, words: str) -> None:
-        """Write down how a process of `holders`, or its last failed batch, ended."""
-        self._redis.set(self._keys.end(process), words, ex=END_TTL)
-
-    def end_of(self, holder: str) -> str | None:
-        """How a worker's process or last failed batch ended, where anybody has told."""
-        process = process_of(holder)
-        found: Any = self._redis.get(self._keys.end(process)) if process else None
-        return found.decode() if found else None
 
     def open_pools(self, pools: Iterable[str]) -> None:
         """Make the backlogs of these pools, where they are not there yet."""
@@ -503,24 +454,6 @@ class Ledger:
     def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
         """Forget holders of streams that hold nothing and were silent for long."""
         self._scripts.run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
-
-
-def _is_of_nothing(reply: Any) -> bool:
-    """Whether a script found no stream or no group.
-
-    Raises:
-        ResponseError: When Redis refused it for another reason.
-    """
-    if isinstance(reply, ResponseError) and not is_group_missing(reply):
-        raise reply
-    return isinstance(reply, ResponseError)
-
-
-def is_group_missing(error: Exception) -> bool:
-    """Whether a command or a script failed since a stream, or its group, is not there."""
-    words = str(error)
-    # A script's error begins otherwise in Redis before 7; XINFO names no group where no stream is.
-    return isinstance(error, ResponseError) and ("NOGROUP" in words or "no such key" in words)
 
 
 def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:

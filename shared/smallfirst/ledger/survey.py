@@ -35,7 +35,8 @@ from smallfirst.ledger.keys import (
     WAITING_PREFIX,
     Keys,
 )
-from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.lives import DEAD_AFTER
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 

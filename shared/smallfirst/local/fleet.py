@@ -339,7 +339,7 @@ class LocalFleet:
         with suppress(RedisError):
             if self._redis:
                 ledger = Ledger(self._redis, self._keys, "supervisor")
-                ledger.note_end(process_here(child.pid), words_of(exit_code))
+                ledger.lives.note_end(process_here(child.pid), words_of(exit_code))
 
     def _flower_answers(self) -> bool:
         assert self.addresses is not None

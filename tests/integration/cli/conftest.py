@@ -94,7 +94,7 @@ def serve(redis_url: str, over: threading.Event) -> None:
         ledger = Ledger(redis, KEYS, "router-test")
         ledger.open([OWN.jobs], ROUTER_GROUP)
         while not over.is_set():
-            ledger.beat(ROUTERS)
+            ledger.lives.beat(ROUTERS)
             block = timedelta(milliseconds=20)
             entries = ledger.read([OWN.jobs], ROUTER_GROUP, count=500, block=block)
             now_ms = ledger.now_ms()

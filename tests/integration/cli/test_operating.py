@@ -36,7 +36,7 @@ def test_queues_say_who_has_how_many(smallfirst: Smallfirst, redis: Redis, name:
     entries = [entry.entry for entry in router.read([stream], POOL_GROUP, count=6)]
     router.queue(stream, entries[:3])
     worker.claim(stream, entries[:1])
-    worker.beat(name)
+    worker.lives.beat(name)
     redis.xadd(OWN.jobs, {"job": "{}"})
     found = smallfirst("queues", "--json").json
     [pool] = found["pools"]

@@ -121,7 +121,7 @@ def test_queues_and_the_exporter_agree_through_an_entry_s_life(
 
     router.queue(BULK, entries)
     redis.lpush(KEYS.queue("cpu", Priority.BULK), "a batch")
-    worker.beat("cpu")
+    worker.lives.beat("cpu")
     dispatched = {"pending": 2, "batches": 1, "workers": 1}
     assert told("cpu") == {**dispatched, "queued": 2}
 

@@ -227,11 +227,11 @@ def test_a_router_that_died_after_reading_harms_nobody(redis: Any) -> None:
 def test_workers_are_counted_while_they_beat(redis: Any) -> None:
     """A worker counts from its first beat until it leaves, or is silent for too long."""
     one, two = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
-    assert one.beat("cpu") == 1
-    assert two.beat("cpu") == 2
-    assert one.beat("cpu", leaving=True) == 1
+    assert one.lives.beat("cpu") == 1
+    assert two.lives.beat("cpu") == 2
+    assert one.lives.beat("cpu", leaving=True) == 1
     redis.zadd(KEYS.workers("cpu"), {"worker-b": 1})
-    assert one.count_workers("cpu") == 0
+    assert one.lives.count("cpu") == 0
 
 
 def test_a_flushed_redis_gets_its_groups_back(redis: Any) -> None:

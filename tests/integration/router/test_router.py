@@ -26,7 +26,8 @@ from smallfirst.broker.queues import queue_of
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Job, Priority, SpansAnswer, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
-from smallfirst.ledger.ledger import DEAD_AFTER, Ledger
+from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.lives import DEAD_AFTER
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip, StepRequest
 from smallfirst.ledger.slices import slice_of
 from smallfirst.settings import Settings

@@ -239,7 +239,7 @@ def test_jobs_that_only_waited_are_not_counted_as_recovered(
 ) -> None:
     """A slow pool has lost nothing; its entries are sent again, and counted apart."""
     router = Stepped(redis_url, catalogue, queue_timeout_seconds=10)
-    Ledger(redis, KEYS, "w1").beat("cpu")
+    Ledger(redis, KEYS, "w1").lives.beat("cpu")
     for number in range(3):
         submit(redis, Job(id=f"j-{number}", task="topic", text="hello"))
     router.router.step()

@@ -84,7 +84,7 @@ def test_what_no_worker_can_read_ends_after_so_many_starts(
     """While the router can, a newer worker may come; the letter says what was the matter."""
     router = router_of(redis, redis_url, catalogue)
     worker = start_worker(redis, str(Holder("cpu", "host", 7, "f00")))
-    worker.note_end("host/7", "could not read it")
+    worker.lives.note_end("host/7", "could not read it")
     submit(redis, topic("a1"))
     router.step()
     num_starts = sum(in_vain(redis, router, worker, timedelta(seconds=6)) for _ in range(8))
