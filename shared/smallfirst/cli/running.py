@@ -17,7 +17,7 @@ from smallfirst.cli.report import Report
 from smallfirst.cli.results_file import ErrorsFile, ResultsFile
 from smallfirst.cli.rows import BadRow, Defaults, Row, read_row
 from smallfirst.errors import IdConflict
-from smallfirst.jobs import MAX_ID_CHARS, Job, Result
+from smallfirst.jobs import Job, Result
 
 #: The most different reasons that lines are no jobs for which are counted one by one.
 MAX_REASONS = 100
@@ -39,15 +39,13 @@ class _Asked:
     def job(self) -> Job:
         """The job that asks it this time.
 
-        An id that has a result keeps it, so a row that is asked again needs another.
+        An id that has a result keeps it, so a row that is asked again needs another: one that no
+        other row has, whatever its owner calls his.
         """
         if not self.times:
             return self.row.job
-        own = self.row.job.id
-        again = f"{own}.again-{self.times}"
-        if len(again) > MAX_ID_CHARS:
-            again = f"{hashlib.sha256(own.encode()).hexdigest()}.again-{self.times}"
-        return self.row.job.model_copy(update={"id": again})
+        own = hashlib.sha256(self.row.job.id.encode()).hexdigest()
+        return self.row.job.model_copy(update={"id": f"again-{self.times}-{own}"})
 
 
 class Run:
