@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from heapq import nsmallest
+from itertools import chain
 from math import ceil
 
 #: Scripts that set no spaces give a word for each character: Thai, kana, Han, Hangul.
@@ -17,6 +19,8 @@ _NUMBER = re.compile(r"\d+")
 #: The share of their words, taken together, that two texts of one template have in common. Texts
 #: that differ in one word of eight are not alike: that word is often what the label goes by.
 LIKENESS = 0.8
+#: Of so many words' hashes the smallest stand for a longer text.
+_MAX_WORDS = 128
 
 Words = tuple[int, ...]
 
@@ -53,8 +57,18 @@ def clusters_of(texts: Sequence[str]) -> list[int]:
 
 
 def _shape(text: str) -> frozenset[str]:
+    """The words that stand for a text: all, or of a long one a sample that alike ones share.
+
+    Source: bottom-k sketches in Cohen and Kaplan 2007, Summarizing data using bottom-k sketches.
+    """
     words = frozenset(_NUMBER.sub("0", word) for word in words_of(text))
+    if len(words) > _MAX_WORDS:
+        return frozenset(nsmallest(_MAX_WORDS, words, key=_hash))
     return words or frozenset({text.strip()})
+
+
+def _hash(word: str) -> bytes:
+    return hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _ranked(shapes: Sequence[frozenset[str]]) -> list[Words]:
@@ -67,7 +81,7 @@ def _ranked(shapes: Sequence[frozenset[str]]) -> list[Words]:
 def _leaders(shapes: Sequence[Words]) -> list[int]:
     """Say which shape leads each: itself, where it is like no earlier leader.
 
-    Two that are alike share one of their rarest words at least, so only those are compared that do.
+    Only those are compared that share enough of their rarest words.
 
     Source: prefix filtering in Bayardo, Ma and Srikant 2007, Scaling up all pairs similarity
     search.
@@ -75,19 +89,36 @@ def _leaders(shapes: Sequence[Words]) -> list[int]:
     holders: dict[int, list[int]] = defaultdict(list)
     leaders = []
     for number, words in enumerate(shapes):
-        rarest = words[: len(words) - ceil(LIKENESS * len(words)) + 1]
-        met = sorted({each for word in rarest for each in holders[word]})
-        alike = next((at for at in met if _likeness(words, shapes[at]) >= LIKENESS), number)
-        leaders.append(alike)
-        if alike == number:
+        rarest = _rarest(words)
+        met = Counter(chain.from_iterable(holders[word] for word in rarest))
+        likely = (at for at in sorted(met) if met[at] >= _fewest_met(words, shapes[at]))
+        leader = next((at for at in likely if _are_alike(words, shapes[at])), number)
+        leaders.append(leader)
+        if leader == number:
             for word in rarest:
                 holders[word].append(number)
     return leaders
 
 
-def _likeness(one: Words, other: Words) -> float:
-    """Jaccard's: what is in both, of what is in either."""
-    if len(other) < LIKENESS * len(one):
-        return 0.0
-    shared = len({*one} & {*other})
-    return shared / (len(one) + len(other) - shared)
+def _rarest(words: Words) -> Words:
+    """So many of a shape's rarest words that each shape like it has one of them at least."""
+    return words[: len(words) - ceil(LIKENESS * len(words)) + 1]
+
+
+def _fewest_shared(one: Words, other: Words) -> int:
+    """How many words two shapes have in common at least where they are alike."""
+    return ceil(LIKENESS / (1 + LIKENESS) * (len(one) + len(other)) - 1e-9)
+
+
+def _fewest_met(one: Words, other: Words) -> int:
+    """How many of the rarest words of both are in common at least where they are alike.
+
+    All but so few of one's words are the other's, and stand there at most so much later.
+    """
+    shared = _fewest_shared(one, other)
+    of_one = len(_rarest(one)) - (len(one) - shared)
+    return max(1, min(of_one, len(_rarest(other)) - (len(other) - shared)))
+
+
+def _are_alike(one: Words, other: Words) -> bool:
+    return len({*one} & {*other}) >= _fewest_shared(one, other)

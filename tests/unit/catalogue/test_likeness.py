@@ -1,5 +1,7 @@
 """Likeness: the texts that are one to a reader, and those that come of one template."""
 
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +51,36 @@ def test_no_chain_of_small_steps_makes_a_cluster() -> None:
     clusters = clusters_of(texts)
     assert clusters[0] != clusters[3]
     assert len(set(clusters)) > 5
+
+
+@given(st.lists(st.text("abcdefg ", max_size=24), max_size=16))
+def test_every_text_is_like_its_leader_and_no_leader_is_like_an_earlier_one(
+    texts: list[str],
+) -> None:
+    """However pairs are sought, none is missed: compared with all, the same are alike."""
+    words = [frozenset(text.split()) or frozenset({text.strip()}) for text in texts]
+    leaders = clusters_of(texts)
+    by_cluster: dict[int, set[frozenset[str]]] = {}
+    for at, leader in enumerate(leaders):
+        by_cluster.setdefault(leader, set()).add(words[at])
+    for members in by_cluster.values():
+        assert any(all(_likeness(one, other) >= 0.8 for other in members) for one in members)
+    heads = [
+        min(members, key=lambda each: (len(each), sorted(each))) for members in by_cluster.values()
+    ]
+    assert all(_likeness(one, other) < 0.8 for one, other in combinations(heads, 2))
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)
+
+
+def test_long_texts_are_told_by_a_sample_of_their_words() -> None:
+    """Two pages that differ in some words are alike; two that differ in half of them are not."""
+    page = [chr(0x561 + at % 38) + chr(0x430 + at // 38) for at in range(900)]
+    other = [chr(0x561 + at % 38) + chr(0x450 + at // 38) for at in range(900)]
+    few, half = page[:860] + other[:40], page[:450] + other[:450]
+    assert clusters_of([" ".join(each) for each in (page, few, half)]) == [0, 0, 2]
 
 
 @given(st.lists(st.text("ab ,", max_size=12), max_size=12))
