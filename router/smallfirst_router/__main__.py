@@ -24,6 +24,7 @@ from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.tracing import Tracing, open_tracing
 from smallfirst_router.dispatch import Dispatch
 from smallfirst_router.errors import RouterError
+from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
@@ -78,13 +79,22 @@ def build_slices(
 ) -> SliceRouters:
     """Put a router of each slice together."""
     turns, (_, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
-    first = build(settings, metrics, tracing, health, turns=turns)
+    linear_models = LinearModels(settings.cache_dir)
+    first = build(settings, metrics, tracing, health, turns=turns, linear_models=linear_models)
     signs = [health.of_thread(thread_of(number)) for number in range(1, settings.slices)]
     return SliceRouters(
         [
             first,
             *(
-                build(settings, metrics, tracing, sign, turns=turns, keys=keys)
+                build(
+                    settings,
+                    metrics,
+                    tracing,
+                    sign,
+                    turns=turns,
+                    keys=keys,
+                    linear_models=linear_models,
+                )
                 for keys, sign in zip(others, signs, strict=True)
             ),
         ]
@@ -99,6 +109,7 @@ def build(
     *,
     turns: Turns | None = None,
     keys: Keys | None = None,
+    linear_models: LinearModels | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys, settings = keys or Keys(settings.namespace), settings.of_one_slice()
@@ -108,9 +119,10 @@ def build(
     broker = connect_broker(settings, redis, role="router", on_retry=health.beat)
     publisher = Publisher(make_app(settings, role="router"), int(keys.slice))
     watch = CatalogueWatch(settings.catalogue)
+    linear_models = linear_models or LinearModels(settings.cache_dir)
+    linear_models.train(watch.current, on_wait=health.beat)
     router = Router(
         ledger=ledger,
-        keys=keys,
         triage=Triage(ledger, keys, settings, metrics, tracing or Tracing()),
         dispatch=Dispatch(
             ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics, turns
@@ -119,6 +131,7 @@ def build(
         settings=settings,
         metrics=metrics,
         health=health,
+        linear_models=linear_models,
     )
     router.serve(watch.current)
     return router

@@ -1,23 +1,56 @@
-"""Where a job goes next: the cascade, walked from a given step. Pure, but for asking the rules."""
+"""Where a job goes next: the cascade, walked from a given step. Pure, but for whom it asks here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
-from smallfirst.acceptance import Acceptance, RuleAcceptance
+from smallfirst.acceptance import OTHER_REVISION, Acceptance, RuleAcceptance, label_of
 from smallfirst.answers import merge_spans, spans_of, with_spans
-from smallfirst.catalogue import Backlog, Catalogue, Here, Kind, Pool, Step, Task, place_text
+from smallfirst.catalogue import (
+    Backlog,
+    Catalogue,
+    Kind,
+    Pool,
+    RuleStep,
+    Step,
+    Task,
+    place_text,
+)
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import AnyAnswer, Attempt, Job, Outcome, Span, Tier
+from smallfirst.jobs import Answer, AnyAnswer, Attempt, Job, Outcome, Span, Tier
 from smallfirst.kinds import KINDS
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions
-from smallfirst_router.rules import CompiledRule, RuleAnswer, compile_rule
+from smallfirst_router.rules import CompiledRule, compile_rule
 
-#: Asks a rule about a text: returns the attempt, which holds the answer if there is one.
-AskRule = Callable[["PlannedStep", str], Attempt]
+if TYPE_CHECKING:  # numpy, for a router that asks no linear model
+    from smallfirst.linear.skills import LinearSkill
+
+#: The linear models at work, by the task and the model that it asks.
+Skills = Mapping[tuple[str, str], "LinearSkill"]
+#: Asks a step that the router answers itself about a job: returns the attempt, which holds the
+#: answer if there is one.
+AskHere = Callable[["PlannedStep", Job], Attempt]
+
+
+class Said(NamedTuple):
+    """What came of asking here.
+
+    Attributes:
+        outcome: Whether the answer stands.
+        answer: None where there is none.
+        reason: Why it does not stand, or is not there, where that is known.
+        threshold: The confidence that it had to reach, where there is one.
+    """
+
+    outcome: Outcome
+    answer: Answer | None = None
+    reason: str | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,9 +60,46 @@ class LocalRule:
     rule: CompiledRule
     accept: RuleAcceptance
 
-    def outcome(self, said: RuleAnswer) -> Outcome:
-        """Decide on what the rule says: an answer that a bound cut short never stands."""
-        return Outcome.ESCALATED if said.bound else self.accept.outcome(said.answer)
+    @property
+    def revision(self) -> str:
+        """Which version answers."""
+        return self.rule.revision
+
+    def ask(self, job: Job) -> Said:
+        """Ask about a job's text: an answer that a bound cut short never stands."""
+        said = self.rule.answer(job.text)
+        outcome = Outcome.ESCALATED if said.bound else self.accept.outcome(said.answer)
+        return Said(outcome, said.answer, said.bound)
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """The router answers by itself, by a linear model."""
+
+    skill: "LinearSkill"
+    acceptance: Acceptance
+
+    @property
+    def revision(self) -> str:
+        """Which version answers."""
+        return self.skill.revision
+
+    def ask(self, job: Job) -> Said:
+        """Ask about a job's text; an answer is as sure as the temperature makes it."""
+        said = self.skill.answer(job.text, explains=job.explain)
+        if isinstance(said, str):
+            return Said(Outcome.ESCALATED, reason=said, threshold=self.acceptance.required(None))
+        given = self.acceptance.tempered(said)
+        return Said(
+            self.acceptance.outcome(given, self.revision),
+            given,
+            OTHER_REVISION if self.acceptance.is_void(self.revision) else None,
+            self.acceptance.required(label_of(given)),
+        )
+
+
+#: Whom the router asks without leaving its process.
+Local = LocalRule | LocalModel
 
 
 @dataclass(frozen=True)
@@ -43,7 +113,7 @@ class PlannedStep:
     tier: Tier
     name: str
     acceptance: Acceptance
-    destination: LocalRule | Backlog
+    destination: Local | Backlog
     options: StepOptions = NO_OPTIONS
 
 
@@ -66,12 +136,14 @@ class Plan:
         pools: The pools of the catalogue.
         places: The pool of each model.
         revision: The catalogue's revision, by which a worker tells whether it has it too.
+        price_per_hour: Of what is answered here.
     """
 
     tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     revision: str = ""
+    price_per_hour: float = 0.0
 
     @cached_property
     def asked(self) -> frozenset[tuple[str, str]]:
@@ -93,7 +165,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Accept:
-    """A rule's answer stands."""
+    """An answer that the router has by itself stands."""
 
     answer: AnyAnswer
     trail: tuple[Attempt, ...]
@@ -106,36 +178,59 @@ class RunOut:
     trail: tuple[Attempt, ...]
 
 
-def plan_of(catalogue: Catalogue, revision: str = "") -> Plan:
+def plan_of(
+    catalogue: Catalogue, revision: str = "", skills: Skills = MappingProxyType({})
+) -> Plan:
     """Work everything out once: rules compiled, models on their pools.
+
+    Args:
+        catalogue: Which is planned.
+        revision: The catalogue's.
+        skills: The linear models that it asks, all of them.
 
     Raises:
         CatalogueError: When a model fits no pool, or a rule is not the one that was calibrated.
         RuleError: When a pattern does not compile.
     """
     places = pools_of(catalogue)
-    tasks = {name: _plan(name, task, catalogue, places) for name, task in catalogue.tasks.items()}
-    return Plan(tasks, catalogue.pools, places, revision)
+    tasks = {
+        name: _plan(name, task, _Planning(catalogue, places, skills))
+        for name, task in catalogue.tasks.items()
+    }
+    return Plan(tasks, catalogue.pools, places, revision, catalogue.router.price_per_hour)
 
 
-def _plan(name: str, task: Task, catalogue: Catalogue, pools: Mapping[str, str]) -> TaskPlan:
+class _Planning(NamedTuple):
+    """What a task is planned by."""
+
+    catalogue: Catalogue
+    places: Mapping[str, str]
+    skills: Skills
+
+
+def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
     steps = tuple(
-        _plan_step(number, step, task, catalogue, pools) for number, step in enumerate(task.cascade)
+        PlannedStep(
+            number,
+            by.catalogue.tier_of(step),
+            step.name,
+            step.acceptance,
+            _destination(name, task, step, by),
+            step.options,
+        )
+        for number, step in enumerate(task.cascade)
     )
     _check_rules(name, steps)
     return TaskPlan(name, task.kind, task.max_chars, steps)
 
 
-def _plan_step(
-    number: int, step: Step, task: Task, catalogue: Catalogue, pools: Mapping[str, str]
-) -> PlannedStep:
-    match step.destination(pools):
-        case Here(rule=rule, accept=accept):
-            destination: LocalRule | Backlog = LocalRule(compile_rule(rule, task.kind), accept)
-        case Backlog() as destination:
-            pass
-    tier = catalogue.tier_of(step)
-    return PlannedStep(number, tier, step.name, step.acceptance, destination, step.options)
+def _destination(name: str, task: Task, step: Step, by: _Planning) -> Local | Backlog:
+    destination = step.destination(by.places)
+    if isinstance(destination, Backlog):
+        return destination
+    if isinstance(step, RuleStep):
+        return LocalRule(compile_rule(step.rule, task.kind), step.accept)
+    return LocalModel(by.skills[name, step.name], step.acceptance)
 
 
 def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
@@ -146,7 +241,7 @@ def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
     """
     for step in steps:
         at_hand = step.destination
-        if isinstance(at_hand, LocalRule) and step.acceptance.is_void(at_hand.rule.revision):
+        if isinstance(at_hand, LocalRule) and step.acceptance.is_void(at_hand.revision):
             where = place_text(("tasks", name, "cascade", step.number, "rule"))
             said = f"finds otherwise than when it was calibrated; {remedy(name)}"
             raise CatalogueError(CatalogueProblem(None, None, where, said))
@@ -155,13 +250,13 @@ def _check_rules(name: str, steps: Sequence[PlannedStep]) -> None:
 def next_move(
     job: Job,
     plan: TaskPlan,
-    ask_rule: AskRule,
+    ask_here: AskHere,
     *,
     step: int = 0,
     trail: Sequence[Attempt] = (),
     kept_spans: Sequence[Span] = (),
 ) -> Ask | Accept | RunOut:
-    """Walk the cascade until a rule's answer stands, a model must be asked, or it ends.
+    """Walk the cascade until an answer stands, a model elsewhere must be asked, or it ends.
 
     It ends too where a bound kept a rule from all the spans that it alone would find: no later step
     could answer for them, and a text that is taken for redacted must not be one.
@@ -170,7 +265,7 @@ def next_move(
     for planned in _due_steps(job, plan, step):
         if isinstance(planned.destination, Backlog):
             return Ask(planned, planned.destination, tried, spans)
-        attempt = ask_rule(planned, job.text)
+        attempt = ask_here(planned, job)
         tried = (*tried, attempt)
         spans = merge_spans(spans, spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:

@@ -1,7 +1,8 @@
 """The router's errors, one root, each with fields instead of a formatted sentence.
 
     RouterError
-    └── RuleError      a rule of the catalogue cannot be used
+    ├── RuleError       a rule of the catalogue cannot be used
+    └── StillTraining   a linear model of the catalogue is being trained: a little later it is there
 
 A job's text never stands in one of them.
 """
@@ -26,3 +27,14 @@ class RuleError(RouterError):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.reason}"
+
+
+class StillTraining(RouterError):
+    """Raised when linear models that a catalogue asks are not there yet, and are seen to."""
+
+    def __init__(self, num_models: int) -> None:
+        super().__init__(num_models)
+        self.num_models = num_models
+
+    def __str__(self) -> str:
+        return f"{self.num_models} of its linear models are being trained from examples"

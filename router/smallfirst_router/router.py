@@ -24,16 +24,17 @@ from smallfirst.health import Health
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.groups import is_group_missing
-from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
+from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
 from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
-from smallfirst_router.errors import RouterError
+from smallfirst_router.errors import RouterError, StillTraining
 from smallfirst_router.in_hand import InHand
 from smallfirst_router.intake import Intake
+from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.triage import Triage
 
@@ -68,16 +69,16 @@ class Router:
     def __init__(
         self,
         ledger: Ledger,
-        keys: Keys,
         triage: Triage,
         dispatch: Dispatch,
         watch: CatalogueWatch,
         settings: RouterSettings,
         metrics: RouterMetrics,
         health: Health | None = None,
+        linear_models: LinearModels | None = None,
     ) -> None:
         self._ledger = ledger
-        self._keys = keys
+        self._keys = keys = ledger.keys
         self._triage = triage
         self._dispatch = dispatch
         self._watch = watch
@@ -85,6 +86,7 @@ class Router:
         self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._health = health or Health(None)
+        self._linear_models = linear_models or LinearModels(settings.cache_dir)
         self._in_hand = InHand(ledger, self._lease)
         #: Streams in which a dead router may have left what it had read.
         self._to_recover: list[str] = []
@@ -99,7 +101,10 @@ class Router:
         #: As it was before the last dispatch.
         self._state = FleetState()
         self._follower = CatalogueFollower(
-            watch, self.serve, expected=(SmallfirstError, RouterError)
+            watch,
+            self.serve,
+            expected=(SmallfirstError, RouterError),
+            passing=(StillTraining,),
         )
         # However many slices, a router at rest asks no more.
         self._rest = max(1.0, settings.slices / SLICES_AT_FULL_PACE)
@@ -121,10 +126,12 @@ class Router:
         """Take up a catalogue: every task planned, every pool's backlog made.
 
         Raises:
-            CatalogueError: When a model fits no pool.
-            RouterError: When a rule does not compile.
+            CatalogueError: When a model fits no pool, or a linear one cannot be trained.
+            ModelFilesError: When a linear model is missing or broken.
+            RouterError: When a rule does not compile, or a linear model is being trained.
         """
-        self._plan = plan_of(catalogue, self._watch.revision)
+        skills = self._linear_models.skills_of(catalogue)
+        self._plan = plan_of(catalogue, self._watch.revision, skills)
         for place, reason in blind_patterns(catalogue):
             log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
         self._triage.serve(self._plan)

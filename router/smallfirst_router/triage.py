@@ -1,4 +1,4 @@
-"""Triage: refuses jobs, answers by rule, or parks on a backlog. It alone says where next.
+"""Triage: refuses jobs, answers what it can, or parks on a backlog. It alone says where next.
 
 It decides for a second at most, and settles what it has decided: what waits behind a
 long document keeps its leases, since the router goes round between two parts.
@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 
 from smallfirst import results
+from smallfirst.catalogue import Backlog
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
@@ -35,7 +36,6 @@ from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
 from smallfirst_router.cascade import (
     Accept,
     Ask,
-    LocalRule,
     Plan,
     PlannedStep,
     TaskPlan,
@@ -204,19 +204,40 @@ class Triage:
         move = next_move(
             job,
             plan,
-            _ask_rule,
+            self._ask_here,
             step=slip.next_step,
             trail=slip.trail,
             kept_spans=slip.kept_spans,
         )
-        self._trace_rules(job, move.trail[len(slip.trail) :], mark)
+        self._trace_here(job, move.trail[len(slip.trail) :], mark)
         if isinstance(move, Ask):
             return self._wait(held, plan, move) or self._park(held, move, mark, now_ms)
         if isinstance(move, Accept):
             return _end(held, results.answered(job, move.answer, move.trail, **times))
         return _end(held, results.run_out(job, move.trail, **times))
 
-    def _trace_rules(self, job: Job, tried: Sequence[Attempt], mark: Mark) -> None:
+    def _ask_here(self, step: PlannedStep, job: Job) -> Attempt:
+        """Ask a rule or a linear model, and time it: they cost the router's seconds."""
+        asked = step.destination
+        assert not isinstance(asked, Backlog)
+        start = time.perf_counter()
+        said = asked.ask(job)
+        seconds = time.perf_counter() - start
+        return Attempt(
+            step=step.number,
+            tier=step.tier,
+            model=step.name,
+            revision=asked.revision,
+            outcome=said.outcome,
+            confidence=said.answer.confidence if said.answer else None,
+            threshold=said.threshold,
+            reason=said.reason,
+            seconds=seconds,
+            cost=seconds * self._plan.price_per_hour / 3600,
+            answer=said.answer,
+        )
+
+    def _trace_here(self, job: Job, tried: Sequence[Attempt], mark: Mark) -> None:
         for attempt in tried:
             parent, seconds = mark.traceparent, attempt.seconds
             self._tracing.step(job.task, attempt, parent=parent, link=None, seconds=seconds)
@@ -350,26 +371,6 @@ def _unfit(job: Job, plan: TaskPlan | None) -> Problem | None:
         message = f"text: has {len(job.text)} characters; task {plan.name!r} takes {plan.max_chars}"
         return Problem(code="too_long", message=message)
     return None
-
-
-def _ask_rule(step: PlannedStep, text: str) -> Attempt:
-    """Ask a rule, and time it: rules cost the router's seconds."""
-    asked = step.destination
-    assert isinstance(asked, LocalRule)
-    start = time.perf_counter()
-    said = asked.rule.answer(text)
-    seconds = time.perf_counter() - start
-    return Attempt(
-        step=step.number,
-        tier=step.tier,
-        model=step.name,
-        revision=asked.rule.revision,
-        outcome=asked.outcome(said),
-        confidence=said.answer.confidence if said.answer else None,
-        reason=said.bound,
-        seconds=seconds,
-        answer=said.answer,
-    )
 
 
 def _end_without_task(held: HeldJob, now_ms: int) -> Finish:

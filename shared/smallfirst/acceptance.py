@@ -17,6 +17,10 @@ from smallfirst.wire import Wire
 NEVER: Final = "never"
 
 
+#: Why the answer of a model does not stand that is not the one that was calibrated.
+OTHER_REVISION: Final = "calibrated for another revision"
+
+
 class Acceptance(Wire):
     """What the answer of a model must reach. The default accepts every answer of any revision."""
 

@@ -55,13 +55,14 @@ class Tier(OpenEnum):
     """A class of tool, cheapest first."""
 
     RULE = "rule"
+    LINEAR = "linear"
     SLM = "slm"
     LLM = "llm"
     HUMAN = "human"
 
     @property
     def rank(self) -> int:
-        """Place in the order from cheapest (0) to dearest (3).
+        """Place in the order from cheapest (0) to dearest (4).
 
         Raises:
             ValueError: When it is of a newer version.
@@ -399,7 +400,8 @@ class Attempt(Wire):
         description="The version of the model that answered: a commit or a content hash."
     )
     pool: str | None = Field(
-        default=None, description="The pool where it ran; none for rules, which run in the router."
+        default=None,
+        description="The pool where it ran; none for what the router asks itself.",
     )
     outcome: Annotated[Outcome, Field(strict=False), OrNewer()]
     confidence: Probability | None = None

@@ -198,6 +198,11 @@ class TracedSettings(MetricsSettings):
     )
 
 
+CacheDir = Annotated[Path, AfterValidator(_expanded)]
+#: Where what is made once is kept, if nobody says.
+CACHE_DIR: Final = Path("~/.cache/smallfirst")
+
+
 class RouterSettings(TracedSettings):
     """What a router needs besides."""
 
@@ -239,6 +244,10 @@ class RouterSettings(TracedSettings):
         ge=1024,
         le=16_777_216,
         description="The largest submission that is read, in bytes of JSON.",
+    )
+    cache_dir: CacheDir = Field(
+        default=CACHE_DIR,
+        description="The folder in which linear models are kept that were trained from examples.",
     )
     hold_jobs: int = Field(
         default=1024,
@@ -288,8 +297,8 @@ class WorkerSettings(TracedSettings):
     lease_seconds: LeaseSeconds = Field(
         default=6.0, description="The time for which a claim holds unless it is renewed."
     )
-    cache_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
-        default=Path("~/.cache/smallfirst"),
+    cache_dir: CacheDir = Field(
+        default=CACHE_DIR,
         description="The folder in which trained heads and converted models are kept.",
     )
     heartbeat_seconds: float = Field(

@@ -60,17 +60,17 @@ def router_of(
     metrics = RouterMetrics()
     triage = Triage(ledger, KEYS, settings, metrics, Tracing())
     dispatch = Dispatch(ledger, KEYS, CeleryLists(redis, KEYS), publisher, settings, metrics)
-    router = Router(ledger, KEYS, triage, dispatch, watch, settings, metrics)
+    router = Router(ledger, triage, dispatch, watch, settings, metrics)
     router.serve(watch.current)
     router.open()
     return router
 
 
-def hasty_router(redis_url: str, folder: Path, catalogue: str) -> Router:
+def hasty_router(redis_url: str, folder: Path, catalogue: str, **more: object) -> Router:
     """Open a router as it is run, which soon takes over what nobody renews."""
     path = folder / "catalogue.yaml"
     path.write_text(catalogue, "utf-8")
-    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1}
+    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1, **more}
     router = build(RouterSettings.model_validate(values))
     router.open()
     return router

@@ -77,9 +77,7 @@ class SteppedRouter:
         lists = CeleryLists(fleet.redis, KEYS)
         self._dispatch = Dispatch(self._ledger, KEYS, lists, fleet.publisher, settings, metrics)
         watch = CatalogueWatch(settings.catalogue)
-        self._router = Router(
-            self._ledger, KEYS, self._triage, self._dispatch, watch, settings, metrics
-        )
+        self._router = Router(self._ledger, self._triage, self._dispatch, watch, settings, metrics)
         self._router.serve(watch.current)
         self._router.open()
         self._read: list[StreamEntry] = []

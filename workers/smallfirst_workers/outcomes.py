@@ -5,7 +5,7 @@ stand goes back to the router, trail and all.
 """
 
 from smallfirst import results
-from smallfirst.acceptance import Acceptance, label_of
+from smallfirst.acceptance import OTHER_REVISION, Acceptance, label_of
 from smallfirst.answers import merge_spans, spans_of, with_spans
 from smallfirst.jobs import Answer, AnyAnswer, Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
@@ -13,9 +13,6 @@ from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move
 from smallfirst_workers.engines import EngineResult
 from smallfirst_workers.problems import INVALID
-
-#: Why the answer of a model does not stand that is not the one that was calibrated.
-OTHER_REVISION = "calibrated for another revision"
 
 
 def attempt_of(

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.engines import EngineSpec
-from smallfirst.catalogue.pools import Model, Pool, TokenPrices, place
+from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
@@ -28,7 +28,7 @@ from smallfirst.catalogue.steps import (
 )
 from smallfirst.catalogue.tasks import Task
 from smallfirst.jobs import Name, Tier
-from smallfirst.kinds import KINDS, Example, Kind, named
+from smallfirst.kinds import KINDS, Example, HeadForm, Kind, named
 from smallfirst.kinds.entries import PROBLEMS, Entry, Place, place_text, refuse
 from smallfirst.kinds.records import RecordField
 from smallfirst.wording import did_you_mean
@@ -50,6 +50,7 @@ __all__ = [
     "Pool",
     "Promise",
     "RecordField",
+    "RouterCosts",
     "Rule",
     "RuleStep",
     "Step",
@@ -71,6 +72,9 @@ class Catalogue(Entry):
 
     version: Literal[1] = Field(description="The version of this format.")
     currency: str = Field(default="USD", description="The currency of every price in this file.")
+    router: RouterCosts = Field(
+        default_factory=RouterCosts, description="The costs of what the router answers itself."
+    )
     pools: dict[Name, Pool] = Field(
         min_length=1,
         description="The places where models run, by name; a model goes to the smallest that holds"
@@ -127,14 +131,27 @@ def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
 
 def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
     """Say what a step wants of its model that this model cannot do: the key, and the rule."""
-    spec, can = KINDS[kind], model.engine_spec
+    for rule in _kind_problems(kind, model.engine_spec):
+        yield "model", rule
+    yield from _option_problems(step, model, kind)
+
+
+def _kind_problems(kind: Kind, can: EngineSpec) -> Iterator[str]:
+    spec = KINDS[kind]
+    if can.is_in_router:
+        if spec.head not in {HeadForm.CHOICE, HeadForm.EACH}:
+            yield f"a model {can.which} cannot make the answer of {named(kind)}"
+        return
     if spec.head is None and not can.generates:
-        yield "model", f"a model {can.which} cannot write the answer of {named(kind)}"
+        yield f"a model {can.which} cannot write the answer of {named(kind)}"
     elif not spec.can_be_pooled and not can.generates and not can.finds_spans:
-        rule = f"a model {can.which} has one vector a text"
-        yield "model", f"{rule}, which cannot answer {named(kind)}"
+        yield f"a model {can.which} has one vector a text, which cannot answer {named(kind)}"
     if not spec.can_be_written and not can.embeds:
-        yield "model", f"{named(kind)} wants a vector; give the model `runner: pooling`"
+        yield f"{named(kind)} wants a vector; give the model `runner: pooling`"
+
+
+def _option_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[str, str]]:
+    spec, can = KINDS[kind], model.engine_spec
     if not can.generates:
         for key in ("think", "vote", "adapter"):
             if key in step.model_fields_set:

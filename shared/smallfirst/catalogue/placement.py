@@ -10,11 +10,15 @@ from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
 def pools_of(catalogue: Catalogue) -> dict[str, str]:
     """Put every model on the smallest pool of its tier that holds it: pool name by model name.
 
+    Models that the router asks itself are on none.
+
     Raises:
         CatalogueError: When a model fits no pool, or its size is not to be had.
     """
     placed, problems = {}, []
     for name, model in catalogue.models.items():
+        if model.engine_spec.is_in_router:
+            continue
         try:
             placed[name] = pool_of(model, catalogue)
         except (ModelFilesError, ValueError) as err:

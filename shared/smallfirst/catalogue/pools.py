@@ -22,6 +22,8 @@ from smallfirst.jobs import Name, Tier
 from smallfirst.kinds.entries import Entry, Place, refuse
 
 _BUNDLED = re.compile(r"bundled:[a-z0-9][a-z0-9_\-]*")
+#: The source of linear models that are trained from the examples of the tasks that ask them.
+WORDS = "bundled:words"
 _HUB_ID = re.compile(r"(?!.*\.\.)[0-9A-Za-z][\w.\-]{0,95}(/[0-9A-Za-z][\w.\-]{0,95})?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -74,6 +76,16 @@ class Pool(Entry):
         return self
 
 
+class RouterCosts(Entry):
+    """What routers cost, which answer by rule and by linear model themselves."""
+
+    price_per_hour: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="The price of one processor core of a router, in the catalogue's currency.",
+    )
+
+
 class TokenPrices(Entry):
     """What a remote model costs, in the catalogue's currency for a million tokens."""
 
@@ -87,14 +99,16 @@ Pooling = Literal["mean", "cls", "last"]
 class Model(Entry):
     """A model and how to run it."""
 
-    tier: Literal[Tier.SLM, Tier.LLM] = Field(
+    tier: Literal[Tier.LINEAR, Tier.SLM, Tier.LLM] = Field(
         default=Tier.SLM,
-        description="The tier of the pools that may run it: small (`slm`) or large (`llm`).",
+        description="The tier of the pools that may run it: small (`slm`) or large (`llm`). A model"
+        " of tier `linear` runs in the router and needs no pool.",
     )
     source: str = Field(
         min_length=1,
         description=(
-            "`bundled:minilm`, a local folder (./x, relative to the catalogue, or /x),"
+            "`bundled:minilm`, `bundled:words` (tier `linear`: trained from each task's examples),"
+            " a local folder (./x, relative to the catalogue, or /x),"
             " or the id of a model on the hub. With `endpoint`: what the model is called there."
         ),
     )
@@ -231,6 +245,18 @@ class Model(Entry):
                 " or say `allows_plain_http: true` where the way there is encrypted by other means"
             )
             refuse([(("endpoint",), rule)])
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_its_tier(self) -> "Model":
+        if self.tier is Tier.LINEAR and not (self.is_local or self.source == WORDS):
+            rule = (
+                f"a linear model is `{WORDS}`, trained from each task's examples, or a folder"
+                " (./x, /x) that `smallfirst train --method linear` wrote"
+            )
+            refuse([(("source",), rule)])
+        if self.tier is not Tier.LINEAR and self.source == WORDS:
+            refuse([(("source",), "a linear model needs `tier: linear`")])
         return self
 
     @model_validator(mode="after")

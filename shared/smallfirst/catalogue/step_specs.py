@@ -9,7 +9,6 @@ from typing import Any, Final
 from smallfirst.catalogue.pools import Model
 from smallfirst.catalogue.steps import RuleStep
 from smallfirst.catalogue.tasks import Task
-from smallfirst.jobs import Tier
 
 #: What a model's entry says of where and how fast it runs, rather than of what it answers.
 _NOT_ANSWERING: Final = frozenset(
@@ -75,7 +74,7 @@ def _task_spec(task: "Task", model: Model) -> dict[str, Any]:
     spec["examples"] = [
         row.model_dump(mode="json", exclude={"id"}, exclude_defaults=True) for row in task.examples
     ]
-    if model.tier is not Tier.SLM:
+    if model.engine_spec.generates:
         spec |= task.model_dump(mode="json", exclude=set(_NOT_READ), exclude_defaults=True)
     return spec
 

@@ -104,10 +104,7 @@ class Think(Entry):
 
 @dataclass(frozen=True)
 class Here:
-    """The router answers by itself, at once, by a rule."""
-
-    rule: Rule
-    accept: RuleAcceptance
+    """The router answers by itself, at once: by a rule, or a model that needs no pool."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +155,7 @@ class Step(Entry):
 
     @abstractmethod
     def destination(self, pools: Mapping[str, str]) -> Destination:
-        """Where its jobs go, given the pool of every model."""
+        """Where its jobs go, given the pool of every model that has one."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -212,7 +209,7 @@ class RuleStep(Step):
 
     def destination(self, pools: Mapping[str, str]) -> Destination:  # noqa: ARG002 - needs none
         """Rules run in the router."""
-        return Here(self.rule, self.accept)
+        return Here()
 
 
 class ModelStep(Step):
@@ -284,8 +281,9 @@ class ModelStep(Step):
         return tiers[self.model]
 
     def destination(self, pools: Mapping[str, str]) -> Destination:
-        """The backlog of the pool that serves its model."""
-        return Backlog(pools[self.model], self.model)
+        """The backlog of the pool that serves its model; the router where none has to."""
+        pool = pools.get(self.model)
+        return Here() if pool is None else Backlog(pool, self.model)
 
 
 def _kind_of_step(step: Any) -> str | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
 from math import ceil
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -151,6 +152,9 @@ def _check_patterns(catalogue: Catalogue) -> Iterator[Check]:
 
 def _check_models(catalogue: Catalogue) -> Iterator[Check]:
     for name, model in catalogue.models.items():
+        if model.engine_spec.is_in_router:
+            yield _check_linear(name, model)
+            continue
         try:
             size = model_parameters(model)
             _check_files(model)
@@ -168,6 +172,21 @@ def _check_models(catalogue: Catalogue) -> Iterator[Check]:
             yield Check(f"model {name}", CheckState.FAIL, f"{about}, no pool holds it", remedy)
         else:
             yield Check(f"model {name}", CheckState.OK, f"{about}, on pool {pool}")
+
+
+def _check_linear(name: str, model: Model) -> Check:
+    """See that a linear model's files are here, where it is not trained from examples."""
+    if model.is_bundled:
+        return Check(f"model {name}", CheckState.OK, "trained from examples, in the router")
+    from smallfirst.linear.model import LinearModel  # noqa: PLC0415 - numpy, for few catalogues
+
+    try:
+        found = LinearModel.load(Path(model.source))
+    except ModelFilesError as error:
+        detail = f"{error.source}: {error.reason}"
+        return Check(f"model {name}", CheckState.FAIL, detail, error.remedy)
+    detail = f"{len(found.idf):,} features of {len(found.labels)} labels, in the router"
+    return Check(f"model {name}", CheckState.OK, detail)
 
 
 def _check_files(model: Model) -> None:

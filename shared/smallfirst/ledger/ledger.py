@@ -56,6 +56,11 @@ class Ledger:
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
 
+    @property
+    def keys(self) -> Keys:
+        """The names of its keys."""
+        return self._keys
+
     def now_ms(self) -> int:
         """Redis's clock in milliseconds."""
         seconds, micros = self._redis.time()

@@ -230,7 +230,8 @@ def test_new_ids_are_ids() -> None:
 
 def test_tiers_are_ordered_by_price() -> None:
     """Rules are the cheapest tier, people the dearest."""
-    assert sorted(Tier, key=lambda tier: tier.rank) == [Tier.RULE, Tier.SLM, Tier.LLM, Tier.HUMAN]
+    tiers = [Tier.RULE, Tier.LINEAR, Tier.SLM, Tier.LLM, Tier.HUMAN]
+    assert sorted(Tier, key=lambda tier: tier.rank) == tiers
 
 
 @pytest.mark.parametrize(("start", "end"), [(3, 3), (4, 3), (-1, 3)])

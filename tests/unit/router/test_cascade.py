@@ -70,18 +70,18 @@ def task_of(*steps: PlannedStep) -> TaskPlan:
     return TaskPlan("orders", Kind.TAG, 10_000, steps)
 
 
-def ask_rule(step: PlannedStep, text: str) -> Attempt:
+def ask_here(step: PlannedStep, job: Job) -> Attempt:
     """Ask a real rule, without a clock."""
     asked = step.destination
     assert isinstance(asked, LocalRule)
-    said = asked.rule.answer(text)
+    said = asked.ask(job)
     return Attempt(
         step=step.number,
         tier=step.tier,
         model=step.name,
-        revision=asked.rule.revision,
-        outcome=asked.outcome(said),
-        reason=said.bound,
+        revision=asked.revision,
+        outcome=said.outcome,
+        reason=said.reason,
         answer=said.answer,
     )
 
@@ -93,7 +93,7 @@ def job_of(text: str, first: Tier | None = None, last: Tier | None = None) -> Jo
 
 def test_a_rule_that_matches_answers() -> None:
     """A match ends the cascade at the rule, and no model is asked."""
-    move = next_move(job_of("about A-1234"), task_of(rule_step(), model_step(1)), ask_rule)
+    move = next_move(job_of("about A-1234"), task_of(rule_step(), model_step(1)), ask_here)
     assert isinstance(move, Accept)
     assert isinstance(move.answer, SpansAnswer)
     assert [(span.start, span.end) for span in move.answer.spans] == [(6, 12)]
@@ -102,7 +102,7 @@ def test_a_rule_that_matches_answers() -> None:
 
 def test_a_rule_that_finds_nothing_passes_on() -> None:
     """Without a match the next step is asked, and the trail tells of the rule."""
-    move = next_move(job_of("no number"), task_of(rule_step(), model_step(1)), ask_rule)
+    move = next_move(job_of("no number"), task_of(rule_step(), model_step(1)), ask_here)
     assert isinstance(move, Ask)
     assert move.step.number == 1
     assert [attempt.outcome for attempt in move.trail] == [Outcome.ESCALATED]
@@ -110,7 +110,7 @@ def test_a_rule_that_finds_nothing_passes_on() -> None:
 
 def test_a_rule_may_always_answer() -> None:
     """For a task that only rules serve, no match is an answer too."""
-    move = next_move(job_of("no number"), task_of(rule_step(accepts="always")), ask_rule)
+    move = next_move(job_of("no number"), task_of(rule_step(accepts="always")), ask_here)
     assert isinstance(move, Accept)
     assert move.answer == SpansAnswer(spans=(), confidence=1.0)
 
@@ -118,7 +118,7 @@ def test_a_rule_may_always_answer() -> None:
 def test_a_rule_may_hand_its_spans_on() -> None:
     """What a rule is sure of is kept for the model's answer to be added to."""
     plan = task_of(rule_step(accepts="never"), model_step(1))
-    move = next_move(job_of("about A-1234"), plan, ask_rule)
+    move = next_move(job_of("about A-1234"), plan, ask_here)
     assert isinstance(move, Ask)
     assert [(span.start, span.end) for span in move.kept_spans] == [(6, 12)]
 
@@ -127,7 +127,7 @@ def test_a_rule_may_hand_its_spans_on() -> None:
 def test_a_rule_that_a_bound_stops_ends_the_cascade(accepts: str) -> None:
     """No later step answers for the spans that a bound kept a rule from: the trail says which."""
     plan = task_of(rule_step(accepts=accepts), rule_step(1, accepts="always"), model_step(2))
-    move = next_move(job_of("A-1234 " * (MAX_CANDIDATES + 1)), plan, ask_rule)
+    move = next_move(job_of("A-1234 " * (MAX_CANDIDATES + 1)), plan, ask_here)
     assert isinstance(move, RunOut)
     (attempt,) = move.trail
     assert attempt.outcome is Outcome.ESCALATED
@@ -138,14 +138,14 @@ def test_a_job_goes_on_from_the_step_it_came_back_from() -> None:
     """An escalated job asks the next model, with its trail."""
     tried = Attempt(step=0, tier=Tier.SLM, model="minilm", revision="a", outcome=Outcome.ESCALATED)
     plan = task_of(model_step(0), model_step(1, model="deberta"))
-    move = next_move(job_of("x"), plan, ask_rule, step=1, trail=[tried])
+    move = next_move(job_of("x"), plan, ask_here, step=1, trail=[tried])
     assert isinstance(move, Ask)
     assert (move.backlog.model, move.trail) == ("deberta", (tried,))
 
 
 def test_a_cascade_without_steps_left_runs_out() -> None:
     """After the last step nobody is left to ask."""
-    assert next_move(job_of("x"), task_of(model_step(0)), ask_rule, step=1) == RunOut(())
+    assert next_move(job_of("x"), task_of(model_step(0)), ask_here, step=1) == RunOut(())
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_cascade_without_steps_left_runs_out() -> None:
 def test_a_job_may_bound_the_tiers(first: Tier | None, last: Tier | None, asked: str) -> None:
     """Steps outside the job's tiers are not tried."""
     plan = task_of(rule_step(), model_step(1), model_step(2, Tier.LLM, "llama"))
-    move = next_move(job_of("no number", first, last), plan, ask_rule)
+    move = next_move(job_of("no number", first, last), plan, ask_here)
     assert (move.backlog.model if isinstance(move, Ask) else None) == asked
 
 
@@ -194,10 +194,10 @@ def test_a_job_may_come_to_the_pools_of_its_tiers() -> None:
 def test_a_step_of_which_no_answer_could_stand_is_not_asked() -> None:
     """It is passed over without a place in the trail; the steps after it keep their numbers."""
     never = replace(model_step(0), acceptance=Acceptance(threshold="never"))
-    move = next_move(job_of("x"), task_of(never, model_step(1, model="deberta")), ask_rule)
+    move = next_move(job_of("x"), task_of(never, model_step(1, model="deberta")), ask_here)
     assert isinstance(move, Ask)
     assert (move.step.number, move.trail) == (1, ())
-    assert next_move(job_of("x"), task_of(never), ask_rule) == RunOut(())
+    assert next_move(job_of("x"), task_of(never), ask_here) == RunOut(())
 
 
 def calibrated(path: Path, rule_revision: str) -> Catalogue:

@@ -3,12 +3,12 @@
 import pytest
 from tests.support.shapes import NOW_MS, slip_for
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import OTHER_REVISION, Acceptance
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst_workers.engines import EngineResult
-from smallfirst_workers.outcomes import OTHER_REVISION, attempt_of
+from smallfirst_workers.outcomes import attempt_of
 
 ANSWER = LabelAnswer(label="a", confidence=0.8, distribution={"a": 0.8, "b": 0.2})
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.encoder_files import check_tokenizer
 from smallfirst.errors import ModelFilesError
-from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.windows import Window, cut
 from smallfirst_workers.errors import ModelError

@@ -10,18 +10,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.answers import DIGITS
 from smallfirst.jobs import (
     Answer,
-    Evidence,
-    LabelAnswer,
-    LabelsAnswer,
     Span,
     SpansAnswer,
     VectorAnswer,
 )
 from smallfirst.kinds import HeadForm
-from smallfirst_workers.encoding.probabilities import Floats, normalise
+from smallfirst.linear.label_answers import digits, label_answer, labels_answer
+from smallfirst.linear.probabilities import normalise
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import Tag, join_words
 from smallfirst_workers.heads.explain import evidence
@@ -30,7 +27,7 @@ from smallfirst_workers.heads.heads import Head, LinearHead
 
 def embed(states: TextStates) -> VectorAnswer:
     """Answer a text's vector, of length 1."""
-    return VectorAnswer(vector=tuple(_digits(normalise(states.vector))))
+    return VectorAnswer(vector=tuple(digits(normalise(states.vector))))
 
 
 def judge(
@@ -52,34 +49,8 @@ def judge(
     winner = int(probabilities.argmax())
     words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
     if form is HeadForm.EACH:
-        return _labels(head.labels, probabilities, words)
-    return _label(head.labels, probabilities, words)
-
-
-def _label(
-    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
-) -> LabelAnswer:
-    """The likeliest label."""
-    distribution = _distribution(labels, probabilities)
-    label = max(distribution, key=distribution.__getitem__)
-    return LabelAnswer(
-        label=label, confidence=distribution[label], distribution=distribution, evidence=words
-    )
-
-
-def _labels(
-    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
-) -> LabelsAnswer:
-    """The labels that are likelier than not."""
-    rounded = _digits(probabilities)
-    distribution = dict(zip(labels, rounded, strict=True))
-    confidence = min(max(probability, 1 - probability) for probability in rounded)
-    return LabelsAnswer(
-        labels=tuple(label for label, probability in distribution.items() if probability >= 0.5),
-        confidence=round(confidence, DIGITS),
-        distribution=distribution,
-        evidence=words,
-    )
+        return labels_answer(head.labels, probabilities, words)
+    return label_answer(head.labels, probabilities, words)
 
 
 def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:
@@ -92,7 +63,7 @@ def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer
         Tag(names[number], confidence, begins)
         for number, confidence, begins in zip(
             judged.labels.argmax(axis=1).tolist(),
-            _digits(judged.labels.max(axis=1)),
+            digits(judged.labels.max(axis=1)),
             judged.begins.tolist(),
             strict=True,
         )
@@ -108,18 +79,3 @@ def _words_within(places: NDArray[np.int64], known: Sequence[Span]) -> Iterator[
     for span in known:
         touched = (places[:, 0] < span.end) & (places[:, 1] > span.start)
         yield from np.flatnonzero(touched).tolist()
-
-
-def _digits(numbers: Floats) -> list[float]:
-    """Round all numbers; they are Python's own, since JSON knows no other."""
-    rounded: list[float] = np.round(numbers.astype(np.float64), DIGITS).tolist()
-    return rounded
-
-
-def _distribution(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
-    """Round a distribution so that it still sums to 1: the likeliest label takes what is left."""
-    rounded = np.round(probabilities.astype(np.float64), DIGITS)
-    top = int(rounded.argmax())
-    rounded[top] = 0.0
-    rounded[top] = round(1.0 - float(rounded.sum()), DIGITS)
-    return dict(zip(labels, map(float, rounded), strict=True))

@@ -18,7 +18,7 @@ import numpy as np
 
 from smallfirst.jobs import Evidence
 from smallfirst.kinds import HeadForm
-from smallfirst_workers.encoding.probabilities import Floats
+from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.heads import LinearHead
 

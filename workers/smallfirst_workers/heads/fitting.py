@@ -20,10 +20,10 @@ import structlog
 from numpy.typing import NDArray
 
 from smallfirst.catalogue import Task
+from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.kinds import KINDS, HeadForm
-from smallfirst_workers.encoding.build_once import build_once
-from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
+from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import label_words
 from smallfirst_workers.errors import TaskError

@@ -17,8 +17,8 @@ from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Kind, Task
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.model_folder import HEAD_FILE, ModelFolder
-from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates, WordStates
 from smallfirst_workers.errors import TaskError
 

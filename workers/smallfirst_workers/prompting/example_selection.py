@@ -18,8 +18,8 @@ from smallfirst.catalogue import Example, Model
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.runtimes import runtime_at_hand
 from smallfirst.errors import ModelFilesError
+from smallfirst.linear.probabilities import normalise
 from smallfirst_workers.encoding.isolation import isolate
-from smallfirst_workers.encoding.probabilities import normalise
 
 if TYPE_CHECKING:
     from smallfirst_workers.encoding.encoder import Encoder

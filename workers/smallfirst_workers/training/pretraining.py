@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import transformers
 
-from smallfirst_workers.encoding.build_once import build_once
+from smallfirst.catalogue.build_once import build_once
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.training_data import NOTHING, Row
 from smallfirst_workers.training.tuning import Fit

@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 
 from smallfirst.catalogue import Model
+from smallfirst.catalogue.build_once import build_once
 from smallfirst.training_plan import TrainingPlan
-from smallfirst_workers.encoding.build_once import build_once
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.folders import CARD_FILE, READ_ME, seen_by, write_model
 from smallfirst_workers.training.measuring import Measured, measure

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from smallfirst_workers.encoding.build_once import build_once
+from smallfirst.catalogue.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.base import Ids, States
 from smallfirst_workers.errors import ConversionError

@@ -16,7 +16,7 @@ import numpy as np
 
 from smallfirst.catalogue import Model
 from smallfirst.kinds.completions import Completion
-from smallfirst_workers.encoding.probabilities import Floats
+from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.errors import EngineDead, ModelError
 from smallfirst_workers.llm.event_loop import EventLoop
 from smallfirst_workers.llm.vllm.adapters import adapter_requests

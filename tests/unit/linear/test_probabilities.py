@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from smallfirst.catalogue import Kind
-from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
+from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.heads.skills import Skill

@@ -1,0 +1,138 @@
+"""The linear models that a catalogue asks: trained where they are not yet, each loaded once.
+
+A model of thousands of examples takes half a minute to train. A process of its own does it, and
+meanwhile the router goes on by the catalogue that is in force. A router that asks no linear model
+imports nothing for one.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from smallfirst.catalogue import Catalogue, Model, ModelStep, Task
+from smallfirst.errors import CatalogueError, CatalogueProblem
+from smallfirst_router.cascade import Skills
+from smallfirst_router.errors import StillTraining
+
+if TYPE_CHECKING:
+    from smallfirst.linear.orders import Training
+    from smallfirst.linear.skills import LinearSkill
+
+#: Between two signs of life while a start waits for its models.
+_BEAT_SECONDS: Final = 1.0
+
+log = structlog.get_logger()
+
+#: The name of a task, the task, the name of a model that it asks, the model.
+LinearStep = tuple[str, Task, str, Model]
+
+
+class LinearModels:
+    """What linear models this process has at hand; for several threads at once."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._trainings: dict[Path, Training] = {}
+        self._loaded: dict[str, LinearSkill] = {}
+
+    def train(self, catalogue: Catalogue, *, on_wait: Callable[[], object]) -> None:
+        """Load what a catalogue asks, and wait for what has to be trained first.
+
+        Args:
+            catalogue: Whose tasks are looked through.
+            on_wait: Called every second.
+
+        Raises:
+            CatalogueError: See `skills_of`.
+            ModelFilesError: The same.
+        """
+        while True:
+            try:
+                self.skills_of(catalogue)
+            except StillTraining:
+                first = next(iter(self._trainings.values()))
+                first.has_ended(within=_BEAT_SECONDS)
+                on_wait()
+            else:
+                return
+
+    def skills_of(self, catalogue: Catalogue) -> Skills:
+        """Load what a catalogue asks, what is loaded already not again.
+
+        Raises:
+            StillTraining: When a model is not there yet; it is seen to.
+            CatalogueError: When examples do not suffice, a training failed, a model is another
+                task's, or a package is missing.
+            ModelFilesError: When a model is missing or broken.
+        """
+        steps = list(linear_steps(catalogue))
+        _check_packages(steps)
+        with self._lock:
+            taught = {name: task for name, task, _, model in steps if model.is_bundled}
+            if taught or self._trainings:
+                self._train_missing(taught)
+            found = {
+                (name, asked): self._skill(name, task, model) for name, task, asked, model in steps
+            }
+            self._loaded = {skill.model.key: skill for skill in found.values()}
+        return found
+
+    def _train_missing(self, tasks: Mapping[str, Task]) -> None:
+        """Have the models of tasks trained that are not there yet, and no others."""
+        from smallfirst.linear.fitting import folder_of  # noqa: PLC0415
+
+        folders = {name: folder_of(task, self._cache) for name, task in tasks.items()}
+        for folder in self._trainings.keys() - set(folders.values()):
+            self._trainings.pop(folder).end()
+        for name, folder in folders.items():
+            self._see_to(name, tasks[name], folder)
+        if self._trainings:
+            raise StillTraining(len(self._trainings))
+
+    def _see_to(self, name: str, task: Task, folder: Path) -> None:
+        """Begin a training, or take up how it ended."""
+        from smallfirst.linear.fitting import check_examples  # noqa: PLC0415
+        from smallfirst.linear.orders import Training  # noqa: PLC0415
+
+        training = self._trainings.get(folder)
+        if training is None and not folder.is_dir():
+            check_examples(name, task)
+            log.info("linear.training", task=name, examples=len(task.examples))
+            self._trainings[folder] = Training(name, task, self._cache)
+        elif training is not None and training.has_ended():
+            said = training.failure()
+            self._trainings.pop(folder).end()
+            if said is not None:
+                raise CatalogueError(CatalogueProblem(None, None, f"tasks.{name}", said))
+
+    def _skill(self, name: str, task: Task, model: Model) -> "LinearSkill":
+        from smallfirst.linear.skills import key_of, load_skill  # noqa: PLC0415
+
+        known = self._loaded.get(key_of(task, model))
+        return known or load_skill(name, task, model, self._cache)
+
+
+def linear_steps(catalogue: Catalogue) -> Iterator[LinearStep]:
+    """Name every task with each linear model that its cascade asks."""
+    for name, task in catalogue.tasks.items():
+        for step in task.cascade:
+            model = catalogue.models[step.model] if isinstance(step, ModelStep) else None
+            if model is not None and model.engine_spec.is_in_router:
+                yield name, task, step.name, model
+
+
+def _check_packages(steps: list[LinearStep]) -> None:
+    """See that what linear models need is installed, where any is asked.
+
+    Raises:
+        CatalogueError: When it is not.
+    """
+    for _, _, asked, model in steps:
+        implementation = model.engine_spec.implementation
+        if missing := implementation.missing_packages():
+            rule = f"needs {', '.join(missing)}: {implementation.install_hint}"
+            raise CatalogueError(CatalogueProblem(None, None, f"models.{asked}", rule))

@@ -1,0 +1,1 @@
+"""Linear models: from the words and letters of a text to one task's answers, without an encoder."""
