@@ -193,9 +193,12 @@ class AsyncEngine:
         temperature: float = 0.0,
         num: int = 1,
         stop: str | None = None,
+        ends: Sequence[int] = (),
         adapter: str | None = None,
     ) -> list[Completion]:
         """Let the model write, within a JSON schema where one is given, and no further than `stop`.
+
+        It ends at any token of `ends` too, besides those that vLLM knows of.
 
         Raises:
             EngineDead: When the engine has died.
@@ -209,6 +212,7 @@ class AsyncEngine:
             temperature=temperature,
             n=num,
             stop=stop,
+            stop_token_ids=list(ends),
             logprobs=0,
             structured_outputs=form,
             skip_clone=True,

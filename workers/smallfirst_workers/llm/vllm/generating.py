@@ -80,6 +80,7 @@ class Generator:
             temperature=VARIED if question.options.vote > 1 else 0.0,
             num=question.options.vote,
             stop=THOUGHT_CLOSES.strip(),
+            ends=self._prompter.ends,
             adapter=question.options.adapter,
         )
         # What it thought is tokenised as a stranger's words: it may have copied some.
@@ -119,6 +120,7 @@ class Generator:
             schema=answer_schema(question.prompt.task),
             temperature=temperature,
             num=num,
+            ends=self._prompter.ends,
             adapter=question.options.adapter,
         )
 
@@ -136,7 +138,7 @@ class Generator:
                 )
             )
             for path, nexts in zip(asking, found, strict=True):
-                logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
+                logprobs |= labels.extended(path, nexts, logprob=logprobs[path])
         distribution = {
             label: round(probability, DIGITS)
             for label, probability in labels.distribution(logprobs).items()
