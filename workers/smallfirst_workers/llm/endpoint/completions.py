@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from smallfirst.answers import DIGITS
+from smallfirst.answers import rounded_distribution
 from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst.kinds import KINDS, prompting_of
@@ -61,8 +61,8 @@ def _read_label(
         return answers[0]
     voted: LabelAnswer = prompting_of(task.kind).vote(answers, num_asked)
     said = [answer.label for answer in answers]
-    shares = {label: round(said.count(label) / len(said), DIGITS) for label in task.labels}
-    return voted.model_copy(update={"distribution": shares})
+    shares = {label: said.count(label) / len(said) for label in task.labels}
+    return voted.model_copy(update={"distribution": rounded_distribution(shares)})
 
 
 def _label(task: Task, key: str, choice: Choice) -> LabelAnswer | None:
@@ -77,7 +77,7 @@ def _label(task: Task, key: str, choice: Choice) -> LabelAnswer | None:
         return None
     tokens = choice.tokens
     chances = distribution(label, list(task.labels), tokens, start + 1, end - 1) if tokens else {}
-    rounded = {name: round(chance, DIGITS) for name, chance in chances.items()}
+    rounded = rounded_distribution(chances) if chances else {}
     return LabelAnswer(label=label, confidence=rounded.get(label, 0.0), distribution=rounded)
 
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.answers import DIGITS
+from smallfirst.answers import rounded_distribution
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst.kinds.completions import Completion
 from smallfirst.kinds.votes import mean_label
@@ -139,11 +139,9 @@ class Generator:
             )
             for path, nexts in zip(asking, found, strict=True):
                 logprobs |= labels.extended(path, nexts, logprob=logprobs[path])
-        distribution = {
-            label: round(probability, DIGITS)
-            for label, probability in labels.distribution(logprobs).items()
-        }
-        if not distribution:
+        exact = labels.distribution(logprobs)
+        if not exact:
             return LabelAnswer(label=labels.labels[0], confidence=0.0)
+        distribution = rounded_distribution(exact)
         best = max(distribution, key=distribution.__getitem__)
         return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)
