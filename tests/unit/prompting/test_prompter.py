@@ -250,8 +250,9 @@ def test_a_text_that_fills_its_room_leaves_the_answers() -> None:
 
 
 def test_no_room_for_a_text() -> None:
-    """A task whose instructions fill the context is its author's to shorten."""
-    with pytest.raises(TaskError, match=r"tasks\.t leaves no room for a text in 64 tokens"):
+    """A task whose instructions fill the context is its author's to shorten, and is told so."""
+    told = r"tasks\.t leaves no room for a text in 64 tokens: \d+ are its words; shorten its labels"
+    with pytest.raises(TaskError, match=told):
         prompter(64).prepare("t", task())
 
 

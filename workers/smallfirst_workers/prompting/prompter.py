@@ -36,6 +36,11 @@ from smallfirst_workers.prompting.prompts import (
 
 #: The most of the context, less the answer, that a prompt with examples may take before its text.
 EXAMPLES_SHARE = 0.5
+#: What is to be done about a task that fills the context by itself.
+ROOM_REMEDY = (
+    "shorten its labels, instructions, thoughts or `max_answer_tokens`, or name a model with a"
+    " longer context"
+)
 #: What is to be done about a template that refuses a task.
 TEMPLATE_REMEDY = (
     "give the model's folder a `chat_template.jinja` that writes the words of system or user turns"
@@ -186,7 +191,10 @@ class Prompter:
             raise TaskError(name, reason) from err
         longest = max(len(direct.bare), len(thinking.bare))
         if self._room(task, _longest_thought(task)) - longest < 1:
-            raise TaskError(name, f"leaves no room for a text in {self._max_tokens} tokens")
+            reason = (
+                f"leaves no room for a text in {self._max_tokens} tokens: {longest} are its words"
+            )
+            raise TaskError(name, f"{reason}; {ROOM_REMEDY}")
         labels, nearest = self._label_tree(name, task), self._nearest(task)
         return TaskPrompt(task, direct, thinking, labels, nearest, prompt_key(task))
 
