@@ -37,10 +37,6 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
 #: The slowest an endpoint may write, in tokens a second, and not be taken for dead.
 SLOWEST: Final = 10.0
-#: How often a request may fail after all its tries, each time after somebody else was answered,
-#: before the fault is taken to be its own. One that nobody else can be compared with waits for
-#: its deadline: alone, it looks like an outage.
-MAX_BLAMES: Final = 3
 #: What is sent where no key is needed: the client insists on one.
 _NO_KEY: Final = "none"
 
@@ -96,7 +92,7 @@ class Endpoint:
                 return found
             if found.fault is Fault.EITHER and self.gate.num_successes > num_known:
                 num_blames, num_known = num_blames + 1, self.gate.num_successes
-            if num_blames == MAX_BLAMES:
+            if num_blames >= found.max_blames:
                 return found
 
     async def close(self) -> None:
@@ -117,12 +113,12 @@ class Endpoint:
             self.gate.fail(passage, found)
         return found
 
-    async def _try(self, request: Mapping[str, Any], max_tries: int) -> Reply | RequestFailure:
-        for num_failures in range(1, max_tries + 1):
+    async def _try(self, request: Mapping[str, Any], most: int) -> Reply | RequestFailure:
+        for num_failures in range(1, most + 1):
             found = await self._send(request)
             if isinstance(found, Reply) or not found.can_pass:
                 return found
-            if num_failures == max_tries or self.gate.is_open:
+            if num_failures >= min(most, found.max_tries) or self.gate.is_open:
                 return found
             lot = random.random()  # noqa: S311 - spreads requests, guards nothing
             await asyncio.sleep(pause_seconds(num_failures, lot=lot, asked=found.asked_seconds))
