@@ -15,6 +15,8 @@ from smallfirst.jobs import Tier
 _NOT_ANSWERING: Final = frozenset(
     {
         "endpoint",
+        "allows_plain_http",
+        "ca_file",
         "api_key_variable",
         "max_concurrency",
         "price_per_million_tokens",

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -68,7 +69,7 @@ class Endpoint:
             base_url=address,
             api_key=key_of(name, model, os.environ),
             max_retries=0,
-            http_client=_http_client(name, at_once),
+            http_client=_http_client(name, model),
         )
         return cls(name, client, BreakerGate(name, address), at_once)
 
@@ -194,16 +195,17 @@ def key_of(name: str, model: Model, environment: Mapping[str, str]) -> str:
     return key
 
 
-def _http_client(name: str, max_concurrency: int) -> httpx2.AsyncClient:
-    """Make the client; which authorities it believes, SSL_CERT_FILE or SSL_CERT_DIR may say."""
-    kept = min(max_concurrency, 100)
-    limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=kept)
+def _http_client(name: str, model: Model) -> httpx2.AsyncClient:
+    """Make the client; which authorities it believes, the model says, or else SSL_CERT_FILE."""
+    kept = min(model.max_concurrency, 100)
+    limits = httpx2.Limits(max_connections=model.max_concurrency, max_keepalive_connections=kept)
     try:
+        verify = ssl.create_default_context(cafile=model.ca_file) if model.ca_file else True
         # A redirect would take the texts, and the key, to where nobody sent them.
-        return DefaultAsyncHttpxClient(limits=limits, follow_redirects=False)
+        return DefaultAsyncHttpxClient(limits=limits, follow_redirects=False, verify=verify)
     except OSError as err:
-        reason = "cannot read the certificates that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise ModelError(name, reason) from err
+        named = f"`ca_file` ({model.ca_file})" if model.ca_file else "SSL_CERT_FILE or SSL_CERT_DIR"
+        raise ModelError(name, f"cannot read the certificates that {named} names") from err
 
 
 def _timeout(max_tokens: int) -> Timeout:

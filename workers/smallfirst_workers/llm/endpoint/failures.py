@@ -71,7 +71,8 @@ _DISTRUSTED = RequestFailure(
     Fault.ENDPOINT,
     can_pass=False,
     opens_at_once=True,
-    remedy="see that it is the endpoint's, and name its authority's in the worker's SSL_CERT_FILE",
+    remedy="see that it is the endpoint's, and name its authority's in the model's `ca_file`, or in"
+    " the worker's SSL_CERT_FILE",
 )
 
 _BY_STATUS = {
