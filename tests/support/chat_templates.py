@@ -190,6 +190,19 @@ SMOLLM_2 = Family(
     declared=("<|im_end|>",),
     ends=("<|im_end|>",),
 )
+GPT_OSS = Family(
+    template=(
+        "{% for m in messages %}{% if m.role == 'assistant' %}"
+        "<|start|>assistant<|channel|>final<|message|>{{ m.content }}"
+        "{{ '<|return|>' if loop.last and not add_generation_prompt else '<|end|>' }}{% else %}"
+        "<|start|>{{ 'developer' if m.role == 'system' else m.role }}<|message|>{{ m.content }}"
+        "<|end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+    ),
+    special=("<|return|>", "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|call|>"),
+    end="<|return|>",
+    declared=("<|return|>", "<|call|>"),
+    ends=("<|return|>", "<|call|>"),
+)
 #: Its template passes over what is neither a user's nor the model's.
 DEAF = Family(
     template=(
@@ -213,5 +226,6 @@ FAMILIES = {
     "mistral-3": MISTRAL_3,
     "chatml": CHATML,
     "smollm-2": SMOLLM_2,
+    "gpt-oss": GPT_OSS,
     "deaf": DEAF,
 }

@@ -11,7 +11,9 @@ from typing import Final
 #: A thought that leads, by the words that models of the field were taught; then one whose beginning
 #: is not there: its end stands at the end of a line.
 _THOUGHT: Final = re.compile(
-    r"\s*<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)|\s*\[THINK\].*?(?:\[/THINK\]|\Z)",
+    r"\s*(?:<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)"
+    r"|\[THINK\].*?(?:\[/THINK\]|\Z)"
+    r"|<\|channel\|>.*?(?:\bfinal<\|message\|>|\Z))",
     re.DOTALL,
 )
 _THOUGHT_END: Final = re.compile(r"(?:</think>|\[/THINK\])[ \t]*(?=\n|\Z)")

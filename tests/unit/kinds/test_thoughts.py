@@ -13,6 +13,8 @@ THOUGHTS = [
     "\n <think></think>",
     "<thinking>\nso\n</thinking>\n",
     "[THINK]so[/THINK]",
+    "<|channel|>analysis<|message|>so<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|channel|>final<|message|>",
     "I was opened by the template.\n</think>\n\n",
     "so.</think> \n",
 ]

@@ -11,12 +11,17 @@ from tests.support.chat_templates import (
     DEEPSEEK_3,
     FAMILIES,
     GEMMA_3,
+    GPT_OSS,
+    LLAMA_3,
+    MISTRAL_3,
     QWEN_3,
     Family,
     tokenizer_of,
 )
+from tests.support.written_answers import pieced
 
 from smallfirst.catalogue import Task
+from smallfirst.kinds.completions import Completion
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.prompting.chat_template import ChatTemplate
@@ -128,6 +133,29 @@ def test_a_template_that_opens_the_thought_it_is_told_of() -> None:
     assert asked(DEEPSEEK_3).endswith("<|Assistant|></think>")
     assert asked(DEEPSEEK_3, THINKING).endswith("<|Assistant|><think>")
     assert (asking.thought_opens, asking.no_thought) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("of", "begins"),
+    [(GPT_OSS, "<|channel|>final<|message|>"), (QWEN_3, ""), (MISTRAL_3, ""), (LLAMA_3, "")],
+)
+def test_an_answer_begins_as_the_template_writes_one(of: Family, begins: str) -> None:
+    """What stands between the opening of a turn and its words is written before every answer."""
+    assert tokenizer(of).decode(prompter(of).no_thought) == begins
+
+
+def test_what_was_said_has_no_thought_and_no_control_token() -> None:
+    """Not even where the marks of a thought are control tokens, nor words that look like them."""
+    pieces = ("<|channel|>", "analysis", "so", "<|channel|>", "final", "<|message|>", "Hello.")
+    text = "".join(pieces)
+    wrote = Completion(text, pieces, (-0.5,) * len(pieces), is_whole=True)
+
+    said = prompter(GPT_OSS).said(wrote)
+    stray = prompter(CHATML).said(pieced(("Well", 0.5), ("<|im_start|>", 0.5), (" so.", 0.5)))
+
+    assert (said.text, said.pieces) == ("Hello.", ("Hello.",))
+    assert stray.text == "Well so."
+    assert stray.mean_probability == pytest.approx(0.5)
 
 
 def test_examples_chosen_for_a_text_heed_the_switch() -> None:

@@ -28,6 +28,8 @@ REFUSALS: Final = (TemplateError, ValueError, TypeError)
 SWITCHES: Final = ("enable_thinking", "thinking")
 #: A word that no template writes by itself.
 _PROBE: Final = "QZPROBEQZ"
+_ASKED: Final = [{"role": "user", "content": "x"}]
+_ANSWERED: Final = {"role": "assistant", "content": _PROBE}
 
 
 class ChatTemplate:
@@ -61,20 +63,32 @@ class ChatTemplate:
     def opens_thought(self, *, thinks: bool) -> bool:
         """Whether it opens a thought by itself where the model has to answer."""
         try:
-            rendered = self._render([{"role": "user", "content": "x"}], thinks=thinks)
+            rendered = self._render(_ASKED, thinks=thinks)
         except REFUSALS:
             return False  # one that cannot do without instructions; a task gives it some
         return rendered.rstrip().endswith(THOUGHT_OPENS.strip())
 
-    def after_answer(self) -> str:
-        """Tell what it writes behind an answer: the end of the turn first, where it has one."""
-        chat = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBE}]
+    def before_answer(self) -> str:
+        """Tell what it writes between the opening of a turn that does not think and the answer."""
         try:
-            rendered = self._render(chat, is_answered=True)
+            opened = self._render(_ASKED)
         except REFUSALS:
             return ""
-        _, found, after = rendered.rpartition(_PROBE)
-        return after if found else ""
+        before, _ = self._around_answer()
+        return before[len(opened) :] if before.startswith(opened) else ""
+
+    def after_answer(self) -> str:
+        """Tell what it writes behind an answer: the end of the turn first, where it has one."""
+        return self._around_answer()[1]
+
+    def _around_answer(self) -> tuple[str, str]:
+        """Tell what stands before an answer and behind it; nothing where it writes none."""
+        try:
+            rendered = self._render([*_ASKED, _ANSWERED], is_answered=True)
+        except REFUSALS:
+            return "", ""
+        before, found, after = rendered.rpartition(_PROBE)
+        return (before, after) if found else ("", "")
 
     def _takes_instructions(self) -> bool:
         chat = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "x"}]

@@ -6,9 +6,10 @@ another, whatever it spells.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,9 @@ from typing import Any
 
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS
+from smallfirst.kinds.completions import Completion
 from smallfirst.kinds.fences import escape
+from smallfirst.kinds.thoughts import answer_place
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.prompting.chat_template import REFUSALS, ChatTemplate
@@ -110,7 +113,8 @@ class Prompter:
     Attributes:
         ends: The tokens by any of which the model ends an answer.
         thought_opens: What opens a thought, after a prompt that is to be thought about.
-        no_thought: What skips a thought, after a prompt that is to be answered at once.
+        no_thought: What an answer begins with, after a prompt that is to be answered at once: what
+            skips a thought, mostly.
     """
 
     def __init__(
@@ -135,10 +139,12 @@ class Prompter:
         if not self.ends:
             raise ModelError(model, "has no end token, so its labels cannot be told apart")
         self._control |= set(self.ends)
+        spelt = tokenizer.convert_ids_to_tokens(sorted(self._control))
+        self._control_texts = re.compile("|".join(map(re.escape, spelt)))
         closes = tuple(self._tokens(Segment(THOUGHT_CLOSES, is_trusted=True)))
         opens = tuple(self._tokens(Segment(THOUGHT_OPENS, is_trusted=True)))
         self.thought_opens = () if self._template.opens_thought(thinks=True) else opens
-        self.no_thought = closes if self._template.opens_thought(thinks=False) else ()
+        self.no_thought = self._no_thought(closes)
         self._thought_closes = closes
 
     @classmethod
@@ -173,6 +179,14 @@ class Prompter:
     def thought_tokens(self, thought: str) -> list[int]:
         """Tokenise what the model thought, as data, and close it."""
         return [*self._tokens(Segment(thought, is_trusted=False)), *self._thought_closes]
+
+    def said(self, writing: Completion) -> Completion:
+        """Take what was said of what was written: no thought, and no control token.
+
+        The thought goes first: its marks may be control tokens.
+        """
+        said = writing.part(*answer_place(writing.text, is_json=False))
+        return replace(said, text=self._control_texts.sub("", said.text))
 
     def prepare(self, name: str, task: Task) -> TaskPrompt:
         """Tokenise what all jobs of a task share.
@@ -228,8 +242,9 @@ class Prompter:
 
     def _room(self, task: Task, think_tokens: int | None) -> int:
         """Tokens of the context that are left by the longest answer, after such a thought."""
-        markers = 2 * len(self._thought_closes) if think_tokens or self.no_thought else 0
-        return self._max_tokens - answer_tokens(task) - (think_tokens or 0) - markers
+        around = len(self.thought_opens) + len(self._thought_closes)
+        taken = think_tokens + around if think_tokens else len(self.no_thought)
+        return self._max_tokens - answer_tokens(task) - taken
 
     def _budget(self, task: Task) -> int:
         """Tokens for instructions and examples: the same for every step, so that they share it."""
@@ -263,6 +278,16 @@ class Prompter:
         before = [token for segment in segments[:place] for token in self._tokens(segment)]
         after = [token for segment in segments[place + 1 :] for token in self._tokens(segment)]
         return Frame(tuple(before), tuple(after))
+
+    def _no_thought(self, closes: tuple[int, ...]) -> tuple[int, ...]:
+        """Tell what the template writes before an answer where it opens a turn: an empty thought.
+
+        Where it does not show that, a thought that it opened is closed.
+        """
+        shown = self._template.before_answer()
+        if shown.strip():
+            return tuple(self._tokens(Segment(shown, is_trusted=True)))
+        return closes if self._template.opens_thought(thinks=False) else ()
 
     def _ends(self, declared: Sequence[int]) -> tuple[int, ...]:
         """Tell what ends an answer: what ends a turn as the template writes it, then the others."""

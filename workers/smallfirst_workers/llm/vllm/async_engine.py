@@ -198,7 +198,8 @@ class AsyncEngine:
     ) -> list[Completion]:
         """Let the model write, within a JSON schema where one is given, and no further than `stop`.
 
-        It ends at any token of `ends` too, besides those that vLLM knows of.
+        It ends at any token of `ends` too, besides those that vLLM knows of. Other special tokens
+        are in what it wrote.
 
         Raises:
             EngineDead: When the engine has died.
@@ -216,6 +217,9 @@ class AsyncEngine:
             logprobs=0,
             structured_outputs=form,
             skip_clone=True,
+            # Marks of a thought may be special tokens, and so may what it is to stop at.
+            skip_special_tokens=False,
+            spaces_between_special_tokens=False,
         )
         outputs = (await self._run(prompt, wanted, adapter)).outputs
         return [_writing_of(output) for output in outputs]

@@ -99,17 +99,22 @@ class Generator:
         self, question: GenerationRequest, beginnings: Sequence[tuple[int, ...]], num: int
     ) -> Generated:
         """Read what the model wrote; once more and no oftener where that is no answer."""
-        task = question.prompt.task
         temperature = VARIED if num > 1 else 0.0
         written = await asyncio.gather(
             *(self._write(question, begun, temperature, num) for begun in beginnings)
         )
         writings = [writing for some in written for writing in some]
-        answer = read_writings(task, question.text, writings)
+        answer = self._read(question, writings)
         if isinstance(answer, Problem):
             writings += await self._write(question, beginnings[0], VARIED, 1)
-            answer = read_writings(task, question.text, writings[-1:])
+            answer = self._read(question, writings[-1:])
         return answer, sum(len(writing.pieces) for writing in writings)
+
+    def _read(
+        self, question: GenerationRequest, writings: Sequence[Completion]
+    ) -> Answer | Problem:
+        said = [self._prompter.said(writing) for writing in writings]
+        return read_writings(question.prompt.task, question.text, said)
 
     async def _write(
         self, question: GenerationRequest, tokens: Sequence[int], temperature: float, num: int
