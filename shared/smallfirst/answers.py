@@ -8,11 +8,29 @@ from smallfirst.jobs import AnyAnswer, LabelAnswer, Span, SpansAnswer
 
 #: Digits after the point of every probability and coordinate: more than any model is sure of.
 DIGITS: Final = 6
+_UNITS: Final = 10**DIGITS
 
 
 def rounded(probability: float) -> float:
     """Write a probability as answers carry it; what arithmetic put outside of 0 to 1 is inside."""
     return round(min(1.0, max(0.0, probability)), DIGITS)
+
+
+def rounded_distribution(distribution: Mapping[str, float]) -> dict[str, float]:
+    """Write a distribution as answers carry it: it still sums to 1, and the order stays.
+
+    All are rounded down, and those that lost most by it are rounded up until the sum is right: of
+    labels that are equally likely, some are so by their last digit more.
+
+    Args:
+        distribution: Probability by label; they sum to 1.
+    """
+    exact = {label: probability * _UNITS for label, probability in distribution.items()}
+    units = {label: int(amount) for label, amount in exact.items()}
+    by_loss = sorted(exact, key=lambda label: (units[label] - exact[label], -distribution[label]))
+    for label in by_loss[: max(0, _UNITS - sum(units.values()))]:
+        units[label] += 1
+    return {label: number / _UNITS for label, number in units.items()}
 
 
 def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str, float]:
@@ -29,7 +47,10 @@ def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str,
     highest = max(distribution.values())
     powers = {label: (p / highest) ** (1.0 / temperature) for label, p in distribution.items()}
     total = sum(powers.values())
-    return {label: round(power / total, DIGITS) for label, power in powers.items()}
+    # Where two are the same by now, the one that was likelier is rounded up first.
+    ranked = sorted(powers, key=distribution.__getitem__, reverse=True)
+    found = rounded_distribution({label: powers[label] / total for label in ranked})
+    return {label: found[label] for label in distribution}
 
 
 def tempered_answer(answer: LabelAnswer, temperature: float) -> LabelAnswer:

@@ -9,6 +9,8 @@ MODEL_ERROR: Final = "model_error"
 #: What the model gave, asked twice, was no answer. That is a model which does not know, and not one
 #: that failed: the next step is asked, or nobody is.
 INVALID: Final = "invalid_answer"
+#: The task does not fit the model, whatever its text is.
+REFUSED: Final = "task_refused"
 
 EXPIRED: Final = Problem(code="expired", message="The deadline passed while the model was at it.")
 NOT_LOADED: Final = Problem(code="task_not_loaded", message="The model has not loaded this task.")

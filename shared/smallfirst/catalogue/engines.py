@@ -147,6 +147,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
                 | {
                     "endpoint",
                     "allows_plain_http",
+                    "ca_file",
                     "api_key_variable",
                     "max_concurrency",
                     "price_per_million_tokens",

@@ -81,7 +81,7 @@ def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
 
 def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree]:
     tree = _read_tree(path, files)
-    _make_folders_absolute(tree.data, path.parent)
+    _make_paths_absolute(tree.data, path.parent)
     example_paths = _take_example_paths(tree.data)
     try:
         catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
@@ -120,17 +120,19 @@ def _mappings(data: Any, key: str) -> dict[str, dict[str, Any]]:
     return {name: entry for name, entry in pairs if isinstance(entry, dict)}
 
 
-def _make_folders_absolute(data: Any, base: Path) -> None:
+def _make_paths_absolute(data: Any, base: Path) -> None:
     for model in _mappings(data, "models").values():
         if "source" in model:
-            model["source"] = _absolute_folder(model["source"], base)
+            model["source"] = _absolute_path(model["source"], base)
+        if "ca_file" in model:
+            model["ca_file"] = _absolute_path(model["ca_file"], base)
         adapters = model.get("adapters")
         if isinstance(adapters, dict):
-            model["adapters"] = {n: _absolute_folder(each, base) for n, each in adapters.items()}
+            model["adapters"] = {n: _absolute_path(each, base) for n, each in adapters.items()}
 
 
-def _absolute_folder(source: Any, base: Path) -> Any:
-    """Make the path of a folder absolute, and leave alone what is none."""
+def _absolute_path(source: Any, base: Path) -> Any:
+    """Make a path absolute, and leave alone what is none."""
     if isinstance(source, str) and (source in {".", ".."} or source.startswith(_FOLDERS)):
         return str(_absolute(source, base))
     return source

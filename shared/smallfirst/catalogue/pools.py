@@ -123,6 +123,12 @@ class Model(Entry):
         description="Whether texts and key may go unencrypted to an `endpoint` with http:// whose"
         " host is not private.",
     )
+    ca_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The file (./x, /x) with the certificates of the authorities that an `endpoint`"
+        " with https:// is verified by, in place of the system's.",
+    )
     api_key_variable: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
@@ -245,6 +251,8 @@ class Model(Entry):
                 " or say `allows_plain_http: true` where the way there is encrypted by other means"
             )
             refuse([(("endpoint",), rule)])
+        if self.ca_file and not (self.endpoint or "").startswith("https://"):
+            refuse([(("ca_file",), "verifies nothing: `endpoint` is not https://")])
         return self
 
     @model_validator(mode="after")
@@ -305,6 +313,8 @@ def _unheeded(model: Model) -> Iterator[tuple[Place, str]]:
     for name, folder in model.adapters.items():
         if not folder.startswith(("./", "../", "/", "~")):
             yield ("adapters", name), "must be a folder (./x, /x)"
+    if model.ca_file and not model.ca_file.startswith(("./", "../", "/", "~")):
+        yield ("ca_file",), "must be the path of a file (./x, /x)"
 
 
 def place(

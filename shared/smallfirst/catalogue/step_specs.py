@@ -14,6 +14,8 @@ from smallfirst.catalogue.tasks import Task
 _NOT_ANSWERING: Final = frozenset(
     {
         "endpoint",
+        "allows_plain_http",
+        "ca_file",
         "api_key_variable",
         "max_concurrency",
         "price_per_million_tokens",

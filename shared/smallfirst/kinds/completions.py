@@ -8,7 +8,8 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 from pydantic import JsonValue
@@ -18,6 +19,15 @@ _DECODER: Final = json.JSONDecoder()
 MAX_LOGPROB: Final = 1e-4
 
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A token of a completion, and at which of its characters it begins."""
+
+    place: int
+    piece: str
+    logprob: float
 
 
 @dataclass(frozen=True)
@@ -46,17 +56,40 @@ class Completion:
     def probability(self, start: int, end: int) -> float:
         """How likely the tokens were that touch `text[start:end]`, all together.
 
-        It is 0 where one of them tells nonsense: a model that has broken down is sure of nothing.
+        Where the pieces are not those of the text, nobody knows which tokens these are: then it is
+        how likely all tokens were, which is never more. It is 0 where one of them tells nonsense: a
+        model that has broken down is sure of nothing.
         """
-        touching: list[float] = []
-        place = 0
-        for piece, logprob in zip(self.pieces, self.logprobs, strict=True):
-            if place < end and place + len(piece) > start:
-                touching.append(logprob)
-            place += len(piece)
-        if not self._are_probabilities(touching):
+        touching = [each.logprob for each in self._touching(start, end)]
+        if not self._tells_places:
+            touching = list(self.logprobs)
+        if not touching or not self._are_probabilities(touching):
             return 0.0
         return min(1.0, math.exp(sum(touching)))
+
+    def part(self, start: int, end: int) -> "Completion":
+        """Take `text[start:end]`, with its tokens; with all where nobody knows which they are."""
+        if (start, end) == (0, len(self.text)):
+            return self
+        part = replace(self, text=self.text[start:end])
+        if not self._tells_places:
+            return part
+        kept = self._touching(start, end)
+        pieces = tuple(each.piece[max(0, start - each.place) : end - each.place] for each in kept)
+        return replace(part, pieces=pieces, logprobs=tuple(each.logprob for each in kept))
+
+    @property
+    def _tells_places(self) -> bool:
+        """Whether the pieces, in their order, are the text: a special token may be left out of it.
+
+        Behind the text there may be more, such as an end token.
+        """
+        return "".join(self.pieces).startswith(self.text)
+
+    def _touching(self, start: int, end: int) -> list["_Placed"]:
+        places = accumulate(map(len, self.pieces), initial=0)
+        placed = map(_Placed, places, self.pieces, self.logprobs)
+        return [p for p in placed if p.place < end and p.place + len(p.piece) > start]
 
     @staticmethod
     def _are_probabilities(logprobs: Sequence[float]) -> bool:

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from smallfirst.answers import rounded
 from smallfirst.jobs import RecordAnswer
 from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_object
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.fences import unescape
+from smallfirst.kinds.quotes import find_quote
 from smallfirst.kinds.records import record_in_words
 from smallfirst.kinds.schemas import JsonSchema, closed_object
 from smallfirst.kinds.spec import Gold, GoldError, KindSpec, LabelledText, Prompting, Scoring
@@ -72,15 +73,20 @@ def _write(_task: Entry, example: JudgeExample) -> str | None:
 
 
 def _read_answer(_task: Entry, text: str, writing: Completion) -> RecordAnswer:
-    """A verdict as sure as its word; not sure at all without a quote that stands in the text."""
+    """A verdict as sure as its word; not sure at all without a quote that stands in the text.
+
+    The answer carries the text's own stretch, where there is one.
+    """
     record, places = parsed_object(writing)
     verdict, quote = record.get("verdict"), record.get("quote")
     if len(record) != 2 or verdict not in VERDICTS or not isinstance(quote, str):
         raise InvalidAnswer("the model's verdict is not of the form that was asked for")
     quote = unescape(quote)
-    stands = verdict != "unsure" and bool(quote.strip()) and quote in text
+    found = find_quote(quote, text)
+    stands = verdict != "unsure" and found is not None
     confidence = writing.probability(*places["verdict"]) if stands else 0.0
-    return RecordAnswer(record={"verdict": verdict, "quote": quote}, confidence=rounded(confidence))
+    said: dict[str, JsonValue] = {"verdict": verdict, "quote": quote if found is None else found}
+    return RecordAnswer(record=said, confidence=rounded(confidence))
 
 
 def _vote(records: Sequence[RecordAnswer], num_asked: int) -> RecordAnswer:

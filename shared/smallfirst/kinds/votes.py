@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from smallfirst.answers import DIGITS, rounded
+from smallfirst.answers import rounded, rounded_distribution
 from smallfirst.jobs import LabelAnswer, RecordAnswer, TextAnswer
 from smallfirst.wire import Wire
 
@@ -34,10 +34,8 @@ def mean_label(answers: Sequence[LabelAnswer]) -> LabelAnswer:
     if not all(answer.distribution for answer in answers):
         return answers[0].model_copy(update={"confidence": 0.0, "distribution": {}})
     labels = list(answers[0].distribution)
-    mean = {
-        label: round(sum(answer.distribution[label] for answer in answers) / len(answers), DIGITS)
-        for label in labels
-    }
+    sums = {label: sum(answer.distribution[label] for answer in answers) for label in labels}
+    mean = rounded_distribution({label: total / len(answers) for label, total in sums.items()})
     best = max(mean, key=mean.__getitem__)
     return LabelAnswer(label=best, confidence=mean[best], distribution=mean)
 

@@ -72,6 +72,13 @@ tasks:
       due: {type: date, description: day by which to pay}
     cascade: [{model: babble, vote: 3}]
 """
+#: A task whose labels fill the context. The model's tokenizer knows nothing of it.
+CROWDED = f"""
+  crowded:
+    kind: classify
+    labels: {{{", ".join(f"case {n}: what is filed as {n}" for n in range(150))}}}
+    cascade: [{{model: babble}}]
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,7 +116,7 @@ def llm_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldFleet]:
     """A fleet whose one pool runs the model, for every module: an engine takes long to start."""
     folder = tmp_path_factory.mktemp("llm")
     make_model(folder / "babble", CATALOGUE)
-    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    (folder / "catalogue.yaml").write_text(CATALOGUE + CROWDED)
     fleet = ToldFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
     fleet.metrics_port = free_port()
     with fleet:

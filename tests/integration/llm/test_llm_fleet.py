@@ -44,7 +44,7 @@ def test_a_label_comes_with_the_probability_of_each(client: Client) -> None:
     assert (result.status, result.tier) == (Status.ANSWERED, Tier.LLM)
     assert isinstance(result.answer, LabelAnswer)
     assert set(result.answer.distribution) == {"billing", "delivery", "account"}
-    assert sum(result.answer.distribution.values()) == pytest.approx(1.0, abs=1e-4)
+    assert sum(result.answer.distribution.values()) == pytest.approx(1.0, abs=1e-9)
     assert result.answer.label == max(
         result.answer.distribution, key=result.answer.distribution.__getitem__
     )
@@ -121,6 +121,15 @@ def test_a_text_beyond_the_context_fails_alone(client: Client) -> None:
     assert long.problem is not None
     assert "context" in long.problem.message
     assert short.status is Status.ANSWERED
+
+
+def test_a_task_that_fills_the_context_fails_alone(client: Client) -> None:
+    """The worker serves its other tasks, and the jobs of this one are told why they fail."""
+    crowded, served = client.map([Job(task="crowded", text="x"), Job(task="topic", text="x")])
+    assert crowded.status is Status.FAILED
+    assert crowded.problem is not None
+    assert "tasks.crowded leaves no room for a text" in crowded.problem.message
+    assert served.status is Status.ANSWERED
 
 
 def test_prometheus_is_told_what_vllm_measures(llm_fleet: Any, client: Client) -> None:

@@ -41,10 +41,14 @@ def endpoint(folder: Path) -> Iterator[OddEndpoint]:
         yield endpoint
 
 
-def answer_of(endpoint: OddEndpoint, seconds_left: float) -> Answer | Problem:
+def answer_of(
+    endpoint: OddEndpoint, seconds_left: float, ca_file: str | None = None
+) -> Answer | Problem:
     """What it says to one question."""
     url = f"https://127.0.0.1:{endpoint.port}/v1"
-    model = Model.model_validate({"tier": "llm", "source": "m", "endpoint": url})
+    model = Model.model_validate(
+        {"tier": "llm", "source": "m", "endpoint": url, "ca_file": ca_file}
+    )
     engine = EndpointEngine.load("far", model, LoadContext(Path("/nowhere")))
     engine.prepare({"topic": TASK})
     try:
@@ -62,6 +66,26 @@ def test_an_authority_in_the_environment_is_believed(
     assert isinstance(answer_of(endpoint, 60.0), LabelAnswer)
 
 
+def test_an_authority_that_the_model_names_is_believed(
+    endpoint: OddEndpoint, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for this endpoint alone, whatever the environment names for others."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(make_authority(folder, "another")))
+    assert isinstance(answer_of(endpoint, 60.0, str(folder / "ours-ca.crt")), LabelAnswer)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_ca_file_that_holds_no_certificate_is_named(
+    endpoint: OddEndpoint, tmp_path: Path, content: str | None
+) -> None:
+    """The model is not loaded, and the operator is told which key is wrong."""
+    named = tmp_path / "ca.crt"
+    if content:
+        named.write_text(content)
+    with pytest.raises(ModelError, match="`ca_file`"):
+        answer_of(endpoint, 0.5, str(named))
+
+
 def test_nobody_else_is_believed(endpoint: OddEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """No text is sent, and the operator is told what to name."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -69,6 +93,7 @@ def test_nobody_else_is_believed(endpoint: OddEndpoint, monkeypatch: pytest.Monk
         assert answer_of(endpoint, 0.5) == EXPIRED
     assert endpoint.asked == []
     [down] = [entry for entry in logs if entry["event"] == "endpoint.down"]
+    assert "`ca_file`" in down["remedy"]
     assert "SSL_CERT_FILE" in down["remedy"]
 
 

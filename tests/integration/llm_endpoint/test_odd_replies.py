@@ -137,6 +137,16 @@ def test_what_cannot_be_read_is_a_problem_of_one_question(odd: str, kind: str) -
     assert (endpoint.num_asked("one"), endpoint.num_asked("two")) == (1, 1)
 
 
+@pytest.mark.parametrize("page", [b"<html>Welcome</html>", b"", b"[]", b"{}"])
+def test_what_is_no_reply_at_all_is_asked_for_three_times(page: bytes) -> None:
+    """While others are answered, the fault is taken to be the request's own soon."""
+    with OddEndpoint(to_odd(Said(page))) as endpoint:
+        found = answers(endpoint, "odd", "one", "two")
+    codes = [getattr(part.answers[0], "code", None) for part in found]
+    assert codes == ["endpoint_failed", None, None]
+    assert endpoint.num_asked("odd") == 3
+
+
 @pytest.mark.parametrize(
     ("content", "read"),
     [

@@ -58,6 +58,15 @@ def catalogue(step: dict[str, Any], *, kind: str = "classify", **models: Any) ->
         ),
         ({"source": "./x", "tier": "llm", "gpu_memory_utilization": 1.5}, "gpu_memory_utilization"),
         ({"source": "./x", "tier": "llm", "adapters": {"law": "owner/law"}}, "must be a folder"),
+        (
+            {"source": "x", "tier": "llm", "endpoint": "http://vllm/v1", "ca_file": "/ca.pem"},
+            "ca_file: verifies nothing",
+        ),
+        (
+            {"source": "x", "tier": "llm", "endpoint": "https://vllm/v1", "ca_file": "ca.pem"},
+            "ca_file: must be the path of a file",
+        ),
+        ({"source": "./x", "tier": "llm", "ca_file": "/ca.pem"}, "ca_file: is said with an"),
     ],
 )
 def test_a_model_says_only_what_its_place_heeds(model: dict[str, Any], rule: str) -> None:

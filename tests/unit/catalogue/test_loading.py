@@ -293,6 +293,19 @@ def test_folders_become_absolute(path: Path, tmp_path: Path) -> None:
     assert load_catalogue(path).models["mini"].source == str(tmp_path / "mini")
 
 
+def test_the_file_of_an_authority_is_beside_the_catalogue(tmp_path: Path) -> None:
+    """It is meant from the catalogue's own folder, as a model's folder is."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text("""
+version: 1
+pools: {far: {tier: llm, remote: true}}
+models:
+  far: {tier: llm, source: m, endpoint: "https://llm/v1", ca_file: ./ours.pem}
+tasks: {reply: {kind: generate, cascade: [{model: far}]}}
+""")
+    assert load_catalogue(path).models["far"].ca_file == str(tmp_path / "ours.pem")
+
+
 def test_folders_do_not_follow_links(tmp_path: Path) -> None:
     """A catalogue behind a symlink keeps the link's folder: Kubernetes swaps what is behind it."""
     (tmp_path / "real").mkdir()

@@ -209,3 +209,22 @@ def test_what_is_missing_is_a_vote_for_nothing() -> None:
     answer = read_completion(template_of(TOPIC), "x", found, num_asked=5)
     assert isinstance(answer, LabelAnswer)
     assert answer.confidence == 0.2
+
+
+@pytest.mark.parametrize(
+    ("task", "content"),
+    [
+        (TOPIC, '<think>\na or b\n</think>\n\n{"label": "a"}'),
+        (TOPIC, '```json\n{"label": "a"}\n```'),
+        (RECORD, '<think>x</think>```\n{"n": 7}\n```'),
+        (REPLY, "so it is\n</think>\n\nHello."),
+    ],
+)
+def test_a_thought_and_a_fence_are_no_part_of_an_answer(task: Task, content: str) -> None:
+    """A model without a parser of thoughts, held by no schema, answers, as sure as its tokens."""
+    answer = read(task, "x", completion(content, chance=0.9))
+
+    assert not isinstance(answer, Problem)
+    assert answer.confidence >= 0.9
+    if isinstance(answer, TextAnswer):
+        assert answer.text == "Hello."

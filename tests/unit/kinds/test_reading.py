@@ -29,8 +29,8 @@ GOOD: list[tuple[Kind, str, Answer]] = [
     ),
     (
         Kind.JUDGE,
-        '{"verdict": "yes", "quote": "12.50"}',
-        RecordAnswer(record={"verdict": "yes", "quote": "12.50"}, confidence=0.5),
+        '{"verdict": "yes", "quote": "12.50 due"}',
+        RecordAnswer(record={"verdict": "yes", "quote": "12.50 due"}, confidence=0.5),
     ),
     (Kind.MULTILABEL, '["date", "name"]', LabelsAnswer(labels=("date", "name"), confidence=0.5)),
     (Kind.MULTILABEL, " [] ", LabelsAnswer(labels=(), confidence=0.5)),
@@ -224,10 +224,18 @@ def test_a_verdict_has_its_form(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("quote", "confidence"),
-    [("12.50 due", 0.5), ("12,50 due", 0.0), ("acme", 0.0), ("", 0.0), ("  ", 0.0)],
+    [
+        ("12.50 due", 0.5),
+        ("12,50 due", 0.0),
+        ("acme thanks you", 0.0),
+        ("ACME", 0.0),
+        (".", 0.0),
+        ("", 0.0),
+        ("  ", 0.0),
+    ],
 )
 def test_a_verdict_rests_on_its_quote(quote: str, confidence: float) -> None:
-    """A verdict is sure only with words that stand literally in the text."""
+    """A verdict is sure only with words that stand literally in the text, and enough of them."""
     answer = judged("no", quote)
 
     assert answer.confidence == confidence
@@ -250,9 +258,23 @@ def test_a_quote_is_read_back_as_the_text_has_it() -> None:
     )
 
 
+def test_an_answer_quotes_the_text_and_not_the_model() -> None:
+    """What the model set in another way is given out as the text has it."""
+    answer = judged(
+        "yes", "the 'old' total - 12.50", "See the \u2018old\u2019\ntotal \u2013 12.50."
+    )
+
+    assert answer == RecordAnswer(
+        record={"verdict": "yes", "quote": "the \u2018old\u2019\ntotal \u2013 12.50"},
+        confidence=0.5,
+    )
+
+
 def test_a_verdict_is_as_sure_as_its_word() -> None:
     """How surely the quote was copied takes nothing from the verdict."""
-    writing = pieced(('{"verdict": ', 0.9), ('"no', 0.8), ('", "quote": "AC', 0.5), ('ME"}', 0.1))
+    writing = pieced(
+        ('{"verdict": ', 0.9), ('"no', 0.8), ('", "quote": "AC', 0.5), ('ME thanks you"}', 0.1)
+    )
 
     answer = read_writing(task(Kind.JUDGE), TEXT, writing)
 

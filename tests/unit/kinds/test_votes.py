@@ -107,6 +107,20 @@ def test_labels_of_several_thoughts_are_averaged() -> None:
     assert answer.confidence == 0.6
 
 
+def test_the_mean_of_many_labels_sums_to_one() -> None:
+    """Of 200 labels too, each of which is rounded."""
+    even = {str(n): 1 / 199 for n in range(199)} | {"best": 0.0}
+    sure = dict.fromkeys(even, 0.0) | {"best": 1.0}
+    answers = [
+        LabelAnswer(label="best", confidence=0.0, distribution=each) for each in (even, even, sure)
+    ]
+
+    answer = mean_label(answers)
+
+    assert sum(answer.distribution.values()) == pytest.approx(1.0, abs=1e-9)
+    assert answer.confidence == answer.distribution["best"] == pytest.approx(1 / 3, abs=1e-6)
+
+
 def test_a_thought_that_led_to_nothing_leaves_the_mean_unsure() -> None:
     """A model that has broken down once is not to be averaged with itself."""
     sure = LabelAnswer(label="a", confidence=0.9, distribution={"a": 0.9, "b": 0.1})

@@ -38,7 +38,7 @@ def random_model(seed: int, peakedness: float) -> LanguageModel:
 
 def tree_of(tokens: Sequence[Path]) -> LabelTree:
     """Name each label by its place."""
-    return LabelTree.of([str(n) for n in range(len(tokens))], tokens, END)
+    return LabelTree.of([str(n) for n in range(len(tokens))], tokens, [END])
 
 
 def walk(tree: LabelTree, model: LanguageModel) -> tuple[dict[Path, float], list[Path]]:
@@ -48,7 +48,7 @@ def walk(tree: LabelTree, model: LanguageModel) -> tuple[dict[Path, float], list
     while asking := tree.open_paths(logprobs):
         for path in asking:
             nexts = {token: model(path)[token] for token in tree.branches[path]}
-            logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
+            logprobs |= tree.extended(path, nexts, logprob=logprobs[path])
         asked += asking
     return logprobs, asked
 
@@ -82,7 +82,7 @@ def test_the_walk_finds_what_brute_force_finds(
 
 def test_labels_that_begin_alike() -> None:
     """A label that another one begins with counts only as far as the model would stop there."""
-    tree = LabelTree.of(["bill", "billing"], [(1,), (1, 2)], END)
+    tree = LabelTree.of(["bill", "billing"], [(1,), (1, 2)], [END])
 
     logprobs, asked = walk(tree, lambda _: {1: -1.0, 2: math.log(0.3), END: math.log(0.1)})
 
@@ -91,10 +91,32 @@ def test_labels_that_begin_alike() -> None:
     assert tree.distribution(logprobs) == pytest.approx({"bill": 1 / 1.3, "billing": 0.3 / 1.3})
 
 
+def test_a_model_may_end_an_answer_in_several_ways() -> None:
+    """The probabilities of all ends are added, however little of it the tokenizer's own one has."""
+    tree = LabelTree.of(["bill", "billing"], [(1,), (1, 2)], [END, 9])
+    model = {1: -1.0, 2: math.log(0.3), END: math.log(0.001), 9: math.log(0.6)}
+
+    logprobs, _ = walk(tree, lambda _: model)
+
+    assert tree.branches == {(): (1,), (1,): (END, 9, 2), (1, 2): (END, 9)}
+    right = {"bill": 1 / 1.3, "billing": 0.3 / 1.3}
+    assert tree.distribution(logprobs) == pytest.approx(right)
+    assert logprobs[1, END] == pytest.approx(-1.0 + math.log(0.601))
+
+
+def test_ends_that_are_all_impossible() -> None:
+    """A label behind which no answer can end is never said; nonsense for an end stays nonsense."""
+    tree = LabelTree.of(["a", "b"], [(1,), (2,)], [END, 9])
+    never, nonsense = {END: -math.inf, 9: -math.inf}, {END: -0.1, 9: math.nan}
+
+    assert tree.extended((1,), never, logprob=-1.0) == {(1, END): -math.inf}
+    assert math.isnan(tree.extended((1,), nonsense, logprob=-1.0)[1, END])
+
+
 def test_two_labels_that_are_the_same_tokens_are_refused() -> None:
     """What the model cannot tell apart is no choice."""
     with pytest.raises(ValueError, match="the same"):
-        LabelTree.of(["a", "b", "c"], [(1,), (2,), (1,)], END)
+        LabelTree.of(["a", "b", "c"], [(1,), (2,), (1,)], [END])
 
 
 def test_only_followed_paths_count() -> None:

@@ -18,7 +18,7 @@ from tests.support.written_answers import (
 )
 
 from smallfirst.catalogue import Kind
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Answer, Problem, RecordAnswer, TextAnswer
 from smallfirst_workers.prompting.parsing import read_writings
 
 #: Text, JSON of any form, JSON almost as asked for, and what cannot be sent.
@@ -113,3 +113,17 @@ def test_no_answer_at_all_is_a_problem() -> None:
     problem, _ = voted(Kind.EXTRACT, "[]", "{}")
 
     assert problem == Problem(code="invalid_answer", message="the model's answer is no JSON object")
+
+
+def test_a_thought_is_never_an_answer() -> None:
+    """Where a model thought unasked, what it wrote behind that counts; a thought alone is none."""
+    thought = "<think>\nhm\n</think>\n\n"
+    generate, record = task(Kind.GENERATE), task(Kind.EXTRACT)
+
+    said = read_writings(generate, TEXT, [wrote(f"{thought}Hello there.")])
+    read = read_writings(record, TEXT, [wrote(f"{thought}```json\n{json.dumps(RECORD)}\n```")])
+    cut = read_writings(generate, TEXT, [wrote("<think>\nhm", is_whole=False)])
+
+    assert said == TextAnswer(text="Hello there.", confidence=0.5)
+    assert read == RecordAnswer(record=RECORD, confidence=0.5)
+    assert isinstance(cut, Problem)

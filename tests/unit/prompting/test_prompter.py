@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import (
-    AddedToken,
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    trainers,
-)
-from transformers import PreTrainedTokenizerFast
+from tests.support import chat_templates
+from tokenizers import normalizers
 
 from smallfirst.catalogue import Example, Kind, Task
 from smallfirst.kinds.fences import FENCE_CLOSES, FENCE_OPENS
@@ -38,7 +30,6 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|><|think|>{% endif %}"
 )
-WORDS = "Read the text and answer with exactly one of the labels: up, down. Total Verdict Label?"
 LABELS = {"up": "It rose.", "down": ""}
 HOSTILE = st.lists(
     st.sampled_from([*SPECIAL, UNMARKED, FENCE_OPENS, FENCE_CLOSES, "&lt;", "<", "|", "\n"])
@@ -48,26 +39,8 @@ HOSTILE = st.lists(
 
 
 def tokenizer_of(template: str | None = CHAT_TEMPLATE, end: str | None = END) -> Any:
-    """Make a byte-level BPE tokenizer."""
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=list(SPECIAL),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    backend.train_from_iterator([WORDS] * 3, trainer)
-    made = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend,
-        eos_token=end,
-        chat_template=template,
-        clean_up_tokenization_spaces=False,
-        extra_special_tokens=list(SPECIAL[1:]),
-    )
-    made.add_tokens([AddedToken(UNMARKED, special=False, normalized=False)])
-    return made
+    """Make a tokenizer with one control token that is not marked special."""
+    return chat_templates.tokenizer_of(template, end, SPECIAL, [UNMARKED])
 
 
 @cache
@@ -131,7 +104,7 @@ def test_the_tokens_are_the_templates_own_prompt(text: str) -> None:
     asked = task(examples=examples(["up", "down"], text=f"Stop. {END}{UNMARKED}"))
 
     prompt = prompter().prepare("t", asked)
-    tokens = prompt.shared.around(prompter().text_tokens(text))
+    tokens = prompt.direct.shared.around(prompter().text_tokens(text))
 
     assert tokenizer().decode(tokens) == rendered(asked, text)
 
@@ -143,7 +116,7 @@ def test_control_tokens_are_the_templates_alone() -> None:
     prompt = prompter().prepare("t", asked)
 
     turns = 4  # the order, the example's two, and the text's
-    found = [token for token in prompt.shared.around([]) if token in control()]
+    found = [token for token in prompt.direct.shared.around([]) if token in control()]
     assert len(found) == 2 * turns + len(["<|assistant|>", UNMARKED])
 
 
@@ -156,7 +129,7 @@ def test_all_texts_share_one_beginning_and_one_end() -> None:
         prompter().around(prompt, prompter().text_tokens(text)) for text in ("first", "2nd, longer")
     )
 
-    before, after = prompt.shared.before, prompt.shared.after
+    before, after = prompt.direct.shared.before, prompt.direct.shared.after
     assert one[: len(before)] == other[: len(before)] == before
     assert one[-len(after) :] == other[-len(after) :] == after
     assert prompter().prepare("t", asked) == prompt
@@ -173,7 +146,7 @@ def test_examples_are_bounded() -> None:
     """Many examples make a prompt of the most there may be, every label among them."""
     asked = task(examples=examples(["up"] * 20 + ["down"]))
 
-    before = tokenizer().decode(prompter().prepare("t", asked).shared.before)
+    before = tokenizer().decode(prompter().prepare("t", asked).direct.shared.before)
 
     assert before.count("<|assistant|>") == asked.shots
     assert before.count("<|assistant|>down") == 1
@@ -191,9 +164,11 @@ def test_examples_leave_room_for_the_text(context: int, answer: int) -> None:
     asking = prompter(context)
     bare, full = (asking.prepare("t", one) for one in (plain, asked))
 
-    assert len(full.shared) <= max(len(bare.bare), (context - answer) * EXAMPLES_SHARE)
+    assert len(full.direct.shared) <= max(
+        len(bare.direct.bare), (context - answer) * EXAMPLES_SHARE
+    )
     rooms = {asking.max_text_tokens(each) for each in (bare, full)}
-    assert rooms == {context - answer - len(bare.bare)}
+    assert rooms == {context - answer - len(bare.direct.bare)}
 
 
 def test_examples_give_way_to_a_long_text() -> None:
@@ -204,8 +179,8 @@ def test_examples_give_way_to_a_long_text() -> None:
     most = asking.max_text_tokens(prompt)
     short, long = (asking.around(prompt, [0] * n) for n in (1, most))
 
-    assert short == prompt.shared.around([0])
-    assert long == prompt.bare.around([0] * most)
+    assert short == prompt.direct.shared.around([0])
+    assert long == prompt.direct.bare.around([0] * most)
     assert len(long) == 600 - answer_tokens(asked)
 
 
@@ -235,7 +210,7 @@ def test_a_thought_takes_of_the_room_for_the_text() -> None:
 
     assert texts[0] - texts[1] >= 50 + len(asking.thought_opens)
     whole = asking.around(prompt, [0] * texts[1], options=StepOptions(think_tokens=50))
-    assert len(whole) == len(prompt.bare) + texts[1]
+    assert len(whole) == len(prompt.direct.bare) + texts[1]
 
 
 def test_a_thought_is_data_between_its_marks() -> None:
@@ -271,12 +246,13 @@ def test_a_text_that_fills_its_room_leaves_the_answers() -> None:
     asking = prompter(500)
     prompt = asking.prepare("t", task(max_answer_tokens=100))
 
-    assert len(prompt.bare.around([0] * asking.max_text_tokens(prompt))) == 500 - 100
+    assert len(prompt.direct.bare.around([0] * asking.max_text_tokens(prompt))) == 500 - 100
 
 
 def test_no_room_for_a_text() -> None:
-    """A task whose instructions fill the context is its author's to shorten."""
-    with pytest.raises(TaskError, match=r"tasks\.t leaves no room for a text in 64 tokens"):
+    """A task whose instructions fill the context is its author's to shorten, and is told so."""
+    told = r"tasks\.t leaves no room for a text in 64 tokens: \d+ are its words; shorten its labels"
+    with pytest.raises(TaskError, match=told):
         prompter(64).prepare("t", task())
 
 

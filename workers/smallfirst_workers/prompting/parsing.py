@@ -9,6 +9,7 @@ from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, Problem
 from smallfirst.kinds import prompting_of
 from smallfirst.kinds.completions import Completion, InvalidAnswer
+from smallfirst.kinds.thoughts import answer_place
 from smallfirst_workers.problems import INVALID
 
 
@@ -16,6 +17,8 @@ def read_writings(
     task: Task, text: str, writings: Sequence[Completion], *, num_asked: int | None = None
 ) -> Answer | Problem:
     """Read one or several answers to the same question; several vote.
+
+    A thought that a model wrote before an answer, unasked, is no part of it.
 
     Args:
         task: What was asked.
@@ -26,11 +29,13 @@ def read_writings(
     """
     num_votes = num_asked or len(writings)
     prompting = prompting_of(task.kind)
+    is_json = prompting.is_json
     answers: list[Answer] = []
     reasons: list[str] = []
     for writing in writings:
+        said = writing.part(*answer_place(writing.text, is_json=is_json))
         try:
-            answers.append(prompting.read_writing(task, text, writing))
+            answers.append(prompting.read_writing(task, text, said))
         except InvalidAnswer as err:
             reasons.append(str(err))
     if not answers:

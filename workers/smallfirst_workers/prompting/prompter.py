@@ -6,21 +6,24 @@ another, whatever it spells.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from jinja2 import TemplateError
-
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS
+from smallfirst.kinds.completions import Completion
 from smallfirst.kinds.fences import escape
+from smallfirst.kinds.thoughts import answer_place
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.errors import ModelError, TaskError
+from smallfirst_workers.prompting.chat_template import REFUSALS, ChatTemplate
+from smallfirst_workers.prompting.end_tokens import declared_ends
 from smallfirst_workers.prompting.example_selection import Embed, ExampleSelector, bundled_encoder
 from smallfirst_workers.prompting.label_tree import LabelTree
 from smallfirst_workers.prompting.prompts import (
@@ -31,12 +34,20 @@ from smallfirst_workers.prompting.prompts import (
     answer_tokens,
     as_chat,
     messages_for,
-    render_segments,
     shared_messages,
 )
 
 #: The most of the context, less the answer, that a prompt with examples may take before its text.
 EXAMPLES_SHARE = 0.5
+#: What is to be done about a task that fills the context by itself.
+ROOM_REMEDY = (
+    "shorten its labels, instructions, thoughts or `max_answer_tokens`, or name a model with a"
+    " longer context"
+)
+#: What is to be done about a template that refuses a task.
+TEMPLATE_REMEDY = (
+    "give the model's folder a `chat_template.jinja` that writes the words of system or user turns"
+)
 
 
 @dataclass(frozen=True)
@@ -60,30 +71,60 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class TaskPrompt:
-    """A task, ready to be asked.
+class Frames:
+    """What stands around the texts of a task.
 
     Attributes:
         bare: Instructions alone.
         shared: Instructions with the examples that all jobs are shown, so the engine caches them.
+    """
+
+    bare: Frame
+    shared: Frame
+
+
+@dataclass(frozen=True)
+class TaskPrompt:
+    """A task, ready to be asked.
+
+    Attributes:
+        direct: Where the model is to answer at once.
+        thinking: Where it is to think first: the same, unless its template makes a difference.
         labels: Of a `classify` task.
         nearest: Chooses examples by the text; None where all jobs are shown the same.
         key: Hash of everything that the model is told before a text.
     """
 
     task: Task
-    bare: Frame
-    shared: Frame
+    direct: Frames
+    thinking: Frames
     labels: LabelTree | None
     nearest: ExampleSelector | None
     key: str
 
+    def frames(self, options: StepOptions) -> Frames:
+        """What stands around a text that is asked about in this way."""
+        return self.direct if options.think_tokens is None else self.thinking
+
 
 class Prompter:
-    """A model's tokenizer and chat template."""
+    """A model's tokenizer and chat template.
+
+    Attributes:
+        ends: The tokens by any of which the model ends an answer.
+        thought_opens: What opens a thought, after a prompt that is to be thought about.
+        no_thought: What an answer begins with, after a prompt that is to be answered at once: what
+            skips a thought, mostly.
+    """
 
     def __init__(
-        self, model: str, tokenizer: Any, *, max_tokens: int, embed: Callable[[], Embed | None]
+        self,
+        model: str,
+        tokenizer: Any,
+        *,
+        max_tokens: int,
+        embed: Callable[[], Embed | None],
+        ends: Sequence[int] = (),
     ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
@@ -92,15 +133,18 @@ class Prompter:
         self._tokenizing = Lock()
         if tokenizer.chat_template is None:
             raise ModelError(model, "has no chat template, so it cannot be asked")
-        if tokenizer.eos_token_id is None:
+        self._template = ChatTemplate(tokenizer)
+        self._control = control_tokens(tokenizer, self._template.text)
+        self.ends = self._ends(ends)
+        if not self.ends:
             raise ModelError(model, "has no end token, so its labels cannot be told apart")
-        self._control = control_tokens(tokenizer)
+        self._control |= set(self.ends)
+        spelt = tokenizer.convert_ids_to_tokens(sorted(self._control))
+        self._control_texts = re.compile("|".join(map(re.escape, spelt)))
         closes = tuple(self._tokens(Segment(THOUGHT_CLOSES, is_trusted=True)))
         opens = tuple(self._tokens(Segment(THOUGHT_OPENS, is_trusted=True)))
-        begins_by_itself = self._begins_with_a_thought()
-        #: What opens a thought, what closes it, and what skips it, after a prompt.
-        self.thought_opens = () if begins_by_itself else opens
-        self.no_thought = closes if begins_by_itself else ()
+        self.thought_opens = () if self._template.opens_thought(thinks=True) else opens
+        self.no_thought = self._no_thought(closes)
         self._thought_closes = closes
 
     @classmethod
@@ -125,7 +169,8 @@ class Prompter:
         except (OSError, ValueError) as err:
             raise ModelError(model, f"has no tokenizer that can be read: {err}") from err
         embed = partial(bundled_encoder, cache)
-        return cls(model, tokenizer, max_tokens=max_tokens, embed=embed)
+        ends = declared_ends(folder)
+        return cls(model, tokenizer, max_tokens=max_tokens, embed=embed, ends=ends)
 
     def text_tokens(self, text: str) -> list[int]:
         """Tokenise a stranger's text, as data."""
@@ -135,6 +180,14 @@ class Prompter:
         """Tokenise what the model thought, as data, and close it."""
         return [*self._tokens(Segment(thought, is_trusted=False)), *self._thought_closes]
 
+    def said(self, writing: Completion) -> Completion:
+        """Take what was said of what was written: no thought, and no control token.
+
+        The thought goes first: its marks may be control tokens.
+        """
+        said = writing.part(*answer_place(writing.text, is_json=False))
+        return replace(said, text=self._control_texts.sub("", said.text))
+
     def prepare(self, name: str, task: Task) -> TaskPrompt:
         """Tokenise what all jobs of a task share.
 
@@ -143,18 +196,25 @@ class Prompter:
                 chat template refuses it.
         """
         try:
-            bare = self._frame(task, ())
-            shared = self._frame(task, self._fitting(task))
-        except (ValueError, TemplateError) as err:
-            raise TaskError(name, f"does not fit the model's chat template: {err}") from err
-        if self._room(task, _longest_thought(task)) - len(bare) < 1:
-            raise TaskError(name, f"leaves no room for a text in {self._max_tokens} tokens")
+            shots = self._fitting(task)
+            direct = self._frames(task, shots, thinks=False)
+            has_switch = bool(self._template.switches)
+            thinking = self._frames(task, shots, thinks=True) if has_switch else direct
+        except REFUSALS as err:
+            reason = f"does not fit the model's chat template: {err}; {TEMPLATE_REMEDY}"
+            raise TaskError(name, reason) from err
+        longest = max(len(direct.bare), len(thinking.bare))
+        if self._room(task, _longest_thought(task)) - longest < 1:
+            reason = (
+                f"leaves no room for a text in {self._max_tokens} tokens: {longest} are its words"
+            )
+            raise TaskError(name, f"{reason}; {ROOM_REMEDY}")
         labels, nearest = self._label_tree(name, task), self._nearest(task)
-        return TaskPrompt(task, bare, shared, labels, nearest, prompt_key(task))
+        return TaskPrompt(task, direct, thinking, labels, nearest, prompt_key(task))
 
     def max_text_tokens(self, prompt: TaskPrompt, options: StepOptions = NO_OPTIONS) -> int:
         """The longest text that leaves room for a step's thought and an answer."""
-        return self._room(prompt.task, options.think_tokens) - len(prompt.bare)
+        return self._room(prompt.task, options.think_tokens) - len(prompt.frames(options).bare)
 
     def around(
         self,
@@ -173,16 +233,18 @@ class Prompter:
         """
         task, room = prompt.task, self._room(prompt.task, options.think_tokens) - len(text)
         for dropped in range(len(shots)):
-            frame = self._frame(task, shots[dropped:])
+            frame = self._frame(task, shots[dropped:], thinks=options.think_tokens is not None)
             if len(frame) <= min(room, self._budget(task)):
                 return frame.around(text)
-        frame = prompt.shared if not shots and len(prompt.shared) <= room else prompt.bare
-        return frame.around(text)
+        frames = prompt.frames(options)
+        is_shared = not shots and len(frames.shared) <= room
+        return (frames.shared if is_shared else frames.bare).around(text)
 
     def _room(self, task: Task, think_tokens: int | None) -> int:
         """Tokens of the context that are left by the longest answer, after such a thought."""
-        markers = 2 * len(self._thought_closes) if think_tokens or self.no_thought else 0
-        return self._max_tokens - answer_tokens(task) - (think_tokens or 0) - markers
+        around = len(self.thought_opens) + len(self._thought_closes)
+        taken = think_tokens + around if think_tokens else len(self.no_thought)
+        return self._max_tokens - answer_tokens(task) - taken
 
     def _budget(self, task: Task) -> int:
         """Tokens for instructions and examples: the same for every step, so that they share it."""
@@ -201,31 +263,39 @@ class Prompter:
         for example in spread(task):
             if len(chosen) == task.shots:
                 break
-            if len(self._frame(task, [*chosen, example])) <= self._budget(task):
+            if len(self._frame(task, [*chosen, example], thinks=False)) <= self._budget(task):
                 chosen.append(example)
         return chosen
 
-    def _frame(self, task: Task, examples: Sequence[Example]) -> Frame:
+    def _frames(self, task: Task, shots: Sequence[Example], *, thinks: bool) -> Frames:
+        bare, shared = (self._frame(task, shown, thinks=thinks) for shown in ((), shots))
+        return Frames(bare, shared)
+
+    def _frame(self, task: Task, examples: Sequence[Example], *, thinks: bool) -> Frame:
         """Render the prompt around a text, and tokenise both sides of it."""
-        segments = render_segments(messages_for(task, "x", examples), self._render)
+        segments = self._template.segments(messages_for(task, "x", examples), thinks=thinks)
         place = max(n for n, segment in enumerate(segments) if not segment.is_trusted)
         before = [token for segment in segments[:place] for token in self._tokens(segment)]
         after = [token for segment in segments[place + 1 :] for token in self._tokens(segment)]
         return Frame(tuple(before), tuple(after))
 
-    def _begins_with_a_thought(self) -> bool:
-        """Whether the chat template opens a thought where the model has to answer."""
-        try:
-            rendered = self._render([{"role": "user", "content": "x"}])
-        except (ValueError, TemplateError):
-            return False  # one that cannot do without instructions; `prepare` gives it some
-        return rendered.rstrip().endswith(THOUGHT_OPENS.strip())
+    def _no_thought(self, closes: tuple[int, ...]) -> tuple[int, ...]:
+        """Tell what the template writes before an answer where it opens a turn: an empty thought.
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
-        rendered: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        return rendered
+        Where it does not show that, a thought that it opened is closed.
+        """
+        shown = self._template.before_answer()
+        if shown.strip():
+            return tuple(self._tokens(Segment(shown, is_trusted=True)))
+        return closes if self._template.opens_thought(thinks=False) else ()
+
+    def _ends(self, declared: Sequence[int]) -> tuple[int, ...]:
+        """Tell what ends an answer: what ends a turn as the template writes it, then the others."""
+        behind = self._tokens(Segment(self._template.after_answer().lstrip(), is_trusted=True))
+        of_a_turn = [token for token in behind[:1] if token in self._control]
+        known = range(len(self._tokenizer))
+        told = [*of_a_turn, *declared, self._tokenizer.eos_token_id]
+        return tuple(dict.fromkeys(token for token in told if token in known))
 
     def _tokens(self, segment: Segment) -> list[int]:
         tokens = self._encoded([segment.text], is_trusted=segment.is_trusted)[0]
@@ -252,7 +322,7 @@ class Prompter:
         labels = tuple(task.labels)
         tokens = [self._tokens(Segment(label, is_trusted=False)) for label in labels]
         try:
-            return LabelTree.of(labels, tokens, self._tokenizer.eos_token_id)
+            return LabelTree.of(labels, tokens, self.ends)
         except ValueError as err:
             raise TaskError(name, str(err)) from err
 
@@ -268,9 +338,8 @@ def prompt_key(task: Task) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
-def control_tokens(tokenizer: Any) -> frozenset[int]:
+def control_tokens(tokenizer: Any, template: str) -> frozenset[int]:
     """Tokens that steer a conversation: those marked special, and what the chat template writes."""
-    template = str(tokenizer.chat_template)
     return frozenset(
         number
         for number, token in tokenizer.added_tokens_decoder.items()

@@ -22,7 +22,7 @@ _RULE: Final = (
 
 Role = Literal["system", "user", "assistant"]
 #: Writes messages as one string, the opening of the assistant's turn included.
-ChatTemplate = Callable[[list[dict[str, str]]], str]
+RenderChat = Callable[[list[dict[str, str]]], str]
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,21 @@ def as_chat(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
-def render_segments(
-    messages: Sequence[Message], chat_template: ChatTemplate
-) -> tuple[Segment, ...]:
+def fold_instructions(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Put the instructions at the head of the first user turn, for a template without others."""
+    order, asked, *rest = messages
+    gap = Segment("\n\n", is_trusted=True)
+    return (Message("user", (*order.segments, gap, *asked.segments)), *rest)
+
+
+def render_segments(messages: Sequence[Message], render: RenderChat) -> tuple[Segment, ...]:
     """Apply a model's chat template, and keep apart what is trusted and what is not.
 
     The template only ever sees placeholders where a stranger's words go, so that nothing in them
     can look like a control token or a turn to it. The segments joined are the whole prompt.
 
-    Raises: ValueError if the template drops or repeats a message.
+    Raises: ValueError if the template drops, moves or repeats what a stranger wrote, or drops what
+        the house wrote.
     """
     slot = _unused_slot("".join(message.content for message in messages))
     strangers: list[Segment] = []
@@ -125,7 +131,16 @@ def render_segments(
             content += segment.text if segment.is_trusted else slot.format(len(strangers))
             strangers += [] if segment.is_trusted else [segment]
         chat.append({"role": message.role, "content": content})
-    return _fill(chat_template(chat), slot, strangers)
+    rendered = render(chat)
+    _check_trusted(messages, rendered)
+    return _fill(rendered, slot, strangers)
+
+
+def _check_trusted(messages: Sequence[Message], rendered: str) -> None:
+    """See that instructions and fences are there; a template may strip the blanks around them."""
+    trusted = (segment for each in messages for segment in each.segments if segment.is_trusted)
+    if not all(segment.text.strip() in rendered for segment in trusted):
+        raise ValueError("the chat template drops the instructions, or a part of them")
 
 
 def _fill(rendered: str, slot: str, strangers: Sequence[Segment]) -> tuple[Segment, ...]:

@@ -7,13 +7,15 @@ accepts: to have a confidence from such a one, let it vote.
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from smallfirst.answers import DIGITS
+from smallfirst.answers import rounded_distribution
 from smallfirst.catalogue import Task
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst.kinds import KINDS, prompting_of
 from smallfirst.kinds.completions import Completion, places_of_values
+from smallfirst.kinds.thoughts import answer_place
 from smallfirst_workers.llm.endpoint.label_probabilities import Token, distribution
 from smallfirst_workers.llm.endpoint.replies import Choice, Ending
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate
@@ -40,13 +42,23 @@ def read_completion(
         choices: What was written, at least one; None is what could not be read.
         num_asked: How many choices were asked for: one that is none is a vote for nothing.
     """
-    read = [each for each in choices[:num_asked] if each and each.ending is not Ending.FILTERED]
-    if not read:
+    told = [each for each in choices[:num_asked] if each and each.ending is not Ending.FILTERED]
+    if not told:
         return FILTERED if any(choices) else UNREADABLE
+    read = [_answer_of(choice, is_json=template.schema is not None) for choice in told]
     if KINDS[template.task.kind].is_one_label:
         return _read_label(template, read, num_asked)
     writings = [_writing(choice, template.key) for choice in read]
     return read_writings(template.task, text, writings, num_asked=num_asked)
+
+
+def _answer_of(choice: Choice, *, is_json: bool) -> Choice:
+    """Take off what stands around an answer: a thought, a fence of Markdown."""
+    start, end = answer_place(choice.content, is_json=is_json)
+    if (start, end) == (0, len(choice.content)):
+        return choice
+    tokens = tuple(token for token in _cut(choice.tokens, start, end) if token.text)
+    return replace(choice, content=choice.content[start:end], tokens=tokens)
 
 
 def _read_label(
@@ -61,8 +73,8 @@ def _read_label(
         return answers[0]
     voted: LabelAnswer = prompting_of(task.kind).vote(answers, num_asked)
     said = [answer.label for answer in answers]
-    shares = {label: round(said.count(label) / len(said), DIGITS) for label in task.labels}
-    return voted.model_copy(update={"distribution": shares})
+    shares = {label: said.count(label) / len(said) for label in task.labels}
+    return voted.model_copy(update={"distribution": rounded_distribution(shares)})
 
 
 def _label(task: Task, key: str, choice: Choice) -> LabelAnswer | None:
@@ -77,7 +89,7 @@ def _label(task: Task, key: str, choice: Choice) -> LabelAnswer | None:
         return None
     tokens = choice.tokens
     chances = distribution(label, list(task.labels), tokens, start + 1, end - 1) if tokens else {}
-    rounded = {name: round(chance, DIGITS) for name, chance in chances.items()}
+    rounded = rounded_distribution(chances) if chances else {}
     return LabelAnswer(label=label, confidence=rounded.get(label, 0.0), distribution=rounded)
 
 
@@ -107,9 +119,9 @@ def _place(written: str, key: str | None) -> tuple[int, int]:
 
 
 def _cut(tokens: Sequence[Token], start: int, end: int) -> Iterator[Token]:
-    """Cut what was written out of its tokens."""
+    """Cut what was written out of its tokens; those that are whole keep what they are told with."""
     place = 0
     for token in tokens:
-        first, last = max(0, start - place), max(0, end - place)
-        yield Token(token.text[first:last], token.logprob)
+        text = token.text[max(0, start - place) : max(0, end - place)]
+        yield token if text == token.text else Token(text, token.logprob)
         place += len(token.text)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,10 +38,6 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
 #: The slowest an endpoint may write, in tokens a second, and not be taken for dead.
 SLOWEST: Final = 10.0
-#: How often a request may fail after all its tries, each time after somebody else was answered,
-#: before the fault is taken to be its own. One that nobody else can be compared with waits for
-#: its deadline: alone, it looks like an outage.
-MAX_BLAMES: Final = 3
 #: What is sent where no key is needed: the client insists on one.
 _NO_KEY: Final = "none"
 
@@ -72,7 +69,7 @@ class Endpoint:
             base_url=address,
             api_key=key_of(name, model, os.environ),
             max_retries=0,
-            http_client=_http_client(name, at_once),
+            http_client=_http_client(name, model),
         )
         return cls(name, client, BreakerGate(name, address), at_once)
 
@@ -96,7 +93,7 @@ class Endpoint:
                 return found
             if found.fault is Fault.EITHER and self.gate.num_successes > num_known:
                 num_blames, num_known = num_blames + 1, self.gate.num_successes
-            if num_blames == MAX_BLAMES:
+            if num_blames >= found.max_blames:
                 return found
 
     async def close(self) -> None:
@@ -117,12 +114,12 @@ class Endpoint:
             self.gate.fail(passage, found)
         return found
 
-    async def _try(self, request: Mapping[str, Any], max_tries: int) -> Reply | RequestFailure:
-        for num_failures in range(1, max_tries + 1):
+    async def _try(self, request: Mapping[str, Any], most: int) -> Reply | RequestFailure:
+        for num_failures in range(1, most + 1):
             found = await self._send(request)
             if isinstance(found, Reply) or not found.can_pass:
                 return found
-            if num_failures == max_tries or self.gate.is_open:
+            if num_failures >= min(most, found.max_tries) or self.gate.is_open:
                 return found
             lot = random.random()  # noqa: S311 - spreads requests, guards nothing
             await asyncio.sleep(pause_seconds(num_failures, lot=lot, asked=found.asked_seconds))
@@ -198,16 +195,17 @@ def key_of(name: str, model: Model, environment: Mapping[str, str]) -> str:
     return key
 
 
-def _http_client(name: str, max_concurrency: int) -> httpx2.AsyncClient:
-    """Make the client; which authorities it believes, SSL_CERT_FILE or SSL_CERT_DIR may say."""
-    kept = min(max_concurrency, 100)
-    limits = httpx2.Limits(max_connections=max_concurrency, max_keepalive_connections=kept)
+def _http_client(name: str, model: Model) -> httpx2.AsyncClient:
+    """Make the client; which authorities it believes, the model says, or else SSL_CERT_FILE."""
+    kept = min(model.max_concurrency, 100)
+    limits = httpx2.Limits(max_connections=model.max_concurrency, max_keepalive_connections=kept)
     try:
+        verify = ssl.create_default_context(cafile=model.ca_file) if model.ca_file else True
         # A redirect would take the texts, and the key, to where nobody sent them.
-        return DefaultAsyncHttpxClient(limits=limits, follow_redirects=False)
+        return DefaultAsyncHttpxClient(limits=limits, follow_redirects=False, verify=verify)
     except OSError as err:
-        reason = "cannot read the certificates that SSL_CERT_FILE or SSL_CERT_DIR names"
-        raise ModelError(name, reason) from err
+        named = f"`ca_file` ({model.ca_file})" if model.ca_file else "SSL_CERT_FILE or SSL_CERT_DIR"
+        raise ModelError(name, f"cannot read the certificates that {named} names") from err
 
 
 def _timeout(max_tokens: int) -> Timeout:

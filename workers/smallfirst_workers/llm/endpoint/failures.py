@@ -13,7 +13,7 @@ from typing import Final
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
-from smallfirst_workers.llm.endpoint.backoff import asked_seconds
+from smallfirst_workers.llm.endpoint.backoff import MAX_TRIES, asked_seconds
 from smallfirst_workers.llm.endpoint.dialect import OWN_KEYS
 
 
@@ -39,6 +39,10 @@ class RequestFailure:
         asked_seconds: How long the endpoint asked to be left alone.
         refused_key: The key of the request, one of our own, that the endpoint refuses, where it
             named one.
+        max_tries: How often the same request is sent before that counts as one failure.
+        max_blames: How often a request may fail so, each time after somebody else was answered,
+            before the fault is taken to be its own. One that nobody else can be compared with waits
+            for its deadline: alone, it looks like an outage.
     """
 
     what: str
@@ -48,17 +52,27 @@ class RequestFailure:
     remedy: str = "see that the endpoint runs and is not overloaded"
     asked_seconds: float | None = None
     refused_key: str | None = None
+    max_tries: int = MAX_TRIES
+    max_blames: int = 3
 
 
-#: It answered, with something that is no chat completion: a proxy's page, say.
-GIBBERISH = RequestFailure("an answer that is no chat completion", Fault.EITHER)
+#: It answered, with something that is no chat completion: a proxy's page, say. It was not too busy,
+#: so what it says to the same request three times it will say again; and each may have been paid.
+GIBBERISH = RequestFailure(
+    "an answer that is no chat completion",
+    Fault.EITHER,
+    remedy="see that `endpoint` is the address of an OpenAI-compatible API, and not of a page",
+    max_tries=3,
+    max_blames=1,
+)
 
 _DISTRUSTED = RequestFailure(
     "a certificate that cannot be verified",
     Fault.ENDPOINT,
     can_pass=False,
     opens_at_once=True,
-    remedy="see that it is the endpoint's, and name its authority's in the worker's SSL_CERT_FILE",
+    remedy="see that it is the endpoint's, and name its authority's in the model's `ca_file`, or in"
+    " the worker's SSL_CERT_FILE",
 )
 
 _BY_STATUS = {

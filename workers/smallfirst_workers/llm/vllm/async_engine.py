@@ -193,9 +193,13 @@ class AsyncEngine:
         temperature: float = 0.0,
         num: int = 1,
         stop: str | None = None,
+        ends: Sequence[int] = (),
         adapter: str | None = None,
     ) -> list[Completion]:
         """Let the model write, within a JSON schema where one is given, and no further than `stop`.
+
+        It ends at any token of `ends` too, besides those that vLLM knows of. Other special tokens
+        are in what it wrote.
 
         Raises:
             EngineDead: When the engine has died.
@@ -209,9 +213,13 @@ class AsyncEngine:
             temperature=temperature,
             n=num,
             stop=stop,
+            stop_token_ids=list(ends),
             logprobs=0,
             structured_outputs=form,
             skip_clone=True,
+            # Marks of a thought may be special tokens, and so may what it is to stop at.
+            skip_special_tokens=False,
+            spaces_between_special_tokens=False,
         )
         outputs = (await self._run(prompt, wanted, adapter)).outputs
         return [_writing_of(output) for output in outputs]

@@ -7,7 +7,10 @@ step. It knows nothing of Redis, Celery or cascades.
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import content_hash, model_folder
@@ -18,8 +21,23 @@ from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.generating import GenerationRequest, Generator
-from smallfirst_workers.problems import EXPIRED, NOT_LOADED, TOO_LONG
-from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt
+from smallfirst_workers.problems import EXPIRED, NOT_LOADED, REFUSED, TOO_LONG
+from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt, prompt_key
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class RefusedTask:
+    """A task that does not fit the model.
+
+    Attributes:
+        key: Hash of everything that the model would be told before a text.
+        problem: Why it does not fit.
+    """
+
+    key: str
+    problem: Problem
 
 
 class LlmEngine:
@@ -32,6 +50,7 @@ class LlmEngine:
         self._vllm = vllm
         self._asker = Generator(prompter, vllm)
         self._prompts: dict[str, TaskPrompt] = {}
+        self._refused: dict[str, RefusedTask] = {}
         self._busy = SharedClock()
 
     @classmethod
@@ -50,16 +69,31 @@ class LlmEngine:
 
     def revision_of(self, task: str) -> str:
         """Which version of the model answers, and of what it is told of the task."""
-        prompt = self._prompts.get(task)
-        return f"{self._revision}+{prompt.key}" if prompt else self._revision
+        known = self._prompts.get(task) or self._refused.get(task)
+        return f"{self._revision}+{known.key}" if known else self._revision
 
     def prepare(self, tasks: Mapping[str, Task]) -> None:
         """Make ready for exactly these tasks.
 
+        One that does not fit the model is refused alone: its jobs are told why, and all others are
+        served.
+
         Raises:
-            TaskError: When a task cannot be served; those prepared before go on being served.
+            TaskError: When none fits, or one no longer does that is served; those prepared before
+                go on being served.
         """
-        self._prompts = {name: self._prompt(name, task) for name, task in tasks.items()}
+        prompts: dict[str, TaskPrompt] = {}
+        refused: dict[str, TaskError] = {}
+        for name, task in tasks.items():
+            try:
+                prompts[name] = self._prompt(name, task)
+            except TaskError as err:
+                refused[name] = err
+        for name, error in refused.items():
+            if not prompts or name in self._prompts:
+                raise error
+        self._prompts = prompts
+        self._refused = {name: self._refuse(tasks[name], err) for name, err in refused.items()}
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Put all questions into the engine, and give each answer out as it is there.
@@ -72,6 +106,16 @@ class LlmEngine:
     def unload(self) -> None:
         """Stop the engine and its processes."""
         self._vllm.stop()
+
+    def _refuse(self, task: Task, error: TaskError) -> "RefusedTask":
+        log.error(
+            "task.refused",
+            model=self.name,
+            task=error.task,
+            problem=str(error),
+            consequence="its jobs fail at this model; the model's other tasks are served",
+        )
+        return RefusedTask(prompt_key(task), Problem(code=REFUSED, message=str(error)))
 
     def _prompt(self, name: str, task: Task) -> TaskPrompt:
         if not KINDS[task.kind].can_be_written:
@@ -99,6 +143,8 @@ class LlmEngine:
     def _question(
         self, asked: EngineRequest, shots: Sequence[Example]
     ) -> GenerationRequest | Problem:
+        if asked.task in self._refused:
+            return self._refused[asked.task].problem
         prompt = self._prompts.get(asked.task)
         if prompt is None or not self._vllm.has_adapter(asked.options.adapter):
             return NOT_LOADED

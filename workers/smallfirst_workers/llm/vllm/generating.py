@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.answers import DIGITS
+from smallfirst.answers import rounded_distribution
 from smallfirst.jobs import Answer, LabelAnswer, Problem
 from smallfirst.kinds.completions import Completion
 from smallfirst.kinds.votes import mean_label
@@ -80,6 +80,7 @@ class Generator:
             temperature=VARIED if question.options.vote > 1 else 0.0,
             num=question.options.vote,
             stop=THOUGHT_CLOSES.strip(),
+            ends=self._prompter.ends,
             adapter=question.options.adapter,
         )
         # What it thought is tokenised as a stranger's words: it may have copied some.
@@ -98,17 +99,22 @@ class Generator:
         self, question: GenerationRequest, beginnings: Sequence[tuple[int, ...]], num: int
     ) -> Generated:
         """Read what the model wrote; once more and no oftener where that is no answer."""
-        task = question.prompt.task
         temperature = VARIED if num > 1 else 0.0
         written = await asyncio.gather(
             *(self._write(question, begun, temperature, num) for begun in beginnings)
         )
         writings = [writing for some in written for writing in some]
-        answer = read_writings(task, question.text, writings)
+        answer = self._read(question, writings)
         if isinstance(answer, Problem):
             writings += await self._write(question, beginnings[0], VARIED, 1)
-            answer = read_writings(task, question.text, writings[-1:])
+            answer = self._read(question, writings[-1:])
         return answer, sum(len(writing.pieces) for writing in writings)
+
+    def _read(
+        self, question: GenerationRequest, writings: Sequence[Completion]
+    ) -> Answer | Problem:
+        said = [self._prompter.said(writing) for writing in writings]
+        return read_writings(question.prompt.task, question.text, said)
 
     async def _write(
         self, question: GenerationRequest, tokens: Sequence[int], temperature: float, num: int
@@ -119,6 +125,7 @@ class Generator:
             schema=answer_schema(question.prompt.task),
             temperature=temperature,
             num=num,
+            ends=self._prompter.ends,
             adapter=question.options.adapter,
         )
 
@@ -136,12 +143,10 @@ class Generator:
                 )
             )
             for path, nexts in zip(asking, found, strict=True):
-                logprobs |= {(*path, token): logprobs[path] + lp for token, lp in nexts.items()}
-        distribution = {
-            label: round(probability, DIGITS)
-            for label, probability in labels.distribution(logprobs).items()
-        }
-        if not distribution:
+                logprobs |= labels.extended(path, nexts, logprob=logprobs[path])
+        exact = labels.distribution(logprobs)
+        if not exact:
             return LabelAnswer(label=labels.labels[0], confidence=0.0)
+        distribution = rounded_distribution(exact)
         best = max(distribution, key=distribution.__getitem__)
         return LabelAnswer(label=best, confidence=distribution[best], distribution=distribution)
