@@ -21,6 +21,10 @@ COMMANDS = {
         "smallfirst.cli.up:up",
         "Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.",
     ),
+    "check": CommandEntry(
+        "smallfirst.cli.check:check",
+        "Say all that is wrong with a catalogue; exit 1 when a router or worker would refuse it.",
+    ),
     "demo": CommandEntry(
         "smallfirst.cli.demo:demo",
         "Start a whole fleet, send it a file of support mail, show who answered what, stop it.",
