@@ -20,6 +20,7 @@ from smallfirst.catalogue.expressions import (
     compile_expression,
     number_check,
 )
+from smallfirst.catalogue.file_stamps import StampedFiles
 from smallfirst.catalogue.loading import read_catalogue
 from smallfirst.catalogue.model_files import check_weights, model_folder
 from smallfirst.catalogue.model_tasks import encoder_problem, examples_problem, is_of_pairs
@@ -56,10 +57,12 @@ class CheckedCatalogue:
     Attributes:
         catalogue: None where it cannot be read.
         findings: In the order of the file, as far as that is known.
+        files: Every file that was read of it, with its stamp; those of models are not among them.
     """
 
     catalogue: Catalogue | None
     findings: tuple[Finding, ...]
+    files: StampedFiles
 
     @property
     def fatal(self) -> tuple[Finding, ...]:
@@ -101,8 +104,9 @@ def check_catalogue(path: Path) -> CheckedCatalogue:
     reading = read_catalogue(path)
     if reading.catalogue is None:
         assert reading.error is not None
-        return CheckedCatalogue(None, tuple(map(Finding, reading.error.problems)))
-    findings = [
+        findings = tuple(map(Finding, reading.error.problems))
+        return CheckedCatalogue(None, findings, reading.files)
+    found = [
         Finding(
             CatalogueProblem(
                 path, reading.line_of(each.place), place_text(each.place), each.reason
@@ -112,8 +116,8 @@ def check_catalogue(path: Path) -> CheckedCatalogue:
         )
         for each in _remarks(reading.catalogue)
     ]
-    findings.sort(key=lambda finding: finding.problem.line or 0)
-    return CheckedCatalogue(reading.catalogue, tuple(findings))
+    found.sort(key=lambda finding: finding.problem.line or 0)
+    return CheckedCatalogue(reading.catalogue, tuple(found), reading.files)
 
 
 def _remarks(catalogue: Catalogue) -> Iterator[_Remark]:

@@ -24,13 +24,14 @@ from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.check import sizes_of
-from smallfirst.cli.fleet_connection import Link, linked, settings_of
+from smallfirst.cli.fleet_connection import Link, catalogue_state_of, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
 from smallfirst.errors import ModelFilesError, RedisUnfit, SlicesDiffer
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad, PoolLoad
+from smallfirst.local.catalogue_news import CatalogueState
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
 from smallfirst.settings import Settings
@@ -62,7 +63,8 @@ class Check:
 def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Look at everything a fleet needs; exit 1 when something is wrong."""
     settings = settings_of(globals_of(context))
-    checks = list(examine(settings))
+    state = catalogue_state_of(globals_of(context), settings)
+    checks = [*examine(settings), *_check_in_force(state)]
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -141,6 +143,18 @@ def _check_catalogue(settings: Settings) -> tuple[CheckedCatalogue | None, Check
         return None, Check("catalogue", CheckState.FAIL, detail, remedy)
     about = f"{settings.catalogue}: {sizes_of(checked)}"
     return checked, Check("catalogue", CheckState.OK, about)
+
+
+def _check_in_force(state: CatalogueState | None) -> Iterator[Check]:
+    """Say which version of the catalogue the fleet on this machine goes by."""
+    if state is None:
+        return
+    detail = f"revision {state.revision}"
+    if not state.rejected:
+        yield Check("in force", CheckState.OK, detail)
+        return
+    reason = f"{detail} stays in force: the file as it stands is rejected"
+    yield Check("in force", CheckState.WARN, reason, "mend the file; smallfirst check says what")
 
 
 def _check_findings(checked: CheckedCatalogue) -> Iterator[Check]:

@@ -80,9 +80,11 @@ def test_up_runs_a_fleet_until_it_is_interrupted(
         addresses = json.loads(process.stdout.readline())
         second = local("up", "--catalogue", catalogue)
         done = local("submit", "--task", "ids", "--wait", "is 536-22-1234 his?")
+        in_force = local("queues", "--json").json["catalogue"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     assert (done.code, "ssn 3-14" in done.out) == (0, True)
+    assert (len(in_force["revision"]), in_force["rejected"]) == (12, [])
     assert (second.code, "a fleet runs already" in second.err) == (1, True)
     assert not (folder / "fleet.json").exists()
     with Redis.from_url(addresses["redis_url"]) as redis, pytest.raises(RedisConnectionError):
