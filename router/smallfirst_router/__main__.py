@@ -17,6 +17,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.slices import keys_of_slices
 from smallfirst.process.connection import bounds_of, connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
+from smallfirst.process.settings_help import answer_arguments
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import RouterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
@@ -138,4 +139,9 @@ def build(
 
 
 if __name__ == "__main__":
+    answer_arguments(
+        RouterSettings,
+        module="smallfirst_router",
+        does="Runs one router: it decides where each job goes next, and forms batches.",
+    )
     sys.exit(main())

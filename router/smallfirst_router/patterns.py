@@ -10,12 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
-import re2
-
 from smallfirst.catalogue import Pattern
+from smallfirst.catalogue.expressions import ExpressionError, compile_expression, number_check
 from smallfirst_router.errors import RuleError
 from smallfirst_router.recognizers import Reading, Stretch, fold, is_hidden, read, satisfies
 
@@ -34,13 +32,6 @@ SPAN_GROUP = "span"
 #: What a pattern names that wants to see the characters that nobody sees.
 _NAMES_HIDDEN = re.compile(r"\\x\{?([0-9A-Fa-f]+)")
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
-_HINTS = {
-    "(?<": "RE2 has no look-around; mark what is meant with (?P<span>...)",
-    "(?=": "RE2 has no look-around; mark what is meant with (?P<span>...)",
-    "(?!": "RE2 has no look-around; mark what is meant with (?P<span>...)",
-    "escape sequence: \\": "RE2 knows no such escape, nor back-references",
-    "repetition size": "RE2 repeats at most 1,000 times",
-}
 
 
 class TextReadings:
@@ -149,17 +140,11 @@ def compile_pattern(pattern: Pattern) -> CompiledPattern:
     Raises:
         RuleError: RE2 cannot run it, it matches every text, or python-stdnum has no such check.
     """
-    options = re2.Options()
-    # RE2 would print the pattern on stderr.
-    options.log_errors = False
-    options.case_sensitive = not pattern.ignore_case
     try:
-        regex = re2.compile(pattern.pattern, options)
-    except re2.error as error:
-        raise RuleError(pattern.label, _reason(error)) from error
-    if regex.search(b"") is not None:
-        raise RuleError(pattern.label, "the pattern matches the empty text, so every text")
-    return CompiledPattern(pattern.label, regex, _check(pattern), _names_hidden(pattern.pattern))
+        regex, check = compile_expression(pattern), number_check(pattern)
+    except ExpressionError as error:
+        raise RuleError(pattern.label, str(error)) from error
+    return CompiledPattern(pattern.label, regex, check, _names_hidden(pattern.pattern))
 
 
 def _names_hidden(pattern: str) -> bool:
@@ -167,24 +152,3 @@ def _names_hidden(pattern: str) -> bool:
     named = (int(number, 16) for number in _NAMES_HIDDEN.findall(pattern))
     is_named = any(number <= sys.maxunicode and is_hidden(chr(number)) for number in named)
     return is_named or "{C" in pattern or any(map(is_hidden, pattern))
-
-
-def _reason(error: "re2.error") -> str:
-    said = error.args[0] if error.args else b"not a pattern"
-    reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    hint = next((hint for sign, hint in _HINTS.items() if sign in reason), None)
-    return f"{reason} ({hint})" if hint else reason
-
-
-def _check(pattern: Pattern) -> Callable[[str], bool] | None:
-    if pattern.check is None:
-        return None
-    try:
-        is_valid = getattr(import_module(f"stdnum.{pattern.check}"), "is_valid", None)
-    except ImportError as error:
-        reason = f"python-stdnum has no module {pattern.check!r}"
-        raise RuleError(pattern.label, reason) from error
-    if not callable(is_valid):
-        raise RuleError(pattern.label, f"python-stdnum's {pattern.check!r} checks no number")
-    checked: Callable[[str], bool] = is_valid
-    return checked

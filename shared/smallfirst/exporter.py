@@ -33,6 +33,7 @@ from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.ledger.survey import FleetLoad, FleetSurvey, StreamLoad
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.process.exit_codes import EXIT_CONFIG
+from smallfirst.process.settings_help import answer_arguments
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
@@ -253,4 +254,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    answer_arguments(
+        ExporterSettings,
+        module="smallfirst.exporter",
+        does="Tells Prometheus what waits, who is alive, and what was answered.",
+    )
     sys.exit(main())

@@ -36,6 +36,17 @@ _WORDS = (
 _JSON_NOUNS = ((re.compile(r"\ba mapping\b"), "an object"), (re.compile(r"\ba list\b"), "an array"))
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: `1 job`, `2 jobs`, `1,000 batches`, `3 copies`."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{number:,} {noun}es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}s"
+
+
 def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
     """Find the known word nearest to a word, whatever its case; None where nothing is near."""
     named = {name.lower(): name for name in known}

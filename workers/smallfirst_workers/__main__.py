@@ -7,6 +7,7 @@ import structlog
 
 from smallfirst.errors import SmallfirstError
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_ENGINE_DEAD
+from smallfirst.process.settings_help import answer_arguments
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
@@ -36,4 +37,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    answer_arguments(
+        WorkerSettings,
+        module="smallfirst_workers",
+        does="Runs one worker: it serves the models of one pool.",
+    )
     sys.exit(main())

@@ -36,11 +36,17 @@ class Reading:
         catalogue: None where it is wrong.
         error: None where it is right.
         files: Every file that was asked for, with its stamp.
+        tree: The file as it stands, with the line of every key; None where it is wrong.
     """
 
     catalogue: Catalogue | None
     error: CatalogueError | None
     files: StampedFiles
+    tree: YamlTree | None = None
+
+    def line_of(self, place: Place) -> int | None:
+        """The line of a key, or of what it stands in."""
+        return self.tree.line_of(place) if self.tree else None
 
     def unwrap(self) -> Catalogue:
         """Return the catalogue, or raise the error."""
@@ -74,7 +80,7 @@ def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
         catalogue, tree = _read(path, files)
         if needs_promises:
             catalogue = _with_promises(catalogue, tree, path, files)
-        return Reading(catalogue, None, files)
+        return Reading(catalogue, None, files, tree)
     except CatalogueError as err:
         return Reading(None, err, files)
 

@@ -120,6 +120,20 @@ def count_parameters(folder: Path) -> int:
     )
 
 
+def check_weights(folder: Path) -> None:
+    """See that a small model's weights are there and whole, by the headers of all its files.
+
+    Raises:
+        ModelFilesError: When they are not.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        reason = "has no weights in safetensors (pickled weights can run code)"
+        raise ModelFilesError(str(folder), reason, "save the model as safetensors")
+    for file in files:
+        list(_tensors(file, with_data=True))
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """List the files that make up one copy of the weights; a folder may hold several formats."""
     if (folder / _INDEX).is_file():
@@ -141,8 +155,8 @@ def _indexed(index: Path) -> list[str]:
         raise _broken(index) from err
 
 
-def _tensors(file: Path) -> Iterator[dict[str, Any]]:
-    """Read what a safetensors file says of its tensors.
+def _tensors(file: Path, *, with_data: bool = False) -> Iterator[dict[str, Any]]:
+    """Read what a safetensors file says of its tensors, and see that their data is there too.
 
     Source: https://github.com/huggingface/safetensors#format (length, JSON header, data).
     """
@@ -156,9 +170,16 @@ def _tensors(file: Path) -> Iterator[dict[str, Any]]:
         tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
         if not all(_is_shape(tensor["shape"]) for tensor in tensors):
             raise _broken(file)
+        if with_data and file.stat().st_size < 8 + length + _end_of(tensors):
+            raise _broken(file)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as err:
         raise _broken(file) from err
     yield from tensors
+
+
+def _end_of(tensors: list[dict[str, Any]]) -> int:
+    """Where the data of the last tensor ends, counted from the header's end."""
+    return max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
 
 
 def _is_shape(shape: object) -> bool:

@@ -1,6 +1,7 @@
 """`smallfirst doctor`: what is well with a fleet, what is not, and what to do about it."""
 
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
 from math import ceil
-from pathlib import Path
 from time import time
 from typing import Any
 
@@ -16,23 +16,22 @@ import typer
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from smallfirst.catalogue import Catalogue, Model, place_text
-from smallfirst.catalogue.encoder_files import check_tokenizer, pooling_of
+from smallfirst.catalogue import Catalogue, Model
+from smallfirst.catalogue.checking import CheckedCatalogue, Finding, check_catalogue
 from smallfirst.catalogue.engines import ENGINES
-from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.model_files import model_folder, model_parameters
+from smallfirst.catalogue.model_files import model_parameters
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
-from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
-from smallfirst.cli.fleet_connection import Link, linked, settings_of
+from smallfirst.cli.check import sizes_of
+from smallfirst.cli.fleet_connection import Link, catalogue_state_of, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
-from smallfirst.errors import CatalogueError, ModelFilesError, RedisUnfit, SlicesDiffer
-from smallfirst.jobs import Tier
+from smallfirst.errors import ModelFilesError, RedisUnfit, SlicesDiffer
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad, PoolLoad
+from smallfirst.local.catalogue_news import CatalogueState
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
 from smallfirst.settings import Settings
@@ -64,7 +63,8 @@ class Check:
 def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Look at everything a fleet needs; exit 1 when something is wrong."""
     settings = settings_of(globals_of(context))
-    checks = list(examine(settings))
+    state = catalogue_state_of(globals_of(context), settings)
+    checks = [*examine(settings), *_check_in_force(state)]
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -76,11 +76,11 @@ def doctor(context: typer.Context, *, as_json: JsonOption = False) -> None:
 def examine(settings: Settings) -> Iterator[Check]:
     """Look at the machine, the catalogue, Redis and who is alive, in this order."""
     yield from (_check_extra(extra, packages) for extra, packages in extras().items())
-    catalogue, about = _check_catalogue(settings)
+    checked, about = _check_catalogue(settings)
     yield about
-    if catalogue:
-        yield from _check_patterns(catalogue)
-        yield from _check_models(catalogue)
+    if checked:
+        yield from _check_findings(checked)
+    catalogue = checked.catalogue if checked else None
     with linked(settings) as link:
         try:
             link.reach()
@@ -130,80 +130,59 @@ def _check_extra(extra: str, packages: Sequence[str]) -> Check:
     return Check(f"extra {extra}", CheckState.WARN, detail, remedy)
 
 
-def _check_catalogue(settings: Settings) -> tuple[Catalogue | None, Check]:
+def _check_catalogue(settings: Settings) -> tuple[CheckedCatalogue | None, Check]:
     if "catalogue" not in settings.model_fields_set and not settings.catalogue.is_file():
         remedy = "where routers or workers run, name it in SMALLFIRST_CATALOGUE"
         return None, Check(
             "catalogue", CheckState.WARN, "none named; a producer needs none", remedy
         )
-    try:
-        catalogue = load_catalogue(settings.catalogue)
-    except CatalogueError as error:
+    checked = check_catalogue(settings.catalogue)
+    if checked.catalogue is None:
         remedy = "mend it, or name another in SMALLFIRST_CATALOGUE"
-        return None, Check("catalogue", CheckState.FAIL, str(error), remedy)
-    counts = f"{len(catalogue.tasks)} tasks, {len(catalogue.models)} models"
-    return catalogue, Check("catalogue", CheckState.OK, f"{settings.catalogue}: {counts}")
+        detail = "\n".join(map(str, checked.findings))
+        return None, Check("catalogue", CheckState.FAIL, detail, remedy)
+    about = f"{settings.catalogue}: {sizes_of(checked)}"
+    return checked, Check("catalogue", CheckState.OK, about)
 
 
-def _check_patterns(catalogue: Catalogue) -> Iterator[Check]:
-    for place, reason in blind_patterns(catalogue):
-        yield Check("pattern", CheckState.WARN, f"{place_text(place)}: {reason}", REMEDY)
-
-
-def _check_models(catalogue: Catalogue) -> Iterator[Check]:
-    for name, model in catalogue.models.items():
-        if model.engine_spec.is_in_router:
-            yield _check_linear(name, model)
-            continue
-        try:
-            size = model_parameters(model)
-            _check_files(model)
-        except ModelFilesError as error:
-            detail = f"{error.source}: {error.reason}"
-            yield Check(f"model {name}", CheckState.FAIL, detail, error.remedy)
-            continue
-        about = f"at {model.endpoint}" if model.is_remote else f"{format_count(size)} parameters"
-        try:
-            pool = pool_of(model, catalogue)
-        except ValueError:
-            remedy = f"give the catalogue a larger pool of the tier {model.tier}"
-            if model.is_remote:
-                remedy = "give the catalogue a pool of tier llm with `remote: true`"
-            yield Check(f"model {name}", CheckState.FAIL, f"{about}, no pool holds it", remedy)
-        else:
-            yield Check(f"model {name}", CheckState.OK, f"{about}, on pool {pool}")
-
-
-def _check_linear(name: str, model: Model) -> Check:
-    """See that a linear model's files are here, where it is not trained from examples."""
-    if model.is_bundled:
-        return Check(f"model {name}", CheckState.OK, "trained from examples, in the router")
-    from smallfirst.linear.model import LinearModel  # noqa: PLC0415 - numpy, for few catalogues
-
-    try:
-        found = LinearModel.load(Path(model.source))
-    except ModelFilesError as error:
-        detail = f"{error.source}: {error.reason}"
-        return Check(f"model {name}", CheckState.FAIL, detail, error.remedy)
-    detail = f"{len(found.idf):,} features of {len(found.labels)} labels, in the router"
-    return Check(f"model {name}", CheckState.OK, detail)
-
-
-def _check_files(model: Model) -> None:
-    """See what a worker would refuse, where the files are on this machine.
-
-    Raises:
-        ModelFilesError: When they lack something.
-    """
-    if model.is_remote:
+def _check_in_force(state: CatalogueState | None) -> Iterator[Check]:
+    """Say which version of the catalogue the fleet on this machine goes by."""
+    if state is None:
         return
-    try:
-        folder = model_folder(model)
-    except ModelFilesError:
-        return  # The catalogue declares its size: its files are on the workers' machines.
-    check_tokenizer(folder)
-    if model.tier is Tier.SLM or model.runner == "pooling":
-        pooling_of(model, folder)
+    detail = f"revision {state.revision}"
+    if not state.rejected:
+        yield Check("in force", CheckState.OK, detail)
+        return
+    reason = f"{detail} stays in force: the file as it stands is rejected"
+    yield Check("in force", CheckState.WARN, reason, "mend the file; smallfirst check says what")
+
+
+def _check_findings(checked: CheckedCatalogue) -> Iterator[Check]:
+    """Say what `smallfirst check` does, and where each model that nothing is wrong with runs."""
+    for finding in checked.findings:
+        state = CheckState.FAIL if finding.is_fatal else CheckState.WARN
+        yield Check(_about(finding), state, str(finding.problem), finding.remedy)
+    failed = {_about(finding) for finding in checked.fatal}
+    catalogue = checked.catalogue
+    assert catalogue is not None
+    for name, model in catalogue.models.items():
+        if f"model {name}" not in failed:
+            yield Check(f"model {name}", CheckState.OK, _whereabouts(model, catalogue))
+
+
+def _about(finding: Finding) -> str:
+    """Name what a finding is about: `model minilm`, `task topic`."""
+    kind, _, rest = finding.problem.where.partition(".")
+    name = re.split(r"[.\[]", rest)[0]
+    return f"{kind.removesuffix('s')} {name}" if name else "catalogue"
+
+
+def _whereabouts(model: Model, catalogue: Catalogue) -> str:
+    if model.engine_spec.is_in_router:
+        return "in the router"
+    pool = pool_of(model, catalogue)
+    size = f"{format_count(model_parameters(model))} parameters"
+    return f"{f'at {model.endpoint}' if model.is_remote else size}, on pool {pool}"
 
 
 def _check_redis(redis: Redis, settings: Settings) -> Iterator[Check]:

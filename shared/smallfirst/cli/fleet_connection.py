@@ -20,6 +20,7 @@ from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.ledger.survey import FleetLoad, FleetSurvey
+from smallfirst.local.catalogue_news import CatalogueState, read_catalogue_state
 from smallfirst.local.folder import find_fleet
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.settings import ProducerSettings, Settings, load_settings
@@ -84,6 +85,14 @@ def settings_of(options: Globals) -> Settings:
     if "catalogue" not in settings.model_fields_set:
         found["catalogue"] = fleet.catalogue
     return load_settings(Settings, **(found | {k: v for k, v in given.items() if v is not None}))
+
+
+def catalogue_state_of(options: Globals, settings: Settings) -> CatalogueState | None:
+    """What the fleet on this machine goes by; None where another fleet is meant, or none runs."""
+    folder = options.folder or default_folder()
+    fleet = find_fleet(folder)
+    is_meant = fleet and fleet.redis_url == settings.redis_url.get_secret_value()
+    return read_catalogue_state(folder) if is_meant else None
 
 
 @contextmanager

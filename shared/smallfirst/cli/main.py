@@ -17,9 +17,17 @@ from smallfirst.cli.output import INTERRUPTED, note
 
 #: Every command, in the order of the list.
 COMMANDS = {
+    "init": CommandEntry(
+        "smallfirst.cli.init:init",
+        "Write a first catalogue, its examples and a few rows to try; overwrites nothing.",
+    ),
     "up": CommandEntry(
         "smallfirst.cli.up:up",
         "Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.",
+    ),
+    "check": CommandEntry(
+        "smallfirst.cli.check:check",
+        "Say all that is wrong with a catalogue; exit 1 when a router or worker would refuse it.",
     ),
     "demo": CommandEntry(
         "smallfirst.cli.demo:demo",

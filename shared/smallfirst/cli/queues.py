@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from smallfirst.cli.fleet_connection import Link, link_of
+from smallfirst.cli.fleet_connection import Link, catalogue_state_of, link_of
+from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
 from smallfirst.ledger.survey import PoolLoad
 
@@ -15,8 +16,9 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Show what waits for each pool and of each producer, its age, and the live workers."""
     with link_of(context) as link:
         found = waiting(link)
+        state = catalogue_state_of(globals_of(context), link.settings)
     if as_json:
-        print_json(found)
+        print_json({**found, "catalogue": asdict(state) if state else None})
         return
     out = console()
     out.print(table(_POOL_COLUMNS, map(_pool_row, found["pools"])))
@@ -25,6 +27,9 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     out.print()
     out.print(table(("stream", *_WAITING_COLUMNS), map(_stream_row, found["streams"])))
     out.print(f"\nrouters {found['routers']}   dead letters {found['dead_letters']}")
+    if state:
+        rejected = "; its file is rejected as it stands: smallfirst check" if state.rejected else ""
+        out.print(f"catalogue {state.revision}{rejected}")
 
 
 def waiting(link: Link) -> dict[str, Any]:

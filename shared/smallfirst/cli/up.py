@@ -4,7 +4,8 @@ import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -16,6 +17,7 @@ from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.local import LocalFleet
+from smallfirst.local.catalogue_news import CatalogueNews, CatalogueState, left_word
 from smallfirst.local.follow import LogFollower
 from smallfirst.settings import Settings, load_settings
 
@@ -85,11 +87,35 @@ def _serve(fleet: LocalFleet, ready_within: timedelta, *, as_json: bool) -> None
         with fleet:
             show_start(fleet, ready_within)
             _show_addresses(fleet, as_json=as_json)
-            pause = threading.Event()
-            while not pause.wait(_CHECK_SECONDS):
-                fleet.check()
+            _watch(fleet)
     except KeyboardInterrupt:
         note("stopped")
+
+
+def _watch(fleet: LocalFleet) -> NoReturn:
+    """See that the fleet stays whole, and tell what becomes of its catalogue.
+
+    Raises:
+        ChildFailedError: When a process could not be kept running.
+    """
+    assert fleet.addresses is not None
+    news = CatalogueNews(Path(fleet.addresses.catalogue), _show_news)
+    with left_word(fleet.folder, news.state) as leave_word:
+        pause = threading.Event()
+        while not pause.wait(_CHECK_SECONDS):
+            fleet.check()
+            if news.look():
+                leave_word(news.state)
+    raise AssertionError("nobody ends the pause")
+
+
+def _show_news(state: CatalogueState) -> None:
+    if not state.rejected:
+        note(f"catalogue: revision {state.revision} is taken up")
+        return
+    for problem in state.rejected:
+        note(problem)
+    note(f"catalogue: rejected as it stands; revision {state.revision} stays in force")
 
 
 def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:

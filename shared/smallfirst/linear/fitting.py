@@ -6,7 +6,6 @@ answering needs numpy alone. A test holds that both see the same in a text.
 
 import hashlib
 import json
-from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -16,6 +15,7 @@ import structlog
 
 from smallfirst.catalogue import Task, place_text
 from smallfirst.catalogue.build_once import build_once
+from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
@@ -31,8 +31,6 @@ _MIN_OCCURRENCES: Final = (1, 2)
 #: rows held out of HEADLINES and BANKING77, and took twice the memory: half a gigabyte with these
 #: for 77 labels.
 _MAX_FEATURES: Final = (10_000, 20_000)
-#: Fewest examples a label needs: one to learn from while the other is left out.
-MIN_EXAMPLES_PER_LABEL: Final = 2
 #: The best of these was 20 or its neighbour (HEADLINES, BANKING77, the demo's mail).
 _SEARCH: Final = Search((1.0, 5.0, 20.0, 80.0, 320.0), first=20.0, tolerance=1e-3)
 _TOLERANCE: Final = 1e-4
@@ -73,14 +71,9 @@ def check_examples(name: str, task: Task) -> None:
     Raises:
         CatalogueError: When there is not.
     """
-    labels_of = KINDS[task.kind].labels_of
-    counts = Counter(label for example in task.examples for label in labels_of(example))
-    short = [label for label in task.labels if counts[label] < MIN_EXAMPLES_PER_LABEL]
-    if short:
-        where = place_text(("tasks", name, "examples"))
-        few = ", ".join(f"{counts[label]} of {label!r}" for label in short[:3])
-        rule = f"has {few}; a linear model needs at least {MIN_EXAMPLES_PER_LABEL} of each label"
-        raise CatalogueError(CatalogueProblem(None, None, where, rule))
+    if problem := examples_problem(task):
+        where = place_text(("tasks", name))
+        raise CatalogueError(CatalogueProblem(None, None, where, problem))
 
 
 def _train(name: str, task: Task, to: Path) -> None:

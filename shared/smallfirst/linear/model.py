@@ -20,13 +20,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Kind
+from smallfirst.catalogue.model_tasks import LINEAR_FILE
 from smallfirst.errors import ModelFilesError
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.features import BLOCKS, folded
 from smallfirst.linear.probabilities import Floats, sigmoid, softmax
 
 #: The files of a model's folder: what it is, its features by block, and its numbers.
-ABOUT_FILE, FEATURES_FILE, TENSORS_FILE = "linear.json", "features.json", "model.safetensors"
+ABOUT_FILE, FEATURES_FILE, TENSORS_FILE = LINEAR_FILE, "features.json", "model.safetensors"
 _BROKEN: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from smallfirst.catalogue import Model, Task, place_text
 from smallfirst.catalogue.model_files import content_hash
+from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import LabelAnswer, LabelsAnswer
 from smallfirst.kinds import HeadForm
@@ -77,13 +78,9 @@ def load_skill(name: str, task: Task, model: Model, cache: Path) -> LinearSkill:
         CatalogueError: When it was trained for something else.
         ModelFilesError: When it is not there, or broken.
     """
-    folder = source_of(task, model, cache)
-    found = LinearModel.load(folder)
+    found = LinearModel.load(source_of(task, model, cache))
     if model.is_bundled:
         return LinearSkill(found)
-    if found.kind is not task.kind or set(found.labels) != set(task.labels):
-        named = ", ".join(sorted(found.labels))
-        rule = f"must be of kind {found.kind} with the labels of {model.source}, which are: {named}"
-        where = place_text(("tasks", name))
-        raise CatalogueError(CatalogueProblem(None, None, where, rule))
+    if problem := linear_problem(task, model, model.source):
+        raise CatalogueError(CatalogueProblem(None, None, place_text(("tasks", name)), problem))
     return LinearSkill(found.reordered(tuple(task.labels), key=key_of(task, model)))

@@ -22,7 +22,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.checking import check_catalogue
 from smallfirst.catalogue.placement import engines_by_pool
 from smallfirst.jobs import Tier
 from smallfirst.ledger.holders import process_here, process_of
@@ -141,10 +141,10 @@ class LocalFleet:
         """Start every process; they are not ready yet (`wait_ready`).
 
         Raises:
-            CatalogueError: When the catalogue is wrong.
+            CatalogueError: When the catalogue is wrong, or asks of its models what they cannot.
             LocalFleetError: When Redis is missing, or the folder is another fleet's.
         """
-        catalogue = load_catalogue(self._catalogue_path)
+        catalogue = check_catalogue(self._catalogue_path).unwrap()
         with ExitStack() as opening:
             opening.enter_context(only_fleet_in(self.folder))
             self._supervisor.open()

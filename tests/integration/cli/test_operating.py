@@ -79,7 +79,7 @@ def test_the_doctor_names_a_pattern_that_never_matches(
         "[{rule: {patterns: [{label: change, pattern: '\\bÄnderung\\b'}]}}]}}\n"
     )
     done = smallfirst("doctor", "--json", SMALLFIRST_CATALOGUE=str(catalogue))
-    [check] = [check for check in done.json if check["name"] == "pattern"]
+    [check] = [check for check in done.json if check["name"] == "task topic"]
     assert check["state"] == "warn"
     assert "tasks.topic.cascade" in check["detail"]
     assert "(?P<span>...)" in check["remedy"]

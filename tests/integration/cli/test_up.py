@@ -80,33 +80,45 @@ def test_up_runs_a_fleet_until_it_is_interrupted(
         addresses = json.loads(process.stdout.readline())
         second = local("up", "--catalogue", catalogue)
         done = local("submit", "--task", "ids", "--wait", "is 536-22-1234 his?")
+        in_force = local("queues", "--json").json["catalogue"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     assert (done.code, "ssn 3-14" in done.out) == (0, True)
+    assert (len(in_force["revision"]), in_force["rejected"]) == (12, [])
     assert (second.code, "a fleet runs already" in second.err) == (1, True)
     assert not (folder / "fleet.json").exists()
     with Redis.from_url(addresses["redis_url"]) as redis, pytest.raises(RedisConnectionError):
         redis.ping()
 
 
-def test_up_tells_why_a_process_cannot_start(local: Smallfirst, catalogue: Path) -> None:
-    """Where a router refuses the catalogue, `up` stops everything and shows what it said."""
-    bad = "patterns: [{label: ssn, pattern: '('}]"
-    catalogue.write_text(RULES_ONLY.replace("find: [ssn]", bad))
-    done = local("up", "--catalogue", catalogue, "--no-flower")
+def test_up_tells_why_a_process_cannot_start(
+    smallfirst: Smallfirst, catalogue: Path, tmp_path: Path
+) -> None:
+    """Where a router refuses its settings, `up` stops everything and shows what it said."""
+    wrong = {"SMALLFIRST_REDIS_URL": "", "SMALLFIRST_READ_COUNT": "0"}
+    options = ("up", "--catalogue", catalogue, "--no-flower")
+    done = smallfirst("--folder", tmp_path / "fleet", *options, **wrong)
     assert done.code == 1
     assert "router-1 ended with 78" in done.err
-    assert "missing )" in done.err
+    assert "SMALLFIRST_READ_COUNT" in done.err
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("cascade", "cascad", "8: tasks.ids.cascad"),
+        ("find: [ssn]", "patterns: [{label: ssn, pattern: '('}]", "missing )"),
+    ],
+)
 def test_a_wrong_catalogue_starts_nothing(
-    local: Smallfirst, catalogue: Path, tmp_path: Path
+    local: Smallfirst, catalogue: Path, tmp_path: Path, right: str, wrong: str, said: str
 ) -> None:
     """What can be seen in the file is said before any process is started."""
-    catalogue.write_text(RULES_ONLY.replace("cascade", "cascad"))
+    catalogue.write_text(RULES_ONLY.replace(right, wrong))
     done = local("up", "--catalogue", catalogue)
     assert done.code == 2
-    assert f"{catalogue}:8: tasks.ids.cascad" in done.err
+    assert f"{catalogue}:" in done.err
+    assert said in done.err
     assert not (tmp_path / "fleet").exists()
 
 

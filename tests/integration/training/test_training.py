@@ -193,7 +193,7 @@ def test_a_row_with_nothing_to_read_is_named(bench: Bench, cache: Path) -> None:
         (
             "mood",
             {"texts": "mood.jsonl", "data": "few.jsonl"},
-            "tasks.mood has 1 examples of 'good'",
+            "tasks.mood has 1 example of 'good'",
         ),
         (
             "mood",

@@ -67,7 +67,7 @@ def test_examples_that_teach_nothing_are_told_at_once(
     catalogue: Catalogue, models: LinearModels
 ) -> None:
     """No process is started for a model that cannot be."""
-    with pytest.raises(CatalogueError, match=r"tasks\.topic\.examples: has 1 of 'delivery'"):
+    with pytest.raises(CatalogueError, match=r"tasks\.topic: has 1 example of 'delivery'"):
         models.skills_of(with_examples(catalogue, 3))
 
 

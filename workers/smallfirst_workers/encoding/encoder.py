@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smallfirst.catalogue.encoder_config import Classifier
 from smallfirst.linear.probabilities import sigmoid, softmax
-from smallfirst_workers.encoding.model_folder import Classifier
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.encoding.states import TextStates, WindowMerger
 from smallfirst_workers.encoding.tokenising import Reader, TokenizedText

@@ -5,30 +5,21 @@ so a worker whose model is already converted never loads them.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from smallfirst.catalogue.encoder_config import Classifier, EncoderConfig, read_encoder_config
 from smallfirst.catalogue.encoder_files import POOLING_FILE
+from smallfirst.errors import ModelFilesError
 from smallfirst_workers.errors import ModelError
 
 #: The files that decide what a model answers. Read-mes, and weights in other formats, do not.
 _MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", POOLING_FILE)
-#: Position 0 of these models is `pad_token_id + 1`, so they read that many tokens fewer than they
-#: have positions. Source: transformers, `create_position_ids_from_input_ids` of each.
-_POSITIONS_AFTER_PADDING = frozenset(
-    {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "roberta-prelayernorm"}
-)
-
-#: What `smallfirst train` writes beside an encoder, with the weights in `head.safetensors`.
-HEAD_FILE = "head.json"
-
-Classifier = Literal["sequence", "token"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +28,7 @@ class ModelFolder:
 
     name: str
     path: Path
-    config: Mapping[str, Any]
+    about: EncoderConfig
 
     @classmethod
     def open(cls, name: str, path: Path) -> "ModelFolder":
@@ -48,14 +39,15 @@ class ModelFolder:
                 run.
         """
         _check_weights(name, path)
-        config, of_tokenizer = (
-            _checked_json(name, path / f"{part}.json") for part in ("config", "tokenizer_config")
-        )
-        if not config:
-            raise ModelError(name, "has no config.json")
-        if "auto_map" in config or "auto_map" in of_tokenizer:
-            raise ModelError(name, "asks to run code of its own (auto_map), which is refused")
-        return cls(name, path, config)
+        try:
+            return cls(name, path, read_encoder_config(path))
+        except ModelFilesError as err:
+            raise ModelError(name, f"{err.reason}; {err.remedy}") from err
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What its `config.json` holds."""
+        return self.about.content
 
     @cached_property
     def content_hash(self) -> str:
@@ -70,37 +62,27 @@ class ModelFolder:
     @property
     def classifier(self) -> Classifier | None:
         """What the model's own last layer judges: whole texts, tokens, or nothing."""
-        architecture = str((self.config.get("architectures") or [""])[0])
-        if architecture.endswith("ForSequenceClassification"):
-            return "sequence"
-        return "token" if architecture.endswith("ForTokenClassification") else None
+        return self.about.classifier
 
     @property
     def has_head(self) -> bool:
         """Whether a trained head lies beside the encoder; see `LinearHead.save`."""
-        return self.classifier is None and (self.path / HEAD_FILE).is_file()
+        return self.about.has_head
 
     @property
     def is_multilabel(self) -> bool:
         """Whether the model's own classifier of texts judges every label for itself (sigmoid)."""
-        is_said = self.config.get("problem_type") == "multi_label_classification"
-        return is_said and self.classifier == "sequence"
+        return self.about.is_multilabel
 
     @property
     def own_labels(self) -> tuple[str, ...]:
         """Names of the classifier's outputs, in their order; two nameless ones where unsaid."""
-        named: Mapping[str, str] = self.config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-        return tuple(named[key] for key in sorted(named, key=int))
+        return self.about.own_labels
 
     @property
     def max_positions(self) -> int | None:
         """The most tokens that the model's positions and its authors' settings allow, if said."""
-        positions = self.config.get("max_position_embeddings")
-        if positions and self.config.get("model_type") in _POSITIONS_AFTER_PADDING:
-            positions -= int(self.config.get("pad_token_id", 1)) + 1
-        # Sentence encoders are trained on shorter texts than they have positions for.
-        trained = _read_json(self.path / "sentence_bert_config.json").get("max_seq_length")
-        return min((int(limit) for limit in (positions, trained) if limit), default=None)
+        return self.about.max_positions
 
 
 def _check_weights(name: str, path: Path) -> None:
@@ -114,18 +96,3 @@ def _check_weights(name: str, path: Path) -> None:
                 pass
         except (SafetensorError, OSError) as err:
             raise ModelError(name, f"cannot be loaded: {file.name}: {err}") from err
-
-
-def _checked_json(name: str, path: Path) -> dict[str, Any]:
-    try:
-        return _read_json(path)
-    except (ValueError, OSError) as err:
-        raise ModelError(name, f"cannot be loaded: {path.name}: {err}") from err
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read an object from a JSON file; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from smallfirst.catalogue.build_once import build_once
-from smallfirst.catalogue.encoder_files import check_tokenizer
+from smallfirst.catalogue.encoder_config import longest_window
+from smallfirst.catalogue.encoder_files import check_tokenizer, vocabulary_problem, window_problem
 from smallfirst.errors import ModelFilesError
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.windows import Window, cut
@@ -25,13 +26,6 @@ from smallfirst_workers.errors import ModelError
 
 #: Changes whenever this module would write other files for the same model.
 _RECIPE = 2
-#: The window of a model whose files name no limit.
-_DEFAULT_MAX_TOKENS = 512
-#: What transformers says in place of a limit that it does not know is far above this.
-_SENSIBLE_MAX_TOKENS = 1_000_000
-#: Of a model's embeddings its tokenizer reaches more than this share; some are padded to round
-#: numbers, or keep room for tokens to come.
-_FEWEST_KNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -131,8 +125,9 @@ def _check_there(folder: ModelFolder) -> None:
 
 
 def _limit(folder: ModelFolder, own: int, wanted: int | None) -> int:
-    if wanted is not None and wanted > own:
-        raise ModelError(folder.name, f"has max_tokens {wanted}, but it reads at most {own}")
+    problem = window_problem(wanted, own)
+    if problem:
+        raise ModelError(folder.name, problem)
     return wanted or own
 
 
@@ -146,16 +141,12 @@ def _write_files(folder: ModelFolder, to: Path) -> None:
     at = next(places, None)
     if at is None or not alone:
         raise ModelError(folder.name, "has a tokenizer that reads a text otherwise once framed")
-    limits = [folder.max_positions, tokenizer.model_max_length]
     facts = {
         "before": framed[:at],
         "after": framed[at + len(alone) :],
         "pad_id": tokenizer.pad_token_id or 0,
         "unknown_id": tokenizer.unk_token_id,
-        "max_tokens": min(
-            (limit for limit in limits if limit and limit < _SENSIBLE_MAX_TOKENS),
-            default=_DEFAULT_MAX_TOKENS,
-        ),
+        "max_tokens": longest_window(folder.max_positions, tokenizer.model_max_length),
     }
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
@@ -169,10 +160,9 @@ def _check_vocabulary(folder: ModelFolder, num_tokens: int) -> None:
     Raises:
         ModelError: When it has more tokens than the model has embeddings, or less than half.
     """
-    embeddings = int(folder.config.get("vocab_size") or num_tokens)
-    if embeddings < num_tokens or num_tokens < _FEWEST_KNOWN * embeddings:
-        reason = f"has a tokenizer of {num_tokens:,} tokens and {embeddings:,} embeddings"
-        raise ModelError(folder.name, f"{reason}; save the tokenizer that it was trained with")
+    problem = vocabulary_problem(num_tokens, folder.about)
+    if problem:
+        raise ModelError(folder.name, problem)
 
 
 def _fast_tokenizer(folder: ModelFolder) -> Any:

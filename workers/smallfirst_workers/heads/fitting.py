@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from smallfirst.catalogue import Task
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.likeness import clusters_of
+from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
@@ -29,8 +30,6 @@ from smallfirst_workers.encoding.words import label_words
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.heads import LinearHead, head_key
 
-#: Fewest examples a label needs: one to learn from while the other is left out.
-MIN_EXAMPLES_PER_LABEL = 2
 #: Inverse strengths of regularisation to choose from. On vectors of length 1 the best was 10 to 30
 #: for thousands of examples and 100 to 300 for a dozen a label (HEADLINES, BANKING77).
 _STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -89,23 +88,12 @@ def trained_head(
     Raises:
         TaskError: When the examples do not suffice.
     """
-    _check_examples(name, task)
+    if problem := examples_problem(task):
+        raise TaskError(name, problem)
     key = head_key(task, features)
     folder = cache / "heads" / key[:32]
     build_once(folder, lambda to: _train(name, task, encoder, key, to))
     return LinearHead.load(folder)
-
-
-def _check_examples(name: str, task: Task) -> None:
-    if not task.examples:
-        needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL} per label"
-        raise TaskError(name, f"has no examples; {needed}")
-    labels_of = KINDS[task.kind].labels_of
-    counts = Counter(label for example in task.examples for label in labels_of(example))
-    label, count = min(((label, counts[label]) for label in task.labels), key=lambda pair: pair[1])
-    if count < MIN_EXAMPLES_PER_LABEL:
-        needed = f"its head needs at least {MIN_EXAMPLES_PER_LABEL}"
-        raise TaskError(name, f"has {count} examples of {label!r}; {needed}")
 
 
 def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> None:

@@ -16,20 +16,24 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Kind, Task
+from smallfirst.catalogue.encoder_config import HEAD_FILE
+from smallfirst.catalogue.model_tasks import (
+    TrainedFor,
+    classifier_problem,
+    form_of,
+    head_problem,
+    label_of,
+)
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
-from smallfirst_workers.encoding.model_folder import HEAD_FILE, ModelFolder
+from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates, WordStates
 from smallfirst_workers.errors import TaskError
 
 #: Changes whenever training would make another head of the same examples.
 RECIPE = 2
-#: How the vectors came about that a head beside its encoder was trained on.
-TRAINED_POOLING = "mean"
-#: The tag of a word outside every span, in token classifiers of every school.
-_OUTSIDE = "O"
-#: What schools of tagging put before a label, and which of them begin a span.
-_PREFIXES, _BEGINNINGS = ("B-", "I-", "E-", "L-", "S-", "U-"), ("B-", "S-", "U-")
+#: What begins a span, of what schools of tagging put before a label.
+_BEGINNINGS = ("B-", "S-", "U-")
 
 
 @dataclass(frozen=True)
@@ -192,17 +196,9 @@ def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHe
     Raises:
         TaskError: When it judges something else than the task asks.
     """
-    serves = {"sequence": HeadForm.CHOICE, "token": HeadForm.WORDS}[str(folder.classifier)]
-    if folder.is_multilabel:
-        serves = HeadForm.EACH
-    if KINDS[task.kind].head is not serves:
-        kinds = " or ".join(kind for kind, spec in KINDS.items() if spec.head is serves)
-        reason = f"is of kind {task.kind}, but models.{folder.name} can only {kinds}"
-        raise TaskError(name, reason)
-    outputs = [_label_of(output, serves) for output in folder.own_labels]
-    if set(outputs) - {_OUTSIDE} != set(task.labels) - {_OUTSIDE}:
-        named = ", ".join(sorted(set(outputs) - {_OUTSIDE}))
-        raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
+    if problem := classifier_problem(task, folder.about, folder.name):
+        raise TaskError(name, problem)
+    outputs = [label_of(output, form_of(folder.about)) for output in folder.own_labels]
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
     return OwnHead(model_key(features), tuple(task.labels), tuple(columns), tuple(beginnings))
@@ -224,18 +220,7 @@ def trained_beside(
         TaskError: When it was trained for something else.
     """
     head = LinearHead.load(folder.path)
-    if task.kind is not head.kind:
-        reason = f"is of kind {task.kind}, but models.{folder.name} is trained to {head.kind}"
-        raise TaskError(name, reason)
-    if set(task.labels) != set(head.labels):
-        named = ", ".join(sorted(head.labels))
-        raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
-    if pooling != TRAINED_POOLING:
-        raise TaskError(name, f"needs models.{folder.name} to have pooling {TRAINED_POOLING}")
+    trained = TrainedFor(head.kind, head.labels)
+    if problem := head_problem(task, trained, pooling, folder.name):
+        raise TaskError(name, problem)
     return head.reordered(tuple(task.labels), key=model_key(features))
-
-
-def _label_of(output: str, form: HeadForm) -> str:
-    """The label that an output of a classifier speaks for: `B-person` for `person`."""
-    is_prefixed = form is HeadForm.WORDS and output.startswith(_PREFIXES)
-    return output[2:] if is_prefixed else output

@@ -24,7 +24,6 @@ from smallfirst_workers.encoding.loading import load_encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
-from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, own_head, trained_beside
 from smallfirst_workers.heads.skills import Skill
@@ -132,12 +131,10 @@ class SlmEngine:
         gc.collect()
 
     def _skill(self, name: str, task: Task) -> Skill:
-        if KINDS[task.kind].head is HeadForm.VECTOR:
-            if self.folder.classifier is not None:
-                raise TaskError(name, f"wants vectors, but models.{self.name} only classifies")
-            return Skill(task.kind, None)
         if self.folder.classifier is not None:
             return Skill(task.kind, own_head(name, task, self.folder, self._features))
+        if KINDS[task.kind].head is HeadForm.VECTOR:
+            return Skill(task.kind, None)
         if self.folder.has_head:
             pooling = self.encoder.pooling
             head = trained_beside(name, task, self.folder, pooling, self._features)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smallfirst.catalogue import Task
-from smallfirst_workers.heads.heads import TRAINED_POOLING
+from smallfirst.catalogue.model_tasks import TRAINED_POOLING
 from smallfirst_workers.training.methods import Made
 
 #: Hashes of every text that the model has seen, one a line (`quality.rows.text_key`). Calibration

@@ -8,6 +8,7 @@ from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.examples import MAX_COMPLAINTS
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_folder
+from smallfirst.catalogue.model_tasks import TRAINED_POOLING
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Tier
 from smallfirst.training_plan import TrainingPlan
@@ -16,7 +17,6 @@ from smallfirst_workers.encoding.loading import own_pooling
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.errors import TrainingError
-from smallfirst_workers.heads.heads import TRAINED_POOLING
 from smallfirst_workers.training.rows import Rows, read_rows, unreadable
 
 #: Says what the weights of a base model depend on, in the name of the working folder.
