@@ -60,10 +60,18 @@ def fail(message: str, *, exit_code: int = SOME_FAILED) -> NoReturn:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, title: str = ""
 ) -> Table:
-    """Lay out rows of text; the first `left` columns are words, the others numbers."""
-    laid = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    """Lay out rows of text; the first `left` columns are words, the others numbers.
+
+    A heading may be broken between its words, and never inside of one.
+    """
+    laid = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
     for place, column in enumerate(columns):
-        laid.add_column(column, justify="left" if place < left else "right", overflow="fold")
+        laid.add_column(
+            escape(column),
+            justify="left" if place < left else "right",
+            overflow="fold",
+            min_width=max(map(len, column.split()), default=0),
+        )
     for row in rows:
         laid.add_row(*map(escape, row))
     return laid
