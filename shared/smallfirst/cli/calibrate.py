@@ -15,6 +15,7 @@ from smallfirst.cli.options import (
     DropSeenOption,
     SlmProcessesOption,
     TaskArgument,
+    share_between,
 )
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
@@ -31,14 +32,18 @@ TargetOption = Annotated[
     float,
     typer.Option(
         "--target-error",
-        min=0.0001,
-        max=0.5,
-        help="The largest share of accepted answers that may be wrong.",
+        parser=share_between(0.0001, 0.5),
+        metavar="SHARE",
+        help="The largest share of accepted answers that may be wrong, 0.0001 to 0.5.",
     ),
 ]
 ConfidenceOption = Annotated[
     float,
-    typer.Option(min=0.5, max=0.9999, help="The probability with which the promise must hold."),
+    typer.Option(
+        parser=share_between(0.5, 0.9999),
+        metavar="SHARE",
+        help="The probability with which the promise must hold, 0.5 to 0.9999.",
+    ),
 ]
 PerLabelOption = Annotated[
     bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
@@ -93,6 +98,13 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         _refuse(found, aim, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
+    tighter = calibrating.tighter_promise(found, scores, aim, origin)
+    if tighter is not None:
+        note(
+            f"these rows would bear a smaller target as well: --target-error {tighter.target:g}"
+            f" answers {share(tighter.share_answered)} of jobs. These very rows chose it, so bear"
+            " it out with others"
+        )
 
 
 def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> tuple[Row, ...]:
