@@ -236,11 +236,27 @@ class Job(Wire):
         return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
 
 
-class Span(Wire):
+class Stretch(Wire):
     """A stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
 
-    start: int = Field(ge=0)
-    end: int = Field(gt=0)
+    start: int = Field(
+        ge=0, description="The first character's place, in Unicode code points from 0."
+    )
+    end: int = Field(gt=0, description="The place behind the last character, in code points.")
+    start_utf16: int | None = Field(
+        default=None,
+        ge=0,
+        description="`start` in UTF-16 code units, as JavaScript, Java and C# count; left out where"
+        " the text has no character beyond U+FFFF, since both are the same then.",
+    )
+    end_utf16: int | None = Field(
+        default=None, gt=0, description="`end` in UTF-16 code units, likewise."
+    )
+
+
+class Span(Stretch):
+    """A labelled stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
+
     label: Label
     confidence: Probability = 1.0
 
@@ -251,14 +267,12 @@ class Span(Wire):
         return self
 
 
-class Evidence(Wire):
+class Evidence(Stretch):
     """A stretch of the text and how much it spoke for the answer.
 
     The weight is in logits: positive for, negative against.
     """
 
-    start: int = Field(ge=0)
-    end: int = Field(gt=0)
     weight: float
 
 
