@@ -36,13 +36,15 @@ def console(*, stderr: bool = False) -> Console:
 def print_json(value: Any, *, indent: int | None = None, to_stderr: bool = False) -> None:
     """Write one JSON value and a line's end to stdout, or beside what stdout is used for."""
     stream = sys.stderr if to_stderr else sys.stdout
-    stream.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    is_ascii = not (stream.encoding or "").lower().startswith("utf")
+    stream.write(json.dumps(value, ensure_ascii=is_ascii, indent=indent) + "\n")
     stream.flush()
 
 
 def say(text: str) -> None:
-    """Write one line to stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Write one line to stdout; what its encoding has no sign for is escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 

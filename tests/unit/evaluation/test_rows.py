@@ -86,6 +86,16 @@ def test_rows_of_one_text_that_do_not_agree_are_named(catalogue: Catalogue, tmp_
     assert "Thanks" not in str(found)
 
 
+def test_an_id_may_be_a_number(catalogue: Catalogue, tmp_path: Path) -> None:
+    """One file serves `run`, which takes such ids, and examples and evaluation alike."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"text": "x", "label": "a", "id": 17}\n{"text": "y", "label": "b", "id": "b"}\n'
+    )
+    rows = read_rows(path, "topic", task_of(catalogue))
+    assert [row.example.id for row in rows] == ["17", "b"]
+
+
 def test_a_row_may_say_that_no_label_is_right(catalogue: Catalogue, tmp_path: Path) -> None:
     """`null` is a right answer that every label fails; a row without the key is a mistake."""
     path = tmp_path / "r.jsonl"
