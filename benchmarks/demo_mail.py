@@ -18,7 +18,7 @@ from provenance import provenance, write_result
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "support_mail"
 COLUMNS = (
-    "alternative", "right, of all", "wrong, of answered", "answered", "per 1,000 jobs",
+    "alternative", "right, of all", "wrong, of answered", "answered", "per million jobs",
     "worker seconds a job", "latency, mean s",
 )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _table(lines: list[dict[str, Any]], currency: str) -> str:
             _with_interval(line["accuracy"], line["accuracy_interval"]),
             _with_interval(line["error"], line["error_interval"]),
             _share(line["coverage"]),
-            f"{currency} {line['cost_per_thousand']:.3g}",
+            f"{currency} {line['cost_per_million']:.3g}",
             f"{line['worker_seconds']:.3g}",
             f"{line['latency_seconds']:.3g}",
         )
@@ -92,7 +92,7 @@ def _table(lines: list[dict[str, Any]], currency: str) -> str:
 def _steps(steps: list[dict[str, Any]], currency: str) -> str:
     columns = (
         "step", "tier", "model", "revision", "threshold", "asked", "answered", "right",
-        "per 1,000 asked",
+        "per million asked",
     )  # fmt: skip
     rows = [
         (
@@ -104,7 +104,7 @@ def _steps(steps: list[dict[str, Any]], currency: str) -> str:
             str(step["asked"]),
             str(step["answered"]),
             _share(step["right"] / step["answered"] if step["answered"] else None),
-            f"{currency} {step['cost_per_thousand_asked']:.3g}",
+            f"{currency} {step['cost_per_million_asked']:.3g}",
         )
         for step in steps
     ]

@@ -167,7 +167,7 @@ def _pool(task: str, options: argparse.Namespace) -> Pool:
         if kept and kept.is_file():
             return Pool(**np.load(kept))
         rows = read_rows(test, task, catalogue.tasks[task])
-        scores = ask_every_step(path, task, [row.example for row in rows])
+        scores = ask_every_step(path, task, rows)
     pool = _as_arrays(scores, list(catalogue.tasks[task].labels))
     if kept:
         kept.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from smallfirst.catalogue import Promise
 from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.cli import app
 from smallfirst.cli.lazy_group import LazyGroup
-from smallfirst.jobs import Job, Result
+from smallfirst.jobs import PROBLEM_CODES, Job, Result
 from smallfirst.ledger import keys
 from smallfirst.settings import COMPONENTS, Settings, variable_of
 
@@ -63,6 +63,12 @@ def job() -> str:
 def result() -> str:
     """Describe what a producer gets."""
     return _models(Result.model_json_schema(mode="serialization"))
+
+
+def problem_codes() -> str:
+    """List the codes of a result's problem."""
+    rows = ((f"`{code}`", meaning) for code, meaning in PROBLEM_CODES.items())
+    return _table(("code", "status, and what it says"), rows)
 
 
 def catalogue() -> str:
@@ -217,6 +223,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "job": job,
         "result": result,
+        "problem_codes": problem_codes,
         "catalogue": catalogue,
         "promise": promise,
         "settings": settings,

@@ -1,10 +1,19 @@
-"""Operations on answers that every tier shares: rounding, temperature, merging of spans. Pure."""
+"""Operations on answers that every tier shares: rounding, temperature, spans. Pure."""
 
-from bisect import bisect
-from collections.abc import Iterable, Mapping
-from typing import Final
+from bisect import bisect, bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
-from smallfirst.jobs import AnyAnswer, LabelAnswer, Span, SpansAnswer
+from smallfirst.jobs import (
+    AnyAnswer,
+    LabelAnswer,
+    LabelsAnswer,
+    Span,
+    SpansAnswer,
+    Stretch,
+)
+
+StretchT = TypeVar("StretchT", bound=Stretch)
 
 #: Digits after the point of every probability and coordinate: more than any model is sure of.
 DIGITS: Final = 6
@@ -94,6 +103,29 @@ def with_spans(answer: AnyAnswer, spans: tuple[Span, ...]) -> AnyAnswer:
     if not isinstance(answer, SpansAnswer):
         return answer
     return answer.model_copy(update={"spans": spans})
+
+
+def with_utf16(answer: AnyAnswer, text: str) -> AnyAnswer:
+    """The same answer, its stretches told in UTF-16 code units, too, where these differ.
+
+    A character beyond U+FFFF is two units: what stands behind it stands one unit later.
+    """
+    if not isinstance(answer, LabelAnswer | LabelsAnswer | SpansAnswer) or text.isascii():
+        return answer
+    double = [place for place, character in enumerate(text) if character > "\uffff"]
+    if not double:
+        return answer
+    update: dict[str, object] = {
+        "evidence": tuple(_in_units(each, double) for each in answer.evidence)
+    }
+    if isinstance(answer, SpansAnswer):
+        update["spans"] = tuple(_in_units(span, double) for span in answer.spans)
+    return answer.model_copy(update=update)
+
+
+def _in_units(stretch: StretchT, double: Sequence[int]) -> StretchT:
+    units = (at + bisect_left(double, at) for at in (stretch.start, stretch.end))
+    return stretch.model_copy(update=dict(zip(("start_utf16", "end_utf16"), units, strict=True)))
 
 
 def found_something(answer: AnyAnswer) -> bool:

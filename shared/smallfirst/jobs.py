@@ -8,9 +8,11 @@ the shapes and their bounds. It does not own where they are kept (`ledger.keys`)
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -102,6 +104,8 @@ class Outcome(OpenEnum):
 
 def _seconds_to_timedelta(value: object) -> object:
     """Read a duration as a number of seconds, the one form it has on the wire."""
+    if isinstance(value, str):
+        raise ValueError("must be a number of seconds")  # noqa: TRY004 - what pydantic takes
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     try:
@@ -109,6 +113,11 @@ def _seconds_to_timedelta(value: object) -> object:
     except (OverflowError, ValueError):
         # Python's own words for an infinity or a NaN would say nothing to a producer.
         raise ValueError("must be a number of seconds that fits a duration") from None
+
+
+def _or_default(*, default: object) -> BeforeValidator:
+    """Read null as a field that is left out: writers in many languages cannot leave one out."""
+    return BeforeValidator(lambda value: default if value is None else value)
 
 
 def _encodable(text: str) -> str:
@@ -184,7 +193,7 @@ class Job(Wire):
     text: Text = Field(
         description=f"The text that the task is asked of, 1 to {MAX_TEXT_CHARS:,} characters."
     )
-    priority: Annotated[Priority, Field(strict=False)] = Field(
+    priority: Annotated[Priority, Field(strict=False), _or_default(default=Priority.BULK)] = Field(
         default=Priority.BULK,
         description="Who waits; `interactive` jobs go into every batch before `bulk` ones.",
     )
@@ -203,15 +212,17 @@ class Job(Wire):
         description="The dearest tier to ask; the job is abstained from rather than sent to a"
         " dearer one.",
     )
-    explain: bool = Field(
+    explain: Annotated[bool, _or_default(default=False)] = Field(
         default=False,
         description="Whether to say which words drove the answer, where the model can.",
     )
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)] = (
-        Field(
-            default_factory=dict,
-            description="Pairs that are carried through to the result, unread.",
-        )
+    metadata: Annotated[
+        dict[MetadataKey, MetadataValue],
+        Field(max_length=MAX_METADATA_PAIRS),
+        _or_default(default={}),
+    ] = Field(
+        default_factory=dict,
+        description="Pairs that are carried through to the result, unread.",
     )
     traceparent: Traceparent | None = Field(
         default=None, description="The W3C trace context of the submission."
@@ -237,11 +248,27 @@ class Job(Wire):
         return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
 
 
-class Span(Wire):
+class Stretch(Wire):
     """A stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
 
-    start: int = Field(ge=0)
-    end: int = Field(gt=0)
+    start: int = Field(
+        ge=0, description="The first character's place, in Unicode code points from 0."
+    )
+    end: int = Field(gt=0, description="The place behind the last character, in code points.")
+    start_utf16: int | None = Field(
+        default=None,
+        ge=0,
+        description="`start` in UTF-16 code units, as JavaScript, Java and C# count; left out where"
+        " the text has no character beyond U+FFFF, since both are the same then.",
+    )
+    end_utf16: int | None = Field(
+        default=None, gt=0, description="`end` in UTF-16 code units, likewise."
+    )
+
+
+class Span(Stretch):
+    """A labelled stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
+
     label: Label
     confidence: Probability = 1.0
 
@@ -252,14 +279,12 @@ class Span(Wire):
         return self
 
 
-class Evidence(Wire):
+class Evidence(Stretch):
     """A stretch of the text and how much it spoke for the answer.
 
     The weight is in logits: positive for, negative against.
     """
 
-    start: int = Field(ge=0)
-    end: int = Field(gt=0)
     weight: float
 
 
@@ -433,11 +458,37 @@ class Attempt(Wire):
     )
 
 
+#: The codes of a problem, and what each says. A newer version may have more.
+PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "not_json": "refused: the submission is not JSON",
+        "invalid": "refused: a field breaks a rule, which the message names",
+        "too_large": "refused: the submission has too many bytes",
+        "too_long": "refused: the text has more characters than the task takes",
+        "unknown_task": "refused, or failed where the task went later: the catalogue has none such",
+        "wrong_slice": "refused: a job of this id belongs into another slice of the fleet",
+        "no_step": "abstained: no step of the cascade is within the job's tiers",
+        "unsure": "abstained: no step was sure enough",
+        "expired": "expired: the deadline passed",
+        "cancelled": "cancelled: by its producer",
+        "model_error": "failed: every step that was asked failed on this text",
+        "poison": "failed: the job was started again and again, and no worker ended it",
+        "unreadable": "failed: the fleet's own note on the job cannot be read",
+        "id_conflict": "failed, in the Python client alone: another job's result is under this id",
+        "result_unreadable": "failed, in the Python client alone: what stands under this id is no"
+        " result that it can read",
+    }
+)
+
+
 class Problem(Wire):
     """Why a job has no answer: a code for programs and a sentence for people, never the text."""
 
-    code: str
-    message: str
+    code: Annotated[
+        str,
+        WithJsonSchema({"anyOf": [{"enum": list(PROBLEM_CODES)}, {"type": "string"}]}),
+    ] = Field(description="What kind of problem it is; a newer version may have codes of its own.")
+    message: str = Field(description="A sentence for people, which may change with the version.")
 
 
 class Result(Wire):

@@ -6,6 +6,7 @@ Pure functions of what is known about the job; who writes the result is the ledg
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from smallfirst.answers import with_utf16
 from smallfirst.jobs import (
     AnyAnswer,
     Attempt,
@@ -49,6 +50,7 @@ def answered(
     job: Job, answer: AnyAnswer, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int
 ) -> Result:
     """The last attempt's answer stands, and so is written down once: not in the trail again."""
+    answer = with_utf16(answer, job.text)
     late = job.deadline is not None and at(now_ms) > at(submitted_ms) + job.deadline
     result = _ended(job, Status.ANSWERED, submitted_ms=submitted_ms, now_ms=now_ms)
     last = trail[-1].model_copy(update={"answer": None})

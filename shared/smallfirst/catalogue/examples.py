@@ -102,6 +102,8 @@ def _read_row(line: Line, name: str, task: Task, *, allows_none: bool) -> Exampl
 def _chosen(row: dict[str, Any], name: str, task: Task) -> dict[str, Any]:
     """Take from a row what an example has, and this task's gold answer where it has none."""
     chosen = {key: row[key] for key in Example.model_fields if key in row}
+    if type(row.get("id")) is int:
+        chosen["id"] = str(row["id"])
     wanted, gold = KINDS[task.kind].example_key, row.get("gold")
     if wanted and chosen.get(wanted) is None and isinstance(gold, dict) and name in gold:
         chosen[wanted] = gold[name]

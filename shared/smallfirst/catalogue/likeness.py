@@ -14,7 +14,7 @@ from itertools import chain
 from math import ceil
 
 #: Scripts that set no spaces give a word for each character: Thai, kana, Han, Hangul.
-_WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 _NUMBER = re.compile(r"\d+")
 #: The share of their words, taken together, that two texts of one template have in common. Texts
 #: that differ in one word of eight are not alike: that word is often what the label goes by.
@@ -27,7 +27,7 @@ Words = tuple[int, ...]
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, without regard to case and composition."""
-    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def text_key(text: str) -> str:

@@ -15,11 +15,12 @@ from smallfirst.cli.options import (
     DropSeenOption,
     SlmProcessesOption,
     TaskArgument,
+    share_between,
 )
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
-from smallfirst.kinds import Example
+from smallfirst.evaluation.rows import Row
 
 if TYPE_CHECKING:
     from smallfirst.evaluation.thresholds import Aim, Unsupported
@@ -31,14 +32,18 @@ TargetOption = Annotated[
     float,
     typer.Option(
         "--target-error",
-        min=0.0001,
-        max=0.5,
-        help="The largest share of accepted answers that may be wrong.",
+        parser=share_between(0.0001, 0.5),
+        metavar="SHARE",
+        help="The largest share of accepted answers that may be wrong, 0.0001 to 0.5.",
     ),
 ]
 ConfidenceOption = Annotated[
     float,
-    typer.Option(min=0.5, max=0.9999, help="The probability with which the promise must hold."),
+    typer.Option(
+        parser=share_between(0.5, 0.9999),
+        metavar="SHARE",
+        help="The probability with which the promise must hold, 0.5 to 0.9999.",
+    ),
 ]
 PerLabelOption = Annotated[
     bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
@@ -79,11 +84,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         thresholds,
     )
 
-    examples = _examples(loaded, task, data, drop_seen=drop_seen)
+    rows = _rows(loaded, task, data, drop_seen=drop_seen)
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
-    calibrating.check_calibratable(task, loaded.tasks[task], len(examples), aim)
+    calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
     scores = scoring_run.ask_every_step(
-        path, task, examples, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
+        path, task, rows, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
     now = datetime.now(UTC).replace(microsecond=0)
     origin = calibrating.Origin(loaded, now, promises.num_refused(task, loaded, path))
@@ -93,15 +98,22 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         _refuse(found, aim, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
+    tighter = calibrating.tighter_promise(found, scores, aim, origin)
+    if tighter is not None:
+        note(
+            f"these rows would bear a smaller target as well: --target-error {tighter.target:g}"
+            f" answers {share(tighter.share_answered)} of jobs. These very rows chose it, so bear"
+            " it out with others"
+        )
 
 
-def _examples(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> list[Example]:
+def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> tuple[Row, ...]:
     """Read the rows that no model has learned from, and tell of those that one has."""
     rows, num_left_out = unseen_rows_of(catalogue, task, data, drop_seen=drop_seen)
     if num_left_out:
         num_rows = num_left_out + len(rows)
         note(f"{num_left_out:,} of {num_rows:,} rows were seen in training: left out")
-    return [row.example for row in rows]
+    return rows
 
 
 def _keep(promise: Promise, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
@@ -160,8 +172,8 @@ def _threshold(step: StepPromise) -> str:
 def _more(promise: Promise) -> Iterator[str]:
     currency = promise.currency
     yield (
-        f"It answers {share(promise.share_answered)} of jobs at {money(promise.cost_per_job * 1e3)}"
-        f" {currency} a thousand and abstains from the rest, each counted as"
+        f"It answers {share(promise.share_answered)} of jobs at {money(promise.cost_per_job * 1e6)}"
+        f" {currency} a million and abstains from the rest, each counted as"
         f" {money(promise.abstention_cost)} {currency}."
     )
     for index, step in enumerate(promise.steps):

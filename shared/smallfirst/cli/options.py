@@ -1,11 +1,29 @@
 """The arguments and options that several commands share, with their help."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from smallfirst.jobs import Priority
+
+
+def share_between(low: float, high: float) -> Callable[[str], float]:
+    """Make what reads a share; who writes it in per cent is told how it is written."""
+
+    def read(value: str) -> float:
+        try:
+            found = float(value)
+        except ValueError:
+            raise typer.BadParameter(f"{value!r} is no number") from None
+        if low <= found <= high:
+            return found
+        meant = f"; {found:g} % is {found / 100:g}" if low <= found / 100 <= high else ""
+        raise typer.BadParameter(f"{found:g} is not from {low:g} to {high:g}{meant}")
+
+    return read
+
 
 TaskArgument = Annotated[str, typer.Argument(help="The name of a task in the catalogue.")]
 CatalogueOption = Annotated[

@@ -36,13 +36,15 @@ def console(*, stderr: bool = False) -> Console:
 def print_json(value: Any, *, indent: int | None = None, to_stderr: bool = False) -> None:
     """Write one JSON value and a line's end to stdout, or beside what stdout is used for."""
     stream = sys.stderr if to_stderr else sys.stdout
-    stream.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    is_ascii = not (stream.encoding or "").lower().startswith("utf")
+    stream.write(json.dumps(value, ensure_ascii=is_ascii, indent=indent) + "\n")
     stream.flush()
 
 
 def say(text: str) -> None:
-    """Write one line to stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Write one line to stdout; what its encoding has no sign for is escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 
@@ -60,10 +62,18 @@ def fail(message: str, *, exit_code: int = SOME_FAILED) -> NoReturn:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, title: str = ""
 ) -> Table:
-    """Lay out rows of text; the first `left` columns are words, the others numbers."""
-    laid = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    """Lay out rows of text; the first `left` columns are words, the others numbers.
+
+    A heading may be broken between its words, and never inside of one.
+    """
+    laid = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
     for place, column in enumerate(columns):
-        laid.add_column(column, justify="left" if place < left else "right", overflow="fold")
+        laid.add_column(
+            escape(column),
+            justify="left" if place < left else "right",
+            overflow="fold",
+            min_width=max(map(len, column.split()), default=0),
+        )
     for row in rows:
         laid.add_row(*map(escape, row))
     return laid

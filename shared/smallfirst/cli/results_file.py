@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self
@@ -13,10 +13,14 @@ from typing import IO, Any, BinaryIO, Self
 from pydantic import ValidationError
 
 from smallfirst.cli.id_set import IdSet
+from smallfirst.cli.output import CommandError
 from smallfirst.jobs import Result, Status
 
 #: What `-` stands for in the place of a file.
 STDIO = Path("-")
+#: What to do where a file cannot be written.
+_GO_ON = "what was written is kept: make room, and give the same command with --resume to go on"
+_COPY = "--resume needs room for a second copy of the answers; the file itself is as it was"
 #: A job that ended so is not asked again by a run that resumes.
 _LASTING = frozenset({Status.ANSWERED, Status.ABSTAINED})
 
@@ -66,9 +70,10 @@ class ResultsFile:
         line = result.model_dump_json(exclude_none=True)
         if columns:
             line = json.dumps({**json.loads(line), "row": columns}, ensure_ascii=False)
-        self._file.write(line.encode("utf-8", "surrogatepass") + b"\n")
-        if self._path == STDIO:
-            self._file.flush()
+        with told_how_to_go_on(self._path, _GO_ON):
+            self._file.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            if self._path == STDIO:
+                self._file.flush()
 
     def _keep_answers(self, done: IdSet) -> None:
         """Rewrite the file with its answers alone; a crash meanwhile leaves the old one."""
@@ -76,7 +81,11 @@ class ResultsFile:
             return
         kept = self._path.with_name(f"{self._path.name}.resume")
         try:
-            with self._path.open("rb") as old, kept.open("wb") as new:
+            with (
+                told_how_to_go_on(kept, _COPY),
+                self._path.open("rb") as old,
+                kept.open("wb") as new,
+            ):
                 for line, job_id in _answers(old):
                     if done.add(job_id):
                         new.write(line)
@@ -86,6 +95,21 @@ class ResultsFile:
             kept.replace(self._path)
         finally:
             kept.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_how_to_go_on(path: Path, remedy: str) -> Iterator[None]:
+    """Tell which file could not be written, and what to do; stdout is whoever's reads it.
+
+    Raises:
+        CommandError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if path == STDIO:
+            raise
+        raise CommandError(f"{path}: {error.strerror or error}; {remedy}") from error
 
 
 def _answers(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
@@ -130,6 +154,7 @@ class ErrorsFile:
         if self._file is None:
             self._file = self._resources.enter_context(self._path.open("wb", buffering=0))
         known = {"line": number, "reason": reason} | ({"id": job_id} if job_id else {})
-        self._file.write(json.dumps(known, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
+        with told_how_to_go_on(self._path, _GO_ON):
+            self._file.write(json.dumps(known, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
         self.num_written += 1

@@ -14,7 +14,7 @@ from smallfirst.cli.output import USAGE, fail, note
 from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
-from smallfirst.evaluation.rows import Row, read_rows, repeats_of, seen_keys, unseen_rows
+from smallfirst.evaluation.rows import Row, doubts_of, read_rows, repeats_of, seen_keys, unseen_rows
 from smallfirst.evaluation.scoring_run import READY_WITHIN, Advance, ProgressObserver
 from smallfirst.evaluation.single_step_catalogue import check_askable
 from smallfirst.local import LocalFleet
@@ -51,7 +51,7 @@ def unseen_rows_of(
 ) -> tuple[tuple[Row, ...], int]:
     """Read the rows that no model of the cascade has learned from, and count the others.
 
-    People are told of texts that come more than once.
+    People are told of texts that come more than once, and of what makes figures doubtful.
 
     Raises:
         SmallfirstError: When a row is wrong, or was learned from and is not to be dropped.
@@ -62,6 +62,8 @@ def unseen_rows_of(
     if repeats.num_texts:
         note(str(repeats))
     kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
+    for doubt in doubts_of(kept, catalogue.tasks[task]):
+        note(doubt)
     return kept, len(rows) - len(kept)
 
 

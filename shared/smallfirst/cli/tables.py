@@ -75,7 +75,7 @@ def _score(row: ReportRow) -> str:
 
 def money(amount: float) -> str:
     """Write an amount with the digits that mean something."""
-    return f"{amount:.2f}" if amount >= 1 else f"{amount:.2g}" if amount else "0"
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}" if amount else "0"
 
 
 def _style(row: ReportRow) -> str:

@@ -23,10 +23,13 @@ from smallfirst.cli.output import (
     OK,
     USAGE,
     JsonOption,
+    console,
     duration,
     fail,
     print_json,
     say,
+    share,
+    table,
 )
 from smallfirst.local import die_with_parent
 from smallfirst.local.cores import usable_cores
@@ -36,6 +39,8 @@ from smallfirst.wording import faults_of
 
 #: What trains, and the package that it is in.
 _MODULE, _PACKAGE = "smallfirst_workers.training", "smallfirst_workers"
+#: The most labels that a terminal is shown.
+_MAX_LABELS = 30
 
 
 TrainingDataOption = Annotated[
@@ -211,11 +216,24 @@ def _run(plan: TrainingPlan) -> dict[str, Any]:
 
 
 def _show(trained: Mapping[str, Any]) -> None:
-    metrics = trained["card"]["metrics"].get("held_out")
+    metrics = trained["card"]["metrics"]
+    labels = (metrics.get("held_out") or metrics.get("cross_validated") or {}).get("labels", ())
     say(f"model      {trained['folder']}")
-    if metrics:
-        rows = f"{metrics['num_rows']:,} rows held out"
-        say(f"score      {metrics['measure']} {metrics['score']:.4f} on {rows}")
+    say(f"score      {trained['score']}")
     say(f"trained in {duration(trained['seconds'])}")
+    if labels:
+        columns = ("label", "there", "said", "right", "precision", "recall")
+        rows = [_label_cells(**each) for each in labels[:_MAX_LABELS]]
+        out = console()
+        out.print()
+        out.print(table(columns, rows))
+    if len(labels) > _MAX_LABELS:
+        say(f"{len(labels) - _MAX_LABELS:,} more labels are in {trained['folder']}/README.md")
     say("\nTo serve it, put into the catalogue:")
     say(trained["catalogue"])
+
+
+def _label_cells(label: str, num_there: int, num_said: int, num_right: int) -> tuple[str, ...]:
+    counts = (f"{number:,}" for number in (num_there, num_said, num_right))
+    parts = (num_right / of if of else None for of in (num_said, num_there))
+    return (label, *counts, *map(share, parts))

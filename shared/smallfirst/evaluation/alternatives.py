@@ -102,9 +102,9 @@ class Alternative:
         return of_share(self.accepted - self.right, self.accepted) if self.accepted else None
 
     @property
-    def cost_per_thousand(self) -> float:
-        """Of a thousand jobs, in the catalogue's currency."""
-        return self.cost * 1000
+    def cost_per_million(self) -> float:
+        """Of a million jobs, in the catalogue's currency."""
+        return self.cost * 1e6
 
     @property
     def cheapness(self) -> tuple[float, float]:

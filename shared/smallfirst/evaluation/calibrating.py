@@ -7,6 +7,7 @@ promised.
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,9 @@ from smallfirst.kinds import KINDS
 
 #: Fewer rows cannot be split into a part that chooses and one that tests.
 FEWEST_ROWS = 10
+#: A smaller target is told of where it is smaller by this factor, and the answers are as many but
+#: for one in a hundred. So many are tried, from what the rows bound the error to.
+_MUCH_SMALLER, _AS_MUCH, _TIGHTER_TRIES, _SMALLEST_TARGET = 1.5, 0.99, 4, 0.0001
 #: A rule's answer is certain or none.
 _OF_RULES = 1.0
 
@@ -97,6 +101,30 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
         return chosen
     fitted = _Fitted(board, is_fit, temperatures, chosen)
     return _promise(scores, aim, origin, fitted)
+
+
+def tighter_promise(kept: Promise, scores: Scores, aim: Aim, origin: Origin) -> Promise | None:
+    """Find a promise of a smaller target that the same rows bear, and that answers as much.
+
+    Args:
+        kept: What they bear with the target that was asked for.
+        scores: Of the same rows.
+        aim: What was asked for.
+        origin: The catalogue, and what was tried before.
+
+    Returns:
+        None where none is smaller by a third at least.
+    """
+    digit = 10.0 ** math.floor(math.log10(max(kept.error_bound, _SMALLEST_TARGET)))
+    target = math.ceil(kept.error_bound / digit) * digit
+    for step in range(_TIGHTER_TRIES):
+        smaller = round(target + step * digit, 6)
+        if not _SMALLEST_TARGET <= smaller <= aim.target / _MUCH_SMALLER:
+            return None
+        found = calibrate(scores, replace(aim, target=smaller), origin)
+        if isinstance(found, Promise) and found.share_answered >= _AS_MUCH * kept.share_answered:
+            return found
+    return None
 
 
 def shuffled(scores: Scores) -> Scores:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from smallfirst.catalogue import Promise
 from smallfirst.evaluation.alternatives import EQUAL_WITHIN, Alternative, Way
-from smallfirst.evaluation.evaluating import Comparison, Evaluation
+from smallfirst.evaluation.errors import MAX_NAMED
+from smallfirst.evaluation.evaluating import Comparison, Evaluation, StepFailures, StepShare
 from smallfirst.evaluation.intervals import Interval
+from smallfirst.jobs import Tier
 
 #: Costs closer than this share count as the same: a second run differs by as much.
 SAME_COST_WITHIN = 0.02
@@ -29,11 +31,11 @@ _OUTCOMES = {
 def headline(found: Evaluation) -> str:
     """Say what the cascade costs and how often it is right, beside its cheapest equal."""
     ours, rival = found.cascade, found.comparison.rival
-    cost = price(ours.cost_per_thousand, found.currency)
-    said = f"Task {found.task}: the cascade costs {cost} per 1,000 jobs and {_how_right(ours)}"
+    cost = price(ours.cost_per_million, found.currency)
+    said = f"Task {found.task}: the cascade costs {cost} per million jobs and {_how_right(ours)}"
     if _is_its_rival(found):
         return f"{said}."
-    cost = price(rival.cost_per_thousand, found.currency)
+    cost = price(rival.cost_per_million, found.currency)
     return f"{said}; {rival.name} costs {cost} and {_how_right(rival)}."
 
 
@@ -59,7 +61,8 @@ def sentences(found: Evaluation, promise: Promise | None = None) -> list[str]:
         said.append(_difference(found.comparison, found.num_rows))
     if promise is not None:
         said.append(promise_kept(found.cascade, promise))
-    return [*said, *_losses(found), *_voids(found)]
+    failed = [_failure(failures, found.num_rows) for failures in found.failures]
+    return [*said, *_losses(found), *_voids(found), *failed]
 
 
 def promise_kept(cascade: Alternative, promise: Promise) -> str:
@@ -181,16 +184,51 @@ def _losses(found: Evaluation) -> Iterator[str]:
 
 
 def _beaten_by_one(found: Evaluation) -> Iterator[str]:
-    """A single step that is both cheaper and better, if the verdict did not name it."""
-    named = found.comparison.rival.name
-    for other in found.alternatives:
-        is_better = other.accuracy > found.cascade.accuracy + EQUAL_WITHIN
-        is_single = other.way is Way.ALONE and other.name != named
-        if is_single and is_better and found.cascade.accepted >= found.num_rows:
-            ours, theirs = found.cascade.cost_per_thousand, other.cost_per_thousand
-            if theirs <= ours:
-                right = percent(other.accuracy)
-                yield f"{other.name} is right more often ({right}) and costs no more."
+    """The cheapest single step that is right more often and costs no more, and what to do."""
+    ours = found.cascade
+    better = [
+        other
+        for other in found.alternatives
+        if other.way is Way.ALONE
+        and other.accuracy > ours.accuracy + EQUAL_WITHIN
+        and _cost_change(ours, other)[2] <= 0
+    ]
+    for other in sorted(better, key=lambda other: other.cheapness)[:1]:
+        cost = "less cost" if _cost_change(ours, other)[2] < 0 else "the same cost"
+        yield (
+            f"{other.name} is right in {percent(other.accuracy)} of all rows at {cost}, and the"
+            f" cascade in {percent(ours.accuracy)}: {_instead(found, other)}"
+        )
+
+
+def _instead(found: Evaluation, other: Alternative) -> str:
+    """Advise: to abstain less, where that is what the cascade loses by; else to ask it alone."""
+    ours, step = found.cascade, found.steps[other.steps[0]]
+    if ours.accepted >= found.num_rows or step.about.tier is Tier.RULE:
+        return "ask it alone."
+    return (
+        f"the cascade abstains from {percent(1 - ours.coverage)} of them. {_lower(step)}, if it may"
+        f" be wrong in up to {percent(other.error)} of its answers; the cascade is wrong in"
+        f" {percent(ours.error)} of them."
+    )
+
+
+def _lower(step: StepShare) -> str:
+    threshold = step.acceptance.threshold
+    if step.acceptance.revision is not None:
+        return f"Calibrate with a larger target, so that {step.name} answers more"
+    return f"Lower the `accept` of {step.name} ({threshold})"
+
+
+def _failure(failures: StepFailures, num_rows: int) -> str:
+    """Name the rows that a step failed on."""
+    count, lines = len(failures.lines), failures.lines[:MAX_NAMED]
+    more = " and more" if count > len(lines) else ""
+    return (
+        f"Step {failures.step} ({failures.name}) failed on {count:,} of {num_rows:,} rows, which"
+        f" count as not answered by it: line{'s' if count > 1 else ''}"
+        f" {', '.join(map(str, lines))}{more} ({failures.reason.rstrip('.')})."
+    )
 
 
 def _voids(found: Evaluation) -> Iterator[str]:

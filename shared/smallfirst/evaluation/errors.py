@@ -101,10 +101,10 @@ class NothingToChoose(QualityError):
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A row that a step did not answer, and why."""
+    """A row that a step did not answer, and why; its line counts from 1."""
 
     step: int
-    row: int
+    line: int
     status: str
     message: str
 
@@ -127,6 +127,6 @@ class UnansweredError(QualityError):
     def __str__(self) -> str:
         first = self.rows[0]
         return (
-            f"{self.count} answers are missing; the first: row {first.row + 1}, step {first.step},"
+            f"{self.count} answers are missing; the first: line {first.line}, step {first.step},"
             f" {first.status}: {first.message} (logs: {self.logs})"
         )

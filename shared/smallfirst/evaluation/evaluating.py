@@ -1,6 +1,6 @@
 """Evaluating: a cascade and all its alternatives on the same labelled rows. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from smallfirst.acceptance import Acceptance
@@ -28,7 +28,9 @@ from smallfirst.evaluation.figures import (
     step_curve,
 )
 from smallfirst.evaluation.intervals import Interval, mcnemar, of_difference
-from smallfirst.evaluation.scores import Scores, StepAbout
+from smallfirst.evaluation.label_figures import LabelFigures, label_figures
+from smallfirst.evaluation.scores import ScoredRow, Scores, StepAbout
+from smallfirst.kinds.spec import Part
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,50 @@ class StepShare:
 
 
 @dataclass(frozen=True)
+class RowEnd:
+    """How one row ended in the cascade.
+
+    Attributes:
+        row: What there is to know of it.
+        step: Whose answer was accepted; None where nobody's was.
+        confidence: Of that answer, after temperature; 0 where there is none.
+        is_right: Whether that answer is right; False where there is none.
+    """
+
+    row: ScoredRow
+    step: int | None
+    confidence: float
+    is_right: bool
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether an answer was accepted that is not right."""
+        return self.step is not None and not self.is_right
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """What the accepted answer says."""
+        return frozenset() if self.step is None else self.row.said[self.step].parts
+
+
+@dataclass(frozen=True)
+class StepFailures:
+    """The texts that one step failed on, so that it answers none of them.
+
+    Attributes:
+        name: Of the step.
+        step: Its place.
+        lines: Of the rows in their file.
+        reason: Why, of the first of them.
+    """
+
+    name: str
+    step: int
+    lines: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What an evaluation came to.
 
@@ -95,6 +141,9 @@ class Evaluation:
         curves: Risk against coverage, the cascade's first.
         reliabilities: Of the steps whose confidence differs.
         confusion: Where answers are single words.
+        labels: The cascade's figures by label, or by field of a record.
+        ends: Of the rows, in their order.
+        failures: Of the steps that failed on some texts.
     """
 
     task: str
@@ -107,6 +156,9 @@ class Evaluation:
     curves: tuple[RiskCurve, ...]
     reliabilities: tuple[Reliability, ...]
     confusion: Confusion | None
+    labels: tuple[LabelFigures, ...]
+    ends: tuple[RowEnd, ...]
+    failures: tuple[StepFailures, ...]
 
 
 def evaluate(
@@ -126,6 +178,7 @@ def evaluate(
     others = _alternatives(answers, plan, singles, rivals)
     curves = [step_curve(answers, step, name) for step, name in enumerate(names)]
     found = [reliability(answers, step, name) for step, name in enumerate(names)]
+    ends = _ends(scores, answers, plan)
     return Evaluation(
         task=scores.task,
         currency=scores.currency,
@@ -137,6 +190,11 @@ def evaluate(
         curves=tuple(curve for curve in (cascade_curve(answers, plan), *curves) if curve),
         reliabilities=tuple(each for each in found if each),
         confusion=_confusion(scores, plan, labels),
+        labels=label_figures(
+            [row.parts for row in scores.rows], [end.parts for end in ends], labels
+        ),
+        ends=ends,
+        failures=tuple(_failures(scores, names)),
     )
 
 
@@ -206,6 +264,26 @@ def _shares(
         )
         for step, about in enumerate(scores.steps)
     ]
+
+
+def _ends(scores: Scores, answers: Answers, plan: AskingPlan) -> tuple[RowEnd, ...]:
+    ends = []
+    for number, row in enumerate(scores.rows):
+        step = int(plan.answered[number].argmax())
+        if plan.answered[number, step]:
+            confidence = float(answers.confidences[number, step])
+            ends.append(RowEnd(row, step, confidence, bool(answers.is_right[number, step])))
+        else:
+            ends.append(RowEnd(row, None, 0.0, is_right=False))
+    return tuple(ends)
+
+
+def _failures(scores: Scores, names: Sequence[str]) -> Iterator[StepFailures]:
+    for step, name in enumerate(names):
+        failed = [row for row in scores.rows if row.said[step].problem]
+        if failed:
+            reason = failed[0].said[step].problem
+            yield StepFailures(name, step, tuple(row.line for row in failed), reason)
 
 
 def _confusion(scores: Scores, plan: AskingPlan, labels: Sequence[str]) -> Confusion | None:

@@ -8,6 +8,7 @@ from smallfirst.catalogue import Promise
 from smallfirst.evaluation.alternatives import Alternative
 from smallfirst.evaluation.conclusions import headline, sentences
 from smallfirst.evaluation.evaluating import Evaluation, StepShare
+from smallfirst.evaluation.label_figures import LabelFigures
 
 #: Digits after the point.
 _DIGITS = 9
@@ -33,6 +34,8 @@ def as_json(
         "risk_coverage": [asdict(curve) for curve in found.curves],
         "reliability": [asdict(each) for each in found.reliabilities],
         "confusion": asdict(found.confusion) if found.confusion else None,
+        "labels": [_label(each) for each in found.labels],
+        "failures": [asdict(each) for each in found.failures],
         "measured": dict(measured),
     }
     rounded: dict[str, Any] = _rounded(laid)
@@ -51,7 +54,7 @@ def _alternative(each: Alternative) -> dict[str, Any]:
         "error": each.error,
         "error_interval": asdict(error) if error else None,
         "answered_by": [count / each.num_rows for count in each.answered_by],
-        "cost_per_thousand": each.cost_per_thousand,
+        "cost_per_million": each.cost_per_million,
         "worker_seconds": each.seconds,
         "latency_seconds": each.latency_seconds,
     }
@@ -67,7 +70,18 @@ def _step(step: StepShare) -> dict[str, Any]:
         "asked": step.asked,
         "answered": step.answered,
         "right": step.right,
-        "cost_per_thousand_asked": step.cost * 1000,
+        "cost_per_million_asked": step.cost * 1e6,
+    }
+
+
+def _label(each: LabelFigures) -> dict[str, Any]:
+    precision, recall = each.precision_interval, each.recall_interval
+    return {
+        **asdict(each),
+        "precision": each.precision,
+        "precision_interval": asdict(precision) if precision else None,
+        "recall": each.recall,
+        "recall_interval": asdict(recall) if recall else None,
     }
 
 

@@ -26,7 +26,7 @@ def room_for(
     """Find the nearest free place for a name: right (1) or left (-1) of its point, and how high.
 
     Where no place is free of lines it is over one of them, and where none is free at all it is the
-    first one, over whatever is there.
+    first one within the figure, over whatever is there.
 
     Args:
         name: The name to be written.
@@ -46,7 +46,8 @@ def room_for(
     ]
     free = [place for place in places if not _is_crowded(place[2], taken, page)]
     clear = (place for place in free if not _is_crowded(place[2], lines, page))
-    return next(clear, next(iter(free), places[0]))
+    within = (place for place in places if not _is_crowded(place[2], (), page))
+    return next(clear, next(iter(free), next(within, places[0])))
 
 
 def _box(name: str, point: tuple[float, float], side: int, rise: float) -> Box:

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from smallfirst.evaluation.alternatives import Alternative, Way
 from smallfirst.evaluation.conclusions import percent, price
@@ -45,6 +45,10 @@ _NUM_SERIES = sum(role.startswith("series") for role in COLOURS)
 _PERCENT = FuncFormatter(lambda value, _: f"{value * 100:.3g} %")
 #: Costs that differ by more than this are shown by their logarithm.
 _LOG_ABOVE = 20.0
+#: And by one tick for each power of ten where they differ by more than this.
+_ONE_A_DECADE_ABOVE = 200.0
+#: So many costs, the longest of them 1,000,000, stand beside each other below a figure.
+_MAX_COST_TICKS = 5
 
 
 def risk_coverage_svg(found: Evaluation, target: float | None) -> str:
@@ -118,20 +122,20 @@ def cost_quality_svg(found: Evaluation) -> str:
     # What hardly answers, such as a rule alone, would press all else into a corner.
     fewest = found.cascade.coverage / 2
     shown = [found.cascade, *(each for each in found.alternatives if each.coverage >= fewest)]
-    with _figure(f"{found.currency} per 1,000 jobs", "right, of all jobs") as (figure, axes):
+    with _figure(f"{found.currency} per million jobs", "right, of all jobs") as (figure, axes):
         _draw_frontier(axes, shown)
         for number, each in enumerate(shown):
             _draw_point(axes, each, found.currency, f"point-{number}", tooltips)
-        _scale_costs(axes, [each.cost_per_thousand for each in shown])
+        _scale_costs(axes, [each.cost_per_million for each in shown])
         axes.yaxis.set_major_formatter(_PERCENT)
-        axes.margins(x=0.18, y=0.12)
+        axes.margins(y=0.12)
         _label_points(figure, axes, shown)
         return inline_svg(figure, "cost", "Cost against quality", tooltips)
 
 
 def _draw_frontier(axes: Axes, alternatives: Sequence[Alternative]) -> None:
     """Join the single steps: what lies on the line can be had by lot."""
-    singles = sorted((a.cost_per_thousand, a.accuracy) for a in alternatives if a.way is Way.ALONE)
+    singles = sorted((a.cost_per_million, a.accuracy) for a in alternatives if a.way is Way.ALONE)
     axes.plot(*zip(*singles, strict=True), color=COLOURS["line"], linewidth=1.2, zorder=1)
 
 
@@ -139,36 +143,42 @@ def _draw_point(
     axes: Axes, each: Alternative, currency: str, gid: str, tooltips: dict[str, str]
 ) -> None:
     interval, is_cascade = each.accuracy_interval, each.way is Way.CASCADE
-    x, y = each.cost_per_thousand, each.accuracy
+    x, y = each.cost_per_million, each.accuracy
     colour = _colour_of_way(each)
     axes.vlines(x, interval.low, interval.high, color=colour, linewidth=1.2, alpha=0.45)
     [point] = axes.plot(
         x, y, "o" if each.way in {Way.CASCADE, Way.ALONE} else "D", color=colour,
         markersize=11 if is_cascade else 7, markeredgecolor=COLOURS["paper"],
-        markeredgewidth=1.5, zorder=5 if is_cascade else 3,
+        markeredgewidth=1.5, zorder=5 if is_cascade else 3, clip_on=False,
     )  # fmt: skip
     point.set_gid(gid)
     tooltips[gid] = (
-        f"{each.name}: {price(x, currency)} per 1,000, {percent(y)} right"
+        f"{each.name}: {price(x, currency)} per million, {percent(y)} right"
         f" ({percent(interval.low)} to {percent(interval.high)})"
     )
 
 
 def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.18 * max(costs) or 1.0)
+    axes.xaxis.set_major_locator(MaxNLocator(_MAX_COST_TICKS - 1, steps=[1, 2, 2.5, 5, 10]))
     positive = [cost for cost in costs if cost > 0]
     if positive and min(costs) > 0 and max(positive) / min(positive) > _LOG_ABOVE:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        subs = (1.0, 3.0) if max(positive) / min(positive) < _ONE_A_DECADE_ABOVE else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=_MAX_COST_TICKS))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(min(positive) / 2, max(positive) * 2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.4g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: _amount(cost)))
+
+
+def _amount(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.4g}"
 
 
 def _label_points(figure: Figure, axes: Axes, shown: Sequence[Alternative]) -> None:
     """Write a name beside every point, as near as there is room."""
     figure.canvas.draw()
-    points = [_pixels(axes, each.cost_per_thousand, each.accuracy) for each in shown]
+    points = [_pixels(axes, each.cost_per_million, each.accuracy) for each in shown]
     width, height = figure.canvas.get_width_height()
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     lines = [_interval_box(axes, each) for each in shown]
@@ -178,7 +188,7 @@ def _label_points(figure: Figure, axes: Axes, shown: Sequence[Alternative]) -> N
         side, rise, box = room_for(name, point, taken, page, lines=lines)
         taken.append(box)
         label = axes.annotate(
-            name, (each.cost_per_thousand, each.accuracy),
+            name, (each.cost_per_million, each.accuracy),
             (9 * side, rise * 72 / figure.dpi), textcoords="offset points",
             ha="left" if side > 0 else "right", va="center", color=_colour_of_way(each),
             weight="bold" if each.way is Way.CASCADE else "normal", annotation_clip=False,
@@ -194,8 +204,8 @@ def _pixels(axes: Axes, x: float, y: float) -> tuple[float, float]:
 
 def _interval_box(axes: Axes, each: Alternative) -> Box:
     """The line of an alternative's interval, as what a name must not stand on."""
-    x, low = _pixels(axes, each.cost_per_thousand, each.accuracy_interval.low)
-    _, high = _pixels(axes, each.cost_per_thousand, each.accuracy_interval.high)
+    x, low = _pixels(axes, each.cost_per_million, each.accuracy_interval.low)
+    _, high = _pixels(axes, each.cost_per_million, each.accuracy_interval.high)
     return (x - 2, low, x + 2, high)
 
 

@@ -5,18 +5,19 @@ will see, and what comes often there has to weigh as much here.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Example, Task
 from smallfirst.catalogue.examples import TRAINED_ON, read_numbered
-from smallfirst.catalogue.likeness import text_key
+from smallfirst.catalogue.likeness import WORD, text_key
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import CatalogueProblem, ModelFilesError
 from smallfirst.evaluation.errors import MAX_NAMED, RowsError, SeenRowsError
-from smallfirst.jobs import Answer
+from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, Gold
 from smallfirst.kinds.scoring import Score
 
@@ -91,6 +92,36 @@ def repeats_of(rows: Sequence[Row], task: Task) -> Repeats:
     repeated = {key: count for key, count in times.items() if count > 1}
     conflicts = tuple(first[key] for key in repeated if len(answers[key]) > 1)
     return Repeats(len(repeated), sum(repeated.values()), conflicts)
+
+
+def doubts_of(rows: Sequence[Row], task: Task) -> Iterator[str]:
+    """Say what about rows makes figures of them doubtful, a sentence each."""
+    labels_of = KINDS[task.kind].labels_of
+    there = {label for row in rows for label in labels_of(row.example)}
+    if missing := [label for label in task.labels if label not in there]:
+        named = ", ".join(missing[:MAX_NAMED]) + (" and more" if missing[MAX_NAMED:] else "")
+        yield f"no row has one of these labels, so nothing is known of texts that do: {named}"
+    spans = [(row.line, row.example.text, row.example.spans or ()) for row in rows]
+    if cut := [line for line, text, found in spans if _cuts_word(text, found)]:
+        yield f"spans begin or end inside a word, so that most models cannot find them: {_at(cut)}"
+    if over := [line for line, _, found in spans if _overlap(found)]:
+        yield f"spans overlap, and those of an answer never do: {_at(over)}"
+
+
+def _at(lines: Sequence[int]) -> str:
+    more = " and more" if len(lines) > MAX_NAMED else ""
+    return f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:MAX_NAMED]))}{more}"
+
+
+def _cuts_word(text: str, spans: Iterable[Span]) -> bool:
+    borders = {at for span in spans for at in (span.start, span.end)}
+    words = WORD.finditer(text) if borders else ()
+    return any(word.start() < at < word.end() for word in words for at in borders)
+
+
+def _overlap(spans: Iterable[Span]) -> bool:
+    places = sorted((span.start, span.end) for span in spans)
+    return any(end > start for (_, end), (start, _) in pairwise(places))
 
 
 def seen_keys(catalogue: Catalogue, name: str) -> Mapping[str, frozenset[str]]:

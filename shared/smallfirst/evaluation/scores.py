@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from smallfirst.jobs import Tier
+from smallfirst.kinds.spec import Part
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,9 @@ class Said:
         seconds: Of a worker, this job's share.
         waited_seconds: From the backlog to the start of its pass.
         cost: In the catalogue's currency.
+        parts: What of the answer is right or wrong for itself; see `kinds.spec.Scoring`.
+        answer: The whole answer, as a row of a file would have it; None where there is none.
+        problem: Why there is none where the model failed on this text; else empty.
     """
 
     confidence: float
@@ -27,6 +33,9 @@ class Said:
     seconds: float = 0.0
     waited_seconds: float = 0.0
     cost: float = 0.0
+    parts: frozenset[Part] = frozenset()
+    answer: JsonValue = None
+    problem: str = ""
 
     def stands(self, threshold: float) -> bool:
         """Whether there is an answer, and one as sure as that.
@@ -63,12 +72,20 @@ class ScoredRow:
         said: One for each step, in the cascade's order.
         cluster: The rows that share it are alike, as those of one template are; None where no
             other is like it.
+        parts: What of the right answer counts for itself.
+        answer: The whole right answer, as its file has it.
+        line: Of its file, from 1.
+        id: Its own, where it has one; else empty.
     """
 
     key: str
     right: str
     said: tuple[Said, ...]
     cluster: int | None = None
+    parts: frozenset[Part] = frozenset()
+    answer: JsonValue = None
+    line: int = 0
+    id: str = ""
 
 
 def templates_of(rows: Iterable[ScoredRow]) -> frozenset[int]:

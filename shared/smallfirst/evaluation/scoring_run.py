@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from smallfirst.catalogue import Catalogue, Example, Kind, RuleStep, Step, Task
+from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.catalogue.likeness import clusters_of, text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
 from smallfirst.evaluation.errors import Unanswered, UnansweredError
-from smallfirst.evaluation.rows import is_right
+from smallfirst.evaluation.rows import Row, is_right
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
 from smallfirst.evaluation.single_step_catalogue import (
     EXAMPLES_FILE,
@@ -41,6 +41,9 @@ MAX_WORKERS = 4
 #: Gets how many answers there are, and how many there will be.
 Advance = Callable[[int, int | None], None]
 _ENDED_WELL = frozenset({Status.ANSWERED, Status.ABSTAINED})
+#: The share of rows, and the number in any case, on which a step may fail: texts that it cannot
+#: read. More of them are the model's fault or the endpoint's, and no figures come of that.
+_MAX_FAILED_SHARE, _MAX_FAILED = 0.05, 3
 
 
 @contextmanager
@@ -65,7 +68,7 @@ class ProgressObserver:
 def ask_every_step(
     catalogue_path: Path,
     task: str,
-    rows: Sequence[Example],
+    rows: Sequence[Row],
     *,
     onlooker: ProgressObserver | None = None,
     slm_processes: int | None = None,
@@ -75,19 +78,19 @@ def ask_every_step(
     Args:
         catalogue_path: Of the team's own catalogue; its promises are not looked at.
         task: Its name there.
-        rows: Labelled; a text that stands in several is asked once.
+        rows: A text that stands in several is asked once.
         onlooker: Nobody, where left out.
         slm_processes: Workers; one a core, up to four, where left out.
 
     Returns:
         The rows in their order. A rule's confidence is 1 where its answer stands by the rule's own
-        `accept`, and else 0.
+        `accept`, and else 0. A step that fails on a text says nothing of it.
 
     Raises:
         CatalogueError: When the catalogue is wrong.
         UnaskableError: When a step of the task cannot be asked here, or its answers not compared.
         LocalFleetError: When the fleet does not come up.
-        UnansweredError: When the fleet could not try a step on some row.
+        UnansweredError: When the fleet could not try a step on some row, or one failed on many.
     """
     catalogue = load_catalogue(catalogue_path, needs_promises=False)
     check_askable(catalogue, task)
@@ -118,43 +121,74 @@ def _scoring_folder(catalogue: Catalogue, task: str) -> Iterator[Path]:
 
 
 def _ask(
-    fleet: LocalFleet, num_steps: int, rows: Sequence[Example], advance: Advance
+    fleet: LocalFleet, num_steps: int, rows: Sequence[Row], advance: Advance
 ) -> list[list[Result]]:
     """Ask step after step, so that no two share a text's pass: `(steps, rows)`."""
     firsts: dict[str, int] = {}
     for number, row in enumerate(rows):
-        firsts.setdefault(row.text, number)
+        firsts.setdefault(row.example.text, number)
     answered: list[dict[str, Result]] = []
-    bad: list[Unanswered] = []
     with Client(fleet.redis_url) as client:
         for step in range(num_steps):
             jobs = (_job(step, number, text) for text, number in firsts.items())
             found: dict[str, Result] = {}
             results = client.map(jobs, max_in_flight=MAX_IN_FLIGHT)
-            for (text, number), result in zip(firsts.items(), results, strict=True):
+            for text, result in zip(firsts, results, strict=True):
                 fleet.check()
                 found[text] = result
-                bad += _missing(step, number, result)
                 advance(step * len(firsts) + len(found), num_steps * len(firsts))
             answered.append(found)
-    if bad:
+    by_step = [[found[row.example.text] for row in rows] for found in answered]
+    if bad := list(missing(rows, by_step)):
         raise UnansweredError(tuple(bad[:1]), len(bad), fleet.logs)
-    return [[found[row.text] for row in rows] for found in answered]
+    return by_step
 
 
 def _job(step: int, number: int, text: str) -> Job:
     return Job(id=f"{step}.{number}", task=name_of_step(step), text=text)
 
 
-def _missing(step: int, row: int, result: Result) -> Iterator[Unanswered]:
-    """A job that ended before its step was tried tells nothing of the step."""
-    if result.status not in _ENDED_WELL:
-        problem = result.problem
-        yield Unanswered(step, row, result.status, problem.message if problem else "no reason")
+def missing(rows: Sequence[Row], results: Sequence[Sequence[Result]]) -> Iterator[Unanswered]:
+    """Name the answers without which there are no figures.
+
+    A job that ended before its step was tried tells nothing of the step. A step that failed on a
+    few texts has no answer for these; one that failed on many does not work here.
+
+    Args:
+        rows: `(rows,)`.
+        results: `(steps, rows)`.
+    """
+    few = max(_MAX_FAILED, int(_MAX_FAILED_SHARE * len(rows)))
+    for step, of_step in enumerate(results):
+        failed = [
+            _unanswered(step, row, each)
+            for row, each in zip(rows, of_step, strict=True)
+            if has_failed(each)
+        ]
+        yield from failed if len(failed) > few or len(failed) == len(rows) else ()
+        for row, each in zip(rows, of_step, strict=True):
+            if each.status not in _ENDED_WELL and not has_failed(each):
+                yield _unanswered(step, row, each)
+
+
+def has_failed(result: Result) -> bool:
+    """Whether a step was tried, and the model failed on this text."""
+    is_over = result.status in {Status.FAILED, Status.ABSTAINED}
+    return is_over and bool(result.trail) and result.trail[-1].outcome is Outcome.FAILED
+
+
+def _unanswered(step: int, row: Row, result: Result) -> Unanswered:
+    return Unanswered(step, row.line, result.status, _reason(result))
+
+
+def _reason(result: Result) -> str:
+    """Why there is no answer, in the words of the step where it was tried."""
+    of_step = result.trail[-1].reason if has_failed(result) else None
+    return of_step or (result.problem.message if result.problem else "no reason")
 
 
 def scores_of(
-    catalogue: Catalogue, name: str, rows: Sequence[Example], results: Sequence[Sequence[Result]]
+    catalogue: Catalogue, name: str, rows: Sequence[Row], results: Sequence[Sequence[Result]]
 ) -> Scores:
     """Compare what each step said with the right answers.
 
@@ -169,7 +203,7 @@ def scores_of(
         StepAbout(index, catalogue.tier_of(step), step.name, _revision(results[index]))
         for index, step in enumerate(task.cascade)
     )
-    clusters = clusters_of([row.text for row in rows])
+    clusters = clusters_of([row.example.text for row in rows])
     scored = tuple(
         _scored(task, row, [of_step[number] for of_step in results], clusters[number])
         for number, row in enumerate(rows)
@@ -177,28 +211,41 @@ def scores_of(
     return Scores(name, catalogue.currency, steps, scored)
 
 
-def _scored(task: Task, row: Example, results: Sequence[Result], cluster: int) -> ScoredRow:
+def _scored(task: Task, row: Row, results: Sequence[Result], cluster: int) -> ScoredRow:
     spec = KINDS[task.kind]
-    gold = spec.gold_of(row)
+    gold = spec.gold_of(row.example)
     said = [
         _said(step, task.kind, result, is_right(_answer(result), gold))
         for step, result in zip(task.cascade, results, strict=True)
     ]
-    return ScoredRow(text_key(row.text), spec.in_a_word(gold), tuple(said), cluster)
+    return ScoredRow(
+        key=text_key(row.example.text),
+        right=spec.in_a_word(gold),
+        said=tuple(said),
+        cluster=cluster,
+        parts=spec.parts_of(gold),
+        answer=spec.as_json(gold),
+        line=row.line,
+        id=row.example.id or "",
+    )
 
 
 def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noqa: FBT001
     spec, answer, attempt = KINDS[kind], _answer(result), result.trail[-1]
+    given = spec.said_by(answer)
     distribution = getattr(answer, "distribution", {}) if spec.is_one_label else {}
     confidence = 0.0 if answer is None or not _may_stand(step, answer) else answer.confidence
     return Said(
         confidence=confidence,
         is_right=is_gold,
-        said=spec.in_a_word(spec.said_by(answer)),
+        said=spec.in_a_word(given),
         distribution=distribution if step.has_threshold else {},
         seconds=attempt.seconds,
         waited_seconds=attempt.waited_seconds,
         cost=attempt.cost,
+        parts=spec.parts_of(given),
+        answer=spec.as_json(given),
+        problem=_reason(result) if has_failed(result) else "",
     )
 
 

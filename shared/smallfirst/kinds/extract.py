@@ -14,7 +14,14 @@ from smallfirst.kinds.records import (
     record_in_words,
     record_schema,
 )
-from smallfirst.kinds.spec import GoldError, KindSpec, LabelledText, Prompting, Scoring
+from smallfirst.kinds.spec import (
+    GoldError,
+    KindSpec,
+    LabelledText,
+    Part,
+    Prompting,
+    Scoring,
+)
 from smallfirst.kinds.votes import field_by_field
 
 
@@ -53,6 +60,11 @@ def _read_gold(value: object) -> dict[str, JsonValue]:
     return value
 
 
+def _parts(record: dict[str, JsonValue]) -> frozenset[Part]:
+    """Its fields; null says that the text has none."""
+    return frozenset((name, as_json(value)) for name, value in record.items() if value is not None)
+
+
 def _write(task: FieldsTask, example: ExtractExample) -> str | None:
     if example.record is None:
         return None
@@ -81,6 +93,7 @@ EXTRACT = KindSpec[FieldsTask, ExtractExample, RecordAnswer](
         said=lambda answer: answer.record,
         is_gold=lambda gold: isinstance(gold, dict),
         read=_read_gold,
+        parts=_parts,
     ),
     prompting=Prompting(
         order="Read the fields out of the text and answer with one JSON object.",

@@ -81,6 +81,8 @@ MULTILABEL = KindSpec[LabelsTask, MultilabelExample, LabelsAnswer](
         said=lambda answer: frozenset(answer.labels),
         is_gold=_is_gold,
         read=_read_gold,
+        parts=lambda gold: frozenset((label, None) for label in gold),
+        as_json=sorted,
     ),
     prompting=Prompting(
         order="Read the text and answer with a JSON list of all the labels that fit it.",

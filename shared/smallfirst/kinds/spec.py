@@ -1,6 +1,6 @@
 """What a kind of task has to say of itself. Pure: the words for a large model, and no model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,6 +14,9 @@ from smallfirst.kinds.schemas import JsonSchema
 
 #: The right answer of one job, as answers are compared with it: what has no order is a set.
 Gold = JsonValue | frozenset[Any]
+#: A part of an answer that is right or wrong for itself: its label, and what bears the label where
+#: that is less than the whole text.
+Part = tuple[str, Hashable]
 
 TaskT_contra = TypeVar("TaskT_contra", bound=Entry, contravariant=True)
 ExampleT_contra = TypeVar("ExampleT_contra", bound=Entry, contravariant=True)
@@ -64,6 +67,15 @@ def _is_equal(said: Gold, gold: Gold) -> tuple[int, int]:
     return int(said == gold), 1
 
 
+def _one_part(gold: Gold) -> frozenset[Part]:
+    return frozenset({(str(gold), None)})
+
+
+def _as_it_is(gold: Any) -> JsonValue:
+    written: JsonValue = gold
+    return written
+
+
 @dataclass(frozen=True)
 class Scoring(Generic[ExampleT_contra, AnswerT]):
     """How answers of a kind are compared with right ones.
@@ -77,6 +89,8 @@ class Scoring(Generic[ExampleT_contra, AnswerT]):
             ValidationError for what is wrong inside of it.
         count: Compares what was said with the right answer: how many were right, of how many.
         is_one_word: Whether the answer is a single word, by which confusions are counted.
+        parts: Takes apart an answer, in the form of the right one, for figures by label.
+        as_json: Writes an answer, in the form of the right one, as a row has it.
     """
 
     measure: str
@@ -86,6 +100,8 @@ class Scoring(Generic[ExampleT_contra, AnswerT]):
     read: Callable[[object], Gold]
     count: Callable[[Any, Any], tuple[int, int]] = _is_equal
     is_one_word: bool = False
+    parts: Callable[[Any], frozenset[Part]] = _one_part
+    as_json: Callable[[Any], JsonValue] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -201,6 +217,14 @@ class KindSpec(Generic[TaskT_contra, ExampleT_contra, AnswerT]):
         if self.scoring is None or not isinstance(answer, self.answer):
             return None
         return self.scoring.said(answer)
+
+    def parts_of(self, gold: Gold | None) -> frozenset[Part]:
+        """Take apart an answer in the form of the right one; nothing where there is none."""
+        return frozenset() if self.scoring is None or gold is None else self.scoring.parts(gold)
+
+    def as_json(self, gold: Gold | None) -> JsonValue:
+        """Write an answer, in the form of the right one, as a row has it."""
+        return None if self.scoring is None or gold is None else self.scoring.as_json(gold)
 
     def in_a_word(self, gold: Gold | None) -> str:
         """Write an answer, in the form of the right one, in one word; else nothing."""

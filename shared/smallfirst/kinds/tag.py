@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from smallfirst.answers import rounded
 from smallfirst.jobs import Span, SpansAnswer
@@ -71,6 +71,10 @@ def _count(said: frozenset[GoldSpan], gold: frozenset[GoldSpan]) -> tuple[int, i
     return 2 * len(said & gold), len(said) + len(gold)
 
 
+def _as_rows(gold: frozenset[GoldSpan]) -> JsonValue:
+    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(gold)]
+
+
 def _in_words(answer: SpansAnswer) -> str:
     spans = (f"{span.label} {span.start}-{span.end}" for span in answer.spans)
     return surely(", ".join(spans) or "nothing found", answer.confidence)
@@ -117,6 +121,8 @@ TAG = KindSpec[LabelsTask, TagExample, SpansAnswer](
         is_gold=_is_gold,
         read=_read_gold,
         count=_count,
+        parts=lambda gold: frozenset((label, (start, end)) for start, end, label in gold),
+        as_json=_as_rows,
     ),
     prompting=Prompting(
         order='Find what is labelled in the text: answer with a JSON list of {"text", "label"}.',

@@ -56,6 +56,7 @@ class Evaluated:
     rows: list[dict[str, Any]]
     found: dict[str, Any]
     page: str
+    rows_out: list[dict[str, Any]]
 
 
 def written(folder: Path, accept: object) -> Path:
@@ -78,13 +79,14 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     """The support mail's topics, on some of its mails."""
     folder = tmp_path_factory.mktemp("evaluate")
     catalogue, rows, page = written(folder, 0.5), folder / "rows.jsonl", folder / "report.html"
-    lines = (EXAMPLE / "mails.jsonl").read_text().splitlines()[:NUM_ROWS]
+    lines = (EXAMPLE / "mails.jsonl").read_text().splitlines()[: NUM_ROWS - 1]
+    lines.append(json.dumps({"id": "blank", "text": "\u200b", "gold": {"topic": "other"}}))
     rows.write_text("\n".join(lines))
-    done = evaluate(catalogue, rows, "--html", page)
+    done = evaluate(catalogue, rows, "--html", page, "--rows-out", folder / "out.jsonl")
     assert done.returncode == 0, done.stderr
-    return Evaluated(
-        catalogue, [*map(json.loads, lines)], json.loads(done.stdout), page.read_text()
-    )
+    out = [*map(json.loads, (folder / "out.jsonl").read_text().splitlines())]
+    found = json.loads(done.stdout)
+    return Evaluated(catalogue, [*map(json.loads, lines)], found, page.read_text(), out)
 
 
 def test_the_cascade_of_the_report_is_the_cascade_of_the_fleet(
@@ -114,15 +116,32 @@ def test_every_alternative_is_there_and_is_priced(evaluated: Evaluated) -> None:
     ways = [each["way"] for each in found["alternatives"]]
     assert ways.count("alone") == 3
     assert "random" in ways
-    free = {tuple(a["steps"]) for a in found["alternatives"] if not a["cost_per_thousand"]}
+    free = {tuple(a["steps"]) for a in found["alternatives"] if not a["cost_per_million"]}
     assert free == {(0,)}
     assert found["comparison"]["rival"] in {a["name"] for a in found["alternatives"]}
     assert sum(found["cascade"]["answered_by"]) == pytest.approx(found["cascade"]["coverage"])
 
 
+def test_a_row_that_no_model_can_read_is_counted_and_named(evaluated: Evaluated) -> None:
+    """It ends nothing: both models failed on it, and the report says on which line."""
+    failures = evaluated.found["failures"]
+    assert [(each["step"], each["lines"]) for each in failures] == [(1, [80]), (2, [80])]
+    assert "line 80 (There is nothing in the text" in " ".join(evaluated.found["sentences"])
+    last = evaluated.rows_out[-1]
+    assert (last["id"], last["outcome"], last["gold"]) == ("blank", "abstained", "other")
+
+
+def test_the_rows_written_are_those_of_the_figures(evaluated: Evaluated) -> None:
+    """Each row of the file is there with its outcome; the labels' figures count the same."""
+    right = [row["outcome"] == "right" for row in evaluated.rows_out]
+    assert [row["id"] for row in evaluated.rows_out] == [row["id"] for row in evaluated.rows]
+    assert sum(right) == round(evaluated.found["cascade"]["accuracy"] * NUM_ROWS)
+    assert sum(label["num_right"] for label in evaluated.found["labels"]) == sum(right)
+
+
 def test_no_text_stands_in_the_report(evaluated: Evaluated) -> None:
     """Neither the page nor the figures hold what somebody wrote."""
-    told = json.dumps(evaluated.found) + evaluated.page
+    told = json.dumps(evaluated.found) + evaluated.page + json.dumps(evaluated.rows_out)
     for row in evaluated.rows:
         longest = max(row["text"].splitlines(), key=len)
         assert longest not in told

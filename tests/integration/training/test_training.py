@@ -87,7 +87,8 @@ def test_what_is_trained_is_served_by_the_lines_it_prints(
 
     assert score.value is not None
     assert score.value > 0.8
-    assert trained.card["metrics"]["held_out"]["num_rows"] > 0
+    metrics = trained.card["metrics"]
+    assert (metrics.get("held_out") or metrics["cross_validated"])["num_rows"] > 0
 
 
 def test_the_card_says_what_the_engine_says(bench: Bench, cache: Path) -> None:
@@ -106,6 +107,22 @@ def test_the_card_says_what_the_engine_says(bench: Bench, cache: Path) -> None:
     missed = round((1 - held_out["score"]) * held_out["num_rows"])
     assert missed <= wrong
     assert trained.card["rows"]["fit"] + held_out["num_rows"] == len(every)
+
+
+def test_few_rows_judge_a_head_in_turn(bench: Bench, cache: Path) -> None:
+    """Where few would be held out, each row is judged once by a head that has not seen it."""
+    trained = train(lay_out(bench.plan(method=Method.HEAD), cache))
+    found = trained.card["metrics"]["cross_validated"]
+    num_rows = len(examples(bench, "mood"))
+    assert (found["num_rows"], trained.card["rows"]["fit"]) == (num_rows, num_rows)
+    assert sum(label["num_there"] for label in found["labels"]) == num_rows
+    right = sum(label["num_right"] for label in found["labels"])
+    assert found["score"] == pytest.approx(right / num_rows, abs=1e-6)
+    assert found["interval"]["low"] < found["score"] <= found["interval"]["high"]
+    assert f"on {num_rows} rows, each judged by a head that has not seen it" in trained.score
+    card = (trained.folder / "README.md").read_text()
+    assert max(map(len, card.splitlines())) <= 110
+    assert "cross-validation" in card
 
 
 def test_every_text_that_was_seen_is_named_by_its_hash(bench: Bench, cache: Path) -> None:

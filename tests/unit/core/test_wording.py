@@ -29,7 +29,7 @@ def faults(found: object) -> str:
     [
         ({"deadline": -1}, "deadline: must be greater than 0 seconds"),
         ({"deadline": 9e6}, "deadline: must be less than or equal to 30 days"),
-        ({"deadline": "soon"}, "deadline: must be a valid duration"),
+        ({"deadline": "soon"}, "deadline: must be a number of seconds"),
         ({"prority": "bulk"}, "unknown key 'prority', did you mean 'priority'?"),
         ({"zzz": 1}, "unknown key 'zzz'"),
         ({"priority": "bulkk"}, "priority: must be 'interactive' or 'bulk', did you mean 'bulk'?"),

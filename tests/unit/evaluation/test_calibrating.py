@@ -14,6 +14,7 @@ from smallfirst.evaluation.calibrating import (
     check_calibratable,
     fitting_part,
     shuffled,
+    tighter_promise,
 )
 from smallfirst.evaluation.errors import NothingToChoose
 from smallfirst.evaluation.promises import in_words, why_unsupported
@@ -47,13 +48,13 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return load_catalogue(path)
 
 
-def scores_of(num_rows: int, *, rare: float = 0.2) -> Scores:
+def scores_of(num_rows: int, *, rare: float = 0.2, worst: float = 0.35) -> Scores:
     """Draw what two steps say: the first too sure of itself, the second seldom wrong."""
     random = np.random.default_rng(SEED)
     rows = []
     for number in range(num_rows):
         right = str(random.choice(["a", "b", "c"], p=[(1 - rare) / 2, (1 - rare) / 2, rare]))
-        small = _said(random, right, float(random.uniform(0.35, 1.0)) ** 2, cost=1.0)
+        small = _said(random, right, float(random.uniform(worst, 1.0)) ** 2, cost=1.0)
         large = _said(random, right, 0.97, cost=50.0)
         rows.append(ScoredRow(f"{number:016x}", right, (small, large)))
     steps = (StepAbout(0, Tier.SLM, "mini", "r0"), StepAbout(1, Tier.LLM, "large", "r1"))
@@ -100,6 +101,18 @@ def test_a_model_that_is_too_sure_is_softened(catalogue: Catalogue) -> None:
     """The first step says the root of its chance, so its temperature comes out above 1."""
     promise = promise_of(catalogue, scores_of(2000), Aim(0.06))
     assert promise.steps[0].acceptance.temperature > 1.1
+
+
+def test_a_smaller_target_that_holds_as_well_is_found(catalogue: Catalogue) -> None:
+    """Asked for 30 %, rows that bear far less name the target that answers as many."""
+    scores, aim = scores_of(1000, worst=0.95), Aim(0.3)
+    kept = promise_of(catalogue, scores, aim)
+    tighter = tighter_promise(kept, scores, aim, origin_of(catalogue))
+    assert tighter is not None
+    assert kept.error_bound <= tighter.target <= 0.2
+    assert tighter.error_bound <= tighter.target
+    assert tighter.share_answered >= 0.99 * kept.share_answered
+    assert tighter_promise(tighter, scores, Aim(tighter.target), origin_of(catalogue)) is None
 
 
 def test_the_order_of_rows_changes_nothing(catalogue: Catalogue) -> None:

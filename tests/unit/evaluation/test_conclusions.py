@@ -55,7 +55,7 @@ def test_a_cascade_that_saves_nothing_loses() -> None:
     found = evaluated(SURE_AND_RIGHT, (200, (0.2, True), (0.9, True)))
     assert found.comparison.rival.name == "small alone"
     assert verdict(found).startswith("The cascade LOSES: it costs 200 % more")
-    assert "costs USD 3,000.00 per 1,000" in headline(found)
+    assert "costs USD 3,000,000.00 per million" in headline(found)
 
 
 def test_a_cascade_that_is_sure_of_its_errors_loses_to_lots() -> None:
@@ -73,6 +73,39 @@ def test_a_cascade_that_accepts_nothing_says_so() -> None:
     found = evaluate(scored, [Acceptance(threshold=1.0), Acceptance(threshold=1.0)])
     assert "accepts no answer" in verdict(found)
     assert sentences(found)
+
+
+def test_abstaining_too_much_is_told_with_the_remedy() -> None:
+    """Where a step alone is right more often at no more cost, its `accept` is what to lower."""
+    steps = (StepAbout(0, Tier.SLM, "small", "1"), StepAbout(1, Tier.LLM, "large", "1"))
+    scored = Scores(
+        "topic", "USD", steps, tuple(rows(SURE_AND_RIGHT, (200, (0.6, True), (0.6, False))))
+    )
+    found = evaluate(scored, [Acceptance(threshold=0.8), Acceptance(threshold="never")])
+    said = " ".join(sentences(found))
+    assert "small alone is right in 100.0 % of all rows at the same cost" in said
+    assert "the cascade abstains from 20.0 % of them. Lower the `accept` of small (0.8)" in said
+    assert "larger target" not in said
+
+
+def test_a_step_that_answers_all_more_rightly_is_to_be_asked_alone() -> None:
+    """Where nothing is abstained from, no threshold is to blame."""
+    found = evaluated(SURE_AND_RIGHT, (200, (0.2, True), (0.9, False)))
+    assert any("small alone is right in 100.0 %" in said for said in sentences(found))
+    assert any(said.endswith("ask it alone.") for said in sentences(found))
+
+
+def test_rows_that_a_step_failed_on_are_named() -> None:
+    """By their lines, with the first one's reason."""
+    failed = Said(0.0, is_right=False, problem="There is nothing to read.")
+    good = Said(0.9, is_right=True, said="yes")
+    rows = [ScoredRow(str(n), "yes", (failed if n < 7 else good,), line=n + 1) for n in range(200)]
+    steps = (StepAbout(0, Tier.SLM, "small", "1"),)
+    found = evaluate(Scores("topic", "USD", steps, tuple(rows)), [Acceptance()])
+    assert sentences(found)[-1] == (
+        "Step 0 (small) failed on 7 of 200 rows, which count as not answered by it: lines 1, 2, 3,"
+        " 4, 5 and more (There is nothing to read)."
+    )
 
 
 def test_a_void_promise_is_told() -> None:

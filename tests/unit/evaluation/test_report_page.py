@@ -3,15 +3,24 @@
 import json
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
+from itertools import pairwise
 
 import pytest
+from rich.console import Console
 
 from smallfirst.acceptance import Acceptance
+from smallfirst.cli.evaluate import alternatives_table, labels_table
 from smallfirst.evaluation.evaluating import Evaluation, evaluate
 from smallfirst.evaluation.evaluation_json import as_json
 from smallfirst.evaluation.label_placement import room_for
-from smallfirst.evaluation.report_page import report_page
+from smallfirst.evaluation.plots import cost_quality_svg
+from smallfirst.evaluation.report_page import NUM_WRONG_ROWS, report_page
+from smallfirst.evaluation.rows_file import rows_as_json
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
 from smallfirst.jobs import Tier
 
@@ -21,7 +30,13 @@ VOID = {"meta", "br", "img", "input", "link", "hr"}
 MEASURED = [("rows", f"400 of {NASTY}")]
 
 
-def evaluation(*, labels: tuple[str, ...] = ("yes", "no", NASTY), num_steps: int = 2) -> Evaluation:
+def evaluation(
+    *,
+    labels: tuple[str, ...] = ("yes", "no", NASTY),
+    num_steps: int = 2,
+    costs: Sequence[float] = (0.001, 0.01, 0.1),
+    bar: float = 0.7,
+) -> Evaluation:
     """A cascade under names that would be markup; seeded."""
     chance = random.Random(7)
     tiers = (Tier.RULE, Tier.SLM, Tier.LLM)[-num_steps:]
@@ -33,10 +48,14 @@ def evaluation(*, labels: tuple[str, ...] = ("yes", "no", NASTY), num_steps: int
         for place, _ in enumerate(tiers):
             sure = chance.uniform(0.3, 1.0)
             word = right if chance.random() < sure else labels[0]
-            said.append(Said(sure, word == right, word, {}, 0.1, 0.2, 0.001 * 10**place))
-        rows.append(ScoredRow(f"{number:016x}", right, tuple(said)))
+            parts = frozenset({(word, None)})
+            cost = costs[place]
+            said.append(Said(sure, word == right, word, {}, 0.1, 0.2, cost, parts, word))
+        parts = frozenset({(right, None)})
+        key, name = f"{number:016x}", f"{NASTY}-{number}"
+        rows.append(ScoredRow(key, right, tuple(said), None, parts, right, number + 1, name))
     scores = Scores(NASTY, f"<b>{NASTY}</b>", steps, tuple(rows))
-    return evaluate(scores, [Acceptance(threshold=0.7)] * num_steps, labels)
+    return evaluate(scores, [Acceptance(threshold=bar)] * num_steps, labels)
 
 
 class Reader(HTMLParser):
@@ -136,6 +155,88 @@ def test_the_figures_for_programs_are_json() -> None:
     assert [each["name"] for each in laid["alternatives"]] == [a.name for a in found.alternatives]
     assert sum(map(sum, laid["confusion"]["counts"])) + sum(laid["confusion"]["abstained"]) == 120
     assert "rows" not in laid
+
+
+def test_the_page_lists_wrong_answers_and_no_text_unasked() -> None:
+    """The surest so many stand there with id and labels; a text only where texts are given."""
+    found = evaluation(bar=0.0)
+    num_wrong = sum(end.is_wrong for end in found.ends)
+    texts = [f"<i>text {number}</i>" for number in range(120)]
+    silent, shown = report_page(found, MEASURED), report_page(found, MEASURED, None, texts)
+    assert num_wrong < NUM_WRONG_ROWS
+    assert f"All {num_wrong}, the surest first" in silent
+    assert "text " not in silent.partition('<table class="wrong">')[2].partition("</table>")[0]
+    assert shown.count('<tr class="text">') == num_wrong
+    assert "<i>" not in shown
+    read(shown)
+
+
+def test_many_wrong_answers_are_not_all_listed() -> None:
+    """The page is bounded, and says how many there are."""
+    labels = tuple(f"label-{n}" for n in range(9))
+    found = evaluation(labels=labels, num_steps=1, bar=0.0)
+    many = replace(found, ends=found.ends * 4)
+    page = report_page(many, MEASURED)
+    wrong = page.partition('<table class="wrong">')[2].partition("</table>")[0]
+    assert wrong.count("<tr>") == 1 + NUM_WRONG_ROWS
+    assert f"The surest {NUM_WRONG_ROWS} of {sum(end.is_wrong for end in many.ends)}" in page
+
+
+def test_every_row_is_written_with_its_outcome() -> None:
+    """A row of the file has line, id, right answer and answer; what each step said; no text."""
+    found = evaluation()
+    rows = json.loads(json.dumps(list(rows_as_json(found))))
+    assert [row["line"] for row in rows] == list(range(1, 121))
+    outcomes = Counter(row["outcome"] for row in rows)
+    assert outcomes["right"] == found.cascade.right
+    assert outcomes["abstained"] == 120 - found.cascade.accepted
+    for row in rows:
+        said = row["steps"][row["step"]] if row["step"] is not None else {"answer": None}
+        assert row["answer"] == said["answer"]
+        assert (row["outcome"] == "right") == (row["answer"] == row["gold"])
+        assert "text" not in row
+    assert next(rows_as_json(found, ["told"] * 120))["text"] == "told"
+
+
+def test_figures_by_label_are_in_page_and_json() -> None:
+    """What is there and what was said add up to the rows and to the accepted answers."""
+    found = evaluation()
+    laid = as_json(found, MEASURED)["labels"]
+    assert sum(label["num_there"] for label in laid) == 120
+    assert sum(label["num_said"] for label in laid) == found.cascade.accepted
+    assert sum(label["num_right"] for label in laid) == found.cascade.right
+    assert '<table class="labels">' in report_page(found, MEASURED)
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        (1.1e-4, 1.2e-4, 1.3e-4), (1e-9, 1e-5, 1.0), (12.3456, 13.1, 14.0), (0.0, 0.0, 0.0),
+        (1e-5, 2.1e-4, 2.2e-4), (9e-8, 1e-7, 1.9e-6),
+    ],
+)  # fmt: skip
+def test_the_costs_below_a_figure_can_be_read(costs: tuple[float, ...]) -> None:
+    """However the costs lie, two of the ticks' words are apart by a letter's width."""
+    drawn = cost_quality_svg(evaluation(num_steps=3, costs=costs))
+    tick = r'xtick_\d+">(?:(?!tick_).)*?<text[^>]* x="([\d.]+)"[^>]*>([\d.,]+)<'
+    ticks = re.findall(tick, drawn, re.DOTALL)
+    words = [(float(x), 3.5 * len(word)) for x, word in ticks]  # half of 7 pixels a letter
+    assert len(words) >= 2
+    for (left, half), (right, other_half) in pairwise(words):
+        assert right - other_half - (left + half) > 7
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_no_heading_of_a_terminal_is_broken_within_a_word(width: int) -> None:
+    """At any usual width each word of a heading stands whole, and no row is cut."""
+    found = replace(evaluation(num_steps=3), currency="USD")
+    for table in (alternatives_table(found, width=width), labels_table(found, width=width)):
+        console = Console(width=width, file=StringIO())
+        console.print(table)
+        written = console.file.getvalue()  # type: ignore[attr-defined]
+        headings = {word for column in table.columns for word in str(column.header).split()}
+        assert headings <= set(written.split())
+        assert "…" not in written
 
 
 def test_names_in_a_figure_find_room() -> None:

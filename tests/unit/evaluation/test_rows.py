@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue import Catalogue, Kind, Task
+from smallfirst.catalogue import Catalogue, Example, Kind, Task
 from smallfirst.catalogue.examples import TRAINED_ON
 from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.errors import RowsError, SeenRowsError
 from smallfirst.evaluation.rows import (
     Repeats,
+    Row,
+    doubts_of,
     is_right,
     read_rows,
     repeats_of,
@@ -84,6 +86,16 @@ def test_rows_of_one_text_that_do_not_agree_are_named(catalogue: Catalogue, tmp_
     assert "Thanks" not in str(found)
 
 
+def test_an_id_may_be_a_number(catalogue: Catalogue, tmp_path: Path) -> None:
+    """One file serves `run`, which takes such ids, and examples and evaluation alike."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"text": "x", "label": "a", "id": 17}\n{"text": "y", "label": "b", "id": "b"}\n'
+    )
+    rows = read_rows(path, "topic", task_of(catalogue))
+    assert [row.example.id for row in rows] == ["17", "b"]
+
+
 def test_a_row_may_say_that_no_label_is_right(catalogue: Catalogue, tmp_path: Path) -> None:
     """`null` is a right answer that every label fails; a row without the key is a mistake."""
     path = tmp_path / "r.jsonl"
@@ -91,6 +103,30 @@ def test_a_row_may_say_that_no_label_is_right(catalogue: Catalogue, tmp_path: Pa
     (row,) = read_rows(path, "topic", task_of(catalogue))
     gold = KINDS[Kind.CLASSIFY].gold_of(row.example)
     assert not is_right(LabelAnswer(label="a", confidence=1.0), gold)
+
+
+TAG = Task.model_validate(
+    {
+        "kind": "tag",
+        "labels": {"who": "A person.", "when": "A date.", "where": "A place."},
+        "cascade": [{"model": "own"}],
+    }
+)
+
+
+def test_what_makes_figures_doubtful_is_told() -> None:
+    """Labels that no row has, spans inside words, and spans over each other, by their lines."""
+    texts = ["Ann Lee came.", "Ann Lee came.", "Ann Lee came.", "ยินดีครับ"]  # scripts without spaces
+    spans = [[(0, 7)], [(0, 6)], [(0, 7), (4, 7)], [(2, 5)]]
+    rows = [
+        Row(line, Example(text=text, spans=[Span(start=s, end=e, label="who") for s, e in found]))
+        for line, (text, found) in enumerate(zip(texts, spans, strict=True), 1)
+    ]
+    missing, cut, over = doubts_of(rows, TAG)
+    assert missing.endswith("nothing is known of texts that do: when, where")
+    assert cut.endswith("line 2")
+    assert over.endswith("line 3")
+    assert not list(doubts_of(rows[:1], TAG.model_copy(update={"labels": {"who": "A person."}})))
 
 
 def test_bad_rows_are_all_named(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What producers send, read with suspicion."""
 
+import hashlib
 import json
 import math
 
@@ -108,6 +109,68 @@ def test_a_bad_id_is_not_taken_for_one() -> None:
     refusal = read_submission({b"job": BROKEN["bad_id"][0]}, MAX_BYTES)
     assert isinstance(refusal, Refusal)
     assert refusal.job_id == ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        (b'{"id": "a1", "task": "t", "text": "one", "text": "two"}', "text"),
+        (b'{"id": "a1", "id": "a1", "task": "t", "text": "one"}', "id"),
+        (b'{"id":"a1","task":"t","text":"a:b","metadata":{"k":"1","k":"2"}}', "metadata.sha256:"),
+    ],
+)  # fmt: skip
+def test_a_field_that_stands_twice_is_refused(raw: bytes, named: str) -> None:
+    """Nobody knows which of the two is meant, so neither is taken; the refusal has the id."""
+    refusal = read_submission({b"job": raw}, MAX_BYTES)
+    assert isinstance(refusal, Refusal)
+    assert refusal.problem.message.startswith(named)
+    assert refusal.problem.message.endswith("stands twice; which of them is meant?")
+    assert refusal.job_id == "a1"
+
+
+def test_colons_and_words_in_a_text_are_no_fields() -> None:
+    """A text may say anything, JSON too."""
+    text = '{"id": 1, "id": 2}: "text": "text"'
+    job = read_submission({b"job": json.dumps({"task": "t", "text": text}).encode()}, MAX_BYTES)
+    assert isinstance(job, Job)
+    assert job.text == text
+
+
+@pytest.mark.parametrize("name", ["metadata", "explain", "priority", "deadline", "reply_to"])
+def test_null_is_a_field_left_out(name: str) -> None:
+    """Writers in many languages cannot leave a field out."""
+    fields = {"id": "a1", "task": "topic", "text": "hello"}
+    job = read_submission({b"job": json.dumps({**fields, name: None}).encode()}, MAX_BYTES)
+    assert job == Job.model_validate(fields)
+
+
+def test_a_number_for_an_id_is_answered_under_its_digits() -> None:
+    """It is refused, since an id is text; who asks for the result by that number finds out."""
+    raw = json.dumps({"id": 17, "task": "topic", "text": "hello"}).encode()
+    refusal = read_submission({b"job": raw}, MAX_BYTES)
+    assert isinstance(refusal, Refusal)
+    assert refusal.job_id == "17"
+    raw = json.dumps({"id": True, "task": "topic", "text": "hello"}).encode()
+    assert getattr(read_submission({b"job": raw}, MAX_BYTES), "job_id", None) == ""
+
+
+@pytest.mark.parametrize(
+    "fields", [{"id": "<m1@host>"}, {"id": "bad id"}, {"id": None}, {"deadline": -1}]
+)
+def test_who_waits_on_a_channel_hears_of_a_job_without_an_id(fields: dict[str, object]) -> None:
+    """It is answered under a name made of its own bytes, which is a valid id; else it has none."""
+    for waits in (True, False):
+        told = {"reply_to": "me"} if waits else {}
+        raw = json.dumps({"task": "topic", "text": "hello", **fields, **told}).encode()
+        refusal = read_submission({b"job": raw}, MAX_BYTES)
+        assert isinstance(refusal, Refusal)
+        name = f"refused-{hashlib.sha256(raw).hexdigest()[:32]}"
+        assert refusal.job_id == (name if waits else "")
+    cut = b'{"reply_to": "me", "text": "' + b"x" * MAX_BYTES + b'"}'
+    large = read_submission({b"job": cut}, MAX_BYTES)
+    assert isinstance(large, Refusal)
+    digest = hashlib.sha1(cut, usedforsecurity=False).hexdigest()
+    assert large.job_id == f"refused-{digest[:32]}"
 
 
 def test_the_reply_stream_of_a_broken_job_is_found() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from smallfirst.catalogue import Task
+from smallfirst.catalogue import Example, Task
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.catalogue.model_tasks import examples_problem
@@ -141,7 +141,7 @@ def _text_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
     vectors = normalise(np.stack([state.vector for state in states]))
     is_choice = spec.head is HeadForm.CHOICE
     groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
-    return _Rows(spec.head, vectors, truth, _deal(task, groups))
+    return _Rows(spec.head, vectors, truth, deal(task.examples, groups))
 
 
 def _word_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
@@ -157,20 +157,20 @@ def _word_rows(task: Task, states: Sequence[TextStates]) -> _Rows:
         outputs.extend(column[label] for label in labels)
         owners.extend([number] * len(labels))
     truth = np.eye(len(column), dtype=np.bool_)[outputs]
-    folds = _deal(task, np.zeros(len(states), np.int64))[owners]
+    folds = deal(task.examples, np.zeros(len(states), np.int64))[owners]
     return _Rows(HeadForm.WORDS, np.concatenate(vectors), truth, folds)
 
 
-def _deal(task: Task, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def deal(examples: Sequence[Example], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Deal the examples into folds, each group evenly: `(examples,)`.
 
     Texts that are alike share a fold: with one of them learned from, the other, left out, says how
     well a text is known by heart, and the weakest regularisation wins. Two clusters of a group go
     to two folds, so no fold that is left out takes all of a label with it.
     """
-    clusters = clusters_of([example.text for example in task.examples])
+    clusters = clusters_of([example.text for example in examples])
     hashes: dict[int, bytes] = {}
-    for cluster, example in zip(clusters, task.examples, strict=True):
+    for cluster, example in zip(clusters, examples, strict=True):
         own = hashlib.sha256(example.text.encode()).digest()
         hashes[cluster] = min(own, hashes.get(cluster, own))
     folds = np.zeros(len(groups), np.int64)

@@ -7,16 +7,25 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from smallfirst.training_plan import Method
 from smallfirst_workers.training.measuring import Measured
 from smallfirst_workers.training.methods import Made
+from smallfirst_workers.training.rows import Rows
 from smallfirst_workers.training.workspace import Bench
 
 #: Changes whenever a card's keys mean something else.
 _FORMAT = 1
 _LIBRARIES = ("smallfirst", "torch", "transformers", "accelerate", "tokenizers", "scikit-learn")
+#: Digits behind a per cent from so many rows on: one row of fewer is more than that.
+_ONE_DIGIT_FROM = 1000
+#: Of a line for people.
+_WIDTH = 100
+_HEADINGS = ("label", "there", "said", "right")
+_BAR = r"\|"
+_COLUMNS = ("label", "num_there", "num_said", "num_right")
 #: Settings that say where things are, not what they are.
 _PLACES = {"catalogue", "data", "out", "texts", "threads"}
 
@@ -39,18 +48,22 @@ def make_card(bench: Bench, made: Made, measured: Measured | None) -> dict[str, 
             "held_out": len(rows.held_out),
             "is_refitted_on_all": is_refitted,
         },
-        "metrics": _metrics(made, measured),
+        "metrics": _metrics(made, measured, rows),
         "weights_sha256": None,
         "versions": {name: version(name) for name in _LIBRARIES},
     }
 
 
-def _metrics(made: Made, measured: Measured | None) -> dict[str, Any]:
-    """Scores on the rows held out, by the engine; and of each epoch, while it trained."""
+def _metrics(made: Made, measured: Measured | None, rows: Rows) -> dict[str, Any]:
+    """Scores by the engine, on the rows held out or on each fold; and of each epoch in training."""
     metrics: dict[str, Any] = {}
     if measured is not None:
-        said = {key: value for key, value in asdict(measured).items() if key != "seconds"}
-        metrics["held_out"] = {**said, "score": round(measured.score, 6)}
+        interval = {
+            "low": round(measured.interval.low, 6),
+            "high": round(measured.interval.high, 6),
+        }
+        said = {**asdict(measured), "score": round(measured.score, 6), "interval": interval}
+        metrics["held_out" if rows.held_out else "cross_validated"] = said
     if made.fitted is not None:
         metrics["epochs"] = made.fitted.epochs
         metrics["score_by_epoch"] = list(made.fitted.scores)
@@ -66,6 +79,57 @@ def weights_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def score_in_words(card: Mapping[str, Any]) -> str:
+    """Say how good a model is, with its interval and on how many rows."""
+    metrics = card["metrics"]
+    found = metrics.get("held_out") or metrics.get("cross_validated")
+    if not found:
+        return "nothing is known, since no row judged it"
+    low, high = found["interval"]["low"], found["interval"]["high"]
+    digits = 0 if found["num_rows"] < _ONE_DIGIT_FROM else 1
+    said = (
+        f"{found['measure']} {found['score'] * 100:.{digits}f} % (95 % interval"
+        f" {low * 100:.{digits}f} to {high * 100:.{digits}f} %)"
+    )
+    if "held_out" not in metrics:
+        return (
+            f"{said} on {found['num_rows']:,} rows, each judged by a head that has not seen it"
+            " (cross-validation)"
+        )
+    said = f"{said} on {found['num_rows']:,} rows held out"
+    if metrics.get("epochs"):
+        said += ", which chose the epoch, too"
+    if card["rows"]["is_refitted_on_all"]:
+        said += "; trained once more on all rows afterwards, these weights were not measured"
+    return said
+
+
+def _bullet(fact: str) -> str:
+    return fill(
+        fact,
+        _WIDTH,
+        initial_indent="- ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _label_table(card: Mapping[str, Any]) -> str:
+    metrics = card["metrics"]
+    found = metrics.get("held_out") or metrics.get("cross_validated")
+    if not found:
+        return ""
+    lines = [_line(*_HEADINGS), _line(*("---" for _ in _HEADINGS))]
+    lines += [_line(*(each[key] for key in _COLUMNS)) for each in found["labels"]]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _line(*cells: object) -> str:
+    """One line of a table; a bar in a label would part its cell."""
+    return f"| {' | '.join(str(cell).replace('|', _BAR) for cell in cells)} |"
+
+
 def read_me(card: Mapping[str, Any], lines: str, *, seconds: float, day: str) -> str:
     """Say it for people.
 
@@ -75,26 +139,23 @@ def read_me(card: Mapping[str, Any], lines: str, *, seconds: float, day: str) ->
         seconds: It took to train.
         day: It was trained.
     """
-    rows, metrics = card["rows"], card["metrics"]
+    rows = card["rows"]
     base = card["base"]["model"] if card["base"] else "nothing"
-    held_out = metrics.get("held_out")
-    score = "no rows were held out: nothing is known of how good it is"
-    if held_out:
-        name, share = held_out["measure"], held_out["score"]
-        score = f"{name} {share:.4f} on {held_out['num_rows']:,} rows held out"
-    if held_out and rows["is_refitted_on_all"]:
-        score += "; trained once more on all rows afterwards, these weights were not measured"
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    facts = (
+        f"score, by the engine that serves it: {score_in_words(card)}",
+        f"rows: sha256 {rows['sha256']}",
+        f"weights: sha256 {card['weights_sha256']}",
+        f"seed {card['settings']['seed']}; trained {day} in {seconds:.0f} s on {machine}",
+        "settings, labels, versions: `card.json`; hashes of the texts it saw: `trained_on.txt`",
+    )
+    bullets = "\n".join(map(_bullet, facts))
     return f"""# {card["task"]}: {card["kind"]}, {len(card["labels"])} labels
 
 Trained by `smallfirst train` ({card["settings"]["method"]}) from {base} on {rows["fit"]:,} rows.
 
-- score, by the engine that serves it: {score}
-- rows: sha256 {rows["sha256"]}
-- weights: sha256 {card["weights_sha256"]}
-- seed {card["settings"]["seed"]}; trained {day} in {seconds:.0f} s on {os.cpu_count()} cores,
-  {platform.machine()}
-- settings, labels and versions: `card.json`; hashes of the texts it has seen: `trained_on.txt`
-
+{bullets}
+{_label_table(card)}
 The encoder is a plain one of transformers. The head judges the mean of its token states, at length
 1: `softmax(W v + b)` with `W` and `b` in `head.safetensors` (of each label's sigmoid where several
 may hold; of each word's tokens where words are tagged, output 0 being none).

@@ -1,6 +1,9 @@
-"""Progress of a fit for people: a bar on a terminal's stderr, a log event an epoch anywhere."""
+"""Progress of a training for people: a bar on a terminal's stderr, and log events anywhere."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import structlog
@@ -11,19 +14,37 @@ from transformers import TrainerCallback
 log = structlog.get_logger()
 
 
+@contextmanager
+def folds_bar(num_folds: int) -> Iterator[Callable[[], None]]:
+    """Draw the folds of a cross-validation as they are done; called after each."""
+    with _bar() as bar:
+        task = bar.add_task("cross-validating", total=num_folds)
+        done = count(1)
+
+        def advance() -> None:
+            bar.advance(task)
+            log.info("training.fold", fold=next(done), folds=num_folds)
+
+        yield advance
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+
+
 class Bar(TrainerCallback):
     """Draws the steps of a fit as they are done."""
 
     def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
+        self._bar = _bar()
         self._steps = self._bar.add_task("training", total=None)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002 - the Trainer\'s

@@ -107,7 +107,7 @@ def _judges(examples: Sequence[Example], spec: AnySpec, share: float, seed: int)
     """Choose the texts that are held out: of each label its share, rounded down."""
     by_answer: dict[str, dict[str, None]] = {}
     for example in examples:
-        by_answer.setdefault(_group(example, spec), {})[example.text] = None
+        by_answer.setdefault(answer_group(example, spec), {})[example.text] = None
     chosen: set[str] = set()
     for texts in by_answer.values():
         order = sorted(texts, key=lambda text: hashlib.sha256(f"{seed}:{text}".encode()).digest())
@@ -115,7 +115,7 @@ def _judges(examples: Sequence[Example], spec: AnySpec, share: float, seed: int)
     return chosen
 
 
-def _group(example: Example, spec: AnySpec) -> str:
+def answer_group(example: Example, spec: AnySpec) -> str:
     """What rows are held out evenly by: the label, or which labels there are."""
     return " ".join(sorted(set(spec.labels_of(example))))
 

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,16 @@ from smallfirst.catalogue import Model
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.training_plan import TrainingPlan
 from smallfirst_workers.errors import TrainingError
+from smallfirst_workers.training.cross_validation import cross_validated, is_due
 from smallfirst_workers.training.folders import CARD_FILE, READ_ME, seen_by, write_model
 from smallfirst_workers.training.measuring import Measured, measure
 from smallfirst_workers.training.methods import Made, final, judged
-from smallfirst_workers.training.model_card import make_card, read_me, weights_sha256
+from smallfirst_workers.training.model_card import (
+    make_card,
+    read_me,
+    score_in_words,
+    weights_sha256,
+)
 from smallfirst_workers.training.pretraining import all_texts
 from smallfirst_workers.training.rows import text_keys
 from smallfirst_workers.training.workspace import Bench
@@ -41,12 +47,14 @@ class Trained:
     Attributes:
         folder: Of the model.
         card: What it says of itself; see `model_card`.
+        score: How good it is, in words.
         seconds: It took, of this process.
         catalogue: The lines that serve it.
     """
 
     folder: Path
     card: Mapping[str, Any]
+    score: str
     seconds: float
     catalogue: str
 
@@ -66,8 +74,12 @@ def train(bench: Bench) -> Trained:
     started = perf_counter()
     plan, lines = bench.plan, catalogue_lines(bench.plan, bench.model)
     with _alone(bench.work):
+        measured = None
+        if is_crossed := is_due(bench):
+            measured = cross_validated(bench)
+            bench = replace(bench, rows=replace(bench.rows, fit=bench.rows.all, held_out=()))
         made = judged(bench)
-        measured = _measure(bench, made)
+        measured = measured if is_crossed else _measure(bench, made)
         kept = final(bench, made)
         card = make_card(bench, kept, measured)
         write = partial(_write, bench, kept, card, lines, started)
@@ -75,7 +87,7 @@ def train(bench: Bench) -> Trained:
             raise TrainingError(f"{plan.out} was written by somebody else in the meantime")
         shutil.rmtree(bench.work)
     card = json.loads((plan.out / CARD_FILE).read_text(encoding="utf-8"))
-    return Trained(plan.out, card, perf_counter() - started, lines)
+    return Trained(plan.out, card, score_in_words(card), perf_counter() - started, lines)
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""The codes of problems that producers meet."""
+
+import ast
+from pathlib import Path
+
+from smallfirst.jobs import PROBLEM_CODES, Result
+
+ROOT = Path(__file__).parents[3]
+
+
+def codes_in(folder: Path) -> set[str]:
+    """Every code that a problem is made with, where it stands there as a word."""
+    calls = (
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem"
+    )
+    words = (word.value for call in calls for word in call.keywords if word.arg == "code")
+    return {str(word.value) for word in words if isinstance(word, ast.Constant)}
+
+
+def test_every_code_is_listed() -> None:
+    """Whatever a router or the ledger gives for a reason is in the schema and the reference.
+
+    A worker's own codes end in its attempts, as sentences.
+    """
+    made = codes_in(ROOT / "shared") | codes_in(ROOT / "router")
+    assert made <= set(PROBLEM_CODES)
+    assert set(PROBLEM_CODES) - made == {"id_conflict", "result_unreadable"}
+
+
+def test_the_schema_has_the_codes_and_stays_open() -> None:
+    """A reader made from the schema knows each, and passes over a newer one."""
+    code = Result.model_json_schema()["$defs"]["Problem"]["properties"]["code"]
+    assert code["anyOf"] == [{"enum": list(PROBLEM_CODES)}, {"type": "string"}]
