@@ -24,7 +24,7 @@ A job's text never stands in one of them.
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class SmallfirstError(Exception):
@@ -237,6 +237,12 @@ class BacklogFull(ClientError):
         return f"{self.limit} jobs or more wait for a router; submit again later"
 
 
+#: What to do where no fleet is found.
+HOW_TO_REACH: Final = (
+    "start a fleet with `smallfirst up`, or set SMALLFIRST_REDIS_URL to the address of one"
+)
+
+
 class FleetUnreachable(ClientError):
     """Raised when Redis could not be reached, after several tries. Submitting again is safe.
 
@@ -253,7 +259,8 @@ class FleetUnreachable(ClientError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"no connection to Redis at {self.address}: {self.reason}"
+        reason = self.reason.rstrip(".")
+        return f"no connection to Redis at {self.address}: {reason}; {HOW_TO_REACH}"
 
 
 class FleetRefused(ClientError):

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from smallfirst.cli.fleet_connection import default_folder
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
@@ -17,6 +16,7 @@ from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import show_start
 from smallfirst.local import LocalFleet
 from smallfirst.local.follow import LogFollower
+from smallfirst.process.announcement import default_folder
 from smallfirst.settings import Settings, load_settings
 
 #: How often the fleet is asked whether it still is one.

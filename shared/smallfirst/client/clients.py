@@ -25,12 +25,14 @@ from smallfirst.jobs import Job, Result
 class AsyncClient:
     """Submits jobs to a fleet and waits for their results, in the program's event loop.
 
-    Every method may raise `FleetUnreachable`, when Redis cannot be reached for ten seconds, and
+    Every method may raise `FleetUnreachable`, when Redis cannot be reached for 15 seconds (at once
+    when it is to be on this machine, where nobody listens and nobody did before), and
     `FleetRefused`, when Redis answers with an error. A submission that raised may be repeated: an
     id is answered once, however often it is submitted.
 
     Args:
-        url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or this machine's.
+        url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or that of the fleet which `smallfirst up`
+            runs on this machine, or else this machine's port 6379.
         namespace: Of the fleet; several may share a Redis.
         producer: Whose jobs are submitted and looked up; left out, `SMALLFIRST_PRODUCER`, or
             `default`. Ids are a producer's own.

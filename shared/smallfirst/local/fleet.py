@@ -30,10 +30,11 @@ from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.cores import usable_cores
 from smallfirst.local.errors import NotReadyError
-from smallfirst.local.folder import Addresses, announced, only_fleet_in
+from smallfirst.local.folder import only_fleet_in
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.local.supervision import Supervisor
+from smallfirst.process.announcement import Addresses, announced
 from smallfirst.process.installed import can_run_flower
 
 #: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing

@@ -11,7 +11,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from smallfirst.local.folder import Addresses, announced, only_fleet_in
+from smallfirst.local.folder import only_fleet_in
+from smallfirst.process.announcement import Addresses, announced
 
 Smallfirst = Callable[..., Any]
 
