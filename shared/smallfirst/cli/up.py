@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from smallfirst.cli.global_options import globals_of
+from smallfirst.cli.global_options import globals_of, refuse_foreign_redis
 from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
 from smallfirst.cli.signals import drained_by_signals
-from smallfirst.cli.starting import show_start
+from smallfirst.cli.starting import ChangeTeller, show_start
+from smallfirst.client.producer import URL_VARIABLE
 from smallfirst.local import LocalFleet
 from smallfirst.local.follow import LogFollower
-from smallfirst.process.announcement import default_folder
+from smallfirst.process.announcement import Addresses, default_folder
 from smallfirst.settings import Settings, load_settings
 
 #: How often the fleet is asked whether it still is one.
@@ -24,7 +25,12 @@ _CHECK_SECONDS = 0.5
 
 RedisPortOption = Annotated[
     int | None,
-    typer.Option(min=1, max=65535, help="The port of Redis; if not given, one that is free."),
+    typer.Option(
+        min=1,
+        max=65535,
+        help="The port of Redis; if not given, the one it had before in this folder, else one that"
+        " is free.",
+    ),
 ]
 FlowerPortOption = Annotated[
     int | None,
@@ -61,6 +67,7 @@ def up(  # noqa: PLR0913 - a command's signature is its options
 
     Other commands on this machine find it by themselves.
     """
+    refuse_foreign_redis(globals_of(context))
     settings = load_settings(Settings, catalogue=catalogue)
     if not settings.catalogue.is_file():
         fail(f"{settings.catalogue}: no such file; name one with --catalogue", exit_code=USAGE)
@@ -85,9 +92,11 @@ def _serve(fleet: LocalFleet, ready_within: timedelta, *, as_json: bool) -> None
         with fleet:
             show_start(fleet, ready_within)
             _show_addresses(fleet, as_json=as_json)
+            tell_changes = ChangeTeller()
             pause = threading.Event()
             while not pause.wait(_CHECK_SECONDS):
                 fleet.check()
+                tell_changes(fleet.parts())
     except KeyboardInterrupt:
         note("stopped")
 
@@ -102,8 +111,19 @@ def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
     say(f"Flower     {addresses.flower_url or 'not started'}")
     say(f"catalogue  {addresses.catalogue}")
     say(f"logs       {fleet.logs}")
-    note(f"programs find it by SMALLFIRST_REDIS_URL={addresses.redis_url}")
+    if fleet.lost_port:
+        note(f"another program has port {fleet.lost_port}, where this fleet's Redis was before")
+    note(_how_to_find(addresses))
     note("ready; Ctrl-C drains and stops it")
+
+
+def _how_to_find(addresses: Addresses) -> str:
+    """Tell what other programs need to know, on a line that a shell takes as it stands."""
+    is_usual = addresses.folder == str(default_folder().absolute())
+    by = "" if is_usual else f" with --folder {addresses.folder}"
+    who = "commands and Python clients" if is_usual else "commands"
+    told = f"{who} find it{by} by themselves; all else by"
+    return f"{told}\n    export {URL_VARIABLE}={addresses.redis_url}"
 
 
 def _show_line(name: str, line: str) -> None:

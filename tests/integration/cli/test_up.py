@@ -90,6 +90,19 @@ def test_up_runs_a_fleet_until_it_is_interrupted(
         redis.ping()
 
 
+@pytest.mark.parametrize("command_name", ["up", "demo"])
+@pytest.mark.parametrize("option", ["--redis-url", "--namespace"])
+def test_a_fleet_here_has_its_own_redis(
+    smallfirst: Smallfirst, command_name: str, option: str
+) -> None:
+    """Who names another Redis, or its keys, is told, and not given a fleet elsewhere."""
+    value = "redis://127.0.0.1:1" if option == "--redis-url" else "acme"
+    done = smallfirst(option, value, command_name)
+    assert (done.code, done.out) == (2, "")
+    assert f"leave {option} out" in done.err
+    assert "python -m smallfirst_router" in done.err
+
+
 def test_up_tells_why_a_process_cannot_start(local: Smallfirst, catalogue: Path) -> None:
     """Where a router refuses the catalogue, `up` stops everything and shows what it said."""
     bad = "patterns: [{label: ssn, pattern: '('}]"
