@@ -16,6 +16,7 @@ from smallfirst.client.arrivals import Arrivals
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK
 from smallfirst.client.inbox import ResultInbox, Waiter
+from smallfirst.client.offers import OnInvalid
 from smallfirst.client.slices import SlicedTransport
 from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
@@ -108,7 +109,7 @@ class Producer:
             raise arrival
         return arrival
 
-    def flow(self, *, max_in_flight: int, ordered: bool) -> Flow:
+    def flow(self, *, max_in_flight: int, ordered: bool, on_invalid: OnInvalid) -> Flow:
         """Open a window over a stream of jobs."""
         return Flow(
             Waiter(self._inbox),
@@ -116,6 +117,7 @@ class Producer:
             cancel=self._transport.cancel,
             max_in_flight=max_in_flight,
             ordered=ordered,
+            on_invalid=on_invalid,
         )
 
     async def locate(self, job_id: str) -> JobLocation:
