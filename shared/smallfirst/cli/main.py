@@ -45,6 +45,10 @@ COMMANDS = {
         "smallfirst.cli.queues:queues",
         "Show what waits for each pool and of each producer, its age, and the live workers.",
     ),
+    "tasks": CommandEntry(
+        "smallfirst.cli.tasks:tasks",
+        "List the tasks that a job may name, with their kinds and labels.",
+    ),
     "dead": CommandEntry(
         "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
     ),

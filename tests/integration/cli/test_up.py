@@ -57,8 +57,21 @@ def test_a_fleet_on_this_machine_is_found_by_itself(
     addresses = Addresses(redis_url, "sf", str(catalogue), str(folder), None, 1)
     with only_fleet_in(folder), announced(addresses):
         assert local("queues", "--json").code == 0
+        [ids] = local("tasks", "--json").json
         checks = {check["name"]: check for check in local("doctor", "--json").json}
     assert checks["catalogue"]["detail"].startswith(str(catalogue))
+    assert (ids["task"], ids["kind"], list(ids["labels"])) == ("ids", "tag", ["ssn"])
+
+
+def test_the_tasks_of_a_catalogue_are_listed(
+    local: Smallfirst, catalogue: Path, tmp_path: Path
+) -> None:
+    """A producer sees what may be asked, with its kind and labels; and which file is missing."""
+    listed = local("tasks", "--catalogue", catalogue)
+    assert listed.code == 0
+    assert listed.out.splitlines()[1].split() == ["ids", "tag", "ssn"]
+    missing = local("tasks", "--catalogue", tmp_path / "none.yaml")
+    assert (missing.code, "name one with --catalogue" in missing.err) == (2, True)
 
 
 def test_up_runs_a_fleet_until_it_is_interrupted(
