@@ -4,14 +4,15 @@ import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from smallfirst.cli.global_options import globals_of, refuse_foreign_redis
+from smallfirst.cli.log_lines import shown_line
 from smallfirst.cli.options import CatalogueOption
-from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
+from smallfirst.cli.output import USAGE, JsonOption, fail, note, print_json, say
 from smallfirst.cli.signals import drained_by_signals
 from smallfirst.cli.starting import ChangeTeller, show_start
 from smallfirst.client.producer import URL_VARIABLE
@@ -82,7 +83,7 @@ def up(  # noqa: PLR0913 - a command's signature is its options
     )
     with ExitStack() as opening, drained_by_signals(fleet):
         if verbose:
-            opening.enter_context(LogFollower(fleet.logs, _show_line))
+            opening.enter_context(LogFollower(fleet.logs, partial(shown_line, to_stderr=True)))
         _serve(fleet, timedelta(seconds=ready_within), as_json=as_json)
 
 
@@ -124,7 +125,3 @@ def _how_to_find(addresses: Addresses) -> str:
     who = "commands and Python clients" if is_usual else "commands"
     told = f"{who} find it{by} by themselves; all else by"
     return f"{told}\n    export {URL_VARIABLE}={addresses.redis_url}"
-
-
-def _show_line(name: str, line: str) -> None:
-    console(stderr=True).print(f"[dim]{escape(name):>16}[/] {escape(line)}", soft_wrap=True)
