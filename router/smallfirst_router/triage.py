@@ -33,6 +33,7 @@ from smallfirst.ledger.slices import slice_of
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
+from smallfirst.wording import did_you_mean
 from smallfirst_router.cascade import (
     Accept,
     Ask,
@@ -168,7 +169,7 @@ class Triage:
 
     def _admit(self, held: HeldJob, now_ms: int) -> Settlement:
         job = held.job
-        problem = self._misplaced(job) or _unfit(job, self._plan.tasks.get(job.task))
+        problem = self._misplaced(job) or _unfit(job, self._plan.tasks)
         if problem is None:
             return self._next(held, now_ms)
         refusal = Refusal(problem, held.raw, job.id, job.reply_to or "", job.task)
@@ -363,10 +364,13 @@ def _attributes(held: HeldJob) -> Attributes:
     return {**whose, "smallfirst.task": job.task}
 
 
-def _unfit(job: Job, plan: TaskPlan | None) -> Problem | None:
+def _unfit(job: Job, plans: Mapping[str, TaskPlan]) -> Problem | None:
     """Say why the catalogue cannot serve a well-formed job; None where it can."""
+    plan = plans.get(job.task)
     if plan is None:
-        return Problem(code="unknown_task", message=f"task: the catalogue has no task {job.task!r}")
+        near = did_you_mean(job.task, plans)
+        message = f"task: the catalogue has no task {job.task!r}{near}"
+        return Problem(code="unknown_task", message=message)
     if len(job.text) > plan.max_chars:
         message = f"text: has {len(job.text)} characters; task {plan.name!r} takes {plan.max_chars}"
         return Problem(code="too_long", message=message)

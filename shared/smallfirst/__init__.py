@@ -19,6 +19,7 @@ _NAMES = {
         "FleetRefused",
         "FleetUnreachable",
         "IdConflict",
+        "InvalidJob",
         "ResultTimeout",
         "ResultUnreadable",
         "ResultWithheld",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from smallfirst.errors import FleetRefused as FleetRefused
     from smallfirst.errors import FleetUnreachable as FleetUnreachable
     from smallfirst.errors import IdConflict as IdConflict
+    from smallfirst.errors import InvalidJob as InvalidJob
     from smallfirst.errors import ResultTimeout as ResultTimeout
     from smallfirst.errors import ResultUnreadable as ResultUnreadable
     from smallfirst.errors import ResultWithheld as ResultWithheld

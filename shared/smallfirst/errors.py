@@ -7,6 +7,7 @@
     ├── RedisUnfit             Redis is of a kind that no fleet can use; an operator names another
     │   └── SlicesDiffer           its fleet has another number of slices; an operator says how many
     ├── UsersNotAdministered   Redis lets this connection make no users; its administrator does
+    ├── InvalidJob             what is to be a job breaks a rule; its producer mends it
     └── ClientError            a call of the client did not do what it says
         ├── ResultTimeout      not answered yet; wait again
         ├── BacklogFull        the fleet is behind; submit again later
@@ -24,7 +25,7 @@ A job's text never stands in one of them.
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class SmallfirstError(Exception):
@@ -193,6 +194,27 @@ class UsersNotAdministered(SmallfirstError):
         return f"Redis's users are not administered here: {self.reason}"
 
 
+class InvalidJob(SmallfirstError, ValueError):
+    """Raised when what is to be a job breaks a rule of one; nothing was submitted.
+
+    Attributes:
+        field: The first that is wrong, dotted; `job` where it is the whole.
+        rule: What should be so of it.
+        remedy: What the producer can do.
+        faults: Everything that is wrong, each as `field: rule`.
+    """
+
+    def __init__(self, field: str, rule: str, remedy: str, faults: str | None = None) -> None:
+        super().__init__(field, rule, remedy, faults)
+        self.field = field
+        self.rule = rule
+        self.remedy = remedy
+        self.faults = faults or f"{field}: {rule}"
+
+    def __str__(self) -> str:
+        return f"{self.faults}; {self.remedy}"
+
+
 class ClientError(SmallfirstError):
     """Root of what the client raises."""
 
@@ -237,6 +259,12 @@ class BacklogFull(ClientError):
         return f"{self.limit} jobs or more wait for a router; submit again later"
 
 
+#: What to do where no fleet is found.
+HOW_TO_REACH: Final = (
+    "start a fleet with `smallfirst up`, or set SMALLFIRST_REDIS_URL to the address of one"
+)
+
+
 class FleetUnreachable(ClientError):
     """Raised when Redis could not be reached, after several tries. Submitting again is safe.
 
@@ -253,7 +281,8 @@ class FleetUnreachable(ClientError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"no connection to Redis at {self.address}: {self.reason}"
+        reason = self.reason.rstrip(".")
+        return f"no connection to Redis at {self.address}: {reason}; {HOW_TO_REACH}"
 
 
 class FleetRefused(ClientError):

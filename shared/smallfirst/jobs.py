@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     model_serializer,
@@ -31,7 +32,9 @@ from pydantic.config import ExtraValues
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from smallfirst.errors import InvalidJob
 from smallfirst.wire import MAX_VALUE_CHARS, OpenEnum, OrNewer, Wire
+from smallfirst.wording import faults_of
 
 #: Most characters a job's text may have. Two hundred thousand is a book of 60 pages; a longer one
 #: is several jobs.
@@ -178,9 +181,24 @@ class Job(Wire):
 
     Submitting the same id again is safe at any time: the job runs once and every submitter gets the
     one result. A job is written by its producer: a field that is none is a mistake, and refused.
+
+    Raises:
+        InvalidJob: When it is made of what breaks a rule. Read from JSON, as a fleet does, it is a
+            ValidationError.
     """
 
     unknown_fields: ClassVar[ExtraValues] = "forbid"
+
+    if not TYPE_CHECKING:  # a type checker reads the fields, and would read them here no more
+
+        def __init__(self, /, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise _invalid_job(error) from None
+
+        # Pydantic's mark of an `__init__` that it need not call to validate, as from JSON.
+        __init__.__pydantic_base_init__ = True
 
     v: Literal[1] = Field(
         default=1, description="The version of the wire; a reader refuses any other."
@@ -238,6 +256,18 @@ class Job(Wire):
             raise ValueError("first_tier must not be dearer than last_tier")
         return self
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a job of its fields by name, such as a row of a file; as strict as the constructor.
+
+        Raises:
+            InvalidJob: When they break a rule.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise _invalid_job(error) from None
+
     @property
     def fingerprint(self) -> str:
         """Hash of what is asked, to tell a repeat from a conflict.
@@ -246,6 +276,17 @@ class Job(Wire):
         """
         asked = (self.task, self.text, str(self.first_tier), str(self.last_tier), str(self.explain))
         return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
+
+
+def _invalid_job(error: ValidationError) -> InvalidJob:
+    """Tell in our own words what is wrong; no word of pydantic's, which quotes its own pages."""
+    first = error.errors(include_url=False)[0]
+    faults = faults_of(error, Job.model_fields)
+    field = ".".join(ascii(part).strip("'") for part in first["loc"]) or "job"
+    rule = faults.partition("; ")[0].removeprefix(f"{field}: ")
+    is_long_text = (field, first["type"]) == ("text", "string_too_long")
+    remedy = "make several jobs of it" if is_long_text else "mend it, or leave the job out"
+    return InvalidJob(field, rule, remedy, faults)
 
 
 class Stretch(Wire):

@@ -82,6 +82,19 @@ def child_of(supervisor: Supervisor, name: str = "child") -> Child:
     return supervisor._kept[name].child
 
 
+def test_an_end_is_explained_by_this_run_alone(
+    start: Callable[[Command], Child], wait_until: WaitUntil
+) -> None:
+    """What an earlier process of the same name left in the log is not quoted as the reason."""
+    start(command("print('up; the catalogue is wrong', flush=True)"))
+    second = start(command("print('up; the port is taken', flush=True)"))
+    wait_until(lambda: second.exit_code() is not None, description="the second ended")
+    assert second.last_words() == "up; the port is taken"
+    assert "the catalogue is wrong" in second.tail()
+    second.trim_log(most=1)
+    assert second.last_words() == ""
+
+
 def test_a_child_is_in_a_group_of_its_own(start: Callable[[Command], Child]) -> None:
     """Ctrl-C on a terminal reaches the parent alone, since no child shares its group."""
     child = start(command(DRAINS))
@@ -156,12 +169,12 @@ def test_what_a_killed_child_left_behind_ends_too(
 def test_a_child_that_cannot_start_is_given_up(
     supervisor: Supervisor, wait_until: WaitUntil
 ) -> None:
-    """Three failed starts in a row end it, with the exit code and the last it said."""
+    """Three failed starts in a row end it, with the exit code and what the last one said."""
     supervisor.start(command(FAILS))
     wait_until(lambda: supervisor.failure, description="it is given up")
     assert supervisor.failure is not None
     assert supervisor.failure.exit_code == 3
-    assert supervisor.failure.last_lines.splitlines() == ["the catalogue is missing"] * 3
+    assert supervisor.failure.last_lines.splitlines() == ["the catalogue is missing"]
 
 
 def test_who_is_struck_down_at_once_is_not_given_up(

@@ -82,6 +82,26 @@ def test_the_port_asked_for_is_the_port(tmp_path: Path) -> None:
         assert server.url == f"redis://127.0.0.1:{port}/0"
 
 
+def test_a_folder_keeps_its_port(tmp_path: Path) -> None:
+    """A server that is started again is where programs were told that it is."""
+    with RedisServer.start(tmp_path, persistent=False) as first:
+        assert first.lost_port is None
+    with RedisServer.start(tmp_path, persistent=False) as second:
+        assert (second.port, second.lost_port) == (first.port, None)
+
+
+def test_a_folder_whose_port_is_taken_gets_another(tmp_path: Path) -> None:
+    """A server whose port another program has meanwhile starts all the same, and tells of it."""
+    with RedisServer.start(tmp_path, persistent=False) as first:
+        pass
+    with (
+        RedisServer.start(tmp_path / "other", port=first.port, persistent=False),
+        RedisServer.start(tmp_path, persistent=False) as second,
+    ):
+        assert second.port != first.port
+        assert second.lost_port == first.port
+
+
 def fake_binary(folder: Path, said: str) -> None:
     """Put a redis-server on a PATH that says this of itself."""
     binary = folder / "redis-server"

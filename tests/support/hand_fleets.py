@@ -30,6 +30,7 @@ from smallfirst import (
     TextAnswer,
     results,
 )
+from smallfirst.client.offers import Offer
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -53,11 +54,11 @@ class ThreadedClient:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def submit(self, job: Job) -> str:
+    async def submit(self, job: Offer) -> str:
         """As the client's."""
         return await asyncio.to_thread(self.client.submit, job)
 
-    async def submit_many(self, jobs: Iterable[Job]) -> list[str]:
+    async def submit_many(self, jobs: Iterable[Offer]) -> list[str]:
         """As the client's."""
         return await asyncio.to_thread(self.client.submit_many, jobs)
 
@@ -71,7 +72,7 @@ class ThreadedClient:
         """As the client's."""
         return stepwise(self.client.as_completed(ids, timeout))
 
-    def map(self, jobs: Iterable[Job], **options: Any) -> AsyncGenerator[Result, None]:
+    def map(self, jobs: Iterable[Offer], **options: Any) -> AsyncGenerator[Result, None]:
         """As the client's."""
         return stepwise(self.client.map(jobs, **options))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from smallfirst.local.redis_server import find_binary
 
 ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+_FLAGS = re.DOTALL | re.MULTILINE
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```", _FLAGS)
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ def readers_path(folder: Path) -> str:
     return f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def environment_of(redis_url: str, folder: Path) -> dict[str, str]:
-    """What a reader has: the commands, and a fleet that they find, redis-cli included."""
+def redis_cli_in(folder: Path) -> None:
+    """Put a redis-cli into a folder: the one that belongs to the server which is found here."""
     server = Path(find_binary())
     cli = folder / "redis-cli"
-    real = server.with_name(server.name.replace("server", "cli"))
-    cli.write_text(f'#!/bin/sh\nexec {real} -u {redis_url} "$@"\n')
-    cli.chmod(0o755)
-    return {**os.environ, "PATH": readers_path(folder), "SMALLFIRST_REDIS_URL": redis_url}
+    cli.symlink_to(server.with_name(server.name.replace("server", "cli")))
+
+
+def plain_blocks_of(page: Path) -> list[str]:
+    """The blocks that name no language: what is only shown."""
+    return re.findall(r"^```\n(.*?)^```", _FENCE.sub("", page.read_text("utf-8")), _FLAGS)

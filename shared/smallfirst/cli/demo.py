@@ -16,6 +16,7 @@ import typer
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.row_files import Line, read_lines
+from smallfirst.cli.global_options import globals_of, refuse_foreign_redis
 from smallfirst.cli.jobs import FINE
 from smallfirst.cli.options import SlmProcessesOption
 from smallfirst.cli.output import (
@@ -59,6 +60,7 @@ class DemoOutcome:
 
 
 def demo(
+    context: typer.Context,
     *,
     catalogue: Annotated[
         Path | None,
@@ -78,6 +80,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Start a whole fleet, send it a file of support mail, show who answered what, stop it."""
+    refuse_foreign_redis(globals_of(context))
     catalogue = catalogue or _example() / "catalogue.yaml"
     loaded = load_catalogue(catalogue)
     rows = _rows_of(data or sorted(catalogue.parent.glob("*.jsonl")), loaded)

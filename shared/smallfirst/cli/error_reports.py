@@ -9,6 +9,7 @@ from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, UNREACHABLE, USAGE, CommandError
 from smallfirst.errors import (
+    HOW_TO_REACH,
     CatalogueError,
     FleetRefused,
     FleetUnreachable,
@@ -16,8 +17,6 @@ from smallfirst.errors import (
     SmallfirstError,
 )
 from smallfirst.redis_access.refusals import refusal_of
-
-_HOW_TO_REACH = "start a fleet with `smallfirst up`, or name one in SMALLFIRST_REDIS_URL"
 
 
 def line_of(error: Exception, context: Any) -> str:
@@ -28,8 +27,6 @@ def line_of(error: Exception, context: Any) -> str:
             return f"{error.format_message().rstrip('.')} (see {place.command_path} --help)"
         case RedisError():
             return _line_of_redis(error, settings_of(globals_of(context)).redis_address)
-        case FleetUnreachable():
-            return f"{str(error).rstrip('.')}; {_HOW_TO_REACH}"
         case SmallfirstError() | CommandError():
             return str(error)
         case OSError(strerror=str(), filename=filename):
@@ -40,7 +37,7 @@ def line_of(error: Exception, context: Any) -> str:
 def _line_of_redis(error: RedisError, address: str) -> str:
     if refusal := refusal_of(error):
         return f"Redis at {address} refused: {refusal.reason}; {refusal.remedy}"
-    return f"Redis at {address}: {str(error).rstrip('.')}; {_HOW_TO_REACH}"
+    return f"Redis at {address}: {str(error).rstrip('.')}; {HOW_TO_REACH}"
 
 
 def exit_code_of(error: Exception) -> int:

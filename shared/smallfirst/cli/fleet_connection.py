@@ -3,11 +3,9 @@
 An option names it, else the environment, else the fleet that `smallfirst up` runs on this machine.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 from redis import Redis
@@ -21,7 +19,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.ledger.survey import FleetLoad, FleetSurvey
 from smallfirst.local.catalogue_news import CatalogueState, read_catalogue_state
-from smallfirst.local.folder import find_fleet
+from smallfirst.process.announcement import default_folder, find_fleet
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.settings import ProducerSettings, Settings, load_settings
 
@@ -78,7 +76,7 @@ def settings_of(options: Globals) -> Settings:
     """
     given: dict[str, object] = {"redis_url": options.redis_url, "namespace": options.namespace}
     settings = load_settings(Settings, **given)
-    fleet = find_fleet(options.folder or default_folder())
+    fleet = find_fleet(options.folder)
     if "redis_url" in settings.model_fields_set or fleet is None:
         return settings
     found = {"redis_url": fleet.redis_url, "namespace": fleet.namespace}
@@ -135,12 +133,3 @@ def client_of(context: typer.Context, producer: str | None) -> Iterator[tuple[Cl
         settings = link.settings
         client = Client(url, namespace=settings.namespace, producer=name, slices=settings.slices)
         yield opening.enter_context(client), link
-
-
-def default_folder() -> Path:
-    """Where `smallfirst up` keeps its data, where nothing else is said.
-
-    Source: XDG Base Directory Specification, $XDG_STATE_HOME.
-    """
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "smallfirst"

@@ -53,6 +53,14 @@ COMMANDS = {
         "smallfirst.cli.queues:queues",
         "Show what waits for each pool and of each producer, its age, and the live workers.",
     ),
+    "logs": CommandEntry(
+        "smallfirst.cli.logs:logs",
+        "Show what the processes of the fleet here said last, in the order of time.",
+    ),
+    "tasks": CommandEntry(
+        "smallfirst.cli.tasks:tasks",
+        "List the tasks that a job may name, with their kinds and labels.",
+    ),
     "dead": CommandEntry(
         "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
     ),

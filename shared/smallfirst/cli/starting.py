@@ -36,6 +36,26 @@ def show_start(fleet: LocalFleet, timeout: timedelta, *, with_slow: bool = True)
             note(f"{part.name} {part.live}/{part.wanted}  still loading; what is for them waits")
 
 
+class ChangeTeller:
+    """Tells when a part of a fleet that runs is ready: one that was slow, or that had died."""
+
+    def __init__(self) -> None:
+        self._missing: set[str] = set()
+        self._seen: set[str] = set()
+
+    def __call__(self, parts: Sequence[Part]) -> None:
+        """Compare with what was seen before; what is ready from the first is not told."""
+        for part in parts:
+            if not part.is_ready:
+                self._missing.add(part.name)
+                continue
+            if part.name in self._missing:
+                again = " again" if part.name in self._seen else ""
+                note(f"{part.name} {part.live}/{part.wanted}  ready{again}")
+            self._missing.discard(part.name)
+            self._seen.add(part.name)
+
+
 def _wait_in_sight(fleet: LocalFleet, timeout: timedelta, *, with_slow: bool) -> None:
     started = monotonic()
     if not sys.stderr.isatty():

@@ -4,21 +4,23 @@ import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
-from smallfirst.cli.fleet_connection import default_folder
-from smallfirst.cli.global_options import globals_of
+from smallfirst.cli.global_options import globals_of, refuse_foreign_redis
+from smallfirst.cli.log_lines import shown_line
 from smallfirst.cli.options import CatalogueOption
-from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, say
+from smallfirst.cli.output import USAGE, JsonOption, fail, note, print_json, say
 from smallfirst.cli.signals import drained_by_signals
-from smallfirst.cli.starting import show_start
+from smallfirst.cli.starting import ChangeTeller, show_start
+from smallfirst.client.producer import URL_VARIABLE
 from smallfirst.local import LocalFleet
 from smallfirst.local.catalogue_news import CatalogueNews, CatalogueState, left_word
 from smallfirst.local.follow import LogFollower
+from smallfirst.process.announcement import Addresses, default_folder
 from smallfirst.settings import Settings, load_settings
 
 #: How often the fleet is asked whether it still is one.
@@ -26,7 +28,12 @@ _CHECK_SECONDS = 0.5
 
 RedisPortOption = Annotated[
     int | None,
-    typer.Option(min=1, max=65535, help="The port of Redis; if not given, one that is free."),
+    typer.Option(
+        min=1,
+        max=65535,
+        help="The port of Redis; if not given, the one it had before in this folder, else one that"
+        " is free.",
+    ),
 ]
 FlowerPortOption = Annotated[
     int | None,
@@ -63,6 +70,7 @@ def up(  # noqa: PLR0913 - a command's signature is its options
 
     Other commands on this machine find it by themselves.
     """
+    refuse_foreign_redis(globals_of(context))
     settings = load_settings(Settings, catalogue=catalogue)
     if not settings.catalogue.is_file():
         fail(f"{settings.catalogue}: no such file; name one with --catalogue", exit_code=USAGE)
@@ -77,7 +85,7 @@ def up(  # noqa: PLR0913 - a command's signature is its options
     )
     with ExitStack() as opening, drained_by_signals(fleet):
         if verbose:
-            opening.enter_context(LogFollower(fleet.logs, _show_line))
+            opening.enter_context(LogFollower(fleet.logs, partial(shown_line, to_stderr=True)))
         _serve(fleet, timedelta(seconds=ready_within), as_json=as_json)
 
 
@@ -93,7 +101,7 @@ def _serve(fleet: LocalFleet, ready_within: timedelta, *, as_json: bool) -> None
 
 
 def _watch(fleet: LocalFleet) -> NoReturn:
-    """See that the fleet stays whole, and tell what becomes of its catalogue.
+    """See that the fleet stays whole, and tell what becomes of its parts and its catalogue.
 
     Raises:
         ChildFailedError: When a process could not be kept running.
@@ -101,9 +109,10 @@ def _watch(fleet: LocalFleet) -> NoReturn:
     assert fleet.addresses is not None
     news = CatalogueNews(Path(fleet.addresses.catalogue), _show_news)
     with left_word(fleet.folder, news.state) as leave_word:
-        pause = threading.Event()
+        tell_changes, pause = ChangeTeller(), threading.Event()
         while not pause.wait(_CHECK_SECONDS):
             fleet.check()
+            tell_changes(fleet.parts())
             if news.look():
                 leave_word(news.state)
     raise AssertionError("nobody ends the pause")
@@ -128,9 +137,16 @@ def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
     say(f"Flower     {addresses.flower_url or 'not started'}")
     say(f"catalogue  {addresses.catalogue}")
     say(f"logs       {fleet.logs}")
-    note(f"programs find it by SMALLFIRST_REDIS_URL={addresses.redis_url}")
+    if fleet.lost_port:
+        note(f"another program has port {fleet.lost_port}, where this fleet's Redis was before")
+    note(_how_to_find(addresses))
     note("ready; Ctrl-C drains and stops it")
 
 
-def _show_line(name: str, line: str) -> None:
-    console(stderr=True).print(f"[dim]{escape(name):>16}[/] {escape(line)}", soft_wrap=True)
+def _how_to_find(addresses: Addresses) -> str:
+    """Tell what other programs need to know, on a line that a shell takes as it stands."""
+    is_usual = addresses.folder == str(default_folder().absolute())
+    by = "" if is_usual else f" with --folder {addresses.folder}"
+    who = "commands and Python clients" if is_usual else "commands"
+    told = f"{who} find it{by} by themselves; all else by"
+    return f"{told}\n    export {URL_VARIABLE}={addresses.redis_url}"

@@ -15,22 +15,25 @@ from typing import Self
 from smallfirst.client.cancelling import end_tasks
 from smallfirst.client.chunks import chunks, gather
 from smallfirst.client.loop_thread import LoopThread
+from smallfirst.client.offers import Offer, OnInvalid, job_of
 from smallfirst.client.producer import MAX_BACKLOG, Producer, WhenFull, transport_to
 from smallfirst.client.transports import JobLocation, Transport
 from smallfirst.client.withheld import as_result
 from smallfirst.errors import ClientClosed
-from smallfirst.jobs import Job, Result
+from smallfirst.jobs import Result
 
 
 class AsyncClient:
     """Submits jobs to a fleet and waits for their results, in the program's event loop.
 
-    Every method may raise `FleetUnreachable`, when Redis cannot be reached for ten seconds, and
+    Every method may raise `FleetUnreachable`, when Redis cannot be reached for 15 seconds (at once
+    when it is to be on this machine, where nobody listens and nobody did before), and
     `FleetRefused`, when Redis answers with an error. A submission that raised may be repeated: an
     id is answered once, however often it is submitted.
 
     Args:
-        url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or this machine's.
+        url: Of Redis; left out, `SMALLFIRST_REDIS_URL`, or that of the fleet which `smallfirst up`
+            runs on this machine, or else this machine's port 6379.
         namespace: Of the fleet; several may share a Redis.
         producer: Whose jobs are submitted and looked up; left out, `SMALLFIRST_PRODUCER`, or
             `default`. Ids are a producer's own.
@@ -72,14 +75,23 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def submit(self, job: Job) -> str:
-        """Submit one job; return its id."""
-        return (await self._producer.submit([job]))[0]
+    async def submit(self, job: Offer) -> str:
+        """Submit one job, or the fields of one; return its id.
 
-    async def submit_many(self, jobs: Iterable[Job]) -> list[str]:
-        """Submit jobs, many in one round trip; return their ids. Those before an error are in."""
+        Raises:
+            InvalidJob: When it is none.
+        """
+        return (await self._producer.submit([job_of(job)]))[0]
+
+    async def submit_many(self, jobs: Iterable[Offer]) -> list[str]:
+        """Submit jobs, many in one round trip; return their ids.
+
+        Raises:
+            InvalidJob: When one is none. What was sent in earlier round trips is in; so after any
+                error.
+        """
         ids = []
-        for chunk in chunks(jobs):
+        for chunk in chunks(map(job_of, jobs)):
             ids += await self._producer.submit(chunk)
         return ids
 
@@ -120,11 +132,12 @@ class AsyncClient:
 
     async def map(
         self,
-        jobs: Iterable[Job] | AsyncIterable[Job],
+        jobs: Iterable[Offer] | AsyncIterable[Offer],
         *,
         max_in_flight: int = 1000,
         ordered: bool = True,
         cancel_on_close: bool = False,
+        on_invalid: OnInvalid = "raise",
     ) -> AsyncGenerator[Result, None]:
         """Submit jobs as there is room, and yield a result for each.
 
@@ -142,8 +155,14 @@ class AsyncClient:
             ordered: Yield in the order of the jobs, or else as they are answered.
             cancel_on_close: Cancel what is unanswered when the generator is closed early. A
                 cancellation is a result for ever: leave it out where ids are submitted again later.
+            on_invalid: What to do about a job that breaks a rule, such as an empty text: raise
+                `InvalidJob`, or yield a result of status `refused` in its place and go on. For that
+                the jobs must be given as mappings of their fields: one that cannot be made of them
+                has ended the generator which makes it.
         """
-        flow = self._producer.flow(max_in_flight=max_in_flight, ordered=ordered)
+        flow = self._producer.flow(
+            max_in_flight=max_in_flight, ordered=ordered, on_invalid=on_invalid
+        )
         feeder = asyncio.create_task(flow.feed(jobs))
         try:
             while not flow.is_done:
@@ -216,14 +235,23 @@ class Client:
     ) -> None:
         self.close()
 
-    def submit(self, job: Job) -> str:
-        """Submit one job; return its id."""
-        return self._loop.call(self._producer.submit([job]))[0]
+    def submit(self, job: Offer) -> str:
+        """Submit one job, or the fields of one; return its id.
 
-    def submit_many(self, jobs: Iterable[Job]) -> list[str]:
-        """Submit jobs, many in one round trip; return their ids. Those before an error are in."""
+        Raises:
+            InvalidJob: When it is none.
+        """
+        return self._loop.call(self._producer.submit([job_of(job)]))[0]
+
+    def submit_many(self, jobs: Iterable[Offer]) -> list[str]:
+        """Submit jobs, many in one round trip; return their ids.
+
+        Raises:
+            InvalidJob: When one is none. What was sent in earlier round trips is in; so after any
+                error.
+        """
         ids = []
-        for chunk in chunks(jobs):
+        for chunk in chunks(map(job_of, jobs)):
             ids += self._loop.call(self._producer.submit(chunk))
         return ids
 
@@ -261,11 +289,12 @@ class Client:
 
     def map(
         self,
-        jobs: Iterable[Job],
+        jobs: Iterable[Offer],
         *,
         max_in_flight: int = 1000,
         ordered: bool = True,
         cancel_on_close: bool = False,
+        on_invalid: OnInvalid = "raise",
     ) -> Generator[Result, None, None]:
         """Submit jobs as there is room, and yield a result for each.
 
@@ -282,8 +311,14 @@ class Client:
             ordered: Yield in the order of the jobs, or else as they are answered.
             cancel_on_close: Cancel what is unanswered when the generator is closed early. A
                 cancellation is a result for ever: leave it out where ids are submitted again later.
+            on_invalid: What to do about a job that breaks a rule, such as an empty text: raise
+                `InvalidJob`, or yield a result of status `refused` in its place and go on. For that
+                the jobs must be given as mappings of their fields: one that cannot be made of them
+                has ended the generator which makes it.
         """
-        flow = self._producer.flow(max_in_flight=max_in_flight, ordered=ordered)
+        flow = self._producer.flow(
+            max_in_flight=max_in_flight, ordered=ordered, on_invalid=on_invalid
+        )
         source = iter(jobs)
         try:
             while not flow.is_done:

@@ -16,11 +16,13 @@ from smallfirst.client.arrivals import Arrivals
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK
 from smallfirst.client.inbox import ResultInbox, Waiter
+from smallfirst.client.offers import OnInvalid
 from smallfirst.client.slices import SlicedTransport
 from smallfirst.client.transports import JobLocation, RedisTransport, Transport
 from smallfirst.client.window import Flow
 from smallfirst.errors import BacklogFull, ResultWithheld
 from smallfirst.jobs import DEFAULT_PRODUCER, Job, Result
+from smallfirst.process.announcement import find_fleet
 from smallfirst.telemetry.traceparent import current_traceparent
 
 #: Names the Redis to use where the program does not.
@@ -107,7 +109,7 @@ class Producer:
             raise arrival
         return arrival
 
-    def flow(self, *, max_in_flight: int, ordered: bool) -> Flow:
+    def flow(self, *, max_in_flight: int, ordered: bool, on_invalid: OnInvalid) -> Flow:
         """Open a window over a stream of jobs."""
         return Flow(
             Waiter(self._inbox),
@@ -115,6 +117,7 @@ class Producer:
             cancel=self._transport.cancel,
             max_in_flight=max_in_flight,
             ordered=ordered,
+            on_invalid=on_invalid,
         )
 
     async def locate(self, job_id: str) -> JobLocation:
@@ -144,14 +147,14 @@ class Producer:
 def transport_to(
     url: str | None, namespace: str, producer: str | None, num_slices: int | None
 ) -> Transport:
-    """Find Redis: where the program says, where the environment says, or on this machine.
+    """Find Redis: as the program says, as the environment says, or that of the fleet here.
 
     Whose jobs they are, and how many slices the fleet has, is found in the same way.
 
     Raises:
         ValueError: When no producer can have that name, or no fleet so many slices.
     """
-    address = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    address = url or os.environ.get(URL_VARIABLE) or _url_here()
     name = producer or os.environ.get(PRODUCER_VARIABLE) or DEFAULT_PRODUCER
     count = num_slices or int(os.environ.get(SLICES_VARIABLE) or 1)
     if count < 1:
@@ -161,3 +164,9 @@ def transport_to(
         for number in range(count)
     ]
     return slices[0] if count == 1 else SlicedTransport(slices)
+
+
+def _url_here() -> str:
+    """The Redis of the fleet that `smallfirst up` runs on this machine, else the usual port."""
+    fleet = find_fleet()
+    return fleet.redis_url if fleet else DEFAULT_URL

@@ -38,6 +38,7 @@ from smallfirst.redis_access.refusals import (
     CLUSTER,
     CLUSTER_REMEDY,
     is_cluster,
+    is_nobody_there,
     refusal_of,
     words_of,
 )
@@ -120,7 +121,7 @@ class RedisTransport:
     """One slice of a fleet behind Redis, as one of its producers sees it.
 
     A lost connection is tried again for `patience`. That may submit a job twice, which is safe: the
-    id is the same.
+    id is the same. A first connection on this machine is not: where nobody listens, no fleet runs.
 
     Args:
         url: Of Redis.
@@ -146,6 +147,8 @@ class RedisTransport:
         address = RedisAddress.parse(url)
         self.address = address.shown
         self._is_cluster = address.is_cluster
+        self._is_local = address.is_local
+        self._has_answered = False
         self.producer = producer
         self._fleet_keys = Keys(namespace, number)
         self._keys = self._fleet_keys.of_producer(producer)
@@ -325,11 +328,11 @@ class RedisTransport:
         give_up_at = monotonic() + self._patience_seconds
         for pause in pauses(first=0.05, longest=1.0):
             try:
-                return await attempt()
+                reply = await attempt()
             except (AuthenticationError, AuthorizationError) as error:
                 raise FleetRefused(self.address, _reason_of(error)) from error
             except (*_PASSING, OSError) as error:
-                if monotonic() + pause > give_up_at:
+                if monotonic() + pause > give_up_at or self._is_missing(error):
                     raise FleetUnreachable(self.address, words_of(error)) from None
                 if isinstance(error, ReadOnlyError | MasterDownError):
                     # Its connections lead to a server that is no longer, or not yet, the master.
@@ -337,8 +340,15 @@ class RedisTransport:
             except RedisError as error:
                 # Nor is the driver's own error chained: it quotes the command, and so the text.
                 raise FleetRefused(self.address, _reason_of(error)) from None
+            else:
+                self._has_answered = True
+                return reply
             await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
+
+    def _is_missing(self, error: Exception) -> bool:
+        """Whether no fleet runs here: one that did is back soon, and elsewhere one may start."""
+        return self._is_local and not self._has_answered and is_nobody_there(error)
 
 
 def _connect(address: RedisAddress, options: dict[str, Any]) -> Redis:

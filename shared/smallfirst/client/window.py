@@ -11,18 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
+from typing import Final
 
 from smallfirst.client.backoff import pauses
 from smallfirst.client.chunks import CHUNK, GATHER_SECONDS, chunks
 from smallfirst.client.inbox import Waiter
+from smallfirst.client.offers import Offer, OnInvalid, in_place_of_invalid, job_of
 from smallfirst.client.withheld import Arrival, as_result, in_place_of
-from smallfirst.errors import IdConflict
+from smallfirst.errors import IdConflict, InvalidJob
 from smallfirst.jobs import Job, Result
 
 #: Seconds between two looks at a full backlog.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 #: Results given out at a time, and at most this part of the window: in between it is filled again.
 MAX_GIVEN_OUT, PART_GIVEN_OUT = 250, 4
+#: What a stream of jobs has after its last: no offer is it, not even a wrong one.
+_END: Final = Job(task="end", text="end")
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Flow:
         cancel: Cancels jobs.
         max_in_flight: The most jobs in the window.
         ordered: Whether results are held back until those before them are there.
+        on_invalid: What becomes of an offer that is no job.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Flow:
         cancel: Callable[[Sequence[str]], Awaitable[None]],
         max_in_flight: int,
         ordered: bool,
+        on_invalid: OnInvalid,
     ) -> None:
         if max_in_flight < 1:
             raise ValueError("max_in_flight must be at least 1")
@@ -60,6 +66,7 @@ class Flow:
         self._add = add
         self._cancel = cancel
         self._max_in_flight = max_in_flight
+        self._on_invalid = on_invalid
         self._order: deque[str | Result] | None = deque() if ordered else None
         self._unsent: deque[Job] = deque()
         self._open: dict[str, _Open] = {}
@@ -80,12 +87,12 @@ class Flow:
         """Whether no more jobs come and every result is given out."""
         return self._is_finished and not self._num_in_window
 
-    async def feed(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+    async def feed(self, jobs: Iterable[Offer] | AsyncIterable[Offer]) -> None:
         """Take in all jobs as there is room, beside somebody who collects."""
         try:
             source = _each(jobs)
             await self._wait_for_room()
-            while job := await anext(source, None):
+            while (job := await anext(source, _END)) is not _END:
                 self._take_in([job])
                 self._basket.wake()
                 await self._wait_for_room()
@@ -96,7 +103,7 @@ class Flow:
         finally:
             self._basket.wake()
 
-    async def turn(self, jobs: Sequence[Job]) -> list[Result]:
+    async def turn(self, jobs: Sequence[Offer]) -> list[Result]:
         """Take in the next jobs, none if there are no more, and return what is ready.
 
         Waits for a result only when nothing else can be done: the window is full, or at its end.
@@ -135,23 +142,31 @@ class Flow:
             self._has_room.clear()
             await self._has_room.wait()
 
-    def _take_in(self, jobs: Sequence[Job]) -> None:
-        self._num_in_window += len(jobs)
-        for job in jobs:
-            fingerprint = job.fingerprint
-            asked = self._open.setdefault(job.id, _Open(fingerprint))
-            if asked.fingerprint != fingerprint:
-                self._reject(job)
-                continue
-            asked.num_due += 1
-            self._unsent.append(job)
-            if self._order is not None:
-                self._order.append(job.id)
+    def _take_in(self, offers: Sequence[Offer]) -> None:
+        self._num_in_window += len(offers)
+        for offer in offers:
+            try:
+                self._ask(job_of(offer))
+            except InvalidJob as error:
+                if self._on_invalid == "raise":
+                    raise
+                self._settle(in_place_of_invalid(offer, error))
 
-    def _reject(self, job: Job) -> None:
-        """Tell of a job whose id another in the window has; it is not submitted."""
-        conflict = in_place_of(IdConflict(job.id), job)
-        (self._ready if self._order is None else self._order).append(conflict)
+    def _ask(self, job: Job) -> None:
+        """Have a job submitted, unless another in the window has its id."""
+        fingerprint = job.fingerprint
+        asked = self._open.setdefault(job.id, _Open(fingerprint))
+        if asked.fingerprint != fingerprint:
+            self._settle(in_place_of(IdConflict(job.id), job))
+            return
+        asked.num_due += 1
+        self._unsent.append(job)
+        if self._order is not None:
+            self._order.append(job.id)
+
+    def _settle(self, result: Result) -> None:
+        """Give out a result at its place, for what is not submitted."""
+        (self._ready if self._order is None else self._order).append(result)
 
     async def _send(self) -> None:
         while self._unsent:
@@ -194,7 +209,7 @@ class Flow:
         return given
 
 
-async def _each(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+async def _each(jobs: Iterable[Offer] | AsyncIterable[Offer]) -> AsyncIterator[Offer]:
     """Walk over either kind; a long walk lets others run now and then."""
     if isinstance(jobs, AsyncIterable):
         async for job in jobs:

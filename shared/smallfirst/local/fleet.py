@@ -30,10 +30,11 @@ from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.cores import usable_cores
 from smallfirst.local.errors import NotReadyError
-from smallfirst.local.folder import Addresses, announced, only_fleet_in
+from smallfirst.local.folder import only_fleet_in
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.local.supervision import Supervisor
+from smallfirst.process.announcement import Addresses, announced
 from smallfirst.process.installed import can_run_flower
 
 #: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing
@@ -79,7 +80,8 @@ class LocalFleet:
         slm_processes: Workers of each SLM pool that has a model, one thread each; as many as there
             are cores where left out.
         flower: Whether to start Flower, where it is installed.
-        redis_port: A free one where left out; so too `flower_port`.
+        redis_port: Where left out, the one that this folder's Redis had before, else a free one.
+        flower_port: A free one where left out.
         persistent: Whether jobs survive a restart of the fleet.
     """
 
@@ -112,6 +114,8 @@ class LocalFleet:
         self._slow_parts: set[str] = set()
         self._supervisor = Supervisor(self.logs, self._has_started, self._note_exit)
         self.addresses: Addresses | None = None
+        #: The port that its Redis had before, where another program has it now.
+        self.lost_port: int | None = None
         self.is_stopping = False
 
     @property
@@ -235,6 +239,7 @@ class LocalFleet:
         server = RedisServer.start(
             self.folder / "redis", port=self._redis_port, persistent=self._persistent
         )
+        self.lost_port = server.lost_port
         self._part_of["redis"] = "redis"
         self._supervisor.adopt(server.child)
         opening.callback(self._supervisor.stop, ["redis"])

@@ -1,7 +1,7 @@
 """Shows the logs of the fleet's processes as they grow, each line with the name of its process."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,18 +18,27 @@ class LogFollower:
     Args:
         folder: Of the logs.
         show: Gets the process's name and one line, without its end.
+        read_up_to: How much of each log was read already; all of it where left out.
     """
 
-    def __init__(self, folder: Path, show: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        show: Callable[[str, str], None],
+        *,
+        read_up_to: Mapping[Path, int] | None = None,
+    ) -> None:
         self._folder = folder
         self._show = show
-        self._read_up_to: dict[Path, int] = {}
+        self._is_given = read_up_to is not None
+        self._read_up_to = dict(read_up_to or {})
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="logs", daemon=True)
 
     def __enter__(self) -> Self:
-        # What stood there before this fleet is not news.
-        self._read_up_to = {log: log.stat().st_size for log in self._folder.glob("*.log")}
+        if not self._is_given:
+            # What stood there before this fleet is not news.
+            self._read_up_to = {log: log.stat().st_size for log in self._folder.glob("*.log")}
         self._thread.start()
         return self
 

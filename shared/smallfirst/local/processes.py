@@ -52,6 +52,7 @@ class Child:
         self.command = command
         self.log = logs / f"{command.name}.log"
         self.started_at = 0.0
+        self._log_begins_at = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -59,6 +60,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.started_at = monotonic()
         with self.log.open("ab", buffering=0) as log:
+            self._log_begins_at = log.tell()
             self._process = _starter.submit(_open, self.command, log.fileno()).result()
 
     @property
@@ -95,9 +97,18 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def tail(self, num_lines: int = 12) -> str:
-        """The last lines of its log."""
+        """The last lines of its log, whatever run they are of."""
+        return self._last_lines(num_lines, since=0)
+
+    def last_words(self, num_lines: int = 12) -> str:
+        """The last lines that this run wrote; those of an earlier one explain nothing."""
+        return self._last_lines(num_lines, since=self._log_begins_at)
+
+    def _last_lines(self, num_lines: int, *, since: int) -> str:
         with suppress(FileNotFoundError), self.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            end = log.seek(0, os.SEEK_END)
+            # A log that was moved aside meanwhile holds only what came after.
+            log.seek(max(since if since <= end else 0, end - _TAIL_BYTES))
             lines = log.read().decode("utf-8", errors="replace").splitlines()
             return "\n".join(lines[-num_lines:])
         return ""

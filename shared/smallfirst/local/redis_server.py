@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -42,7 +43,7 @@ class RedisServer:
 
     Args:
         folder: For its data, its settings and its log; made where it is not there.
-        port: A free one where left out.
+        port: Where left out, the one that the folder's server had before, else a free one.
         persistent: Whether what is confirmed survives a restart, up to the last second.
     """
 
@@ -52,6 +53,8 @@ class RedisServer:
         self._persistent = persistent
         self._child: Child | None = None
         self.port = 0
+        #: The port that the folder's server had before, where another program has it now.
+        self.lost_port: int | None = None
 
     @classmethod
     def start(cls, folder: Path, *, port: int | None = None, persistent: bool = True) -> Self:
@@ -69,16 +72,18 @@ class RedisServer:
         """
         binary = find_binary()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for _ in range(1 if self._wanted_port else MAX_PORTS_TRIED):
-            self.port = self._wanted_port or free_port()
+        kept = _port_before(self._settings_file)
+        for port in self._ports(kept):
+            self.port = port
             child = self._child = Child(self._command(binary), self._folder)
             child.start()
             if self._answers():
                 return
             child.kill()
-            if "already in use" not in child.tail():
+            if "already in use" not in child.last_words():
                 break
-        raise ChildFailedError("redis", child.exit_code(), child.log, child.tail())
+            self.lost_port = kept
+        raise ChildFailedError("redis", child.exit_code(), child.log, child.last_words())
 
     def stop(self) -> None:
         """Let the server write what it has, and end it."""
@@ -108,8 +113,22 @@ class RedisServer:
         """Where clients find it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def _settings_file(self) -> Path:
+        return self._folder / "redis.conf"
+
+    def _ports(self, kept: int | None) -> Iterator[int]:
+        """The ports to try. Programs were told the one before, and so it comes first."""
+        if self._wanted_port:
+            yield self._wanted_port
+            return
+        if kept:
+            yield kept
+        for _ in range(MAX_PORTS_TRIED):
+            yield free_port()
+
     def _command(self, binary: str) -> Command:
-        settings = self._folder / "redis.conf"
+        settings = self._settings_file
         lines = _settings(self._folder, self.port, persistent=self._persistent)
         settings.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         # SIGTERM lets it write its file out, even when this process was killed.
@@ -154,6 +173,14 @@ def _settings(folder: Path, port: int, *, persistent: bool) -> Iterator[str]:
     # Both quote the arguments of commands, and so texts.
     yield "slowlog-log-slower-than -1"
     yield "crash-log-enabled no"
+
+
+def _port_before(settings: Path) -> int | None:
+    """The port of the folder's last server, from its settings; None where there was none."""
+    with suppress(OSError, ValueError):
+        found = re.search(r"^port (\d+)$", settings.read_text("utf-8"), re.MULTILINE)
+        return int(found[1]) if found else None
+    return None
 
 
 def free_port() -> int:

@@ -173,7 +173,7 @@ class Supervisor:
     def _give_up(self, kept: Kept, exit_code: int) -> None:
         child = kept.child
         kept.is_given_up = True
-        failure = ChildFailedError(child.command.name, exit_code, child.log, child.tail())
+        failure = ChildFailedError(child.command.name, exit_code, child.log, child.last_words())
         if kept.is_essential:
             self.failure = self.failure or failure
             log.error("child.given_up", problem=str(failure), consequence="the fleet is not whole")

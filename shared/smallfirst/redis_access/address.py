@@ -11,6 +11,7 @@ password of their own take `sentinel_username` and `sentinel_password` there.
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -98,6 +99,13 @@ class RedisAddress:
     def is_cluster(self) -> bool:
         """Whether it is a cluster, whose nodes share the keys."""
         return self.scheme.endswith("+cluster")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is one server on this machine, by a socket or by loopback."""
+        if self.scheme == "unix":
+            return True
+        return "+" not in self.scheme and _is_loopback(self.hosts[0][0])
 
     @property
     def shown(self) -> str:
@@ -213,6 +221,15 @@ def _hosts_of(netloc: str, scheme: str) -> tuple[tuple[str, int], ...]:
         return ()
     hosts = [each["host"].strip("[]") for each in found if each]
     return tuple(zip(hosts, ports, strict=True))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _user_of(url: str) -> str:

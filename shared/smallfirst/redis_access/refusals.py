@@ -6,6 +6,7 @@ right. An outage is no refusal: nobody answered.
 
 import re
 from dataclasses import dataclass
+from errno import ECONNREFUSED
 from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
@@ -111,6 +112,15 @@ def is_passing(error: RedisError) -> bool:
     """Whether Redis refuses everybody's writes for now: it is full, or it is not the master."""
     refusal = refusal_of(error)
     return refusal is not None and refusal.is_passing
+
+
+def is_nobody_there(error: BaseException | None) -> bool:
+    """Whether it says that nobody listens at the address, rather than that a link is broken."""
+    if error is None or isinstance(error, ConnectionRefusedError | FileNotFoundError):
+        return error is not None
+    # With several addresses of one host, asyncio joins the words and drops the number.
+    is_told = isinstance(error, OSError) and f"[Errno {ECONNREFUSED}]" in str(error)
+    return is_told or is_nobody_there(error.__cause__ or error.__context__)
 
 
 def words_of(error: RedisError | OSError) -> str:

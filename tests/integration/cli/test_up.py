@@ -11,7 +11,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from smallfirst.local.folder import Addresses, announced, only_fleet_in
+from smallfirst.local.folder import only_fleet_in
+from smallfirst.process.announcement import Addresses, announced
 
 Smallfirst = Callable[..., Any]
 
@@ -34,8 +35,9 @@ tasks:
 def local(smallfirst: Smallfirst, tmp_path: Path) -> Smallfirst:
     """Run a command that finds its fleet by the folder alone."""
 
-    def run(*arguments: object) -> Any:
-        return smallfirst("--folder", tmp_path / "fleet", *arguments, SMALLFIRST_REDIS_URL="")
+    def run(*arguments: object, **variables: str) -> Any:
+        variables["SMALLFIRST_REDIS_URL"] = ""
+        return smallfirst("--folder", tmp_path / "fleet", *arguments, **variables)
 
     return run
 
@@ -56,8 +58,21 @@ def test_a_fleet_on_this_machine_is_found_by_itself(
     addresses = Addresses(redis_url, "sf", str(catalogue), str(folder), None, 1)
     with only_fleet_in(folder), announced(addresses):
         assert local("queues", "--json").code == 0
+        [ids] = local("tasks", "--json").json
         checks = {check["name"]: check for check in local("doctor", "--json").json}
     assert checks["catalogue"]["detail"].startswith(str(catalogue))
+    assert (ids["task"], ids["kind"], list(ids["labels"])) == ("ids", "tag", ["ssn"])
+
+
+def test_the_tasks_of_a_catalogue_are_listed(
+    local: Smallfirst, catalogue: Path, tmp_path: Path
+) -> None:
+    """A producer sees what may be asked, with its kind and labels; and which file is missing."""
+    listed = local("tasks", "--catalogue", catalogue)
+    assert listed.code == 0
+    assert listed.out.splitlines()[1].split() == ["ids", "tag", "ssn"]
+    missing = local("tasks", "--catalogue", tmp_path / "none.yaml")
+    assert (missing.code, "name one with --catalogue" in missing.err) == (2, True)
 
 
 def test_up_runs_a_fleet_until_it_is_interrupted(
@@ -91,13 +106,23 @@ def test_up_runs_a_fleet_until_it_is_interrupted(
         redis.ping()
 
 
-def test_up_tells_why_a_process_cannot_start(
-    smallfirst: Smallfirst, catalogue: Path, tmp_path: Path
+@pytest.mark.parametrize("command_name", ["up", "demo"])
+@pytest.mark.parametrize("option", ["--redis-url", "--namespace"])
+def test_a_fleet_here_has_its_own_redis(
+    smallfirst: Smallfirst, command_name: str, option: str
 ) -> None:
+    """Who names another Redis, or its keys, is told, and not given a fleet elsewhere."""
+    value = "redis://127.0.0.1:1" if option == "--redis-url" else "acme"
+    done = smallfirst(option, value, command_name)
+    assert (done.code, done.out) == (2, "")
+    assert f"leave {option} out" in done.err
+    assert "python -m smallfirst_router" in done.err
+
+
+def test_up_tells_why_a_process_cannot_start(local: Smallfirst, catalogue: Path) -> None:
     """Where a router refuses its settings, `up` stops everything and shows what it said."""
-    wrong = {"SMALLFIRST_REDIS_URL": "", "SMALLFIRST_READ_COUNT": "0"}
-    options = ("up", "--catalogue", catalogue, "--no-flower")
-    done = smallfirst("--folder", tmp_path / "fleet", *options, **wrong)
+    wrong = {"SMALLFIRST_READ_COUNT": "0"}
+    done = local("up", "--catalogue", catalogue, "--no-flower", **wrong)
     assert done.code == 1
     assert "router-1 ended with 78" in done.err
     assert "SMALLFIRST_READ_COUNT" in done.err

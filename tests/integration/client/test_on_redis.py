@@ -202,6 +202,28 @@ async def test_no_redis_is_told_without_the_password(use: str) -> None:
     assert caught.value.is_retryable
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_who_starts_without_a_fleet_is_told_at_once(host: str) -> None:
+    """Where nobody listens on this machine, the error has both remedies, and no patience."""
+    transport = RedisTransport(f"redis://{host}:{free_port()}", patience=timedelta(days=1))
+    async with AsyncClient(transport=transport) as client:
+        with pytest.raises(FleetUnreachable) as caught:
+            await client.submit(job_of())
+    assert "`smallfirst up`" in str(caught.value)
+    assert "SMALLFIRST_REDIS_URL" in str(caught.value)
+
+
+async def test_a_fleet_that_was_here_is_waited_for(tmp_path: Path) -> None:
+    """A client that has reached its Redis on this machine outlives that one's restart."""
+    with RedisServer(tmp_path, persistent=False) as server:
+        async with AsyncClient(server.url) as client:
+            await client.submit(job_of(id="a"))
+            await asyncio.to_thread(server.stop)
+            submitting = asyncio.ensure_future(client.submit(job_of(id="b")))
+            with RedisServer(tmp_path, port=server.port, persistent=False):
+                assert await submitting == "b"
+
+
 async def test_losing_redis_in_mid_wait_is_told(tmp_path: Path) -> None:
     """Who waits while Redis goes away for good is told, and not left waiting."""
     with RedisServer(tmp_path, persistent=False) as server:

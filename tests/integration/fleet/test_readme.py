@@ -1,65 +1,50 @@
-"""The README's code, run as it stands there."""
+"""The README, followed as it stands: from an empty folder, in its own order, every block."""
 
-import json
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
-from tests.support.pages import ROOT, environment_of, texts_of
+import yaml
+from pydantic import TypeAdapter
+from tests.support.pages import ROOT, Block, blocks_of, plain_blocks_of
+from tests.support.readers import reader
+from tests.support.waiting import WaitUntil
 
-from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.local.fleet import LocalFleet
+from smallfirst.catalogue.steps import AnyStep
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 README = ROOT / "README.md"
 
 
-@pytest.mark.parametrize("number", range(len(texts_of(README, "python"))))
-def test_each_python_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int) -> None:
-    """A producer can paste it, and it prints an answer."""
-    snippet = texts_of(README, "python")[number]
-    done = subprocess.run(
-        [sys.executable, "-c", snippet],
-        check=False,
-        env=environment_of(fleet.redis_url, tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+def is_fragment(block: Block) -> bool:
+    """Whether it is a part of a catalogue, which says no file's name."""
+    return block.language == "yaml" and not block.text.startswith("# ")
 
 
-@pytest.mark.parametrize("number", range(len(texts_of(README, "sh"))))
-def test_each_shell_snippet_runs(fleet: LocalFleet, tmp_path: Path, number: int) -> None:
-    """The commands exist and do what the text beside them says."""
-    mails = ROOT / "examples" / "support_mail" / "mails.jsonl"
-    rows = [json.loads(line) for line in mails.read_text().splitlines()[:20]]
-    (tmp_path / "mails.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = subprocess.run(
-        ["sh", "-ec", texts_of(README, "sh")[number]],
-        check=False,
-        env=environment_of(fleet.redis_url, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_readme_can_be_followed(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """Each file, command and program works in its order; the client finds the fleet by itself."""
+    blocks = [block for block in blocks_of(README) if not is_fragment(block)]
+    assert {block.language for block in blocks} == {"yaml", "sh", "python"}
+    with reader(tmp_path, wait_until) as someone:
+        for block in blocks:
+            someone.follow(block)
+    assert (tmp_path / "answers.jsonl").read_text().count('"status":"answered"') == 2
 
 
-def test_the_catalogue_is_one(tmp_path: Path) -> None:
-    """The YAML that the README shows is valid, down to its labels."""
-    [text] = texts_of(README, "yaml")
-    rows = (ROOT / "examples" / "support_mail" / "examples" / "pii.jsonl").read_text().splitlines()
-    kept = [row for row in rows if labels_of(row) <= {"card", "person"}]
-    (tmp_path / "pii.jsonl").write_text("\n".join(kept))
-    (tmp_path / "catalogue.yaml").write_text(text)
-    assert set(load_catalogue(tmp_path / "catalogue.yaml").tasks) == {"pii"}
+def test_the_fragments_are_parts_of_catalogues() -> None:
+    """A cascade that is shown alone has steps that are valid."""
+    [fragment] = filter(is_fragment, blocks_of(README))
+    steps: TypeAdapter[AnyStep] = TypeAdapter(AnyStep)
+    for step in yaml.safe_load(fragment.text)["cascade"]:
+        steps.validate_python(step, strict=False)
 
 
-def labels_of(row: str) -> set[str]:
-    """The labels of an example's spans."""
-    return {span["label"] for span in json.loads(row)["spans"]}
+def test_what_is_only_shown_exists() -> None:
+    """The verbs of make are the Makefile's, and the tree is this one's."""
+    verbs, tree = plain_blocks_of(README)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for verb in re.findall(r"^make (\w+)", verbs, re.MULTILINE):
+        assert re.search(rf"^{verb}:", makefile, re.MULTILINE), verb
+    for folder in re.findall(r"^([\w/]+/)", tree, re.MULTILINE):
+        assert (ROOT / folder).is_dir(), folder

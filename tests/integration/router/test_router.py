@@ -115,6 +115,19 @@ BAD = {
 }
 
 
+def test_a_misspelt_task_is_told_what_was_meant(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Who asks for a task that there is not is told the one with the nearest name."""
+    submit(redis, Job(id="bad", task="topik", text="x"))
+
+    router_of(redis, redis_url, catalogue).step()
+
+    problem = result_of(redis, "bad").problem
+    assert problem is not None
+    assert problem.message == "task: the catalogue has no task 'topik', did you mean 'topic'?"
+
+
 @pytest.mark.parametrize("code", BAD)
 def test_a_refusal_reaches_the_producer_and_the_dead_letters(
     redis: Any, redis_url: str, catalogue: Path, code: str

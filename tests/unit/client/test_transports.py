@@ -1,6 +1,9 @@
 """Where a client finds its Redis, and how it waits between tries."""
 
+import json
+from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,8 @@ from smallfirst.client.backoff import pauses
 from smallfirst.client.inbox import LONGEST_PAUSE, SHORTEST_PAUSE, next_pause
 from smallfirst.client.producer import DEFAULT_URL, PRODUCER_VARIABLE, URL_VARIABLE, transport_to
 from smallfirst.client.transports import RedisTransport
+from smallfirst.local.folder import only_fleet_in
+from smallfirst.process.announcement import Addresses, announced, default_folder
 
 
 @pytest.mark.parametrize(
@@ -19,15 +24,47 @@ from smallfirst.client.transports import RedisTransport
     ],
 )
 def test_redis_is_named_or_set_or_here(
-    monkeypatch: pytest.MonkeyPatch, url: str | None, variable: str | None, expected: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    url: str | None,
+    variable: str | None,
+    expected: str,
 ) -> None:
     """The program's word comes before the environment's, and that before this machine."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     if variable:
         monkeypatch.setenv(URL_VARIABLE, variable)
     transport = transport_to(url, "sf", None, None)
     assert isinstance(transport, RedisTransport)
     assert transport.address == expected
+
+
+def test_the_fleet_of_this_machine_is_found_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where nobody names a Redis it is that of `smallfirst up`, as for the commands; not after."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    folder = default_folder()
+    here = Addresses("redis://127.0.0.1:4711/0", "sf", "c.yaml", str(folder), None, 1)
+    with only_fleet_in(folder), announced(here):
+        running = transport_to(None, "sf", None, None)
+        (folder / "fleet.json").write_text("{")
+        unreadable = transport_to(None, "sf", None, None)
+    (folder / "fleet.json").write_text(json.dumps(asdict(here)))
+    over = transport_to(None, "sf", None, None)
+    found = [each.address for each in (running, unreadable, over)]  # type: ignore[attr-defined]
+    assert found == ["redis://127.0.0.1:4711/0", DEFAULT_URL, DEFAULT_URL]
+
+
+def test_who_has_no_home_has_no_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container run under a number that is no user's makes a client all the same."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", "~nobody-is-called-so/state")
+    transport = transport_to(None, "sf", None, None)
+    assert isinstance(transport, RedisTransport)
+    assert transport.address == DEFAULT_URL
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from smallfirst.errors import InvalidJob, SmallfirstError
 from smallfirst.jobs import (
     MAX_DEADLINE,
     MAX_METADATA_KEY_CHARS,
@@ -156,15 +157,15 @@ def test_values_at_the_bounds() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
 def test_lone_surrogates_are_refused(text: str) -> None:
     """A text that cannot be written as UTF-8 is refused where it is made, not in a batch."""
-    with pytest.raises(ValidationError, match="unicode") as caught:
+    with pytest.raises(InvalidJob, match="unicode") as caught:
         Job(task="topic", text=text)
 
-    assert caught.value.errors()[0]["loc"] == ("text",)
+    assert caught.value.field == "text"
 
 
 def test_tiers_in_order() -> None:
     """A first tier dearer than the last is refused: no step could be between them."""
-    with pytest.raises(ValidationError, match="first_tier must not be dearer"):
+    with pytest.raises(InvalidJob, match="first_tier must not be dearer"):
         Job(task="topic", text="hello", first_tier=Tier.LLM, last_tier=Tier.SLM)
 
 
@@ -191,6 +192,36 @@ def test_a_job_is_immutable() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         job.text = "bye"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"text": ""}, "text", "text: must have at least 1 character; mend it"),
+        ({"text": " \n"}, "text", "must hold something besides white space"),
+        (
+            {"text": "x" * (MAX_TEXT_CHARS + 1)},
+            "text",
+            "200000 characters; make several jobs of it",
+        ),
+        ({"text": "a", "prority": "bulk"}, "prority", "did you mean 'priority'?; mend it"),
+        ({"text": "a", "metadata": {"k": 1}}, "metadata.k", "metadata.k: must be a valid string"),
+        ({}, "text", "text: is required"),
+    ],
+)
+def test_a_job_that_is_none_is_told_in_our_words(
+    fields: dict[str, Any], field: str, said: str
+) -> None:
+    """Whoever makes one gets our own error, with the field, the rule and the remedy."""
+    with pytest.raises(InvalidJob) as by_name:
+        Job(task="topic", **fields)
+    with pytest.raises(InvalidJob) as by_row:
+        Job.from_fields({"task": "topic", **fields})
+    assert by_name.value.args == by_row.value.args
+    assert by_name.value.field == field
+    assert said in str(by_name.value)
+    assert "pydantic" not in str(by_name.value)
+    assert isinstance(by_name.value, SmallfirstError)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,24 @@ def test_sentinels_are_told_apart_and_the_master_has_a_name() -> None:
     assert not address.is_encrypted
 
 
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [
+        ("redis://127.0.0.1:6379/0", True),
+        ("rediss://a:b@localhost", True),
+        ("redis://[::1]:1", True),
+        ("unix:///run/redis.sock", True),
+        ("redis://redis:6379", False),
+        ("redis://10.0.0.1", False),
+        ("redis+sentinel://127.0.0.1:1/master", False),
+        ("redis+cluster://127.0.0.1:1", False),
+    ],
+)
+def test_one_server_on_this_machine_is_local(url: str, *, is_local: bool) -> None:
+    """A server behind loopback or a socket is here; Sentinels and nodes may name others."""
+    assert RedisAddress.parse(url).is_local is is_local
+
+
 def test_nothing_that_is_shown_holds_a_secret() -> None:
     """Neither what a log gets nor what a traceback would print."""
     address = RedisAddress.parse(f"{GROUP}?sentinel_password=other-s3cret")
