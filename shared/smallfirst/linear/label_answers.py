@@ -6,7 +6,7 @@ on any label.
 
 import numpy as np
 
-from smallfirst.answers import DIGITS
+from smallfirst.answers import DIGITS, rounded_distribution
 from smallfirst.jobs import Evidence, LabelAnswer, LabelsAnswer
 from smallfirst.linear.probabilities import Floats
 
@@ -15,7 +15,8 @@ def label_answer(
     labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
 ) -> LabelAnswer:
     """The likeliest label."""
-    distribution = _distribution(labels, probabilities)
+    exact = dict(zip(labels, probabilities.astype(np.float64).tolist(), strict=True))
+    distribution = rounded_distribution(exact)
     label = max(distribution, key=distribution.__getitem__)
     return LabelAnswer(
         label=label, confidence=distribution[label], distribution=distribution, evidence=words
@@ -41,12 +42,3 @@ def digits(numbers: Floats) -> list[float]:
     """Round all numbers; they are Python's own, since JSON knows no other."""
     rounded: list[float] = np.round(numbers.astype(np.float64), DIGITS).tolist()
     return rounded
-
-
-def _distribution(labels: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
-    """Round a distribution so that it still sums to 1: the likeliest label takes what is left."""
-    rounded = np.round(probabilities.astype(np.float64), DIGITS)
-    top = int(rounded.argmax())
-    rounded[top] = 0.0
-    rounded[top] = round(1.0 - float(rounded.sum()), DIGITS)
-    return dict(zip(labels, map(float, rounded), strict=True))
