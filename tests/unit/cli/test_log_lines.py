@@ -1,13 +1,22 @@
 """A component's log, as people read it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from smallfirst.cli.log_lines import readable
 from smallfirst.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Put logging back as it was: a command sets it up for its own process."""
+    yield
+    structlog.reset_defaults()
 
 
 def line_of(event: str, second: int, **more: object) -> str:
