@@ -8,9 +8,10 @@ the shapes and their bounds. It does not own where they are kept (`ledger.keys`)
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
@@ -51,6 +52,9 @@ ID_PATTERN = rf"^[0-9A-Za-z][0-9A-Za-z_.:\-]{{0,{MAX_ID_CHARS - 1}}}$"
 #: A name that an administrator gives: it holds no colon, so that it can be a part of a key.
 NAME_PATTERN = r"^[a-z][a-z0-9_\-]{0,63}$"
 REPLY_TO_PATTERN = r"^[0-9A-Za-z_.\-]{1,64}$"
+
+#: Most characters of an answer in what a result shows of itself.
+MAX_SHOWN_CHARS = 120
 
 #: The producer whose jobs those are that nobody else is named for.
 DEFAULT_PRODUCER = "default"
@@ -561,6 +565,30 @@ class Result(Wire):
     )
     metadata: dict[str, str] = Field(default_factory=dict)
     traceparent: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{name}={said}' for name, said in self._shown())})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        rows = (f"<tr><th>{n}</th><td>{escape(said)}</td></tr>" for n, said in self._shown())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        """What it comes to, in short: a vector, or a trail, fills pages."""
+        yield "id", self.id
+        yield "task", self.task or "unknown"
+        yield "status", str(self.status)
+        if self.tier is not None:
+            yield "tier", str(self.tier)
+        if self.answer is not None:
+            said = str(self.answer)
+            is_long = len(said) > MAX_SHOWN_CHARS
+            yield "answer", f"{said[:MAX_SHOWN_CHARS]}…" if is_long else said
+        if self.problem is not None:
+            yield "problem", f"{self.problem.code}: {self.problem.message}"
 
     @property
     def cost(self) -> float:

@@ -4,6 +4,13 @@
     with fleet.client() as client:
         assert client.result(client.submit(job)).answer.label == "refund"
 
+What goes wrong can be played too:
+
+    MemoryFleet(lambda job: Status.ABSTAINED)            a fleet that is never sure
+    fleet.is_reachable = False                           every call raises `FleetUnreachable`
+    fleet.hold()                                         with a client whose backlog is small,
+    fleet.client(max_backlog=1, when_full="error")       the second job raises `BacklogFull`
+
 It keeps the promises of the wire (one result per id, duplicates answered from the first, another
 job under a used id told so, a refused id may be submitted again) and passes the clients' own tests.
 It has no catalogue, no cascade, no deadlines and no time to live.
@@ -20,8 +27,10 @@ from typing import Any
 from smallfirst import results
 from smallfirst.client import AsyncClient, Client
 from smallfirst.client.transports import JobLocation, State, Transport
+from smallfirst.errors import FleetUnreachable
 from smallfirst.jobs import (
     DEFAULT_PRODUCER,
+    KNOWN_KINDS,
     Answer,
     Attempt,
     Job,
@@ -42,11 +51,16 @@ class MemoryFleet:
     """Answers every job with a function of yours, at once, or when told to.
 
     Args:
-        answer: Called once per job, one at a time. It returns an answer, or a whole result to play
-            a fleet that abstains, say. What it raises makes a result that says `failed`.
+        answer: Called once per job, one at a time. It returns an answer; or a status, to play a
+            fleet that abstains, say; or a whole result. What it raises makes a result that says
+            `failed`.
+
+    Attributes:
+        is_reachable: Whether clients reach it; a test may say that they do not.
     """
 
-    def __init__(self, answer: Callable[[Job], Answer | Result]) -> None:
+    def __init__(self, answer: Callable[[Job], Answer | Status | Result]) -> None:
+        self.is_reachable = True
         self._answer = answer
         self._lock = threading.RLock()
         self._is_holding = False
@@ -154,10 +168,12 @@ class MemoryFleet:
 
     def _ask(self, job: Job, submitted_ms: int) -> Result:
         try:
-            answer = self._answer(job)
+            answer = _checked(self._answer(job))
         except Exception as error:  # noqa: BLE001 - the user's; it goes into the result
             problem = Problem(code="model_error", message=f"{type(error).__name__}: {error}")
             return _unanswered(job, Status.FAILED, problem, submitted_ms)
+        if isinstance(answer, Status):
+            return _unanswered(job, answer, _problem_of(answer), submitted_ms)
         if isinstance(answer, Result):
             return answer.model_copy(update={"id": job.id, "fingerprint": job.fingerprint})
         attempt = Attempt(
@@ -196,10 +212,12 @@ class MemoryTransport:
 
     async def add(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs; those that are not held are answered when this returns."""
+        self._reach()
         return [f"{self._fleet.submit(self._producer, job)}-0" for job in jobs]
 
     async def cancel(self, ids: Sequence[str]) -> None:
         """End those that wait."""
+        self._reach()
         for job_id in ids:
             self._fleet.cancel(self._producer, job_id)
 
@@ -209,14 +227,17 @@ class MemoryTransport:
 
     async def count_backlog(self) -> int:
         """Count the producer's jobs that are held."""
+        self._reach()
         return self._fleet.num_waiting_of(self._producer)
 
     async def fetch(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the results of those that have one."""
+        self._reach()
         return self._fleet.results_of(self._producer, ids)
 
     async def notices(self, reply_to: str) -> AsyncGenerator[list[str], None]:
         """Yield the ids of results as they come, after an empty list."""
+        self._reach()
         loop = asyncio.get_running_loop()
         rung = asyncio.Event()
 
@@ -240,10 +261,31 @@ class MemoryTransport:
 
     async def locate(self, job_id: str) -> JobLocation:
         """Say where a job is."""
+        self._reach()
         return self._fleet.locate(self._producer, job_id)
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _reach(self) -> None:
+        if not self._fleet.is_reachable:
+            raise FleetUnreachable(PLACE, "played by a test")
+
+
+def _checked(answer: object) -> Any:
+    """Tell a test that its function returned what no fleet would."""
+    is_answer = isinstance(answer, Result) or getattr(answer, "kind", None) in KNOWN_KINDS
+    is_ending = isinstance(answer, Status) and answer is not Status.ANSWERED
+    if not is_answer and not is_ending:
+        kind = "Status.ANSWERED" if answer is Status.ANSWERED else type(answer).__name__
+        raise TypeError(f"return an answer, another status, or a whole result, not {kind}")
+    return answer
+
+
+def _problem_of(status: Status) -> Problem:
+    known = {Status.EXPIRED: results.EXPIRED, Status.CANCELLED: results.CANCELLED}
+    code = "unsure" if status is Status.ABSTAINED else "played"
+    return known.get(status) or Problem(code=code, message=f"played by a test: {status}")
 
 
 def _unanswered(job: Job, status: Status, problem: Problem, submitted_ms: int) -> Result:

@@ -1,5 +1,6 @@
 """`smallfirst up`: a whole fleet in the foreground, until Ctrl-C drains it."""
 
+import os
 import threading
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -139,14 +140,20 @@ def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
     say(f"logs       {fleet.logs}")
     if fleet.lost_port:
         note(f"another program has port {fleet.lost_port}, where this fleet's Redis was before")
-    note(_how_to_find(addresses))
+    note(how_to_find(addresses, os.environ.get(URL_VARIABLE)))
     note("ready; Ctrl-C drains and stops it")
 
 
-def _how_to_find(addresses: Addresses) -> str:
-    """Tell what other programs need to know, on a line that a shell takes as it stands."""
-    is_usual = addresses.folder == str(default_folder().absolute())
-    by = "" if is_usual else f" with --folder {addresses.folder}"
-    who = "commands and Python clients" if is_usual else "commands"
-    told = f"{who} find it{by} by themselves; all else by"
-    return f"{told}\n    export {URL_VARIABLE}={addresses.redis_url}"
+def how_to_find(addresses: Addresses, set_url: str | None) -> str:
+    """Tell what other programs need to know, on a line that a shell takes as it stands.
+
+    Args:
+        addresses: Of the fleet.
+        set_url: The Redis that this shell's environment names, if it does.
+    """
+    export = f"\n    export {URL_VARIABLE}={addresses.redis_url}"
+    if set_url and set_url != addresses.redis_url:
+        return f"{URL_VARIABLE} names another Redis in this shell; for this fleet{export}"
+    if addresses.folder != str(default_folder().absolute()):
+        return f"commands find it with --folder {addresses.folder}, all else by{export}"
+    return f"commands and Python clients find it by themselves, all else by{export}"

@@ -1,22 +1,13 @@
 """A component's log, as people read it."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import structlog
-from typer.testing import CliRunner
 
 from smallfirst.cli.log_lines import readable
-from smallfirst.cli.main import app
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Put logging back as it was: a command sets it up for its own process."""
-    yield
-    structlog.reset_defaults()
 
 
 def line_of(event: str, second: int, **more: object) -> str:
@@ -54,11 +45,17 @@ def test_logs_are_merged_by_time(tmp_path: Path) -> None:
     (folder / "worker-cpu-1.log").write_text(f"{line_of('b', 2)}\nraw\n{line_of('d', 4)}\n")
 
     whole, some, none = (
-        CliRunner().invoke(app, ["--folder", str(tmp_path), "logs", *more])
+        subprocess.run(
+            [sys.executable, "-m", "smallfirst", "--folder", tmp_path, "logs", *more],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         for more in ((), ("router", "-n", "1"), ("flower",))
     )
 
-    assert [line.split()[-1] for line in whole.output.splitlines()] == ["a", "b", "raw", "c", "d"]
-    assert some.output.split() == ["router-1", "10:00:03", "c"]
-    assert none.exit_code == 1
-    assert "there are those of router-1, worker-cpu-1" in none.output
+    assert [line.split()[-1] for line in whole.stdout.splitlines()] == ["a", "b", "raw", "c", "d"]
+    assert some.stdout.split() == ["router-1", "10:00:03", "c"]
+    assert none.returncode == 1
+    assert "there are those of router-1, worker-cpu-1" in none.stderr

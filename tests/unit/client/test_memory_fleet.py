@@ -1,16 +1,20 @@
 """The laws of the fleet in memory that are not the clients'."""
 
 import pickle
+from typing import Any
 
 import pytest
 
 from smallfirst import (
+    BacklogFull,
     ClientMoved,
+    FleetUnreachable,
     Job,
     LabelAnswer,
     Problem,
     Result,
     Status,
+    TextAnswer,
     Tier,
     results,
 )
@@ -48,6 +52,52 @@ def test_a_whole_result_may_be_played() -> None:
     with MemoryFleet(abstained).client() as client:
         result = client.result(client.submit(Job(id="a", task="topic", text="hm")), timeout=5)
     assert (result.id, result.status) == ("a", Status.ABSTAINED)
+
+
+@pytest.mark.parametrize("status", [each for each in Status if each is not Status.ANSWERED])
+def test_a_status_alone_may_be_played(status: Status) -> None:
+    """A fleet that abstains, or lets jobs expire, is one word."""
+    with MemoryFleet(lambda _: status).client() as client:
+        result = client.result(client.submit(Job(id="a", task="topic", text="hm")), timeout=5)
+    assert (result.id, result.status, result.answer) == ("a", status, None)
+    assert result.problem is not None
+
+
+@pytest.mark.parametrize("nonsense", [None, "refund", Status.ANSWERED, 1.0])
+def test_what_no_fleet_returns_is_told(nonsense: Any) -> None:
+    """A function that returns no ending makes a failed job that says so."""
+    with MemoryFleet(lambda _: nonsense).client() as client:
+        result = client.result(client.submit(Job(task="topic", text="hm")), timeout=5)
+    assert result.status is Status.FAILED
+    assert result.problem is not None
+    assert "return an answer" in result.problem.message
+
+
+def test_outages_may_be_played() -> None:
+    """A fleet that cannot be reached, and one that is behind, raise what a real one does."""
+    fleet, job = MemoryFleet(refund), Job(task="topic", text="hm")
+    with fleet.client(max_backlog=1, when_full="error") as client:
+        fleet.is_reachable = False
+        with pytest.raises(FleetUnreachable):
+            client.submit(job)
+        fleet.is_reachable = True
+        fleet.hold()
+        client.submit(job)
+        with pytest.raises(BacklogFull):
+            client.submit(Job(task="topic", text="hm"))
+        fleet.release()
+        assert client.result(job.id, timeout=5).is_answered
+
+
+def test_a_result_shows_itself_in_short() -> None:
+    """A notebook gets a table and a shell one line, escaped, however long an answer is."""
+    answer = TextAnswer(text="<b>" + 5000 * "x", confidence=0.5)
+    with MemoryFleet(lambda _: answer).client() as client:
+        result = client.result(client.submit(Job(id="a", task="topic", text="hm")), timeout=5)
+    assert repr(result).startswith("Result(id=a, task=topic, status=answered, tier=rule, answer=")
+    assert len(repr(result)) < 300
+    assert "<td>a</td>" in result._repr_html_()
+    assert "<b>" not in result._repr_html_()
 
 
 def test_what_the_function_raises_is_a_failed_job() -> None:
