@@ -29,7 +29,7 @@ from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
 from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
 from smallfirst.jobs import Tier
 from smallfirst.kinds import KINDS, HeadForm
-from smallfirst.wording import counted
+from smallfirst.wording import numbered
 
 
 @dataclass(frozen=True)
@@ -243,18 +243,15 @@ def _of_examples(name: str, task: Task) -> Iterator[_Remark]:
     at = ("tasks", name, "examples")
     pairs = _contradictions(task)
     if pairs:
-        texts, (first, second) = counted(len(pairs), "text"), pairs[0]
-        stands = "stands" if len(pairs) == 1 else "stand"
-        reason = f"{texts} {stands} there again with another answer"
+        first, second = pairs[0]
+        said = numbered(len(pairs), "text stands", "texts stand")
+        reason = f"{said} there again with another answer"
         reason += f" (first: numbers {first} and {second})"
         yield _Remark(at, reason, "keep the right one of each", is_fatal=False)
     torn = [number for number, each in enumerate(task.examples, start=1) if _overlaps(each)]
     if torn:
-        has = "has" if len(torn) == 1 else "have"
-        reason = (
-            f"{counted(len(torn), 'example')} {has} spans of two labels that overlap"
-            f" (first: number {torn[0]})"
-        )
+        said = numbered(len(torn), "example has", "examples have")
+        reason = f"{said} spans of two labels that overlap (first: number {torn[0]})"
         remedy = "a word has one label: part them, or keep one"
         yield _Remark(at, reason, remedy, is_fatal=False)
 

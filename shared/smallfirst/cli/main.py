@@ -54,7 +54,7 @@ COMMANDS = {
         "Show what waits for each pool and of each producer, its age, and the live workers.",
     ),
     "dead": CommandEntry(
-        "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
+        "smallfirst.cli.dead:app", "List, read, replay and drop what was refused or given up."
     ),
     "producer": CommandEntry(
         "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."
