@@ -102,22 +102,23 @@ class _Remark:
 def check_catalogue(path: Path) -> CheckedCatalogue:
     """Read a catalogue with its examples and promises, and look at the files of its models."""
     reading = read_catalogue(path)
-    if reading.catalogue is None:
-        assert reading.error is not None
-        findings = tuple(map(Finding, reading.error.problems))
-        return CheckedCatalogue(None, findings, reading.files)
-    found = [
-        Finding(
-            CatalogueProblem(
-                path, reading.line_of(each.place), place_text(each.place), each.reason
-            ),
-            each.remedy,
-            each.is_fatal,
+    problems = reading.error.problems if reading.error else ()
+    found = list(map(Finding, problems))
+    read = reading.catalogue or reading.draft
+    spoiled = {problem.where.split(".")[1] for problem in problems if "." in problem.where}
+    for each in _remarks(read) if read else ():
+        # Of a task whose rows are wrong, those that are right alone tell nothing.
+        if each.place[0] == "tasks" and each.place[1] in spoiled:
+            continue
+        at = CatalogueProblem(
+            path, reading.line_of(each.place), place_text(each.place), each.reason
         )
-        for each in _remarks(reading.catalogue)
-    ]
-    found.sort(key=lambda finding: finding.problem.line or 0)
-    return CheckedCatalogue(reading.catalogue, tuple(found), reading.files)
+        found.append(Finding(at, each.remedy, each.is_fatal))
+    # Those of other files come behind, in the order in which they were found.
+    own = [each for each in found if each.problem.path == path]
+    own.sort(key=lambda finding: finding.problem.line or 0)
+    others = [each for each in found if each.problem.path != path]
+    return CheckedCatalogue(reading.catalogue, (*own, *others), reading.files)
 
 
 def _remarks(catalogue: Catalogue) -> Iterator[_Remark]:
