@@ -36,15 +36,18 @@ _WORDS = (
 _JSON_NOUNS = ((re.compile(r"\ba mapping\b"), "an object"), (re.compile(r"\ba list\b"), "an array"))
 
 
+def numbered(number: int, one: str, many: str) -> str:
+    """Write a number with what is said of it: `1 line was no job`, `2 lines were no jobs`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: `1 job`, `2 jobs`, `1,000 batches`, `3 copies`."""
-    if number == 1:
-        return f"1 {noun}"
     if noun.endswith(("s", "x", "ch", "sh")):
-        return f"{number:,} {noun}es"
+        return numbered(number, noun, f"{noun}es")
     if noun.endswith("y") and noun[-2] not in "aeiou":
-        return f"{number:,} {noun[:-1]}ies"
-    return f"{number:,} {noun}s"
+        return numbered(number, noun, f"{noun[:-1]}ies")
+    return numbered(number, noun, f"{noun}s")
 
 
 def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:

@@ -1,18 +1,23 @@
 """Nonsense in the catalogue: it is served, or its problems are named, and nothing else happens."""
 
 import copy
+import random
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.nonsense import values
+from tests.support.odd_catalogues import as_bytes, odd_catalogue, read_sources
 
 from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.checking import check_catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 
+#: Two hundred here and in CI, ten thousand in the long form (`make fuzz`).
+NUM_CHANGED = 5 * settings().max_examples
 DEMO = Path(__file__).parents[2] / "examples" / "support_mail" / "catalogue.yaml"
 WHOLE: Any = yaml.safe_load(DEMO.read_text("utf-8"))
 
@@ -83,3 +88,25 @@ def test_a_bomb_of_anchors_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.yaml"
     path.write_text("\n".join(lines))
     assert isinstance(read(path), CatalogueError)
+
+
+def test_what_all_are_made_from_is_served(tmp_path: Path) -> None:
+    """Else it would be no wonder that those that are changed are refused."""
+    for number, tree in enumerate(read_sources()):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        assert check_catalogue(path).fatal == ()
+
+
+def test_changed_catalogues_are_checked_whatever_they_say(tmp_path: Path) -> None:
+    """Real catalogues with some things changed: all is found by name, and nothing raises."""
+    sources, path = read_sources(), tmp_path / "catalogue.yaml"
+    for seed in range(NUM_CHANGED):
+        chance = random.Random(seed)
+        path.write_bytes(as_bytes(chance, odd_catalogue(chance, sources)))
+        try:
+            checked = check_catalogue(path)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {path.read_bytes()[:2000]!r}") from error
+        assert checked.catalogue is not None or checked.fatal, seed
+        assert all(finding.problem.rule for finding in checked.findings), seed

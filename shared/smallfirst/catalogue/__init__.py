@@ -76,9 +76,9 @@ class Catalogue(Entry):
         default_factory=RouterCosts, description="The costs of what the router answers itself."
     )
     pools: dict[Name, Pool] = Field(
-        min_length=1,
+        default_factory=dict,
         description="The places where models run, by name; a model goes to the smallest that holds"
-        " it.",
+        " it. May be left out where there are no models.",
     )
     models: dict[Name, Model] = Field(
         default_factory=dict, description="The models that steps name."
@@ -91,6 +91,7 @@ class Catalogue(Entry):
     def _steps_fit_together(self) -> "Catalogue":
         refuse(
             (
+                *_nowhere_to_run(self),
                 *_unknown_models(self),
                 *_cheaper_after_dearer(self),
                 *_beyond_model(self),
@@ -105,6 +106,12 @@ class Catalogue(Entry):
     def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
         """What serves the models that a step asks."""
         return tuple(self.models[model].engine_spec for model in step.models)
+
+
+def _nowhere_to_run(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
+    if catalogue.models and not catalogue.pools:
+        pool = "{cpu-small: {tier: slm, max_parameters: 50M}}"
+        yield ("pools",), f"is required, since models run in a pool: {pool}"
 
 
 def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:

@@ -34,7 +34,7 @@ from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
 from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
 from smallfirst.jobs import Tier
 from smallfirst.kinds import KINDS, HeadForm
-from smallfirst.wording import counted
+from smallfirst.wording import numbered
 
 
 @dataclass(frozen=True)
@@ -107,22 +107,23 @@ class _Remark:
 def check_catalogue(path: Path) -> CheckedCatalogue:
     """Read a catalogue with its examples and promises, and look at the files of its models."""
     reading = read_catalogue(path)
-    if reading.catalogue is None:
-        assert reading.error is not None
-        findings = tuple(map(Finding, reading.error.problems))
-        return CheckedCatalogue(None, findings, reading.files)
-    found = [
-        Finding(
-            CatalogueProblem(
-                path, reading.line_of(each.place), place_text(each.place), each.reason
-            ),
-            each.remedy,
-            each.is_fatal,
+    problems = reading.error.problems if reading.error else ()
+    found = list(map(Finding, problems))
+    read = reading.catalogue or reading.draft
+    spoiled = {problem.where.split(".")[1] for problem in problems if "." in problem.where}
+    for each in _remarks(read) if read else ():
+        # Of a task whose rows are wrong, those that are right alone tell nothing.
+        if each.place[0] == "tasks" and each.place[1] in spoiled:
+            continue
+        at = CatalogueProblem(
+            path, reading.line_of(each.place), place_text(each.place), each.reason
         )
-        for each in _remarks(reading.catalogue)
-    ]
-    found.sort(key=lambda finding: finding.problem.line or 0)
-    return CheckedCatalogue(reading.catalogue, tuple(found), reading.files)
+        found.append(Finding(at, each.remedy, each.is_fatal))
+    # Those of other files come behind, in the order in which they were found.
+    own = [each for each in found if each.problem.path == path]
+    own.sort(key=lambda finding: finding.problem.line or 0)
+    others = [each for each in found if each.problem.path != path]
+    return CheckedCatalogue(reading.catalogue, (*own, *others), reading.files)
 
 
 def _remarks(catalogue: Catalogue) -> Iterator[_Remark]:
@@ -261,18 +262,15 @@ def _of_examples(name: str, task: Task) -> Iterator[_Remark]:
     at = ("tasks", name, "examples")
     pairs = _contradictions(task)
     if pairs:
-        texts, (first, second) = counted(len(pairs), "text"), pairs[0]
-        stands = "stands" if len(pairs) == 1 else "stand"
-        reason = f"{texts} {stands} there again with another answer"
+        first, second = pairs[0]
+        said = numbered(len(pairs), "text stands", "texts stand")
+        reason = f"{said} there again with another answer"
         reason += f" (first: numbers {first} and {second})"
         yield _Remark(at, reason, "keep the right one of each", is_fatal=False)
     torn = [number for number, each in enumerate(task.examples, start=1) if _overlaps(each)]
     if torn:
-        has = "has" if len(torn) == 1 else "have"
-        reason = (
-            f"{counted(len(torn), 'example')} {has} spans of two labels that overlap"
-            f" (first: number {torn[0]})"
-        )
+        said = numbered(len(torn), "example has", "examples have")
+        reason = f"{said} spans of two labels that overlap (first: number {torn[0]})"
         remedy = "a word has one label: part them, or keep one"
         yield _Remark(at, reason, remedy, is_fatal=False)
 

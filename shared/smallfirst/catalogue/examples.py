@@ -27,7 +27,7 @@ from smallfirst.catalogue.row_files import (
 from smallfirst.catalogue.tasks import example_problem
 from smallfirst.errors import CatalogueProblem
 from smallfirst.kinds import KINDS, Example
-from smallfirst.wording import nearest
+from smallfirst.wording import nearest, numbered
 
 #: Most rows of one file that are complained about one by one.
 MAX_COMPLAINTS = 20
@@ -75,7 +75,9 @@ def _first(problems: list[CatalogueProblem]) -> list[CatalogueProblem]:
     if left <= 0:
         return problems
     last = problems[-1]
-    more = CatalogueProblem(last.path, None, last.where, f"and {left} more rows are wrong")
+    more = CatalogueProblem(
+        last.path, None, last.where, f"and {numbered(left, 'more row is', 'more rows are')} wrong"
+    )
     return [*problems[:MAX_COMPLAINTS], more]
 
 

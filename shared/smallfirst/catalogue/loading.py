@@ -36,13 +36,17 @@ class Reading:
         catalogue: None where it is wrong.
         error: None where it is right.
         files: Every file that was asked for, with its stamp.
-        tree: The file as it stands, with the line of every key; None where it is wrong.
+        tree: The file as it stands, with the line of every key; None where it is no YAML, or has
+            a wrong value.
+        draft: The catalogue as far as it could be read, where some of its examples or promises are
+            wrong: to find what else is.
     """
 
     catalogue: Catalogue | None
     error: CatalogueError | None
     files: StampedFiles
     tree: YamlTree | None = None
+    draft: Catalogue | None = None
 
     def line_of(self, place: Place) -> int | None:
         """The line of a key, or of what it stands in."""
@@ -77,15 +81,23 @@ def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
     """Read a catalogue, and keep at hand which files it was read from."""
     files = StampedFiles()
     try:
-        catalogue, tree = _read(path, files)
-        if needs_promises:
-            catalogue = _with_promises(catalogue, tree, path, files)
-        return Reading(catalogue, None, files, tree)
+        draft, tree, problems = _read(path, files)
     except CatalogueError as err:
         return Reading(None, err, files)
+    catalogue = draft
+    if needs_promises and not problems:
+        catalogue, problems = _with_promises(draft, tree, path, files)
+    if problems:
+        return Reading(None, CatalogueError(*problems), files, tree, draft)
+    return Reading(catalogue, None, files, tree)
 
 
-def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree]:
+def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree, list[CatalogueProblem]]:
+    """Read a catalogue, its lines, and what is wrong with its files of examples.
+
+    Raises:
+        CatalogueError: When its own file is wrong.
+    """
     tree = _read_tree(path, files)
     _make_paths_absolute(tree.data, path.parent)
     example_paths = _take_example_paths(tree.data)
@@ -93,7 +105,8 @@ def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree]:
         catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
     except ValidationError as err:
         raise CatalogueError(*problems_of(err, Catalogue, tree, path)) from None
-    return _with_examples(catalogue, example_paths, tree, path, files), tree
+    found, problems = _with_examples(catalogue, example_paths, tree, path, files)
+    return found, tree, problems
 
 
 def _read_tree(path: Path, files: StampedFiles) -> YamlTree:
@@ -167,7 +180,8 @@ def _with_examples(
     tree: YamlTree,
     path: Path,
     files: StampedFiles,
-) -> Catalogue:
+) -> tuple[Catalogue, list[CatalogueProblem]]:
+    """Read the files of examples: the catalogue with all rows that are right, and what is not."""
     tasks = dict(catalogue.tasks)
     problems: list[CatalogueProblem] = []
     for name, written in example_paths.items():
@@ -182,18 +196,14 @@ def _with_examples(
         rows, wrong = read_examples(content, examples, name, task)
         problems += wrong
         tasks[name] = task.model_copy(update={"examples": rows})
-    if problems:
-        raise CatalogueError(*problems)
-    return catalogue.model_copy(update={"tasks": tasks})
+    return catalogue.model_copy(update={"tasks": tasks}), problems
 
 
 def _with_promises(
     catalogue: Catalogue, tree: YamlTree, path: Path, files: StampedFiles
-) -> Catalogue:
+) -> tuple[Catalogue, list[CatalogueProblem]]:
     promised, found = with_promises(catalogue, path, files)
-    if found:
-        problems = [
-            CatalogueProblem(path, tree.line_of(at), place_text(at), rule) for at, rule in found
-        ]
-        raise CatalogueError(*problems)
-    return promised
+    problems = [
+        CatalogueProblem(path, tree.line_of(at), place_text(at), rule) for at, rule in found
+    ]
+    return promised, problems

@@ -16,6 +16,7 @@ from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import ModelFilesError
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.wording import counted
 
 #: Fewest examples a label needs: one to learn from while the other is left out.
 MIN_EXAMPLES_PER_LABEL = 2
@@ -134,8 +135,8 @@ def examples_problem(task: Task) -> str | None:
     label, count = min(((label, counts[label]) for label in task.labels), key=lambda pair: pair[1])
     if count >= MIN_EXAMPLES_PER_LABEL:
         return None
-    examples = "1 example" if count == 1 else f"{count} examples"
-    return f"has {examples} of {label!r}; its head needs at least {MIN_EXAMPLES_PER_LABEL}"
+    has = counted(count, "example")
+    return f"has {has} of {label!r}; its head needs at least {MIN_EXAMPLES_PER_LABEL}"
 
 
 def form_of(config: EncoderConfig) -> HeadForm:

@@ -280,7 +280,11 @@ class Model(Entry):
             refuse([(("source",), rule)])
         if not _COMMIT.fullmatch(self.revision or ""):
             # A branch or a tag can move, and with it every answer and every cached head.
-            rule = "a hub id needs the commit it is pinned to, 40 digits from 0 to f"
+            rule = (
+                f"a hub id ({self.source!r}) needs the commit it is pinned to, 40 digits from 0 to"
+                " f, which the hub lists under Files; what comes in a package needs none:"
+                " `bundled:minilm`"
+            )
             refuse([(("revision",), rule)])
         return self
 

@@ -87,7 +87,17 @@ def _rule(detail: ErrorDetails) -> str:
     context: Mapping[str, Any] = detail.get("ctx", {})
     if context.get("pattern") == _NAME_PATTERN:
         return f"the name {str(detail['input'])[:80]!r} must be {_NAME_RULE}"
+    if detail["loc"][-1:] == ("labels",) and detail["type"] == "dict_type":
+        return _rule_of_labels(detail["input"])
     return plain_rule(detail)
+
+
+def _rule_of_labels(written: object) -> str:
+    """Show how labels are written, by the ones that stand there."""
+    words = [each for each in written if isinstance(each, str)] if isinstance(written, list) else []
+    pairs = ", ".join(f"{word[:40]}: what {word[:40]} means" for word in words[:2] or ["soup"])
+    more = ", …" if len(words) > 2 else ""
+    return f"must be a mapping, each label with a description: {{{pairs}{more}}}"
 
 
 def known_keys(model: type[BaseModel], place: Place) -> tuple[str, ...]:

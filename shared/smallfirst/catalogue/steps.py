@@ -28,7 +28,10 @@ def _is_models_acceptance(value: object) -> object:
     """Refuse in one sentence what is no acceptance of a model."""
     if value is None or value == CALIBRATED or _is_probability(value):
         return value
-    raise ValueError(f"a model accepts at a probability from 0 to 1, or `{CALIBRATED}`")
+    rule = f"a model accepts at a probability from 0 to 1, or `{CALIBRATED}`"
+    if isinstance(value, int | float) and 10 <= value <= 100:
+        rule += f"; {value:g} per cent is {value / 100:g}"
+    raise ValueError(rule)
 
 
 def _is_rules_acceptance(value: object) -> object:

@@ -1,5 +1,6 @@
 """Tasks: what is asked of a text, with its examples and cascade. `kinds` owns each kind's part."""
 
+import unicodedata
 from collections.abc import Iterator
 
 from pydantic import Field, model_validator
@@ -53,6 +54,7 @@ class Task(TaskKeys):
         refuse(
             (
                 *_key_problems(self),
+                *_label_problems(self),
                 *KINDS[self.kind].task_problems(self),
                 *_rule_problems(self),
                 *_example_problems(self),
@@ -79,6 +81,18 @@ def _key_problems(task: Task) -> Iterator[tuple[Place, str]]:
         if key not in needs and getattr(task, key):
             owners = ", ".join(f"`{kind}`" for kind, spec in KINDS.items() if key in spec.needs)
             yield (key,), f"{named(task.kind)} has no {key}; that is for tasks of kind {owners}"
+
+
+def _label_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    """Say which labels nobody can see, or tell apart from another."""
+    seen: dict[str, str] = {}
+    for label in task.labels:
+        if all(unicodedata.category(char)[0] in "CZ" for char in label):
+            yield ("labels", label), f"the label {label!a} has no character that can be seen"
+        twin = seen.setdefault(unicodedata.normalize("NFC", label), label)
+        if twin != label:
+            rule = f"looks like {twin!r} and is written with other characters ({label!a})"
+            yield ("labels", label), f"{rule}; keep one"
 
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:

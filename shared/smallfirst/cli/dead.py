@@ -1,4 +1,4 @@
-"""`smallfirst dead`: the submissions and jobs that were given up, why, and once more."""
+"""`smallfirst dead`: submissions that were refused, jobs that were given up, why, and once more."""
 
 import heapq
 import json
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smallfirst.cli.dead_counts import tally
 from smallfirst.cli.fleet_connection import Link, link_of
 from smallfirst.cli.output import (
     SOME_FAILED,
@@ -37,7 +38,7 @@ _NOT_KEPT = "its text is no longer kept; its producer can submit it again"
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
 app = typer.Typer(
-    help="List, read, replay and drop what was given up.",
+    help="List, read, replay and drop what was refused or given up.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -106,8 +107,9 @@ def list_dead(
     if not found:
         note("no dead letters")
         return
-    columns = ("entry", "time", "reason", "producer", "id", "task", "detail", "bytes", "kept")
-    console().print(table(columns, map(_columns, found), left=7))
+    columns = ("entry", "time", "what", "reason", "producer", "id", "task", "detail")
+    console().print(table((*columns, "bytes", "kept"), map(_columns, found), left=len(columns)))
+    note(str(tally(dead.letter for dead in found)))
 
 
 @app.command("show")
@@ -131,7 +133,8 @@ def show_dead(
         print_json(known)
         return
     for name, value in known.items():
-        say(f"{name:<10} {value}")
+        shown = ("yes" if value else "no") if isinstance(value, bool) else value
+        say(f"{name:<10} {shown}")
 
 
 @app.command("replay")
@@ -357,7 +360,8 @@ def _columns(dead: Dead) -> list[str]:
     letter = dead.letter
     when = dead.time.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
     whose = [letter.producer, letter.id or "-", letter.task or "-"]
-    known = [dead.name, when, letter.reason, *whose, letter.detail]
+    what = "refused" if letter.is_refusal else "given up"
+    known = [dead.name, when, what, letter.reason, *whose, letter.detail]
     return [*known, str(letter.size), _kept(dead)]
 
 

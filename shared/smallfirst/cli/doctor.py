@@ -24,6 +24,7 @@ from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.sizes import format_count
 from smallfirst.cli.check import sizes_of
+from smallfirst.cli.dead_counts import DeadCounts, count_dead
 from smallfirst.cli.fleet_connection import Link, catalogue_state_of, linked, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import SOME_FAILED, JsonOption, console, print_json
@@ -35,6 +36,7 @@ from smallfirst.local.catalogue_news import CatalogueState
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
 from smallfirst.settings import Settings
+from smallfirst.wording import counted, numbered
 
 #: Clocks further apart than this make ages and deadlines hard to read.
 MAX_CLOCK_SKEW = timedelta(seconds=5)
@@ -290,13 +292,15 @@ def _check_fleet(link: Link, catalogue: Catalogue | None) -> Iterator[Check]:
     strangers = sum((Counter(each.strangers()) for each in registries), Counter[str]())
     yield _check_producers(load, strangers)
     yield from starmap(_check_pool, load.pools.items())
-    if load.dead_letters:
+    yield _check_dead(count_dead(link.slices))
+
+
+def _check_dead(counts: DeadCounts) -> Check:
+    """Warn of jobs that were given up; a refusal is its producer's to mend."""
+    if counts.given_up:
         remedy = "smallfirst dead list says why"
-        yield Check(
-            "dead letters", CheckState.WARN, f"{load.dead_letters} jobs were given up", remedy
-        )
-    else:
-        yield Check("dead letters", CheckState.OK, "none")
+        return Check("dead letters", CheckState.WARN, str(counts), remedy)
+    return Check("dead letters", CheckState.OK, str(counts) if counts.refused else "none")
 
 
 def _check_submissions(slices: Iterable[Slice], producers: Iterable[str]) -> Check:
@@ -310,7 +314,8 @@ def _check_submissions(slices: Iterable[Slice], producers: Iterable[str]) -> Che
         " producers submit again, under the same ids"
     )
     whose = ", ".join(dict.fromkeys(name for name, number, _ in told if number))
-    detail = f"{count} confirmed jobs were destroyed unsettled, of {whose}; the last seen at {when}"
+    jobs = numbered(count, "confirmed job was", "confirmed jobs were")
+    detail = f"{jobs} destroyed unsettled, of {whose}; the last seen at {when}"
     return Check("submissions", CheckState.WARN, detail, remedy)
 
 
@@ -334,7 +339,8 @@ def _check_producers(load: FleetLoad, strangers: Mapping[str, int]) -> Check:
 
 def _check_pool(name: str, pool: PoolLoad) -> Check:
     num_jobs = pool.total.num_jobs
-    detail = f"{pool.workers} workers alive, {num_jobs} jobs wait"
+    jobs = numbered(num_jobs, "job waits", "jobs wait")
+    detail = f"{counted(pool.workers, 'worker')} alive, {jobs}"
     if pool.workers:
         return Check(f"pool {name}", CheckState.OK, detail)
     state = CheckState.FAIL if num_jobs else CheckState.WARN

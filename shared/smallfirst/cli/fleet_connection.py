@@ -21,6 +21,7 @@ from smallfirst.ledger.survey import FleetLoad, FleetSurvey
 from smallfirst.local.catalogue_news import CatalogueState, read_catalogue_state
 from smallfirst.process.announcement import default_folder, find_fleet
 from smallfirst.process.connection import connect_broker, connect_slices
+from smallfirst.redis_access.plain_port import refuse_plain_port
 from smallfirst.settings import ProducerSettings, Settings, load_settings
 
 
@@ -46,8 +47,9 @@ class Link:
         """Make sure that somebody answers, and that the fleet has as many slices as we were told.
 
         Raises:
-            SlicesDiffer: When it has another number.
+            RedisUnfit: When it has another number, or its port does not speak TLS.
         """
+        refuse_plain_port(self.settings.redis)
         self.redis.ping()
         num_slices, address = self.settings.slices, self.settings.redis_address
         # Some users have no right to this key, and ask for nothing that hangs on it.

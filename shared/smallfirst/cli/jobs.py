@@ -1,7 +1,7 @@
 """`smallfirst submit`, `result`, `status` and `cancel`: one job at a time."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from smallfirst.cli.fleet_connection import client_of
 from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
+from smallfirst.client.transports import JobLocation, State
 from smallfirst.errors import ResultTimeout
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
 from smallfirst.kinds import in_words
@@ -85,8 +86,7 @@ def result(
         try:
             found = client.result(job_id, timeout=timeout)
         except ResultTimeout:
-            where = client.status(job_id)
-            fail(f"no result of {job_id} yet: it is {_place(where.state, where.where)}")
+            _without_result(client.status(job_id), as_json=as_json)
     _show(found, as_json=as_json)
 
 
@@ -115,13 +115,32 @@ def cancel(
     producer: ProducerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask that a job be dropped; a result that stands already stays."""
+    """Ask that a job be dropped; a result that stands already stays.
+
+    Exit 1 where nothing is known of the job; it is asked all the same, for a job that comes yet.
+    """
     with client_of(context, producer) as (client, _):
+        found = client.status(job_id)
         client.cancel(job_id)
+    is_known = found.state is not State.UNKNOWN
     if as_json:
-        print_json({"id": job_id, "cancel": "asked"})
+        print_json({"id": job_id, "cancel": "asked", "state": found.state})
+    elif found.status is not None:
+        say(f"{job_id} has its result already: {found.status}")
     else:
-        say(f"asked to cancel {job_id}")
+        say(f"asked to cancel {job_id}{'' if is_known else ', of which nothing is known'}")
+    if not is_known:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _without_result(found: JobLocation, *, as_json: bool) -> NoReturn:
+    """Say where a job is that has no result; exit 1."""
+    if as_json:
+        print_json(found.model_dump(mode="json", exclude_none=True))
+        raise typer.Exit(SOME_FAILED)
+    if found.state is State.UNKNOWN:
+        fail(f"no result of {found.id}: nothing is known of such a job (any more)")
+    fail(f"no result of {found.id} yet: it is {_place(found.state, found.where)}")
 
 
 def _place(state: str, where: str | None) -> str:

@@ -62,7 +62,7 @@ COMMANDS = {
         "List the tasks that a job may name, with their kinds and labels.",
     ),
     "dead": CommandEntry(
-        "smallfirst.cli.dead:app", "List, read, replay and drop what was given up."
+        "smallfirst.cli.dead:app", "List, read, replay and drop what was refused or given up."
     ),
     "producer": CommandEntry(
         "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."

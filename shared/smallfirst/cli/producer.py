@@ -29,6 +29,7 @@ from smallfirst.ledger.producers import MAX_WEIGHT, Producer, ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.redis_access.acl import producer_user, rules
 from smallfirst.redis_access.user_accounts import UserAccounts
+from smallfirst.wording import numbered
 
 #: Random bytes of a password, which is their hex digits: such a one needs no encoding in a URL.
 _PASSWORD_BYTES = 24
@@ -173,7 +174,8 @@ def remove_producer(
         num_waiting = sum(_num_submitted(each, name) for each in link.slices)
     words = f"{name} is removed"
     if num_waiting:
-        words = f"{name} submits no more; {num_waiting} jobs of it wait, and end as usual"
+        wait = numbered(num_waiting, "job of it waits and ends", "jobs of it wait and end")
+        words = f"{name} submits no more; {wait} as usual"
     _say({"producer": name, "waiting": num_waiting}, words, as_json=as_json)
     if problem:
         note(problem)

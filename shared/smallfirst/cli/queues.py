@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from smallfirst.cli.dead_counts import DeadCounts, count_dead
 from smallfirst.cli.fleet_connection import Link, catalogue_state_of, link_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import JsonOption, console, duration, print_json, table
@@ -26,7 +27,9 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
     out.print(table(("producer", *_WAITING_COLUMNS), map(_producer_row, found["producers"])))
     out.print()
     out.print(table(("stream", *_WAITING_COLUMNS), map(_stream_row, found["streams"])))
-    out.print(f"\nrouters {found['routers']}   dead letters {found['dead_letters']}")
+    dead = DeadCounts(found["given_up"], found["refused"])
+    told = f"   dead letters {dead if found['dead_letters'] else 0}"
+    out.print(f"\nrouters {found['routers']}{told}")
     if state:
         rejected = "; its file is rejected as it stands: smallfirst check" if state.rejected else ""
         out.print(f"catalogue {state.revision}{rejected}")
@@ -35,9 +38,11 @@ def queues(context: typer.Context, *, as_json: JsonOption = False) -> None:
 def waiting(link: Link) -> dict[str, Any]:
     """Count everything that waits, as JSON. Pools are known by their backlogs."""
     load = link.load()
+    dead = count_dead(link.slices) if load.dead_letters else DeadCounts()
     return {
         "routers": load.routers,
         "dead_letters": load.dead_letters,
+        **asdict(dead),
         "producers": [{"producer": n, **asdict(each)} for n, each in load.producers.items()],
         "streams": [
             {"stream": "jobs", **asdict(load.jobs)},

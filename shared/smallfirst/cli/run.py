@@ -36,6 +36,7 @@ from smallfirst.client import Client
 from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import ROUTERS
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.wording import counted, numbered
 
 #: The most reasons for bad lines that are told; the file of errors has all.
 MAX_REASONS_TOLD = 5
@@ -216,7 +217,7 @@ def _sum_up(work: Run, seconds: float, errors: Path, *, as_json: bool, to_stderr
         out = console(stderr=True)
         out.print(report_table(report, width=out.width))
     speed = f", {report.num_jobs / seconds:,.0f} a second" if report.num_jobs else ""
-    note(f"\n{report.num_jobs:,} jobs in {duration(seconds)}{speed}")
+    note(f"\n{counted(report.num_jobs, 'job')} in {duration(seconds)}{speed}")
     for line in _notices(work, errors):
         note(line)
 
@@ -227,22 +228,22 @@ def _notices(work: Run, errors: Path) -> Iterator[str]:
         yield f"{count:,} {status}, {code}: {message}"
     if work.num_bad:
         place = "" if errors == STDIO else f", see {errors}"
-        yield f"{work.num_bad:,} lines were no jobs{place}"
+        yield f"{numbered(work.num_bad, 'line was no job', 'lines were no jobs')}{place}"
         yield from _reasons(work)
     if work.num_conflicts:
+        ids = numbered(work.num_conflicts, "id was", "ids were")
         yield (
-            f"{work.num_conflicts:,} ids were submitted before with another text, task or options, "
-            "and their results stand; give these rows other ids, with --id-prefix for instance"
+            f"{ids} submitted before with another text, task or options, and what was answered then"
+            " stands; give such rows other ids, with --id-prefix for instance"
         )
     if work.num_skipped:
-        yield f"{work.num_skipped:,} were answered before and skipped"
+        yield f"{numbered(work.num_skipped, 'was', 'were')} answered before and skipped"
     if work.num_asked_again:
-        yield f"{work.num_asked_again:,} had no answer from an earlier run and were asked again"
+        asked = numbered(work.num_asked_again, "row was", "rows were")
+        yield f"{asked} asked again, without an answer from an earlier run"
     if work.num_earlier:
-        yield (
-            f"{work.num_earlier:,} results are of an earlier submission of the same id; "
-            "to ask anew, use --id-prefix"
-        )
+        results = numbered(work.num_earlier, "result is", "results are")
+        yield f"{results} of an earlier submission of the same id; to ask anew, use --id-prefix"
 
 
 def _reasons(work: Run) -> Iterator[str]:
@@ -251,4 +252,4 @@ def _reasons(work: Run) -> Iterator[str]:
     for reason, (count, first) in ranked[:MAX_REASONS_TOLD]:
         yield f"  {count:,} from line {first:,} on: {reason}"
     if len(ranked) > MAX_REASONS_TOLD:
-        yield f"  and {len(ranked) - MAX_REASONS_TOLD:,} other reasons"
+        yield f"  and {counted(len(ranked) - MAX_REASONS_TOLD, 'other reason')}"

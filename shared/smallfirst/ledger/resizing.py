@@ -11,19 +11,20 @@ from smallfirst.jobs import DEFAULT_PRODUCER
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.slices import Slice
 from smallfirst.ledger.survey import FleetLoad
+from smallfirst.wording import numbered
 
 
 def hindrances(load: FleetLoad) -> list[str]:
     """Say what keeps a fleet from another number of slices now; nothing where it may have one."""
     jobs = load.jobs + load.escalations
     num_jobs = jobs.num_jobs + sum(pool.total.num_jobs for pool in load.pools.values())
-    counts = {
-        "routers live": load.routers,
-        "workers live": sum(pool.workers for pool in load.pools.values()),
-        "jobs have not ended": num_jobs,
-        "dead letters are kept": load.dead_letters,
-    }
-    return [f"{count} {what}" for what, count in counts.items() if count]
+    counts = (
+        (load.routers, "router lives", "routers live"),
+        (sum(pool.workers for pool in load.pools.values()), "worker lives", "workers live"),
+        (num_jobs, "job has not ended", "jobs have not ended"),
+        (load.dead_letters, "dead letter is kept", "dead letters are kept"),
+    )
+    return [numbered(count, one, many) for count, one, many in counts if count]
 
 
 def resize(before: Sequence[Slice], after: Sequence[Slice]) -> None:

@@ -221,8 +221,9 @@ class LocalFleet:
         until = monotonic() + timeout.total_seconds()
         pause = Event()
         while True:
-            self.check()
             parts = self.parts()
+            # Afterwards: what was given up meanwhile is none of the parts, and no part is missing.
+            self.check()
             on_progress(parts)
             missing = tuple(
                 f"{part.name} {part.live}/{part.wanted}"

@@ -49,6 +49,7 @@ class Refusal:
     is_passing: bool = False
 
 
+_DISK = "MISCONF: its disk is full, or cannot be written"
 _FULL = "raise maxmemory, or add workers; all goes on once there is room"
 _RIGHTS = "give this user the rights that `smallfirst acl` prints for its role"
 _PRIMARY = "it passes when a failover is over; else name the primary in SMALLFIRST_REDIS_URL"
@@ -68,7 +69,22 @@ _KNOWN: Final = (
         False,
     ),
 )
-_WRONG_USER = "mend the user and the password in SMALLFIRST_REDIS_URL"
+_WRONG_USER = Refusal(
+    "the user or the password is wrong, or the user is switched off (WRONGPASS)",
+    "mend user and password in SMALLFIRST_REDIS_URL, redis://USER:PASSWORD@HOST:PORT",
+)
+_NO_USER = Refusal(
+    "it wants a password, and the address holds none",
+    "write it into SMALLFIRST_REDIS_URL, redis://USER:PASSWORD@HOST:PORT, with %40 for @, %2F for /"
+    " and %23 for #",
+)
+_NEEDLESS = Refusal(
+    "the address holds a password, and this Redis asks for none",
+    "leave it out of SMALLFIRST_REDIS_URL, or set one in Redis",
+)
+#: How Redis says that nobody told it a password, and that nobody need have.
+_ASKS_FOR_ONE = re.compile(r"NOAUTH|.*HELLO must be called|.*Authentication required", re.DOTALL)
+_KNOWS_NONE = re.compile(r".*no password is set|.*without any password configured", re.DOTALL)
 _ELSE = "see Redis's own log; if nothing there explains it, report it"
 
 
@@ -78,8 +94,10 @@ def refusal_of(error: BaseException) -> Refusal | None:
         error = error.__cause__
     if not isinstance(error, RedisError):
         return None
+    if _ASKS_FOR_ONE.match(words_of(error)):
+        return _NO_USER
     if isinstance(error, AuthenticationError | AuthorizationError):
-        return Refusal(words_of(error), _WRONG_USER)
+        return _NEEDLESS if _KNOWS_NONE.match(words_of(error)) else _WRONG_USER
     if isinstance(error, RedisConnectionError | RedisTimeoutError):
         return None
     if isinstance(error, OutOfMemoryError):
@@ -125,10 +143,18 @@ def is_nobody_there(error: BaseException | None) -> bool:
 
 def words_of(error: RedisError | OSError) -> str:
     """What Redis said, without the command that it, or the driver, repeats."""
-    words = _OF_UNKNOWN.sub("", str(error).rpartition(_OF_PIPELINE)[2])
     if isinstance(error, OutOfMemoryError):
         return "its memory is full (OOM)"
-    return words
+    said: Any = error
+    # The driver, and what stands on it, put one error's words into another's, as they are or not.
+    while isinstance(said, BaseException | tuple) and len(_parts(said)) == 1:
+        [said] = _parts(said)
+    words = _OF_UNKNOWN.sub("", str(said).rpartition(_OF_PIPELINE)[2])
+    return _DISK if words.startswith("MISCONF") else words
+
+
+def _parts(said: BaseException | tuple[Any, ...]) -> tuple[Any, ...]:
+    return said.args if isinstance(said, BaseException) else said
 
 
 def refuse_cluster(hello: Any, address: RedisAddress) -> None:

@@ -78,6 +78,23 @@ def test_dead_letters_are_listed_without_their_text(smallfirst: Smallfirst, redi
     assert smallfirst("dead", "show", entry, "--raw", "--json").json["submission"] == raw.decode()
 
 
+def test_refusals_are_counted_apart_from_jobs_given_up(
+    smallfirst: Smallfirst, redis: Redis
+) -> None:
+    """A producer's mistake is none of the fleet's: a doctor warns of the fleet's alone."""
+    bury(redis, b"garbage", "not_json")
+    checks = {check["name"]: check for check in smallfirst("doctor", "--json").json}
+    told = (checks["dead letters"]["state"], checks["dead letters"]["detail"])
+    assert told == ("ok", "0 jobs given up, 1 submission refused")
+    bury(redis, b'{"id": "a", "task": "topic", "text": "billing"}', "poison", "a")
+    checks = {check["name"]: check for check in smallfirst("doctor", "--json").json}
+    told = (checks["dead letters"]["state"], checks["dead letters"]["detail"])
+    assert told == ("warn", "1 job given up, 1 submission refused")
+    found = smallfirst("queues", "--json").json
+    assert (found["dead_letters"], found["given_up"], found["refused"]) == (2, 1, 1)
+    assert "1 job given up, 1 submission refused" in smallfirst("dead", "list").err
+
+
 def test_a_refused_job_is_replayed_under_its_own_id(smallfirst: Smallfirst, redis: Redis) -> None:
     """What was refused is submitted as it was, once, and its dead letter is gone."""
     raw = b'{"id": "a", "task": "topic", "text": "billing"}'

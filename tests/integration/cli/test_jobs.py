@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,13 @@ def test_what_is_not_there_yet_is_said(smallfirst: Smallfirst) -> None:
     assert "no result of job-1 yet: it is submitted" in done.err
     assert smallfirst("status", "job-1", "--json").json == {"id": "job-1", "state": "submitted"}
     assert smallfirst("status", "job-2").code == 1
+    done = smallfirst("result", "job-2", "--json")
+    assert (done.code, done.json) == (1, {"id": "job-2", "state": "unknown"})
+    done = smallfirst("cancel", "job-2")
+    assert (done.code, done.out) == (
+        1,
+        "asked to cancel job-2, of which nothing is known\n",
+    )
 
 
 @pytest.mark.usefixtures("fleet")
@@ -61,9 +69,10 @@ def test_a_cancelled_job_says_so(
     smallfirst: Smallfirst, redis: Redis, wait_until: WaitUntil
 ) -> None:
     """`cancel` ends a job that has no result yet."""
-    redis.hset(OWN.job("job-1"), "origin", "1-1")
+    redis.hset(OWN.job("job-1"), mapping={"origin": "1-1", "at": Keys().escalations})
     redis.expire(OWN.job("job-1"), 60)
-    assert smallfirst("cancel", "job-1", "--json").json == {"id": "job-1", "cancel": "asked"}
+    asked = {"id": "job-1", "cancel": "asked", "state": "queued"}
+    assert smallfirst("cancel", "job-1", "--json").json == asked
     wait_until(lambda: redis.exists(OWN.result("job-1")), description="it is cancelled")
     done = smallfirst("result", "job-1")
     assert done.code == 1
@@ -121,3 +130,15 @@ def test_every_command_speaks_json() -> None:
         commands |= {f"{name} {own}": one for own, one in commands.pop(name).commands.items()}
     for name, command in commands.items():
         assert any("--json" in option.opts for option in command.params), name
+
+
+def test_a_file_named_after_no_user_is_refused(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """A misspelt role would leave its component without a user; the list is told, in help too."""
+    (tmp_path / "router").write_text("a")
+    (tmp_path / "exportr").write_text("b")
+    done = smallfirst("acl", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'exporter'?" in done.err
+    for role in ("router", "exporter", "scaler", "worker-POOL"):
+        assert role in done.err
+        assert role in smallfirst("acl", "--help").out

@@ -88,7 +88,7 @@ def test_the_doctor_names_a_pattern_that_never_matches(
 def test_the_doctor_reads_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) -> None:
     """A wrong catalogue fails with its line; the variable names the file."""
     catalogue = tmp_path / "catalogue.yaml"
-    catalogue.write_text("version: 1\npools: {}\ntasks: {}\n")
+    catalogue.write_text("version: 1\ntasks: {}\n")
     done = smallfirst("doctor", SMALLFIRST_CATALOGUE=str(catalogue))
     assert done.code == 1
     assert "fail  catalogue" in done.out

@@ -83,8 +83,8 @@ def test_no_number_changes_while_anything_hangs_on_it(smallfirst: Smallfirst, re
     done = smallfirst("slices", "change", "3", SMALLFIRST_SLICES="2")
     assert done.code == 1
     assert done.err == (
-        "smallfirst: not now: 1 routers live, 1 workers live, 2 jobs have not ended,"
-        " 1 dead letters are kept\n"
+        "smallfirst: not now: 1 router lives, 1 worker lives, 2 jobs have not ended,"
+        " 1 dead letter is kept\n"
     )
     assert sorted(redis.keys()) == before
     assert redis.get(Keys().num_slices) == b"2"

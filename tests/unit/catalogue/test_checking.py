@@ -113,3 +113,12 @@ def test_all_findings_are_raised_at_once(tmp_path: Path) -> None:
         "tasks.t.examples",
         "tasks.t.cascade[0].rule.patterns[0]",
     ]
+
+
+def test_wrong_rows_hide_nothing_else(tmp_path: Path) -> None:
+    """Where a file of examples is wrong, what is wrong with models and other tasks is told too."""
+    (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": "bread"}\n')
+    task = {**classify([]), "examples": "rows.jsonl"}
+    found = check(tmp_path, task, gone={"source": "./gone"})
+    assert [where for where, _, _ in found] == ["models.gone.source", "tasks.t.examples"]
+    assert "names 'bread'" in found[1][2]

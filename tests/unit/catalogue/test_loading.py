@@ -134,6 +134,38 @@ def test_a_good_catalogue(path: Path) -> None:
         ),
         (
             "labels: {billing: Money., other: The rest.}",
+            "labels: [billing, other, else]",
+            (
+                "catalogue.yaml:10: tasks.topic.labels: must be a mapping, each label with a"
+                " description: {billing: what billing means, other: what other means, …}"
+            ),
+        ),
+        (
+            "labels: {billing: Money., other: The rest.}",
+            'labels: {billing: Money., other: The rest., "\\u200b": Nothing.}',
+            (
+                "catalogue.yaml:10: tasks.topic.labels.\u200b: the label '\\u200b' has no character"
+                " that can be seen"
+            ),
+        ),
+        (
+            "labels: {billing: Money., other: The rest.}",
+            'labels: {billing: Money., other: The rest., é: Composed., "e\\u0301": Not.}',
+            (
+                "catalogue.yaml:10: tasks.topic.labels.e\u0301: looks like 'é' and is written with"
+                " other characters ('e\\u0301'); keep one"
+            ),
+        ),
+        (
+            "accept: 0.8",
+            "accept: 60",
+            (
+                "catalogue.yaml:13: tasks.topic.cascade[0].accept: a model accepts at a probability"
+                " from 0 to 1, or `calibrated`; 60 per cent is 0.6"
+            ),
+        ),
+        (
+            "labels: {billing: Money., other: The rest.}",
             "labels: {billing: Money.}",
             "catalogue.yaml:10: tasks.topic.labels: a classify task needs at least two labels",
         ),
@@ -415,3 +447,13 @@ def test_inline_examples(path: Path) -> None:
             " task's labels, did you mean 'billing'?"
         ),
     ]
+
+
+def test_rules_alone_need_no_pool(path: Path) -> None:
+    """Pools are for models; where there is one, a pool is asked for with its form."""
+    task = "{kind: tag, labels: {ssn: Number.}, cascade: [{rule: {find: [ssn]}}]}"
+    rules = f"version: 1\ntasks:\n  ids: {task}\n"
+    path.write_text(rules)
+    assert load_catalogue(path).pools == {}
+    [complaint] = complaints(path, f"{rules}models: {{minilm: {{source: 'bundled:minilm'}}}}\n")
+    assert "pools: is required, since models run in a pool: {cpu-small" in complaint

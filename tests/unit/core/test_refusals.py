@@ -48,6 +48,16 @@ HERE = RedisAddress.parse("redis://here")
         ),
         (exceptions.ReadOnlyError("You can't write against a read only replica."), "primary", True),
         (exceptions.ResponseError("MISCONF Redis is configured to save"), "disk", True),
+        (exceptions.ResponseError(("MISCONF Errors writing to the AOF file",)), "disk", True),
+        (exceptions.AuthenticationError("HELLO must be called with the"), "%40 for @", False),
+        (exceptions.ResponseError("NOAUTH Authentication required."), "%40 for @", False),
+        (
+            exceptions.AuthenticationError(
+                "AUTH <password> called without any password configured"
+            ),
+            "leave it out",
+            False,
+        ),
         (exceptions.ResponseError("BUSY Redis is busy running a script."), "SCRIPT KILL", True),
         (exceptions.ResponseError("WRONGTYPE Operation against a key"), "NAMESPACE", False),
         (exceptions.ResponseError("ERR user_script:3: attempt to index nil"), "report it", False),
@@ -96,6 +106,12 @@ def test_a_refusal_is_found_behind_celery_s_own_error() -> None:
         1,
     )
     assert line["reason"].startswith("NOPERM")
+
+
+def test_an_error_s_words_are_no_python() -> None:
+    """Of an error that holds another one's arguments, the words are told."""
+    told = words_of(exceptions.ResponseError(("MISCONF Errors writing to the AOF file",)))
+    assert told == "MISCONF: its disk is full, or cannot be written"
 
 
 def test_no_refusal_repeats_a_text() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from smallfirst.jobs import Answer, Job, Result
-from smallfirst.wording import faults_of, unknown_key
+from smallfirst.wording import counted, faults_of, unknown_key
 
 GOOD = {"id": "a1", "task": "topic", "text": "a"}
 
@@ -108,3 +108,18 @@ def test_the_tag_of_a_union_is_not_quoted() -> None:
     said = faults_of(caught.value)
     assert "'label'" in said
     assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [
+        (0, "job", "0 jobs"),
+        (1, "batch", "1 batch"),
+        (1000, "batch", "1,000 batches"),
+        (2, "copy", "2 copies"),
+        (2, "key", "2 keys"),
+    ],
+)
+def test_a_noun_goes_with_its_number(number: int, noun: str, said: str) -> None:
+    """One of a thing is said in the singular, and every other number in the plural."""
+    assert counted(number, noun) == said
