@@ -18,6 +18,12 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 #: What a job that nobody failed ends as.
 FINE = frozenset({Status.ANSWERED, Status.ABSTAINED})
 
+#: Why there may be nothing of a job.
+_WHY_UNKNOWN = (
+    "it was never submitted by this producer, or so long ago that its result is gone"
+    " (SMALLFIRST_RESULT_TTL_SECONDS, a day unless set)"
+)
+
 
 def submit(  # noqa: PLR0913 - a command's signature is its options
     context: typer.Context,
@@ -86,6 +92,8 @@ def result(
             found = client.result(job_id, timeout=timeout)
         except ResultTimeout:
             where = client.status(job_id)
+            if where.state == "unknown":
+                fail(f"nothing is known of {job_id}: {_WHY_UNKNOWN}")
             fail(f"no result of {job_id} yet: it is {_place(where.state, where.where)}")
     _show(found, as_json=as_json)
 

@@ -54,6 +54,7 @@ def test_what_is_not_there_yet_is_said(smallfirst: Smallfirst) -> None:
     assert "no result of job-1 yet: it is submitted" in done.err
     assert smallfirst("status", "job-1", "--json").json == {"id": "job-1", "state": "submitted"}
     assert smallfirst("status", "job-2").code == 1
+    assert "nothing is known of job-2" in smallfirst("result", "job-2").err
 
 
 @pytest.mark.usefixtures("fleet")
