@@ -231,11 +231,11 @@ FLEET = Dashboard(
                     is_stacked=True,
                 ),
                 Panel(
-                    "Cost of a thousand attempts",
+                    "Cost of a million attempts",
                     [
                         (
                             "{{task}} {{tier}}",
-                            per_attempt("smallfirst_cost_total", "task, tier", times=1000),
+                            per_attempt("smallfirst_cost_total", "task, tier", times=1_000_000),
                         )
                     ],
                 ),

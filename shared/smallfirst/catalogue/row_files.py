@@ -10,7 +10,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -122,13 +122,20 @@ def _refuse_foreign(first: bytes) -> None:
 
 def _json_lines(lines: Iterator[Line]) -> Iterator[Line]:
     is_first = True
-    for line in lines:
+    for line in map(_without_mark, lines):
         if line.content is not None and (line.content.isspace() or not line.content):
             continue
         if is_first and line.content is not None:
             _refuse_other_rows(line.content)
         is_first = False
         yield line
+
+
+def _without_mark(line: Line) -> Line:
+    """Pass over a byte order mark: files that were joined each bring one."""
+    if line.content is None or not line.content.startswith(codecs.BOM_UTF8):
+        return line
+    return replace(line, content=line.content.removeprefix(codecs.BOM_UTF8))
 
 
 def _refuse_other_rows(first: bytes) -> None:

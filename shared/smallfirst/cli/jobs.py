@@ -19,6 +19,12 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 #: What a job that nobody failed ends as.
 FINE = frozenset({Status.ANSWERED, Status.ABSTAINED})
 
+#: Why there may be nothing of a job.
+_WHY_UNKNOWN = (
+    "it was never submitted by this producer, or so long ago that its result is gone"
+    " (SMALLFIRST_RESULT_TTL_SECONDS, a day unless set)"
+)
+
 
 def submit(  # noqa: PLR0913 - a command's signature is its options
     context: typer.Context,
@@ -139,7 +145,7 @@ def _without_result(found: JobLocation, *, as_json: bool) -> NoReturn:
         print_json(found.model_dump(mode="json", exclude_none=True))
         raise typer.Exit(SOME_FAILED)
     if found.state is State.UNKNOWN:
-        fail(f"no result of {found.id}: nothing is known of such a job (any more)")
+        fail(f"nothing is known of {found.id}: {_WHY_UNKNOWN}")
     fail(f"no result of {found.id} yet: it is {_place(found.state, found.where)}")
 
 

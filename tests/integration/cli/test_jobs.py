@@ -62,6 +62,7 @@ def test_what_is_not_there_yet_is_said(smallfirst: Smallfirst) -> None:
         1,
         "asked to cancel job-2, of which nothing is known\n",
     )
+    assert "nothing is known of job-2" in smallfirst("result", "job-2").err
 
 
 @pytest.mark.usefixtures("fleet")

@@ -36,6 +36,14 @@ def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], delimite
     assert [line.number for line in lines] == sorted(line.number for line in lines)
 
 
+def test_files_that_were_joined_bring_a_mark_each() -> None:
+    """A byte order mark before any line of JSON says nothing, and a line of it alone is blank."""
+    bom = b"\xef\xbb\xbf"
+    joined = bom + b'{"text": "a"}\n' + bom + b'{"text": "b"}\n' + bom + b"\n"
+    rows = [parse_row(line.content or b"") for line in read_lines(io.BytesIO(joined))]
+    assert rows == [{"text": "a"}, {"text": "b"}]
+
+
 def test_cells_of_other_keys_are_json_where_they_can_be() -> None:
     """Lists, numbers and truths are what they look like; empty cells are not there."""
     table = b'text,labels,deadline,explain,note\na,"[""x"", ""y""]",30,true,\nb,,,,maybe\n'
