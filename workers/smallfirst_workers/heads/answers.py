@@ -57,13 +57,13 @@ def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer
     """The stretches whose words bear a label; a text that is known all through has no more."""
     if states.words is None:
         raise AssertionError("tagging needs the words' states")
-    judged = head.of_words(states.words)
+    judged = head.of_words(states.text, states.words)
     names = (None, *head.labels)
     tags = [
         Tag(names[number], confidence, begins)
         for number, confidence, begins in zip(
-            judged.labels.argmax(axis=1).tolist(),
-            digits(judged.labels.max(axis=1)),
+            judged.outputs.tolist(),
+            digits(judged.probabilities),
             judged.begins.tolist(),
             strict=True,
         )

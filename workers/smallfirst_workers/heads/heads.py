@@ -2,12 +2,13 @@
 
 A head is linear on the states of an encoder, or the model's own classifier. A linear one is trained
 from the task's examples (`fitting`), or lies beside the encoder it was trained with (`training`);
-keeping it on disk is here.
+keeping it on disk is here. Where words are judged, a linear head decides about all of a text at
+once, along a chain (`chain`).
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,24 +30,27 @@ from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates, WordStates
 from smallfirst_workers.errors import TaskError
+from smallfirst_workers.heads.chain import Chain
+from smallfirst_workers.heads.surroundings import own_width, with_surroundings
 
 #: Changes whenever training would make another head of the same examples.
-RECIPE = 2
+RECIPE = 3
 #: What begins a span, of what schools of tagging put before a label.
 _BEGINNINGS = ("B-", "S-", "U-")
 
 
 @dataclass(frozen=True)
-class WordProbabilities:
-    """What a head makes of the words of a text.
+class JudgedWords:
+    """What a head says of the words of a text.
 
     Attributes:
-        labels: `(words, 1 + labels)`: probability of standing outside of every span, then of each
-            label.
+        outputs: `(words,)`: 0 for a word outside every span, else 1 + the label's number.
+        probabilities: `(words,)`: of that very output, everything else in the text considered.
         begins: `(words,)`: whether a span begins at the word rather than goes on.
     """
 
-    labels: Floats
+    outputs: NDArray[np.int64]
+    probabilities: Floats
     begins: NDArray[np.bool_]
 
 
@@ -64,8 +68,8 @@ class Head(Protocol):
     def of_text(self, states: TextStates) -> Floats:
         """Probability of each label: `(labels,)`."""
 
-    def of_words(self, words: WordStates) -> WordProbabilities:
-        """Probability of each label for each word."""
+    def of_words(self, text: str, words: WordStates) -> JudgedWords:
+        """What each word of a text is, and how surely."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,13 @@ class LinearHead:
         key: Hash of everything the head was made from.
         kind: Of the task.
         labels: Of the task.
-        weights: `(outputs, hidden)`, float32. The outputs are the labels; where words are tagged,
-            output 0 is "outside" and the labels follow.
+        weights: `(outputs, width)`, float32. The outputs are the labels; where words are tagged,
+            output 0 is "outside" and the labels follow. The width is that of the encoder's states,
+            or of what `with_surroundings` makes of them, whose first part they are.
         bias: `(outputs,)`, float32.
+        chain: Which output follows which, where words are tagged; without one every word is
+            decided by itself.
+        sees_surroundings: Whether a word is judged by its neighbours and writing too.
     """
 
     key: str
@@ -86,11 +94,19 @@ class LinearHead:
     labels: tuple[str, ...]
     weights: Floats
     bias: Floats
+    chain: Chain | None = None
+    sees_surroundings: bool = False
 
     @property
     def form(self) -> HeadForm | None:
         """How it answers."""
         return KINDS[self.kind].head
+
+    @property
+    def own_weights(self) -> Floats:
+        """The part of the weights that judges an encoder's own states: `(outputs, hidden)`."""
+        width = self.weights.shape[1]
+        return self.weights[:, : own_width(width) if self.sees_surroundings else width]
 
     def logits(self, vectors: Floats) -> Floats:
         """Score vectors `(..., hidden)` of any length: `(..., outputs)`."""
@@ -101,26 +117,49 @@ class LinearHead:
         logits = self.logits(states.vector)
         return sigmoid(logits) if self.form is HeadForm.EACH else softmax(logits)
 
-    def of_words(self, words: WordStates) -> WordProbabilities:
-        """Probability of each label for each word; see `Head.of_words`.
+    def of_words(self, text: str, words: WordStates) -> JudgedWords:
+        """The likeliest path of labels through the words; see `Head.of_words`.
 
         A linear head knows inside from outside only. Told beginnings apart too, it was less often
         right (WNUT17: entity F1 0.297 against 0.313), since its words know little of each other.
         """
-        probabilities = softmax(self.logits(words.vectors))
-        return WordProbabilities(probabilities, np.zeros(len(probabilities), np.bool_))
+        vectors = with_surroundings(text, words) if self.sees_surroundings else words.vectors
+        alone = softmax(self._judge_words(vectors))
+        begins = np.zeros(len(alone), np.bool_)
+        if self.chain is None:
+            return JudgedWords(alone.argmax(axis=1), alone.max(axis=1), begins)
+        path = self.chain.best_path(alone)
+        probabilities = self.chain.marginals(alone)[np.arange(len(path)), path]
+        return JudgedWords(path, probabilities, begins)
+
+    def _judge_words(self, vectors: Floats) -> Floats:
+        """Score words `(words, width)`; the surroundings have lengths that mean something."""
+        if not self.sees_surroundings:
+            return self.logits(vectors)
+        return np.asarray(vectors @ self.weights.T + self.bias, np.float32)
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
         """Write the head into an empty folder, with facts about its training for people."""
-        save_file({"weights": self.weights, "bias": self.bias}, folder / "head.safetensors")
+        tensors = {"weights": self.weights, "bias": self.bias}
+        if self.chain is not None:
+            tensors |= {"first": self.chain.first, "steps": self.chain.steps}
+        save_file(tensors, folder / "head.safetensors")
         about = {"key": self.key, "kind": self.kind, "labels": self.labels, **facts}
+        about["sees_surroundings"] = self.sees_surroundings
         (folder / HEAD_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
     def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearHead":
         """The same head under another key, its labels in another order."""
         first = int(self.form is HeadForm.WORDS)
         outputs = [*range(first), *(first + self.labels.index(label) for label in labels)]
-        return LinearHead(key, self.kind, labels, self.weights[outputs], self.bias[outputs])
+        return replace(
+            self,
+            key=key,
+            labels=labels,
+            weights=self.weights[outputs],
+            bias=self.bias[outputs],
+            chain=self.chain and self.chain.reordered(outputs),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "LinearHead":
@@ -133,6 +172,8 @@ class LinearHead:
             tuple(about["labels"]),
             tensors["weights"],
             tensors["bias"],
+            Chain(tensors["first"], tensors["steps"]) if "steps" in tensors else None,
+            about["sees_surroundings"],
         )
 
 
@@ -157,13 +198,19 @@ class OwnHead:
         """Probability of each label; see `Head.of_text`."""
         return states.vector[[first for first, *_ in self.columns]]
 
-    def of_words(self, words: WordStates) -> WordProbabilities:
-        """Probability of each label for each word: the mean over its tokens."""
+    def of_words(self, text: str, words: WordStates) -> JudgedWords:  # noqa: ARG002 - see `Head`
+        """The likeliest label of each word, by the mean over its tokens; see `Head.of_words`.
+
+        A label's beginning, inside and end count together, so a span holds whatever the classifier
+        thinks of its borders. Rules about which tag may follow which are not added: the names of
+        the tags do not tell whether `I-person` may begin a span, as it does in IOB1.
+        """
         vectors = words.vectors  # (words, outputs)
         labels = np.stack([vectors[:, own].sum(axis=1) for own in self.columns], axis=1)
         outside = 1 - labels.sum(axis=1, keepdims=True)
         begins = np.isin(vectors.argmax(axis=1), self.beginnings)
-        return WordProbabilities(np.concatenate([outside.clip(0), labels], axis=1), begins)
+        judged = np.concatenate([outside.clip(0), labels], axis=1)
+        return JudgedWords(judged.argmax(axis=1), judged.max(axis=1), begins)
 
 
 def head_key(task: Task, features: str) -> str:

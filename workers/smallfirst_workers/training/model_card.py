@@ -158,7 +158,8 @@ Trained by `smallfirst train` ({card["settings"]["method"]}) from {base} on {row
 {_label_table(card)}
 The encoder is a plain one of transformers. The head judges the mean of its token states, at length
 1: `softmax(W v + b)` with `W` and `b` in `head.safetensors` (of each label's sigmoid where several
-may hold; of each word's tokens where words are tagged, output 0 being none).
+may hold; of each word's tokens where words are tagged, output 0 being none, and `first` and `steps`
+the scores of the chain that decides about all words of a text).
 
 ```yaml
 {lines}

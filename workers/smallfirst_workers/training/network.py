@@ -38,8 +38,10 @@ class Network(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = torch.nn.Linear(head.weights.shape[1], head.weights.shape[0])
-        self.head.weight.data = torch.from_numpy(head.weights.copy())
+        # Its own states, tuned, tell an encoder what the surroundings told a head of a frozen one.
+        own = head.own_weights
+        self.head = torch.nn.Linear(own.shape[1], own.shape[0])
+        self.head.weight.data = torch.from_numpy(own.copy())
         self.head.bias.data = torch.from_numpy(head.bias.copy())
         self._is_multilabel = head.form is HeadForm.EACH
         self._smoothing = smoothing
@@ -99,10 +101,10 @@ class Network(torch.nn.Module):
         )
 
     def linear_head(self, like: LinearHead) -> LinearHead:
-        """The head as it is served, with the kind and labels of another."""
+        """The head as it is served, with the kind, labels and chain of another."""
         weights = self.head.weight.detach().float().numpy().copy()
         bias = self.head.bias.detach().float().numpy().copy()
-        return LinearHead(like.key, like.kind, like.labels, weights, bias)
+        return LinearHead(like.key, like.kind, like.labels, weights, bias, like.chain)
 
 
 def blank_head(kind: Kind, labels: tuple[str, ...], hidden: int, *, seed: int) -> LinearHead:
