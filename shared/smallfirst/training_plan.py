@@ -14,6 +14,7 @@ from smallfirst.jobs import Name
 class Method(StrEnum):
     """How much of a model is trained."""
 
+    LINEAR = "linear"
     HEAD = "head"
     TUNE = "tune"
     SCRATCH = "scratch"
@@ -107,6 +108,7 @@ class TrainingPlan(BaseModel):
 #: longer and faster, in all its layers.
 METHOD_DEFAULTS: Final[Mapping[Method, Mapping[str, float]]] = MappingProxyType(
     {
+        Method.LINEAR: {},
         Method.HEAD: {},
         Method.TUNE: {},
         Method.SCRATCH: {"epochs": 15, "patience": 4, "learning_rate": 3e-4, "layer_decay": 1.0},

@@ -49,8 +49,8 @@ TrainingDataOption = Annotated[
 MethodOption = Annotated[
     Method,
     typer.Option(
-        help="What is trained: a head on a frozen encoder, the whole encoder, or a model from"
-        " nothing."
+        help="What is trained: a linear model of words, a head on a frozen encoder, the whole"
+        " encoder, or an encoder from nothing."
     ),
 ]
 OutOption = Annotated[

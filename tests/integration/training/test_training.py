@@ -19,7 +19,8 @@ from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
 from smallfirst_workers.models import Models
 from smallfirst_workers.training.model_card import weights_sha256
-from smallfirst_workers.training.training import Trained, train
+from smallfirst_workers.training.trained import Trained
+from smallfirst_workers.training.training import train
 from smallfirst_workers.training.workspace import lay_out
 
 from .conftest import Bench

@@ -8,17 +8,21 @@ import json
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from smallfirst.errors import CatalogueError, SettingsError, SmallfirstError
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.training_plan import Method, TrainingPlan
 from smallfirst_workers.errors import WorkerError
+from smallfirst_workers.training.trained import Trained
 
 #: Exit codes, those of the command line: not done, wrong usage, interrupted.
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 #: What training needs beyond what serving does.
 _NEEDED = ("torch", "transformers", "accelerate", "sklearn")
+#: What a linear model needs.
+_NEEDED_BY_LINEAR = ("sklearn",)
 
 
 def main() -> int:
@@ -34,7 +38,9 @@ def main() -> int:
 
 
 def _train(plan: TrainingPlan) -> int:
-    missing = next((name for name in _NEEDED if find_spec(name) is None), None)
+    is_linear = plan.method is Method.LINEAR
+    needed = _NEEDED_BY_LINEAR if is_linear else _NEEDED
+    missing = next((name for name in needed if find_spec(name) is None), None)
     if missing:
         return _fail(f"{missing} is not installed: pip install 'smallfirst[train]'", FAILED)
     # Set before torch is there: word pieces are found in the same order by one thread only, and no
@@ -43,16 +49,26 @@ def _train(plan: TrainingPlan) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     settings = load_settings(WorkerSettings, pool="training")
     configure_logs(settings.log_level, settings.log_format)
-    from smallfirst_workers.training.workspace import lay_out  # noqa: PLC0415 - the extra
-
-    # Whoever's rows are wrong is told before seconds go by with torch.
-    bench = lay_out(plan, settings.cache_dir)
-    from smallfirst_workers.training.training import train  # noqa: PLC0415 - the same
-
-    trained = train(bench)
+    trained = _linear(plan) if is_linear else _encoder(plan, settings.cache_dir)
     facts = dataclasses.asdict(trained) | {"folder": str(trained.folder)}
     sys.stdout.write(json.dumps(facts) + "\n")
     return 0
+
+
+def _linear(plan: TrainingPlan) -> Trained:
+    from smallfirst_workers.training.linear_models import train_linear  # noqa: PLC0415 - the extra
+
+    return train_linear(plan)
+
+
+def _encoder(plan: TrainingPlan, cache: Path) -> Trained:
+    from smallfirst_workers.training.workspace import lay_out  # noqa: PLC0415 - the extra
+
+    # Whoever's rows are wrong is told before seconds go by with torch.
+    bench = lay_out(plan, cache)
+    from smallfirst_workers.training.training import train  # noqa: PLC0415 - the same
+
+    return train(bench)
 
 
 def _fail(error: object, status: int) -> int:

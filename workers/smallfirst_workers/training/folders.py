@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smallfirst.catalogue import Task
 from smallfirst.catalogue.model_tasks import TRAINED_POOLING
-from smallfirst_workers.training.methods import Made
+
+if TYPE_CHECKING:  # torch, for who trains a linear model
+    from smallfirst_workers.training.methods import Made
 
 #: Hashes of every text that the model has seen, one a line (`quality.rows.text_key`). Calibration
 #: refuses rows that stand here.
@@ -30,7 +32,7 @@ _WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
 
 
 def write_model(
-    to: Path, made: Made, task: Task, *, keys: Sequence[str], card: Mapping[str, Any]
+    to: Path, made: "Made", task: Task, *, keys: Sequence[str], card: Mapping[str, Any]
 ) -> None:
     """Write a trained model into an empty folder.
 
@@ -52,7 +54,7 @@ def write_model(
     (to / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def _write_config(to: Path, made: Made, task: Task) -> None:
+def _write_config(to: Path, made: "Made", task: Task) -> None:
     """Name the task's labels in the configuration, where every library looks for them."""
     path = to / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else made.base.config

@@ -3,18 +3,21 @@
 import hashlib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smallfirst.training_plan import Method
+from smallfirst.catalogue import Task
+from smallfirst.training_plan import Method, TrainingPlan
 from smallfirst_workers.training.measuring import Measured
-from smallfirst_workers.training.methods import Made
 from smallfirst_workers.training.rows import Rows
-from smallfirst_workers.training.workspace import Bench
+
+if TYPE_CHECKING:  # torch, for who trains a linear model
+    from smallfirst_workers.training.methods import Made
+    from smallfirst_workers.training.workspace import Bench
 
 #: Changes whenever a card's keys mean something else.
 _FORMAT = 1
@@ -26,21 +29,40 @@ _WIDTH = 100
 _HEADINGS = ("label", "there", "said", "right")
 _BAR = r"\|"
 _COLUMNS = ("label", "num_there", "num_said", "num_right")
+#: What is in the folder of an encoder with its head.
+ABOUT_ENCODER = """\
+The encoder is a plain one of transformers. The head judges the mean of its token states, at length
+1: `softmax(W v + b)` with `W` and `b` in `head.safetensors` (of each label's sigmoid where several
+may hold; of each word's tokens where words are tagged, output 0 being none, and `first` and `steps`
+the scores of the chain that decides about all words of a text)."""
 #: Settings that say where things are, not what they are.
 _PLACES = {"catalogue", "data", "out", "texts", "threads"}
 
 
-def make_card(bench: Bench, made: Made, measured: Measured | None) -> dict[str, Any]:
+def make_card(bench: "Bench", made: "Made", measured: Measured | None) -> dict[str, Any]:
     """Say it for programs. Nothing in it depends on clock or machine: equal inputs, equal card."""
     plan, rows = bench.plan, bench.rows
     is_refitted = bool(rows.held_out) and (plan.refit or plan.method is Method.HEAD)
-    scratch = plan.method is Method.SCRATCH
+    card = card_of(plan, bench.task, rows, measured, is_refitted=is_refitted)
+    card["versions"] = versions(_LIBRARIES)
+    if plan.method is not Method.SCRATCH:
+        card["base"] = {"model": bench.base.name, "sha256": bench.base.content_hash}
+    if made.fitted is not None:
+        epochs = {"epochs": made.fitted.epochs, "score_by_epoch": list(made.fitted.scores)}
+        card["metrics"] |= epochs
+    return card
+
+
+def card_of(
+    plan: TrainingPlan, task: Task, rows: Rows, measured: Measured | None, *, is_refitted: bool
+) -> dict[str, Any]:
+    """Say what is said of any model: of one that was made from nothing but rows."""
     return {
         "format": _FORMAT,
         "task": plan.task,
-        "kind": bench.task.kind,
-        "labels": list(bench.task.labels),
-        "base": None if scratch else {"model": bench.base.name, "sha256": bench.base.content_hash},
+        "kind": task.kind,
+        "labels": list(task.labels),
+        "base": None,
         "settings": plan.model_dump(mode="json", exclude=_PLACES),
         "rows": {
             "sha256": rows.sha256,
@@ -48,14 +70,19 @@ def make_card(bench: Bench, made: Made, measured: Measured | None) -> dict[str, 
             "held_out": len(rows.held_out),
             "is_refitted_on_all": is_refitted,
         },
-        "metrics": _metrics(made, measured, rows),
+        "metrics": _metrics(measured, rows),
         "weights_sha256": None,
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": {},
     }
 
 
-def _metrics(made: Made, measured: Measured | None, rows: Rows) -> dict[str, Any]:
-    """Scores by the engine, on the rows held out or on each fold; and of each epoch in training."""
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """Say of which version the libraries are that had a part in a training."""
+    return {name: version(name) for name in libraries}
+
+
+def _metrics(measured: Measured | None, rows: Rows) -> dict[str, Any]:
+    """Scores by what will serve it, on the rows held out or on each fold."""
     metrics: dict[str, Any] = {}
     if measured is not None:
         interval = {
@@ -64,9 +91,6 @@ def _metrics(made: Made, measured: Measured | None, rows: Rows) -> dict[str, Any
         }
         said = {**asdict(measured), "score": round(measured.score, 6), "interval": interval}
         metrics["held_out" if rows.held_out else "cross_validated"] = said
-    if made.fitted is not None:
-        metrics["epochs"] = made.fitted.epochs
-        metrics["score_by_epoch"] = list(made.fitted.scores)
     return metrics
 
 
@@ -93,7 +117,7 @@ def score_in_words(card: Mapping[str, Any]) -> str:
     )
     if "held_out" not in metrics:
         return (
-            f"{said} on {found['num_rows']:,} rows, each judged by a head that has not seen it"
+            f"{said} on {found['num_rows']:,} rows, each judged by a model that has not seen it"
             " (cross-validation)"
         )
     said = f"{said} on {found['num_rows']:,} rows held out"
@@ -130,7 +154,9 @@ def _line(*cells: object) -> str:
     return f"| {' | '.join(str(cell).replace('|', _BAR) for cell in cells)} |"
 
 
-def read_me(card: Mapping[str, Any], lines: str, *, seconds: float, day: str) -> str:
+def read_me(
+    card: Mapping[str, Any], lines: str, *, seconds: float, day: str, about: str = ABOUT_ENCODER
+) -> str:
     """Say it for people.
 
     Args:
@@ -138,12 +164,13 @@ def read_me(card: Mapping[str, Any], lines: str, *, seconds: float, day: str) ->
         lines: Of the catalogue, that serve the model.
         seconds: It took to train.
         day: It was trained.
+        about: What is in the folder.
     """
     rows = card["rows"]
     base = card["base"]["model"] if card["base"] else "nothing"
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
     facts = (
-        f"score, by the engine that serves it: {score_in_words(card)}",
+        f"score, by what serves it: {score_in_words(card)}",
         f"rows: sha256 {rows['sha256']}",
         f"weights: sha256 {card['weights_sha256']}",
         f"seed {card['settings']['seed']}; trained {day} in {seconds:.0f} s on {machine}",
@@ -156,10 +183,7 @@ Trained by `smallfirst train` ({card["settings"]["method"]}) from {base} on {row
 
 {bullets}
 {_label_table(card)}
-The encoder is a plain one of transformers. The head judges the mean of its token states, at length
-1: `softmax(W v + b)` with `W` and `b` in `head.safetensors` (of each label's sigmoid where several
-may hold; of each word's tokens where words are tagged, output 0 being none, and `first` and `steps`
-the scores of the chain that decides about all words of a text).
+{about}
 
 ```yaml
 {lines}

@@ -3,9 +3,9 @@
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,33 +30,13 @@ from smallfirst_workers.training.model_card import (
 )
 from smallfirst_workers.training.pretraining import all_texts
 from smallfirst_workers.training.rows import text_keys
+from smallfirst_workers.training.trained import Trained, entry_lines, make_readable
 from smallfirst_workers.training.workspace import Bench
 
-#: Who may read a model's files: everybody.
-_MODE = 0o644
 #: What a trained model keeps of how its base was run.
 _INHERITED = {"runtime", "precision", "max_tokens"}
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training left behind.
-
-    Attributes:
-        folder: Of the model.
-        card: What it says of itself; see `model_card`.
-        score: How good it is, in words.
-        seconds: It took, of this process.
-        catalogue: The lines that serve it.
-    """
-
-    folder: Path
-    card: Mapping[str, Any]
-    score: str
-    seconds: float
-    catalogue: str
 
 
 def train(bench: Bench) -> Trained:
@@ -132,8 +112,7 @@ def _write(
     seconds, day = perf_counter() - started, datetime.now(UTC).date().isoformat()
     text = read_me(card, lines, seconds=seconds, day=day)
     (to / READ_ME).write_text(text, encoding="utf-8")
-    for path in to.iterdir():
-        path.chmod(_MODE)  # safetensors writes for its own user alone; a worker may be another
+    make_readable(to)
 
 
 def _keys(bench: Bench) -> Sequence[str]:
@@ -148,11 +127,7 @@ def served_as(model: Model, source: str) -> Model:
 
 def catalogue_lines(plan: TrainingPlan, model: Model) -> str:
     """Write the two lines of a catalogue that serve what was trained from a model."""
-    name, base = plan.out.name, plan.catalogue.parent
-    inside = plan.out.is_relative_to(base)
-    source = f"./{plan.out.relative_to(base)}" if inside else str(plan.out)
-    entry = json.dumps({"source": source, **_settings(model)})
-    return f"  {name}: {entry}  # under `models`\n      - model: {name}  # under `cascade`"
+    return entry_lines(plan, _settings(model))
 
 
 def _settings(model: Model) -> dict[str, Any]:

@@ -55,13 +55,7 @@ def lay_out(plan: TrainingPlan, cache: Path) -> Bench:
         TrainingError: When the plan does not fit them.
         WorkerError: When the base model cannot be used.
     """
-    if plan.out.exists():
-        raise TrainingError(f"{plan.out} is there already; name another with --out")
-    catalogue = load_catalogue(plan.catalogue)
-    task = catalogue.tasks.get(plan.task)
-    if task is None:
-        near = did_you_mean(plan.task, catalogue.tasks)
-        raise TrainingError(f"the catalogue has no task {plan.task!r}{near}")
+    catalogue, task = read_task(plan)
     name = _base_name(plan, task, catalogue)
     model = catalogue.models[name]
     base = _open_base(name, model)
@@ -71,6 +65,23 @@ def lay_out(plan: TrainingPlan, cache: Path) -> Bench:
         raise CatalogueError(*problems[:MAX_COMPLAINTS])
     work = plan.out.parent / f".{plan.out.name}.training-{_key(plan, rows, base)}"
     return Bench(plan, task, rows, model, base, work, cache)
+
+
+def read_task(plan: TrainingPlan) -> tuple[Catalogue, Task]:
+    """Read the catalogue and the task that is trained for.
+
+    Raises:
+        CatalogueError: When the catalogue is wrong.
+        TrainingError: When it has no such task, or the model is there already.
+    """
+    if plan.out.exists():
+        raise TrainingError(f"{plan.out} is there already; name another with --out")
+    catalogue = load_catalogue(plan.catalogue)
+    task = catalogue.tasks.get(plan.task)
+    if task is None:
+        near = did_you_mean(plan.task, catalogue.tasks)
+        raise TrainingError(f"the catalogue has no task {plan.task!r}{near}")
+    return catalogue, task
 
 
 def _base_name(plan: TrainingPlan, task: Task, catalogue: Catalogue) -> str:
