@@ -44,7 +44,7 @@ def test_logs_are_merged_by_time(tmp_path: Path) -> None:
     (folder / "router-1.log").write_text(f"{line_of('a', 1)}\n{line_of('c', 3)}\n")
     (folder / "worker-cpu-1.log").write_text(f"{line_of('b', 2)}\nraw\n{line_of('d', 4)}\n")
 
-    whole, some, none = (
+    whole, some, none, raw = (
         subprocess.run(
             [sys.executable, "-m", "smallfirst", "--folder", tmp_path, "logs", *more],
             capture_output=True,
@@ -52,10 +52,13 @@ def test_logs_are_merged_by_time(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
-        for more in ((), ("router", "-n", "1"), ("flower",))
+        for more in ((), ("router", "-n", "1"), ("flower",), ("--json",))
     )
 
     assert [line.split()[-1] for line in whole.stdout.splitlines()] == ["a", "b", "raw", "c", "d"]
     assert some.stdout.split() == ["router-1", "10:00:03", "c"]
+    events = [json.loads(line) for line in raw.stdout.splitlines()]
+    assert events[0] == {"process": "router-1", **json.loads(line_of("a", 1))}
+    assert events[2] == {"process": "worker-cpu-1", "line": "raw"}
     assert none.returncode == 1
     assert "there are those of router-1, worker-cpu-1" in none.stderr
