@@ -1,12 +1,13 @@
 """Tasks: what is asked of a text, with its examples and cascade. `kinds` owns each kind's part."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.steps import AnyStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
-from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
+from smallfirst.kinds import KINDS, Example, HeadForm, Kind, TaskKeys, named
 from smallfirst.kinds.entries import Place, refuse
 from smallfirst.kinds.labels import unknown_label
 from smallfirst.wording import did_you_mean
@@ -47,6 +48,11 @@ class Task(TaskKeys):
         le=MAX_TEXT_CHARS,
         description="The most characters of a text; a longer one is refused.",
     )
+    reads: Literal["all", "message"] = Field(
+        default="all",
+        description="What models with a head read of a text: `all` of it, or, of a mail, the"
+        " `message` alone, without quoted mails, signature and legal notice.",
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Task":
@@ -56,6 +62,7 @@ class Task(TaskKeys):
                 *KINDS[self.kind].task_problems(self),
                 *_rule_problems(self),
                 *_example_problems(self),
+                *_reading_problems(self),
             )
         )
         return self
@@ -79,6 +86,11 @@ def _key_problems(task: Task) -> Iterator[tuple[Place, str]]:
         if key not in needs and getattr(task, key):
             owners = ", ".join(f"`{kind}`" for kind, spec in KINDS.items() if key in spec.needs)
             yield (key,), f"{named(task.kind)} has no {key}; that is for tasks of kind {owners}"
+
+
+def _reading_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.reads == "message" and KINDS[task.kind].head in {None, HeadForm.VECTOR}:
+        yield ("reads",), f"{named(task.kind)} is read whole; `message` is for tasks with labels"
 
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:

@@ -23,6 +23,7 @@ from smallfirst.catalogue import Task
 from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.build_once import build_once
+from smallfirst_workers.encoding.messages import text_read
 from smallfirst_workers.encoding.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import label_words
@@ -144,7 +145,7 @@ def _fit_head(
 
 
 def _read(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:
-    texts = [example.text for example in task.examples]
+    texts = [text_read(task, example.text) for example in task.examples]
     has_words = KINDS[task.kind].head is HeadForm.WORDS
     states, _ = encoder.read(texts, wants_words=[has_words] * len(texts))
     for number, state in enumerate(states, start=1):

@@ -218,13 +218,13 @@ def head_key(task: Task, features: str) -> str:
     """
     answered = {"text", str(KINDS[task.kind].example_key)}
     examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
-    made_from = [RECIPE, features, task.kind, list(task.labels), examples]
+    made_from = [RECIPE, features, task.kind, list(task.labels), task.reads, examples]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-def model_key(features: str) -> str:
+def model_key(task: Task, features: str) -> str:
     """Hash everything that the answers of a model's own classifier, or head, depend on."""
-    return hashlib.sha256(features.encode()).hexdigest()
+    return hashlib.sha256(f"{features} {task.reads}".encode()).hexdigest()
 
 
 def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHead:
@@ -252,7 +252,7 @@ def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHe
         raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
-    return OwnHead(model_key(features), tuple(task.labels), tuple(columns), tuple(beginnings))
+    return OwnHead(model_key(task, features), tuple(task.labels), tuple(columns), tuple(beginnings))
 
 
 def trained_beside(
@@ -279,7 +279,7 @@ def trained_beside(
         raise TaskError(name, f"must have the labels of models.{folder.name}, which are: {named}")
     if pooling != TRAINED_POOLING:
         raise TaskError(name, f"needs models.{folder.name} to have pooling {TRAINED_POOLING}")
-    return head.reordered(tuple(task.labels), key=model_key(features))
+    return head.reordered(tuple(task.labels), key=model_key(task, features))
 
 
 def _label_of(output: str, form: HeadForm) -> str:
