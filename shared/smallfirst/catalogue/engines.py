@@ -81,7 +81,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
         "linear": EngineSpec(
             implementation=Implementation(
                 "smallfirst.linear.skills:load_skill",
-                ("numpy", "safetensors", "sklearn"),
+                ("numpy", "regex", "safetensors", "sklearn"),
                 ("linear",),
             ),
             tier=Tier.LINEAR,

@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.steps import AnyStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
-from smallfirst.kinds import KINDS, Example, Kind, TaskKeys, named
+from smallfirst.kinds import KINDS, Example, HeadForm, Kind, TaskKeys, named
 from smallfirst.kinds.entries import Place, refuse
 from smallfirst.kinds.labels import unknown_label
 from smallfirst.wording import did_you_mean
@@ -48,6 +49,11 @@ class Task(TaskKeys):
         le=MAX_TEXT_CHARS,
         description="The most characters of a text; a longer one is refused.",
     )
+    reads: Literal["all", "message"] = Field(
+        default="all",
+        description="What models with a head read of a text: `all` of it, or, of a mail, the"
+        " `message` alone, without quoted mails, signature and legal notice.",
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Task":
@@ -58,6 +64,7 @@ class Task(TaskKeys):
                 *KINDS[self.kind].task_problems(self),
                 *_rule_problems(self),
                 *_example_problems(self),
+                *_reading_problems(self),
             )
         )
         return self
@@ -93,6 +100,11 @@ def _label_problems(task: Task) -> Iterator[tuple[Place, str]]:
         if twin != label:
             rule = f"looks like {twin!r} and is written with other characters ({label!a})"
             yield ("labels", label), f"{rule}; keep one"
+
+
+def _reading_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.reads == "message" and KINDS[task.kind].head in {None, HeadForm.VECTOR}:
+        yield ("reads",), f"{named(task.kind)} is read whole; `message` is for tasks with labels"
 
 
 def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:

@@ -19,6 +19,7 @@ from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
+from smallfirst.linear.messages import text_read
 from smallfirst.linear.model import LinearModel
 from smallfirst.linear.regression import Rows, Search, choose_strength, deal, fit
 
@@ -42,11 +43,12 @@ def model_key(task: Task) -> str:
     """Hash everything that a trained model depends on.
 
     Args:
-        task: Its kind, labels and examples count; descriptions, thresholds and the like do not.
+        task: Its kind, labels, examples and what is read of a text count; descriptions,
+            thresholds and the like do not.
     """
     answered = {"text", str(KINDS[task.kind].example_key)}
     examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
-    made_from = [RECIPE, task.kind, list(task.labels), examples]
+    made_from = [RECIPE, task.kind, list(task.labels), task.reads, examples]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
@@ -89,7 +91,7 @@ def fitted(task: Task) -> tuple[LinearModel, dict[str, Any]]:
     # Imported by the process that trains alone: a second and 100 MB.
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    texts = [folded(example.text[:MAX_CHARS]) for example in task.examples]
+    texts = [folded(text_read(task, example.text)[:MAX_CHARS]) for example in task.examples]
     counted, vectors = _count(texts)
     rows = _rows(task, vectors)
     with threadpool_limits(limits=1, user_api="blas"):

@@ -16,6 +16,7 @@ from smallfirst.linear.explaining import evidence
 from smallfirst.linear.features import MAX_CHARS
 from smallfirst.linear.fitting import folder_of, model_key
 from smallfirst.linear.label_answers import label_answer, labels_answer
+from smallfirst.linear.messages import own_words
 from smallfirst.linear.model import LinearModel
 
 #: Why a text has no answer.
@@ -25,9 +26,15 @@ TOO_LONG: Final = f"the text has more than the {MAX_CHARS:,} characters that a l
 
 @dataclass(frozen=True)
 class LinearSkill:
-    """A task's model at work."""
+    """A task's model at work.
+
+    Attributes:
+        model: Which answers.
+        reads_message: Whether a mail's own words are read alone; see `own_words`.
+    """
 
     model: LinearModel
+    reads_message: bool = False
 
     @property
     def revision(self) -> str:
@@ -38,11 +45,12 @@ class LinearSkill:
         """Answer a text, or say why there is no answer."""
         if len(text) > MAX_CHARS:
             return TOO_LONG
-        probabilities = self.model.probabilities(text)
+        read = own_words(text) if self.reads_message else text
+        probabilities = self.model.probabilities(read)
         if probabilities is None:
             return NOTHING_KNOWN
         winner = int(probabilities.argmax())
-        words = evidence(self.model, text, winner) if explains else ()
+        words = evidence(self.model, read, winner) if explains else ()
         if self.model.form is HeadForm.EACH:
             return labels_answer(self.model.labels, probabilities, words)
         return label_answer(self.model.labels, probabilities, words)
@@ -56,7 +64,7 @@ def key_of(task: Task, model: Model) -> str:
     """
     if model.is_bundled:
         return model_key(task)
-    said = [content_hash(Path(model.source)), task.kind, list(task.labels)]
+    said = [content_hash(Path(model.source)), task.kind, list(task.labels), task.reads]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -79,8 +87,10 @@ def load_skill(name: str, task: Task, model: Model, cache: Path) -> LinearSkill:
         ModelFilesError: When it is not there, or broken.
     """
     found = LinearModel.load(source_of(task, model, cache))
+    reads_message = task.reads == "message"
     if model.is_bundled:
-        return LinearSkill(found)
+        return LinearSkill(found, reads_message=reads_message)
     if problem := linear_problem(task, model, model.source):
         raise CatalogueError(CatalogueProblem(None, None, place_text(("tasks", name)), problem))
-    return LinearSkill(found.reordered(tuple(task.labels), key=key_of(task, model)))
+    ordered = found.reordered(tuple(task.labels), key=key_of(task, model))
+    return LinearSkill(ordered, reads_message=reads_message)

@@ -49,7 +49,7 @@ def trained(folder: Path, rows: Sequence[str], **settings: float) -> Trained:
         data=folder / "rows.jsonl",
         out=folder / "models" / "topic-1",
         method=Method.LINEAR,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
     return train_linear(plan)
 

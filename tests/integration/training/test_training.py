@@ -93,9 +93,14 @@ def test_what_is_trained_is_served_by_the_lines_it_prints(
 
 
 def test_the_card_says_what_the_engine_says(bench: Bench, cache: Path) -> None:
-    """The score on the card is what the served model gets on exactly the rows held out."""
+    """The score on the card is what the served model gets on exactly the rows held out.
+
+    Rows that chose the epoch are said to have done so, where people read it too.
+    """
     trained = train(lay_out(bench.plan(), cache))
     held_out = trained.card["metrics"]["held_out"]
+    assert held_out["chose_epoch"]
+    assert "which also chose the epoch" in (trained.folder / "README.md").read_text()
     every = {text_key(row.text): row for row in examples(bench, "mood")}
 
     models = serve(bench, trained, "mood", cache)

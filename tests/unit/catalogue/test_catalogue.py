@@ -200,6 +200,16 @@ def test_no_small_model_writes(kind: Kind) -> None:
     assert catalogue(written=written).tasks["written"].kind is kind
 
 
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [(Kind.EMBED, {}), (Kind.JUDGE, {"question": "Is it?"})],
+)
+def test_only_tasks_with_labels_read_the_message_alone(kind: Kind, keys: dict[str, str]) -> None:
+    """What no step would heed is refused where it is written."""
+    with pytest.raises(ValidationError, match="is read whole"):
+        Task(kind=kind, reads="message", cascade=(ModelStep(model="m"),), **keys)
+
+
 def test_an_embed_task_takes_any_example() -> None:
     """Nothing is asked of an example where the answer is a vector."""
     task = Task(kind=Kind.EMBED, examples=(Example(text="x", label="y"),), cascade=BY_MODEL)

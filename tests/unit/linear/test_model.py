@@ -14,7 +14,7 @@ from smallfirst.catalogue import Model, Task
 from smallfirst.errors import CatalogueError, ModelFilesError
 from smallfirst.jobs import LabelAnswer, LabelsAnswer
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
-from smallfirst.linear.fitting import check_examples, fitted, folder_of, train
+from smallfirst.linear.fitting import check_examples, fitted, folder_of, model_key, train
 from smallfirst.linear.model import ABOUT_FILE, FEATURES_FILE, TENSORS_FILE, LinearModel
 from smallfirst.linear.probabilities import softmax
 from smallfirst.linear.skills import NOTHING_KNOWN, TOO_LONG, LinearSkill, load_skill
@@ -67,6 +67,20 @@ def test_what_it_cannot_read_is_no_answer(model: LinearModel) -> None:
     assert skill.answer("\u4f60\u597d") == NOTHING_KNOWN
     assert skill.answer("refund " * (MAX_CHARS // 7 + 1)) == TOO_LONG
     assert isinstance(skill.answer("refund ".ljust(MAX_CHARS)), LabelAnswer)
+
+
+def test_a_mail_may_be_read_without_what_it_repeats(task: Task, model: LinearModel) -> None:
+    """Where the task says so, a quoted thread has no say, and places stay the text's."""
+    text = "Where is my refund?\n\n> the parcel\n> the courier, the parcel, the tracking\n"
+    whole, own = LinearSkill(model).answer(text), LinearSkill(model, reads_message=True)
+    alone = own.answer(text, explains=True)
+    assert isinstance(whole, LabelAnswer)
+    assert isinstance(alone, LabelAnswer)
+    assert alone.label == "billing"
+    assert alone.distribution["billing"] > whole.distribution["billing"]
+    assert "refund" in {text[each.start : each.end] for each in alone.evidence}
+    message = task.model_copy(update={"reads": "message"})
+    assert model_key(message) != model_key(task)
 
 
 def test_a_folder_keeps_all_of_it(model: LinearModel, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.linear.messages import text_read
 from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import label_words
@@ -132,7 +133,7 @@ def _fit_head(
 
 
 def _read(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:
-    texts = [example.text for example in task.examples]
+    texts = [text_read(task, example.text) for example in task.examples]
     has_words = KINDS[task.kind].head is HeadForm.WORDS
     states, _ = encoder.read(texts, wants_words=[has_words] * len(texts))
     for number, state in enumerate(states, start=1):

@@ -222,13 +222,13 @@ def head_key(task: Task, features: str) -> str:
     """
     answered = {"text", str(KINDS[task.kind].example_key)}
     examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
-    made_from = [RECIPE, features, task.kind, list(task.labels), examples]
+    made_from = [RECIPE, features, task.kind, list(task.labels), task.reads, examples]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-def model_key(features: str) -> str:
+def model_key(task: Task, features: str) -> str:
     """Hash everything that the answers of a model's own classifier, or head, depend on."""
-    return hashlib.sha256(features.encode()).hexdigest()
+    return hashlib.sha256(f"{features} {task.reads}".encode()).hexdigest()
 
 
 def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHead:
@@ -248,7 +248,7 @@ def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHe
     outputs = [label_of(output, form_of(folder.about)) for output in folder.own_labels]
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
-    return OwnHead(model_key(features), tuple(task.labels), tuple(columns), tuple(beginnings))
+    return OwnHead(model_key(task, features), tuple(task.labels), tuple(columns), tuple(beginnings))
 
 
 def trained_beside(
@@ -270,4 +270,4 @@ def trained_beside(
     trained = TrainedFor(head.kind, head.labels)
     if problem := head_problem(task, trained, pooling, folder.name):
         raise TaskError(name, problem)
-    return head.reordered(tuple(task.labels), key=model_key(features))
+    return head.reordered(tuple(task.labels), key=model_key(task, features))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from smallfirst.catalogue import Kind
 from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.linear.messages import own_words
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.heads import Head
@@ -13,15 +14,26 @@ from smallfirst_workers.heads.heads import Head
 
 @dataclass(frozen=True)
 class Skill:
-    """A task as a model serves it. Without a head the text's vector is the answer."""
+    """A task as a model serves it. Without a head the text's vector is the answer.
+
+    Attributes:
+        kind: Of the task.
+        head: Its judgement.
+        reads_message: Whether a mail's own words are read alone; see `own_words`.
+    """
 
     kind: Kind
     head: Head | None
+    reads_message: bool = False
 
     @property
     def reads_words(self) -> bool:
         """Whether words are judged rather than the whole text."""
         return KINDS[self.kind].head is HeadForm.WORDS
+
+    def read_of(self, text: str) -> str:
+        """What is read of a text; its places are the text's."""
+        return own_words(text) if self.reads_message else text
 
     def revision(self, of_model: str) -> str:
         """Which version answers: the model's, and the head's where there is one."""

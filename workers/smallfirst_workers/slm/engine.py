@@ -131,18 +131,17 @@ class SlmEngine:
         gc.collect()
 
     def _skill(self, name: str, task: Task) -> Skill:
+        head = self._head(name, task)
+        return Skill(task.kind, head, reads_message=task.reads == "message")
+
+    def _head(self, name: str, task: Task) -> Head | None:
         if self.folder.classifier is not None:
-            return Skill(task.kind, own_head(name, task, self.folder, self._features))
+            return own_head(name, task, self.folder, self._features)
         if KINDS[task.kind].head is HeadForm.VECTOR:
-            return Skill(task.kind, None)
+            return None
         if self.folder.has_head:
-            pooling = self.encoder.pooling
-            head = trained_beside(name, task, self.folder, pooling, self._features)
-            return Skill(task.kind, head)
-        return Skill(
-            task.kind,
-            trained_head(name, task, self.encoder, features=self._features, cache=self._cache),
-        )
+            return trained_beside(name, task, self.folder, self.encoder.pooling, self._features)
+        return trained_head(name, task, self.encoder, features=self._features, cache=self._cache)
 
     @property
     def _features(self) -> str:
@@ -153,17 +152,22 @@ class SlmEngine:
 
     def _answer(self, asked: Sequence[EngineRequest]) -> list[_Answered]:
         """Answer questions together; raises whatever any of them raises."""
-        wants_words = dict.fromkeys((one.text for one in asked), False)
-        for one in asked:
-            wants_words[one.text] |= self._wants_words(one)
+        read = [self._read_of(one) for one in asked]
+        wants_words = dict.fromkeys(read, False)
+        for one, text in zip(asked, read, strict=True):
+            wants_words[text] |= self._wants_words(one)
         found, positions = self.encoder.read(
             list(wants_words), wants_words=list(wants_words.values())
         )
         states = dict(zip(wants_words, found, strict=True))
-        answers = [self._judge(one, states[one.text]) for one in asked]
-        tokens = _share_tokens(asked, states)
+        answers = [self._judge(one, states[text]) for one, text in zip(asked, read, strict=True)]
+        tokens = _share_tokens(read, states)
         shares = [positions, *[0] * (len(asked) - 1)]
         return list(map(_Answered, answers, tokens, shares))
+
+    def _read_of(self, asked: EngineRequest) -> str:
+        skill = self._skills.get(asked.task)
+        return skill.read_of(asked.text) if skill else asked.text
 
     def _wants_words(self, asked: EngineRequest) -> bool:
         skill = self._skills.get(asked.task)
@@ -210,13 +214,13 @@ def load(name: str, model: Model, context: LoadContext) -> OnePass:
     return OnePass(SlmEngine.load(name, model, folder, cache=cache, threads=context.threads))
 
 
-def _share_tokens(asked: Sequence[EngineRequest], states: Mapping[str, TextStates]) -> list[int]:
+def _share_tokens(read: Sequence[str], states: Mapping[str, TextStates]) -> list[int]:
     """Share each text's tokens evenly among the questions about it; what is odd goes first."""
-    questions = Counter(one.text for one in asked)
+    questions = Counter(read)
     met = Counter[str]()
     shares = []
-    for one in asked:
-        later = questions[one.text] - met[one.text] - 1
-        shares.append((states[one.text].num_tokens + later) // questions[one.text])
-        met[one.text] += 1
+    for text in read:
+        later = questions[text] - met[text] - 1
+        shares.append((states[text].num_tokens + later) // questions[text])
+        met[text] += 1
     return shares

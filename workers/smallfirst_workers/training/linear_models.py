@@ -95,7 +95,8 @@ def _answered(
 ) -> Iterator[Answered]:
     if examples_problem(_with(task, taught)):
         return
-    skill = LinearSkill(fitted(_with(task, taught))[0])
+    model, _ = fitted(_with(task, taught))
+    skill = LinearSkill(model, reads_message=task.reads == "message")
     for row in judges:
         said = skill.answer(row.text)
         yield row, None if isinstance(said, str) else said

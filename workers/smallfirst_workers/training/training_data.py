@@ -13,6 +13,7 @@ import torch
 
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.linear.messages import text_read
 from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
 from smallfirst_workers.encoding.windows import Window
 from smallfirst_workers.encoding.words import find_words, label_words, words_of_tokens
@@ -32,7 +33,7 @@ def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> li
     A text longer than the model's window teaches by its first window where it is judged as a whole,
     since nothing says which part of it the label is about; all its windows teach where words are.
     """
-    readings = reader.read([example.text for example in examples])
+    readings = reader.read([text_read(task, example.text) for example in examples])
     rows: list[Row] = []
     for example, reading in zip(examples, readings, strict=True):
         if KINDS[task.kind].head is HeadForm.WORDS:
@@ -53,7 +54,7 @@ def _text_truth(example: Example, task: Task) -> Any:
 
 
 def _word_rows(example: Example, reading: TokenizedText, task: Task, reader: Reader) -> list[Row]:
-    places = find_words(example.text)
+    places = find_words(reading.text)
     outputs = {label: number for number, label in enumerate((None, *task.labels))}
     truth = [outputs[label] for label in label_words(places, example.spans or ())]
     words = words_of_tokens(reading.offsets, places)

@@ -63,7 +63,7 @@ def lay_out(plan: TrainingPlan, cache: Path) -> Bench:
     reader = Reader.load(base, cache=cache, max_tokens=model.max_tokens)
     if problems := unreadable(rows, plan.data, plan.task, reader):
         raise CatalogueError(*problems[:MAX_COMPLAINTS])
-    work = plan.out.parent / f".{plan.out.name}.training-{_key(plan, rows, base)}"
+    work = plan.out.parent / f".{plan.out.name}.training-{_key(plan, task, rows, base)}"
     return Bench(plan, task, rows, model, base, work, cache)
 
 
@@ -109,9 +109,9 @@ def _open_base(name: str, model: Model) -> ModelFolder:
     return folder
 
 
-def _key(plan: TrainingPlan, rows: Rows, base: ModelFolder) -> str:
+def _key(plan: TrainingPlan, task: Task, rows: Rows, base: ModelFolder) -> str:
     """Hash all that a checkpoint depends on: only the very same training may go on from it."""
     texts = plan.texts.read_bytes() if plan.texts else b""
     settings = plan.model_dump_json(exclude={"catalogue", "data", "out", "texts", "threads"})
-    made_from = f"{settings} {rows.sha256} {base.content_hash}".encode() + texts
+    made_from = f"{settings} {task.reads} {rows.sha256} {base.content_hash}".encode() + texts
     return hashlib.sha256(made_from).hexdigest()[:_HASH_DIGITS]

@@ -106,7 +106,7 @@ class PoolingEngine:
             return Skill(task.kind, None)
         self._check_lengths(name, task)
         head = trained_head(name, task, self._encoder, features=self._features, cache=self._cache)
-        return Skill(task.kind, head)
+        return Skill(task.kind, head, reads_message=task.reads == "message")
 
     def _check_lengths(self, name: str, task: Task) -> None:
         tokens = self._encoder.tokens([example.text for example in task.examples])
@@ -120,7 +120,9 @@ class PoolingEngine:
         """Bring the questions about one text together."""
         places: dict[str, list[int]] = {}
         for place, one in enumerate(asked):
-            places.setdefault(one.text, []).append(place)
+            skill = self._skills.get(one.task)
+            text = skill.read_of(one.text) if skill else one.text
+            places.setdefault(text, []).append(place)
         return [
             _Reading(tokens, tuple(own), tuple(asked[place] for place in own))
             for tokens, own in zip(self._encoder.tokens(list(places)), places.values(), strict=True)
