@@ -17,11 +17,11 @@ from smallfirst.catalogue import Task, place_text
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.kinds import KINDS
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
 from smallfirst.linear.messages import text_read
 from smallfirst.linear.model import LinearModel
-from smallfirst.linear.regression import Rows, Search, choose_strength, deal, fit
+from smallfirst.linear.regression import Search, choose_strength, fit, left_out_loss, rows_of
 
 #: Changes whenever training would make another model of the same examples.
 RECIPE: Final = 1
@@ -33,8 +33,9 @@ _MIN_OCCURRENCES: Final = (1, 2)
 #: for 77 labels.
 _MAX_FEATURES: Final = (10_000, 20_000)
 #: The best of these was 20 or its neighbour (HEADLINES, BANKING77, the demo's mail).
-_SEARCH: Final = Search((1.0, 5.0, 20.0, 80.0, 320.0), first=20.0, tolerance=1e-3)
-_TOLERANCE: Final = 1e-4
+_SEARCH: Final = Search((1.0, 5.0, 20.0, 80.0, 320.0), first=20.0)
+#: Largest slope of the loss where a fit stops: roughly while choosing, finely at last.
+_CHOOSING_TOLERANCE, _TOLERANCE = 1e-3, 1e-4
 
 log = structlog.get_logger()
 
@@ -93,9 +94,11 @@ def fitted(task: Task) -> tuple[LinearModel, dict[str, Any]]:
 
     texts = [folded(text_read(task, example.text)[:MAX_CHARS]) for example in task.examples]
     counted, vectors = _count(texts)
-    rows = _rows(task, vectors)
+    rows = rows_of(task, vectors)
     with threadpool_limits(limits=1, user_api="blas"):
-        strength, loss = choose_strength(rows, _SEARCH)
+        strength, loss = choose_strength(
+            lambda strength: left_out_loss(rows, strength, _CHOOSING_TOLERANCE), _SEARCH
+        )
         weights, bias = fit(rows, strength, _TOLERANCE)
     model = LinearModel(
         key=model_key(task),
@@ -141,15 +144,3 @@ def _columns(counted: list[Any]) -> tuple[dict[str, int], ...]:
         columns.append({name: start + int(column) for name, column in each.vocabulary_.items()})
         start += len(columns[-1])
     return tuple(columns)
-
-
-def _rows(task: Task, vectors: Any) -> Rows:
-    spec = KINDS[task.kind]
-    truth = np.zeros((len(task.examples), len(task.labels)), np.bool_)
-    column = {label: number for number, label in enumerate(task.labels)}
-    for number, example in enumerate(task.examples):
-        for label in spec.labels_of(example):
-            truth[number, column[label]] = True
-    is_choice = spec.head is HeadForm.CHOICE
-    groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
-    return Rows(spec.head, vectors, truth, deal([each.text for each in task.examples], groups))

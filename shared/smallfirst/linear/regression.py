@@ -8,15 +8,16 @@ alike into one.
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallfirst.catalogue import Example, Task
 from smallfirst.catalogue.likeness import clusters_of
-from smallfirst.kinds import HeadForm
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.probabilities import Floats, sigmoid, softmax
 
 #: How many folds there are, and from how many rows times outputs on one of them says enough.
@@ -51,26 +52,38 @@ class Rows:
 
 @dataclass(frozen=True)
 class Search:
-    """How the strength of regularisation is looked for.
+    """Where the strength of regularisation is looked for.
 
     Attributes:
         strengths: Inverse strengths to choose from, ascending.
         first: The one that is tried first.
-        tolerance: Largest slope of the loss at which a fit stops meanwhile.
     """
 
     strengths: tuple[float, ...]
     first: float
-    tolerance: float
 
 
-def deal(texts: Sequence[str], groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Deal texts into folds, each group evenly: `(texts,)`.
+def rows_of(task: Task, vectors: Any) -> Rows:
+    """Put the vectors of a task's examples, `(examples, features)`, beside their labels."""
+    spec = KINDS[task.kind]
+    truth = np.zeros((len(task.examples), len(task.labels)), np.bool_)
+    column = {label: number for number, label in enumerate(task.labels)}
+    for number, example in enumerate(task.examples):
+        for label in spec.labels_of(example):
+            truth[number, column[label]] = True
+    is_choice = spec.head is HeadForm.CHOICE
+    groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
+    return Rows(spec.head, vectors, truth, deal(task.examples, groups))
+
+
+def deal(examples: Sequence[Example], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Deal examples into folds, each group evenly: `(examples,)`.
 
     Texts that are alike share a fold: with one of them learned from, the other, left out, says how
     well a text is known by heart, and the weakest regularisation wins. Two clusters of a group go
     to two folds, so no fold that is left out takes all of a label with it.
     """
+    texts = [example.text for example in examples]
     clusters = clusters_of(texts)
     hashes: dict[int, bytes] = {}
     for cluster, text in zip(clusters, texts, strict=True):
@@ -85,18 +98,18 @@ def deal(texts: Sequence[str], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return folds[clusters]
 
 
-def choose_strength(rows: Rows, search: Search) -> tuple[float, float]:
+def choose_strength(loss_of: Callable[[float], float], search: Search) -> tuple[float, float]:
     """Walk from the first guess in the direction in which the loss falls; it has one valley.
 
     Returns:
-        The best strength and its log loss on the rows left out.
+        The best strength and its loss.
     """
     losses: dict[int, float] = {}
     strengths = search.strengths
 
     def loss(at: int) -> float:
         if at not in losses:
-            losses[at] = _left_out_loss(rows, strengths[at], search.tolerance)
+            losses[at] = loss_of(strengths[at])
         return losses[at]
 
     first = at = strengths.index(search.first)
@@ -108,7 +121,7 @@ def choose_strength(rows: Rows, search: Search) -> tuple[float, float]:
     return strengths[at], loss(at)
 
 
-def _left_out_loss(rows: Rows, strength: float, tolerance: float) -> float:
+def left_out_loss(rows: Rows, strength: float, tolerance: float) -> float:
     """Mean log loss over folds that were left out; one fold where the rows are many."""
     folds = np.unique(rows.folds)
     losses = []
@@ -136,9 +149,9 @@ def fit(rows: Rows, strength: float, tolerance: float) -> Layer:
         tolerance: Largest slope of the loss at which it stops.
     """
     if rows.form is not HeadForm.EACH:
-        return _fit_classes(rows.vectors, rows.truth, strength, tolerance)
+        return fit_classes(rows.vectors, rows.truth, strength, tolerance)
     layers = [
-        _fit_classes(rows.vectors, np.stack([~own, own], axis=1), strength, tolerance)
+        fit_classes(rows.vectors, np.stack([~own, own], axis=1), strength, tolerance)
         for own in rows.truth.T
     ]
     # The margin of yes over no: softmax over both is the sigmoid of it.
@@ -147,9 +160,7 @@ def fit(rows: Rows, strength: float, tolerance: float) -> Layer:
     return weights, bias
 
 
-def _fit_classes(
-    vectors: Any, truth: NDArray[np.bool_], strength: float, tolerance: float
-) -> Layer:
+def fit_classes(vectors: Any, truth: NDArray[np.bool_], strength: float, tolerance: float) -> Layer:
     """Fit a multinomial regression; outputs that no row speaks for are never chosen."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - only who trains pays
 

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallfirst.linear.probabilities import Floats, softmax
+from smallfirst.linear.regression import Layer, choose_strength, fit_classes
 from smallfirst_workers.heads.chain import Chain, Outputs
-from smallfirst_workers.heads.regression import (
-    FINAL_TOLERANCE,
-    Layer,
-    choose_strength,
-    fit_classes,
-)
+from smallfirst_workers.heads.strengths import FINAL_TOLERANCE, SEARCH
 
 #: How much the chain may count. Above 1, what stood nearby is believed more than was counted.
 _WEIGHTS = np.array([0, 0.25, 0.5, 0.75, 1], np.float32)
@@ -66,7 +62,7 @@ def fit_tagger(texts: Sequence[TaggedText], num_outputs: int) -> FittedTagger:
         weights[strength] = float(_WEIGHTS[best])
         return float(losses[best])
 
-    strength, loss = choose_strength(loss_of)
+    strength, loss = choose_strength(loss_of, SEARCH)
     chosen = {
         "strength": strength,
         "chain_weight": weights[strength],

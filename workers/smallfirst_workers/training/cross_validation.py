@@ -12,9 +12,9 @@ import numpy as np
 from smallfirst.catalogue import Example, Task
 from smallfirst.catalogue.model_tasks import MIN_EXAMPLES_PER_LABEL
 from smallfirst.kinds import KINDS
+from smallfirst.linear.regression import deal
 from smallfirst.training_plan import Method
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.heads.fitting import deal
 from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.measuring import Answered, Measured, ask, measured_of
 from smallfirst_workers.training.progress import folds_bar
