@@ -10,8 +10,8 @@ Smallfirst = Callable[..., Any]
 
 
 def test_each_file_is_a_user(smallfirst: Smallfirst, tmp_path: Path) -> None:
-    """A role, a producer or a pool, with one password or two; other files are nobody's."""
-    files = {"router": "r1\n", "producer-shop": "old\nnew\n", "readme": "x", "producer-A": "x"}
+    """A role, a producer or a pool, with one password or two; hidden files are nobody's."""
+    files = {"router": "r1\n", "producer-shop": "old\nnew\n", ".gitignore": "x"}
     files["worker-gpu"] = "w1\n"
     for name, content in files.items():
         (tmp_path / name).write_text(content)
@@ -34,3 +34,17 @@ def test_an_empty_password_is_refused(smallfirst: Smallfirst, tmp_path: Path) ->
     (tmp_path / "producer-shop").write_text("\n")
     done = smallfirst("acl", tmp_path)
     assert (done.code, "producer-shop: is empty" in done.err) == (2, True)
+
+
+def test_a_file_named_after_no_user_is_refused(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """A misspelt role would leave its component without a user; the list is told, in help too."""
+    (tmp_path / "router").write_text("a")
+    (tmp_path / "exportr").write_text("b")
+    done = smallfirst("acl", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'exporter'?" in done.err
+    for role in ("router", "exporter", "scaler", "worker-POOL"):
+        assert role in done.err
+        assert role in smallfirst("acl", "--help").out
+    (tmp_path / "exportr").rename(tmp_path / "producer-A")
+    assert "producer-A: is named after no user" in smallfirst("acl", tmp_path).err

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,15 +130,3 @@ def test_every_command_speaks_json() -> None:
         commands |= {f"{name} {own}": one for own, one in commands.pop(name).commands.items()}
     for name, command in commands.items():
         assert any("--json" in option.opts for option in command.params), name
-
-
-def test_a_file_named_after_no_user_is_refused(smallfirst: Smallfirst, tmp_path: Path) -> None:
-    """A misspelt role would leave its component without a user; the list is told, in help too."""
-    (tmp_path / "router").write_text("a")
-    (tmp_path / "exportr").write_text("b")
-    done = smallfirst("acl", tmp_path)
-    assert (done.code, done.out) == (2, "")
-    assert "did you mean 'exporter'?" in done.err
-    for role in ("router", "exporter", "scaler", "worker-POOL"):
-        assert role in done.err
-        assert role in smallfirst("acl", "--help").out
