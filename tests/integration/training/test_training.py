@@ -126,7 +126,7 @@ def test_few_rows_judge_a_head_in_turn(bench: Bench, cache: Path) -> None:
     right = sum(label["num_right"] for label in found["labels"])
     assert found["score"] == pytest.approx(right / num_rows, abs=1e-6)
     assert found["interval"]["low"] < found["score"] <= found["interval"]["high"]
-    assert f"on {num_rows} rows, each judged by a head that has not seen it" in trained.score
+    assert f"on {num_rows} rows, each judged by a model that has not seen it" in trained.score
     card = (trained.folder / "README.md").read_text()
     assert max(map(len, card.splitlines())) <= 110
     assert "cross-validation" in card
