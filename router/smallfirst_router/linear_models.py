@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from smallfirst.linear.orders import Training
     from smallfirst.linear.skills import LinearSkill
 
+#: How many models are trained side by side: each is a process of some hundred megabytes.
+_AT_ONCE: Final = 2
 #: Between two signs of life while a start waits for its models.
 _BEAT_SECONDS: Final = 1.0
 
@@ -54,8 +56,8 @@ class LinearModels:
             try:
                 self.skills_of(catalogue)
             except StillTraining:
-                first = next(iter(self._trainings.values()))
-                first.has_ended(within=_BEAT_SECONDS)
+                for training in list(self._trainings.values())[:1]:
+                    training.has_ended(within=_BEAT_SECONDS)
                 on_wait()
             else:
                 return
@@ -81,6 +83,12 @@ class LinearModels:
             self._loaded = {skill.model.key: skill for skill in found.values()}
         return found
 
+    def close(self) -> None:
+        """End what is being trained."""
+        with self._lock:
+            while self._trainings:
+                self._trainings.popitem()[1].end()
+
     def _train_missing(self, tasks: Mapping[str, Task]) -> None:
         """Have the models of tasks trained that are not there yet, and no others."""
         from smallfirst.linear.fitting import folder_of  # noqa: PLC0415
@@ -90,8 +98,8 @@ class LinearModels:
             self._trainings.pop(folder).end()
         for name, folder in folders.items():
             self._see_to(name, tasks[name], folder)
-        if self._trainings:
-            raise StillTraining(len(self._trainings))
+        if missing := {folder for folder in folders.values() if not folder.is_dir()}:
+            raise StillTraining(len(missing))
 
     def _see_to(self, name: str, task: Task, folder: Path) -> None:
         """Begin a training, or take up how it ended."""
@@ -101,8 +109,9 @@ class LinearModels:
         training = self._trainings.get(folder)
         if training is None and not folder.is_dir():
             check_examples(name, task)
-            log.info("linear.training", task=name, examples=len(task.examples))
-            self._trainings[folder] = Training(name, task, self._cache)
+            if len(self._trainings) < _AT_ONCE:
+                log.info("linear.training", task=name, examples=len(task.examples))
+                self._trainings[folder] = Training(name, task, self._cache)
         elif training is not None and training.has_ended():
             said = training.failure()
             self._trainings.pop(folder).end()

@@ -154,6 +154,7 @@ class Router:
 
     def close(self) -> None:
         """Hand back what is held, so that a peer has it at once, and sign off."""
+        self._linear_models.close()
         self._in_hand.release()
         self._dispatch.release()
         self._ledger.lives.beat(ROUTERS, leaving=True)

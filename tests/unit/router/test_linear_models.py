@@ -1,5 +1,6 @@
 """The linear models of a router: trained beside it, loaded once, and told where they cannot be."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,11 @@ def catalogue(tmp_path: Path) -> Catalogue:
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> LinearModels:
+def models(tmp_path: Path) -> Iterator[LinearModels]:
     """A router's linear models, none of them trained yet."""
-    return LinearModels(tmp_path / "cache")
+    models = LinearModels(tmp_path / "cache")
+    yield models
+    models.close()
 
 
 def with_examples(catalogue: Catalogue, num: int) -> Catalogue:
@@ -61,6 +64,20 @@ def test_a_model_is_trained_beside_the_router(catalogue: Catalogue, models: Line
     assert isinstance(answer, LabelAnswer)
     assert answer.label == "delivery"
     assert models.skills_of(catalogue)["topic", "words"] is skills["topic", "words"]
+
+
+def test_models_are_trained_two_at_a_time(catalogue: Catalogue, models: LinearModels) -> None:
+    """However many a catalogue asks for, so many processes are started, and all are waited for."""
+    task = catalogue.tasks["topic"]
+    tasks = {
+        f"topic-{n}": task.model_copy(update={"examples": task.examples * n}) for n in (1, 2, 3)
+    }
+    wanted = catalogue.model_copy(update={"tasks": tasks})
+    with pytest.raises(StillTraining, match="3 of its linear models"):
+        models.skills_of(wanted)
+    assert len(models._trainings) == 2
+    models.train(wanted, on_wait=lambda: None)
+    assert len(models.skills_of(wanted)) == 3
 
 
 def test_examples_that_teach_nothing_are_told_at_once(
