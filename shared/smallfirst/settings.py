@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description=(
-            "The address of the fleet's Redis: redis://, rediss:// (TLS) or unix://; or of the"
+            "The address of the fleet's Redis: redis:// or rediss:// (TLS); or of the"
             " Sentinels that know it: redis+sentinel://HOST:PORT,HOST:PORT/MASTER,"
             " rediss+sentinel://; or of some nodes of a cluster: redis+cluster://HOST:PORT,HOST:PORT,"
             " rediss+cluster://."

@@ -3,7 +3,6 @@
     redis://[USER:PASSWORD@]HOST[:PORT][/DB]                    rediss:// for TLS
     redis+sentinel://[USER:PASSWORD@]HOST[:PORT],.../MASTER[/DB]   rediss+sentinel:// for TLS
     redis+cluster://[USER:PASSWORD@]HOST[:PORT],...             rediss+cluster:// for TLS
-    unix://[USER:PASSWORD@]/PATH
 
 Options of redis-py follow a question mark, `?ssl_ca_certs=/ca.crt` for instance; Sentinels with a
 password of their own take `sentinel_username` and `sentinel_password` there.
@@ -35,7 +34,13 @@ SENTINEL_EXAMPLE: Final = "redis+sentinel://host1:26379,host2:26379/mymaster"
 CLUSTER_EXAMPLE: Final = "redis+cluster://host1:6379,host2:6379"
 SCHEMES: Final = (
     *("redis", "rediss", "redis+sentinel", "rediss+sentinel"),
-    *("redis+cluster", "rediss+cluster", "unix"),
+    *("redis+cluster", "rediss+cluster"),
+)
+#: A socket would serve the ledger, but not Celery's lists: kombu opens one without the time limits
+#: and checks that `broker.transport` puts around a port's connections.
+_NO_SOCKET: Final = (
+    "must have a host and a port, since Celery's lists are not served over a socket:"
+    " redis://127.0.0.1:6379/0"
 )
 #: The ports where none is given, of a server and of a Sentinel.
 _PORTS: Final = {False: 6379, True: 26379}
@@ -73,14 +78,14 @@ class RedisAddress:
                 password.
         """
         scheme = url.partition("://")[0]
+        if scheme == "unix":
+            raise ValueError(_NO_SOCKET)
         if scheme not in SCHEMES:
             raise ValueError(f"must begin with {', '.join(f'{each}://' for each in SCHEMES)}")
         try:
             parts = _split(url)
         except ValueError:
             raise ValueError(f"must be a URL such as {EXAMPLE}") from None
-        if scheme == "unix":
-            return cls(url, scheme, (), parts.path)
         is_sentinel = scheme.endswith("+sentinel")
         example, form = _FORMS.get(scheme.partition("+")[2], (EXAMPLE, _DB_PATH))
         hosts = _hosts_of(parts.netloc.rpartition("@")[2], scheme)
@@ -102,9 +107,7 @@ class RedisAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is one server on this machine, by a socket or by loopback."""
-        if self.scheme == "unix":
-            return True
+        """Whether it is one server on this machine."""
         return "+" not in self.scheme and _is_loopback(self.hosts[0][0])
 
     @property

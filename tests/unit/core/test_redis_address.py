@@ -26,7 +26,6 @@ def test_sentinels_are_told_apart_and_the_master_has_a_name() -> None:
         ("redis://127.0.0.1:6379/0", True),
         ("rediss://a:b@localhost", True),
         ("redis://[::1]:1", True),
-        ("unix:///run/redis.sock", True),
         ("redis://redis:6379", False),
         ("redis://10.0.0.1", False),
         ("redis+sentinel://127.0.0.1:1/master", False),
@@ -34,8 +33,15 @@ def test_sentinels_are_told_apart_and_the_master_has_a_name() -> None:
     ],
 )
 def test_one_server_on_this_machine_is_local(url: str, *, is_local: bool) -> None:
-    """A server behind loopback or a socket is here; Sentinels and nodes may name others."""
+    """A server behind loopback is here; Sentinels and nodes may name others."""
     assert RedisAddress.parse(url).is_local is is_local
+
+
+def test_a_socket_is_refused_with_what_to_name_instead() -> None:
+    """Celery's lists have no time limits over one, so a fleet would freeze with it."""
+    with pytest.raises(ValueError, match="must have a host and a port") as refused:
+        RedisAddress.parse("unix://:secret@/run/redis.sock")
+    assert "secret" not in str(refused.value)
 
 
 def test_nothing_that_is_shown_holds_a_secret() -> None:
