@@ -89,9 +89,14 @@ def test_spans_have_an_interval_that_rows_drawn_anew_give() -> None:
 
 def card(num_rows: int, **more: Any) -> dict[str, Any]:
     """What a card says of a score."""
-    interval = {"low": 0.653, "high": 0.986}
-    found = {"measure": "accuracy", "score": 0.8889, "interval": interval, "num_rows": num_rows}
-    return {"metrics": {"held_out": found, **more}, "rows": {"is_refitted_on_all": False}}
+    found = {
+        "measure": "accuracy",
+        "score": 0.8889,
+        "interval": {"low": 0.653, "high": 0.986},
+        "num_rows": num_rows,
+        **more,
+    }
+    return {"metrics": {"held_out": found}, "rows": {"is_refitted_on_all": False}}
 
 
 def test_a_score_has_no_more_digits_than_its_rows_bear() -> None:
@@ -100,5 +105,6 @@ def test_a_score_has_no_more_digits_than_its_rows_bear() -> None:
         "accuracy 89 % (95 % interval 65 to 99 %) on 18 rows held out"
     )
     assert "88.9 % (95 % interval 65.3 to 98.6 %) on 1,000 rows" in score_in_words(card(1000))
-    assert score_in_words(card(18, epochs=3)).endswith("which chose the epoch, too")
+    assert "which also chose the epoch" in score_in_words(card(18, chose_epoch=True))
+    assert "epoch" not in score_in_words(card(18, chose_epoch=False))
     assert "nothing is known" in score_in_words({"metrics": {}})
