@@ -1,6 +1,8 @@
 """Laws of deciding about the words of a text together."""
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from smallfirst.catalogue import Kind
 from smallfirst.linear.probabilities import Floats, softmax
 from smallfirst_workers.encoding.states import WordStates
 from smallfirst_workers.encoding.words import find_words
 from smallfirst_workers.heads.chain import Chain, Outputs
+from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.heads.surroundings import own_width, with_surroundings, writing
 from smallfirst_workers.heads.tagging import TaggedText, fit_tagger
 
@@ -131,3 +135,20 @@ def test_how_much_the_chain_counts_is_chosen_on_texts_left_out() -> None:
 
     assert unsure["chain_weight"] >= 0.5
     assert unsure["chain_weight"] >= sure["chain_weight"]
+
+
+def test_a_head_is_read_back_as_it_was(tmp_path: Path) -> None:
+    """With a chain and surroundings, or as one that judges each word by its own state."""
+    weights, bias = np.ones((2, 3), np.float32), np.zeros(2, np.float32)
+    plain = LinearHead("k", Kind.TAG, ("name",), weights, bias)
+    chain = Chain(np.ones(2, np.float32), np.ones((2, 2), np.float32))
+    for name, head in (
+        ("plain", plain),
+        ("chained", replace(plain, chain=chain, sees_surroundings=True)),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        head.save(folder, {})
+        found = LinearHead.load(folder)
+        assert found.sees_surroundings is head.sees_surroundings
+        assert (found.chain is None) is (head.chain is None)

@@ -145,7 +145,8 @@ class LinearHead:
             tensors |= {"first": self.chain.first, "steps": self.chain.steps}
         save_file(tensors, folder / "head.safetensors")
         about = {"key": self.key, "kind": self.kind, "labels": self.labels, **facts}
-        about["sees_surroundings"] = self.sees_surroundings
+        if self.sees_surroundings:
+            about["sees_surroundings"] = True
         (folder / HEAD_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
     def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearHead":
@@ -173,7 +174,7 @@ class LinearHead:
             tensors["weights"],
             tensors["bias"],
             Chain(tensors["first"], tensors["steps"]) if "steps" in tensors else None,
-            about["sees_surroundings"],
+            about.get("sees_surroundings", False),
         )
 
 
