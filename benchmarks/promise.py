@@ -206,6 +206,9 @@ def _write_catalogue(task: str, options: argparse.Namespace, folder: Path) -> Pa
         MEAN: {"source": "bundled:minilm"},
         WORDS: {"source": "bundled:words", "tier": "linear"},
     }
+    catalogue["router"] = {
+        "price_per_hour": next(iter(catalogue["pools"].values()))["price_per_hour"]
+    }
     about = catalogue["tasks"][task]
     about["examples"] = str((options.data / task / "train.jsonl").absolute())
     rules = [{"rule": {"patterns": RULE}}] if task == "headlines" else []
