@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: Lengths of the stretches of characters. With them a word counts that is misspelt or inflected.
 STRETCHES: Final = (2, 3, 4, 5)
 #: Characters of the longest text that is read: about a tenth of a second on one core.
@@ -16,12 +19,18 @@ MAX_CHARS: Final = 50_000
 _WORD: Final = re.compile(r"\w+")
 
 
-class Feature(NamedTuple):
-    """One occurrence of a feature in a text, from `start` to before `end`."""
+class PlacedFeatures(NamedTuple):
+    """The features of one block as they occur in a text.
 
-    name: str
-    start: int
-    end: int
+    Attributes:
+        names: Of each occurrence, as `BLOCKS` lists them.
+        starts: `(occurrences,)`: where each begins in the text.
+        ends: `(occurrences,)`: before which place it ends.
+    """
+
+    names: list[str]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
 def folded(text: str) -> str:
@@ -45,19 +54,26 @@ def stretches_of(text: str) -> list[str]:
 BLOCKS: Final = (words_of, stretches_of)
 
 
-def placed_features(text: str) -> tuple[list[Feature], list[Feature]]:
+def placed_features(text: str) -> tuple[PlacedFeatures, PlacedFeatures]:
     """Find both blocks' features of a text that is not folded, each where it stands in it."""
     letters, places = _folded_with_places(text)
-    words = [(match[0], *match.span()) for match in _WORD.finditer(letters)]
-    pairs = [(f"{a} {b}", start, end) for (a, start, _), (b, _, end) in pairwise(words)]
-    stretches = [
-        (letters[at : at + n], at, at + n) for n in STRETCHES for at in range(len(letters) - n + 1)
-    ]
-    return _in_text([*words, *pairs], places), _in_text(stretches, places)
+    words = [match.span() for match in _WORD.finditer(letters)]
+    spans = [*words, *((start, end) for (start, _), (_, end) in pairwise(words))]
+    starts, ends = np.array(spans, np.int64).reshape(-1, 2).T
+    begins = [np.arange(max(0, len(letters) - size + 1)) for size in STRETCHES]
+    stops = [begin + size for begin, size in zip(begins, STRETCHES, strict=True)]
+    return (
+        _in_text(words_of(letters), starts, ends, places),
+        _in_text(stretches_of(letters), np.concatenate(begins), np.concatenate(stops), places),
+    )
 
 
-def _in_text(found: Sequence[tuple[str, int, int]], places: Sequence[int]) -> list[Feature]:
-    return [Feature(name, places[start], places[end - 1] + 1) for name, start, end in found]
+def _in_text(
+    names: list[str], starts: NDArray[np.int64], ends: NDArray[np.int64], places: Sequence[int]
+) -> PlacedFeatures:
+    """Tell of features in a folded text where they stand in the text itself."""
+    in_text = np.array(places, np.int64)
+    return PlacedFeatures(names, in_text[starts], in_text[ends - 1] + 1)
 
 
 def _folded_with_places(text: str) -> tuple[str, list[int]]:

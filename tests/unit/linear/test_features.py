@@ -30,15 +30,16 @@ def test_case_and_white_space_are_folded() -> None:
 def test_placed_features_are_those_that_are_counted(text: str) -> None:
     """Where features stand is told of the very same ones, in any text."""
     words, stretches = placed_features(text)
-    assert [each.name for each in words] == words_of(folded(text))
-    assert [each.name for each in stretches] == stretches_of(folded(text))
+    assert words.names == words_of(folded(text))
+    assert stretches.names == stretches_of(folded(text))
 
 
 @given(st.text())
 def test_each_place_is_inside_the_text(text: str) -> None:
     """A place covers at least one character, and what stands there folds to the stretch."""
     words, stretches = placed_features(text)
-    for each in (*words, *stretches):
-        assert 0 <= each.start < each.end <= len(text)
-    for each in stretches:
-        assert each.name.strip() in folded(text[each.start : each.end])
+    for each in (words, stretches):
+        assert len(each.names) == len(each.starts) == len(each.ends)
+        assert ((each.starts >= 0) & (each.starts < each.ends) & (each.ends <= len(text))).all()
+    for name, start, end in zip(*stretches, strict=True):
+        assert name.strip() in folded(text[start:end])
