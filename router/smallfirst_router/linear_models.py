@@ -98,21 +98,23 @@ class LinearModels:
             self._trainings.pop(folder).end()
         for name, folder in folders.items():
             self._see_to(name, tasks[name], folder)
-        if missing := {folder for folder in folders.values() if not folder.is_dir()}:
-            raise StillTraining(len(missing))
+        # A model is there a moment before the process that made it has ended.
+        unfinished = self._trainings.keys() | {each for each in folders.values() if not each.is_dir()}
+        if unfinished:
+            raise StillTraining(len(unfinished))
 
     def _see_to(self, name: str, task: Task, folder: Path) -> None:
         """Begin a training, or take up how it ended."""
         from smallfirst.linear.fitting import check_examples  # noqa: PLC0415
         from smallfirst.linear.orders import Training  # noqa: PLC0415
 
-        training = self._trainings.get(folder)
-        if training is None and not folder.is_dir():
+        training, is_there = self._trainings.get(folder), folder.is_dir()
+        if training is None and not is_there:
             check_examples(name, task)
             if len(self._trainings) < _AT_ONCE:
                 log.info("linear.training", task=name, examples=len(task.examples))
                 self._trainings[folder] = Training(name, task, self._cache)
-        elif training is not None and training.has_ended():
+        elif training is not None and (is_there or training.has_ended()):
             said = training.failure()
             self._trainings.pop(folder).end()
             if said is not None:

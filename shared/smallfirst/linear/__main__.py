@@ -1,6 +1,6 @@
 """Trains the linear model of a task in a process of its own: `python -m smallfirst.linear CACHE`.
 
-The task comes on standard input, as `asked_of` writes it. A process of its own, since training is
+The task comes on standard input, as `TrainingOrder` has it. A process of its own, since training is
 half a minute of one processor for thousands of examples, and whoever routes jobs has none to spare.
 """
 

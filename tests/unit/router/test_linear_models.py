@@ -10,6 +10,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Job, LabelAnswer, Outcome
+from smallfirst.linear.fitting import train
 from smallfirst_router.cascade import LocalModel, plan_of
 from smallfirst_router.errors import StillTraining
 from smallfirst_router.linear_models import LinearModels
@@ -78,6 +79,19 @@ def test_models_are_trained_two_at_a_time(catalogue: Catalogue, models: LinearMo
     assert len(models._trainings) == 2
     models.train(wanted, on_wait=lambda: None)
     assert len(models.skills_of(wanted)) == 3
+
+
+def test_no_process_outlives_the_model_that_it_was_to_train(
+    catalogue: Catalogue, models: LinearModels, tmp_path: Path
+) -> None:
+    """A model that is there is taken up, whoever made it and whatever still runs for it."""
+    with pytest.raises(StillTraining):
+        models.skills_of(catalogue)
+    [training] = models._trainings.values()
+    train("topic", catalogue.tasks["topic"], tmp_path / "cache")
+    assert models.skills_of(catalogue)
+    assert training.has_ended()
+    assert not models._trainings
 
 
 def test_examples_that_teach_nothing_are_told_at_once(
