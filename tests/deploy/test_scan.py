@@ -23,6 +23,8 @@ FRAMEWORKS = ("kubernetes", "dockerfile")
 OPTIONS = ("--framework", *FRAMEWORKS, "--skip-download", "--quiet", "--soft-fail", "--output=json")
 #: A check, and what it fails for: a kind of object, or a file.
 Finding = tuple[str, str]
+#: The example with an object of every kind that has an image.
+WITH_EVERY_KIND = "one-gpu"
 METRICS = {"metrics": {"enabled": True, "alerts": {"enabled": True}}}
 pytestmark = pytest.mark.timeout(900)
 
@@ -49,11 +51,15 @@ def checkov(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Look at what every example renders, with digests and as it comes, and at every recipe."""
+    """Look at what every example renders, at one of every object as it comes, and every recipe."""
     folder = tmp_path_factory.mktemp("scan")
-    for part, values in (("digests", DIGESTS), ("bare", {})):
+    parts: tuple[tuple[str, Any, Any], ...] = (
+        ("digests", DIGESTS, EXAMPLES),
+        ("bare", {}, (WITH_EVERY_KIND,)),
+    )
+    for part, values, examples in parts:
         (folder / part).mkdir()
-        for example in EXAMPLES:
+        for example in examples:
             objects = rendered(example, {**METRICS, **values})
             (folder / part / f"{example}.yaml").write_text(yaml.safe_dump_all(objects), "utf-8")
     for path in FILES:

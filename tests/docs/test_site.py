@@ -72,21 +72,23 @@ def test_what_is_generated_stands_in_its_page(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "told"),
+    ("links", "told"),
     [
-        ("[x](gone.md)", "gone.md"),
-        ("[x](../glossary.md#gone)", "gone"),
-        ("[x](../../gone.py)", "gone.py"),
+        ("[x](gone.md), [x](../glossary.md#lost)", ("gone.md", "lost")),
+        ("[x](../../missing.py)", ("missing.py",)),
     ],
 )
-def test_a_link_to_nowhere_fails_the_build(tmp_path: Path, link: str, told: str) -> None:
-    """Be it to a page, to a heading, or to a file of the repository."""
+def test_a_link_to_nowhere_fails_the_build(
+    tmp_path: Path, links: str, told: tuple[str, ...]
+) -> None:
+    """Be it to a page or a heading, each of which is told, or to a file of the repository."""
     folder = tmp_path / "docs"
     (folder / "reference").mkdir(parents=True)
     for name in ("conf.py", "glossary.md"):
         shutil.copy(DOCS / name, folder)
-    (folder / "reference" / "page.md").write_text(f"# Page\n\n{link}\n")
+    (folder / "reference" / "page.md").write_text(f"# Page\n\n{links}\n")
     (folder / "index.md").write_text("# Home\n\n```{toctree}\nglossary\nreference/page\n```\n")
     built = build(folder, tmp_path / "html")
     assert built.returncode != 0
-    assert told in built.stderr
+    for target in told:
+        assert target in built.stderr

@@ -62,12 +62,17 @@ class Image:
     def start(
         self, command: Sequence[str], log: Path, variables: Mapping[str, str]
     ) -> "subprocess.Popen[bytes]":
-        """Start a command with the image's environment, these variables, and nothing else."""
+        """Start a command with the image's environment, these variables, and nothing else.
+
+        But that modules are compiled once, and kept apart from the image: who builds it has that
+        done by COMPILE.
+        """
         first, *others = command
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": f"{self.folder}/pyc"}
         with log.open("wb") as file:
             return subprocess.Popen(
                 [str(self.venv / "bin" / first), *others],
-                env={**self.environment, **variables},
+                env={**self.environment, **compiled, **variables},
                 cwd=self.workdir,
                 stdout=file,
                 stderr=subprocess.STDOUT,

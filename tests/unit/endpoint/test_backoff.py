@@ -100,7 +100,7 @@ def test_the_headers_of_rate_limits_are_read(
     assert asked_seconds(headers, NOW) == seconds
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["retry-after", "retry-after-ms", "x-ratelimit-reset", "ratelimit-reset"]),

@@ -48,6 +48,16 @@ def models(tmp_path: Path) -> Iterator[LinearModels]:
     models.close()
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> LinearModels:
+    """A router's linear models, the catalogue's trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    models = LinearModels(folder / "cache")
+    train("topic", load_catalogue(folder / "catalogue.yaml").tasks["topic"], folder / "cache")
+    return models
+
+
 def with_examples(catalogue: Catalogue, num: int) -> Catalogue:
     """The same catalogue with fewer examples."""
     task = catalogue.tasks["topic"]
@@ -111,11 +121,10 @@ def test_a_catalogue_without_them_needs_nothing(catalogue: Catalogue, models: Li
 
 
 def test_a_calibrated_answer_stands_for_its_revision_alone(
-    catalogue: Catalogue, models: LinearModels
+    catalogue: Catalogue, trained: LinearModels
 ) -> None:
     """The router judges as a worker does: threshold, temperature, revision."""
-    models.train(catalogue, on_wait=lambda: None)
-    plan = plan_of(catalogue, "r", models.skills_of(catalogue))
+    plan = plan_of(catalogue, "r", trained.skills_of(catalogue))
     [step] = plan.tasks["topic"].steps
     assert isinstance(step.destination, LocalModel)
     skill, job = step.destination.skill, Job(task="topic", text="my parcel", explain=True)
@@ -131,10 +140,9 @@ def test_a_calibrated_answer_stands_for_its_revision_alone(
     assert LocalModel(skill, Acceptance(revision="another")).ask(job).reason == OTHER_REVISION
 
 
-def test_what_nobody_can_read_goes_on(catalogue: Catalogue, models: LinearModels) -> None:
+def test_what_nobody_can_read_goes_on(catalogue: Catalogue, trained: LinearModels) -> None:
     """A text of which the model knows nothing goes to the next step, and the trail says why."""
-    models.train(catalogue, on_wait=lambda: None)
-    skill = models.skills_of(catalogue)["topic", "words"]
+    skill = trained.skills_of(catalogue)["topic", "words"]
     said = LocalModel(skill, Acceptance()).ask(Job(task="topic", text="\u4f60"))
     assert (said.outcome, said.answer) == (Outcome.ESCALATED, None)
     assert said.reason is not None
