@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from redis import Redis
+from tests.support.warm_commands import WarmCommands
 
 from smallfirst import results
 from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Status, Tier
@@ -57,20 +57,21 @@ def environment(bare_environment: dict[str, str], redis_url: str) -> dict[str, s
     return {**bare_environment, "SMALLFIRST_REDIS_URL": redis_url}
 
 
+@pytest.fixture(scope="session")
+def warm_commands() -> Iterator[WarmCommands]:
+    """Whoever runs command lines."""
+    commands = WarmCommands()
+    yield commands
+    commands.close()
+
+
 @pytest.fixture
-def smallfirst(command: list[str], environment: dict[str, str]) -> Callable[..., Done]:
+def smallfirst(warm_commands: WarmCommands, environment: dict[str, str]) -> Callable[..., Done]:
     """Run a command to its end: `smallfirst(*arguments, stdin=..., **variables)`."""
 
     def run(*arguments: object, stdin: str = "", **variables: str) -> Done:
-        done = subprocess.run(
-            [*command, *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={**environment, **variables},
-        )
+        given = [str(each) for each in arguments]
+        done = warm_commands.run(given, stdin, {**environment, **variables})
         assert "Traceback" not in done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

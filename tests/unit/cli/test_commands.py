@@ -77,7 +77,7 @@ def test_a_commands_help_waits_for_nothing_it_works_with() -> None:
     """`smallfirst <command> --help` imports no model library, no Celery and no statistics."""
     lines = [[name, "--help"] for name in COMMANDS]
     loaded = loaded_by(*lines, names=(*WORK, "rich.console"), before=(*FLEET, "smallfirst.client"))
-    assert dict(zip(COMMANDS, loaded, strict=True)) == dict.fromkeys(COMMANDS, ["rich.console"])
+    assert dict(zip(COMMANDS, loaded, strict=True)) == {name: ["rich.console"] for name in COMMANDS}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
