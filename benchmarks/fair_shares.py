@@ -28,7 +28,8 @@ from provenance import provenance, write_result
 from redis import Redis
 
 from smallfirst import Client, Job, Priority, results
-from smallfirst.jobs import Attempt, LabelAnswer, Outcome, Result, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Attempt, Outcome, Result, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.holders import Holder

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from provenance import provenance, write_result
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_folder
-from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 

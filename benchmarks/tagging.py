@@ -18,10 +18,10 @@ from pathlib import Path
 
 from provenance import provenance, write_result
 
+from smallfirst.answers import Span, SpansAnswer
 from smallfirst.catalogue import Example, Kind, ModelStep, RuleStep, Task
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import model_folder
-from smallfirst.jobs import Span, SpansAnswer
 from smallfirst_router.rules import compile_rule
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine

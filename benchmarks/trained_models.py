@@ -23,9 +23,9 @@ from typing import Any
 
 from provenance import provenance, write_result
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 

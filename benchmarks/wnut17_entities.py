@@ -8,7 +8,7 @@ from typing import Any
 
 from rows import entities, token_places
 
-from smallfirst.jobs import Span, SpansAnswer
+from smallfirst.answers import Span, SpansAnswer
 from smallfirst_workers.encoding.words import Tag, find_words, join_words, label_words
 
 #: An entity: first token, last token, label.

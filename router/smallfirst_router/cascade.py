@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from smallfirst.acceptance import OTHER_REVISION, Acceptance, RuleAcceptance, label_of
-from smallfirst.answers import merge_spans, spans_of, with_spans
+from smallfirst.answers import Answer, AnyAnswer, Span, merge_spans, spans_of, with_spans
 from smallfirst.catalogue import (
     Backlog,
     Catalogue,
@@ -21,7 +21,7 @@ from smallfirst.catalogue import (
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import Answer, AnyAnswer, Attempt, Job, Outcome, Span, Tier
+from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions

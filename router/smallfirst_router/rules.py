@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import stdnum
 
+from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Kind, Rule
-from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, named
 from smallfirst_router.errors import RuleError
 from smallfirst_router.patterns import CompiledPattern, TextReadings, compile_pattern

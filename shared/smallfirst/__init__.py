@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING
 
 #: The names of the contract, by the module that each comes from.
 _NAMES = {
+    "smallfirst.answers": (
+        "Answer",
+        "AnyAnswer",
+        "Evidence",
+        "LabelAnswer",
+        "LabelsAnswer",
+        "RecordAnswer",
+        "Span",
+        "SpansAnswer",
+        "TextAnswer",
+        "UnknownAnswer",
+        "VectorAnswer",
+    ),
     "smallfirst.client": ("AsyncClient", "Client"),
     "smallfirst.client.transports": ("JobLocation", "State"),
     "smallfirst.errors": (
@@ -26,25 +39,14 @@ _NAMES = {
         "SmallfirstError",
     ),
     "smallfirst.jobs": (
-        "Answer",
-        "AnyAnswer",
         "Attempt",
-        "Evidence",
         "Job",
-        "LabelAnswer",
-        "LabelsAnswer",
         "Outcome",
         "Priority",
         "Problem",
-        "RecordAnswer",
         "Result",
-        "Span",
-        "SpansAnswer",
         "Status",
-        "TextAnswer",
         "Tier",
-        "UnknownAnswer",
-        "VectorAnswer",
     ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
@@ -53,6 +55,17 @@ __all__ = list(_HOMES)
 
 if TYPE_CHECKING:
     # The same names for type checkers and editors, which run nothing; a test compares the two.
+    from smallfirst.answers import Answer as Answer
+    from smallfirst.answers import AnyAnswer as AnyAnswer
+    from smallfirst.answers import Evidence as Evidence
+    from smallfirst.answers import LabelAnswer as LabelAnswer
+    from smallfirst.answers import LabelsAnswer as LabelsAnswer
+    from smallfirst.answers import RecordAnswer as RecordAnswer
+    from smallfirst.answers import Span as Span
+    from smallfirst.answers import SpansAnswer as SpansAnswer
+    from smallfirst.answers import TextAnswer as TextAnswer
+    from smallfirst.answers import UnknownAnswer as UnknownAnswer
+    from smallfirst.answers import VectorAnswer as VectorAnswer
     from smallfirst.client import AsyncClient as AsyncClient
     from smallfirst.client import Client as Client
     from smallfirst.client.transports import JobLocation as JobLocation
@@ -69,25 +82,14 @@ if TYPE_CHECKING:
     from smallfirst.errors import ResultUnreadable as ResultUnreadable
     from smallfirst.errors import ResultWithheld as ResultWithheld
     from smallfirst.errors import SmallfirstError as SmallfirstError
-    from smallfirst.jobs import Answer as Answer
-    from smallfirst.jobs import AnyAnswer as AnyAnswer
     from smallfirst.jobs import Attempt as Attempt
-    from smallfirst.jobs import Evidence as Evidence
     from smallfirst.jobs import Job as Job
-    from smallfirst.jobs import LabelAnswer as LabelAnswer
-    from smallfirst.jobs import LabelsAnswer as LabelsAnswer
     from smallfirst.jobs import Outcome as Outcome
     from smallfirst.jobs import Priority as Priority
     from smallfirst.jobs import Problem as Problem
-    from smallfirst.jobs import RecordAnswer as RecordAnswer
     from smallfirst.jobs import Result as Result
-    from smallfirst.jobs import Span as Span
-    from smallfirst.jobs import SpansAnswer as SpansAnswer
     from smallfirst.jobs import Status as Status
-    from smallfirst.jobs import TextAnswer as TextAnswer
     from smallfirst.jobs import Tier as Tier
-    from smallfirst.jobs import UnknownAnswer as UnknownAnswer
-    from smallfirst.jobs import VectorAnswer as VectorAnswer
 else:
     # A type checker that saw it would take every misspelt name for one of ours.
     def __getattr__(name: str) -> object:

@@ -9,8 +9,15 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from smallfirst.answers import found_something, tempered_answer
-from smallfirst.jobs import Answer, Label, LabelAnswer, Outcome, Probability
+from smallfirst.answers import (
+    Answer,
+    Label,
+    LabelAnswer,
+    Probability,
+    found_something,
+    tempered_answer,
+)
+from smallfirst.jobs import Outcome
 from smallfirst.wire import Wire
 
 #: In place of a threshold: no answer stands, and the step is passed over.

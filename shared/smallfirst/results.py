@@ -6,17 +6,8 @@ Pure functions of what is known about the job; who writes the result is the ledg
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from smallfirst.answers import with_utf16
-from smallfirst.jobs import (
-    AnyAnswer,
-    Attempt,
-    Job,
-    Outcome,
-    Problem,
-    Result,
-    Status,
-    Tier,
-)
+from smallfirst.answers import AnyAnswer, with_utf16
+from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status, Tier
 
 #: What a producer reads when its job's time was up.
 EXPIRED = Problem(code="expired", message="the deadline passed before a model saw the job")

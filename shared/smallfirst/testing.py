@@ -25,21 +25,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smallfirst import results
+from smallfirst.answers import KNOWN_KINDS, Answer
 from smallfirst.client import AsyncClient, Client
 from smallfirst.client.transports import JobLocation, State, Transport
 from smallfirst.errors import FleetUnreachable
-from smallfirst.jobs import (
-    DEFAULT_PRODUCER,
-    KNOWN_KINDS,
-    Answer,
-    Attempt,
-    Job,
-    Outcome,
-    Problem,
-    Result,
-    Status,
-    Tier,
-)
+from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Job, Outcome, Problem, Result, Status, Tier
 
 #: Where a held job is said to be.
 PLACE = "memory"

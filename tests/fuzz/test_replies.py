@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tests.support.odd_bodies import ANSWERED, ODD_REPLIES, TASKS, TEXT, good_body
 
-from smallfirst.jobs import Answer, Problem
+from smallfirst.answers import Answer
+from smallfirst.jobs import Problem
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.dialect import OWN_KEYS
 from smallfirst_workers.llm.endpoint.failures import refused_key

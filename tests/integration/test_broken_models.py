@@ -10,7 +10,8 @@ from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Job, LabelAnswer, Outcome, Priority, Problem, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Job, Outcome, Priority, Problem, Tier
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger

@@ -16,7 +16,8 @@ from datetime import timedelta
 
 from redis import Redis
 
-from smallfirst.jobs import LabelAnswer, Priority, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Priority, Tier
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger

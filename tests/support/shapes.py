@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Attempt, LabelAnswer, Outcome, Problem, Result, Status, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Attempt, Outcome, Problem, Result, Status, Tier
 from smallfirst.ledger.routing_slips import RoutingSlip, StepRequest
 
 NOW_MS = 1_800_000_000_000

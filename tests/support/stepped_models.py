@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from smallfirst.answers import Answer, LabelAnswer, RecordAnswer
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.placement import pools_of
-from smallfirst.jobs import Answer, LabelAnswer, Problem, RecordAnswer
+from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EngineRequest, EngineResult
 from smallfirst_workers.errors import EndpointDown
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED

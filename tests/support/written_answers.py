@@ -7,11 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 
+from smallfirst.answers import Answer, RecordAnswer
 from smallfirst.catalogue import Kind, Task
-from smallfirst.jobs import (
-    Answer,
-    RecordAnswer,
-)
 from smallfirst.kinds import prompting_of
 from smallfirst.kinds.completions import Completion
 

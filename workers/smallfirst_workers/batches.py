@@ -12,7 +12,8 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from smallfirst.jobs import Answer, Priority, Problem
+from smallfirst.answers import Answer
+from smallfirst.jobs import Priority, Problem
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.holders import process_here

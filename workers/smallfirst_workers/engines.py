@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Model, Task
-from smallfirst.jobs import Answer, Problem, Span, Tier
+from smallfirst.jobs import Problem, Tier
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 
 

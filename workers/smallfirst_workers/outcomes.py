@@ -6,8 +6,8 @@ stand goes back to the router, trail and all.
 
 from smallfirst import results
 from smallfirst.acceptance import OTHER_REVISION, Acceptance, label_of
-from smallfirst.answers import merge_spans, spans_of, with_spans
-from smallfirst.jobs import Answer, AnyAnswer, Attempt, Outcome, Problem, Status, Tier
+from smallfirst.answers import Answer, AnyAnswer, merge_spans, spans_of, with_spans
+from smallfirst.jobs import Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move

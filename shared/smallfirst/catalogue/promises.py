@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.answers import Label, Probability
+from smallfirst.jobs import Name, Tier
 from smallfirst.kinds.entries import Entry
 
 #: Where promises stand, beside the catalogue.

@@ -12,8 +12,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
+from smallfirst.answers import Label, Probability
 from smallfirst.catalogue.promises import StepPromise
-from smallfirst.jobs import Label, Name, Probability, Tier
+from smallfirst.jobs import Name, Tier
 from smallfirst.kinds.entries import Entry, refuse
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst.wording import did_you_mean, nearest

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from smallfirst.answers import Span
 from smallfirst.catalogue.row_files import Line, RowError, parse_row
-from smallfirst.jobs import Job, Span
+from smallfirst.jobs import Job
 from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Gold, GoldError
 from smallfirst.wording import faults_of, nearest, unknown_key
 

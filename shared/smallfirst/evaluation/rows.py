@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Catalogue, Example, Task
 from smallfirst.catalogue.examples import TRAINED_ON, read_numbered
 from smallfirst.catalogue.likeness import WORD, text_key
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.errors import CatalogueProblem, ModelFilesError
 from smallfirst.evaluation.errors import MAX_NAMED, RowsError, SeenRowsError
-from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, Gold
 from smallfirst.kinds.scoring import Score
 

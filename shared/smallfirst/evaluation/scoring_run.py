@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from smallfirst.answers import Answer, UnknownAnswer
 from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.catalogue.likeness import clusters_of, text_key
 from smallfirst.catalogue.loading import load_catalogue
@@ -26,7 +27,7 @@ from smallfirst.evaluation.single_step_catalogue import (
     name_of_step,
     taken_apart,
 )
-from smallfirst.jobs import Answer, Job, Outcome, Result, Status, UnknownAnswer
+from smallfirst.jobs import Job, Outcome, Result, Status
 from smallfirst.kinds import KINDS
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores

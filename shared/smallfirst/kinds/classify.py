@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from smallfirst.jobs import Label, LabelAnswer
+from smallfirst.answers import Label, LabelAnswer
 from smallfirst.kinds.entries import Place
 from smallfirst.kinds.labels import LabelsTask, described_labels, label_schema
 from smallfirst.kinds.spec import (

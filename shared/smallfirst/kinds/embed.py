@@ -1,6 +1,6 @@
 """`embed`: a vector of the text."""
 
-from smallfirst.jobs import VectorAnswer
+from smallfirst.answers import VectorAnswer
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.spec import HeadForm, KindSpec, LabelledText
 

@@ -2,8 +2,7 @@
 
 from pydantic import Field, JsonValue
 
-from smallfirst.answers import rounded
-from smallfirst.jobs import RecordAnswer
+from smallfirst.answers import RecordAnswer, rounded
 from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_object
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.records import (

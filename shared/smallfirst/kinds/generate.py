@@ -2,8 +2,7 @@
 
 from pydantic import Field
 
-from smallfirst.answers import rounded
-from smallfirst.jobs import TextAnswer
+from smallfirst.answers import TextAnswer, rounded
 from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.spec import KindSpec, LabelledText, Prompting, surely

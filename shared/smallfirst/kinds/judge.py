@@ -6,8 +6,7 @@ from typing import Final, Literal, get_args
 
 from pydantic import Field, JsonValue
 
-from smallfirst.answers import rounded
-from smallfirst.jobs import RecordAnswer
+from smallfirst.answers import RecordAnswer, rounded
 from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_object
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.fences import unescape

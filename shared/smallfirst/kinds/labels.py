@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from smallfirst.jobs import Label
+from smallfirst.answers import Label
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.schemas import JsonSchema
 from smallfirst.wording import did_you_mean

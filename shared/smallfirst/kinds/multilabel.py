@@ -2,8 +2,7 @@
 
 from pydantic import Field
 
-from smallfirst.answers import rounded
-from smallfirst.jobs import Label, LabelsAnswer
+from smallfirst.answers import Label, LabelsAnswer, rounded
 from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_list
 from smallfirst.kinds.labels import LabelsTask, described_labels, label_schema
 from smallfirst.kinds.schemas import JsonSchema

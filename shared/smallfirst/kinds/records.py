@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from smallfirst.jobs import RecordAnswer
+from smallfirst.answers import RecordAnswer
 from smallfirst.kinds.entries import Entry
 from smallfirst.kinds.schemas import JsonSchema, closed_object
 from smallfirst.kinds.spec import surely

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from smallfirst.jobs import AnyAnswer, UnknownAnswer
+from smallfirst.answers import AnyAnswer, UnknownAnswer
 from smallfirst.kinds.classify import CLASSIFY, ClassifyExample
 from smallfirst.kinds.embed import EMBED
 from smallfirst.kinds.extract import EXTRACT, ExtractExample, FieldsTask

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from smallfirst.jobs import AnyAnswer
+from smallfirst.answers import AnyAnswer
 from smallfirst.kinds import KINDS, Gold
 
 

@@ -7,7 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import Field, JsonValue
 
-from smallfirst.jobs import MAX_TEXT_CHARS, AnyAnswer, LabelAnswer, Span, SpansAnswer
+from smallfirst.answers import AnyAnswer, LabelAnswer, Span, SpansAnswer
+from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.entries import Entry, Place
 from smallfirst.kinds.schemas import JsonSchema

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from smallfirst.answers import rounded
-from smallfirst.jobs import Span, SpansAnswer
+from smallfirst.answers import Span, SpansAnswer, rounded
 from smallfirst.kinds.completions import Completion, InvalidAnswer, as_json, parsed_list
 from smallfirst.kinds.fences import unescape
 from smallfirst.kinds.labels import LabelsTask, described_labels, label_schema

@@ -17,8 +17,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from smallfirst.answers import rounded, rounded_distribution
-from smallfirst.jobs import LabelAnswer, RecordAnswer, TextAnswer
+from smallfirst.answers import LabelAnswer, RecordAnswer, TextAnswer, rounded, rounded_distribution
 from smallfirst.wire import Wire
 
 AnswerT = TypeVar("AnswerT", bound=Wire)

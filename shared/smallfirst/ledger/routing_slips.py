@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name, Span
+from smallfirst.answers import Span
+from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name
 from smallfirst.results import LAST_MS
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst.wire import Wire

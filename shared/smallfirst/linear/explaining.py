@@ -13,8 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.answers import DIGITS
-from smallfirst.jobs import Evidence
+from smallfirst.answers import DIGITS, Evidence
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.features import placed_features
 from smallfirst.linear.model import LinearModel

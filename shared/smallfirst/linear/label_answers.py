@@ -6,8 +6,7 @@ on any label.
 
 import numpy as np
 
-from smallfirst.answers import DIGITS, rounded_distribution
-from smallfirst.jobs import Evidence, LabelAnswer, LabelsAnswer
+from smallfirst.answers import DIGITS, Evidence, LabelAnswer, LabelsAnswer, rounded_distribution
 from smallfirst.linear.probabilities import Floats
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from smallfirst.answers import LabelAnswer, LabelsAnswer
 from smallfirst.catalogue import Model, Task, place_text
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
-from smallfirst.jobs import LabelAnswer, LabelsAnswer
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.explaining import evidence
 from smallfirst.linear.features import MAX_CHARS

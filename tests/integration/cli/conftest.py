@@ -15,7 +15,8 @@ from redis import Redis
 from tests.support.warm_commands import WarmCommands
 
 from smallfirst import results
-from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Status, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Attempt, Job, Outcome, Problem, Status, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger

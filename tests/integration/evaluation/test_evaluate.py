@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from smallfirst import Client
-from smallfirst.jobs import Job, LabelAnswer
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Job
 from smallfirst.local.fleet import LocalFleet
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "support_mail"

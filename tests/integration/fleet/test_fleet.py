@@ -12,16 +12,8 @@ import pytest
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.jobs import (
-    LabelAnswer,
-    Outcome,
-    Priority,
-    Result,
-    SpansAnswer,
-    Status,
-    Tier,
-    VectorAnswer,
-)
+from smallfirst.answers import LabelAnswer, SpansAnswer, VectorAnswer
+from smallfirst.jobs import Outcome, Priority, Result, Status, Tier
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import find_binary

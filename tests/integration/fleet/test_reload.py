@@ -11,7 +11,8 @@ import pytest
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.jobs import LabelAnswer, Status
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Status
 from smallfirst.local.fleet import LocalFleet
 
 pytestmark = pytest.mark.timeout(300)

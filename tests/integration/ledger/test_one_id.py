@@ -19,7 +19,8 @@ from tests.support.ledgers import (
 from tests.support.notices import Notices
 from tests.support.shapes import slip_for
 
-from smallfirst.jobs import Problem, RecordAnswer
+from smallfirst.answers import RecordAnswer
+from smallfirst.jobs import Problem
 from smallfirst.ledger.bounds import MAX_WAITERS
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.routing_slips import DeadLetter

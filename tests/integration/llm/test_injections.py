@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from smallfirst import Client, Job
-from smallfirst.jobs import (
+from smallfirst.answers import (
     AnyAnswer,
     LabelAnswer,
     LabelsAnswer,
     RecordAnswer,
-    Result,
     SpansAnswer,
-    Status,
     TextAnswer,
 )
+from smallfirst.jobs import Result, Status
 from smallfirst.kinds.records import DATE_PATTERN
 
 pytestmark = pytest.mark.timeout(600)

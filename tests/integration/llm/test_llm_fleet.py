@@ -18,14 +18,8 @@ from tests.support.holders import pid_of
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
-from smallfirst.jobs import (
-    LabelAnswer,
-    RecordAnswer,
-    Result,
-    Status,
-    TextAnswer,
-    Tier,
-)
+from smallfirst.answers import LabelAnswer, RecordAnswer, TextAnswer
+from smallfirst.jobs import Result, Status, Tier
 from smallfirst.kinds.records import DATE_PATTERN
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet

@@ -15,8 +15,9 @@ import pytest
 import torch
 import transformers
 
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, VectorAnswer
 from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
-from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, Problem, VectorAnswer
+from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.vllm.pooling_engine import PoolingEngine

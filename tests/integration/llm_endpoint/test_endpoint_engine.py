@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.waiting import WaitUntil
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue import Model, Task
-from smallfirst.jobs import LabelAnswer, Problem
+from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import EndpointDown, ModelError, TaskError
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from tests.support.authorities import make_authority
 from tests.support.odd_endpoints import OddEndpoint, chat, said
 
+from smallfirst.answers import Answer, LabelAnswer
 from smallfirst.catalogue import Model, Task
-from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EngineRequest, LoadContext
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.llm.endpoint.engine import EndpointEngine

@@ -10,8 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.odd_endpoints import OddEndpoint, Said, Speech, chat, said
 
+from smallfirst.answers import LabelAnswer, TextAnswer
 from smallfirst.catalogue import Model, Task
-from smallfirst.jobs import LabelAnswer, Problem, TextAnswer
+from smallfirst.jobs import Problem
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.llm.endpoint.completions import UNREADABLE as UNREADABLE_ANSWER

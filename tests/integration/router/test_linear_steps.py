@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from tests.support import routers
 
-from smallfirst.jobs import Job, LabelAnswer, Status, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Job, Status, Tier
 from smallfirst_router.cascade import LocalModel
 from smallfirst_router.router import Router
 

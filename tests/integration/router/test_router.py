@@ -21,10 +21,11 @@ from tests.support.routers import (
 )
 
 from smallfirst.acceptance import Acceptance
+from smallfirst.answers import SpansAnswer
 from smallfirst.broker.celery_app import make_app
 from smallfirst.broker.queues import queue_of
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Job, Priority, SpansAnswer, Status, Tier
+from smallfirst.jobs import Job, Priority, Status, Tier
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.lives import DEAD_AFTER

@@ -15,8 +15,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from smallfirst.answers import Span
 from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
-from smallfirst.jobs import Span
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.slm.engine import SlmEngine
 

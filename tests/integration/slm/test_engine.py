@@ -6,14 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from smallfirst.jobs import (
-    Answer,
-    LabelAnswer,
-    LabelsAnswer,
-    Problem,
-    SpansAnswer,
-    VectorAnswer,
-)
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, SpansAnswer, VectorAnswer
+from smallfirst.jobs import Problem
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 

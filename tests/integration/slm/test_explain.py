@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from smallfirst.answers import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst.catalogue import Task
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.heads.explain import MAX_EVIDENCE, contributions
 from smallfirst_workers.heads.heads import LinearHead

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from smallfirst.answers import LabelsAnswer
 from smallfirst.catalogue import Example, Kind, ModelStep, Task
-from smallfirst.jobs import LabelsAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import SlmEngine

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from smallfirst.answers import LabelAnswer, SpansAnswer
 from smallfirst.catalogue import Task
-from smallfirst.jobs import LabelAnswer, SpansAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 

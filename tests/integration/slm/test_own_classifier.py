@@ -8,8 +8,8 @@ import pytest
 import torch
 import transformers
 
+from smallfirst.answers import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst.catalogue import Kind, ModelStep, Task
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import SlmEngine

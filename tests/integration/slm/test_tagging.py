@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallfirst.jobs import SpansAnswer
+from smallfirst.answers import SpansAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 

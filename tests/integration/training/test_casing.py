@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
-from smallfirst.jobs import LabelAnswer
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.engines import EngineRequest

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tests.support.mail_task import task_of
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError
-from smallfirst.jobs import LabelAnswer
 from smallfirst.linear.skills import load_skill
 from smallfirst.training_plan import Method, TrainingPlan
 from smallfirst_workers.errors import TrainingError

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smallfirst.answers import LabelAnswer, VectorAnswer
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
-from smallfirst.jobs import LabelAnswer, VectorAnswer
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import SlmEngine

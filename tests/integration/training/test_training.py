@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Example
 from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.kinds.scoring import Score
 from smallfirst.training_plan import Method

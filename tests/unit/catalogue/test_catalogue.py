@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
+from smallfirst.answers import Span
 from smallfirst.catalogue import (
     AnyStep,
     Catalogue,
@@ -26,7 +27,7 @@ from smallfirst.catalogue import (
 )
 from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.catalogue.sizes import format_count, parse_count
-from smallfirst.jobs import Span, Tier
+from smallfirst.jobs import Tier
 from smallfirst.kinds.records import record_schema
 
 TWO_LABELS = {"up": "It rose.", "down": "It fell."}

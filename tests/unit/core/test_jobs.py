@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from smallfirst.answers import Answer, LabelAnswer, Span, SpansAnswer, VectorAnswer
 from smallfirst.errors import InvalidJob, SmallfirstError
 from smallfirst.jobs import (
     MAX_DEADLINE,
@@ -16,18 +17,13 @@ from smallfirst.jobs import (
     MAX_METADATA_PAIRS,
     MAX_METADATA_VALUE_CHARS,
     MAX_TEXT_CHARS,
-    Answer,
     Attempt,
     Job,
-    LabelAnswer,
     Outcome,
     Priority,
     Result,
-    Span,
-    SpansAnswer,
     Status,
     Tier,
-    VectorAnswer,
     new_job_id,
 )
 

@@ -5,8 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.answers import merge_spans
-from smallfirst.jobs import Span
+from smallfirst.answers import Span, merge_spans
 
 SPANS = st.builds(
     lambda start, length: Span(start=start, end=start + length, label="x"),

@@ -8,20 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, Span, SpansAnswer, VectorAnswer
 from smallfirst.cli.report import Histogram, Report
-from smallfirst.jobs import (
-    Answer,
-    Attempt,
-    LabelAnswer,
-    LabelsAnswer,
-    Outcome,
-    Result,
-    Span,
-    SpansAnswer,
-    Status,
-    Tier,
-    VectorAnswer,
-)
+from smallfirst.jobs import Attempt, Outcome, Result, Status, Tier
 from smallfirst.kinds import Gold
 from smallfirst.kinds.scoring import Score
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallfirst.answers import tempered, tempered_answer
+from smallfirst.answers import LabelAnswer, tempered, tempered_answer
 from smallfirst.evaluation.temperature import fit_temperature
-from smallfirst.jobs import LabelAnswer
 
 WEIGHTS = st.lists(st.floats(0.001, 1.0), min_size=2, max_size=8)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.answers import with_utf16
-from smallfirst.jobs import Evidence, Job, LabelAnswer, Result, Span, SpansAnswer
+from smallfirst.answers import Evidence, LabelAnswer, Span, SpansAnswer, with_utf16
+from smallfirst.jobs import Job, Result
 from smallfirst.results import answered
 
 TEXT = "\U0001f600\U0001f600 card 4111, \U0001f469\u200d\U0001f4bb Anna \u00e9"

@@ -14,27 +14,20 @@ from pydantic import JsonValue, ValidationError
 
 from smallfirst import JobLocation, State, results
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import (
+from smallfirst.answers import (
     Answer,
-    Attempt,
     Evidence,
-    Job,
     LabelAnswer,
     LabelsAnswer,
-    Outcome,
-    Priority,
-    Problem,
     RecordAnswer,
-    Result,
     Span,
     SpansAnswer,
-    Status,
     Stretch,
     TextAnswer,
-    Tier,
     UnknownAnswer,
     VectorAnswer,
 )
+from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
 from smallfirst.ledger.producers import Producer

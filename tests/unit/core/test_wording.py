@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from smallfirst.jobs import Answer, Job, Result
+from smallfirst.answers import Answer
+from smallfirst.jobs import Job, Result
 from smallfirst.wording import counted, faults_of, unknown_key
 
 GOOD = {"id": "a1", "task": "topic", "text": "a"}

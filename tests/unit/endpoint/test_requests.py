@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from smallfirst.catalogue import Example, Kind, ModelStep, Task
-from smallfirst.jobs import (
+from smallfirst.answers import (
     Answer,
     LabelAnswer,
     LabelsAnswer,
-    Problem,
     RecordAnswer,
     SpansAnswer,
     TextAnswer,
 )
+from smallfirst.catalogue import Example, Kind, ModelStep, Task
+from smallfirst.jobs import Problem
 from smallfirst_workers.llm.endpoint.completions import read_completion
 from smallfirst_workers.llm.endpoint.replies import Choice, read_reply
 from smallfirst_workers.llm.endpoint.requests import EXAMPLES_CHARS, request_of, template_of

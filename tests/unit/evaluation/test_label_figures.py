@@ -2,9 +2,9 @@
 
 import pytest
 
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Kind
 from smallfirst.evaluation.label_figures import label_figures
-from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
 from smallfirst.kinds import KINDS, Example
 
 ROWS: list[tuple[Kind, dict[str, object], Answer]] = [

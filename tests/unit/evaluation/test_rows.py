@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Catalogue, Example, Kind, Task
 from smallfirst.catalogue.examples import TRAINED_ON
 from smallfirst.catalogue.likeness import text_key
@@ -20,7 +21,6 @@ from smallfirst.evaluation.rows import (
     seen_keys,
     unseen_rows,
 )
-from smallfirst.jobs import Answer, LabelAnswer, LabelsAnswer, RecordAnswer, Span, SpansAnswer
 from smallfirst.kinds import KINDS
 
 CATALOGUE = """\

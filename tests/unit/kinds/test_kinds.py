@@ -2,8 +2,8 @@
 
 import pytest
 
+from smallfirst.answers import UnknownAnswer
 from smallfirst.catalogue import Catalogue, Kind, Task, step_specs
-from smallfirst.jobs import UnknownAnswer
 from smallfirst.kinds import EXAMPLE_KEYS, KINDS, Example, TaskKeys, in_words, prompting_of
 
 

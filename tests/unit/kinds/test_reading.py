@@ -16,8 +16,8 @@ from tests.support.written_answers import (
     wrote,
 )
 
+from smallfirst.answers import Answer, LabelsAnswer, RecordAnswer, SpansAnswer, TextAnswer
 from smallfirst.catalogue import Kind
-from smallfirst.jobs import Answer, LabelsAnswer, RecordAnswer, SpansAnswer, TextAnswer
 from smallfirst.kinds.completions import InvalidAnswer
 
 GOOD: list[tuple[Kind, str, Answer]] = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallfirst.answers import LabelAnswer, LabelsAnswer, RecordAnswer, TextAnswer
 from smallfirst.catalogue import Kind
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, RecordAnswer, TextAnswer
 from smallfirst.kinds import prompting_of
 from smallfirst.kinds.votes import likeness, mean_label
 

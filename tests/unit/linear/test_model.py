@@ -10,9 +10,9 @@ from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tests.support.mail_task import task_of
 
+from smallfirst.answers import LabelAnswer, LabelsAnswer
 from smallfirst.catalogue import Model, Task
 from smallfirst.errors import CatalogueError, ModelFilesError
-from smallfirst.jobs import LabelAnswer, LabelsAnswer
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
 from smallfirst.linear.fitting import check_examples, fitted, folder_of, model_key, train
 from smallfirst.linear.model import ABOUT_FILE, FEATURES_FILE, TENSORS_FILE, LinearModel

@@ -17,8 +17,9 @@ from tests.support.written_answers import (
     wrote,
 )
 
+from smallfirst.answers import Answer, RecordAnswer, TextAnswer
 from smallfirst.catalogue import Kind
-from smallfirst.jobs import Answer, Problem, RecordAnswer, TextAnswer
+from smallfirst.jobs import Problem
 from smallfirst_workers.prompting.parsing import read_writings
 
 #: Text, JSON of any form, JSON almost as asked for, and what cannot be sent.

@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
+from smallfirst.answers import LabelAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Backlog, Catalogue, Kind, Pattern, Promise, Rule, step_specs
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.evaluation.promises import write_promise
-from smallfirst.jobs import (
-    Attempt,
-    Job,
-    LabelAnswer,
-    Outcome,
-    Span,
-    SpansAnswer,
-    Tier,
-)
+from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.step_options import StepOptions
 from smallfirst_router.cascade import (
     Accept,

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from smallfirst.acceptance import OTHER_REVISION, Acceptance
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
-from smallfirst.jobs import Job, LabelAnswer, Outcome
+from smallfirst.jobs import Job, Outcome
 from smallfirst.linear.fitting import train
 from smallfirst_router.cascade import LocalModel, plan_of
 from smallfirst_router.errors import StillTraining

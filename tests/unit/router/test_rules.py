@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallfirst import catalogue
+from smallfirst.answers import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Kind, Pattern, Rule
-from smallfirst.jobs import LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst_router.errors import RouterError, RuleError
 from smallfirst_router.patterns import MAX_CANDIDATES, MAX_MATCH_BYTES, search_all
 from smallfirst_router.recognizers import RECOGNIZERS

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from smallfirst.answers import LabelAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Example, Task
-from smallfirst.jobs import LabelAnswer, Span, SpansAnswer
 from smallfirst_workers.training.cross_validation import folds_of
 from smallfirst_workers.training.measuring import Answered, measured_of
 from smallfirst_workers.training.model_card import score_in_words

@@ -6,19 +6,8 @@ from hypothesis import strategies as st
 from tests.support.shapes import NOW_MS, slip_for
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.jobs import (
-    Answer,
-    Attempt,
-    Job,
-    LabelAnswer,
-    Outcome,
-    Problem,
-    Result,
-    Span,
-    SpansAnswer,
-    Status,
-    Tier,
-)
+from smallfirst.answers import Answer, LabelAnswer, Span, SpansAnswer
+from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.settlements import Finish, Move

@@ -4,7 +4,8 @@ import pytest
 from tests.support.shapes import NOW_MS, slip_for
 
 from smallfirst.acceptance import OTHER_REVISION, Acceptance
-from smallfirst.jobs import Attempt, Job, LabelAnswer, Outcome, Problem, Tier
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Attempt, Job, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst_workers.engines import EngineResult

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst.jobs import Span
+from smallfirst.answers import Span
 from smallfirst_workers.encoding.words import (
     Tag,
     find_words,

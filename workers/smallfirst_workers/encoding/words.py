@@ -12,7 +12,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from smallfirst.jobs import Span
+from smallfirst.answers import Span
 
 #: One word: a character of a script without spaces; or a link; or letters, digits and their marks,
 #: held together by what stands inside names, handles, addresses, dates, amounts and numbers; or any

@@ -10,12 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.jobs import (
-    Answer,
-    Span,
-    SpansAnswer,
-    VectorAnswer,
-)
+from smallfirst.answers import Answer, Span, SpansAnswer, VectorAnswer
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.label_answers import digits, label_answer, labels_answer
 from smallfirst.linear.probabilities import normalise

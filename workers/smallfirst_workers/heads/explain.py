@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smallfirst.jobs import Evidence
+from smallfirst.answers import Evidence
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.encoding.states import TextStates

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Kind
-from smallfirst.jobs import Answer, Span
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.messages import own_words
 from smallfirst_workers.encoding.states import TextStates

@@ -5,8 +5,9 @@ How an answer of each kind is read is the business of `smallfirst.kinds`.
 
 from collections.abc import Sequence
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Task
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import prompting_of
 from smallfirst.kinds.completions import Completion, InvalidAnswer
 from smallfirst.kinds.thoughts import answer_place

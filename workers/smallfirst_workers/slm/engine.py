@@ -14,9 +14,10 @@ from time import perf_counter
 
 import structlog
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.model_files import model_folder
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.encoder import Encoder
 from smallfirst_workers.encoding.isolation import isolate

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.evaluation.intervals import Interval, of_share
 from smallfirst.evaluation.label_figures import LabelFigures, label_figures
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine

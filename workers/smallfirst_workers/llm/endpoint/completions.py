@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from smallfirst.answers import rounded_distribution
+from smallfirst.answers import Answer, LabelAnswer, rounded_distribution
 from smallfirst.catalogue import Task
-from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, prompting_of
 from smallfirst.kinds.completions import Completion, places_of_values
 from smallfirst.kinds.thoughts import answer_place

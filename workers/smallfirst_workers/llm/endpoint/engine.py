@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Model, Task
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.answers import rounded_distribution
-from smallfirst.jobs import Answer, LabelAnswer, Problem
+from smallfirst.answers import Answer, LabelAnswer, rounded_distribution
+from smallfirst.jobs import Problem
 from smallfirst.kinds.completions import Completion
 from smallfirst.kinds.votes import mean_label
 from smallfirst.step_options import StepOptions

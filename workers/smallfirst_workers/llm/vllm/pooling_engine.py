@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smallfirst.answers import Answer
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst.catalogue.model_files import content_hash, model_folder
-from smallfirst.jobs import Answer, Problem
+from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext

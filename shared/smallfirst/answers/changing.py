@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import sub
 from typing import Final, TypeVar
 
-from smallfirst.jobs import (
+from smallfirst.answers.forms import (
     AnyAnswer,
     LabelAnswer,
     LabelsAnswer,

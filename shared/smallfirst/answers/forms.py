@@ -1,0 +1,187 @@
+"""The forms that an answer may have on the wire, one for each kind."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from smallfirst.wire import MAX_VALUE_CHARS, Wire
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Stretch(Wire):
+    """A stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
+
+    start: int = Field(
+        ge=0, description="The first character's place, in Unicode code points from 0."
+    )
+    end: int = Field(gt=0, description="The place behind the last character, in code points.")
+    start_utf16: int | None = Field(
+        default=None,
+        ge=0,
+        description="`start` in UTF-16 code units, as JavaScript, Java and C# count; left out where"
+        " the text has no character beyond U+FFFF, since both are the same then.",
+    )
+    end_utf16: int | None = Field(
+        default=None, gt=0, description="`end` in UTF-16 code units, likewise."
+    )
+
+
+class Span(Stretch):
+    """A labelled stretch of the text: `text[start:end]`, in characters (Unicode code points)."""
+
+    label: Label
+    confidence: Probability = 1.0
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Span":
+        if self.end <= self.start:
+            raise ValueError("end must be greater than start")
+        return self
+
+
+class Evidence(Stretch):
+    """A stretch of the text and how much it spoke for the answer.
+
+    The weight is in logits: positive for, negative against.
+    """
+
+    weight: float
+
+
+class LabelAnswer(Wire):
+    """One label of the task's, with the probability of each."""
+
+    kind: Literal["label"] = "label"
+    label: Label
+    confidence: Probability
+    distribution: dict[str, Probability] = Field(
+        default_factory=dict, description="Every label's probability; they sum to 1."
+    )
+    evidence: tuple[Evidence, ...] = ()
+
+
+class LabelsAnswer(Wire):
+    """Any number of the task's labels, each judged for itself."""
+
+    kind: Literal["labels"] = "labels"
+    labels: tuple[Label, ...]
+    confidence: Probability = Field(
+        description="The confidence of the least sure of all the yes-or-no decisions."
+    )
+    distribution: dict[str, Probability] = Field(
+        default_factory=dict, description="Every label's own probability."
+    )
+    evidence: tuple[Evidence, ...] = ()
+
+
+class SpansAnswer(Wire):
+    """Labelled stretches of the text, in order of their start, none overlapping another."""
+
+    kind: Literal["spans"] = "spans"
+    spans: tuple[Span, ...]
+    confidence: Probability
+    evidence: tuple[Evidence, ...] = ()
+
+
+class VectorAnswer(Wire):
+    """An embedding of length 1, so that a dot product is a cosine."""
+
+    kind: Literal["vector"] = "vector"
+    vector: tuple[float, ...]
+    confidence: Probability = 1.0
+
+
+class TextAnswer(Wire):
+    """Free text."""
+
+    kind: Literal["text"] = "text"
+    text: str
+    confidence: Probability
+    cut: bool = Field(
+        default=False,
+        description="Whether the text ran into its bound, and may break off in mid-sentence.",
+    )
+
+
+class RecordAnswer(Wire):
+    """Fields as the task's JSON schema asks for them."""
+
+    kind: Literal["record"] = "record"
+    record: dict[str, JsonValue]
+    confidence: Probability
+
+
+Answer = Annotated[
+    LabelAnswer | LabelsAnswer | SpansAnswer | VectorAnswer | TextAnswer | RecordAnswer,
+    Field(discriminator="kind"),
+]
+#: The kinds of answer that this version knows.
+KNOWN_KINDS = frozenset(
+    model.model_fields["kind"].default for model in get_args(get_args(Answer)[0])
+)
+
+
+def _probability_or_0(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(value) if 0.0 <= value <= 1.0 else 0.0
+
+
+class UnknownAnswer(Wire):
+    """An answer of a kind that only a newer version knows. It is written as it was read."""
+
+    kind: Annotated[str, Field(min_length=1, max_length=MAX_VALUE_CHARS)]
+    confidence: Probability = Field(default=0.0, description="Its confidence; 0 if it has none.")
+    fields: dict[str, JsonValue] = Field(
+        description="Every field as it stands in the JSON, the kind among them."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, found: Any, info: ValidationInfo) -> Any:
+        """Take the fields together, but for those of a kind that has a form of its own."""
+        if info.mode != "json" or not isinstance(found, dict):
+            return found
+        if found.get("kind") in KNOWN_KINDS:
+            raise ValueError("is of a kind that has a form of its own")
+        return {
+            "kind": found.get("kind"),
+            "confidence": _probability_or_0(found.get("confidence")),
+            "fields": found,
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish it as it stands in JSON: any object that tells its kind."""
+        published = super().__get_pydantic_json_schema__(schema, handler)
+        kind = {"type": "string", "description": "A kind that stands in no earlier schema."}
+        handler.resolve_ref_schema(published).update(
+            title=cls.__name__,
+            description=cls.__doc__,
+            type="object",
+            properties={"kind": kind},
+            required=["kind"],
+        )
+        return published
+
+    @model_serializer
+    def _as_read(self) -> dict[str, Any]:
+        return {**self.fields, "kind": self.kind}
+
+
+#: An answer as a reader meets it.
+AnyAnswer = Annotated[Answer | UnknownAnswer, Field(union_mode="left_to_right")]
