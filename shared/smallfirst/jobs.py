@@ -232,6 +232,11 @@ class Job(Wire):
         default=False,
         description="Whether to say which words drove the answer, where the model can.",
     )
+    whole_distribution: Annotated[bool, _or_default(default=False)] = Field(
+        default=False,
+        description="Whether to give the probability of every label, and not of the likeliest"
+        " alone.",
+    )
     metadata: Annotated[
         dict[MetadataKey, MetadataValue],
         Field(max_length=MAX_METADATA_PAIRS),
@@ -272,7 +277,9 @@ class Job(Wire):
 
         It covers the task, the text, and the options that change the answer.
         """
-        asked = (self.task, self.text, str(self.first_tier), str(self.last_tier), str(self.explain))
+        asked = [self.task, self.text, str(self.first_tier), str(self.last_tier), str(self.explain)]
+        if self.whole_distribution:
+            asked.append("whole_distribution")
         return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
 
 

@@ -6,7 +6,7 @@ stand goes back to the router, trail and all.
 
 from smallfirst import results
 from smallfirst.acceptance import OTHER_REVISION, Acceptance, label_of
-from smallfirst.answers import Answer, AnyAnswer, merge_spans, spans_of, with_spans
+from smallfirst.answers import Answer, AnyAnswer, merge_spans, spans_of, with_likeliest, with_spans
 from smallfirst.jobs import Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
@@ -26,10 +26,11 @@ def attempt_of(
 ) -> Attempt:
     """Record a step tried: accepted, escalated, or failed.
 
-    Where the threshold is calibrated, the answer is as sure as its temperature makes it.
+    Where the threshold is calibrated, the answer is as sure as its temperature makes it. It is kept
+    with as many probabilities as its job asks for.
     """
     asked, [answer], [charge] = held.slip.asked, part.answers, part.charges
-    given = None if isinstance(answer, Problem) else asked.acceptance.tempered(answer)
+    given = None if isinstance(answer, Problem) else _given(held, answer)
     return Attempt(
         step=asked.step,
         tier=tier,
@@ -46,6 +47,11 @@ def attempt_of(
         cost=part.seconds * price_per_hour / 3600 + charge,
         answer=given,
     )
+
+
+def _given(held: HeldJob, answer: Answer) -> Answer:
+    given = held.slip.asked.acceptance.tempered(answer)
+    return given if held.job.whole_distribution else with_likeliest(given)
 
 
 def _outcome(

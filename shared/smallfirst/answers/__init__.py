@@ -2,13 +2,16 @@
 
 from smallfirst.answers.changing import (
     DIGITS,
+    LIKELIEST,
     found_something,
+    labels_with_likeliest,
     merge_spans,
     rounded,
     rounded_distribution,
     spans_of,
     tempered,
     tempered_answer,
+    with_likeliest,
     with_spans,
     with_utf16,
 )
@@ -33,6 +36,7 @@ from smallfirst.answers.forms import (
 __all__ = [
     "DIGITS",
     "KNOWN_KINDS",
+    "LIKELIEST",
     "Answer",
     "AnyAnswer",
     "Evidence",
@@ -48,12 +52,14 @@ __all__ = [
     "UnknownAnswer",
     "VectorAnswer",
     "found_something",
+    "labels_with_likeliest",
     "merge_spans",
     "rounded",
     "rounded_distribution",
     "spans_of",
     "tempered",
     "tempered_answer",
+    "with_likeliest",
     "with_spans",
     "with_utf16",
 ]

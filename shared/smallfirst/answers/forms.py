@@ -61,13 +61,19 @@ class Evidence(Stretch):
 
 
 class LabelAnswer(Wire):
-    """One label of the task's, with the probability of each."""
+    """One label of the task's, with the probabilities of the likeliest."""
 
     kind: Literal["label"] = "label"
     label: Label
     confidence: Probability
     distribution: dict[str, Probability] = Field(
-        default_factory=dict, description="Every label's probability; they sum to 1."
+        default_factory=dict,
+        description="The probabilities of the 5 likeliest labels, or of all where the job asks for"
+        " the whole distribution.",
+    )
+    rest: Probability = Field(
+        default=0.0,
+        description="The probability of all labels together that `distribution` leaves out.",
     )
     evidence: tuple[Evidence, ...] = ()
 
@@ -81,7 +87,9 @@ class LabelsAnswer(Wire):
         description="The confidence of the least sure of all the yes-or-no decisions."
     )
     distribution: dict[str, Probability] = Field(
-        default_factory=dict, description="Every label's own probability."
+        default_factory=dict,
+        description="The labels' own probabilities: of the 5 likeliest labels and of all that are"
+        " answered, or of all where the job asks for the whole distribution.",
     )
     evidence: tuple[Evidence, ...] = ()
 

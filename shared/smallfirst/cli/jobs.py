@@ -7,7 +7,13 @@ import typer
 from pydantic import ValidationError
 
 from smallfirst.cli.fleet_connection import client_of
-from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
+from smallfirst.cli.options import (
+    DeadlineOption,
+    ExplainOption,
+    PriorityOption,
+    ProducerOption,
+    WholeDistributionOption,
+)
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
 from smallfirst.client.transports import JobLocation, State
 from smallfirst.errors import ResultTimeout
@@ -47,6 +53,7 @@ def submit(  # noqa: PLR0913 - a command's signature is its options
         typer.Option(help="The dearest tier to ask; no answer of a dearer one is sought."),
     ] = None,
     explain: ExplainOption = False,
+    whole_distribution: WholeDistributionOption = False,
     producer: ProducerOption = None,
     metadata: Annotated[
         list[str] | None,
@@ -59,12 +66,14 @@ def submit(  # noqa: PLR0913 - a command's signature is its options
     """Submit one text and print the id of its job."""
     options = {
         "id": job_id,
+        "explain": explain,
+        "whole_distribution": whole_distribution,
         "deadline": deadline,
         "first_tier": first_tier,
         "last_tier": last_tier,
         "metadata": _pairs(metadata or []),
     }
-    fields: dict[str, Any] = {"task": task, "priority": priority, "explain": explain, **options}
+    fields: dict[str, Any] = {"task": task, "priority": priority, **options}
     job = _job_of({"text": _text(text), **fields})
     with client_of(context, producer) as (client, _):
         client.submit(job)

@@ -58,3 +58,10 @@ DeadlineOption = Annotated[
 ExplainOption = Annotated[
     bool, typer.Option("--explain", help="Say which words drove the answer, where the model can.")
 ]
+WholeDistributionOption = Annotated[
+    bool,
+    typer.Option(
+        "--whole-distribution",
+        help="Give the probability of every label, and not of the likeliest alone.",
+    ),
+]

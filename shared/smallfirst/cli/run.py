@@ -15,7 +15,13 @@ import typer
 
 from smallfirst.catalogue.row_files import Line, delimiter_of
 from smallfirst.cli.fleet_connection import Link, client_of
-from smallfirst.cli.options import DeadlineOption, ExplainOption, PriorityOption, ProducerOption
+from smallfirst.cli.options import (
+    DeadlineOption,
+    ExplainOption,
+    PriorityOption,
+    ProducerOption,
+    WholeDistributionOption,
+)
 from smallfirst.cli.output import (
     INTERRUPTED,
     SOME_FAILED,
@@ -84,6 +90,7 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     priority: PriorityOption = Priority.BULK,
     deadline: DeadlineOption = None,
     explain: ExplainOption = False,
+    whole_distribution: WholeDistributionOption = False,
     id_prefix: IdPrefixOption = "",
     text_key: TextKeyOption = "text",
     id_key: IdKeyOption = "id",
@@ -97,7 +104,12 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     "labels", "spans", or "gold": {task: answer}}. What else stands in it comes back under "row".
     Exit 0 when every row was answered or abstained from, 1 when some failed or were no jobs.
     """
-    options = {"priority": priority, "deadline": deadline, "explain": explain or None}
+    options = {
+        "priority": priority,
+        "deadline": deadline,
+        "explain": explain or None,
+        "whole_distribution": whole_distribution or None,
+    }
     given = {name: value for name, value in options.items() if value is not None}
     named = {"text": text_key, "id": id_key, "label": label_key}
     keys = {ours: own for ours, own in named.items() if own != ours}

@@ -146,7 +146,9 @@ def _ask(
 
 
 def _job(step: int, number: int, text: str) -> Job:
-    return Job(id=f"{step}.{number}", task=name_of_step(step), text=text)
+    # A temperature is fitted to the probability of every label.
+    job_id, task = f"{step}.{number}", name_of_step(step)
+    return Job(id=job_id, task=task, text=text, whole_distribution=True)
 
 
 def missing(rows: Sequence[Row], results: Sequence[Sequence[Result]]) -> Iterator[Unanswered]:

@@ -231,6 +231,7 @@ def test_a_job_that_is_none_is_told_in_our_words(
         ({"task": "urgency"}, False),
         ({"text": "hello "}, False),
         ({"explain": True}, False),
+        ({"whole_distribution": True}, False),
         ({"first_tier": Tier.SLM}, False),
         ({"last_tier": Tier.SLM}, False),
     ],
