@@ -85,16 +85,28 @@ class LocalModel:
         return self.skill.revision
 
     def ask(self, job: Job) -> Said:
-        """Ask about a job's text; an answer is as sure as the temperature makes it."""
-        said = self.skill.answer(job.text, explains=job.explain)
+        """Ask about a job's text."""
+        [said] = self.ask_each([job])
+        return said
+
+    def ask_each(self, jobs: Sequence[Job]) -> list[Said]:
+        """Ask about texts; an answer is as sure as the temperature makes it."""
+        given = self.skill.answers(
+            [job.text for job in jobs],
+            explained={n for n, job in enumerate(jobs) if job.explain},
+            whole={n for n, job in enumerate(jobs) if job.whole_distribution},
+            temperature=self.acceptance.temperature,
+        )
+        return [self._judged(each) for each in given]
+
+    def _judged(self, said: Answer | str) -> Said:
         if isinstance(said, str):
             return Said(Outcome.ESCALATED, reason=said, threshold=self.acceptance.required(None))
-        given = self.acceptance.tempered(said)
         return Said(
-            self.acceptance.outcome(given, self.revision),
-            given,
+            self.acceptance.outcome(said, self.revision),
+            said,
             OTHER_REVISION if self.acceptance.is_void(self.revision) else None,
-            self.acceptance.required(label_of(given)),
+            self.acceptance.required(label_of(said)),
         )
 
 
@@ -273,6 +285,12 @@ def next_move(
         if attempt.reason is not None and KINDS[plan.kind].keeps_spans:
             break
     return RunOut(tried)
+
+
+def first_here(job: Job, plan: TaskPlan, step: int) -> PlannedStep | None:
+    """The step that is due, where a linear model answers it here; such are asked many at once."""
+    due = next(_due_steps(job, plan, step), None)
+    return due if due is not None and isinstance(due.destination, LocalModel) else None
 
 
 def pools_ahead(job: Job, plan: TaskPlan, step: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -34,9 +35,11 @@ from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
 from smallfirst.wording import did_you_mean
+from smallfirst_router.asked_ahead import Ahead, Timed, ask_ahead, key_of, windows
 from smallfirst_router.cascade import (
     Accept,
     Ask,
+    Local,
     Plan,
     PlannedStep,
     TaskPlan,
@@ -74,6 +77,8 @@ class Triage:
         #: By producer and id.
         self._origins: dict[tuple[str, str], str] = {}
         self._plan = Plan()
+        #: What is known by now of the jobs that are decided on.
+        self._ahead: Ahead = {}
         self._rooms: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
 
@@ -138,15 +143,25 @@ class Triage:
         """Decide until the time is over; return what was decided, by stream."""
         until = time.monotonic() + self._budget.total_seconds()
         decided: dict[str, list[Settlement]] = defaultdict(list)
-        for entry in entries:
-            decided[entry.stream].append(self._decide(entry, now_ms))
-            if time.monotonic() >= until:
-                break
+        for window in windows(entries):
+            found = [self._read(entry, now_ms) for entry in window]
+            held = [each for each in found if isinstance(each, HeldJob)]
+            wanted = (each for each in held if now_ms < each.slip.expires_ms)
+            self._ahead = ask_ahead(wanted, self._plan.tasks)
+            for entry, each in zip(window, found, strict=True):
+                settlement = self._decide(each, now_ms) if isinstance(each, HeldJob) else each
+                decided[entry.stream].append(settlement)
+                if time.monotonic() >= until:
+                    return decided
         return decided
 
-    def _decide(self, entry: StreamEntry, now_ms: int) -> Settlement:
+    def _read(self, entry: StreamEntry, now_ms: int) -> HeldJob | Settlement:
+        """Read what an entry holds; where it is no job, it is decided on with that."""
         if entry.stream == self._keys.escalations:
-            return self._decide_again(entry, now_ms)
+            try:
+                return read_held_job(entry)
+            except READING_ERRORS:
+                return unreadable(entry, now_ms)
         producer, max_bytes = self._keys.producer_of(entry.stream), self._settings.max_job_bytes
         assert producer is not None
         if entry.excerpt is not None:
@@ -157,17 +172,11 @@ class Triage:
         if isinstance(submission, Cancellation):
             return self._cancel(entry, producer, submission, now_ms)
         job_ttl = self._job_ttl
-        held = submitted_job(entry, submission, producer, job_ttl=job_ttl, now_ms=now_ms)
-        return self._admit(held, now_ms)
+        return submitted_job(entry, submission, producer, job_ttl=job_ttl, now_ms=now_ms)
 
-    def _decide_again(self, entry: StreamEntry, now_ms: int) -> Settlement:
-        try:
-            held = read_held_job(entry)
-        except READING_ERRORS:
-            return unreadable(entry, now_ms)
-        return self._next(held, now_ms)
-
-    def _admit(self, held: HeldJob, now_ms: int) -> Settlement:
+    def _decide(self, held: HeldJob, now_ms: int) -> Settlement:
+        if held.entry.stream == self._keys.escalations:
+            return self._next(held, now_ms)
         job = held.job
         problem = self._misplaced(job) or _unfit(job, self._plan.tasks)
         if problem is None:
@@ -205,7 +214,7 @@ class Triage:
         move = next_move(
             job,
             plan,
-            self._ask_here,
+            partial(self._ask_here, held.entry),
             step=slip.next_step,
             trail=slip.trail,
             kept_spans=slip.kept_spans,
@@ -217,13 +226,11 @@ class Triage:
             return _end(held, results.answered(job, move.answer, move.trail, **times))
         return _end(held, results.run_out(job, move.trail, **times))
 
-    def _ask_here(self, step: PlannedStep, job: Job) -> Attempt:
+    def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
         """Ask a rule or a linear model, and time it: they cost the router's seconds."""
         asked = step.destination
         assert not isinstance(asked, Backlog)
-        start = time.perf_counter()
-        said = asked.ask(job)
-        seconds = time.perf_counter() - start
+        said, seconds = self._ahead.get(key_of(step.number, entry)) or _timed(asked, job)
         return Attempt(
             step=step.number,
             tier=step.tier,
@@ -336,6 +343,12 @@ class Triage:
             job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms
         )
         return Cancel(entry=entry.entry, producer=producer, result=result)
+
+
+def _timed(asked: Local, job: Job) -> Timed:
+    start = time.perf_counter()
+    said = asked.ask(job)
+    return Timed(said, time.perf_counter() - start)
 
 
 def _result_of(refusal: Refusal, submitted_ms: int, now_ms: int) -> Result | None:

@@ -56,7 +56,7 @@ def weights_of_characters(model: LinearModel, text: str, winner: int) -> NDArray
 
 def _terms(model: LinearModel, text: str, winner: int) -> NDArray[np.float64]:
     """What each feature of a text adds to the margin: `(features,)`."""
-    weighed = model.weigh(text)
+    [weighed] = model.weigh([text])
     weights = model.weights[weighed.columns]
     own = weights[:, winner]
     margins = own - weights.mean(axis=1) if model.form is HeadForm.CHOICE else own

@@ -4,9 +4,20 @@ The confidence of an answer is that of its least sure decision: of the one label
 on any label.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
-from smallfirst.answers import DIGITS, Evidence, LabelAnswer, LabelsAnswer, rounded_distribution
+from smallfirst.answers import (
+    DIGITS,
+    LIKELIEST,
+    Evidence,
+    LabelAnswer,
+    LabelsAnswer,
+    rounded,
+    rounded_distribution,
+)
+from smallfirst.linear.distributions import Rows
 from smallfirst.linear.probabilities import Floats
 
 
@@ -19,6 +30,46 @@ def label_answer(
     label = max(distribution, key=distribution.__getitem__)
     return LabelAnswer(
         label=label, confidence=distribution[label], distribution=distribution, evidence=words
+    )
+
+
+def label_answers(
+    labels: tuple[str, ...],
+    rows: Rows,
+    words: Sequence[tuple[Evidence, ...]],
+    wholes: Iterable[int],
+) -> list[LabelAnswer]:
+    """The likeliest label of each row, with what an answer keeps of its distribution.
+
+    Args:
+        labels: In the order of the columns.
+        rows: `(texts, labels)`, rounded.
+        words: What drove each answer.
+        wholes: The numbers of those that keep all of their row.
+    """
+    likeliest = np.argsort(-rows, axis=1, kind="stable")[:, :LIKELIEST]
+    chances = np.take_along_axis(rows, likeliest, axis=1)
+    tops = zip(likeliest.tolist(), chances.tolist(), strict=True)
+    answers = [_of_top(labels, *top, evidence) for top, evidence in zip(tops, words, strict=True)]
+    for number in wholes:
+        whole = dict(zip(labels, rows[number].tolist(), strict=True))
+        update = {"distribution": whole, "rest": 0.0}
+        answers[number] = answers[number].model_copy(update=update)
+    return answers
+
+
+def _of_top(
+    labels: tuple[str, ...],
+    columns: list[int],
+    chances: list[float],
+    words: tuple[Evidence, ...],
+) -> LabelAnswer:
+    return LabelAnswer(
+        label=labels[columns[0]],
+        confidence=chances[0],
+        distribution={labels[n]: chance for n, chance in zip(columns, chances, strict=True)},
+        rest=rounded(1 - sum(chances)),
+        evidence=words,
     )
 
 

@@ -7,9 +7,9 @@ Source: Salton and Buckley 1988, "Term-weighting approaches in automatic text re
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,8 +23,9 @@ from smallfirst.catalogue import Kind
 from smallfirst.catalogue.model_tasks import LINEAR_FILE
 from smallfirst.errors import ModelFilesError
 from smallfirst.kinds import KINDS, HeadForm
-from smallfirst.linear.features import BLOCKS, folded
+from smallfirst.linear.features import BLOCKS, folded, words_of
 from smallfirst.linear.probabilities import Floats, sigmoid, softmax
+from smallfirst.linear.stretch_table import Found, StretchTable
 
 #: The files of a model's folder: what it is, its features by block, and its numbers.
 ABOUT_FILE, FEATURES_FILE, TENSORS_FILE = LINEAR_FILE, "features.json", "model.safetensors"
@@ -43,6 +44,18 @@ class Weighed(NamedTuple):
     values: Floats
 
 
+class Judged(NamedTuple):
+    """What a model makes of texts.
+
+    Attributes:
+        probabilities: `(texts, labels)`.
+        is_known: Whether it knows anything of a text; else its probabilities say nothing.
+    """
+
+    probabilities: Floats
+    is_known: list[bool]
+
+
 @dataclass(frozen=True)
 class LinearModel:
     """One task's linear model.
@@ -51,7 +64,8 @@ class LinearModel:
         key: Hash of everything that decides its answers.
         kind: Of the task.
         labels: Of the task; the outputs are in this order.
-        columns: The column of each feature, by block; no two features share one.
+        columns: The column of each feature, by block: first all of the words, then those
+            of the stretches.
         idf: `(features,)`: how much each tells, by how few examples have it.
         weights: `(features, outputs)`: what each says for each output.
         bias: `(outputs,)`.
@@ -70,36 +84,50 @@ class LinearModel:
         """How it answers."""
         return KINDS[self.kind].head
 
-    def weigh(self, text: str) -> Weighed:
-        """Weigh the features of a text; those that no example had say nothing."""
-        read = folded(text)
-        counts = [
-            Counter(map(known.get, features_of(read)))
-            for known, features_of in zip(self.columns, BLOCKS, strict=True)
-        ]
-        for each in counts:
-            each.pop(None, None)
-        size = sum(map(len, counts))
-        columns = np.fromiter(chain.from_iterable(counts), np.int64, size)
-        often = np.fromiter(chain.from_iterable(each.values() for each in counts), np.float32, size)
-        values = (1 + np.log(often)) * self.idf[columns]
-        num_words = len(counts[0])
-        for block in (values[:num_words], values[num_words:]):
-            np.divide(block, np.sqrt(block @ block) or 1, out=block)
-        return Weighed(columns, values)
+    def weigh(self, texts: Sequence[str]) -> list[Weighed]:
+        """Weigh the features of texts; those that no example had say nothing."""
+        texts_of, columns_of = self._found([folded(text) for text in texts])
+        # Each pair of a text and a feature is one number: sorted, the same ones lie together.
+        pairs = np.sort(texts_of * len(self.idf) + columns_of)
+        firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
+        often = np.diff(firsts, append=len(pairs))
+        numbers, columns = np.divmod(pairs[firsts], len(self.idf))
+        values = (1 + np.log(often.astype(np.float32))) * self.idf[columns]
+        blocks = 2 * numbers + (columns >= len(self.columns[0]))
+        lengths = np.sqrt(np.bincount(blocks, values * values, 2 * len(texts)))
+        values /= lengths[blocks].astype(np.float32)
+        ends = np.cumsum(np.bincount(numbers, minlength=len(texts)))[:-1]
+        parts = zip(np.split(columns, ends), np.split(values, ends), strict=True)
+        return [Weighed(*part) for part in parts]
+
+    def _found(self, texts: Sequence[str]) -> Found:
+        """Find the known features in folded texts, each as often as it occurs."""
+        known = self.columns[0]
+        words = [[known.get(word, -1) for word in words_of(text)] for text in texts]
+        columns = np.fromiter(chain.from_iterable(words), np.int64)
+        numbers = np.repeat(np.arange(len(texts)), [len(each) for each in words])
+        found, is_known = self._stretches.find(texts), columns >= 0
+        return Found(
+            np.concatenate([numbers[is_known], found.texts]),
+            np.concatenate([columns[is_known], found.columns]),
+        )
+
+    @cached_property
+    def _stretches(self) -> StretchTable:
+        return StretchTable.of(self.columns[1])
 
     def logits(self, weighed: Weighed) -> Floats:
         """Score what `weigh` found: `(outputs,)`."""
         scores = weighed.values @ self.weights[weighed.columns] + self.bias
         return np.asarray(scores, np.float32)
 
-    def probabilities(self, text: str) -> Floats | None:
-        """Probability of each label, `(labels,)`; None where nothing of the text is known."""
-        weighed = self.weigh(text)
-        if not len(weighed.columns):
-            return None
-        logits = self.logits(weighed)
-        return sigmoid(logits) if self.form is HeadForm.EACH else softmax(logits)
+    def probabilities(self, texts: Sequence[str]) -> Judged:
+        """Judge texts; what stands beside a text changes nothing about its own probabilities."""
+        weighed = self.weigh(texts)
+        logits = np.array([self.logits(each) for each in weighed], np.float32)
+        logits = logits.reshape(len(texts), len(self.labels))
+        judged = sigmoid(logits) if self.form is HeadForm.EACH else softmax(logits)
+        return Judged(judged, [bool(len(each.columns)) for each in weighed])
 
     def reordered(self, labels: tuple[str, ...], *, key: str) -> "LinearModel":
         """The same model under another key, its labels in another order."""

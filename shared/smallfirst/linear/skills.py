@@ -2,22 +2,27 @@
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smallfirst.answers import LabelAnswer, LabelsAnswer
+import numpy as np
+
+from smallfirst.answers import Evidence, LabelAnswer, LabelsAnswer, labels_with_likeliest
 from smallfirst.catalogue import Model, Task, place_text
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import HeadForm
+from smallfirst.linear.distributions import rounded_rows, tempered_rows
 from smallfirst.linear.explaining import evidence
 from smallfirst.linear.features import MAX_CHARS
 from smallfirst.linear.fitting import folder_of, model_key
-from smallfirst.linear.label_answers import label_answer, labels_answer
+from smallfirst.linear.label_answers import label_answers, labels_answer
 from smallfirst.linear.messages import own_words
 from smallfirst.linear.model import LinearModel
+from smallfirst.linear.probabilities import Floats
 
 #: Why a text has no answer.
 NOTHING_KNOWN: Final = "the text holds no word or stretch of letters that the model knows"
@@ -41,19 +46,57 @@ class LinearSkill:
         """Which version answers."""
         return self.model.key[:12]
 
-    def answer(self, text: str, *, explains: bool = False) -> LabelAnswer | LabelsAnswer | str:
-        """Answer a text, or say why there is no answer."""
+    def answers(
+        self,
+        texts: Sequence[str],
+        *,
+        explained: Collection[int] = (),
+        whole: Collection[int] = (),
+        temperature: float = 1.0,
+    ) -> list[LabelAnswer | LabelsAnswer | str]:
+        """Answer texts, or say why there is no answer, in their order.
+
+        Args:
+            texts: What stands beside a text changes nothing about its own answer.
+            explained: The numbers of those that are answered with the words that drove the answer.
+            whole: The numbers of those that keep the probability of every label.
+            temperature: Makes answers of one label softer (above 1) or sharper (below 1).
+        """
+        read = [self._read(text) for text in texts]
+        judged = self.model.probabilities([text or "" for text in read])
+        words = [
+            self._words(text, row) if is_known and number in explained else ()
+            for number, (text, row, is_known) in enumerate(zip(read, *judged, strict=True))
+        ]
+        given = self._given(judged.probabilities, words, whole, temperature)
+        return [
+            answer if is_known else TOO_LONG if text is None else NOTHING_KNOWN
+            for answer, text, is_known in zip(given, read, judged.is_known, strict=True)
+        ]
+
+    def _read(self, text: str) -> str | None:
+        """What is read of a text; None of one that is too long."""
         if len(text) > MAX_CHARS:
-            return TOO_LONG
-        read = own_words(text) if self.reads_message else text
-        probabilities = self.model.probabilities(read)
-        if probabilities is None:
-            return NOTHING_KNOWN
-        winner = int(probabilities.argmax())
-        words = evidence(self.model, read, winner) if explains else ()
+            return None
+        return own_words(text) if self.reads_message else text
+
+    def _words(self, text: str | None, probabilities: Floats) -> tuple[Evidence, ...]:
+        return evidence(self.model, text or "", int(probabilities.argmax()))
+
+    def _given(
+        self,
+        probabilities: Floats,
+        words: Sequence[tuple[Evidence, ...]],
+        whole: Collection[int],
+        temperature: float,
+    ) -> Sequence[LabelAnswer | LabelsAnswer]:
+        labels = self.model.labels
         if self.model.form is HeadForm.EACH:
-            return labels_answer(self.model.labels, probabilities, words)
-        return label_answer(self.model.labels, probabilities, words)
+            pairs = zip(probabilities, words, strict=True)
+            answers = [labels_answer(labels, *pair) for pair in pairs]
+            return [a if n in whole else labels_with_likeliest(a) for n, a in enumerate(answers)]
+        rows = tempered_rows(rounded_rows(probabilities.astype(np.float64)), temperature)
+        return label_answers(labels, rows, words, whole)
 
 
 def key_of(task: Task, model: Model) -> str:

@@ -57,6 +57,29 @@ def test_what_it_is_sure_of_ends_in_triage(router: Router, redis: Any) -> None:
     assert attempt.cost == pytest.approx(attempt.seconds)
 
 
+def test_a_read_is_answered_at_once_and_each_for_itself(router: Router, redis: Any) -> None:
+    """Beside broken, long and foreign jobs, and one that wants all labels, each has its own end."""
+    routers.submit(redis, Job(id="b1", task="topic", text="my parcel"))
+    redis.xadd(routers.OWN.jobs, {"job": '{"id": "b2", "task": "topic"}'})
+    routers.submit(redis, Job(id="b3", task="gone", text="my parcel"))
+    routers.submit(redis, Job(id="b4", task="topic", text="parcel " * 20_000))
+    routers.submit(redis, Job(id="b5", task="topic", text="my refund", whole_distribution=True))
+    router.step()
+    found = {name: routers.result_of(redis, name) for name in ("b1", "b2", "b3", "b5")}
+    assert [str(each.status) for each in found.values()] == [
+        "answered",
+        "refused",
+        "refused",
+        "answered",
+    ]
+    first, last = found["b1"].answer, found["b5"].answer
+    assert isinstance(first, LabelAnswer)
+    assert isinstance(last, LabelAnswer)
+    assert (first.label, last.label) == ("delivery", "billing")
+    assert list(last.distribution) == ["billing", "delivery"]
+    assert redis.xlen(routers.BULK) == 1
+
+
 def test_what_it_cannot_read_is_parked_for_the_next_model(router: Router, redis: Any) -> None:
     """The trail says why it was passed over."""
     routers.submit(redis, Job(id="a2", task="topic", text="\u4f60\u597d"))

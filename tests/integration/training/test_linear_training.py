@@ -62,7 +62,7 @@ def test_what_it_leaves_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     catalogue = load_catalogue(tmp_path / "catalogue.yaml")
     task, model = catalogue.tasks["topic"], catalogue.models["own"]
     assert linear_problem(task, model, "own") is None
-    answer = load_skill("topic", task, model, tmp_path).answer("my refund")
+    [answer] = load_skill("topic", task, model, tmp_path).answers(["my refund"], whole={0})
     assert isinstance(answer, LabelAnswer)
     assert (answer.label, list(answer.distribution)) == ("billing", ["delivery", "billing"])
     files = {path.name for path in found.folder.iterdir()}

@@ -12,7 +12,8 @@ TEXTS = ("Where is my REFUND, my refund?", " the  parcel ", "Stra\u00dfe: \u0130
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_parts_sum_to_the_margin(model: LinearModel, text: str) -> None:
     """What the characters have and the bias are the logit, less the mean of all logits."""
-    logits, bias = model.logits(model.weigh(text)), model.bias
+    [weighed] = model.weigh([text])
+    logits, bias = model.logits(weighed), model.bias
     for winner in range(len(model.labels)):
         wanted = (logits - bias)[winner] - (logits - bias).mean()
         assert weights_of_characters(model, text, winner).sum() == pytest.approx(wanted, abs=1e-5)

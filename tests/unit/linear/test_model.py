@@ -33,17 +33,17 @@ def test_it_weighs_and_scores_as_scikit_learn_does(task: Task, model: LinearMode
     asked = [folded(text) for text in TEXTS]
     weighed = hstack([each.transform(asked) for each in counted]).tocsr()
     wanted = softmax(np.asarray(weighed @ model.weights + model.bias, np.float32))
-    found = np.array([model.probabilities(text) for text in TEXTS])
+    found, _ = model.probabilities(TEXTS)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_it_learns_what_its_examples_say(task: Task, model: LinearModel) -> None:
     """Every example of so plain a task is answered as it was taught."""
     for example in task.examples:
-        answer = LinearSkill(model).answer(example.text)
+        [answer] = LinearSkill(model).answers([example.text])
         assert isinstance(answer, LabelAnswer)
         assert answer.label == example.label
-        assert sum(answer.distribution.values()) == pytest.approx(1.0, abs=1e-9)
+        assert sum(answer.distribution.values()) + answer.rest == pytest.approx(1.0, abs=1e-9)
 
 
 def test_training_is_the_same_each_time(task: Task, model: LinearModel) -> None:
@@ -56,7 +56,7 @@ def test_training_is_the_same_each_time(task: Task, model: LinearModel) -> None:
 def test_labels_may_hold_together() -> None:
     """Where several labels may hold, each is judged for itself."""
     skill = LinearSkill(fitted(task_of("multilabel"))[0])
-    answer = skill.answer("my refund and the parcel")
+    [answer] = skill.answers(["my refund and the parcel"])
     assert isinstance(answer, LabelsAnswer)
     assert set(answer.labels) == {"billing", "delivery"}
 
@@ -64,16 +64,17 @@ def test_labels_may_hold_together() -> None:
 def test_what_it_cannot_read_is_no_answer(model: LinearModel) -> None:
     """Nothing known, and a text beyond the bound, are told and not guessed at."""
     skill = LinearSkill(model)
-    assert skill.answer("\u4f60\u597d") == NOTHING_KNOWN
-    assert skill.answer("refund " * (MAX_CHARS // 7 + 1)) == TOO_LONG
-    assert isinstance(skill.answer("refund ".ljust(MAX_CHARS)), LabelAnswer)
+    texts = ("\u4f60\u597d", "refund " * (MAX_CHARS // 7 + 1), "refund ".ljust(MAX_CHARS))
+    nothing, too_long, answer = skill.answers(texts)
+    assert (nothing, too_long) == (NOTHING_KNOWN, TOO_LONG)
+    assert isinstance(answer, LabelAnswer)
 
 
 def test_a_mail_may_be_read_without_what_it_repeats(task: Task, model: LinearModel) -> None:
     """Where the task says so, a quoted thread has no say, and places stay the text's."""
     text = "Where is my refund?\n\n> the parcel\n> the courier, the parcel, the tracking\n"
-    whole, own = LinearSkill(model).answer(text), LinearSkill(model, reads_message=True)
-    alone = own.answer(text, explains=True)
+    [whole], own = LinearSkill(model).answers([text]), LinearSkill(model, reads_message=True)
+    [alone] = own.answers([text], explained={0})
     assert isinstance(whole, LabelAnswer)
     assert isinstance(alone, LabelAnswer)
     assert alone.label == "billing"
@@ -89,7 +90,8 @@ def test_a_folder_keeps_all_of_it(model: LinearModel, tmp_path: Path) -> None:
     found = LinearModel.load(tmp_path)
     assert (found.key, found.kind, found.labels) == (model.key, model.kind, model.labels)
     for text in TEXTS:
-        np.testing.assert_array_equal(found.probabilities(text), model.probabilities(text))
+        one, same = found.probabilities([text]), model.probabilities([text])
+        np.testing.assert_array_equal(one.probabilities, same.probabilities)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_a_folder_of_another_task_is_refused(
     model.save(tmp_path, {})
     said = Model.model_validate({"tier": "linear", "source": str(tmp_path)})
     turned = task.model_copy(update={"labels": dict(reversed(task.labels.items()))})
-    answer = load_skill("topic", turned, said, tmp_path).answer("my refund")
+    [answer] = load_skill("topic", turned, said, tmp_path).answers(["my refund"], whole={0})
     assert isinstance(answer, LabelAnswer)
     assert list(answer.distribution) == ["delivery", "billing"]
     assert answer.label == "billing"

@@ -72,7 +72,7 @@ def test_a_model_is_trained_beside_the_router(catalogue: Catalogue, models: Line
         models.skills_of(catalogue)
     models.train(catalogue, on_wait=lambda: None)
     skills = models.skills_of(catalogue)
-    answer = skills["topic", "words"].answer("my parcel")
+    [answer] = skills["topic", "words"].answers(["my parcel"])
     assert isinstance(answer, LabelAnswer)
     assert answer.label == "delivery"
     assert models.skills_of(catalogue)["topic", "words"] is skills["topic", "words"]
