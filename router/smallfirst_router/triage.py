@@ -99,7 +99,7 @@ class Triage:
         """Decide on entries, in order, until the time is over, and carry out what was decided.
 
         Returns:
-            How many were decided on; they are settled, in one transaction a stream.
+            How many were decided on; they are settled.
         """
         if not entries:
             return 0
@@ -425,7 +425,6 @@ def _end(held: HeldJob, result: Result) -> Finish:
         reply_to=held.job.reply_to,
         is_first_seen=held.is_first_seen,
         spent=_rule_that_ended(result),
-        raw=held.raw if held.is_first_seen else b"",
     )
 
 

@@ -27,6 +27,8 @@ from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.results import LAST_MS
 
+#: The most entries that one script settles: at 15 to 25 us each it holds Redis for 3 ms at most.
+SETTLED_AT_ONCE = 128
 #: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
@@ -365,14 +367,15 @@ class Ledger:
     def settle_streams(
         self, settlements: Mapping[str, Sequence[Settlement]], group: str
     ) -> dict[str, ResponseError]:
-        """End entries of several streams, in one transaction each and one round trip.
+        """End entries of several streams, in one round trip and some transactions.
 
         Returns:
-            The streams of which Redis refused to end any, and why: of these all is as it was.
+            The streams of which Redis refused to end some, and why. These are as they were.
         """
-        calls = [self._settling(stream, group, rows) for stream, rows in settlements.items()]
-        replies = zip(settlements, self._scripts.run_each("settle", calls), strict=True)
-        return {stream: reply for stream, reply in replies if isinstance(reply, ResponseError)}
+        parts = [(stream, part) for stream, rows in settlements.items() for part in _parts(rows)]
+        calls = [self._settling(stream, group, part) for stream, part in parts]
+        replies = zip(parts, self._scripts.run_each("settle", calls), strict=True)
+        return {stream: reply for (stream, _), reply in replies if isinstance(reply, ResponseError)}
 
     def _settling(
         self, stream: str, group: str, settlements: Sequence[Settlement], *, must_hold: bool = False
@@ -459,6 +462,11 @@ class Ledger:
     def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
         """Forget holders of streams that hold nothing and were silent for long."""
         self._scripts.run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
+
+
+def _parts(rows: Sequence[Settlement]) -> Iterator[Sequence[Settlement]]:
+    for begin in range(0, len(rows), SETTLED_AT_ONCE):
+        yield rows[begin : begin + SETTLED_AT_ONCE]
 
 
 def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:

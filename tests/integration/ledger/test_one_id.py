@@ -17,14 +17,14 @@ from tests.support.ledgers import (
     submission,
 )
 from tests.support.notices import Notices
-from tests.support.shapes import slip_for
+from tests.support.shapes import result_for, slip_for
 
 from smallfirst.answers import RecordAnswer
 from smallfirst.jobs import Problem
 from smallfirst.ledger.bounds import MAX_WAITERS
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.routing_slips import DeadLetter
-from smallfirst.ledger.settlements import Move, Settled
+from smallfirst.ledger.settlements import Finish, Move, Settled
 
 #: Words by which scripts, routers and clients decide, as a producer or a model may write them.
 WORDS_OF_THE_WIRE: dict[str, Any] = {
@@ -109,6 +109,38 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
     [(entry, fields)] = redis.xrange(KEYS.dead)
     assert DeadLetter.model_validate_json(fields[b"letter"]).reason == "id_conflict"
     assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
+
+
+def at_once(redis: Any, fingerprint: str = "f1") -> Finish:
+    """Submit a job, and say that the router answers it without a step in between."""
+    move = submission(redis, "a1", fingerprint)
+    result = result_for("a1", fingerprint=fingerprint)
+    return Finish(
+        entry=move.entry, producer="default", result=result, reply_to="me", is_first_seen=True
+    )
+
+
+def test_what_is_answered_at_once_is_one_job_under_its_id(redis: Any, notices: Notices) -> None:
+    """A repeat is told of the result, another job is a dead letter, and none was ever in flight."""
+    ledger = ledger_of(redis)
+    same, other = at_once(redis), at_once(redis, "f2")
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [at_once(redis)]) == Settled(results=1)
+    assert redis.hgetall(OWN.job("a1")) == {b"status": b"answered", b"fingerprint": b"f1"}
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [same, other]) == Settled(joined=2)
+    assert notices.of("me") == ["a1", "a1", "a1"]
+    assert stored(redis) == result_for("a1", fingerprint="f1")
+    [(entry, _)] = redis.xrange(KEYS.dead)
+    assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
+    assert (redis.xlen(OWN.jobs), redis.zcard(KEYS.due)) == (0, 0)
+
+
+def test_what_an_error_ended_before_its_result_begins_anew(redis: Any) -> None:
+    """How a job ended may stand without a result only where the script is tried again."""
+    ledger, job = ledger_of(redis), at_once(redis)
+    redis.hset(OWN.job("a1"), mapping={"status": "answered", "fingerprint": "f1"})
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [job]) == Settled(results=1)
+    assert stored(redis) == job.result
+    assert redis.ttl(OWN.job("a1")) > 0
 
 
 def test_a_job_that_was_cancelled_is_no_conflict_with_itself(redis: Any) -> None:

@@ -186,10 +186,10 @@ local function book(row)
   spent[row.task] = sums
 end
 
--- What was submitted. A row whose job is to wait does not bring it: the entry is still there.
+-- What was submitted. Only a row that moves it or keeps it brings it: the entry is still there.
 local function raw_of(row)
   if row.raw ~= '' then return row.raw end
-  if row.verb ~= 'wait' then return row.body end
+  if row.verb == 'move' then return row.body end
   local fields = redis.call('XRANGE', source, row.entry, row.entry)[1][2]
   for i = 1, #fields, 2 do
     if fields[i] == 'job' then return fields[i + 1] end
@@ -231,7 +231,8 @@ end
 
 -- Lets a submission in, and says how it ended if not, and else whether its id is known since now. Where
 -- the id is taken by an earlier one, its result answers this one too; a refusal takes no id: a corrected
--- job may be submitted under it again. A cancellation that came before its job ends it.
+-- job may be submitted under it again. A cancellation that came before its job ends it. What has its
+-- result at once never is in flight, and is not noted as if it were.
 local function admit(row)
   if row.first ~= '1' then return nil end
   local key, result = job_key(row), result_key(row)
@@ -256,6 +257,7 @@ local function admit(row)
     return 'joined'
   end
   if not is_known then
+    if row.verb == 'result' and not cancelled then return nil, true end
     redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
   end
   redis.call('EXPIRE', key, job_ttl)
@@ -264,11 +266,23 @@ local function admit(row)
   return finish(row)
 end
 
+-- Ends a job that nobody knew of. How it ended is noted first: where an error comes between, the next try
+-- finds no result, and begins anew.
+local function finish_new(row)
+  local key = job_key(row)
+  redis.call('HSET', key, 'status', row.status, 'fingerprint', row.fingerprint)
+  redis.call('EXPIRE', key, result_ttl)
+  redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  notify(row.reply_to, row)
+  book(row)
+  return 'results'
+end
+
 local function result(row)
-  local ended = admit(row)
+  local ended, is_new = admit(row)
   if ended then return ended end
   if row.letter ~= '' then write_dead_letter(row.letter, row.raw) end
-  return finish(row)
+  return is_new and finish_new(row) or finish(row)
 end
 
 local function note_place(row, key, stream)
