@@ -72,7 +72,14 @@ class Tier(OpenEnum):
         Raises:
             ValueError: When it is of a newer version.
         """
-        return list(Tier).index(self)
+        try:
+            return _RANKS[self]
+        except KeyError:
+            raise ValueError(f"{self} is a tier of a newer version") from None
+
+
+#: Asked for every step of every job: an enumeration is slow to go through.
+_RANKS: Final[Mapping[str, int]] = {tier: rank for rank, tier in enumerate(Tier)}
 
 
 class Priority(StrEnum):

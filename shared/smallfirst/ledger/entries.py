@@ -68,12 +68,16 @@ def held_entry(stream: str, row: Sequence[Any]) -> StreamEntry:
     """Read a row as a script returns it: claim.lua's, or one of rows.lua."""
     entry, count, flat, holder, *more = row
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    held = StreamEntry(stream, entry.decode(), fields, starts=int(count), holder=holder.decode())
-    if not more:
-        return replace(held, size=size_of(fields))
-    size, *cut = more
-    excerpt = Excerpt(int(cut[0]), cut[1].decode(), cut[2]) if cut else None
-    return replace(held, size=int(size), excerpt=excerpt)
+    size, *cut = more or (size_of(fields),)
+    return StreamEntry(
+        stream,
+        entry.decode(),
+        fields,
+        starts=int(count),
+        holder=holder.decode(),
+        size=int(size),
+        excerpt=Excerpt(int(cut[0]), cut[1].decode(), cut[2]) if cut else None,
+    )
 
 
 def entries_of(reply: Any) -> Iterator[StreamEntry]:
