@@ -43,7 +43,7 @@ class Failing:
         self.failing = failing
         self.error = error
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
@@ -60,7 +60,7 @@ class Failing:
 class Unprepared:
     """An engine that was not told of the task `topic`, and answers any other."""
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:

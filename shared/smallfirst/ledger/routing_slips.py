@@ -10,7 +10,7 @@ from pydantic import Field
 from smallfirst.acceptance import Acceptance
 from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name, Span
 from smallfirst.results import LAST_MS
-from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
 from smallfirst.wire import Wire
 
 #: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
@@ -30,6 +30,11 @@ class StepRequest(Wire):
     catalogue: str = Field(
         default="", description="The revision of the catalogue by which the router planned it."
     )
+
+    @property
+    def name(self) -> str:
+        """Who answers, as trails name it: the model, or the models whose mean it is."""
+        return mean_name(self.options.models) or self.model
 
 
 class RoutingSlip(Wire):
