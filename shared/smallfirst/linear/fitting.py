@@ -81,11 +81,20 @@ def check_examples(name: str, task: Task) -> None:
 
 def _train(name: str, task: Task, to: Path) -> None:
     started = perf_counter()
-    model, facts, left_out = fitted(task)
+    try:
+        model, facts, left_out = fitted(task)
+    except NothingShared as err:
+        where = place_text(("tasks", name, "examples"))
+        problem = "share no words or letters with each other: a linear model learns nothing of them"
+        raise CatalogueError(CatalogueProblem(None, None, where, problem)) from err
     facts["seconds"] = round(perf_counter() - started, 1)
     model.save(to, facts)
     left_out.save(to)
     log.info("linear.trained", task=name, **facts)
+
+
+class NothingShared(ValueError):
+    """Raised when texts have no words, or no two of them a stretch of letters in common."""
 
 
 class Fitted(NamedTuple):
@@ -132,7 +141,11 @@ def fitted(task: Task) -> Fitted:
 
 
 def _count(texts: list[str]) -> tuple[list[Any], Any]:
-    """Learn both blocks' features of folded texts, and weigh them: `(texts, features)`."""
+    """Learn both blocks' features of folded texts, and weigh them: `(texts, features)`.
+
+    Raises:
+        NothingShared: When there are none.
+    """
     from scipy.sparse import hstack  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
 
@@ -146,7 +159,10 @@ def _count(texts: list[str]) -> tuple[list[Any], Any]:
         )
         for features_of, least, most in zip(BLOCKS, _MIN_OCCURRENCES, _MAX_FEATURES, strict=True)
     ]
-    vectors = hstack([each.fit_transform(texts) for each in counted]).tocsr()
+    try:
+        vectors = hstack([each.fit_transform(texts) for each in counted]).tocsr()
+    except ValueError as err:  # what sklearn raises for an empty vocabulary
+        raise NothingShared from err
     return counted, vectors.astype(np.float32)
 
 

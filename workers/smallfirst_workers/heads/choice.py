@@ -110,7 +110,8 @@ def choose(form: HeadForm, truth: NDArray[np.bool_], linear: LeftOut, head: Left
     wrong = {way: _is_wrong(form, given, truth) for way, given in said.items()}
     losses_by_way = {way: log_losses(form, given, truth) for way, given in said.items()}
     figures = {
-        way: Figures(1 - float(wrong[way].mean()), float(losses_by_way[way].mean())) for way in Way
+        way: Figures(1 - float(wrong[way].mean(dtype=np.float64)), float(losses_by_way[way].mean()))
+        for way in Way
     }
     way = min(_as_good(wrong), key=lambda way: round(figures[way].log_loss, 4))
     return Choice(way, weight, len(truth), figures)
