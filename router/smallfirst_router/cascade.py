@@ -159,9 +159,12 @@ class Plan:
 
     @cached_property
     def asked(self) -> frozenset[tuple[str, str]]:
-        """Every task with whomever its cascade asks."""
+        """Every task with each model for which its jobs wait somewhere."""
         return frozenset(
-            (name, step.name) for name, task in self.tasks.items() for step in task.steps
+            (name, step.destination.model)
+            for name, task in self.tasks.items()
+            for step in task.steps
+            if isinstance(step.destination, Backlog)
         )
 
 

@@ -4,6 +4,7 @@ They travel with the job from the router's catalogue to the engine, which looks 
 worker's own: that may be an older one.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import Field
@@ -21,6 +22,16 @@ class StepOptions(Wire):
     adapter: str | None = Field(
         default=None, description="The LoRA adapter that answers; none: the model by itself."
     )
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="The models whose mean is the answer, the asked one among them; none: the"
+        " asked model answers as it does best.",
+    )
+
+
+def mean_name(models: Sequence[str]) -> str:
+    """What the mean of models is called in trails, reports and promises."""
+    return "+".join(models)
 
 
 #: Of a step that wants nothing in particular, as every step of a small model does.

@@ -44,7 +44,7 @@ class Failing:
         self.failing = failing
         self.error = error
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
@@ -61,7 +61,7 @@ class Failing:
 class Unprepared:
     """An engine that was not told of the task `topic`, and answers any other."""
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:

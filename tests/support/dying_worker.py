@@ -42,7 +42,7 @@ class Deadly:
         self._how = how
         self._pass_seconds = pass_seconds
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:

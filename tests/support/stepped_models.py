@@ -105,7 +105,7 @@ class Engine:
     note_deadly: Callable[[], None]
     tasks: frozenset[str]
 
-    def revision_of(self, task: str) -> str:  # noqa: ARG002 - of every engine
+    def revision_of(self, task: str, options: object = None) -> str:  # noqa: ARG002 - of every engine
         return "1"
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
@@ -135,4 +135,4 @@ def tasks_of(catalogue: Catalogue, model: str) -> frozenset[str]:
     if model not in pools_of(catalogue):
         return frozenset()
     tasks = catalogue.tasks.items()
-    return frozenset(n for n, task in tasks for step in task.cascade if model in step.models)
+    return frozenset(n for n, task in tasks for step in task.cascade if model in step.asks)

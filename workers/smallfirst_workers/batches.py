@@ -163,7 +163,7 @@ class BatchRunner:
                 held,
                 part,
                 tier=batch.served.tier,
-                revision=batch.served.engine.revision_of(held.job.task),
+                revision=batch.served.engine.revision_of(held.job.task, held.slip.asked.options),
                 price_per_hour=batch.served.price_per_hour,
                 started_ms=batch.clock.ms,
             )

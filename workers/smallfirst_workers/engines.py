@@ -6,12 +6,16 @@ Only the shape stands here, so that running a batch does not depend on what runs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Final, Protocol, runtime_checkable
 
 from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Problem, Tier
 from smallfirst.step_options import NO_OPTIONS, StepOptions
+
+#: Of a catalogue in which no step asks several models.
+NO_MODELS: Final[Mapping[str, Model]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ class EngineResult:
 class Engine(Protocol):
     """A model, ready to answer."""
 
-    def revision_of(self, task: str) -> str:
-        """Which version of the model, and of what it has learned of the task, answers."""
+    def revision_of(self, task: str, options: StepOptions = NO_OPTIONS) -> str:
+        """Which version of the model, and of what it has learned of the task, answers a step."""
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer every question once, in portions as they are done."""
@@ -82,8 +86,8 @@ class Engine(Protocol):
 class LoadedEngine(Engine, Protocol):
     """An engine with its life: made ready for tasks, and let go of."""
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
-        """Make ready for exactly these tasks."""
+    def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
+        """Make ready for exactly these tasks; `models` are those of the catalogue."""
 
     def unload(self) -> None:
         """Let go of the model."""

@@ -10,6 +10,7 @@ import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.placement import pools_of
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import (
     Engine,
     LoadContext,
@@ -144,7 +145,7 @@ def load_engine(name: str, model: Model, context: LoadContext) -> LoadedEngine:
 
 
 def _make_ready(model: str, engine: LoadedEngine, catalogue: Catalogue) -> None:
-    engine.prepare(tasks_of(model, catalogue))
+    engine.prepare(tasks_of(model, catalogue), catalogue.models)
     check_promises(model, catalogue, engine)
     check_sound(model, catalogue, engine)
 
@@ -156,8 +157,14 @@ def check_sound(model: str, catalogue: Catalogue, engine: Engine) -> None:
         ModelError: When it fails: its files load, and are not what they should be.
     """
     tasks = tasks_of(model, catalogue)
-    if isinstance(engine, OnePass) and tasks and not is_sound(engine, next(iter(tasks))):
+    asked = next(((name, _options_of(model, task)) for name, task in tasks.items()), None)
+    if isinstance(engine, OnePass) and asked and not is_sound(engine, *asked):
         raise ModelError(model, "loads, and fails on a plain text; look at its files and runtime")
+
+
+def _options_of(model: str, task: Task) -> StepOptions:
+    """How the first step that asks a model wants it to answer."""
+    return next(step.options for step in task.cascade if model in step.asks)
 
 
 def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
@@ -167,9 +174,11 @@ def check_promises(model: str, catalogue: Catalogue, engine: Engine) -> None:
         TaskError: When it is another one, so that the promise is void.
     """
     for name, task in tasks_of(model, catalogue).items():
-        revision = engine.revision_of(name)
         for step in task.cascade:
-            if model in step.models and step.acceptance.is_void(revision):
+            if model not in step.asks:
+                continue
+            revision = engine.revision_of(name, step.options)
+            if step.acceptance.is_void(revision):
                 reason = (
                     f"is calibrated for revision {step.acceptance.revision} of models.{model}, and"
                     f" this is {revision} (its files, runtime or precision differ);"
@@ -183,5 +192,5 @@ def tasks_of(model: str, catalogue: Catalogue) -> Mapping[str, Task]:
     return {
         name: task
         for name, task in catalogue.tasks.items()
-        if any(model in step.models for step in task.cascade)
+        if any(model in step.asks for step in task.cascade)
     }

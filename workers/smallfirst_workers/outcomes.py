@@ -34,7 +34,7 @@ def attempt_of(
     return Attempt(
         step=asked.step,
         tier=tier,
-        model=asked.model,
+        model=asked.name,
         revision=revision,
         pool=asked.pool,
         outcome=_outcome(answer, given, asked.acceptance, revision),

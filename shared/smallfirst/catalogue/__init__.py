@@ -5,12 +5,12 @@ watching the file is `watching`. Nothing here opens a model: a model's size is r
 files by `model_files`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.engines import EngineSpec
+from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
@@ -19,6 +19,7 @@ from smallfirst.catalogue.steps import (
     AnyStep,
     Backlog,
     Here,
+    MeanStep,
     ModelStep,
     Pattern,
     Rule,
@@ -43,6 +44,7 @@ __all__ = [
     "Example",
     "Here",
     "Kind",
+    "MeanStep",
     "Model",
     "ModelStep",
     "Pattern",
@@ -105,7 +107,7 @@ class Catalogue(Entry):
 
     def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
         """What serves the models that a step asks."""
-        return tuple(self.models[model].engine_spec for model in step.models)
+        return tuple(self.models[model].engine_spec for model in step.asks)
 
 
 def _nowhere_to_run(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
@@ -116,17 +118,25 @@ def _nowhere_to_run(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
 
 def _unknown_models(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
     for at, step in _steps(catalogue):
-        for model in set(step.models) - set(catalogue.models):
-            near = did_you_mean(model, catalogue.models)
-            yield (*at, "model"), f"{model!r} is not one of `models`{near}"
+        for number, model in enumerate(step.asks):
+            if model not in catalogue.models:
+                key: Place = ("models", number) if isinstance(step, MeanStep) else ("model",)
+                near = did_you_mean(model, catalogue.models)
+                yield (*at, *key), f"{model!r} is not one of `models`{near}"
 
 
 def _beyond_model(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
     for at, step in _steps(catalogue):
         kind = catalogue.tasks[str(at[1])].kind
-        if isinstance(step, ModelStep) and step.model in catalogue.models:
+        if not set(step.asks) <= set(catalogue.models):
+            continue
+        if isinstance(step, ModelStep):
             for key, rule in step_problems(step, catalogue.models[step.model], kind):
                 yield (*at, key), rule
+        if isinstance(step, MeanStep):
+            engines = {name: catalogue.models[name].engine_spec for name in step.models}
+            for rule in mean_problems(engines, kind):
+                yield (*at, "models"), rule
 
 
 def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
@@ -143,10 +153,31 @@ def step_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tuple[s
     yield from _option_problems(step, model, kind)
 
 
+def mean_problems(engines: Mapping[str, EngineSpec], kind: Kind) -> Iterator[str]:
+    """Say why a step cannot answer by the mean of models, given what serves each of them."""
+    if not _has_mean(kind):
+        kinds = " and ".join(f"`{one}`" for one in Kind if _has_mean(one))
+        yield f"only {kinds} tasks have a mean, and this one is {kind}; ask one `model`"
+        return
+    words = [name for name, spec in engines.items() if spec.is_in_router]
+    encoders = [name for name, spec in engines.items() if spec is ENGINES["encoder"]]
+    for name in engines.keys() - {*words, *encoders}:
+        yield f"{name!r} is neither linear nor an encoder; ask it in a step of its own"
+    if not encoders:
+        first = next(iter(engines))
+        yield f"a mean needs one encoder; name one, or ask for `model: {first}`"
+    if len(encoders) > 1:
+        yield f"a mean has one encoder, here are {' and '.join(encoders)}; keep one"
+
+
+def _has_mean(kind: Kind) -> bool:
+    return KINDS[kind].head in {HeadForm.CHOICE, HeadForm.EACH}
+
+
 def _kind_problems(kind: Kind, can: EngineSpec) -> Iterator[str]:
     spec = KINDS[kind]
     if can.is_in_router:
-        if spec.head not in {HeadForm.CHOICE, HeadForm.EACH}:
+        if not _has_mean(kind):
             yield f"a model {can.which} cannot make the answer of {named(kind)}"
         return
     if spec.head is None and not can.generates:
@@ -176,7 +207,7 @@ def _option_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tupl
 def _cheaper_after_dearer(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
     dearest: dict[str, Tier] = {}
     for at, step in _steps(catalogue):
-        if not set(step.models) <= set(catalogue.models):
+        if not set(step.asks) <= set(catalogue.models):
             continue
         tier, before = catalogue.tier_of(step), dearest.get(str(at[1]), Tier.RULE)
         if tier.rank < before.rank:

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallfirst.catalogue import Catalogue, Example, Model, Place, RuleStep, Task, place_text
+from smallfirst.catalogue import (
+    Catalogue,
+    Example,
+    MeanStep,
+    Model,
+    Place,
+    RuleStep,
+    Step,
+    Task,
+    place_text,
+)
 from smallfirst.catalogue.encoder_config import EncoderConfig, read_encoder_config
 from smallfirst.catalogue.encoder_files import check_tokenizer, pooling_of, reading_problem
 from smallfirst.catalogue.expressions import (
@@ -216,7 +226,7 @@ def _of_task(
 ) -> Iterator[_Remark]:
     """Look whether the models that make vectors can answer a task."""
     for number, step in enumerate(task.cascade):
-        for asked in step.models:
+        for asked in step.asks:
             model = catalogue.models[asked]
             try:
                 problem = _misfit(task, model, asked, configs)
@@ -224,7 +234,7 @@ def _of_task(
                 yield _Remark(("models", asked, "source"), f"{error.reason}", error.remedy)
                 continue
             if problem:
-                yield _Remark(_blamed(name, number, problem), problem)
+                yield _Remark(_blamed(name, number, step, problem), problem)
 
 
 def _misfit(
@@ -239,11 +249,12 @@ def _misfit(
     return examples_problem(task) if is_pooling and has_head else None
 
 
-def _blamed(name: str, number: int, problem: str) -> Place:
+def _blamed(name: str, number: int, step: Step, problem: str) -> Place:
     """Point at what is most likely to be mended: examples, labels, or the step."""
     if "example" in problem:
         return ("tasks", name, "examples")
-    key: Place = ("labels",) if "must have the labels" in problem else ("cascade", number, "model")
+    asked = "models" if isinstance(step, MeanStep) else "model"
+    key: Place = ("labels",) if "must have the labels" in problem else ("cascade", number, asked)
     return ("tasks", name, *key)
 
 

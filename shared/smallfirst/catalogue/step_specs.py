@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smallfirst.catalogue.pools import Model
-from smallfirst.catalogue.steps import RuleStep
+from smallfirst.catalogue.steps import MeanStep, RuleStep
 from smallfirst.catalogue.tasks import Task
 
 #: What a model's entry says of where and how fast it runs, rather than of what it answers.
@@ -55,7 +55,11 @@ def _spec(
     # Where no step is marked, calibration chooses for all models; see `is_to_be_chosen`.
     if not is_any_calibrated:
         spec["accept"] = "calibrated"
-    model = models[step.models[0]]
+    about = [models[name] for name in step.asks]
+    if isinstance(step, MeanStep):
+        specs = list(map(_model_spec, about))
+        return {"step": spec, "models": specs, "task": _task_spec(task, about[0])}
+    [model] = about
     return {"step": spec, "model": _model_spec(model), "task": _task_spec(task, model)}
 
 

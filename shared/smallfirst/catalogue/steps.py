@@ -1,7 +1,8 @@
 """The steps of a cascade: what each asks, where its jobs wait, and when its answer stands.
 
-A step is one of a few kinds, told apart by the key that says whom it asks: `rule` or `model`. What
-is true of any step stands in `Step`; a new kind is a class here and its place in `AnyStep`.
+A step is one of a few kinds, told apart by the key that says whom it asks: `rule`, `model` or
+`models`. What is true of any step stands in `Step`; a new kind is a class here and its place in
+`AnyStep`.
 """
 
 from abc import abstractmethod
@@ -16,7 +17,7 @@ from smallfirst.answers import Label, Probability
 from smallfirst.catalogue.promises import StepPromise
 from smallfirst.jobs import Name, Tier
 from smallfirst.kinds.entries import Entry, refuse
-from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
 from smallfirst.wording import did_you_mean, nearest
 
 #: Built-in recognizers of the rule tier. A recognizer's name is also the label of what it finds.
@@ -162,7 +163,7 @@ class Step(Entry):
         """Where its jobs go, given the pool of every model that has one."""
 
     @property
-    def models(self) -> tuple[str, ...]:
+    def asks(self) -> tuple[str, ...]:
         """The models that it asks."""
         return ()
 
@@ -216,8 +217,8 @@ class RuleStep(Step):
         return Here()
 
 
-class ModelStep(Step):
-    """A step that asks a model, and how sure it must be for its answer to stand.
+class _SureStep(Step):
+    """A step whose answer stands where it is sure enough.
 
     `accept` is a probability, or `calibrated`: what `smallfirst calibrate` found and wrote beside
     the catalogue.
@@ -225,7 +226,6 @@ class ModelStep(Step):
 
     has_threshold: ClassVar[bool] = True
 
-    model: Name = Field(description="The name of one of `models`.")
     accept: Annotated[
         Probability | Literal["calibrated"] | None, BeforeValidator(_is_models_acceptance)
     ] = Field(
@@ -233,6 +233,28 @@ class ModelStep(Step):
         description="When the answer stands: the probability it must reach (left out: always), or"
         " `calibrated`: as `smallfirst calibrate` promised it.",
     )
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether its threshold is what calibration promised."""
+        return self.accept == CALIBRATED
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """By the promise; else by `accept`, without which every answer stands.
+
+        The highest threshold there is, where the promise was not read: as good as nothing stands.
+        """
+        if self._promise is not None:
+            return self._promise.acceptance
+        accept = 1.0 if self.accept == CALIBRATED else self.accept
+        return Acceptance(threshold=accept or 0.0)
+
+
+class ModelStep(_SureStep):
+    """A step that asks a model, and how sure it must be for its answer to stand."""
+
+    model: Name = Field(description="The name of one of `models`.")
     think: Think | None = Field(
         default=None,
         description="The reasoning of a large model before it answers; if not given, none.",
@@ -254,25 +276,9 @@ class ModelStep(Step):
         return self.model
 
     @property
-    def models(self) -> tuple[str, ...]:
+    def asks(self) -> tuple[str, ...]:
         """The one model."""
         return (self.model,)
-
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether its threshold is what calibration promised."""
-        return self.accept == CALIBRATED
-
-    @property
-    def acceptance(self) -> Acceptance:
-        """By the promise; else by `accept`, without which every answer stands.
-
-        The highest threshold there is, where the promise was not read: as good as nothing stands.
-        """
-        if self._promise is not None:
-            return self._promise.acceptance
-        accept = 1.0 if self.accept == CALIBRATED else self.accept
-        return Acceptance(threshold=accept or 0.0)
 
     @property
     def options(self) -> StepOptions:
@@ -290,6 +296,52 @@ class ModelStep(Step):
         return Here() if pool is None else Backlog(pool, self.model)
 
 
+class MeanStep(_SureStep):
+    """A step that answers by the mean of several models, and how sure that must be to stand.
+
+    Linear models and one encoder, whose pool its jobs wait for: the worker that reads a text with
+    the encoder asks the linear models too. The encoder alone is asked for exactly its own answer.
+    """
+
+    models: tuple[Name, ...] = Field(
+        min_length=1,
+        max_length=8,
+        description="The names of the models whose distributions are averaged: one encoder, and"
+        " linear models.",
+    )
+
+    @property
+    def name(self) -> str:
+        """The models' names: `words+minilm`."""
+        return mean_name(self.models)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.models
+
+    @property
+    def options(self) -> StepOptions:
+        """Whose mean the answer is."""
+        return StepOptions(models=self.models)
+
+    def tier(self, tiers: Mapping[str, Tier]) -> Tier:
+        """The encoder's, which is the dearest."""
+        return max((tiers[name] for name in self.models), key=lambda tier: tier.rank)
+
+    def destination(self, pools: Mapping[str, str]) -> Destination:
+        """The backlog of the pool that serves the encoder."""
+        [encoder] = [name for name in self.models if name in pools]
+        return Backlog(pools[encoder], encoder)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> "MeanStep":
+        twice = next((n for n, name in enumerate(self.models) if name in self.models[:n]), None)
+        if twice is not None:
+            refuse([(("models", twice), f"{self.models[twice]!r} is named twice; name it once")])
+        return self
+
+
 def _kind_of_step(step: Any) -> str | None:
     """Tell which kind of step it is by the key that says whom it asks, or nearly says it."""
     if isinstance(step, Step):
@@ -297,15 +349,22 @@ def _kind_of_step(step: Any) -> str | None:
     written = list(step) if isinstance(step, Mapping) else []
     keys = [key for key in _KEY_OF.values() if key in written]
     if not keys:
-        keys = [key for key in _KEY_OF.values() if nearest(key, map(str, written))]
+        near = (nearest(str(key), _KEY_OF.values()) for key in written)
+        keys = [key for key in dict.fromkeys(near) if key is not None]
     return keys[0] if len(keys) == 1 else None
 
 
 #: By what key each kind of step is known.
-_KEY_OF: Final[Mapping[type[Step], str]] = {RuleStep: "rule", ModelStep: "model"}
-_NO_KIND: Final = f"a step needs either {' or '.join(f'`{key}`' for key in _KEY_OF.values())}"
+_KEY_OF: Final[Mapping[type[Step], str]] = {
+    RuleStep: "rule",
+    ModelStep: "model",
+    MeanStep: "models",
+}
+_NO_KIND: Final = "a step needs one of " + ", ".join(f"`{key}`" for key in _KEY_OF.values())
 #: Any step of a cascade.
 AnyStep = Annotated[
-    Annotated[RuleStep, Tag("rule")] | Annotated[ModelStep, Tag("model")],
+    Annotated[RuleStep, Tag("rule")]
+    | Annotated[ModelStep, Tag("model")]
+    | Annotated[MeanStep, Tag("models")],
     Discriminator(_kind_of_step, custom_error_type="step", custom_error_message=_NO_KIND),
 ]

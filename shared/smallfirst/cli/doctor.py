@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import starmap
 from math import ceil
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -35,7 +36,7 @@ from smallfirst.ledger.survey import FleetLoad, PoolLoad
 from smallfirst.local.catalogue_news import CatalogueState
 from smallfirst.local.redis_server import OLDEST_VERSION
 from smallfirst.redis_access.refusals import CLUSTER, CLUSTER_REMEDY, refusal_of
-from smallfirst.settings import Settings
+from smallfirst.settings import RouterSettings, Settings, load_settings
 from smallfirst.wording import counted, numbered
 
 #: Clocks further apart than this make ages and deadlines hard to read.
@@ -83,6 +84,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     if checked:
         yield from _check_findings(checked)
     catalogue = checked.catalogue if checked else None
+    if catalogue:
+        yield from _check_choices(catalogue, load_settings(RouterSettings).cache_dir)
     with linked(settings) as link:
         try:
             link.reach()
@@ -170,6 +173,17 @@ def _check_findings(checked: CheckedCatalogue) -> Iterator[Check]:
     for name, model in catalogue.models.items():
         if f"model {name}" not in failed:
             yield Check(f"model {name}", CheckState.OK, _whereabouts(model, catalogue))
+
+
+def _check_choices(catalogue: Catalogue, cache: Path) -> Iterator[Check]:
+    """Say by what each task is answered whose examples train a head, where a worker here chose."""
+    if importlib.util.find_spec("numpy") is None:
+        return
+    from smallfirst.linear.choice_cards import cards_of, in_words  # noqa: PLC0415 - needs numpy
+
+    for name, task in catalogue.tasks.items():
+        for card in cards_of(task, cache):
+            yield Check(f"task {name}", CheckState.OK, in_words(card))
 
 
 def _about(finding: Finding) -> str:

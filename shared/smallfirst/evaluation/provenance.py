@@ -85,7 +85,7 @@ def _thresholds(promise: Promise | None, scores: Scores) -> str:
 
 def _prices(catalogue: Catalogue, task: Task) -> str:
     """Name what the task's models cost: their pools' hours, and what an endpoint charges."""
-    models = [catalogue.models[name] for step in task.cascade for name in step.models]
+    models = [catalogue.models[name] for step in task.cascade for name in step.asks]
     tiers = {model.tier for model in models}
     hours = [
         f"{name} {pool.price_per_hour:g} {catalogue.currency} an hour of a worker"

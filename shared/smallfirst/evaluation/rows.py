@@ -133,7 +133,7 @@ def seen_keys(catalogue: Catalogue, name: str) -> Mapping[str, frozenset[str]]:
     """
     task = catalogue.tasks[name]
     seen = {f"tasks.{name}.examples": frozenset(text_key(row.text) for row in task.examples)}
-    for model in dict.fromkeys(model for step in task.cascade for model in step.models):
+    for model in dict.fromkeys(model for step in task.cascade for model in step.asks):
         if catalogue.models[model].is_remote:
             continue
         with suppress(ModelFilesError):

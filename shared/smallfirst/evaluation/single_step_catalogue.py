@@ -54,7 +54,7 @@ def taken_apart(catalogue: Catalogue, name: str) -> dict[str, Any]:
     """
     written = catalogue.model_dump(mode="json", exclude_unset=True, exclude={"tasks"})
     task = catalogue.tasks[name]
-    asked = {model for step in task.cascade for model in step.models}
+    asked = {model for step in task.cascade for model in step.asks}
     models = written.get("models", {})
     written["models"] = {model: models[model] for model in models if model in asked}
     steps = range(len(task.cascade))

@@ -11,7 +11,7 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.answers import Span
 from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name
 from smallfirst.results import LAST_MS
-from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
 from smallfirst.wire import Wire
 
 #: A moment of Redis's clock in milliseconds since 1970, as far as dates go.
@@ -31,6 +31,11 @@ class StepRequest(Wire):
     catalogue: str = Field(
         default="", description="The revision of the catalogue by which the router planned it."
     )
+
+    @property
+    def name(self) -> str:
+        """Who answers, as trails name it: the model, or the models whose mean it is."""
+        return mean_name(self.options.models) or self.model
 
 
 class RoutingSlip(Wire):

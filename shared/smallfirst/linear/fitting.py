@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import structlog
@@ -21,10 +21,10 @@ from smallfirst.kinds import KINDS
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
 from smallfirst.linear.messages import text_read
 from smallfirst.linear.model import LinearModel
-from smallfirst.linear.regression import Search, choose_strength, fit, left_out_loss, rows_of
+from smallfirst.linear.regression import LeftOut, Search, choose_by_rows, fit, rows_of
 
 #: Changes whenever training would make another model of the same examples.
-RECIPE: Final = 1
+RECIPE: Final = 2
 #: In how many examples a feature has to occur: words may name a label in one alone, and a stretch
 #: of letters that no two examples share tells of its example.
 _MIN_OCCURRENCES: Final = (1, 2)
@@ -81,13 +81,37 @@ def check_examples(name: str, task: Task) -> None:
 
 def _train(name: str, task: Task, to: Path) -> None:
     started = perf_counter()
-    model, facts = fitted(task)
+    try:
+        model, facts, left_out = fitted(task)
+    except NothingShared as err:
+        where = place_text(("tasks", name, "examples"))
+        problem = "share no words or letters with each other: a linear model learns nothing of them"
+        raise CatalogueError(CatalogueProblem(None, None, where, problem)) from err
     facts["seconds"] = round(perf_counter() - started, 1)
     model.save(to, facts)
+    left_out.save(to)
     log.info("linear.trained", task=name, **facts)
 
 
-def fitted(task: Task) -> tuple[LinearModel, dict[str, Any]]:
+class NothingShared(ValueError):
+    """Raised when texts have no words, or no two of them a stretch of letters in common."""
+
+
+class Fitted(NamedTuple):
+    """A model that was fitted.
+
+    Attributes:
+        model: The model.
+        facts: How it went, for people.
+        left_out: What one like it said of examples that it had not learned from.
+    """
+
+    model: LinearModel
+    facts: dict[str, Any]
+    left_out: LeftOut
+
+
+def fitted(task: Task) -> Fitted:
     """Fit a model to a task's examples, and say how it went."""
     # Imported by the process that trains alone: a second and 100 MB.
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
@@ -96,9 +120,7 @@ def fitted(task: Task) -> tuple[LinearModel, dict[str, Any]]:
     counted, vectors = _count(texts)
     rows = rows_of(task, vectors)
     with threadpool_limits(limits=1, user_api="blas"):
-        strength, loss = choose_strength(
-            lambda strength: left_out_loss(rows, strength, _CHOOSING_TOLERANCE), _SEARCH
-        )
+        strength, loss, left_out = choose_by_rows(rows, _SEARCH, _CHOOSING_TOLERANCE)
         weights, bias = fit(rows, strength, _TOLERANCE)
     model = LinearModel(
         key=model_key(task),
@@ -115,11 +137,15 @@ def fitted(task: Task) -> tuple[LinearModel, dict[str, Any]]:
         "strength": strength,
         "left_out_log_loss": round(loss, 4),
     }
-    return model, about
+    return Fitted(model, about, left_out)
 
 
 def _count(texts: list[str]) -> tuple[list[Any], Any]:
-    """Learn both blocks' features of folded texts, and weigh them: `(texts, features)`."""
+    """Learn both blocks' features of folded texts, and weigh them: `(texts, features)`.
+
+    Raises:
+        NothingShared: When there are none.
+    """
     from scipy.sparse import hstack  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
 
@@ -133,7 +159,10 @@ def _count(texts: list[str]) -> tuple[list[Any], Any]:
         )
         for features_of, least, most in zip(BLOCKS, _MIN_OCCURRENCES, _MAX_FEATURES, strict=True)
     ]
-    vectors = hstack([each.fit_transform(texts) for each in counted]).tocsr()
+    try:
+        vectors = hstack([each.fit_transform(texts) for each in counted]).tocsr()
+    except ValueError as err:  # what sklearn raises for an empty vocabulary
+        raise NothingShared from err
     return counted, vectors.astype(np.float32)
 
 

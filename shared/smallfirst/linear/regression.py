@@ -10,10 +10,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from smallfirst.catalogue import Example, Task
 from smallfirst.catalogue.likeness import clusters_of
@@ -23,6 +25,8 @@ from smallfirst.linear.probabilities import Floats, sigmoid, softmax
 #: How many folds there are, and from how many rows times outputs on one of them says enough.
 _NUM_FOLDS, _ONE_FOLD_FROM = 5, 20_000
 _MAX_ITERATIONS: Final = 1000
+#: The file, in a model's folder, of what it said of examples left out.
+LEFT_OUT_FILE: Final = "left_out.safetensors"
 #: Bias of an output that no example speaks for: a probability of nothing.
 _NEVER: Final = -30.0
 
@@ -51,6 +55,43 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What a fit said of rows that it had not learned from.
+
+    Attributes:
+        places: `(left out,)`: which rows of all they are, ascending.
+        logits: `(left out, outputs)`, float32.
+    """
+
+    places: NDArray[np.int64]
+    logits: Floats
+
+    def save(self, folder: Path) -> None:
+        """Write it beside the model."""
+        save_file({"places": self.places, "logits": self.logits}, folder / LEFT_OUT_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "LeftOut":
+        """Read what `save` wrote."""
+        tensors = load_file(folder / LEFT_OUT_FILE)
+        return cls(tensors["places"], tensors["logits"])
+
+
+class Chosen(NamedTuple):
+    """How strongly a fit is best regularised.
+
+    Attributes:
+        strength: Inverse strength.
+        loss: Mean log loss on rows left out.
+        left_out: What it said of them.
+    """
+
+    strength: float
+    loss: float
+    left_out: LeftOut
+
+
+@dataclass(frozen=True)
 class Search:
     """Where the strength of regularisation is looked for.
 
@@ -65,15 +106,21 @@ class Search:
 
 def rows_of(task: Task, vectors: Any) -> Rows:
     """Put the vectors of a task's examples, `(examples, features)`, beside their labels."""
-    spec = KINDS[task.kind]
+    form, truth = KINDS[task.kind].head, truth_of(task)
+    is_choice = form is HeadForm.CHOICE
+    groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
+    return Rows(form, vectors, truth, deal(task.examples, groups))
+
+
+def truth_of(task: Task) -> NDArray[np.bool_]:
+    """Which labels are right for each of a task's examples: `(examples, labels)`."""
+    labels_of = KINDS[task.kind].labels_of
     truth = np.zeros((len(task.examples), len(task.labels)), np.bool_)
     column = {label: number for number, label in enumerate(task.labels)}
     for number, example in enumerate(task.examples):
-        for label in spec.labels_of(example):
+        for label in labels_of(example):
             truth[number, column[label]] = True
-    is_choice = spec.head is HeadForm.CHOICE
-    groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
-    return Rows(spec.head, vectors, truth, deal(task.examples, groups))
+    return truth
 
 
 def deal(examples: Sequence[Example], groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,23 +168,51 @@ def choose_strength(loss_of: Callable[[float], float], search: Search) -> tuple[
     return strengths[at], loss(at)
 
 
-def left_out_loss(rows: Rows, strength: float, tolerance: float) -> float:
+def choose_by_rows(rows: Rows, search: Search, tolerance: float) -> Chosen:
+    """Choose the strength with which rows left out are foretold best; see `choose_strength`."""
+    said: dict[float, LeftOut] = {}
+
+    def loss_of(strength: float) -> float:
+        loss, said[strength] = _leave_out(rows, strength, tolerance)
+        return loss
+
+    strength, loss = choose_strength(loss_of, search)
+    return Chosen(strength, loss, said[strength])
+
+
+def _leave_out(rows: Rows, strength: float, tolerance: float) -> tuple[float, LeftOut]:
     """Mean log loss over folds that were left out; one fold where the rows are many."""
     folds = np.unique(rows.folds)
-    losses = []
+    losses, places, logits = [], [], []
     for fold in folds[:1] if rows.truth.size >= _ONE_FOLD_FROM else folds:
         out = rows.where(rows.folds == fold)
         weights, bias = fit(rows.where(rows.folds != fold), strength, tolerance)
-        losses.append(_log_loss(rows.form, out.vectors @ weights.T + bias, out.truth))
-    return float(np.mean(losses))
+        places.append(np.flatnonzero(rows.folds == fold))
+        logits.append(np.asarray(out.vectors @ weights.T + bias, np.float32))
+        said = probabilities_of(rows.form, logits[-1])
+        losses.append(log_losses(rows.form, said, out.truth).mean())
+    order = np.argsort(np.concatenate(places), kind="stable")
+    left_out = LeftOut(np.concatenate(places)[order], np.concatenate(logits)[order])
+    return float(np.mean(losses)), left_out
 
 
-def _log_loss(form: HeadForm | None, logits: Floats, truth: NDArray[np.bool_]) -> float:
+def probabilities_of(form: HeadForm | None, logits: Floats) -> Floats:
+    """Turn logits `(..., outputs)` into probabilities, by how the outputs go together."""
+    return sigmoid(logits) if form is HeadForm.EACH else softmax(logits)
+
+
+def log_losses(
+    form: HeadForm | None, probabilities: Floats, truth: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Negative logarithm of the probability of what is right: `(rows,)`.
+
+    Where labels are judged each for itself, the mean over them.
+    """
     if form is HeadForm.EACH:
-        right = np.where(truth, sigmoid(logits), sigmoid(-logits))
+        right = np.where(truth, probabilities, 1 - probabilities)
     else:
-        right = softmax(logits)[truth]
-    return float(-np.log(np.maximum(right, 1e-9)).mean())
+        right = probabilities[truth][:, None]
+    return np.asarray(-np.log(np.maximum(right, 1e-9)).mean(axis=1), np.float32)
 
 
 def fit(rows: Rows, strength: float, tolerance: float) -> Layer:

@@ -16,11 +16,13 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from smallfirst.answers import Span
-from smallfirst.catalogue import Example, Kind, Model, ModelStep, Task
+from smallfirst.catalogue import Example, Kind, MeanStep, Model, ModelStep, Task
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.slm.engine import SlmEngine
 
 CASCADE = (ModelStep(model="minilm"),)
+#: What answers best of what the examples make, and exactly the head.
+EITHER = (*CASCADE, MeanStep(models=("minilm",)))
 TOPICS = {
     "card": ("my card has not arrived", "where is the card I ordered", "the card is still missing"),
     "refund": ("I want my money back", "please refund the payment", "when do I get my refund"),
@@ -117,7 +119,7 @@ def tasks() -> Mapping[str, Task]:
     several.append(Example(text="my card is lost and I want a refund", labels=("card", "refund")))
     labels = dict.fromkeys(TOPICS, "")
     return {
-        "topic": Task(kind=Kind.CLASSIFY, labels=labels, examples=topics, cascade=CASCADE),
+        "topic": Task(kind=Kind.CLASSIFY, labels=labels, examples=topics, cascade=EITHER),
         "about": Task(kind=Kind.MULTILABEL, labels=labels, examples=several, cascade=CASCADE),
         "names": Task(
             kind=Kind.TAG, labels={"name": ""}, examples=tuple(_named()), cascade=CASCADE

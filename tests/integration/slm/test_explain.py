@@ -6,17 +6,19 @@ import numpy as np
 
 from smallfirst.answers import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst.catalogue import Task
+from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.heads.explain import MAX_EVIDENCE, contributions
 from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.slm.engine import SlmEngine
 
+EXACTLY = StepOptions(models=("minilm",))
 TEXT = "Hello there, I ordered it in May and my card has still not arrived, can you help?"
 
 
 def head_of(engine: SlmEngine, task: str) -> LinearHead:
     """A task's trained head."""
-    head = engine._skills[task].head
+    head = engine.head_of(task, EXACTLY)
     assert isinstance(head, LinearHead)
     return head
 

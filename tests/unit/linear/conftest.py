@@ -17,4 +17,4 @@ def task() -> Task:
 @pytest.fixture(scope="session")
 def model(task: Task) -> LinearModel:
     """What its examples make."""
-    return fitted(task)[0]
+    return fitted(task).model

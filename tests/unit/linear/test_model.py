@@ -48,14 +48,14 @@ def test_it_learns_what_its_examples_say(task: Task, model: LinearModel) -> None
 
 def test_training_is_the_same_each_time(task: Task, model: LinearModel) -> None:
     """No chance has a part in it."""
-    again, _ = fitted(task)
+    again = fitted(task).model
     assert again.key == model.key
     np.testing.assert_array_equal(again.weights, model.weights)
 
 
 def test_labels_may_hold_together() -> None:
     """Where several labels may hold, each is judged for itself."""
-    skill = LinearSkill(fitted(task_of("multilabel"))[0])
+    skill = LinearSkill(fitted(task_of("multilabel")).model)
     [answer] = skill.answers(["my refund and the parcel"])
     assert isinstance(answer, LabelsAnswer)
     assert set(answer.labels) == {"billing", "delivery"}

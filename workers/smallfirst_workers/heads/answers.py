@@ -16,8 +16,8 @@ from smallfirst.linear.label_answers import digits, label_answer, labels_answer
 from smallfirst.linear.probabilities import normalise
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import Tag, join_words
-from smallfirst_workers.heads.explain import evidence
-from smallfirst_workers.heads.heads import Head, LinearHead
+from smallfirst_workers.heads.explain import evidence, is_explained
+from smallfirst_workers.heads.heads import Head
 
 
 def embed(states: TextStates) -> VectorAnswer:
@@ -42,7 +42,7 @@ def judge(
         return _spans(head, states, known)
     probabilities = head.of_text(states)
     winner = int(probabilities.argmax())
-    words = evidence(head, states, winner) if explains and isinstance(head, LinearHead) else ()
+    words = evidence(head, states, winner) if explains and is_explained(head) else ()
     if form is HeadForm.EACH:
         return labels_answer(head.labels, probabilities, words)
     return label_answer(head.labels, probabilities, words)

@@ -10,20 +10,29 @@ hold the rest.
 The limit: `h_t` is the state of a token *in its context*. The sum is exact about the head and
 silent about how the encoder came by the states; a word that only changed what its neighbours mean
 shows up in the neighbours.
+
+A linear model over words is a sum over its features (see `smallfirst.linear.explaining`), and the
+mean of both has the mean of both weights, each in the words that the encoder sees.
 """
 
 from dataclasses import dataclass
+from typing import Final, TypeGuard
 
 import numpy as np
 
 from smallfirst.answers import Evidence
 from smallfirst.kinds import HeadForm
+from smallfirst.linear.explaining import weights_of_characters
+from smallfirst.linear.features import MAX_CHARS
 from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.heads.heads import LinearHead
+from smallfirst_workers.heads.heads import Head, LinearHead
+from smallfirst_workers.heads.means import MeanHead, WordsHead
 
 #: How many words an answer names. Fewer than a screen has lines; enough to see a reason.
-MAX_EVIDENCE = 8
+MAX_EVIDENCE: Final = 8
+#: Heads whose judgement is a sum over words.
+Explained = LinearHead | WordsHead | MeanHead
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,49 @@ class Contributions:
     rest: float
 
 
-def contributions(head: LinearHead, states: TextStates, winner: int) -> Contributions:
+def contributions(head: Explained, states: TextStates, winner: int) -> Contributions:
+    """Share out the margin of one output among the words that have states, whatever judges them.
+
+    The margin of a mean is the mean of its parts' margins.
+    """
+    match head:
+        case LinearHead():
+            return _of_states(head, states, winner)
+        case WordsHead():
+            return _of_letters(head, states, winner)
+    found = [contributions(_explained(part), states, winner) for part in head.parts]
+    parts = list(zip(found, head.weights, strict=True))
+    words = sum(each.words * weight for each, weight in parts)
+    return Contributions(
+        np.asarray(words, np.float32), sum(each.rest * weight for each, weight in parts)
+    )
+
+
+def is_explained(head: Head) -> TypeGuard[Explained]:
+    """Whether a head's judgement is a sum over words."""
+    if isinstance(head, MeanHead):
+        return all(map(is_explained, head.parts))
+    return isinstance(head, LinearHead | WordsHead)
+
+
+def _explained(head: Head) -> Explained:
+    assert is_explained(head), "whoever asks has seen to it"
+    return head
+
+
+def _of_letters(head: WordsHead, states: TextStates, winner: int) -> Contributions:
+    """What a linear model sees in the characters of each word; what is between them is the rest."""
+    text, model = states.text[:MAX_CHARS], head.model
+    until = np.concatenate([[0.0], np.cumsum(weights_of_characters(model, text, winner))])
+    places = states.words.places if states.words is not None else np.zeros((0, 2), np.int64)
+    starts, ends = places.clip(max=len(text)).T
+    logits = model.logits(model.weigh([text])[0])
+    base = float(logits.mean()) if model.form is HeadForm.CHOICE else 0.0
+    words = np.asarray(until[ends] - until[starts], np.float32)
+    return Contributions(words, float(logits[winner]) - base - float(words.sum()))
+
+
+def _of_states(head: LinearHead, states: TextStates, winner: int) -> Contributions:
     """Share out the margin of one output; see the formula above.
 
     Source: Sundararajan et al. 2017, "Axiomatic attribution for deep networks", section 2:
@@ -56,7 +107,7 @@ def contributions(head: LinearHead, states: TextStates, winner: int) -> Contribu
     return Contributions(words, margin - float(words.sum()))
 
 
-def evidence(head: LinearHead, states: TextStates, winner: int) -> tuple[Evidence, ...]:
+def evidence(head: Explained, states: TextStates, winner: int) -> tuple[Evidence, ...]:
     """Name the words with most weight for or against an output, in order of the text."""
     if states.words is None:
         return ()

@@ -21,7 +21,7 @@ from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.messages import text_read
 from smallfirst.linear.probabilities import normalise
-from smallfirst.linear.regression import choose_strength, deal, fit, left_out_loss, rows_of
+from smallfirst.linear.regression import LeftOut, choose_by_rows, deal, fit, rows_of
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import label_words
 from smallfirst_workers.errors import TaskError
@@ -60,9 +60,14 @@ def trained_head(
     if problem := examples_problem(task):
         raise TaskError(name, problem)
     key = head_key(task, features)
-    folder = cache / "heads" / key[:32]
+    folder = folder_of(key, cache)
     build_once(folder, lambda to: _train(name, task, encoder, key, to))
     return LinearHead.load(folder)
+
+
+def folder_of(key: str, cache: Path) -> Path:
+    """Name the folder of the head with a key."""
+    return cache / "heads" / key[:32]
 
 
 def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> None:
@@ -73,20 +78,25 @@ def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> No
     states = _read(name, task, encoder)
     # These matrices are small: two threads that wait for each other took four times as long as one.
     with threadpool_limits(limits=1, user_api="blas"):
-        head, chosen = _fit_head(name, task, states, key)
+        head, chosen, left_out = _fit_head(name, task, states, key)
     facts = {
         "examples": len(task.examples),
         **chosen,
         "seconds": round(perf_counter() - started, 1),
     }
     head.save(to, facts)
+    if left_out is not None:
+        left_out.save(to)
     log.info("head.trained", task=name, **facts)
 
 
 def _fit_head(
     name: str, task: Task, states: Sequence[TextStates], key: str
-) -> tuple[LinearHead, dict[str, float]]:
-    """Fit a task's head; return it with what was chosen on examples left out, and its loss."""
+) -> tuple[LinearHead, dict[str, float], LeftOut | None]:
+    """Fit a task's head; return it with what was chosen on examples left out, and its loss.
+
+    And, where whole texts are judged, with what it said of them.
+    """
     labels = tuple(task.labels)
     if KINDS[task.kind].head is HeadForm.WORDS:
         tagged = _tagged(name, task, states)
@@ -94,14 +104,12 @@ def _fit_head(
         head = LinearHead(
             key, task.kind, labels, *fitted.layer, fitted.chain, sees_surroundings=True
         )
-        return head, fitted.chosen
+        return head, fitted.chosen, None
     rows = rows_of(task, normalise(np.stack([state.vector for state in states])))
-    strength, loss = choose_strength(
-        lambda strength: left_out_loss(rows, strength, CHOOSING_TOLERANCE), SEARCH
-    )
+    strength, loss, left_out = choose_by_rows(rows, SEARCH, CHOOSING_TOLERANCE)
     weights, bias = fit(rows, strength, FINAL_TOLERANCE)
     chosen = {"strength": strength, "left_out_log_loss": round(loss, 4)}
-    return LinearHead(key, task.kind, labels, weights, bias), chosen
+    return LinearHead(key, task.kind, labels, weights, bias), chosen, left_out
 
 
 def _read(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:

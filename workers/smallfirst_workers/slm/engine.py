@@ -7,7 +7,7 @@ Redis, Celery or cascades.
 import gc
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -19,17 +19,22 @@ from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.encoding.encoder import Encoder
 from smallfirst_workers.encoding.isolation import isolate
 from smallfirst_workers.encoding.loading import load_encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
+from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
+from smallfirst_workers.heads.choosing import Chooser
 from smallfirst_workers.heads.fitting import trained_head
-from smallfirst_workers.heads.heads import Head, own_head, trained_beside
+from smallfirst_workers.heads.heads import Head, LinearHead, own_head, trained_beside
 from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
 from smallfirst_workers.slm.one_pass import OnePass
+
+#: A task, and the models whose mean its step asks; see `StepOptions.models`.
+SkillName = tuple[str, tuple[str, ...]]
 
 log = structlog.get_logger()
 
@@ -62,7 +67,8 @@ class SlmEngine:
         self.encoder = encoder
         self._model = model
         self._cache = cache
-        self._skills: dict[str, Skill] = {}
+        self._skills: dict[SkillName, Skill] = {}
+        self._wanted: frozenset[SkillName] = frozenset()
 
     @classmethod
     def load(
@@ -89,23 +95,34 @@ class SlmEngine:
         """Which version of the model answers: the hub's commit, or a hash of its files."""
         return self._model.revision or self.folder.content_hash[:12]
 
-    def revision_of(self, task: str) -> str:
-        """Which version of the model answers, and of the task's head where it has one."""
-        skill = self._skills.get(task)
+    def revision_of(self, task: str, options: StepOptions = NO_OPTIONS) -> str:
+        """Which version of the model answers a step, and of the task's head where it has one."""
+        skill = self._skills.get((task, options.models))
         return skill.revision(self.revision) if skill else self.revision
 
-    def head_of(self, task: str) -> Head | None:
+    def head_of(self, task: str, options: StepOptions = NO_OPTIONS) -> Head | None:
         """What judges a task, where it is prepared and has labels."""
-        skill = self._skills.get(task)
+        skill = self._skills.get((task, options.models))
         return skill.head if skill else None
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
-        """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
+    def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
+        """Make ready for exactly these tasks. Trains what no process has trained yet.
+
+        What a task's steps wanted until now stays ready until the next change: jobs are on their
+        way that were sent by it.
 
         Raises:
             TaskError: When a task cannot be served; those prepared before go on being served.
+            CatalogueError, ModelFilesError: The same, when a linear model cannot be had.
         """
-        self._skills = {name: self._skill(name, task) for name, task in tasks.items()}
+        skills = {}
+        for name, task in tasks.items():
+            for asked in self._asked_in(task):
+                skills[name, asked] = self._skill(name, task, asked, models)
+        known = self._skills.items()
+        before = {at: skill for at, skill in known if at in self._wanted and at[0] in tasks}
+        self._wanted = frozenset(skills)
+        self._skills = before | skills
 
     def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
         """Answer a batch in one forward pass, or as few as make sense (see `Encoder.read`).
@@ -131,11 +148,24 @@ class SlmEngine:
         del self.encoder
         gc.collect()
 
-    def _skill(self, name: str, task: Task) -> Skill:
+    def _asked_in(self, task: Task) -> Iterable[tuple[str, ...]]:
+        """Whose mean the steps of a task want that ask this model."""
+        wanted = (step.options.models for step in task.cascade if self.name in step.asks)
+        return dict.fromkeys(wanted) or [NO_OPTIONS.models]
+
+    def _skill(
+        self, name: str, task: Task, asked: tuple[str, ...], models: Mapping[str, Model]
+    ) -> Skill:
         head = self._head(name, task)
+        chooser = Chooser(self.name, models, self._cache)
+        if head is not None and asked:
+            head = chooser.mean(name, task, head, asked)
+        elif isinstance(head, LinearHead) and not self.folder.has_head:
+            head = chooser.best(name, task, head)
         return Skill(task.kind, head, reads_message=task.reads == "message")
 
     def _head(self, name: str, task: Task) -> Head | None:
+        """What judges a task by the states of the encoder alone."""
         if self.folder.classifier is not None:
             return own_head(name, task, self.folder, self._features)
         if KINDS[task.kind].head is HeadForm.VECTOR:
@@ -166,12 +196,15 @@ class SlmEngine:
         shares = [positions, *[0] * (len(asked) - 1)]
         return list(map(_Answered, answers, tokens, shares))
 
+    def _skill_of(self, asked: EngineRequest) -> Skill | None:
+        return self._skills.get((asked.task, asked.options.models))
+
     def _read_of(self, asked: EngineRequest) -> str:
-        skill = self._skills.get(asked.task)
+        skill = self._skill_of(asked)
         return skill.read_of(asked.text) if skill else asked.text
 
     def _wants_words(self, asked: EngineRequest) -> bool:
-        skill = self._skills.get(asked.task)
+        skill = self._skill_of(asked)
         is_tagged = skill is not None and skill.reads_words
         return is_tagged or (asked.explain and self._can_explain)
 
@@ -181,7 +214,7 @@ class SlmEngine:
         return self.folder.classifier is None and self.encoder.pooling == "mean"
 
     def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
-        skill = self._skills.get(asked.task)
+        skill = self._skill_of(asked)
         if skill is None:
             return NOT_LOADED
         if states.is_empty:

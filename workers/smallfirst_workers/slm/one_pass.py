@@ -4,20 +4,21 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from smallfirst.catalogue import Task
-from smallfirst_workers.engines import EngineRequest, EngineResult
+from smallfirst.catalogue import Model, Task
+from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult
 
 
 class PassEngine(Protocol):
     """An engine that answers all questions of a batch in one pass."""
 
-    def revision_of(self, task: str) -> str:
-        """Which version of the model, and of the task's head, answers."""
+    def revision_of(self, task: str, options: StepOptions = NO_OPTIONS) -> str:
+        """Which version of the model, and of the task's head, answers a step."""
 
     def run(self, asked: Sequence[EngineRequest]) -> EngineResult:
         """Answer a batch."""
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
+    def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
         """Make ready for exactly these tasks."""
 
     def unload(self) -> None:
@@ -31,9 +32,9 @@ class OnePass:
         self._engine = engine
         self._lock = threading.Lock()
 
-    def revision_of(self, task: str) -> str:
-        """Which version of the model, and of the task's head, answers."""
-        return self._engine.revision_of(task)
+    def revision_of(self, task: str, options: StepOptions = NO_OPTIONS) -> str:
+        """Which version of the model, and of the task's head, answers a step."""
+        return self._engine.revision_of(task, options)
 
     def answer(self, asked: Sequence[EngineRequest]) -> Iterator[EngineResult]:
         """Answer all questions in one pass."""
@@ -43,10 +44,10 @@ class OnePass:
             done = self._engine.run(asked)
         yield done.at(*range(len(asked)))
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
+    def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
         """Make ready for exactly these tasks, between two passes."""
         with self._lock:
-            self._engine.prepare(tasks)
+            self._engine.prepare(tasks, models)
 
     def unload(self) -> None:
         """Let go of the model, after the pass that runs."""

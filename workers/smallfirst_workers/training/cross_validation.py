@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from smallfirst.catalogue import Example, Task
+from smallfirst.catalogue import Example, MeanStep, Task
 from smallfirst.catalogue.model_tasks import MIN_EXAMPLES_PER_LABEL
 from smallfirst.kinds import KINDS
 from smallfirst.linear.regression import deal
@@ -58,12 +58,15 @@ def cross_validated(bench: Bench) -> Measured | None:
 def _judged_fold(bench: Bench, engine: SlmEngine, left_out: frozenset[int]) -> list[Answered]:
     name, rows = bench.plan.task, bench.rows.all
     taught = tuple(row for at, row in enumerate(rows) if at not in left_out)
+    step = MeanStep(models=(engine.name,))
     try:
-        engine.prepare({name: bench.task.model_copy(update={"examples": taught})})
+        engine.prepare(
+            {name: bench.task.model_copy(update={"examples": taught, "cascade": (step,)})}
+        )
     except TaskError:
         # All rows are enough for a head, and those of this fold's others are not.
         return []
-    return ask(engine, name, [rows[at] for at in sorted(left_out)])
+    return ask(engine, name, [rows[at] for at in sorted(left_out)], step.options)
 
 
 def folds_of(rows: Sequence[Example], task: Task) -> Iterator[frozenset[int]]:

@@ -97,8 +97,7 @@ def _answered(
 ) -> Iterator[Answered]:
     if examples_problem(_with(task, taught)):
         return
-    model, _ = fitted(_with(task, taught))
-    skill = LinearSkill(model, reads_message=task.reads == "message")
+    skill = LinearSkill(fitted(_with(task, taught)).model, reads_message=task.reads == "message")
     for begin in range(0, len(judges), _AT_ONCE):
         some = judges[begin : begin + _AT_ONCE]
         for row, said in zip(some, skill.answers([row.text for row in some]), strict=True):
@@ -114,7 +113,7 @@ def _write(
     started: float,
     to: Path,
 ) -> None:
-    model, facts = fitted(whole)
+    model, facts, _ = fitted(whole)
     model.save(to, facts)
     keys = text_keys(row.text for row in rows.all)
     (to / SEEN_FILE).write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")

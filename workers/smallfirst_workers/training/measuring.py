@@ -13,6 +13,7 @@ from smallfirst.evaluation.intervals import Interval, of_share
 from smallfirst.evaluation.label_figures import LabelFigures, label_figures
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 
@@ -69,13 +70,15 @@ def measure(
     return measured_of(task, answered)
 
 
-def ask(engine: SlmEngine, name: str, rows: Sequence[Example]) -> list[Answered]:
+def ask(
+    engine: SlmEngine, name: str, rows: Sequence[Example], options: StepOptions = NO_OPTIONS
+) -> list[Answered]:
     """Ask about rows, those of similar length together, as the router batches them."""
     ordered = sorted(rows, key=lambda row: len(row.text))
     answered: list[Answered] = []
     for first in range(0, len(ordered), _TEXTS_AT_ONCE):
         part = ordered[first : first + _TEXTS_AT_ONCE]
-        done = engine.run([EngineRequest(row.text, name) for row in part])
+        done = engine.run([EngineRequest(row.text, name, options) for row in part])
         for row, answer in zip(part, done.answers, strict=True):
             answered.append((row, None if isinstance(answer, Problem) else answer))
     return answered

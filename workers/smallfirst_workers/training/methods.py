@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from smallfirst.catalogue import Example
+from smallfirst.catalogue import Example, MeanStep
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.kinds import HeadForm
 from smallfirst.training_plan import Method
@@ -73,14 +73,15 @@ def _on(bench: Bench, base: ModelFolder) -> Bench:
 
 
 def fit_head(bench: Bench, examples: tuple[Example, ...]) -> LinearHead:
-    """Fit a head on the frozen base, exactly as a worker would from the task's examples."""
+    """Fit a head on the frozen base, as a worker does that is asked for exactly it."""
     plan = bench.plan
     engine = SlmEngine.load(
         bench.base.name, bench.model, bench.base.path, cache=bench.cache, threads=plan.threads
     )
-    task = bench.task.model_copy(update={"examples": examples})
+    step = MeanStep(models=(bench.base.name,))
+    task = bench.task.model_copy(update={"examples": examples, "cascade": (step,)})
     engine.prepare({plan.task: task})
-    head = engine.head_of(plan.task)
+    head = engine.head_of(plan.task, step.options)
     engine.unload()
     assert isinstance(head, LinearHead), "a bare encoder has no other"
     return head

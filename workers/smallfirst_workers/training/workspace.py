@@ -90,7 +90,7 @@ def _base_name(plan: TrainingPlan, task: Task, catalogue: Catalogue) -> str:
         raise TrainingError(f"the catalogue has no model {plan.model!r}{near}")
     if plan.model is not None:
         return plan.model
-    asked = (model for step in task.cascade for model in step.models)
+    asked = (model for step in task.cascade for model in step.asks)
     small = next((name for name in asked if catalogue.models[name].tier is Tier.SLM), None)
     if small is None:
         raise TrainingError(f"tasks.{plan.task} asks no small model; name one with --model")

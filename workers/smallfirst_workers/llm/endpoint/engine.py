@@ -14,8 +14,8 @@ from smallfirst.answers import Answer
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
-from smallfirst.step_options import StepOptions
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
+from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import EndpointDown, TaskError
 from smallfirst_workers.llm.endpoint.completions import UNREADABLE, read_completion
 from smallfirst_workers.llm.endpoint.endpoint import Endpoint
@@ -73,14 +73,22 @@ class EndpointEngine:
         """
         return cls(name, model, Endpoint.open(name, model))
 
-    def revision_of(self, task: str) -> str:
+    def revision_of(
+        self,
+        task: str,
+        options: StepOptions = NO_OPTIONS,  # noqa: ARG002 - see `Engine`
+    ) -> str:
         """What the model is called at its endpoint, and which version of the prompt it is given."""
         template = self._templates.get(task)
         return (
             f"{self._model.source}+{prompt_key(template.task)}" if template else self._model.source
         )
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
+    def prepare(
+        self,
+        tasks: Mapping[str, Task],
+        models: Mapping[str, Model] = NO_MODELS,  # noqa: ARG002 - see `LoadedEngine`
+    ) -> None:
         """Make ready for exactly these tasks.
 
         Raises:
@@ -108,7 +116,7 @@ class EndpointEngine:
     def _form(self, name: str, task: Task) -> RequestTemplate:
         if not KINDS[task.kind].can_be_written:
             raise TaskError(name, f"wants vectors, but models.{self.name} writes")
-        if any(s.options.think_tokens for s in task.cascade if self.name in s.models):
+        if any(s.options.think_tokens for s in task.cascade if self.name in s.asks):
             rule = f"has a step with `think`, but models.{self.name} runs elsewhere: whether it"
             raise TaskError(name, f"{rule} thinks is settled there")
         return template_of(task)

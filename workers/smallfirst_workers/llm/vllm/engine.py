@@ -16,7 +16,8 @@ from smallfirst.catalogue import Example, Model, Task
 from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
+from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
@@ -67,12 +68,20 @@ class LlmEngine:
         revision = f"{revision_of(model, folder)}+{vllm.precision}"
         return cls(name, revision, prompter, vllm)
 
-    def revision_of(self, task: str) -> str:
+    def revision_of(
+        self,
+        task: str,
+        options: StepOptions = NO_OPTIONS,  # noqa: ARG002 - see `Engine`
+    ) -> str:
         """Which version of the model answers, and of what it is told of the task."""
         known = self._prompts.get(task) or self._refused.get(task)
         return f"{self._revision}+{known.key}" if known else self._revision
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
+    def prepare(
+        self,
+        tasks: Mapping[str, Task],
+        models: Mapping[str, Model] = NO_MODELS,  # noqa: ARG002 - see `LoadedEngine`
+    ) -> None:
         """Make ready for exactly these tasks.
 
         One that does not fit the model is refused alone: its jobs are told why, and all others are

@@ -16,8 +16,9 @@ from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.engines import EngineRequest, EngineResult, LoadContext
+from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.skills import Skill
@@ -70,12 +71,20 @@ class PoolingEngine:
         revision = f"{model.revision or content[:12]}+{vllm.precision}"
         return cls(name, revision, encoder, features=" ".join(map(str, decides)), cache=cache)
 
-    def revision_of(self, task: str) -> str:
+    def revision_of(
+        self,
+        task: str,
+        options: StepOptions = NO_OPTIONS,  # noqa: ARG002 - see `Engine`
+    ) -> str:
         """Which version of the model answers, and of the task's head where it has one."""
         skill = self._skills.get(task)
         return skill.revision(self._revision) if skill else self._revision
 
-    def prepare(self, tasks: Mapping[str, Task]) -> None:
+    def prepare(
+        self,
+        tasks: Mapping[str, Task],
+        models: Mapping[str, Model] = NO_MODELS,  # noqa: ARG002 - see `LoadedEngine`
+    ) -> None:
         """Make ready for exactly these tasks. Trains the heads that no process has trained yet.
 
         Raises:
