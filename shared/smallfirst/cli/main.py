@@ -86,6 +86,10 @@ COMMANDS = {
     "train": CommandEntry(
         "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."
     ),
+    "fit": CommandEntry(
+        "smallfirst.cli.fit:fit",
+        "Find the cheapest cascade for a task from labelled rows, and write it ready to serve.",
+    ),
     "calibrate": CommandEntry(
         "smallfirst.cli.calibrate:calibrate",
         "Choose the thresholds of a task's whole cascade, so that a promise about its errors"

@@ -42,7 +42,7 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 _NUM_SERIES = sum(role.startswith("series") for role in COLOURS)
-_PERCENT = FuncFormatter(lambda value, _: f"{value * 100:.3g} %")
+PERCENT = FuncFormatter(lambda value, _: f"{value * 100:.3g} %")
 #: Costs that differ by more than this are shown by their logarithm.
 _LOG_ABOVE = 20.0
 #: And by one tick for each power of ten where they differ by more than this.
@@ -54,12 +54,12 @@ _MAX_COST_TICKS = 5
 def risk_coverage_svg(found: Evaluation, target: float | None) -> str:
     """Draw risk against coverage, where the cascade works, and what was promised."""
     tooltips: dict[str, str] = {}
-    with _figure("share of jobs answered", "wrong among answers") as (figure, axes):
+    with figure_of("share of jobs answered", "wrong among answers") as (figure, axes):
         top = _draw_curves(axes, found.curves, tooltips)
         top = max(top, _draw_target(axes, target), _draw_working_point(axes, found, tooltips))
         axes.set(xlim=(0, 1.02), ylim=(0, max(0.02, top) * 1.15))
-        axes.xaxis.set_major_formatter(_PERCENT)
-        axes.yaxis.set_major_formatter(_PERCENT)
+        axes.xaxis.set_major_formatter(PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
         return inline_svg(figure, "risk", "Risk against coverage", tooltips)
 
 
@@ -118,16 +118,28 @@ def _draw_working_point(axes: Axes, found: Evaluation, tooltips: dict[str, str])
 
 def cost_quality_svg(found: Evaluation) -> str:
     """Draw what every alternative costs and how often it is right, with 95 % intervals."""
-    tooltips: dict[str, str] = {}
     # What hardly answers, such as a rule alone, would press all else into a corner.
     fewest = found.cascade.coverage / 2
     shown = [found.cascade, *(each for each in found.alternatives if each.coverage >= fewest)]
-    with _figure(f"{found.currency} per million jobs", "right, of all jobs") as (figure, axes):
-        _draw_frontier(axes, shown)
+    return costs_svg(shown, found.currency, by_lot=True)
+
+
+def costs_svg(shown: Sequence[Alternative], currency: str, *, by_lot: bool = False) -> str:
+    """Draw what each of these costs and how often it is right, with 95 % intervals.
+
+    Args:
+        shown: At least one.
+        currency: Of their costs.
+        by_lot: Whether to draw what can be had by lot between single steps.
+    """
+    tooltips: dict[str, str] = {}
+    with figure_of(f"{currency} per million jobs", "right, of all jobs") as (figure, axes):
+        if by_lot:
+            _draw_frontier(axes, shown)
         for number, each in enumerate(shown):
-            _draw_point(axes, each, found.currency, f"point-{number}", tooltips)
-        _scale_costs(axes, [each.cost_per_million for each in shown])
-        axes.yaxis.set_major_formatter(_PERCENT)
+            _draw_point(axes, each, currency, f"point-{number}", tooltips)
+        scale_costs(axes, [each.cost_per_million for each in shown])
+        axes.yaxis.set_major_formatter(PERCENT)
         axes.margins(y=0.12)
         _label_points(figure, axes, shown)
         return inline_svg(figure, "cost", "Cost against quality", tooltips)
@@ -158,7 +170,8 @@ def _draw_point(
     )
 
 
-def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
+def scale_costs(axes: Axes, costs: Sequence[float]) -> None:
+    """Scale the axis of costs: by their logarithm where they are far apart."""
     axes.set_xlim(0, 1.18 * max(costs) or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(_MAX_COST_TICKS - 1, steps=[1, 2, 2.5, 5, 10]))
     positive = [cost for cost in costs if cost > 0]
@@ -236,7 +249,7 @@ def reliability_svg(found: Reliability) -> str:
         axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="right")
         counts.set(xlabel="confidence", ylabel="answers")
         for side in (axes.yaxis, counts.xaxis):
-            side.set_major_formatter(_PERCENT)
+            side.set_major_formatter(PERCENT)
         return inline_svg(figure, name, f"Reliability of {found.name}", tooltips)
 
 
@@ -281,7 +294,7 @@ def shortened(name: str, longest: int = 30) -> str:
 
 
 @contextmanager
-def _figure(xlabel: str, ylabel: str) -> Iterator[tuple[Figure, Axes]]:
+def figure_of(xlabel: str, ylabel: str) -> Iterator[tuple[Figure, Axes]]:
     """Open a figure in the page's style; no window, no global state."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from smallfirst.catalogue import Promise
@@ -93,7 +93,7 @@ def report_page(
     confusion = found.confusion
     is_small = confusion is not None and len(confusion.labels) <= MAX_LABELS_IN_TABLE
     page = (
-        _environment(found.currency)
+        page_environment(found.currency)
         .get_template("report_page.html.j2")
         .render(
             found=found,
@@ -110,11 +110,19 @@ def report_page(
             measured=measured,
         )
     )
+    return unbroken(page)
+
+
+def unbroken(page: str) -> str:
+    """Let no line break between a number and its `%`."""
     return _PER_CENT.sub("\N{NO-BREAK SPACE}%", page)
 
 
-def _environment(currency: str) -> Environment:
-    loader = PackageLoader("smallfirst.evaluation", package_path="")
+def page_environment(currency: str, *rooms: str) -> Environment:
+    """What fills in pages: templates of this room, and of others; one style for all."""
+    loader = ChoiceLoader(
+        [PackageLoader(room, package_path="") for room in (*rooms, "smallfirst.evaluation")]
+    )
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

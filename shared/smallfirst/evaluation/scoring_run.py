@@ -28,7 +28,7 @@ from smallfirst.evaluation.single_step_catalogue import (
     taken_apart,
 )
 from smallfirst.jobs import Job, Outcome, Result, Status
-from smallfirst.kinds import KINDS
+from smallfirst.kinds import KINDS, Gold
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
 
@@ -164,14 +164,14 @@ def missing(rows: Sequence[Row], results: Sequence[Sequence[Result]]) -> Iterato
     few = max(_MAX_FAILED, int(_MAX_FAILED_SHARE * len(rows)))
     for step, of_step in enumerate(results):
         failed = [
-            _unanswered(step, row, each)
+            unanswered(step, row, each)
             for row, each in zip(rows, of_step, strict=True)
             if has_failed(each)
         ]
         yield from failed if len(failed) > few or len(failed) == len(rows) else ()
         for row, each in zip(rows, of_step, strict=True):
             if each.status not in _ENDED_WELL and not has_failed(each):
-                yield _unanswered(step, row, each)
+                yield unanswered(step, row, each)
 
 
 def has_failed(result: Result) -> bool:
@@ -180,7 +180,8 @@ def has_failed(result: Result) -> bool:
     return is_over and bool(result.trail) and result.trail[-1].outcome is Outcome.FAILED
 
 
-def _unanswered(step: int, row: Row, result: Result) -> Unanswered:
+def unanswered(step: int, row: Row, result: Result) -> Unanswered:
+    """Say which row has no answer, and why."""
     return Unanswered(step, row.line, result.status, _reason(result))
 
 
@@ -218,7 +219,7 @@ def _scored(task: Task, row: Row, results: Sequence[Result], cluster: int) -> Sc
     spec = KINDS[task.kind]
     gold = spec.gold_of(row.example)
     said = [
-        _said(step, task.kind, result, is_right(_answer(result), gold))
+        said_of(step, task.kind, result, gold)
         for step, result in zip(task.cascade, results, strict=True)
     ]
     return ScoredRow(
@@ -233,14 +234,15 @@ def _scored(task: Task, row: Row, results: Sequence[Result], cluster: int) -> Sc
     )
 
 
-def _said(step: Step, kind: Kind, result: Result, is_gold: bool) -> Said:  # noqa: FBT001
+def said_of(step: Step, kind: Kind, result: Result, gold: Gold | None) -> Said:
+    """Compare what a step said of a row with the right answer."""
     spec, answer, attempt = KINDS[kind], _answer(result), result.trail[-1]
     given = spec.said_by(answer)
     distribution = getattr(answer, "distribution", {}) if spec.is_one_label else {}
     confidence = 0.0 if answer is None or not _may_stand(step, answer) else answer.confidence
     return Said(
         confidence=confidence,
-        is_right=is_gold,
+        is_right=is_right(answer, gold),
         said=spec.in_a_word(given),
         distribution=distribution if step.has_threshold else {},
         seconds=attempt.seconds,

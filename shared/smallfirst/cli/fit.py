@@ -1,0 +1,201 @@
+"""`smallfirst fit`: from a file of labelled rows to a cascade that is ready to serve."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smallfirst.catalogue import Catalogue, promise_path
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.cli.calibrate import ConfidenceOption, TargetOption
+from smallfirst.cli.options import SlmProcessesOption
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    console,
+    duration,
+    fail,
+    note,
+    print_json,
+    share,
+    table,
+)
+from smallfirst.cli.scored_rows import PROGRESS_OBSERVER
+from smallfirst.cli.tables import money
+from smallfirst.jobs import NAME_PATTERN
+from smallfirst.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from smallfirst.evaluation.intervals import Interval
+    from smallfirst.fitting.fitting import Found, Standing
+    from smallfirst.fitting.writing import Destination
+
+_COLUMNS = (
+    "asked alone",
+    "right",
+    "95 %",
+    "rows",
+    "answers at the target",
+    "cost/1M",
+    "worker s/job",
+)
+_PACKAGES = ("numpy", "scipy", "sklearn", "jinja2", "matplotlib")
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+
+
+def _seconds(value: str) -> float:
+    """Read a duration: 90s, 10m, 1h."""
+    found = _DURATION.fullmatch(value.strip().lower())
+    if found is None or found[2] not in _SECONDS:
+        raise typer.BadParameter(f"{value!r} is no duration; write it as 90s, 10m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+FitTaskArgument = Annotated[str, typer.Argument(help="The name of the task.")]
+FitDataOption = Annotated[
+    Path, typer.Option("--data", help="The file of labelled rows, JSON Lines or CSV.")
+]
+BudgetOption = Annotated[
+    float,
+    typer.Option(
+        parser=_seconds,
+        metavar="DURATION",
+        help="The time that large models may be asked for, such as 90s, 10m or 1h; 0 asks none.",
+    ),
+]
+FitOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="The folder to write into; if not given, that of the catalogue."
+    ),
+]
+FitCatalogueOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The catalogue that gets the task, and whose models may answer; if not given,"
+        " SMALLFIRST_CATALOGUE, else catalogue.yaml. It need not be there yet."
+    ),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Write over the task where the catalogue has it already.")
+]
+
+
+def fit(  # noqa: PLR0913 - a command's signature is its options
+    task: FitTaskArgument,
+    *,
+    data: FitDataOption,
+    target: TargetOption = 0.02,
+    confidence: ConfidenceOption = 0.95,
+    budget: BudgetOption = "10m",  # type: ignore[assignment] # the parser makes seconds of it
+    out: FitOutOption = None,
+    catalogue: FitCatalogueOption = None,
+    replace: ReplaceOption = False,
+    slm_processes: SlmProcessesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the cheapest cascade for a task from labelled rows, and write it ready to serve.
+
+    Every tier is tried: rules that are there already, a linear model, a small one, and the large
+    ones of the catalogue. What was interrupted goes on when the same command is given again. Exit
+    1, and nothing is served, where the rows bear no promise at all.
+    """
+    _check(task, data)
+    from smallfirst.evaluation.thresholds import Aim  # noqa: PLC0415 - takes a second
+    from smallfirst.fitting.writing import Destination, check_writable  # noqa: PLC0415 - the same
+
+    source = load_settings(Settings, catalogue=catalogue).catalogue
+    if catalogue is not None and not source.is_file() and out is not None:
+        fail(f"{source}: no such file; see --catalogue", exit_code=USAGE)
+    loaded = load_catalogue(source, needs_promises=False) if source.is_file() else None
+    to = Destination((out / "catalogue.yaml" if out else source).absolute(), task)
+    check_writable(to, replace=replace)
+    found = _found(task, data, loaded, to, Aim(target, confidence), budget, slm_processes)
+    _tell(found, to, as_json=as_json)
+    if found.promise is None:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _check(task: str, data: Path) -> None:
+    """See that there is something to work with, before seconds go by."""
+    from importlib.util import find_spec  # noqa: PLC0415 - for this alone
+
+    if not all(find_spec(name) for name in _PACKAGES):
+        fail("fitting needs what measures and draws: pip install 'smallfirst[linear,evaluation]'")
+    if not re.fullmatch(NAME_PATTERN, task):
+        fail(f"TASK: {task!a} is no name of a task; it must match {NAME_PATTERN}", exit_code=USAGE)
+    if not data.is_file():
+        fail(f"{data}: no such file; see --data", exit_code=USAGE)
+
+
+def _found(
+    task: str,
+    data: Path,
+    catalogue: Catalogue | None,
+    to: "Destination",
+    aim: Any,
+    budget: float,
+    slm_processes: int | None,
+) -> "Found":
+    from smallfirst.fitting.from_rows import Order, fit_rows  # noqa: PLC0415 - takes a second
+
+    order = Order(task, data, catalogue, to, aim, budget, slm_processes)
+    return fit_rows(order, PROGRESS_OBSERVER, note)
+
+
+def _tell(found: "Found", to: "Destination", *, as_json: bool) -> None:
+    from smallfirst.fitting.card import card_of  # noqa: PLC0415 - the same
+
+    if as_json:
+        print_json(card_of(found))
+    else:
+        _show(found)
+    _tell_files(found, to)
+
+
+def _show(found: "Found") -> None:
+    from smallfirst.fitting.conclusions import headline, sentences  # noqa: PLC0415 - the same
+
+    out = console()
+    for sentence in (headline(found), *sentences(found)):
+        out.print(sentence, markup=False, soft_wrap=True)
+    out.print()
+    out.print(table(_COLUMNS, [list(_cells(each)) for each in found.standings]))
+    if not all(each.is_on_promising for each in found.standings):
+        out.print("* of the rows that chose, a sample", markup=False)
+
+
+def _tell_files(found: "Found", to: "Destination") -> None:
+    """Say where what was written, and what to type next."""
+    from smallfirst.fitting.from_rows import next_commands  # noqa: PLC0415 - the same
+
+    note("")
+    if found.promise is not None:
+        note(f"the task     {to.catalogue}")
+        note(f"examples     {to.examples}")
+        note(f"promise      {promise_path(to.catalogue, to.task)}")
+    note(f"the page     {to.page}")
+    note(f"figures      {to.card}")
+    if commands := next_commands(to, found):
+        note("\nnext:")
+        for command in commands:
+            note(f"  {command}")
+
+
+def _cells(each: "Standing") -> Iterator[str]:
+    alone = each.alone
+    yield each.candidate.name
+    yield share(alone.accuracy)
+    yield _span(alone.accuracy_interval)
+    yield f"{alone.num_rows:,}{'' if each.is_on_promising else ' *'}"
+    yield share(each.share_at_target)
+    yield money(alone.cost_per_million)
+    yield duration(alone.seconds)
+
+
+def _span(interval: "Interval") -> str:
+    return f"{interval.low * 100:.1f} to {interval.high * 100:.1f}"
