@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from smallfirst.catalogue import MeanStep, Model, ModelStep, Task
 from smallfirst.answers import LabelAnswer
+from smallfirst.catalogue import MeanStep, Model, ModelStep, Task
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.heads.explain import contributions
