@@ -99,7 +99,9 @@ class LinearModels:
         for name, folder in folders.items():
             self._see_to(name, tasks[name], folder)
         # A model is there a moment before the process that made it has ended.
-        unfinished = self._trainings.keys() | {each for each in folders.values() if not each.is_dir()}
+        unfinished = self._trainings.keys() | {
+            each for each in folders.values() if not each.is_dir()
+        }
         if unfinished:
             raise StillTraining(len(unfinished))
 
