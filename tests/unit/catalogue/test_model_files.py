@@ -77,7 +77,9 @@ def test_the_bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_bundled_model() -> None:
     """A bundled name that does not exist is refused with those that do."""
-    with pytest.raises(ModelFilesError, match="bundled are: minilm, did you mean 'minilm'"):
+    with pytest.raises(
+        ModelFilesError, match="bundled are: minilm, smollm2, did you mean 'minilm'"
+    ):
         model_folder(Model(source="bundled:minlm"))
 
 

@@ -22,6 +22,7 @@ from smallfirst_workers.errors import TaskError
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.generating import GenerationRequest, Generator
+from smallfirst_workers.llm.vllm.unpacking import served_folder
 from smallfirst_workers.problems import EXPIRED, NOT_LOADED, REFUSED, TOO_LONG
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt, prompt_key
 
@@ -57,7 +58,8 @@ class LlmEngine:
     @classmethod
     def load(cls, name: str, model: Model, context: LoadContext) -> "LlmEngine":
         """Start vLLM with a model; see `LoadEngine`."""
-        folder, cache = model_folder(model), context.cache
+        cache = context.cache
+        folder = served_folder(name, model_folder(model), cache)
         vllm = AsyncEngine(name)
         vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:

@@ -25,6 +25,7 @@ from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
+from smallfirst_workers.llm.vllm.unpacking import served_folder
 from smallfirst_workers.problems import EXPIRED, NOT_LOADED, NOTHING_TO_READ, TOO_LONG
 
 
@@ -57,7 +58,8 @@ class PoolingEngine:
     @classmethod
     def load(cls, name: str, model: Model, context: LoadContext) -> "PoolingEngine":
         """Start vLLM with a model; see `LoadEngine`."""
-        folder, cache = model_folder(model), context.cache
+        cache = context.cache
+        folder = served_folder(name, model_folder(model), cache)
         vllm = AsyncEngine(name)
         vllm.start(folder, model, cache=cache, has_metrics=context.has_metrics)
         try:
