@@ -82,7 +82,10 @@ def measured(name: str, data: Path, cache: Path) -> Iterator[str]:
 
 def _right_of_linear(task: Task, asked: list[Example], cache: Path) -> int:
     skill = LinearSkill(LinearModel.load(folder_of(task, cache)))
-    return sum(getattr(skill.answer(row.text), "label", None) == row.label for row in asked)
+    said = skill.answers([row.text for row in asked])
+    return sum(
+        getattr(answer, "label", None) == row.label for answer, row in zip(said, asked, strict=True)
+    )
 
 
 def _right_of(engine: SlmEngine, name: str, asked: list[Example]) -> dict[str, int]:

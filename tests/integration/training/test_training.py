@@ -15,6 +15,7 @@ from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.kinds.scoring import Score
+from smallfirst.step_options import StepOptions
 from smallfirst.training_plan import Method
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
@@ -244,19 +245,20 @@ def test_what_cannot_be_trained_is_refused_in_words(
 
 
 def test_a_head_answers_as_one_that_a_worker_trains_itself(bench: Bench, cache: Path) -> None:
-    """On the bundled encoder, `--method head` and `examples:` in the catalogue are one model."""
+    """On the bundled encoder, `--method head` is what `models: [minilm]` trains of examples."""
     plan = bench.plan(method=Method.HEAD, model="minilm")
     trained = train(lay_out(plan, cache))
     data = yaml.safe_load(bench.catalogue.read_text())
     data["models"] = {"minilm": data["models"]["minilm"]}
-    mood = {"examples": "mood.jsonl", "cascade": [{"model": "minilm"}]}
+    mood = {"examples": "mood.jsonl", "cascade": [{"models": ["minilm"]}]}
     data["tasks"] = {"mood": data["tasks"]["mood"] | mood}
     path = bench.folder / "examples.yaml"
     path.write_text(json.dumps(data))
     models = Models("cpu", cache=cache, threads=1)
     models.serve(load_catalogue(path))
     rows = examples(bench, "mood")
-    asked = [EngineRequest(row.text, "mood") for row in rows]
+    exactly = StepOptions(models=("minilm",))
+    asked = [EngineRequest(row.text, "mood", exactly) for row in rows]
     by_examples = [a for p in models.served("minilm").engine.answer(asked) for a in p.answers]
     models.unload()
 

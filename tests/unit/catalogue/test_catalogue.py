@@ -221,8 +221,8 @@ def test_an_embed_task_takes_any_example() -> None:
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({}, "either `rule` or `model`"),
-        ({"rule": {"find": ["ssn"]}, "model": "mini"}, "either `rule` or `model`"),
+        ({}, "one of `rule`, `model`, `models`"),
+        ({"rule": {"find": ["ssn"]}, "model": "mini"}, "one of `rule`, `model`, `models`"),
         ({"rule": {"find": ["ssn"]}, "accept": 0.5}, "a rule accepts"),
         ({"model": "mini", "accept": "always"}, "a model accepts at a probability"),
         ({"model": "mini", "accept": 1.1}, "a probability from 0 to 1"),
