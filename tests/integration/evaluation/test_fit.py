@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -113,9 +114,10 @@ def test_no_text_of_a_row_is_in_the_page_or_the_card(fitted: Fitted) -> None:
         assert UNTOLD not in (fitted.folder / "fitted" / name).read_text()
 
 
-def test_another_target_asks_nobody_twice(fitted: Fitted) -> None:
+def test_another_target_asks_nobody_twice(fitted: Fitted, tmp_path: Path) -> None:
     """What was measured is kept, so that no fleet is started; the old promise is replaced."""
-    done = fitted.again("--target-error", "0.3", "--replace")
+    folder = shutil.copytree(fitted.folder, tmp_path / "copied")
+    done = fit(folder, "--target-error", "0.3", "--replace")
     assert done.returncode == 0, done.stderr
     assert "redis" not in done.stderr
     assert json.loads(done.stdout)["promise"]["target"] == 0.3
