@@ -26,6 +26,8 @@ NEVER: Final = "never"
 
 #: Why the answer of a model does not stand that is not the one that was calibrated.
 OTHER_REVISION: Final = "calibrated for another revision"
+#: Why the answer to a text does not stand that is unlike what its task knows.
+FOREIGN: Final = "the text is foreign to the task's examples"
 
 
 class Acceptance(Wire):
@@ -51,6 +53,11 @@ class Acceptance(Wire):
         description="The revision that was calibrated; the answer of another one does not stand."
         " Left out: any revision will do.",
     )
+    foreign: Probability | None = Field(
+        default=None,
+        description="The most that a text may be foreign to the task's examples (see the answer's"
+        " `foreign`). Left out: no text is too foreign.",
+    )
 
     @property
     def is_never(self) -> bool:
@@ -60,6 +67,14 @@ class Acceptance(Wire):
     def is_void(self, revision: str) -> bool:
         """Whether it was calibrated for another revision than the one that answers."""
         return self.revision is not None and self.revision != revision
+
+    def is_too_foreign(self, foreign: float | None) -> bool:
+        """Whether a text is too foreign to the task's examples for any of its labels.
+
+        An answer that does not say how foreign its text is comes from a worker whose catalogue did
+        not ask for it yet; it does not stand either.
+        """
+        return self.foreign is not None and (foreign is None or foreign > self.foreign)
 
     def required(self, label: str | None) -> float | None:
         """The confidence that an answer of this label must reach; None where none would do."""
@@ -85,7 +100,14 @@ class Acceptance(Wire):
         if answer is None:
             return Outcome.ESCALATED
         is_sure = self.stands(answer.confidence, label_of(answer), revision)
-        return Outcome.ACCEPTED if is_sure else Outcome.ESCALATED
+        is_accepted = is_sure and not self.is_too_foreign(foreign_of(answer))
+        return Outcome.ACCEPTED if is_accepted else Outcome.ESCALATED
+
+    def reason(self, answer: Answer, revision: str) -> str | None:
+        """Say what other than its confidence keeps an answer from standing."""
+        if self.is_void(revision):
+            return OTHER_REVISION
+        return FOREIGN if self.is_too_foreign(foreign_of(answer)) else None
 
 
 class RuleAcceptance(StrEnum):
@@ -106,3 +128,8 @@ class RuleAcceptance(StrEnum):
 def label_of(answer: Answer) -> str | None:
     """The label by which an answer is judged, where it has exactly one."""
     return answer.label if isinstance(answer, LabelAnswer) else None
+
+
+def foreign_of(answer: Answer) -> float | None:
+    """How foreign an answer says that its text is to the task's examples, if it says so."""
+    return answer.foreign if isinstance(answer, LabelAnswer) else None

@@ -5,7 +5,7 @@ stand goes back to the router, trail and all.
 """
 
 from smallfirst import results
-from smallfirst.acceptance import OTHER_REVISION, Acceptance, label_of
+from smallfirst.acceptance import Acceptance, label_of
 from smallfirst.answers import Answer, AnyAnswer, merge_spans, spans_of, with_likeliest, with_spans
 from smallfirst.jobs import Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.held_jobs import HeldJob
@@ -65,7 +65,7 @@ def _outcome(
 def _reason(said: Answer | Problem, acceptance: Acceptance, revision: str) -> str | None:
     if isinstance(said, Problem):
         return said.message
-    return OTHER_REVISION if acceptance.is_void(revision) else None
+    return acceptance.reason(said, revision)
 
 
 def settlement_of(

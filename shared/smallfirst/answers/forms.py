@@ -75,6 +75,11 @@ class LabelAnswer(Wire):
         default=0.0,
         description="The probability of all labels together that `distribution` leaves out.",
     )
+    foreign: Probability | None = Field(
+        default=None,
+        description="The share of the task's examples that are nearer to another example than the"
+        " text is to any; only where the step has `foreign`.",
+    )
     evidence: tuple[Evidence, ...] = ()
 
 

@@ -6,15 +6,16 @@ files by `model_files`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
-from smallfirst.catalogue.promises import Promise, StepPromise, promise_path
+from smallfirst.catalogue.promises import ForeignPromise, Promise, StepPromise, promise_path
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
+    CALIBRATED,
     RECOGNIZERS,
     AnyStep,
     Backlog,
@@ -35,6 +36,7 @@ from smallfirst.kinds.records import RecordField
 from smallfirst.wording import did_you_mean
 
 __all__ = [
+    "CALIBRATED",
     "PROBLEMS",
     "RECOGNIZERS",
     "AnyStep",
@@ -42,6 +44,7 @@ __all__ = [
     "Catalogue",
     "Entry",
     "Example",
+    "ForeignPromise",
     "Here",
     "Kind",
     "MeanStep",
@@ -137,6 +140,8 @@ def _beyond_model(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:
             engines = {name: catalogue.models[name].engine_spec for name in step.models}
             for rule in mean_problems(engines, kind):
                 yield (*at, "models"), rule
+            if step.foreign is not None and not _has_nearest(kind):
+                yield (*at, "foreign"), _NOT_TOLD
 
 
 def _steps(catalogue: Catalogue) -> Iterator[tuple[Place, Step]]:
@@ -170,6 +175,13 @@ def mean_problems(engines: Mapping[str, EngineSpec], kind: Kind) -> Iterator[str
         yield f"a mean has one encoder, here are {' and '.join(encoders)}; keep one"
 
 
+_NOT_TOLD: Final = "only a model of tier slm tells it, and only of a classify task"
+
+
+def _has_nearest(kind: Kind) -> bool:
+    return KINDS[kind].head is HeadForm.CHOICE
+
+
 def _has_mean(kind: Kind) -> bool:
     return KINDS[kind].head in {HeadForm.CHOICE, HeadForm.EACH}
 
@@ -196,6 +208,8 @@ def _option_problems(step: ModelStep, model: Model, kind: Kind) -> Iterator[tupl
                 yield key, "only a model that writes heeds this"
     elif step.think is not None and not can.thinks:
         yield "think", f"whether a model {can.which} thinks is settled there"
+    if step.foreign is not None and not (_has_nearest(kind) and can.tells_foreign):
+        yield "foreign", _NOT_TOLD
     is_scored = spec.is_one_label and can.generates and can.scores_labels
     if is_scored and step.vote > 1 and step.think is None:
         yield "vote", "without `think` every vote on labels would be the same"

@@ -44,6 +44,7 @@ class EngineSpec:
             however often it is asked; else it draws one.
         finds_spans: Whether it answers `tag` tasks.
         embeds: Whether it answers `embed` tasks.
+        tells_foreign: Whether it can say how foreign a text is to the examples of a task.
         is_heavy: Whether it takes gigabytes to install and minutes to load, so that a fleet on one
             machine goes without it where it is not installed, and does not wait for it to be ready.
     """
@@ -61,6 +62,7 @@ class EngineSpec:
     scores_labels: bool = False
     finds_spans: bool = False
     embeds: bool = False
+    tells_foreign: bool = False
     is_heavy: bool = False
 
     @property
@@ -106,6 +108,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             ),
             finds_spans=True,
             embeds=True,
+            tells_foreign=True,
         ),
         "vllm": EngineSpec(
             implementation=Implementation(

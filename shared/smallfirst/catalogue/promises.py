@@ -41,6 +41,25 @@ class StepPromise(Entry):
     )
 
 
+class ForeignPromise(Entry):
+    """What is promised of texts that no label fits."""
+
+    target: float = Field(
+        gt=0.0, lt=1.0, description="The largest share of foreign texts that may be accepted."
+    )
+    limit: Probability = Field(
+        description="The limit of the steps that say `foreign: calibrated`; 1 flags nothing."
+    )
+    num_rows: int = Field(ge=1, description="The number of foreign rows that it was tested on.")
+    num_distinct: int = Field(
+        ge=1, description="The number of those where rows that are alike count once."
+    )
+    num_accepted: int = Field(ge=0, description="The number of those that were accepted.")
+    share_bound: Probability = Field(
+        description="The highest share of foreign texts accepted that these counts allow."
+    )
+
+
 class Promise(Entry):
     """What is promised of a task's cascade: the content of `calibration/TASK.json`."""
 
@@ -88,6 +107,11 @@ class Promise(Entry):
         ge=0,
         description="The number of calibrations of this task that were refused before, with this"
         " cascade: a promise that was tried for until it passed is weaker than it says.",
+    )
+    foreign: ForeignPromise | None = Field(
+        default=None,
+        description="What is promised of texts that no label fits, with the same confidence; none:"
+        " nothing.",
     )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."

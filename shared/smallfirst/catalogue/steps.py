@@ -36,6 +36,13 @@ def _is_models_acceptance(value: object) -> object:
     raise ValueError(rule)
 
 
+def _is_limit_for_foreign(value: object) -> object:
+    """Refuse in one sentence what is no limit for foreign texts."""
+    if value is None or value == CALIBRATED or _is_probability(value):
+        return value
+    raise ValueError(f"a text may be foreign by a share from 0 to 1, or as `{CALIBRATED}`")
+
+
 def _is_rules_acceptance(value: object) -> object:
     """Refuse in one sentence what is no acceptance of a rule."""
     if isinstance(value, str) and value in set(RuleAcceptance):
@@ -233,6 +240,20 @@ class _SureStep(Step):
         description="When the answer stands: the probability it must reach (left out: always), or"
         " `calibrated`: as `smallfirst calibrate` promised it.",
     )
+    foreign: Annotated[
+        Probability | Literal["calibrated"] | None, BeforeValidator(_is_limit_for_foreign)
+    ] = Field(
+        default=None,
+        description="The most that a text may be foreign to the task's examples for an answer to"
+        " stand: at 0.95, about one in twenty of the task's own texts is flagged; or `calibrated`:"
+        " as `smallfirst calibrate --foreign` promised it. Left out: every text passes.",
+    )
+
+    @model_validator(mode="after")
+    def _is_calibrated_whole(self) -> Self:
+        if self.foreign == CALIBRATED and self.accept != CALIBRATED:
+            raise ValueError(f"`foreign: {CALIBRATED}` needs `accept: {CALIBRATED}` beside it")
+        return self
 
     @property
     def is_calibrated(self) -> bool:
@@ -248,7 +269,8 @@ class _SureStep(Step):
         if self._promise is not None:
             return self._promise.acceptance
         accept = 1.0 if self.accept == CALIBRATED else self.accept
-        return Acceptance(threshold=accept or 0.0)
+        foreign = 0.0 if self.foreign == CALIBRATED else self.foreign
+        return Acceptance(threshold=accept or 0.0, foreign=foreign)
 
 
 class ModelStep(_SureStep):

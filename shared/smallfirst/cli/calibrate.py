@@ -1,7 +1,7 @@
 """`smallfirst calibrate`: from labelled rows to thresholds that keep a promise."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallfirst.acceptance import NEVER
-from smallfirst.catalogue import Catalogue, Promise, StepPromise
+from smallfirst.catalogue import CALIBRATED, Catalogue, Promise, StepPromise
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -17,12 +17,25 @@ from smallfirst.cli.options import (
     TaskArgument,
     share_between,
 )
-from smallfirst.cli.output import SOME_FAILED, JsonOption, console, note, print_json, share, table
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    console,
+    fail,
+    note,
+    print_json,
+    share,
+    table,
+)
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, DataOption, catalogue_with, unseen_rows_of
 from smallfirst.cli.tables import money
-from smallfirst.evaluation.rows import Row
+from smallfirst.evaluation.rows import Row, is_foreign
 
 if TYPE_CHECKING:
+    from smallfirst.evaluation.calibrating import Origin
+    from smallfirst.evaluation.foreign import ForeignAccepted
+    from smallfirst.evaluation.scores import Scores
     from smallfirst.evaluation.thresholds import Aim, Unsupported
 
 _COLUMNS = ("step", "answered by", "threshold", "temperature", "answers", "wrong", "error at most")
@@ -48,6 +61,18 @@ ConfidenceOption = Annotated[
 PerLabelOption = Annotated[
     bool, typer.Option("--per-label", help="Hold the target for each label's answers.")
 ]
+ForeignOption = Annotated[
+    Path | None,
+    typer.Option(help="A file of rows that no label fits, collected for the promise about these."),
+]
+ForeignTargetOption = Annotated[
+    float,
+    typer.Option(
+        parser=share_between(0.0001, 0.9),
+        metavar="SHARE",
+        help="The largest share of foreign texts that may be answered, 0.0001 to 0.9.",
+    ),
+]
 AbstentionCostOption = Annotated[
     float | None,
     typer.Option(
@@ -65,6 +90,8 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     confidence: ConfidenceOption = 0.95,
     per_label: PerLabelOption = False,
     abstention_cost: AbstentionCostOption = None,
+    foreign: ForeignOption = None,
+    foreign_target: ForeignTargetOption = 0.05,
     drop_seen: DropSeenOption = False,
     catalogue: CatalogueOption = None,
     slm_processes: SlmProcessesOption = None,
@@ -85,19 +112,23 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     )
 
     rows = _rows(loaded, task, data, drop_seen=drop_seen)
+    others = _foreign_rows(loaded, task, foreign, drop_seen=drop_seen)
     aim = thresholds.Aim(target, confidence, abstention_cost, per_label)
     calibrating.check_calibratable(task, loaded.tasks[task], len(rows), aim)
-    scores = scoring_run.ask_every_step(
-        path, task, rows, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
+    asked = scoring_run.ask_every_step(
+        path, task, (*rows, *others), onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
     now = datetime.now(UTC).replace(microsecond=0)
     origin = calibrating.Origin(loaded, now, promises.num_refused(task, loaded, path))
-    found = calibrating.calibrate(scores, aim, origin)
-    if isinstance(found, thresholds.Unsupported):
+    scores, outside = _parted(asked, len(rows))
+    found = _found(scores, outside, (aim, foreign_target), origin)
+    if not isinstance(found, Promise):
         promises.write_refusal(found, aim, task, loaded, path, at=now)
-        _refuse(found, aim, as_json=as_json)
+        _refuse(found, aim, foreign_target, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
+    if found.foreign is not None:
+        origin = replace(origin, foreign_limit=found.foreign.limit)
     tighter = calibrating.tighter_promise(found, scores, aim, origin)
     if tighter is not None:
         note(
@@ -116,6 +147,45 @@ def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> tu
     return rows
 
 
+def _parted(asked: "Scores", num_rows: int) -> "tuple[Scores, Scores]":
+    """Part what was asked at once: the rows of the stream, and those that no label fits."""
+    return replace(asked, rows=asked.rows[:num_rows]), replace(asked, rows=asked.rows[num_rows:])
+
+
+def _found(
+    scores: "Scores", outside: "Scores", aims: "tuple[Aim, float]", origin: "Origin"
+) -> "Promise | Unsupported | ForeignAccepted":
+    from smallfirst.evaluation.calibrating import calibrate as without  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.foreign import (  # noqa: PLC0415 - see `calibrate`
+        calibrate_with_foreign,
+    )
+
+    if outside.rows:
+        return calibrate_with_foreign(scores, outside, aims, origin)
+    return without(scores, aims[0], origin)
+
+
+def _foreign_rows(
+    catalogue: Catalogue, task: str, data: Path | None, *, drop_seen: bool
+) -> tuple[Row, ...]:
+    """Read the rows that no label fits, where a promise about these is asked for."""
+    steps = catalogue.tasks[task].cascade
+    if data is None:
+        waits = [n for n, step in enumerate(steps) if getattr(step, "foreign", None) == CALIBRATED]
+        if waits:
+            at = f"tasks.{task}.cascade[{waits[0]}].foreign"
+            fail(f"{at} is calibrated: give --foreign a file of such rows", exit_code=USAGE)
+        return ()
+    rows, _ = unseen_rows_of(catalogue, task, data, drop_seen=drop_seen, says_doubts=False)
+    own = [row.line for row in rows if not is_foreign(row, catalogue.tasks[task])]
+    if own:
+        rule = "a row of --foreign belongs to none of the labels: it must say `null` for its label"
+        fail(f"{data}, line {own[0]}: {rule}", exit_code=USAGE)
+    if not rows:
+        fail(f"{data}: has no row that no model was trained on", exit_code=USAGE)
+    return rows
+
+
 def _keep(promise: Promise, catalogue: Catalogue, path: Path, *, as_json: bool) -> None:
     """Write the promise beside the catalogue, and show what it says."""
     from smallfirst.evaluation.promises import write_promise  # noqa: PLC0415 - see `calibrate`
@@ -129,22 +199,35 @@ def _keep(promise: Promise, catalogue: Catalogue, path: Path, *, as_json: bool) 
     note("".join(_advice(catalogue, promise.task)))
 
 
-def _refuse(found: "Unsupported", aim: "Aim", *, as_json: bool) -> None:
-    from smallfirst.evaluation.promises import why_unsupported  # noqa: PLC0415 - see `calibrate`
+def _refuse(
+    found: "Unsupported | ForeignAccepted", aim: "Aim", foreign_target: float, *, as_json: bool
+) -> None:
+    from smallfirst.evaluation.foreign import ForeignAccepted  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import (  # noqa: PLC0415 - see `calibrate`
+        why_foreign_accepted,
+        why_unsupported,
+    )
 
     if as_json:
         print_json({"is_supported": False, **asdict(found)})
-    note(why_unsupported(found, aim))
+    if isinstance(found, ForeignAccepted):
+        note(why_foreign_accepted(found, foreign_target, aim.confidence))
+    else:
+        note(why_unsupported(found, aim))
 
 
 def _show(promise: Promise) -> None:
-    from smallfirst.evaluation.promises import in_words  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import (  # noqa: PLC0415 - see `calibrate`
+        foreign_in_words,
+        in_words,
+    )
 
     out = console()
     rows = [list(_cells(index, step)) for index, step in enumerate(promise.steps)]
     out.print(table(_COLUMNS, rows, left=2, title=f"{promise.task}, {promise.num_rows:,} rows"))
     out.print()
-    out.print(in_words(promise), markup=False)
+    for line in filter(None, (in_words(promise), foreign_in_words(promise))):
+        out.print(line, markup=False)
     for line in _more(promise):
         out.print(line, markup=False)
 

@@ -47,7 +47,7 @@ def catalogue_with(task: str, path: Path | None) -> tuple[Catalogue, Path]:
 
 
 def unseen_rows_of(
-    catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool
+    catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool, says_doubts: bool = True
 ) -> tuple[tuple[Row, ...], int]:
     """Read the rows that no model of the cascade has learned from, and count the others.
 
@@ -62,7 +62,7 @@ def unseen_rows_of(
     if repeats.num_texts:
         note(str(repeats))
     kept = unseen_rows(rows, seen_keys(catalogue, task), drop_seen=drop_seen)
-    for doubt in doubts_of(kept, catalogue.tasks[task]):
+    for doubt in doubts_of(kept, catalogue.tasks[task]) if says_doubts else ():
         note(doubt)
     return kept, len(rows) - len(kept)
 

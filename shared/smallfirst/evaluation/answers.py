@@ -86,7 +86,9 @@ def _stands(scores: Scores, confidences: Floats, acceptances: Sequence[Acceptanc
     steps = list(zip(acceptances, scores.steps, strict=True))
     stands = [
         [
-            confidence > 0.0 and acceptance.stands(confidence, said.said or None, about.revision)
+            confidence > 0.0
+            and acceptance.stands(confidence, said.said or None, about.revision)
+            and not acceptance.is_too_foreign(said.foreign)
             for (acceptance, about), said, confidence in zip(steps, row.said, sure, strict=True)
         ]
         for row, sure in zip(scores.rows, confidences.tolist(), strict=True)

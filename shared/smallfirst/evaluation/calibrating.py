@@ -18,7 +18,10 @@ import numpy as np
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import (
+    CALIBRATED,
     Catalogue,
+    MeanStep,
+    ModelStep,
     Promise,
     Step,
     StepPromise,
@@ -28,7 +31,7 @@ from smallfirst.catalogue import (
 )
 from smallfirst.evaluation.bounds import upper_bound
 from smallfirst.evaluation.errors import NothingToChoose
-from smallfirst.evaluation.scores import ScoredRow, Scores, templates_of
+from smallfirst.evaluation.scores import Said, ScoredRow, Scores, templates_of
 from smallfirst.evaluation.settings_table import (
     NEVER,
     Bools,
@@ -66,11 +69,13 @@ class Origin:
         catalogue: The team's own.
         made_at: The time, in UTC.
         num_refused: Calibrations of this cascade that were refused before.
+        foreign_limit: Of the steps that say `foreign: calibrated`; 1 flags nothing.
     """
 
     catalogue: Catalogue
     made_at: datetime
     num_refused: int = 0
+    foreign_limit: float = 1.0
 
 
 def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported:
@@ -86,7 +91,7 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     """
     task = origin.catalogue.tasks[scores.task]
     check_calibratable(scores.task, task, len(scores.rows), aim)
-    scores = shuffled(scores)
+    scores = without_flagged(shuffled(scores), foreign_limits(task, origin.foreign_limit))
     fixed = _fixed(task)
     num_fit = num_to_fit(
         len(scores.rows), fixed, aim, has_temperature=KINDS[task.kind].is_one_label
@@ -139,6 +144,35 @@ def shuffled(scores: Scores) -> Scores:
     return replace(
         scores, rows=tuple(scores.rows[at] for at in sorted(ranks, key=ranks.__getitem__))
     )
+
+
+def foreign_limits(task: Task, calibrated: float) -> tuple[float | None, ...]:
+    """The most that a text may be foreign for each step.
+
+    Args:
+        task: Of the catalogue.
+        calibrated: For the steps that say `foreign: calibrated`.
+    """
+    said = (
+        step.foreign if isinstance(step, ModelStep | MeanStep) else None for step in task.cascade
+    )
+    return tuple(calibrated if limit == CALIBRATED else limit for limit in said)
+
+
+def without_flagged(scores: Scores, limits: Sequence[float | None]) -> Scores:
+    """Take the answers away that do not stand because the text is too foreign for its step."""
+    if all(limit is None for limit in limits):
+        return scores
+    judges = [Acceptance(foreign=limit) for limit in limits]
+
+    def kept(said: Said, judge: Acceptance) -> Said:
+        if not judge.is_too_foreign(said.foreign):
+            return said
+        # Without its distribution, too, of which a temperature would make a confidence again.
+        return replace(said, confidence=0.0, is_right=False, said="", distribution={})
+
+    rows = (replace(row, said=tuple(map(kept, row.said, judges))) for row in scores.rows)
+    return replace(scores, rows=tuple(rows))
 
 
 def fitting_part(rows: Sequence[ScoredRow], num_rows: int) -> Bools:
@@ -245,6 +279,7 @@ def _steps(
 ) -> Iterator[StepPromise]:
     task = origin.catalogue.tasks[scores.task]
     specs = step_specs(task, origin.catalogue.models)
+    limits = foreign_limits(task, origin.foreign_limit)
     tested = tally(fitted.board.part(~fitted.is_fit), fitted.chosen.thresholds[None])
     for index, about in enumerate(scores.steps):
         thresholds = fitted.chosen.thresholds[index]
@@ -260,6 +295,7 @@ def _steps(
                 by_label=_by_label(task, thresholds) if is_split else None,
                 temperature=fitted.temperatures[index],
                 revision=about.revision,
+                foreign=limits[index],
             ),
             share_answered=round(float(whole.by_step[0, index]) / fitted.board.num_rows, 6),
             num_tested=accepted,

@@ -6,7 +6,8 @@ from smallfirst.catalogue import Promise
 from smallfirst.evaluation.alternatives import EQUAL_WITHIN, Alternative, Way
 from smallfirst.evaluation.errors import MAX_NAMED
 from smallfirst.evaluation.evaluating import Comparison, Evaluation, StepFailures, StepShare
-from smallfirst.evaluation.intervals import Interval
+from smallfirst.evaluation.foreign_figures import ForeignFigures
+from smallfirst.evaluation.intervals import Interval, of_share
 from smallfirst.jobs import Tier
 
 #: Costs closer than this share count as the same: a second run differs by as much.
@@ -62,7 +63,32 @@ def sentences(found: Evaluation, promise: Promise | None = None) -> list[str]:
     if promise is not None:
         said.append(promise_kept(found.cascade, promise))
     failed = [_failure(failures, found.num_rows) for failures in found.failures]
+    if found.foreign is not None:
+        said += foreign_sentences(found.foreign, promise)
     return [*said, *_losses(found), *_voids(found), *failed]
+
+
+def foreign_sentences(found: ForeignFigures, promise: Promise | None = None) -> Iterator[str]:
+    """Say what became of texts that no label fits, and which of the own ones seemed so."""
+    if found.num_foreign:
+        interval = of_share(found.num_accepted, found.num_foreign)
+        said = (
+            f"Of {found.num_foreign:,} texts that no label fits {found.num_accepted:,} were"
+            f" answered ({_span(interval)}), and count as wrong"
+        )
+        promised = promise.foreign if promise else None
+        if promised is None:
+            yield f"{said}."
+        else:
+            is_broken = interval.low > promised.target
+            kept = "the promise is BROKEN on these rows" if is_broken else "these rows bear it"
+            yield f"{said}; at most {percent(promised.target)} were promised: {kept}."
+    if found.looks and found.num_own:
+        interval = of_share(found.num_flagged, found.num_own)
+        yield (
+            f"Of {found.num_own:,} other texts {found.num_flagged:,} seemed foreign to a step"
+            f" ({_span(interval)}), which left them to the next."
+        )
 
 
 def promise_kept(cascade: Alternative, promise: Promise) -> str:

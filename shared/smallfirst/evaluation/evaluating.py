@@ -27,6 +27,7 @@ from smallfirst.evaluation.figures import (
     reliability,
     step_curve,
 )
+from smallfirst.evaluation.foreign_figures import ForeignFigures, foreign_figures
 from smallfirst.evaluation.intervals import Interval, mcnemar, of_difference
 from smallfirst.evaluation.label_figures import LabelFigures, label_figures
 from smallfirst.evaluation.scores import ScoredRow, Scores, StepAbout
@@ -144,6 +145,7 @@ class Evaluation:
         labels: The cascade's figures by label, or by field of a record.
         ends: Of the rows, in their order.
         failures: Of the steps that failed on some texts.
+        foreign: Of texts that no label fits; None where no row is one and no step looks for them.
     """
 
     task: str
@@ -159,6 +161,7 @@ class Evaluation:
     labels: tuple[LabelFigures, ...]
     ends: tuple[RowEnd, ...]
     failures: tuple[StepFailures, ...]
+    foreign: ForeignFigures | None = None
 
 
 def evaluate(
@@ -195,6 +198,7 @@ def evaluate(
         ),
         ends=ends,
         failures=tuple(_failures(scores, names)),
+        foreign=foreign_figures(scores, acceptances, plan.asked, plan.answered),
     )
 
 

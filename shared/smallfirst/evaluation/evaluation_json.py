@@ -36,6 +36,7 @@ def as_json(
         "confusion": asdict(found.confusion) if found.confusion else None,
         "labels": [_label(each) for each in found.labels],
         "failures": [asdict(each) for each in found.failures],
+        "foreign": asdict(found.foreign) if found.foreign else None,
         "measured": dict(measured),
     }
     rounded: dict[str, Any] = _rounded(laid)

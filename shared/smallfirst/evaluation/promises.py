@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
+from smallfirst.evaluation.bounds import fewest_rows
+from smallfirst.evaluation.foreign import ForeignAccepted
 from smallfirst.evaluation.thresholds import Aim, Unsupported
 
 
@@ -33,7 +35,13 @@ def refusals_path(catalogue_path: Path, task: str) -> Path:
 
 
 def write_refusal(
-    found: Unsupported, aim: Aim, task: str, catalogue: Catalogue, path: Path, *, at: datetime
+    found: Unsupported | ForeignAccepted,
+    aim: Aim,
+    task: str,
+    catalogue: Catalogue,
+    path: Path,
+    *,
+    at: datetime,
 ) -> Path:
     """Write down that the rows did not bear a promise; return the file.
 
@@ -80,6 +88,32 @@ def in_words(promise: Promise) -> str:
         f" {whose} are wrong, on texts like these rows:"
         f" {promise.num_wrong} of {promise.num_accepted:,} were,"
         f" among {promise.num_tested:,} rows tested{_of_which(promise)}."
+    )
+
+
+def foreign_in_words(promise: Promise) -> str:
+    """The promise about texts that no label fits in one sentence; empty where there is none."""
+    found = promise.foreign
+    if found is None:
+        return ""
+    flags = "no text is flagged" if found.limit == 1.0 else f"the limit is {found.limit:g}"
+    alike = f" ({found.num_distinct:,} where those that are alike count once)"
+    return (
+        f"With {promise.confidence:.0%} confidence, at most {found.target:.2%} of texts that no"
+        f" label fits are answered, if they are like these: {found.num_accepted:,} of"
+        f" {found.num_rows:,} were{alike if found.num_distinct != found.num_rows else ''}; {flags}."
+    )
+
+
+def why_foreign_accepted(found: ForeignAccepted, target: float, confidence: float) -> str:
+    """Say why nothing is promised of texts that no label fits."""
+    return (
+        f"The foreign rows do not bear the promise that at most {target:.2%} of such texts are"
+        f" answered with {confidence:.0%} confidence: {found.num_accepted:,} of"
+        f" {found.num_rows:,} are ({found.num_distinct:,} rows where those that are alike count"
+        f" once), with the strictest limit. It takes {fewest_rows(target, confidence):,} rows, none"
+        " answered; give more of them, a larger --foreign-target or a smaller --target-error, or"
+        " `foreign: calibrated` to the steps that have none."
     )
 
 

@@ -159,6 +159,11 @@ def unseen_rows(
     return tuple(row for row in rows if row.line not in bad)
 
 
+def is_foreign(row: Row, task: Task) -> bool:
+    """Whether a row says that no label fits its text."""
+    return KINDS[task.kind].gold_of(row.example) is None
+
+
 def is_right(answer: Answer | None, gold: Gold | None) -> bool:
     """Whether all of an answer is right: every label of a set, every span of a text."""
     if answer is None or gold is None:

@@ -23,6 +23,7 @@ class Said:
         cost: In the catalogue's currency.
         parts: What of the answer is right or wrong for itself; see `kinds.spec.Scoring`.
         answer: The whole answer, as a row of a file would have it; None where there is none.
+        foreign: How foreign the text is to the task's examples, where the step asks.
         problem: Why there is none where the model failed on this text; else empty.
     """
 
@@ -35,6 +36,7 @@ class Said:
     cost: float = 0.0
     parts: frozenset[Part] = frozenset()
     answer: JsonValue = None
+    foreign: float | None = None
     problem: str = ""
 
     def stands(self, threshold: float) -> bool:
@@ -86,6 +88,11 @@ class ScoredRow:
     answer: JsonValue = None
     line: int = 0
     id: str = ""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether no label fits its text."""
+        return self.answer is None and not self.right
 
 
 def templates_of(rows: Iterable[ScoredRow]) -> frozenset[int]:

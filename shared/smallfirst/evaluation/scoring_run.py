@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from smallfirst.acceptance import foreign_of
 from smallfirst.answers import Answer, UnknownAnswer
 from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.catalogue.likeness import clusters_of, text_key
@@ -250,6 +251,7 @@ def said_of(step: Step, kind: Kind, result: Result, gold: Gold | None) -> Said:
         cost=attempt.cost,
         parts=spec.parts_of(given),
         answer=spec.as_json(given),
+        foreign=None if answer is None else foreign_of(answer),
         problem=_reason(result) if has_failed(result) else "",
     )
 

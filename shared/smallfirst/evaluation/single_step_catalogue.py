@@ -79,8 +79,13 @@ def _keepers(task: Task, index: int) -> Iterator[dict[str, Any]]:
 
 
 def _standing(step: Step, kind: Kind) -> dict[str, Any]:
-    """A step whose every answer stands; what a rule did not match is read off the trail."""
+    """A step whose every answer stands; what a rule did not match is read off the trail.
+
+    How foreign a text is it says still, and lets every one pass.
+    """
     written = step.model_dump(mode="json", exclude_unset=True, exclude={"accept"})
+    if written.get("foreign") is not None:
+        written["foreign"] = 1.0
     if isinstance(step, RuleStep) and KINDS[kind].keeps_spans:
         written["accept"] = "always"
     return written

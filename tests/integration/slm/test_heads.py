@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.answers import LabelsAnswer
+from smallfirst.answers import LabelAnswer, LabelsAnswer
 from smallfirst.catalogue import Example, Kind, ModelStep, Task
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError
@@ -188,3 +188,25 @@ def test_a_revision_names_model_and_head(engine: SlmEngine) -> None:
     assert engine.revision_of("similar") == engine.revision_of("absent") == engine.revision
     assert engine.revision_of("topic") != engine.revision_of("about")
     assert engine.revision_of("topic").startswith(engine.revision)
+
+
+def test_a_text_is_as_foreign_as_its_nearest_example_is_far(
+    load: Load, tasks: Mapping[str, Task]
+) -> None:
+    """An example is not foreign at all, and a text about something else more than all of them."""
+    step = ModelStep(model="minilm", foreign=0.95)
+    task = tasks["topic"]
+    more = tuple(
+        Example(text=f"{row.text}, since last {day}", label=row.label)
+        for row in task.examples
+        for day in ("Monday", "summer")
+    )
+    task = task.model_copy(update={"examples": (*task.examples, *more), "cascade": (step,)})
+    engine = load()
+    engine.prepare({"topic": task})
+    texts = (task.examples[0].text, "Gold futures fell by two per cent in early trading")
+    done = engine.run([EngineRequest(text, "topic") for text in texts])
+    near, far = done.answers
+    assert isinstance(near, LabelAnswer)
+    assert isinstance(far, LabelAnswer)
+    assert (near.foreign, far.foreign) == (0.0, 1.0)

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.shapes import NOW_MS, slip_for
 
-from smallfirst.acceptance import OTHER_REVISION, Acceptance
+from smallfirst.acceptance import FOREIGN, OTHER_REVISION, Acceptance
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
@@ -65,3 +65,21 @@ def test_a_label_has_its_own_threshold(
     """Where labels are promised apart, the label answered decides; one that is not named never."""
     attempt = tried(Acceptance(threshold=0.1, revision="r1", by_label=by_label))
     assert (attempt.outcome, attempt.threshold) == (outcome, threshold)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "outcome", "reason"),
+    [
+        (0.9, Outcome.ACCEPTED, None),
+        (0.91, Outcome.ESCALATED, FOREIGN),
+        (None, Outcome.ESCALATED, FOREIGN),
+    ],
+)
+def test_the_answer_to_a_foreign_text_does_not_stand(
+    foreign: float | None, outcome: Outcome, reason: str | None
+) -> None:
+    """However sure it is; nor does one that does not say how foreign its text is."""
+    answer = ANSWER.model_copy(update={"foreign": foreign})
+    attempt = tried(Acceptance(threshold=0.5, foreign=0.9), answer)
+    assert (attempt.outcome, attempt.reason) == (outcome, reason)
+    assert attempt.answer == answer

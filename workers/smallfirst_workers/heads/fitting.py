@@ -75,7 +75,7 @@ def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> No
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     started = perf_counter()
-    states = _read(name, task, encoder)
+    states = read_examples(name, task, encoder)
     # These matrices are small: two threads that wait for each other took four times as long as one.
     with threadpool_limits(limits=1, user_api="blas"):
         head, chosen, left_out = _fit_head(name, task, states, key)
@@ -112,7 +112,12 @@ def _fit_head(
     return LinearHead(key, task.kind, labels, weights, bias), chosen, left_out
 
 
-def _read(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:
+def read_examples(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:
+    """Read the examples of a task; with their words where these are judged.
+
+    Raises:
+        TaskError: When an example holds nothing that can be read.
+    """
     texts = [text_read(task, example.text) for example in task.examples]
     has_words = KINDS[task.kind].head is HeadForm.WORDS
     states, _ = encoder.read(texts, wants_words=[has_words] * len(texts))

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallfirst.answers import Answer, Span
+from smallfirst.answers import Answer, LabelAnswer, Span
 from smallfirst.catalogue import Kind
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.messages import own_words
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.answers import embed, judge
 from smallfirst_workers.heads.heads import Head
+from smallfirst_workers.heads.nearest import NearestExample
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,14 @@ class Skill:
         kind: Of the task.
         head: Its judgement.
         reads_message: Whether a mail's own words are read alone; see `own_words`.
+        nearest: The task's examples, where it is asked how foreign a text is to them. They are
+            those that the head was trained from, so the head's key tells of them, too.
     """
 
     kind: Kind
     head: Head | None
     reads_message: bool = False
+    nearest: NearestExample | None = None
 
     @property
     def reads_words(self) -> bool:
@@ -46,4 +50,7 @@ class Skill:
         form = KINDS[self.kind].head
         if self.head is None or form is None:
             return embed(states)
-        return judge(form, self.head, states, explains=explains, known=known)
+        answer = judge(form, self.head, states, explains=explains, known=known)
+        if self.nearest is None or not isinstance(answer, LabelAnswer):
+            return answer
+        return answer.model_copy(update={"foreign": self.nearest.foreignness(states)})

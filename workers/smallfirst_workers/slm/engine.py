@@ -26,9 +26,11 @@ from smallfirst_workers.encoding.loading import load_encoder
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
+from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.choosing import Chooser
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, LinearHead, own_head, trained_beside
+from smallfirst_workers.heads.nearest import NearestExample, nearest_example
 from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
 from smallfirst_workers.slm.one_pass import OnePass
@@ -162,7 +164,20 @@ class SlmEngine:
             head = chooser.mean(name, task, head, asked)
         elif isinstance(head, LinearHead) and not self.folder.has_head:
             head = chooser.best(name, task, head)
-        return Skill(task.kind, head, reads_message=task.reads == "message")
+        nearest = self._nearest(name, task) if self._is_asked_how_foreign(task) else None
+        return Skill(task.kind, head, reads_message=task.reads == "message", nearest=nearest)
+
+    def _is_asked_how_foreign(self, task: Task) -> bool:
+        steps = [step for step in task.cascade if self.name in step.asks]
+        return any(step.acceptance.foreign is not None for step in steps)
+
+    def _nearest(self, name: str, task: Task) -> NearestExample:
+        if self.folder.classifier is not None:
+            rule = (
+                f"has `foreign`, but models.{self.name} is a classifier without states to compare"
+            )
+            raise TaskError(name, rule)
+        return nearest_example(name, task, self.encoder, features=self._features, cache=self._cache)
 
     def _head(self, name: str, task: Task) -> Head | None:
         """What judges a task by the states of the encoder alone."""
