@@ -112,7 +112,7 @@ def strike(
 
 def all_ended_once(client: Client, ids: list[str]) -> None:
     """Every id has one result, and it is an answer."""
-    results = list(client.as_completed(ids, timeout=120))
+    results = list(client.as_completed(ids, timeout=240))
     assert Counter(result.id for result in results) == Counter(ids)
     assert {result.status for result in results} <= {Status.ANSWERED, Status.ABSTAINED}
 

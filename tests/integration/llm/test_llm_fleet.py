@@ -182,7 +182,7 @@ def test_an_engine_that_is_killed_while_it_starts_is_started_again(
         starting.extend(engines_of(pid) if pid != killed and psutil.pid_exists(pid) else ())
         return bool(starting)
 
-    wait_until(found, description="the next worker starts its engine", timeout=60)
+    wait_until(found, description="the next worker starts its engine", timeout=150)
     os.kill(starting[0], signal.SIGKILL)
     assert ask(client, task="topic", text="Where is my parcel?").status is Status.ANSWERED
     llm_fleet.check()
