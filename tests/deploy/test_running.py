@@ -67,11 +67,11 @@ VALUES: dict[str, Any] = {
             "autoscaling": SCALING,
         }
     },
-    # Often, and with patience for a machine that has little time for them: a look is a process.
+    # Often, and with patience for a machine that has little time for them.
     "probes": {
-        "startup": {"periodSeconds": 2, "timeoutSeconds": 20},
-        "liveness": {"periodSeconds": 10, "timeoutSeconds": 20},
-        "readiness": {"periodSeconds": 5, "timeoutSeconds": 20},
+        "startup": {"periodSeconds": 1, "timeoutSeconds": 20},
+        "liveness": {"periodSeconds": 3, "timeoutSeconds": 20},
+        "readiness": {"periodSeconds": 2, "timeoutSeconds": 20},
     },
 }
 NUM_JOBS = 160
@@ -109,8 +109,7 @@ class Cluster:
             self.kubelet.turn()
             return predicate()
 
-        # Each look asks Redis and every process.
-        self.wait(turn, description=description, timeout=200, every=0.05)
+        self.wait(turn, description=description, timeout=200)
 
     def is_ready(self) -> bool:
         """Whether there are as many pods that take work as at rest."""
