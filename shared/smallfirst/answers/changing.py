@@ -88,10 +88,11 @@ def with_likeliest(answer: Answer) -> Answer:
     """
     if isinstance(answer, LabelsAnswer):
         return labels_with_likeliest(answer)
-    if not isinstance(answer, LabelAnswer) or len(answer.distribution) <= LIKELIEST:
+    if not isinstance(answer, LabelAnswer) or not answer.distribution:
         return answer
-    kept = dict(_ranked(answer.distribution)[:LIKELIEST])
-    return answer.model_copy(update={"distribution": kept, "rest": rounded(1 - sum(kept.values()))})
+    ranked = _ranked(answer.distribution)
+    rest = rounded(answer.rest + sum(chance for _, chance in ranked[LIKELIEST:]))
+    return answer.model_copy(update={"distribution": dict(ranked[:LIKELIEST]), "rest": rest})
 
 
 def labels_with_likeliest(answer: LabelsAnswer) -> LabelsAnswer:

@@ -25,6 +25,7 @@ def test_the_likeliest_are_kept_and_all_sum_to_1(chances: list[int]) -> None:
     assert (kept.label, kept.confidence) == (label, whole[label])
     assert len(kept.distribution) == min(LIKELIEST, len(whole))
     assert kept.distribution.items() <= whole.items()
+    assert list(kept.distribution.values()) == sorted(kept.distribution.values(), reverse=True)
     left_out = [p for name, p in whole.items() if name not in kept.distribution]
     assert max(left_out, default=0) <= min(kept.distribution.values())
     assert sum(kept.distribution.values()) + kept.rest == pytest.approx(1.0, abs=1e-9)
