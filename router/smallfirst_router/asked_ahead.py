@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.entries import StreamEntry, parts_of
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst_router.cascade import LocalModel, PlannedStep, Said, TaskPlan, first_here
 
@@ -30,18 +30,9 @@ class Timed(NamedTuple):
 Ahead = Mapping[tuple[int, str, str], Timed]
 
 
-def windows(entries: Sequence[StreamEntry]) -> Iterator[list[StreamEntry]]:
+def windows(entries: Iterable[StreamEntry]) -> Iterator[list[StreamEntry]]:
     """Cut what was read into parts that are asked about at once."""
-    window: list[StreamEntry] = []
-    size = 0
-    for entry in entries:
-        window.append(entry)
-        size += entry.size
-        if size >= ENOUGH_BYTES or len(window) == AT_ONCE:
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
+    return parts_of(entries, num_entries=AT_ONCE, num_bytes=ENOUGH_BYTES)
 
 
 def ask_ahead(jobs: Iterable[HeldJob], plans: Mapping[str, TaskPlan]) -> Ahead:

@@ -134,7 +134,7 @@ class Asking:
         model = [_plain(Model.model_validate(each)) for each in written.values()]
         pools = [_plain(Pool.model_validate(each)) for each in self._offer.base["pools"].values()]
         base = [pools, *(self._offer.base.get(key) for key in ("router", "currency"))]
-        asked = [[row.example.text, _gold(row)] for row in lot]
+        asked = [[row.example.text, example_of(row)] for row in lot]
         made_of = [version("smallfirst"), self._written, candidate.step, candidate.task, model]
         return _digest([*made_of, base, self._digests[part], asked])
 
@@ -254,10 +254,6 @@ def _taught(part: Part) -> list[Mapping[str, Any]]:
 def example_of(row: Row) -> dict[str, Any]:
     """A row as a file of examples has it: text and right answer."""
     return row.example.model_dump(mode="json", exclude_none=True, exclude={"id"})
-
-
-def _gold(row: Row) -> Mapping[str, Any]:
-    return example_of(row)
 
 
 def _plain(entry: Model | Pool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Entries of the fleet's streams, as commands and scripts return them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,6 +96,22 @@ def shortened(entry: StreamEntry, limit: int) -> StreamEntry:
     job = entry.fields.get(b"job", b"")
     subject = job if len(job) > limit else joined(entry.fields)
     return replace(entry, fields={}, excerpt=Excerpt.of(subject))
+
+
+def parts_of(
+    entries: Iterable[StreamEntry], *, num_entries: int, num_bytes: int
+) -> Iterator[list[StreamEntry]]:
+    """Cut entries into parts, in order: none goes on once it has so many entries or bytes."""
+    part: list[StreamEntry] = []
+    size = 0
+    for entry in entries:
+        part.append(entry)
+        size += entry.size
+        if size >= num_bytes or len(part) == num_entries:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def size_of(fields: dict[bytes, bytes]) -> int:

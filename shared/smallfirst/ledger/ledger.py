@@ -15,7 +15,14 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.bounds import Bounds
-from smallfirst.ledger.entries import Portion, StreamEntry, entries_of, held_entry, shortened
+from smallfirst.ledger.entries import (
+    Portion,
+    StreamEntry,
+    entries_of,
+    held_entry,
+    parts_of,
+    shortened,
+)
 from smallfirst.ledger.first_seen import FirstSeen
 from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
@@ -190,7 +197,8 @@ class Ledger:
 
         A page has `read_bytes` or a little more. Those that are gone by now are missing.
         """
-        for page in _pages(entries, self._bounds.read_bytes):
+        most = self._bounds.read_bytes
+        for page in parts_of(entries, num_entries=RECOVERY_COUNT, num_bytes=most):
             pipeline = self._redis.pipeline(transaction=False)
             for entry in page:
                 pipeline.xrange(entry.stream, entry.entry, entry.entry)
@@ -487,17 +495,3 @@ def _flat(starts: Mapping[str, int]) -> Iterator[object]:
 
 def _decoded(entries: Iterable[bytes]) -> set[str]:
     return {entry.decode() for entry in entries}
-
-
-def _pages(entries: Iterable[StreamEntry], num_bytes: int) -> Iterator[list[StreamEntry]]:
-    """Cut a list so that no page goes on once it has so many bytes."""
-    page: list[StreamEntry] = []
-    size = 0
-    for entry in entries:
-        page.append(entry)
-        size += entry.size
-        if size >= num_bytes or len(page) == RECOVERY_COUNT:
-            yield page
-            page, size = [], 0
-    if page:
-        yield page
