@@ -5,12 +5,12 @@ says, and the next promise has to tell of it.
 """
 
 import json
-import os
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
+from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.bounds import fewest_rows
 from smallfirst.evaluation.foreign import ForeignAccepted
 from smallfirst.evaluation.thresholds import Aim, Unsupported
@@ -23,9 +23,7 @@ def write_promise(promise: Promise, catalogue_path: Path) -> Path:
     """
     path = promise_path(catalogue_path, promise.task)
     path.parent.mkdir(exist_ok=True)
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(promise.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
-    half.replace(path)
+    write_whole(path, promise.model_dump_json(indent=2, exclude_none=True) + "\n")
     return path
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.likeness import clusters_of
+from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.calibrating import FEWEST_ROWS
 from smallfirst.evaluation.rows import doubts_of, repeats_of
 from smallfirst.evaluation.scoring_run import ProgressObserver
@@ -29,7 +30,6 @@ from smallfirst.fitting.writing import (
     check_edit,
     edited,
     write,
-    write_whole,
 )
 from smallfirst.jobs import Tier
 from smallfirst.wording import faults_of

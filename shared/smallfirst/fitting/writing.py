@@ -13,6 +13,7 @@ from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Promise
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.promises import write_promise
 from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.asking import example_of
@@ -194,10 +195,3 @@ def _write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_whole(
         path, "".join(json.dumps(example_of(row), ensure_ascii=False) + "\n" for row in rows)
     )
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a file so that nobody sees half of it."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(content, encoding="utf-8")
-    half.replace(path)

@@ -14,6 +14,7 @@ from time import monotonic
 
 from smallfirst.catalogue.checking import CheckedCatalogue, check_catalogue
 from smallfirst.catalogue.file_stamps import stamp_of
+from smallfirst.catalogue.whole_files import write_whole
 
 #: Beside the fleet's addresses.
 _STATE_FILE = "catalogue.json"
@@ -88,9 +89,7 @@ def left_word(folder: Path, state: CatalogueState) -> Iterator[Callable[[Catalog
     path = folder / _STATE_FILE
 
     def write(now: CatalogueState) -> None:
-        beside = path.with_suffix(".new")
-        beside.write_text(json.dumps(asdict(now)) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, json.dumps(asdict(now)) + "\n")
 
     write(state)
     try:
