@@ -134,6 +134,19 @@ def test_what_is_answered_at_once_is_one_job_under_its_id(redis: Any, notices: N
     assert (redis.xlen(OWN.jobs), redis.zcard(KEYS.due)) == (0, 0)
 
 
+def test_a_submission_that_is_gone_stops_none_beside_it(redis: Any) -> None:
+    """A producer may delete one between its read and its end; the letter has no text then."""
+    ledger = ledger_of(redis)
+    ledger.settle(OWN.jobs, ROUTER_GROUP, [at_once(redis)])
+    gone, beside = at_once(redis, "f2"), refusal_of(redis, "b1", "broken")
+    redis.xdel(OWN.jobs, gone.entry)
+    assert ledger.settle(OWN.jobs, ROUTER_GROUP, [gone, beside]) == Settled(results=1, joined=1)
+    letters = [fields[b"letter"] for _, fields in redis.xrange(KEYS.dead)]
+    reasons = [DeadLetter.model_validate_json(letter).reason for letter in letters]
+    assert reasons == ["id_conflict", "not_json"]
+    assert redis.xpending(OWN.jobs, ROUTER_GROUP)["pending"] == 0
+
+
 def test_what_an_error_ended_before_its_result_begins_anew(redis: Any) -> None:
     """How a job ended may stand without a result only where the script is tried again."""
     ledger, job = ledger_of(redis), at_once(redis)

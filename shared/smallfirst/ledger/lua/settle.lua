@@ -186,14 +186,17 @@ local function book(row)
   spent[row.task] = sums
 end
 
--- What was submitted. Only a row that moves it or keeps it brings it: the entry is still there.
+-- What was submitted. Only a row that moves it or keeps it brings it: the entry is still there, unless
+-- its producer has deleted it.
 local function raw_of(row)
   if row.raw ~= '' then return row.raw end
   if row.verb == 'move' then return row.body end
-  local fields = redis.call('XRANGE', source, row.entry, row.entry)[1][2]
+  local found = redis.call('XRANGE', source, row.entry, row.entry)[1]
+  local fields = found and found[2] or {}
   for i = 1, #fields, 2 do
     if fields[i] == 'job' then return fields[i + 1] end
   end
+  return ''
 end
 
 local function conflict(row)
