@@ -278,6 +278,14 @@ class Job(Wire):
         except ValidationError as error:
             raise _invalid_job(error) from None
 
+    def to_json(self) -> str:
+        """Write for the wire, without what nobody has set.
+
+        A router that is older than an option refuses it by name, and is to know a job that does
+        without.
+        """
+        return self.model_dump_json(exclude_none=True, exclude_defaults=True)
+
     @property
     def fingerprint(self) -> str:
         """Hash of what is asked, to tell a repeat from a conflict.

@@ -108,6 +108,13 @@ def test_job_fits_its_published_schema(job: Job) -> None:
     assert set(json.loads(job.model_dump_json())) == set(schema["properties"])
 
 
+def test_what_nobody_set_is_not_on_the_wire() -> None:
+    """A router that is older than an option reads the jobs that do without it."""
+    plain = Job(id="a1", task="topic", text="hello")
+    assert json.loads(plain.to_json()) == {"id": "a1", "task": "topic", "text": "hello"}
+    assert "whole_distribution" in Job(task="topic", text="x", whole_distribution=True).to_json()
+
+
 def test_smallest_job() -> None:
     """A task and a text make a job; the rest has defaults, and the id is new each time."""
     first, second = (Job(task="topic", text="hello") for _ in range(2))
