@@ -41,7 +41,8 @@ def test_a_rule_answers_and_says_so(client: Client) -> None:
 
 def test_a_model_answers_with_its_whole_distribution(client: Client) -> None:
     """The result names model, revision and pool, and books seconds, tokens and cost."""
-    result = ask(client, task="topic", text="I forgot my password and cannot log in.")
+    text = "I forgot my password and cannot log in."
+    result = ask(client, task="topic", text=text, whole_distribution=True)
     assert (result.status, result.tier) == (Status.ANSWERED, Tier.SLM)
     assert isinstance(result.answer, LabelAnswer)
     assert result.answer.label == "account"
