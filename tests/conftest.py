@@ -4,6 +4,7 @@ The Redis is empty before each test, and is checked for leaks after it.
 """
 
 import importlib.util
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import yaml
 from hypothesis import HealthCheck, settings
 from redis import Redis
@@ -87,6 +89,18 @@ def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("catalogue") / "catalogue.yaml"
     path.write_text(yaml.safe_dump(whole, sort_keys=False), "utf-8")
     return path
+
+
+@pytest.fixture
+def restored_logs() -> Iterator[None]:
+    """Put logging back as it was, for the tests after this one."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

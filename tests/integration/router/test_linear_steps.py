@@ -36,11 +36,17 @@ EXAMPLES = """
 """
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the model is, once the first router has had it trained."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def router(redis_url: str, tmp_path: Path) -> Router:
+def router(redis_url: str, tmp_path: Path, cache: Path) -> Router:
     """A router as it is run, its model trained at its start."""
     (tmp_path / "examples.jsonl").write_text(EXAMPLES)
-    return routers.hasty_router(redis_url, tmp_path, CATALOGUE, cache_dir=tmp_path / "cache")
+    return routers.hasty_router(redis_url, tmp_path, CATALOGUE, cache_dir=cache)
 
 
 def test_what_it_is_sure_of_ends_in_triage(router: Router, redis: Any) -> None:

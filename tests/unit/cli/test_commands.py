@@ -94,6 +94,7 @@ def test_a_misspelt_command_is_told_of_the_nearest() -> None:
     assert "Did you mean 'calibrate'?" in done.stderr
 
 
+@pytest.mark.usefixtures("restored_logs")
 @pytest.mark.parametrize(
     ("words", "offered"),
     [("ca", "cancel\ncalibrate"), ("dead re", "replay"), ("train --ke", "--keep-case")],

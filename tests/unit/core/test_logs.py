@@ -4,7 +4,6 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,16 +15,7 @@ from smallfirst.telemetry.logs import configure_logs
 TEXT = "my card is 4111 1111 1111 1111"
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Put logging back as it was, for the tests after this one."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+pytestmark = pytest.mark.usefixtures("restored_logs")
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 
 from smallfirst.cli.main import app
 
+#: A command sets up logging, in the process of the tests.
+pytestmark = pytest.mark.usefixtures("restored_logs")
+
 ONE = [{"text": f"text number {n} about {word}", "label": "a"} for n, word in enumerate("xyzuvw")]
 TWO = [*ONE, {"text": "quite another one", "label": "b"}]
 CATALOGUE = """\
