@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from tests.support.redis_settings import write_before_answering
 
 from smallfirst.local.fleet import LocalFleet
 
@@ -25,6 +26,7 @@ def fleet_in(folder: Path, catalogue: Path) -> Iterator[LocalFleet]:
         patch.setenv("SMALLFIRST_QUEUE_TIMEOUT_SECONDS", "20")
         with LocalFleet(catalogue, folder, routers=2, slm_processes=2, flower=False) as fleet:
             fleet.wait_ready(timedelta(minutes=4))
+            write_before_answering(fleet.redis_url)
             yield fleet
 
 

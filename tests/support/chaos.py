@@ -45,6 +45,7 @@ from tests.support.producers import (
     jobs_of,
     texts_of,
 )
+from tests.support.redis_settings import write_before_answering
 from tests.support.strikes import CARELESS, LLM, NUM_AGAIN, NUM_KEPT, SLM, Chaos, Fault
 from tests.support.versions import PREVIOUS_COMMIT, unpack_previous
 from tests.support.waiting import wait_until
@@ -190,6 +191,7 @@ def run(
         opening.enter_context(fleet)
         redis = opening.enter_context(_connect(fleet, slices))
         fleet.wait_ready(timedelta(minutes=10))
+        write_before_answering(fleet.redis_url)
         ProducerRegistry(redis, KEYS).write(CARELESS.producer, Registered())
         url = fleet.cluster.url if isinstance(fleet, ClusterFleet) else fleet.redis_url
         producers = _producers(url, seed, minutes, num_jobs, num_poison, len(slices))

@@ -44,6 +44,8 @@ class Node:
             # The other slices go on while one's node is away.
             "cluster-require-full-coverage": "no",
             "appendonly": "yes",
+            # A node that is killed keeps all that it confirmed, however slow the disk is.
+            "appendfsync": "always",
             "save": "",
             "bind": "127.0.0.1",
         }
