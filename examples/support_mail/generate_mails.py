@@ -21,6 +21,7 @@ from typing import Any
 
 from composing import TOPICS, URGENCIES, Composer, Draft, requests
 from entities import Values
+from letters import LetterComposer, with_joined_names, within_a_letter
 from markup import Span, choose, join, phrase_lists, pieces, sections
 from noise import Style, pick_style, plain
 
@@ -32,6 +33,8 @@ NUM_COMPOSED_PER_TOPIC = 42
 NUM_LONG_PER_TOPIC = 2
 #: How many texts are made from one phrase of ``data/pii_phrases.txt``.
 NUM_TEXTS_PER_PHRASE = {"entities": 3, "hard": 1}
+#: How many whole letters stand beside them.
+NUM_LETTERS = 200
 #: The labels a rule can find; a gold answer repeats them among all personal data.
 ID_LABELS = {"ssn", "card", "iban"}
 
@@ -99,21 +102,44 @@ def mail_row(draft: Draft, values: Values, style: Style, rng: random.Random) -> 
 
 
 def pii_rows() -> list[Row]:
-    """Make the example texts for personal data, phrase by phrase, without repeats."""
+    """Make the example texts for personal data, sentences and letters, without repeats."""
     rows: dict[str, Row] = {}
-    for kind, phrases in phrase_lists(DATA / "pii_phrases.txt").items():
-        for phrase in phrases:
-            for number in range(NUM_TEXTS_PER_PHRASE[kind]):
-                text, spans = fill_example(phrase, stream("pii", f"{phrase} {number}"))
-                rows[text] = {"text": text, "spans": [vars(span) for span in spans]}
+    for text, spans in [*sentences(), *letters()]:
+        rows[text] = {"text": text, "spans": [vars(span) for span in spans]}
     mixed = list(rows.values())
     random.Random(SEEDS["pii"]).shuffle(mixed)
     return mixed
 
 
-def fill_example(phrase: str, rng: random.Random) -> tuple[str, list[Span]]:
+def sentences() -> Iterator[tuple[str, list[Span]]]:
+    """Fill in phrase by phrase, each a text of its own."""
+    names = names_of("example")
+    for kind, phrases in phrase_lists(DATA / "pii_phrases.txt").items():
+        for phrase, number in product(phrases, range(NUM_TEXTS_PER_PHRASE[kind])):
+            rng = stream("pii", f"{phrase} {number}")
+            yield fill_example(phrase, Values(rng, names, has_writer=False), rng)
+
+
+def letters() -> Iterator[tuple[str, list[Span]]]:
+    """Write whole letters around such phrases."""
+    phrases = within_a_letter(phrase_lists(DATA / "pii_phrases.txt"))
+    phrases |= phrase_lists(DATA / "letter_phrases.txt")
+    names = letter_names()
+    for number in range(NUM_LETTERS):
+        rng = stream("pii", f"letter {number}")
+        letter = LetterComposer(phrases, rng).compose()
+        yield fill_example(letter, Values(rng, names, has_writer=True), rng)
+
+
+def letter_names() -> dict[str, list[str]]:
+    """The names of the examples, their parts joined anew, and more streets and towns."""
+    names, more = names_of("example"), names_of("letter")
+    joined = {kind: [*names[kind], *more.get(kind, [])] for kind in names}
+    return joined | {"people": with_joined_names(names["people"], stream("pii", "names"))}
+
+
+def fill_example(phrase: str, values: Values, rng: random.Random) -> tuple[str, list[Span]]:
     """Fill in one phrase with names that no mail knows."""
-    values = Values(rng, names_of("example"), has_writer=False)
     style = pick_style(rng)
     return join(style(part, rng) for part in pieces(choose(phrase, rng), values.fill))
 

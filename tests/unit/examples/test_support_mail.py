@@ -165,10 +165,11 @@ def test_each_label_has_examples(task: str, labels: set[str]) -> None:
 
 
 def test_pii_examples_are_enough_and_some_are_empty() -> None:
-    """There are 150 short texts, a dozen spans of each label, and texts without any entity."""
+    """There are short texts and letters, a dozen spans of each label, and texts without any."""
     counts = Counter(span["label"] for row in PII_EXAMPLES for span in row["spans"])
 
-    assert len(PII_EXAMPLES) >= 150
+    assert len(PII_EXAMPLES) >= 400
+    assert sum("\n" in row["text"] for row in PII_EXAMPLES) >= 150
     assert counts.keys() == PII_LABELS
     assert min(counts.values()) >= 12
     assert sum(not row["spans"] for row in PII_EXAMPLES) >= 30
