@@ -146,10 +146,11 @@ def _parts(figures: Figures, before: Figures) -> Iterator[str]:
     yield "# Spans that a head on a frozen encoder finds"
     yield (
         "all-MiniLM-L6-v2 as it is, and a head that a worker trains on its start: for the demo's\n"
-        "`pii` from 260 short texts and 200 letters, asked about 396 mails; for WNUT17 from its parts `train`\n"
-        "and `dev`, asked about `test`. F1 of whole spans. Before: each word decided by its own\n"
-        "state. Now: along a chain, by its neighbours and writing too. How these are weighed was\n"
-        "chosen in cross-validation inside the examples, never by the rows asked about here."
+        "`pii` from 260 short texts and 200 letters, asked about 396 mails; for WNUT17 from its\n"
+        "parts `train` and `dev`, asked about `test`. F1 of whole spans. Before: each word\n"
+        "decided by its own state. Now: along a chain, by its neighbours and writing too. How\n"
+        "these are weighed was chosen in cross-validation inside the examples, never by the\n"
+        "rows asked about here."
     )
     lines = ["| what | before | now |", "|---|---|---|"]
     lines += [f"| {what} | {_cell(what, before)} | {_cell(what, figures)} |" for what in figures]

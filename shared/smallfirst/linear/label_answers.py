@@ -15,22 +15,31 @@ from smallfirst.answers import (
     LabelAnswer,
     LabelsAnswer,
     rounded,
-    rounded_distribution,
 )
 from smallfirst.linear.distributions import Rows
 from smallfirst.linear.probabilities import Floats
 
 
-def label_answer(
-    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
-) -> LabelAnswer:
-    """The likeliest label."""
-    exact = dict(zip(labels, probabilities.astype(np.float64).tolist(), strict=True))
-    distribution = rounded_distribution(exact)
-    label = max(distribution, key=distribution.__getitem__)
-    return LabelAnswer(
-        label=label, confidence=distribution[label], distribution=distribution, evidence=words
-    )
+def whole_answers(
+    labels: tuple[str, ...], rows: Rows, words: Sequence[tuple[Evidence, ...]]
+) -> list[LabelAnswer]:
+    """The likeliest label of each row, with all of its distribution.
+
+    Args:
+        labels: In the order of the columns.
+        rows: `(texts, labels)`, rounded.
+        words: What drove each answer.
+    """
+    likeliest = rows.argmax(axis=1).tolist()
+    return [
+        LabelAnswer(
+            label=labels[column],
+            confidence=row[column],
+            distribution=dict(zip(labels, row, strict=True)),
+            evidence=evidence,
+        )
+        for column, row, evidence in zip(likeliest, rows.tolist(), words, strict=True)
+    ]
 
 
 def label_answers(

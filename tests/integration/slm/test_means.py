@@ -38,7 +38,7 @@ def test_a_step_gets_the_mean_that_it_asks(
     assert alone.distribution != both.distribution
     assert engine.revision_of("topic", HEAD.options) != engine.revision_of("topic", BOTH.options)
     assert done.padded_tokens == positions
-    logs = np.log(head.of_text(states))
+    [logs] = np.log(head.of_texts([states]))
     winner = int(logs.argmax())
     parts = contributions(head, states, winner)
     assert abs(parts.words.sum() + parts.rest - (logs[winner] - logs.mean())) < 1e-3

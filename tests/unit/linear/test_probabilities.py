@@ -19,7 +19,7 @@ def answer(kind: Kind, bias: Floats) -> object:
     labels = tuple("abcdefgh")
     head = LinearHead("key", kind, labels, np.zeros((8, 2), np.float32), bias)
     states = TextStates("text", np.ones(2, np.float32), weight=1, words=None, num_tokens=1)
-    return Skill(kind, head).answer(states)
+    return Skill(kind, head).answers([states])[0]
 
 
 @given(VECTORS)

@@ -5,15 +5,23 @@ on any label; of any word's tag, words outside every span included, since a name
 is as wrong as one that was made up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.answers import Answer, Span, SpansAnswer, VectorAnswer
+from smallfirst.answers import (
+    Evidence,
+    LabelAnswer,
+    LabelsAnswer,
+    Span,
+    SpansAnswer,
+    VectorAnswer,
+)
 from smallfirst.kinds import HeadForm
-from smallfirst.linear.label_answers import digits, label_answer, labels_answer
-from smallfirst.linear.probabilities import normalise
+from smallfirst.linear.distributions import rounded_rows
+from smallfirst.linear.label_answers import digits, labels_answer, whole_answers
+from smallfirst.linear.probabilities import Floats, normalise
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import Tag, join_words
 from smallfirst_workers.heads.explain import evidence, is_explained
@@ -25,31 +33,41 @@ def embed(states: TextStates) -> VectorAnswer:
     return VectorAnswer(vector=tuple(digits(normalise(states.vector))))
 
 
-def judge(
-    form: HeadForm, head: Head, states: TextStates, *, explains: bool, known: Sequence[Span] = ()
-) -> Answer:
-    """Answer a task that has labels.
+def label(
+    form: HeadForm, head: Head, states: Sequence[TextStates], explained: Collection[int]
+) -> Sequence[LabelAnswer | LabelsAnswer]:
+    """Answer texts that get labels as a whole.
 
     Args:
         form: How the head answers, by the kind of the task.
         head: The task's.
-        states: Of the text, with its words where they are tagged or explained.
-        explains: Whether the words that drove the answer are wanted.
-        known: Spans of an earlier step. A tagger says nothing of the words in them, and need not
-            be sure of any.
+        states: Of at least one text, with the words of those that are explained.
+        explained: The numbers of those that are answered with the words that drove the answer.
     """
-    if form is HeadForm.WORDS:
-        return _spans(head, states, known)
-    probabilities = head.of_text(states)
-    winner = int(probabilities.argmax())
-    words = evidence(head, states, winner) if explains and is_explained(head) else ()
+    probabilities = head.of_texts(states)
+    words = [
+        _words(head, each, row) if number in explained else ()
+        for number, (each, row) in enumerate(zip(states, probabilities, strict=True))
+    ]
     if form is HeadForm.EACH:
-        return labels_answer(head.labels, probabilities, words)
-    return label_answer(head.labels, probabilities, words)
+        pairs = zip(probabilities, words, strict=True)
+        return [labels_answer(head.labels, *pair) for pair in pairs]
+    return whole_answers(head.labels, rounded_rows(probabilities.astype(np.float64)), words)
 
 
-def _spans(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:
-    """The stretches whose words bear a label; a text that is known all through has no more."""
+def _words(head: Head, states: TextStates, probabilities: Floats) -> tuple[Evidence, ...]:
+    return evidence(head, states, int(probabilities.argmax())) if is_explained(head) else ()
+
+
+def tag(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:
+    """Find the stretches whose words bear a label.
+
+    Args:
+        head: The task's.
+        states: Of the text, with its words.
+        known: Spans of an earlier step. Nothing is said of the words in them, and nobody need be
+            sure of any; a text that is known all through has no more.
+    """
     if states.words is None:
         raise AssertionError("tagging needs the words' states")
     judged = head.of_words(states.text, states.words)

@@ -8,6 +8,7 @@ once, along a chain (`chain`).
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,8 +66,11 @@ class Head(Protocol):
     def labels(self) -> tuple[str, ...]:
         """The task's labels, in its order."""
 
-    def of_text(self, states: TextStates) -> Floats:
-        """Probability of each label: `(labels,)`."""
+    def of_texts(self, states: Sequence[TextStates]) -> Floats:
+        """Probability of each label, of at least one text: `(texts, labels)`.
+
+        What stands beside a text changes nothing about its own.
+        """
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:
         """What each word of a text is, and how surely."""
@@ -112,9 +116,10 @@ class LinearHead:
         """Score vectors `(..., hidden)` of any length: `(..., outputs)`."""
         return np.asarray(normalise(vectors) @ self.weights.T + self.bias, np.float32)
 
-    def of_text(self, states: TextStates) -> Floats:
-        """Probability of each label; see `Head.of_text`."""
-        logits = self.logits(states.vector)
+    def of_texts(self, states: Sequence[TextStates]) -> Floats:
+        """Probability of each label; see `Head.of_texts`."""
+        # One by one: a product of more rows adds up in another order.
+        logits = np.stack([self.logits(each.vector) for each in states])
         return sigmoid(logits) if self.form is HeadForm.EACH else softmax(logits)
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:
@@ -195,9 +200,10 @@ class OwnHead:
     columns: tuple[tuple[int, ...], ...]
     beginnings: tuple[int, ...] = ()
 
-    def of_text(self, states: TextStates) -> Floats:
-        """Probability of each label; see `Head.of_text`."""
-        return states.vector[[first for first, *_ in self.columns]]
+    def of_texts(self, states: Sequence[TextStates]) -> Floats:
+        """Probability of each label; see `Head.of_texts`."""
+        outputs = [first for first, *_ in self.columns]
+        return np.stack([each.vector[outputs] for each in states])
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:  # noqa: ARG002 - see `Head`
         """The likeliest label of each word, by the mean over its tokens; see `Head.of_words`.

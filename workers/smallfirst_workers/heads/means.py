@@ -8,7 +8,7 @@ Source: Genest and Zidek 1986, "Combining probability distributions", section 3.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ from smallfirst_workers.heads.heads import Head, JudgedWords
 
 #: No probability counts as less: one model that thinks a label impossible must not decide alone.
 _LEAST = 1e-7
+#: Characters of texts that a linear model reads together; each takes it some 100 bytes meanwhile.
+_ENOUGH_CHARS = 65_536
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,11 @@ class WordsHead:
         """The task's labels, in its order."""
         return self.model.labels
 
-    def of_text(self, states: TextStates) -> Floats:
-        """Probability of each label; see `Head.of_text`. Reads the first `MAX_CHARS` characters."""
-        [weighed] = self.model.weigh([states.text[:MAX_CHARS]])
-        logits = self.model.logits(weighed)
-        return probabilities_of(self.model.form, logits)
+    def of_texts(self, states: Sequence[TextStates]) -> Floats:
+        """Probability of each label, from the first `MAX_CHARS` characters; see `Head.of_texts`."""
+        texts = [each.text[:MAX_CHARS] for each in states]
+        judged = [self.model.probabilities(part).probabilities for part in _parts(texts)]
+        return np.concatenate(judged)
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:  # noqa: ARG002 - see `Head`
         """Not to be asked: a linear model judges whole texts."""
@@ -80,13 +82,27 @@ class MeanHead:
         """The task's labels, in its order."""
         return self.parts[0].labels
 
-    def of_text(self, states: TextStates) -> Floats:
-        """Probability of each label; see `Head.of_text`."""
-        return mean_of(self.form, [part.of_text(states) for part in self.parts], self.weights)
+    def of_texts(self, states: Sequence[TextStates]) -> Floats:
+        """Probability of each label; see `Head.of_texts`."""
+        return mean_of(self.form, [part.of_texts(states) for part in self.parts], self.weights)
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:  # noqa: ARG002 - see `Head`
         """Not to be asked: a catalogue allows means of whole texts alone."""
         raise AssertionError("only judgements of whole texts are averaged")
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cut texts into parts whose features fit into a few MB; none goes on once it has enough."""
+    part: list[str] = []
+    num_chars = 0
+    for text in texts:
+        part.append(text)
+        num_chars += len(text)
+        if num_chars >= _ENOUGH_CHARS:
+            yield part
+            part, num_chars = [], 0
+    if part:
+        yield part
 
 
 def mean_of(form: HeadForm, judged: Sequence[Floats], weights: Sequence[float]) -> Floats:

@@ -1,16 +1,21 @@
 """A task as a model with heads serves it, small or large."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from smallfirst.answers import Answer, LabelAnswer, Span
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, Span
 from smallfirst.catalogue import Kind
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.messages import own_words
 from smallfirst_workers.encoding.states import TextStates
-from smallfirst_workers.heads.answers import embed, judge
+from smallfirst_workers.heads.answers import embed, label, tag
 from smallfirst_workers.heads.heads import Head
 from smallfirst_workers.heads.nearest import NearestExample
+
+#: Where no earlier step has found a span.
+NOTHING_KNOWN: Final[Mapping[int, Sequence[Span]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,31 @@ class Skill:
         """Which version answers: the model's, and the head's where there is one."""
         return f"{of_model}+{self.head.key[:12]}" if self.head else of_model
 
-    def answer(
-        self, states: TextStates, *, explains: bool = False, known: Sequence[Span] = ()
-    ) -> Answer:
-        """Answer from what the model made of a text; see `judge`."""
+    def answers(
+        self,
+        states: Sequence[TextStates],
+        *,
+        explained: Collection[int] = (),
+        known: Mapping[int, Sequence[Span]] = NOTHING_KNOWN,
+    ) -> Sequence[Answer]:
+        """Answer from what the model made of texts, in their order; see `label` and `tag`.
+
+        Args:
+            states: Of at least one text.
+            explained: The numbers of those that are answered with the words that drove the answer.
+            known: Spans of an earlier step, by the number of the text.
+        """
         form = KINDS[self.kind].head
         if self.head is None or form is None:
-            return embed(states)
-        answer = judge(form, self.head, states, explains=explains, known=known)
+            return [embed(each) for each in states]
+        if form is HeadForm.WORDS:
+            return [tag(self.head, each, known.get(n, ())) for n, each in enumerate(states)]
+        answers = label(form, self.head, states, explained)
+        return [self._with_foreignness(*pair) for pair in zip(answers, states, strict=True)]
+
+    def _with_foreignness(
+        self, answer: LabelAnswer | LabelsAnswer, states: TextStates
+    ) -> LabelAnswer | LabelsAnswer:
         if self.nearest is None or not isinstance(answer, LabelAnswer):
             return answer
         return answer.model_copy(update={"foreign": self.nearest.foreignness(states)})

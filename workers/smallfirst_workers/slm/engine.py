@@ -6,7 +6,7 @@ Redis, Celery or cascades.
 
 import gc
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,13 +206,13 @@ class SlmEngine:
             list(wants_words), wants_words=list(wants_words.values())
         )
         states = dict(zip(wants_words, found, strict=True))
-        answers = [self._judge(one, states[text]) for one, text in zip(asked, read, strict=True)]
+        answers = self._judged(asked, [states[text] for text in read])
         tokens = _share_tokens(read, states)
         shares = [positions, *[0] * (len(asked) - 1)]
         return list(map(_Answered, answers, tokens, shares))
 
     def _skill_of(self, asked: EngineRequest) -> Skill | None:
-        return self._skills.get((asked.task, asked.options.models))
+        return self._skills.get(_skill_name(asked))
 
     def _read_of(self, asked: EngineRequest) -> str:
         skill = self._skill_of(asked)
@@ -228,14 +228,28 @@ class SlmEngine:
         """Whether a text's vector is a sum over its tokens; see `explain`."""
         return self.folder.classifier is None and self.encoder.pooling == "mean"
 
-    def _judge(self, asked: EngineRequest, states: TextStates) -> Answer | Problem:
-        skill = self._skill_of(asked)
-        if skill is None:
-            return NOT_LOADED
-        if states.is_empty:
-            return NOTHING_TO_READ
-        explains = asked.explain and self._can_explain
-        return skill.answer(states, explains=explains, known=asked.known)
+    def _judged(
+        self, asked: Sequence[EngineRequest], states: Sequence[TextStates]
+    ) -> list[Answer | Problem]:
+        """Answer each question from its text's states, those of one skill together."""
+        skills, answers = self._skills, dict[int, Answer | Problem]()
+        together: dict[SkillName, list[int]] = defaultdict(list)
+        for number, (one, of_text) in enumerate(zip(asked, states, strict=True)):
+            if (name := _skill_name(one)) not in skills:
+                answers[number] = NOT_LOADED
+            elif of_text.is_empty:
+                answers[number] = NOTHING_TO_READ
+            else:
+                together[name].append(number)
+        for name, numbers in together.items():
+            own = [asked[number] for number in numbers]
+            found = skills[name].answers(
+                [states[number] for number in numbers],
+                explained=[n for n, one in enumerate(own) if one.explain and self._can_explain],
+                known={n: one.known for n, one in enumerate(own) if one.known},
+            )
+            answers.update(zip(numbers, found, strict=True))
+        return [answers[number] for number in range(len(asked))]
 
     def _give_up(self, asked: EngineRequest, err: Exception) -> list[_Answered]:
         """Answer a question that raises on its own.
@@ -255,6 +269,10 @@ class SlmEngine:
         )
         problem = Problem(code=MODEL_ERROR, message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
+
+
+def _skill_name(asked: EngineRequest) -> SkillName:
+    return asked.task, asked.options.models
 
 
 def load(name: str, model: Model, context: LoadContext) -> OnePass:

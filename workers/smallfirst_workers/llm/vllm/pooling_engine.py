@@ -169,7 +169,7 @@ class PoolingEngine:
             return NOT_LOADED
         if states is None or (asked.seconds_left is not None and waited > asked.seconds_left):
             return EXPIRED
-        return skill.answer(states)
+        return skill.answers([states])[0]
 
 
 def _longest_wait(asked: Sequence[EngineRequest]) -> float | None:
