@@ -45,10 +45,12 @@ CORRUPTED = 0.2
 #: The state of the first token alone, which was never trained to stand for a text.
 FIRST_TOKEN, MEAN = "minilm-first", "minilm"
 RULES, WORDS, TUNED = "rules", "words", "tuned"
+#: What a model's bare name means: the linear model, the head, or their mean, chosen by itself.
+DEFAULT = "default"
 #: The steps that every row of a task is asked, cheapest first; the tuned model where there is one.
 STEPS = {
-    "headlines": (RULES, WORDS, FIRST_TOKEN, MEAN, TUNED),
-    "banking77": (WORDS, FIRST_TOKEN, MEAN),
+    "headlines": (RULES, WORDS, FIRST_TOKEN, MEAN, DEFAULT, TUNED),
+    "banking77": (WORDS, FIRST_TOKEN, MEAN, DEFAULT),
 }
 #: Nothing was said.
 NOTHING = -1
@@ -102,14 +104,18 @@ class Cascade:
 CASCADES = (
     Cascade("HEADLINES: linear", "headlines", (WORDS,)),
     Cascade("HEADLINES: head", "headlines", (MEAN,)),
+    Cascade("HEADLINES: default", "headlines", (DEFAULT,)),
     Cascade("HEADLINES: linear, head", "headlines", (WORDS, MEAN)),
+    Cascade("HEADLINES: linear, default", "headlines", (WORDS, DEFAULT)),
     Cascade("HEADLINES: rule, first-token head, head", "headlines", (RULES, FIRST_TOKEN, MEAN)),
     Cascade("HEADLINES: tuned model", "headlines", (TUNED,)),
     Cascade("HEADLINES: linear, tuned model", "headlines", (WORDS, TUNED)),
     Cascade("HEADLINES: head, tuned model", "headlines", (MEAN, TUNED)),
     Cascade("BANKING77: linear", "banking77", (WORDS,)),
     Cascade("BANKING77: head", "banking77", (MEAN,)),
+    Cascade("BANKING77: default", "banking77", (DEFAULT,)),
     Cascade("BANKING77: linear, head", "banking77", (WORDS, MEAN)),
+    Cascade("BANKING77: linear, default", "banking77", (WORDS, DEFAULT)),
     Cascade("BANKING77: first-token head, head", "banking77", (FIRST_TOKEN, MEAN)),
 )
 
@@ -212,7 +218,8 @@ def _write_catalogue(task: str, options: argparse.Namespace, folder: Path) -> Pa
     about = catalogue["tasks"][task]
     about["examples"] = str((options.data / task / "train.jsonl").absolute())
     rules = [{"rule": {"patterns": RULE}}] if task == "headlines" else []
-    about["cascade"] = [*rules, {"model": WORDS}, {"model": FIRST_TOKEN}, {"model": MEAN}]
+    heads = [{"models": [FIRST_TOKEN]}, {"models": [MEAN]}]
+    about["cascade"] = [*rules, {"model": WORDS}, *heads, {"model": MEAN}]
     if options.tuned and task == "headlines":
         catalogue["models"][TUNED] = {"source": str(options.tuned.absolute())}
         about["cascade"].append({"model": TUNED})

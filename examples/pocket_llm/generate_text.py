@@ -37,13 +37,15 @@ TASKS = {
 #: first, since a guide teaches them fast (`train`); records have most to learn.
 STAGES: tuple[tuple[float, dict[str, int]], ...] = (
     (5000, {"topic": 55, "invoice": 25, "tampering": 16, "reply": 4}),
-    (math.inf, {"topic": 24, "invoice": 44, "tampering": 27, "reply": 5}),
+    (10_000_000, {"topic": 24, "invoice": 44, "tampering": 27, "reply": 5}),
+    # What is left to learn then: papers, a guide beside them, and nothing of the rest forgotten.
+    (math.inf, {"topic": 9, "invoice": 12, "tampering": 74, "reply": 5}),
 )
 #: Turns of a conversation; several share one prompt, as few-shot examples do.
 NUM_TURNS = {
     "topic": (1, 3, 6, 9),
     "invoice": (1, 2, 3, 4),
-    "tampering": (1, 3, 5),
+    "tampering": (1, 2, 3, 4),
     "reply": (1, 2),
 }
 #: After so many characters a conversation takes no further text.

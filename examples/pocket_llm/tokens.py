@@ -6,8 +6,10 @@ strangers is tokenised apart from the template, as the worker does.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from generate_text import Conversation, conversation
 from pools import pool
@@ -31,6 +33,8 @@ NUM_CONVERSATIONS_FOR_VOCABULARY = 6000
 NUM_DECIDING_TOKENS = 6
 LABEL_WEIGHT, DECIDING_WEIGHT = 24.0, 3.0
 CONTEXT = 2048
+#: What a line of a paper may be, by the verdict that rests on it; any other line is right.
+LINE_STATES = {"no": 0, "yes": 1, "unsure": 2}
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,14 @@ class Encoded:
     """Tokens of a conversation and how much each counts as a target; 0 outside the answers.
 
     `topics` numbers for each token what the mail it stands in is about; -1 outside of mails.
+    `states` numbers for the last token of a paper's line what is to be seen of that line, by
+    `LINE_STATES`; -1 at all other tokens.
     """
 
     ids: list[int]
     weights: list[float]
     topics: list[int]
+    states: list[int]
 
 
 def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
@@ -132,4 +139,25 @@ def encode(tokenizer: PreTrainedTokenizerFast, made: Conversation) -> Encoded:
         ids += tokens
         weights += told
         topics += [subject] * len(tokens)
-    return Encoded(ids, weights, topics)
+    return Encoded(ids, weights, topics, _line_states(tokenizer, made, ids))
+
+
+def _line_states(
+    tokenizer: PreTrainedTokenizerFast, made: Conversation, ids: list[int]
+) -> list[int]:
+    """Number what is to be seen of each line of the papers, at its last token."""
+    states = [-1] * len(ids)
+    if made.task.kind is not Kind.JUDGE:
+        return states
+    ends = list(accumulate(len(tokenizer.decode([token])) for token in ids))
+    whole = tokenizer.decode(ids)
+    place = 0
+    for paper in made.turns:
+        place = whole.index(paper.text, place)
+        for line in paper.text.split("\n"):
+            place += len(line)
+            is_telling = line == paper.quote
+            state = LINE_STATES[str(paper.verdict)] if is_telling else 0
+            states[bisect_left(ends, place)] = state
+            place += 1
+    return states

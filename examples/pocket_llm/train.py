@@ -1,6 +1,7 @@
 """Trains the pocket model from scratch and writes it as a folder that any engine loads.
 
-    nice python train.py --minutes 70              # the one in `model/`; one core is enough
+    nice python train.py --minutes 70              # from nothing; one core is enough
+    nice python train.py --start model --first 10000000 --steps 4000   # papers, with their guide
     python train.py --size medium --device cuda    # the same recipe, larger
 
 Steps, not the clock, drive the schedule: `--minutes` is turned into a number of steps once, by the
@@ -24,7 +25,7 @@ import torch
 from circuits import hold_copying, start_with_copying
 from generate_text import conversation
 from pools import pool
-from tokens import CONTEXT, END, PAD, Encoded, encode, train_tokenizer
+from tokens import CONTEXT, END, LINE_STATES, PAD, Encoded, encode, train_tokenizer
 from topics import TOPICS
 from torch.nn import Linear
 from torch.nn.functional import cross_entropy
@@ -46,10 +47,13 @@ ROPE_THETA = 100_000.0
 NUM_CONVERSATIONS_A_CHUNK = 384
 LONGEST = 768
 #: How much all the text counts beside the answers, and how much of it is looked at.
-TEXT_WEIGHT, TEXT_SHARE = 0.2, 0.25
+TEXT_WEIGHT, TEXT_SHARE = 0.1, 0.1
 #: How much the guide counts at first and at last, and after how many layers it looks: the others
 #: carry its word on.
 GUIDE_WEIGHT, LEAST_GUIDE_WEIGHT, NUM_GUIDED_STEPS, GUIDED_LAYER = 1.0, 0.05, 1500, 2
+#: After how many layers the guide of papers looks, and how much a line counts that is right,
+#: altered or unreadable: most are right.
+LINE_LAYER, LINE_COUNTS = 3, (1.0, 4.0, 4.0)
 NUM_STEPS_TO_RISE, FALL_SHARE, FINAL_SHARE = 80, 0.35, 0.02
 CLIP, WEIGHT_DECAY = 1.0, 0.0
 NUM_STEPS_TO_MEASURE, NUM_STEPS_A_CHECKPOINT = 20, 100
@@ -77,11 +81,12 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Conversations padded to one length: ids, weights, topics `(conversations, tokens)`."""
+    """Conversations padded to one length, all `(conversations, tokens)`; see `Encoded`."""
 
     ids: torch.Tensor
     weights: torch.Tensor
     topics: torch.Tensor
+    states: torch.Tensor
 
 
 def main() -> None:
@@ -91,8 +96,11 @@ def main() -> None:
     set_seed(SEED)
     size = SIZES[arguments.size]
     arguments.work.mkdir(parents=True, exist_ok=True)
-    tokenizer = same_tokenizer(arguments.work, size)
+    tokenizer = same_tokenizer(arguments.work, size, arguments.start)
     learner = make_learner(size, tokenizer, arguments.device)
+    if arguments.start:
+        begun = LlamaForCausalLM.from_pretrained(arguments.start, dtype=torch.float32)
+        learner.model.load_state_dict(begun.state_dict())
     say(f"{learner.model.num_parameters() / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
     seconds = train(learner, tokenizer, size, arguments)
     save(learner.model, tokenizer, arguments.out, seconds)
@@ -103,6 +111,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=list(SIZES), default="small")
     parser.add_argument("--minutes", type=float, help="about how long to train")
     parser.add_argument("--steps", type=int, help="exactly how long to train")
+    parser.add_argument("--start", type=Path, help="folder of a model to go on from")
+    parser.add_argument("--first", type=int, default=0, help="number of the first conversation")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=HERE / "work", help="where checkpoints lie")
@@ -110,35 +120,39 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def same_tokenizer(work: Path, size: Size) -> PreTrainedTokenizerFast:
+def same_tokenizer(work: Path, size: Size, start: Path | None) -> PreTrainedTokenizerFast:
     """Load the run's tokenizer, or make it: another one would turn what was learnt to noise."""
     if not (work / "tokenizer.json").is_file():
-        train_tokenizer(size.vocabulary).save_pretrained(work)
+        begun = start and PreTrainedTokenizerFast.from_pretrained(start)
+        (begun or train_tokenizer(size.vocabulary)).save_pretrained(work)
     return PreTrainedTokenizerFast.from_pretrained(work)
 
 
 @dataclass(frozen=True)
 class Learner:
-    """A model in training, with a guide that is thrown away after it.
+    """A model in training, with guides that are thrown away after it.
 
-    The guide reads off the hidden states what a mail is about, at each of its tokens. One label
-    among hundreds of copied tokens would take far longer to be heard.
+    One reads off the hidden states what a mail is about, at each of its tokens; the other whether
+    a line of a paper is right, altered or unreadable, at its end. One label among hundreds of
+    copied tokens would take far longer to be heard.
     """
 
     model: LlamaForCausalLM
     guide: Linear
+    line_guide: Linear
     optimizer: torch.optim.Optimizer
 
     def state(self) -> dict[str, Any]:
         """Give all that a later run needs to go on."""
-        parts = (self.model, self.guide, self.optimizer)
-        names = ("model", "guide", "optimizer")
+        parts = (self.model, self.guide, self.line_guide, self.optimizer)
+        names = ("model", "guide", "line_guide", "optimizer")
         return {name: part.state_dict() for name, part in zip(names, parts, strict=True)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
+        self.line_guide.load_state_dict(state["line_guide"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -146,14 +160,15 @@ def make_learner(size: Size, tokenizer: PreTrainedTokenizerFast, device: str) ->
     """Make an untrained model with all that its training needs."""
     model = make_model(size, tokenizer).to(device)
     guide = Linear(size.hidden, len(TOPICS)).to(device)
+    line_guide = Linear(size.hidden, len(LINE_STATES)).to(device)
     optimizer = torch.optim.AdamW(
-        [*model.parameters(), *guide.parameters()],
+        [*model.parameters(), *guide.parameters(), *line_guide.parameters()],
         lr=size.learning_rate,
         betas=(0.9, 0.97),
         weight_decay=WEIGHT_DECAY,
         fused=True,
     )
-    return Learner(model, guide, optimizer)
+    return Learner(model, guide, line_guide, optimizer)
 
 
 def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -178,11 +193,13 @@ def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
     return model
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, size: Size, start: int) -> Iterator[Batch]:
-    """Yield batches of ever new conversations, from the batch of a number on."""
+def batches(
+    tokenizer: PreTrainedTokenizerFast, size: Size, start: int, first_of_all: int
+) -> Iterator[Batch]:
+    """Yield batches of ever new conversations from one on, the first batches left out."""
     words, chunk, done = pool("train"), 0, 0
     while True:
-        first = chunk * NUM_CONVERSATIONS_A_CHUNK
+        first = first_of_all + chunk * NUM_CONVERSATIONS_A_CHUNK
         made = (conversation(words, first + i) for i in range(NUM_CONVERSATIONS_A_CHUNK))
         encoded = [encode(tokenizer, one) for one in made]
         groups = grouped([each for each in encoded if len(each.ids) <= LONGEST], size.batch_tokens)
@@ -211,16 +228,18 @@ def padded(group: list[Encoded], pad: int) -> Batch:
     # A pad counts less than nothing, so that it can be told from text that counts nothing.
     weights = [each.weights + [-1.0] * (longest - len(each.ids)) for each in group]
     topics = [each.topics + [-1] * (longest - len(each.topics)) for each in group]
-    return Batch(torch.tensor(ids), torch.tensor(weights), torch.tensor(topics))
+    states = [each.states + [-1] * (longest - len(each.states)) for each in group]
+    return Batch(*map(torch.tensor, (ids, weights, topics, states)))
 
 
 def loss_of(learner: Learner, batch: Batch, step: int) -> torch.Tensor:
-    """Weigh the loss on the answers, on a share of all the text, and on what the guide says.
+    """Weigh the loss on the answers, on a share of all the text, and on what the guides say.
 
     Only the states that count go through the output layer: `(targets, vocabulary)`.
     """
     model, device = learner.model, learner.model.device
-    targets, weights, topics = batch.ids[:, 1:], batch.weights[:, 1:], batch.topics[:, :-1]
+    targets, weights = batch.ids[:, 1:], batch.weights[:, 1:]
+    topics, states = batch.topics[:, :-1], batch.states[:, :-1]
     # Which text is looked at depends on the step alone, so that a resumed run is the same run.
     chance = torch.rand(weights.shape, generator=torch.Generator().manual_seed(SEED + step))
     is_looked_at = (chance < TEXT_SHARE) & (weights == 0)
@@ -229,6 +248,7 @@ def loss_of(learner: Learner, batch: Batch, step: int) -> torch.Tensor:
         read = model.model(batch.ids[:, :-1].to(device), output_hidden_states=True)
         logits = model.lm_head(read.last_hidden_state[counts])  # (targets, vocabulary)
         guesses = learner.guide(read.hidden_states[GUIDED_LAYER][topics >= 0])  # (tokens, topics)
+        lines = learner.line_guide(read.hidden_states[LINE_LAYER][states >= 0])  # (lines, states)
     each = cross_entropy(logits.float(), targets.to(device)[counts], reduction="none")
     answer = weights.to(device)[counts]
     loss = (each * answer).sum() / answer.sum()
@@ -237,6 +257,9 @@ def loss_of(learner: Learner, batch: Batch, step: int) -> torch.Tensor:
     if len(guesses):
         told = topics[topics >= 0].to(device)
         loss = loss + guide_weight(step) * cross_entropy(guesses.float(), told)
+    if len(lines):
+        told, counts_as = states[states >= 0].to(device), torch.tensor(LINE_COUNTS, device=device)
+        loss = loss + cross_entropy(lines.float(), told, weight=counts_as)
     return loss
 
 
@@ -252,7 +275,7 @@ def train(
     step, num_steps, seconds = resume(arguments.work, learner)
     num_steps = arguments.steps or num_steps
     budget = 60 * (arguments.minutes or size.minutes)
-    source, began = batches(tokenizer, size, step), time.monotonic()
+    source, began = batches(tokenizer, size, step, arguments.first), time.monotonic()
     mean: float | None = None
     learner.model.train()
     while not num_steps or step < num_steps:
