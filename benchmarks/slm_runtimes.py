@@ -173,7 +173,10 @@ def _tables(cores: int) -> Iterator[tuple[str, list[Rival]]]:
     )
     yield (
         f"Batches of {BATCH_ROWS} as they come, rows padded to a multiple",
-        [Rival(f"of {step}", is_sorted=False, length_step=step) for step in (1, 4, 8, 16)],
+        [
+            *(Rival(f"of {step}", is_sorted=False, length_step=step) for step in (1, 4, 8, 16)),
+            Rival("of 2 to 8, by the longest and their number", is_sorted=False),
+        ],
     )
 
 

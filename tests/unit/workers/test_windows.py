@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallfirst_workers.encoding.windows import OVERLAP_SHARE, cut, plan_forwards
+from smallfirst_workers.encoding.windows import (
+    LEAST_STEP,
+    LENGTH_STEP,
+    MANY_ROWS,
+    OVERLAP_SHARE,
+    STEP_SHARE,
+    cut,
+    padded_length,
+    plan_forwards,
+)
 
 LENGTHS = st.integers(min_value=1, max_value=5_000)
 SIZES = st.integers(min_value=8, max_value=512)
@@ -42,6 +51,16 @@ def test_a_text_that_fits_is_one_window(size: int) -> None:
     (window,) = cut(size, size)
 
     assert (window.start, window.end) == (0, size)
+
+
+@given(longest=LENGTHS, num_rows=st.integers(1, 512))
+def test_rows_are_padded_by_a_few_tokens(longest: int, num_rows: int) -> None:
+    """Fewer than a step; where many rows are short, fewer than an eighth of the longest, or one."""
+    padding = padded_length(longest, num_rows) - longest
+
+    assert 0 <= padding < LENGTH_STEP
+    if num_rows >= MANY_ROWS:
+        assert padding < max(LEAST_STEP, longest / STEP_SHARE)
 
 
 @given(

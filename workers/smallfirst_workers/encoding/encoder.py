@@ -15,7 +15,7 @@ from smallfirst.linear.probabilities import sigmoid, softmax
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.encoding.states import TextStates, WindowMerger
 from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
-from smallfirst_workers.encoding.windows import Window, plan_forwards
+from smallfirst_workers.encoding.windows import Window, padded_length, plan_forwards
 
 #: The most positions in one forward pass, padding included: 16 windows of 256 tokens. Longer passes
 #: are no faster (benchmarks/results/slm_runtimes.md) and need memory in proportion.
@@ -23,9 +23,6 @@ MAX_POSITIONS = 4096
 #: What a forward pass costs whatever it holds, in positions; mostly the price of a shape that the
 #: runtime has not met before. Source: benchmarks/results/slm_runtimes.md.
 FORWARD_COST_POSITIONS = 128
-#: Rows are padded to a multiple of this, so that passes have few shapes: a runtime keeps about a
-#: megabyte for each shape that it has met, and is slow with a new one. Source: the same.
-LENGTH_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Encoder:
         is_multilabel: Whether that layer judges every label for itself.
         pooling: How an encoder's token states become one vector of the text.
         forward_cost: What a forward pass costs whatever it holds, in positions.
-        length_step: Rows are padded to a multiple of this.
+        length_step: Rows are padded to a multiple of this; None: see `padded_length`.
     """
 
     reader: Reader
@@ -58,7 +55,7 @@ class Encoder:
     is_multilabel: bool = False
     pooling: Literal["mean", "cls"] = "mean"
     forward_cost: int = FORWARD_COST_POSITIONS
-    length_step: int = LENGTH_STEP
+    length_step: int | None = None
 
     def read(
         self, texts: Sequence[str], *, wants_words: Sequence[bool]
@@ -119,7 +116,8 @@ class Encoder:
 
     def _pad(self, rows: Sequence[_Row]) -> tuple[Ids, Ids]:
         longest = max(len(row.ids) for row in rows)
-        even = -(-longest // self.length_step) * self.length_step
+        step = self.length_step
+        even = -(-longest // step) * step if step else padded_length(longest, len(rows))
         shape = len(rows), min(even, self.reader.max_tokens)
         input_ids = np.full(shape, self.reader.pad_id, np.int64)
         attention_mask = np.zeros(shape, np.int64)

@@ -13,6 +13,13 @@ from dataclasses import dataclass
 #: One eighth of a window is read twice: 32 tokens of 256, so that every token sees at least 16 on
 #: either side, for an eighth more work.
 OVERLAP_SHARE = 8
+#: Rows are padded to a multiple of so many tokens, so that passes have few shapes: a runtime keeps
+#: about a megabyte for each shape that it has met, and is slow with a new one.
+LENGTH_STEP = 8
+#: From so many rows on, padding costs more than a new shape: short rows are padded to as little as
+#: 2 tokens, and to an eighth of the longest row at most.
+#: Source of all: benchmarks/results/slm_runtimes.md.
+MANY_ROWS, LEAST_STEP, STEP_SHARE = 16, 2, 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,14 @@ def cut(length: int, size: int) -> list[Window]:
         Window(start, start + reach, keep_start, keep_end)
         for start, keep_start, keep_end in zip(starts, [0, *seams], [*seams, length], strict=True)
     ]
+
+
+def padded_length(longest: int, num_rows: int) -> int:
+    """How many tokens each of so many rows has in a pass, by the longest of them."""
+    step = LENGTH_STEP
+    while num_rows >= MANY_ROWS and step > LEAST_STEP and step * STEP_SHARE > longest:
+        step //= 2
+    return -(-longest // step) * step
 
 
 def plan_forwards(
