@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from provenance import provenance, write_result
 from scipy.stats import rankdata
 
-from smallfirst.catalogue import Model
+from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.catalogue.model_files import model_folder
+from smallfirst.kinds import HeadForm
+from smallfirst.linear.fitting import fitted
+from smallfirst.linear.model import LinearModel
 from smallfirst.linear.probabilities import normalise, softmax
 from smallfirst.linear.regression import fit_classes
 from smallfirst_workers.encoding.encoder import Encoder
 from smallfirst_workers.encoding.states import TextStates
+from smallfirst_workers.heads.means import mean_of
 from smallfirst_workers.heads.nearest import MAX_EXAMPLES, nearest_of
 from smallfirst_workers.slm.engine import SlmEngine
 
@@ -47,13 +51,15 @@ _HEADINGS = (
 READING = """\
 Flagged is the share of the left-out intents' texts whose score is above the one that 5 % of the own
 texts exceed; the mean of the draws. *Choosing* is the same on training rows alone, by other draws.
-Probability and energy are those of a head on the states of MiniLM. A sum is of ranks among the own
-texts. The fit of two scores is a logistic regression on left-out intents of the training rows,
-applied to other intents in testing.
+Probability and energy are those of a head on the states of MiniLM; the mean is that of the head and
+a linear model; *linear model against head* is how unlikely the one thinks the other's label. A sum
+is of ranks among the own texts. The fit of two scores is a logistic regression on left-out intents
+of the training rows, applied to other intents in testing.
 *Rank of the nearest* is what a worker tells: among the examples' own similarities, of which it
 keeps 4,096 at most; its last line flags what is above 0.95, whatever the test rows are."""
 
 Floats = NDArray[np.float32]
+Texts = NDArray[np.str_]
 Scores = dict[str, Floats]
 Tables = list[tuple[Scores, Scores, Scores]]
 
@@ -103,8 +109,10 @@ class _Bank:
             self.labels["train"][is_example],
         )
         chosen = {"own": judged & ~is_foreign, "foreign": judged & is_foreign}
-        own, foreign = (scorer(self.states[part][which]) for which in chosen.values())
-        return own, foreign, scorer(self.states["headlines"])
+        own, foreign = (
+            scorer(self.states[part][which], self.texts[part][which]) for which in chosen.values()
+        )
+        return own, foreign, scorer(self.states["headlines"], self.texts["headlines"])
 
     def cost(self) -> float:
         """Microseconds of one core that it takes to compare a text with the most examples."""
@@ -144,7 +152,7 @@ def _read(encoder: Encoder, texts: Sequence[str]) -> Floats:
     return np.stack([found[number] for number in range(len(texts))])
 
 
-def _scorer(texts: Floats, states: Floats, labels: Floats) -> Callable[[Floats], Scores]:
+def _scorer(texts: Texts, states: Floats, labels: Texts) -> Callable[[Floats, Texts], Scores]:
     """Learn from examples; return what scores texts, the higher the more foreign."""
     names = np.unique(labels)
     column = np.searchsorted(names, labels)
@@ -157,14 +165,21 @@ def _scorer(texts: Floats, states: Floats, labels: Floats) -> Callable[[Floats],
     within = np.linalg.inv(_covariance(vectors - means[column]))
     overall, centre = np.linalg.inv(_covariance(vectors)), vectors.mean(axis=0)
 
-    def score(of: Floats) -> Scores:
+    linear = _linear_model(texts, labels)
+
+    def score(of: Floats, of_texts: Texts) -> Scores:
         unit = normalise(of)
         logits = unit @ weights.T + bias
         said = softmax(logits)
         cosines = -np.sort(-(unit @ vectors.T), axis=1)[:, :10]
+        by_words = linear.probabilities([str(text) for text in of_texts]).probabilities
+        both = mean_of(HeadForm.CHOICE, [by_words, said], [0.5, 0.5])
+        winners = said.argmax(axis=1)
         of_classes = np.min([_lengths(unit - mean, within) for mean in means], axis=0)
         return {
             "probability": 1 - said.max(axis=1),
+            "probability of the mean": 1 - both.max(axis=1),
+            "linear model against head": 1 - by_words[np.arange(len(winners)), winners],
             "energy": -np.log(np.exp(logits - 50).sum(axis=1)),
             "nearest": 1 - cosines[:, 0],
             "ten nearest": 1 - cosines.mean(axis=1),
@@ -176,6 +191,18 @@ def _scorer(texts: Floats, states: Floats, labels: Floats) -> Callable[[Floats],
         }
 
     return score
+
+
+def _linear_model(texts: Texts, labels: Texts) -> LinearModel:
+    """The linear model that these examples make."""
+    examples = [
+        {"text": text, "label": label}
+        for text, label in zip(texts.tolist(), labels.tolist(), strict=True)
+    ]
+    names = dict.fromkeys(np.unique(labels).tolist(), "")
+    step = {"model": "words"}
+    task = {"kind": Kind.CLASSIFY, "labels": names, "examples": examples, "cascade": [step]}
+    return fitted(Task.model_validate(task)).model
 
 
 def _covariance(rows: Floats) -> Floats:
@@ -191,6 +218,8 @@ SUMS = (
     ("probability", "ten nearest"),
     ("energy", "nearest"),
     ("energy", "nearest", "relative Mahalanobis"),
+    ("probability of the mean", "nearest"),
+    ("linear model against head", "nearest"),
 )
 FITTED = ("nearest", "energy")
 FIT_NAME = f"fit of {' and '.join(FITTED)}"
