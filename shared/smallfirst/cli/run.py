@@ -13,6 +13,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from smallfirst.catalogue.loading import read_catalogue
 from smallfirst.catalogue.row_files import Line, delimiter_of
 from smallfirst.cli.fleet_connection import Link, client_of
 from smallfirst.cli.options import (
@@ -42,6 +43,7 @@ from smallfirst.client import Client
 from smallfirst.jobs import Priority
 from smallfirst.ledger.keys import ROUTERS
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.settings import Settings
 from smallfirst.wording import counted, numbered
 
 #: The most reasons for bad lines that are told; the file of errors has all.
@@ -136,7 +138,11 @@ def run(  # noqa: PLR0913 - a command's signature is its options
         opening.callback(work.close)
         _warn_if_nobody_works(link)
         is_whole, seconds = _send(client, work, max_in_flight)
-    _sum_up(work, seconds, errors, as_json=as_json, to_stderr=out == STDIO)
+    if as_json:
+        summary: dict[str, Any] = {**work.as_json(), "seconds": round(seconds, 3)}
+        print_json(summary, to_stderr=out == STDIO)
+    else:
+        _sum_up(work, seconds, errors, _currency(link.settings))
     _end(work, is_whole=is_whole)
 
 
@@ -219,15 +225,19 @@ def _warn_if_nobody_works(link: Link) -> None:
         note("no router is alive: jobs wait until one is (smallfirst doctor tells more)")
 
 
-def _sum_up(work: Run, seconds: float, errors: Path, *, as_json: bool, to_stderr: bool) -> None:
-    if as_json:
-        summary: dict[str, Any] = {**work.as_json(), "seconds": round(seconds, 3)}
-        print_json(summary, to_stderr=to_stderr)
-        return
+def _currency(settings: Settings) -> str | None:
+    """The currency of the fleet's catalogue; None where nobody has said which that is."""
+    if "catalogue" not in settings.model_fields_set:
+        return None
+    read = read_catalogue(settings.catalogue, needs_promises=False)
+    return read.catalogue.currency if read.catalogue else None
+
+
+def _sum_up(work: Run, seconds: float, errors: Path, currency: str | None) -> None:
     report = work.report
     if report.num_jobs:
         out = console(stderr=True)
-        out.print(report_table(report, width=out.width))
+        out.print(report_table(report, width=out.width, currency=currency))
     speed = f", {report.num_jobs / seconds:,.0f} a second" if report.num_jobs else ""
     note(f"\n{counted(report.num_jobs, 'job')} in {duration(seconds)}{speed}")
     for line in _notices(work, errors):

@@ -50,6 +50,22 @@ def test_a_file_is_answered_row_by_row(smallfirst: Smallfirst, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("fleet")
+def test_costs_are_in_the_currency_of_the_catalogue(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """Where the fleet's catalogue is known; without one the column has no currency."""
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(
+        "version: 1\ncurrency: EUR\ntasks:\n  ids:\n    kind: tag\n    labels: {card: A card.}\n"
+        "    cascade: [{rule: {find: [card]}, accept: always}]\n"
+    )
+    file = write_rows(tmp_path / "in.jsonl", {"text": "billing"})
+    arguments = ("run", file, "--task", "topic", "-o")
+    known = smallfirst(*arguments, tmp_path / "1.jsonl", SMALLFIRST_CATALOGUE=str(catalogue))
+    unknown = smallfirst(*arguments, tmp_path / "2.jsonl")
+    assert "EUR/1M" in known.err
+    assert "cost/1M" in unknown.err
+
+
+@pytest.mark.usefixtures("fleet")
 def test_bad_lines_are_reported_and_the_others_answered(
     smallfirst: Smallfirst, tmp_path: Path
 ) -> None:
