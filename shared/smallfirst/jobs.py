@@ -344,6 +344,12 @@ class Attempt(Wire):
         ge=0,
         description="The number of this job's tokens that the model read, without padding.",
     )
+    windows: int = Field(
+        default=1,
+        ge=1,
+        description="The number of windows through which the model read the text: more than one"
+        " where it is longer than the model takes at once.",
+    )
     cost: float = Field(
         default=0.0, ge=0.0, description="The attempt's cost, in the catalogue's currency."
     )

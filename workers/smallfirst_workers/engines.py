@@ -51,6 +51,7 @@ class EngineResult:
         charges: What somebody else charges for each, in the catalogue's currency; empty for
             nothing.
         places: Where the questions stood in the batch.
+        windows: Through how many windows each text was read; empty where each was read at once.
     """
 
     answers: list[Answer | Problem]
@@ -59,6 +60,7 @@ class EngineResult:
     seconds: float
     charges: list[float] = field(default_factory=list)
     places: tuple[int, ...] = ()
+    windows: list[int] = field(default_factory=list)
 
     def at(self, *places: int) -> "EngineResult":
         """The same, of questions that stood at these places of the batch."""
@@ -68,9 +70,13 @@ class EngineResult:
         """Each question's part: seconds by the tokens that it had read, and its own charges."""
         counts = self.tokens if any(self.tokens) else [1] * len(self.tokens)
         charges = self.charges or [0.0] * len(counts)
+        windows = self.windows or [1] * len(counts)
         seconds = [self.seconds * count / sum(counts) for count in counts]
-        each = zip(self.answers, self.tokens, seconds, charges, strict=True)
-        return [EngineResult([a], [n], n, took, [charge]) for a, n, took, charge in each]
+        each = zip(self.answers, self.tokens, seconds, charges, windows, strict=True)
+        return [
+            EngineResult([answer], [count], count, took, [charge], windows=[num_windows])
+            for answer, count, took, charge, num_windows in each
+        ]
 
 
 class Engine(Protocol):

@@ -93,6 +93,16 @@ def test_a_long_text_is_read_through_windows(counting: Counted) -> None:
     assert max(length for _, length in shapes) <= 256
 
 
+def test_the_windows_of_each_text_are_told(engine: SlmEngine) -> None:
+    """A text that the model takes at once has one; what stands beside it has its own."""
+    asked = [EngineRequest(text, "topic") for text in (LONG, "the refund has not arrived", LONG)]
+
+    many, one, same = (part.windows for part in engine.run(asked).parts())
+
+    assert many == same > [5]
+    assert one == [1]
+
+
 def test_spans_of_a_long_text_are_found_wherever_they_stand(engine: SlmEngine) -> None:
     """A name is found at the same place of its sentence in the first window and in the last."""
     text = ("We have not heard from anybody. " * 40 + "Please call Grace Hopper back. ") * 3

@@ -32,7 +32,7 @@ def held_job(*, accept: float = 0.8, kept_spans: tuple[Span, ...] = ()) -> HeldJ
 
 def tried(held: HeldJob, answer: Answer | Problem) -> Attempt:
     """Record one step on the job."""
-    part = EngineResult([answer], [6], 6, 0.5, [0.001])
+    part = EngineResult([answer], [6], 6, 0.5, [0.001], windows=[2])
     return attempt_of(
         held,
         part,
@@ -120,7 +120,8 @@ def test_an_attempt_tells_what_it_took() -> None:
     """Waiting time, worker seconds, tokens and cost stand in the trail."""
     attempt = tried(held_job(), LabelAnswer(label="delivery", confidence=0.9))
     assert (attempt.waited_seconds, attempt.seconds) == (3.0, 0.5)
-    assert (attempt.tokens, attempt.cost, attempt.threshold) == (6, 0.002, 0.8)
+    assert (attempt.tokens, attempt.windows) == (6, 2)
+    assert (attempt.cost, attempt.threshold) == (0.002, 0.8)
 
 
 def test_what_came_too_late_says_so() -> None:

@@ -20,7 +20,7 @@ def tried(acceptance: Acceptance, answer: LabelAnswer | Problem = ANSWER) -> Att
     slip = slip_for(acceptance=acceptance)
     fields = {b"job": job.model_dump_json().encode(), b"slip": slip.to_json().encode()}
     held = read_parked_job(StreamEntry("backlog", "7-0", fields, starts=1))
-    part = EngineResult([answer], [6], 6, 0.5, [0.0])
+    part = EngineResult([answer], [6], 6, 0.5, [0.0], windows=[1])
     return attempt_of(
         held, part, tier=Tier.SLM, revision="r1", price_per_hour=0.0, started_ms=NOW_MS
     )

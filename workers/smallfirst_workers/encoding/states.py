@@ -41,6 +41,7 @@ class TextStates:
         weight: Over how many tokens that is a sum; 0 where the text has none.
         words: Only where they were asked for.
         num_tokens: Tokens read, special and overlapping ones included, padding not.
+        num_windows: Through how many windows it was read.
     """
 
     text: str
@@ -48,6 +49,7 @@ class TextStates:
     weight: int
     words: WordStates | None
     num_tokens: int
+    num_windows: int = 1
 
     @property
     def vector(self) -> States:
@@ -111,7 +113,12 @@ class WindowMerger:
         """The text's states, all windows being in."""
         total = np.zeros(1, np.float32) if self._total is None else self._total
         return TextStates(
-            self._reading.text, total, self._weight, self._finish_words(), self._num_tokens
+            text=self._reading.text,
+            total=total,
+            weight=self._weight,
+            words=self._finish_words(),
+            num_tokens=self._num_tokens,
+            num_windows=len(self._reading.windows),
         )
 
     def _finish_words(self) -> WordStates | None:

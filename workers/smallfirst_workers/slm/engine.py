@@ -43,10 +43,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Answered:
-    """One question's answer, its share of its text's tokens and of its pass's positions."""
+    """One question's answer, its share of its text's tokens, its windows, its pass's positions."""
 
     answer: Answer | Problem
     num_tokens: int
+    num_windows: int = 1
     positions: int = 0
 
 
@@ -141,6 +142,7 @@ class SlmEngine:
             answers=[one.answer for one in answered],
             tokens=[one.num_tokens for one in answered],
             padded_tokens=sum(one.positions for one in answered),
+            windows=[one.num_windows for one in answered],
             seconds=perf_counter() - started,
         )
 
@@ -209,7 +211,8 @@ class SlmEngine:
         answers = self._judged(asked, [states[text] for text in read])
         tokens = _share_tokens(read, states)
         shares = [positions, *[0] * (len(asked) - 1)]
-        return list(map(_Answered, answers, tokens, shares))
+        windows = [max(1, states[text].num_windows) for text in read]
+        return list(map(_Answered, answers, tokens, windows, shares))
 
     def _skill_of(self, asked: EngineRequest) -> Skill | None:
         return self._skills.get(_skill_name(asked))
