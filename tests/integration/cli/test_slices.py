@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.crc import key_slot
+from tests.support.clusters import Cluster
 from tests.support.invariants import lasting_keys
 
 from smallfirst import Client, Job
@@ -66,6 +67,26 @@ def test_a_fleet_at_rest_has_another_number(
         assert ProducerRegistry(redis, keys).read()["shop"].weight == 3
     with Client(redis_url, slices=after, producer="shop") as client:
         client.submit_many([Job(task="topic", text=str(number)) for number in range(30)])
+
+
+def test_the_number_changes_on_a_cluster(
+    smallfirst: Smallfirst, cluster: Cluster, redis_url: str
+) -> None:
+    """As the page on deploying prints it; the new slices lie on more than one node."""
+    cluster.empty()
+    with cluster.connect() as redis:
+        found_by(redis, 1)
+    fleet = {"SMALLFIRST_REDIS_URL": cluster.url, "SMALLFIRST_BROKER_URL": redis_url}
+    one, four = ({**fleet, "SMALLFIRST_SLICES": number} for number in "14")
+    assert len(smallfirst("slices", "list", "--json", **one).json) == 1
+    done = smallfirst("slices", "change", "4", "--json", **one)
+    assert (done.code, done.json) == (0, {"slices": 4})
+    with Client(cluster.url, slices=4, producer="shop") as client:
+        client.submit_many([Job(task="topic", text=str(number)) for number in range(30)])
+    listed = smallfirst("slices", "list", "--json", **four).json
+    assert len(listed) == 4
+    assert sum(each["submitted"] for each in listed) == 30
+    assert len({cluster.owner_of(each["keys"]).port for each in listed}) > 1
 
 
 def test_no_number_changes_while_anything_hangs_on_it(smallfirst: Smallfirst, redis: Redis) -> None:
