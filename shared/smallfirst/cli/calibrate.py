@@ -155,14 +155,11 @@ def _parted(asked: "Scores", num_rows: int) -> "tuple[Scores, Scores]":
 def _found(
     scores: "Scores", outside: "Scores", aims: "tuple[Aim, float]", origin: "Origin"
 ) -> "Promise | Unsupported | ForeignAccepted":
-    from smallfirst.evaluation.calibrating import calibrate as without  # noqa: PLC0415 - see `calibrate`
-    from smallfirst.evaluation.foreign import (  # noqa: PLC0415 - see `calibrate`
-        calibrate_with_foreign,
-    )
+    from smallfirst.evaluation import calibrating, foreign  # noqa: PLC0415 - see `calibrate`
 
     if outside.rows:
-        return calibrate_with_foreign(scores, outside, aims, origin)
-    return without(scores, aims[0], origin)
+        return foreign.calibrate_with_foreign(scores, outside, aims, origin)
+    return calibrating.calibrate(scores, aims[0], origin)
 
 
 def _foreign_rows(
