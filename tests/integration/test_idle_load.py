@@ -23,7 +23,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.health import Health
 from smallfirst.jobs import Job
-from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.slices import keys_of_slices, slice_of
 from smallfirst.settings import MAX_SLICES, RouterSettings
 from smallfirst.telemetry.tracing import Tracing
@@ -34,6 +34,8 @@ from smallfirst_router.router import SLICES_AT_FULL_PACE
 #: How long it is listened to.
 SECONDS = 3.0
 MOST_A_SECOND = 20
+#: How many jobs a backlog takes.
+BOUND = 2
 #: Within this a job is answered that comes in the midst of a wait: far less than the wait.
 SOON_SECONDS = 0.1
 POOLS = "".join(f"  p{n}: {{tier: slm, max_parameters: {100 + n}M}}\n" for n in range(1, 21))
@@ -59,15 +61,27 @@ def sent(url: str, wait_until: WaitUntil) -> Counter[str]:
         return names
 
 
-@pytest.mark.parametrize("num_waiting", [0, 1])
+def num_held_back(redis: Any) -> int:
+    """How many submissions are read, and wait for room."""
+    return int(redis.xpending(OWN.jobs, ROUTER_GROUP)["pending"])
+
+
+@pytest.mark.parametrize(("num_parked", "num_waiting"), [(0, 0), (1, 0), (BOUND, 3)])
 def test_a_router_at_rest_asks_little(
-    redis: Any, redis_url: str, catalogue: Path, wait_until: WaitUntil, num_waiting: int
+    redis: Any,
+    redis_url: str,
+    catalogue: Path,
+    wait_until: WaitUntil,
+    num_parked: int,
+    num_waiting: int,
 ) -> None:
-    """However many pools there are, and although a job waits in one without a worker."""
-    router = router_of(redis, redis_url, catalogue)
+    """However many pools there are, though jobs wait in one without a worker, or for its room."""
+    router = router_of(redis, redis_url, catalogue, max_backlog_jobs=BOUND)
     with running(router):
-        submit(redis, *(topic(f"a{n}") for n in range(num_waiting)))
-        wait_until(lambda: redis.xlen(BULK) == num_waiting, description="the job is parked")
+        submit(redis, *(topic(f"p{n}") for n in range(num_parked)))
+        wait_until(lambda: redis.xlen(BULK) == num_parked, description="some are parked")
+        submit(redis, *(topic(f"w{n}") for n in range(num_waiting)))
+        wait_until(lambda: num_held_back(redis) == num_waiting, description="the others wait")
         wait_until(lambda: redis.exists(KEYS.workers(ROUTERS)), description="the router lives")
         commands = sent(redis_url, wait_until)
         assert commands.total() <= MOST_A_SECOND * SECONDS, commands

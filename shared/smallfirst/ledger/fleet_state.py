@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smallfirst.ledger.keys import Keys
@@ -13,19 +13,21 @@ class StreamState:
     """One stream: all entries, and those of them that are in somebody's hands.
 
     Attributes:
-        num_entries: Unread and pending, since what is settled is deleted.
+        num_entries: Unread, pending and waiting, since what is settled is deleted.
         num_pending: In anybody's hands.
         has_group: Whether the stream, and the group that reads it, are there.
+        num_waiting: Read, and in nobody's hands until a backlog has room.
     """
 
     num_entries: int = 0
     num_pending: int = 0
     has_group: bool = True
+    num_waiting: int = 0
 
     @property
     def num_unread(self) -> int:
         """How many nobody has read; never below 0, though what is pending may be gone."""
-        return max(0, self.num_entries - self.num_pending)
+        return max(0, self.num_entries - self.num_pending - self.num_waiting)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def fleet_state(
     waiting: dict[str, dict[str, int]] = defaultdict(dict)
     for stream, (num_entries, num_pending, told) in zip(submissions, of_producers, strict=True):
         counts = {keys.awaited_by(name.decode()): int(num) for name, num in _pairs(told)}
-        read[stream] = _stream((num_entries, num_pending - sum(counts.values())))
+        num_waiting = sum(counts.values())
+        of_stream = _stream((num_entries, num_pending - num_waiting))
+        read[stream] = replace(of_stream, num_waiting=num_waiting)
         for backlog, count in counts.items():
             waiting[backlog][stream] = count
     told = map(_pool, (keys.backlogs(pool).values() for pool in pools), of_pools)
