@@ -38,6 +38,7 @@ from smallfirst.catalogue.model_tasks import (
     examples_problem,
     is_of_pairs,
     linear_problem,
+    renaming_problem,
 )
 from smallfirst.catalogue.placement import pool_of
 from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
@@ -199,13 +200,16 @@ def _of_files(name: str, model: Model, configs: dict[str, EncoderConfig]) -> Ite
             pooling_of(model, folder)
         return
     check_weights(folder)
-    config = read_encoder_config(folder)
+    config = read_encoder_config(folder, model.outputs)
     pooling_of(model, folder)
+    if problem := renaming_problem(config):
+        yield _Remark(("models", name, "outputs"), problem)
+        return
     if problem := reading_problem(model, config):
         yield _Remark(("models", name), f"{model.source}: {problem}")
     configs[name] = config
     if is_of_pairs(config):
-        labels = ", ".join(config.own_labels)
+        labels = ", ".join(config.given_labels)
         reason = f"{model.source}: its labels ({labels}) are of two texts; a job has one"
         remedy = "it fits where a text holds both, as it was trained; else take another model"
         yield _Remark(("models", name), reason, remedy, is_fatal=False)

@@ -6,10 +6,12 @@ the worker that serves it read the same.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
+from smallfirst.catalogue.output_names import renamed
 from smallfirst.errors import ModelFilesError
 
 #: What `smallfirst train` writes beside an encoder, with the weights in `head.safetensors`.
@@ -25,6 +27,8 @@ _POSITIONS_AFTER_PADDING = frozenset(
 )
 #: What transformers calls outputs that nobody named.
 _NAMELESS = {"0": "LABEL_0", "1": "LABEL_1"}
+#: The renaming where a catalogue says nothing of a model's outputs.
+NOTHING_RENAMED: Final[Mapping[str, str]] = MappingProxyType({})
 _AGAIN = "fetch or save it again"
 
 Classifier = Literal["sequence", "token"]
@@ -38,11 +42,13 @@ class EncoderConfig:
         folder: With the model's files.
         content: Of its `config.json`.
         of_tokenizer: Of its `tokenizer_config.json`; empty where there is none.
+        renaming: What the catalogue calls the classifier's outputs; see `Model.outputs`.
     """
 
     folder: Path
     content: Mapping[str, Any]
     of_tokenizer: Mapping[str, Any]
+    renaming: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def classifier(self) -> Classifier | None:
@@ -65,10 +71,17 @@ class EncoderConfig:
         return is_said and self.classifier == "sequence"
 
     @property
-    def own_labels(self) -> tuple[str, ...]:
-        """Names of the classifier's outputs, in their order; two nameless ones where unsaid."""
+    def given_labels(self) -> tuple[str, ...]:
+        """The outputs' names by the model's files, in their order; two nameless ones if unsaid."""
         named: Mapping[str, str] = self.content.get("id2label") or _NAMELESS
         return tuple(named[key] for key in sorted(named, key=int))
+
+    @property
+    def own_labels(self) -> tuple[str, ...]:
+        """Names of the classifier's outputs, in their order, as the catalogue has them."""
+        is_tagger = self.classifier == "token"
+        given = self.given_labels
+        return tuple(renamed(output, self.renaming, is_tagger=is_tagger) for output in given)
 
     @property
     def is_number(self) -> bool:
@@ -88,8 +101,14 @@ class EncoderConfig:
         return min((int(limit) for limit in (positions, trained) if limit), default=None)
 
 
-def read_encoder_config(folder: Path) -> EncoderConfig:
+def read_encoder_config(
+    folder: Path, renaming: Mapping[str, str] = NOTHING_RENAMED
+) -> EncoderConfig:
     """Read what a model's folder says of itself.
+
+    Args:
+        folder: With the model's files.
+        renaming: What the catalogue calls the classifier's outputs; see `renaming_problem`.
 
     Raises:
         ModelFilesError: When a file is missing or torn, or wants code of its own to be run.
@@ -103,7 +122,7 @@ def read_encoder_config(folder: Path) -> EncoderConfig:
         reason = "asks to run code of its own (auto_map), which is refused"
         raise ModelFilesError(str(folder), reason, "name a model that transformers itself has")
     _check_outputs(folder, content.get("id2label"))
-    return EncoderConfig(folder, content, of_tokenizer)
+    return EncoderConfig(folder, content, of_tokenizer, renaming)
 
 
 def _check_outputs(folder: Path, named: object) -> None:

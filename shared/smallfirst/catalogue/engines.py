@@ -97,7 +97,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             ),
             tier=Tier.SLM,
             which="of tier slm",
-            keys=_OF_FILES,
+            keys=_OF_FILES | {"outputs"},
             unfit=(
                 UnfitValue("precision", "float16", "a small model runs in float32 or bfloat16"),
                 UnfitValue(

@@ -6,7 +6,7 @@ is approved there is accepted here.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from smallfirst.catalogue import Kind, Model, Task
 from smallfirst.catalogue.encoder_config import HEAD_FILE, EncoderConfig
 from smallfirst.catalogue.encoder_files import pooling_of
 from smallfirst.catalogue.model_files import model_folder
+from smallfirst.catalogue.output_names import OUTSIDE, names_several_parts, without_prefix
 from smallfirst.errors import ModelFilesError
 from smallfirst.kinds import KINDS, HeadForm
-from smallfirst.wording import counted
+from smallfirst.wording import counted, did_you_mean
 
 #: Fewest examples a label needs: one to learn from while the other is left out.
 MIN_EXAMPLES_PER_LABEL = 2
@@ -24,10 +25,7 @@ MIN_EXAMPLES_PER_LABEL = 2
 TRAINED_POOLING = "mean"
 #: What a linear model says of itself, in its folder.
 LINEAR_FILE = "linear.json"
-#: The tag of a word outside every span, in token classifiers of every school.
-OUTSIDE = "O"
-#: What schools of tagging put before a label.
-_PREFIXES = ("B-", "I-", "E-", "L-", "S-", "U-")
+#: How transformers begins the name of an output that nobody named.
 _PLACEHOLDER = "LABEL_"
 #: What classifiers of two texts say of them: the first follows from the second, or is the same.
 _OF_PAIRS = frozenset({"entailment", "contradiction", "not_entailment", "paraphrase"})
@@ -94,24 +92,51 @@ def classifier_problem(task: Task, config: EncoderConfig, name: str) -> str | No
     if form is not serves:
         kinds = " or ".join(kind for kind, spec in KINDS.items() if spec.head is serves)
         return f"is of kind {task.kind}, but models.{name} can only {kinds}"
-    own = {label_of(output, serves) for output in config.own_labels} - {OUTSIDE}
-    if own == set(task.labels) - {OUTSIDE}:
+    own = {label_of(output, serves) for output in config.own_labels} - _unlabelled(serves)
+    if own == set(task.labels) - _unlabelled(serves):
         return None
-    return f"must have the labels of models.{name}, which are: {', '.join(sorted(own))}" + (
-        _about_labels(own, task.labels)
-    )
+    rule = f"must have the labels of models.{name}, which are: {', '.join(sorted(own))}"
+    return rule + _about_labels(task, config, name)
 
 
-def _about_labels(own: set[str], wanted: Iterable[str]) -> str:
-    """What to do where a model's labels are nobody's words, or the task's but for their case."""
-    if all(label.startswith(_PLACEHOLDER) for label in own):
-        example = '{"0": "…", "1": "…"}'
-        return (
-            "; they stand for names that were not given: write these into id2label of its"
-            f" config.json, {example}, in the order in which it was trained"
-        )
-    is_case = {label.casefold() for label in own} == {label.casefold() for label in wanted}
-    return "; upper and lower case count" if is_case else ""
+def _about_labels(task: Task, config: EncoderConfig, name: str) -> str:
+    """What to do where the outputs of a model are not called as the task's labels are."""
+    form = form_of(config)
+    own = [label_of(output, form) for output in config.own_labels]
+    given = [label_of(output, form) for output in config.given_labels]
+    known = {*task.labels, *_unlabelled(form)}
+    foreign = [old for old, label in zip(given, own, strict=True) if label not in known]
+    if not foreign:
+        return ""
+    remedy = f"say in models.{name}.outputs which label each is, {{{foreign[0]}: …}}"
+    if any(label.startswith(_PLACEHOLDER) for label in own):
+        why = f"; {_PLACEHOLDER}n stands for a name that was not given"
+        return f"{why}: {remedy}, in the order in which the model was trained"
+    is_case = {label.casefold() for label in own} == {label.casefold() for label in task.labels}
+    return f"{'; upper and lower case count' if is_case else ''}; or {remedy}"
+
+
+def renaming_problem(config: EncoderConfig) -> str | None:
+    """Say why a model's outputs cannot be called as the catalogue does; None where they can."""
+    return next(_renaming_problems(config), None)
+
+
+def _renaming_problems(config: EncoderConfig) -> Iterator[str]:
+    names, given = config.renaming, config.given_labels
+    if names and (config.classifier is None or config.is_number):
+        yield "names the labels of a classifier, and the model is none; leave it out"
+    known = {*given, *(label_of(output, form_of(config)) for output in given)}
+    for name in names:
+        if name not in known:
+            listed = ", ".join(given)
+            near = did_you_mean(name, known)
+            yield f"has {name!r}, which is none of the model's outputs ({listed}){near}"
+    for name, new in names_several_parts(given, names):
+        yield f"calls every part of {name!r} {new!r}; leave the prefix out, or name each part"
+    if config.is_multilabel:
+        # The probabilities of labels that exclude each other add up; those of others do not.
+        for name in (name for name, count in Counter(config.own_labels).items() if count > 1):
+            yield f"must tell apart the outputs that are called {name!r}: each is judged for itself"
 
 
 def head_problem(task: Task, trained: TrainedFor, pooling: str, name: str) -> str | None:
@@ -148,15 +173,19 @@ def form_of(config: EncoderConfig) -> HeadForm:
 
 def label_of(output: str, form: HeadForm) -> str:
     """The label that an output of a classifier speaks for: `B-person` for `person`."""
-    is_prefixed = form is HeadForm.WORDS and output.startswith(_PREFIXES)
-    return output[2:] if is_prefixed else output
+    return without_prefix(output) if form is HeadForm.WORDS else output
+
+
+def _unlabelled(form: HeadForm) -> frozenset[str]:
+    """What a classifier says of that which has no label; one of whole texts gives each a label."""
+    return frozenset({OUTSIDE}) if form is HeadForm.WORDS else frozenset()
 
 
 def is_of_pairs(config: EncoderConfig) -> bool:
     """Whether a model's classifier judges, by its labels, how two texts go together."""
     if config.classifier != "sequence":
         return False
-    return bool(_OF_PAIRS & {label.lower() for label in config.own_labels})
+    return bool(_OF_PAIRS & {label.lower() for label in config.given_labels})
 
 
 def read_trained_for(folder: Path, file: str = HEAD_FILE) -> TrainedFor:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.answers import Label
 from smallfirst.catalogue.endpoint_hosts import needs_tls
 from smallfirst.catalogue.engines import (
     ENGINES,
@@ -197,6 +198,13 @@ class Model(Entry):
         default=None,
         description="The way in which token states become one vector of the text; if not given,"
         " as the model's own 1_Pooling/config.json says, else `mean`.",
+    )
+    outputs: dict[str, Label] = Field(
+        default_factory=dict,
+        description="The meaning of the outputs of a small model's own classifier, by their names"
+        " in `id2label` of its config.json: `{LABEL_0: negative, LABEL_1: positive}`. Those left"
+        " out keep their names. Of a classifier of words, `PER: person` is said of `B-PER` and"
+        " `I-PER` alike.",
     )
     max_tokens: int | None = Field(
         default=None,

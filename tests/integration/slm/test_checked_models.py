@@ -65,6 +65,33 @@ CASES = {
     "classifier, outputs without names in the task": Case(
         "served", CLASSIFIER, task={"labels": {"LABEL_0": "", "LABEL_1": ""}}
     ),
+    "classifier, outputs named": Case(
+        "served", CLASSIFIER, model={"outputs": {"LABEL_0": "bad", "LABEL_1": "good"}}
+    ),
+    "classifier, outputs that it lacks": Case(
+        "refused", CLASSIFIER, NAMED, model={"outputs": {"LABEL_0": "good"}}
+    ),
+    "classifier, outputs in one": Case(
+        "served",
+        CLASSIFIER,
+        {"num_labels": 3},
+        model={"outputs": {"LABEL_0": "bad", "LABEL_1": "good", "LABEL_2": "bad"}},
+    ),
+    "classifier of several labels, outputs in one": Case(
+        "refused",
+        CLASSIFIER,
+        {"num_labels": 3, "problem_type": "multi_label_classification"},
+        task={"kind": "multilabel"},
+        model={"outputs": {"LABEL_0": "bad", "LABEL_1": "good", "LABEL_2": "bad"}},
+    ),
+    "encoder, outputs named": Case("refused", rows=6, model={"outputs": {"LABEL_0": "good"}}),
+    "tagger, outputs named": Case(
+        "served",
+        TAGGER,
+        TAGS,
+        task={"kind": "tag"},
+        model={"outputs": {"good": "bad", "bad": "good"}},
+    ),
     "classifier for vectors": Case("refused", CLASSIFIER, NAMED, task={"kind": "embed"}),
     "classifier for several labels": Case(
         "refused", CLASSIFIER, NAMED, task={"kind": "multilabel"}

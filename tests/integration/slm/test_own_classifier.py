@@ -1,5 +1,6 @@
 """Laws of models that bring a classifier of their own. They are tiny, random, and made here."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import transformers
 from smallfirst.answers import LabelAnswer, LabelsAnswer, SpansAnswer
 from smallfirst.catalogue import Kind, ModelStep, Task
 from smallfirst_workers.engines import EngineRequest
-from smallfirst_workers.errors import TaskError
+from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.slm.engine import SlmEngine
 
 Load = Callable[..., SlmEngine]
@@ -44,6 +45,41 @@ def test_a_text_classifier_answers_its_own_probabilities(load: Load, tiny: Tiny)
     assert isinstance(answer, LabelAnswer)
     for label, probability in _reference(folder, TEXT).items():
         assert abs(answer.distribution[label] - probability) < 1e-4
+
+
+def test_outputs_answer_by_the_names_that_the_catalogue_gives(load: Load, tiny: Tiny) -> None:
+    """An answer has the model's probability of each output under its new name, or their sum."""
+    folder = tiny("ForSequenceClassification", num_labels=3)
+    names = {"LABEL_0": "bad", "LABEL_1": "good", "LABEL_2": "bad"}
+    engine = load(folder, precision="float32", outputs=names)
+    engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad")})
+
+    (answer,) = engine.run([EngineRequest(TEXT, "mood")]).answers
+
+    assert isinstance(answer, LabelAnswer)
+    own = _reference(folder, TEXT)
+    assert abs(answer.distribution["good"] - own["LABEL_1"]) < 1e-4
+    assert abs(answer.distribution["bad"] - own["LABEL_0"] - own["LABEL_2"]) < 1e-4
+
+
+def test_a_revision_covers_the_names_of_outputs(load: Load, tiny: Tiny) -> None:
+    """Turned round, the same classifier is another revision; only named anew, it is so once."""
+    folder = tiny("ForSequenceClassification")
+    revisions = []
+    for names in (("good", "bad"), ("bad", "good"), ("good", "bad")):
+        outputs = dict(zip(("LABEL_0", "LABEL_1"), names, strict=True))
+        engine = load(folder, runtime="torch", outputs=outputs)
+        engine.prepare({"mood": task(Kind.CLASSIFY, "good", "bad")})
+        revisions.append(engine.revision_of("mood"))
+    assert revisions[0] == revisions[2] != revisions[1]
+
+
+def test_outputs_that_the_model_lacks_are_refused(load: Load, tiny: Tiny) -> None:
+    """A worker says it in the words of `smallfirst check`."""
+    folder = tiny("ForSequenceClassification", **settings("good", "bad"))
+    rule = "models.minilm cannot be served: outputs: has 'LABEL_0', which is none of the model's"
+    with pytest.raises(ModelError, match=re.escape(rule)):
+        load(folder, runtime="torch", outputs={"LABEL_0": "good"})
 
 
 def test_a_revision_covers_the_precision(load: Load, tiny: Tiny) -> None:
@@ -89,10 +125,17 @@ def test_labels_judged_for_themselves_need_not_sum_to_one(load: Load, tiny: Tiny
     assert set(short.labels) == {label for label, p in short.distribution.items() if p >= 0.5}
 
 
-def test_a_token_classifier_answers_spans_of_whole_words(load: Load, tiny: Tiny) -> None:
+@pytest.mark.parametrize("is_named_here", [False, True])
+def test_a_token_classifier_answers_spans_of_whole_words(
+    load: Load, tiny: Tiny, *, is_named_here: bool
+) -> None:
     """The beginning, inside and end of a label are one label, and spans hold whole words."""
     names = ("O", "B-person", "I-person", "B-place", "I-place")
-    engine = load(tiny("ForTokenClassification", **settings(*names)))
+    if is_named_here:
+        outputs = {f"LABEL_{number}": name for number, name in enumerate(names)}
+        engine = load(tiny("ForTokenClassification", num_labels=len(names)), outputs=outputs)
+    else:
+        engine = load(tiny("ForTokenClassification", **settings(*names)))
     engine.prepare({"who": task(Kind.TAG, "person", "place")})
 
     text = "Ada wrote to unknown Grace in paris " * 4
@@ -113,7 +156,10 @@ def test_a_token_classifier_answers_spans_of_whole_words(load: Load, tiny: Tiny)
     [
         (
             task(Kind.CLASSIFY, "up", "down"),
-            "tasks.mood must have the labels of models.minilm, which are: bad, good",
+            (
+                "tasks.mood must have the labels of models.minilm, which are: bad, good; or say in"
+                " models.minilm.outputs which label each is, {good: …}"
+            ),
         ),
         (
             task(Kind.TAG, "good", "bad"),

@@ -52,6 +52,14 @@ def test_too_few_examples_are_refused(tmp_path: Path) -> None:
     assert said == "has 1 example of 'salad'; its head needs at least 2"
 
 
+def test_outputs_of_a_model_without_a_classifier_are_refused(tmp_path: Path) -> None:
+    """What nobody would read is told of where it stands, whether or not a task asks the model."""
+    mood = {"source": "bundled:minilm", "outputs": {"LABEL_0": "soup"}}
+    [(where, is_fatal, said)] = check(tmp_path, classify(FOUR), mood=mood)
+    assert (where, is_fatal) == ("models.mood.outputs", True)
+    assert said == "names the labels of a classifier, and the model is none; leave it out"
+
+
 def test_examples_that_contradict_each_other_are_counted(tmp_path: Path) -> None:
     """A text that stands there with two answers is told of by its numbers, and not quoted."""
     again = [{"text": "a broth", "label": "salad"}, {"text": "a broth", "label": "soup"}]

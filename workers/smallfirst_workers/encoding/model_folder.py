@@ -13,8 +13,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from smallfirst.catalogue.encoder_config import Classifier, EncoderConfig, read_encoder_config
+from smallfirst.catalogue.encoder_config import (
+    NOTHING_RENAMED,
+    Classifier,
+    EncoderConfig,
+    read_encoder_config,
+)
 from smallfirst.catalogue.encoder_files import POOLING_FILE
+from smallfirst.catalogue.model_tasks import renaming_problem
 from smallfirst.errors import ModelFilesError
 from smallfirst_workers.errors import ModelError
 
@@ -31,18 +37,28 @@ class ModelFolder:
     about: EncoderConfig
 
     @classmethod
-    def open(cls, name: str, path: Path) -> "ModelFolder":
+    def open(
+        cls, name: str, path: Path, renaming: Mapping[str, str] = NOTHING_RENAMED
+    ) -> "ModelFolder":
         """Read and check the folder of the catalogue's model `name`.
 
+        Args:
+            name: Of the model in the catalogue.
+            path: Of the folder.
+            renaming: What the catalogue calls the classifier's outputs; see `Model.outputs`.
+
         Raises:
-            ModelError: When files are missing or torn, or the model wants code of its own to be
-                run.
+            ModelError: When files are missing or torn, the model wants code of its own to be run,
+                or its outputs cannot be called so.
         """
         _check_weights(name, path)
         try:
-            return cls(name, path, read_encoder_config(path))
+            about = read_encoder_config(path, renaming)
         except ModelFilesError as err:
             raise ModelError(name, f"{err.reason}; {err.remedy}") from err
+        if problem := renaming_problem(about):
+            raise ModelError(name, f"cannot be served: outputs: {problem}")
+        return cls(name, path, about)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -76,7 +92,7 @@ class ModelFolder:
 
     @property
     def own_labels(self) -> tuple[str, ...]:
-        """Names of the classifier's outputs, in their order; two nameless ones where unsaid."""
+        """Names of the classifier's outputs, in their order, as the catalogue has them."""
         return self.about.own_labels
 
     @property

@@ -188,10 +188,11 @@ class OwnHead:
     """The model's own classifier, its outputs put into the order of the task's labels.
 
     Attributes:
-        key: Hash of what decides its probabilities: the model's files, the runtime, the precision.
+        key: Hash of what decides its probabilities: the model's files, the runtime, the precision,
+            and what the catalogue calls the outputs.
         labels: Of the task.
-        columns: For each label the outputs that speak for it: one of a text classifier; of a token
-            classifier those for its beginning, inside and end.
+        columns: For each label the outputs that speak for it: of a text classifier mostly one; of a
+            token classifier those for its beginning, inside and end.
         beginnings: Those of all outputs that say a span begins.
     """
 
@@ -202,8 +203,7 @@ class OwnHead:
 
     def of_texts(self, states: Sequence[TextStates]) -> Floats:
         """Probability of each label; see `Head.of_texts`."""
-        outputs = [first for first, *_ in self.columns]
-        return np.stack([each.vector[outputs] for each in states])
+        return self._by_label(np.stack([each.vector for each in states]))
 
     def of_words(self, text: str, words: WordStates) -> JudgedWords:  # noqa: ARG002 - see `Head`
         """The likeliest label of each word, by the mean over its tokens; see `Head.of_words`.
@@ -213,11 +213,15 @@ class OwnHead:
         the tags do not tell whether `I-person` may begin a span, as it does in IOB1.
         """
         vectors = words.vectors  # (words, outputs)
-        labels = np.stack([vectors[:, own].sum(axis=1) for own in self.columns], axis=1)
+        labels = self._by_label(vectors)
         outside = 1 - labels.sum(axis=1, keepdims=True)
         begins = np.isin(vectors.argmax(axis=1), self.beginnings)
         judged = np.concatenate([outside.clip(0), labels], axis=1)
         return JudgedWords(judged.argmax(axis=1), judged.max(axis=1), begins)
+
+    def _by_label(self, vectors: Floats) -> Floats:
+        """Add up what speaks for one label: `(rows, outputs)` to `(rows, labels)`."""
+        return np.stack([vectors[:, own].sum(axis=1) for own in self.columns], axis=1)
 
 
 def head_key(task: Task, features: str) -> str:
@@ -255,6 +259,9 @@ def own_head(name: str, task: Task, folder: ModelFolder, features: str) -> OwnHe
     outputs = [label_of(output, form_of(folder.about)) for output in folder.own_labels]
     beginnings = [n for n, own in enumerate(folder.own_labels) if own.startswith(_BEGINNINGS)]
     columns = [tuple(n for n, own in enumerate(outputs) if own == label) for label in task.labels]
+    if folder.about.renaming:
+        # The files' own names are in the features; which output means what is not.
+        features = f"{features} {json.dumps(folder.own_labels)}"
     return OwnHead(model_key(task, features), tuple(task.labels), tuple(columns), tuple(beginnings))
 
 

@@ -89,7 +89,7 @@ class SlmEngine:
         Raises:
             ModelError: When it cannot be loaded.
         """
-        files = ModelFolder.open(name, folder)
+        files = ModelFolder.open(name, folder, model.outputs)
         encoder = load_encoder(files, model, cache=cache, threads=threads)
         return cls(name, files, encoder, model=model, cache=cache)
 
