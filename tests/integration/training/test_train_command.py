@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Bench
+from .conftest import MOODS, THINGS, Bench, mood_rows
 
 WaitUntil = Callable[..., None]
 
@@ -43,7 +43,13 @@ def command(bench: Bench, name: str, *options: str) -> list[str]:
 def test_a_killed_training_goes_on_and_ends_the_same(
     bench: Bench, environment: dict[str, str], wait_until: WaitUntil
 ) -> None:
-    """SIGKILL in the midst costs the epoch under way at most, and no bit of the weights differs."""
+    """SIGKILL in the midst costs the epoch under way at most, and no bit of the weights differs.
+
+    Some texts are of several windows, and are read in several passes.
+    """
+    things = " and ".join(THINGS * 4)
+    long = [{"text": f"{things} was {words[0]}", "label": mood} for mood, words in MOODS.items()]
+    bench.write("mood", [*mood_rows(), *long])
     options = ("--held-out", "0.2", "--patience", "4")
     whole = _run(command(bench, "whole", *options), environment)
     models = bench.folder / "models"

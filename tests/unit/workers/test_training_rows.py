@@ -18,7 +18,7 @@ from smallfirst_workers.training.network import Network, blank_head, parameter_g
 from smallfirst_workers.training.pretraining import hide
 from smallfirst_workers.training.rows import Rows, read_rows, text_keys
 from smallfirst_workers.training.scoring import score_units
-from smallfirst_workers.training.training_data import NOTHING, Collator
+from smallfirst_workers.training.training_data import NOTHING, Collator, Row
 from smallfirst_workers.training.wordpieces import SPECIALS, train_pieces
 
 TASK = Task(kind=Kind.CLASSIFY, labels={"a": "", "b": ""}, cascade=(ModelStep(model="m"),))
@@ -81,20 +81,56 @@ def test_a_text_has_one_key_of_sixteen_digits(texts: list[str]) -> None:
     assert all(len(key) == 16 and set(key) <= set("0123456789abcdef") for key in keys)
 
 
+def row_of(units: list[int], truth: Any, *, window_sizes: list[int] | None = None) -> Row:
+    """A row of tokens 0, 1, 2 and so on, of one window unless it says otherwise."""
+    return {
+        "window_sizes": np.array(window_sizes or [len(units)]),
+        "input_ids": np.arange(len(units)),
+        "units": np.array(units),
+        "truth": np.array(truth),
+    }
+
+
 def test_units_are_means_of_their_tokens() -> None:
     """Shares of a unit sum to 1 over exactly its tokens; what is only padding has none."""
-    rows = [
-        {"input_ids": np.arange(4), "units": np.array([-1, 0, 0, 1]), "truth": np.array([2, 0])},
-        {"input_ids": np.arange(2), "units": np.array([-1, -1]), "truth": np.array([], np.int64)},
-    ]
+    rows = [row_of([-1, 0, 0, 1], [2, 0]), row_of([-1, -1], np.array([], np.int64))]
 
     batch = Collator(9, is_multilabel=False)(rows)
 
-    assert batch["shares"].tolist()[0] == [[0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    assert batch["shares"].tolist()[0] == [[[0, 0.5, 0.5, 0], [0, 0, 0, 1]]]
     assert not batch["shares"][1].any()
-    assert batch["input_ids"].tolist()[1] == [0, 1, 9, 9]
-    assert batch["attention_mask"].tolist()[1] == [1, 1, 0, 0]
+    assert batch["input_ids"].tolist()[1] == [[0, 1, 9, 9]]
+    assert batch["attention_mask"].tolist()[1] == [[1, 1, 0, 0]]
     assert batch["truth"].tolist() == [[2, 0], [NOTHING, NOTHING]]
+
+
+def test_a_unit_is_a_mean_over_windows() -> None:
+    """Its shares sum to 1 over all windows together; a row of fewer windows has empty ones."""
+    rows = [row_of([0, 0, -1, 0, 0], [1], window_sizes=[3, 2]), row_of([0, 0], [0])]
+
+    batch = Collator(9, is_multilabel=False)(rows)
+
+    assert batch["input_ids"].tolist()[0] == [[0, 1, 2], [3, 4, 9]]
+    assert batch["shares"].tolist()[0] == [[[0.25, 0.25, 0]], [[0.25, 0.25, 0]]]
+    assert batch["attention_mask"].tolist()[1] == [[1, 1, 0], [0, 0, 0]]
+    assert not batch["shares"][1, 1].any()
+
+
+def test_many_windows_are_read_a_few_at_a_time() -> None:
+    """Never more at once than there are rows, and gradients are those of one pass over all."""
+    rows = [row_of([0] * 8, [1], window_sizes=[3, 3, 2]), row_of([0, 0], [0])]
+    batch = Collator(0, is_multilabel=False)(rows)
+    encoder = _Dropping(0.0)
+    network = Network(encoder, blank_head(Kind.CLASSIFY, ("a", "b"), 8, seed=0)).train()
+
+    network(**batch)["loss"].backward()
+
+    assert encoder.most_rows == len(rows)
+    vectors = torch.stack([encoder.embedding.weight[:size].mean(0) for size in (8, 2)])
+    logits = network.head(torch.nn.functional.normalize(vectors, dim=-1))
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([1, 0]))
+    (wanted,) = torch.autograd.grad(loss, encoder.embedding.weight)
+    torch.testing.assert_close(encoder.embedding.weight.grad, wanted)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +207,9 @@ def test_the_next_version_follows_the_highest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [Kind.CLASSIFY, Kind.MULTILABEL, Kind.TAG])
 def test_two_dropouts_are_held_together(kind: Kind) -> None:
     """Passes that differ cost more the more they must agree; without dropout it costs nothing."""
-    rows = [{"input_ids": np.arange(1, 5), "units": np.zeros(4, int), "truth": np.array([1])}]
-    if kind is Kind.MULTILABEL:
-        rows[0]["truth"] = np.array([1, 0], np.float32)
-    batch = Collator(0, is_multilabel=kind is Kind.MULTILABEL)(rows)
+    truth = np.array([1, 0], np.float32) if kind is Kind.MULTILABEL else [1]
+    rows = [row_of([0, 0, 0, 0], truth)]
+    batch = Collator(9, is_multilabel=kind is Kind.MULTILABEL)(rows)
 
     losses = {}
     for share in (0.0, 0.5):
@@ -196,8 +231,10 @@ class _Dropping(torch.nn.Module):
         super().__init__()
         self.embedding = torch.nn.Embedding(9, 8)
         self.share = share
+        self.most_rows = 0
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         """States of ids, some of them nothing."""
+        self.most_rows = max(self.most_rows, len(input_ids))
         states = self.embedding(input_ids) * attention_mask[..., None]
         return (torch.nn.functional.dropout(states, self.share, self.training),)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from smallfirst.catalogue import Kind
 from smallfirst.kinds import KINDS, HeadForm
@@ -70,10 +71,42 @@ class Network(torch.nn.Module):
     def _logits(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, shares: torch.Tensor
     ) -> torch.Tensor:
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
-        vectors = functional.normalize(shares.to(states.dtype) @ states, dim=-1)
+        vectors = functional.normalize(self._means(input_ids, attention_mask, shares), dim=-1)
         logits: torch.Tensor = self.head(vectors)  # (rows, units, outputs)
         return logits
+
+    def _means(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, shares: torch.Tensor
+    ) -> torch.Tensor:
+        """Each unit's mean of states, over all windows of its row: `(rows, units, hidden)`.
+
+        As many windows are read at once as there are rows, and states are computed again where a
+        gradient needs them: long texts take more time, and hold no more at once than short ones.
+        An allocator that keeps what was freed may still grow.
+        Source: Chen et al. 2016, arXiv:1604.06174.
+        """
+        is_window = attention_mask.any(dim=-1)  # (rows, windows)
+        passes = [
+            torch.split(each[is_window], len(input_ids))
+            for each in (input_ids, attention_mask, shares)
+        ]
+        read = self._part_means if len(passes[0]) == 1 else self._frugal_part_means
+        parts = torch.cat([read(*each) for each in zip(*passes, strict=True)])
+        by_row = parts.new_zeros(*is_window.shape, *parts.shape[1:])
+        by_row[is_window] = parts  # (rows, windows, units, hidden)
+        return by_row.sum(dim=1)
+
+    def _part_means(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, shares: torch.Tensor
+    ) -> torch.Tensor:
+        """What each of several windows brings to the means: `(windows, units, hidden)`."""
+        states: torch.Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        return shares.to(states.dtype) @ states
+
+    def _frugal_part_means(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """The same, keeping no states: dropout is drawn alike when they are computed again."""
+        means: torch.Tensor = checkpoint(self._part_means, *tensors, use_reentrant=False)
+        return means
 
     def _divergence(
         self, one: torch.Tensor, other: torch.Tensor, truth: torch.Tensor

@@ -4,12 +4,13 @@ A unit is what the head judges: the whole text, or each of its words. Tokens, wi
 the ones that the engine will see, since its own reader makes them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from smallfirst.catalogue import Example, Task
 from smallfirst.kinds import KINDS, HeadForm
@@ -22,16 +23,18 @@ from smallfirst_workers.encoding.words import find_words, label_words, words_of_
 #: Source: `ignore_index` of torch.nn.functional.cross_entropy.
 NOTHING = -100
 
-#: One row: `input_ids (tokens,)`, `units (tokens,)` with -1 for tokens of none, and `truth`:
-#: `(units,)` the right output of each, or `(labels,)` 0 and 1 where labels are judged separately.
+#: One row: `window_sizes (windows,)`, how many tokens each of its windows has; of all windows, one
+#: after the other, `input_ids (tokens,)` and `units (tokens,)` with -1 for tokens of none; and
+#: `truth`: `(units,)` the right output of each, or `(labels,)` 0 and 1 where labels are judged
+#: separately.
 Row = Mapping[str, Any]
 
 
 def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> list[Row]:
     """Make rows of examples; those in which the model can read nothing are left out.
 
-    A text longer than the model's window teaches by its first window where it is judged as a whole,
-    since nothing says which part of it the label is about; all its windows teach where words are.
+    Where texts are judged as a whole a row is a text with all of its windows, since nothing says
+    which part of it the label is about. Where words are judged a row is a window.
     """
     readings = reader.read([text_read(task, example.text) for example in examples])
     rows: list[Row] = []
@@ -39,10 +42,27 @@ def make_material(examples: Sequence[Example], task: Task, reader: Reader) -> li
         if KINDS[task.kind].head is HeadForm.WORDS:
             rows.extend(_word_rows(example, reading, task, reader))
         elif reading.windows:
-            ids = reader.row(reading, reading.windows[0])
-            truth = _text_truth(example, task)
-            rows.append({"input_ids": ids, "units": np.zeros(len(ids), np.int64), "truth": truth})
+            rows.append(_text_row(example, reading, task, reader))
     return rows
+
+
+def _text_row(example: Example, reading: TokenizedText, task: Task, reader: Reader) -> Row:
+    ids = [reader.row(reading, window) for window in reading.windows]
+    return {
+        "window_sizes": np.array([len(each) for each in ids]),
+        "input_ids": np.concatenate(ids),
+        "units": np.concatenate([_text_units(window, reader) for window in reading.windows]),
+        "truth": _text_truth(example, task),
+    }
+
+
+def _text_units(window: Window, reader: Reader) -> NDArray[np.int64]:
+    """Mark the tokens that the engine counts: the frame, and what is taken from this window."""
+    before, after, size = len(reader.before), len(reader.after), window.end - window.start
+    units = np.full(before + size + after, -1, np.int64)
+    units[:before] = units[before + size :] = 0
+    units[before:][window.keep_start - window.start : window.keep_end - window.start] = 0
+    return units
 
 
 def _text_truth(example: Example, task: Task) -> Any:
@@ -71,7 +91,12 @@ def _window_row(
     first = len(reader.before) + window.keep_start - window.start
     inside = units[first : first + len(kept)]  # a view: writing here writes there
     inside[kept >= 0] = numbers
-    return {"input_ids": ids, "units": units, "truth": np.array(truth, np.int64)[seen]}
+    return {
+        "window_sizes": np.array([len(ids)]),
+        "input_ids": ids,
+        "units": units,
+        "truth": np.array(truth, np.int64)[seen],
+    }
 
 
 @dataclass(frozen=True)
@@ -87,25 +112,27 @@ class Collator:
     is_multilabel: bool
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-        """Pad rows on the right.
+        """Pad windows on the right, and rows of few windows with empty ones.
 
         Returns:
-            `input_ids` and `attention_mask` `(rows, tokens)`; `shares (rows, units, tokens)`, each
-            unit's weights of the tokens whose mean it is; `truth (rows, units)`, or `(rows,
-            labels)` where labels are judged separately.
+            `input_ids` and `attention_mask` `(rows, windows, tokens)`; `shares (rows, windows,
+            units, tokens)`, each unit's weights of the tokens whose mean it is, whichever windows
+            those are in; `truth (rows, units)`, or `(rows, labels)` where labels are judged
+            separately.
         """
-        longest = max(len(row["input_ids"]) for row in rows)
+        longest = max(int(row["window_sizes"].max()) for row in rows)
         num_units = max(1, *(int(row["units"].max(initial=-1)) + 1 for row in rows))
-        input_ids = torch.full((len(rows), longest), self.pad_id)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        shares = torch.zeros(len(rows), num_units, longest)
+        shape = len(rows), max(len(row["window_sizes"]) for row in rows), longest
+        input_ids = torch.full(shape, self.pad_id)
+        mask = torch.zeros(shape, dtype=torch.long)
+        shares = torch.zeros(*shape[:2], num_units, longest)
         for number, row in enumerate(rows):
-            length = len(row["input_ids"])
-            input_ids[number, :length] = torch.from_numpy(row["input_ids"])
-            mask[number, :length] = 1
-            tokens = np.flatnonzero(row["units"] >= 0)
-            shares[number, row["units"][tokens], tokens] = 1
-        shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=1)
+            for window, (ids, units) in enumerate(_windows(row)):
+                input_ids[number, window, : len(ids)] = torch.from_numpy(ids)
+                mask[number, window, : len(ids)] = 1
+                tokens = np.flatnonzero(units >= 0)
+                shares[number, window, units[tokens], tokens] = 1
+        shares = shares / shares.sum(dim=(1, 3), keepdim=True).clamp(min=1)
         truth = self._truth(rows, num_units)
         return {"input_ids": input_ids, "attention_mask": mask, "shares": shares, "truth": truth}
 
@@ -116,3 +143,9 @@ class Collator:
         for number, row in enumerate(rows):
             truth[number, : len(row["truth"])] = torch.from_numpy(row["truth"])
         return truth
+
+
+def _windows(row: Row) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Part a row into its windows: token ids and units of each, both `(tokens,)`."""
+    seams = np.cumsum(row["window_sizes"])[:-1]
+    return zip(np.split(row["input_ids"], seams), np.split(row["units"], seams), strict=True)

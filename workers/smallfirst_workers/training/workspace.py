@@ -19,6 +19,8 @@ from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.rows import Rows, read_rows, unreadable
 
+#: Changes whenever training would make other weights of the same plan, rows and base model.
+_RECIPE = 2
 #: Says what the weights of a base model depend on, in the name of the working folder.
 _HASH_DIGITS = 16
 
@@ -63,7 +65,7 @@ def lay_out(plan: TrainingPlan, cache: Path) -> Bench:
     reader = Reader.load(base, cache=cache, max_tokens=model.max_tokens)
     if problems := unreadable(rows, plan.data, plan.task, reader):
         raise CatalogueError(*problems[:MAX_COMPLAINTS])
-    work = plan.out.parent / f".{plan.out.name}.training-{_key(plan, task, rows, base)}"
+    work = plan.out.parent / f".{plan.out.name}.training-{_key(plan, task, rows, model, base)}"
     return Bench(plan, task, rows, model, base, work, cache)
 
 
@@ -109,9 +111,10 @@ def _open_base(name: str, model: Model) -> ModelFolder:
     return folder
 
 
-def _key(plan: TrainingPlan, task: Task, rows: Rows, base: ModelFolder) -> str:
+def _key(plan: TrainingPlan, task: Task, rows: Rows, model: Model, base: ModelFolder) -> str:
     """Hash all that a checkpoint depends on: only the very same training may go on from it."""
     texts = plan.texts.read_bytes() if plan.texts else b""
     settings = plan.model_dump_json(exclude={"catalogue", "data", "out", "texts", "threads"})
-    made_from = f"{settings} {task.reads} {rows.sha256} {base.content_hash}".encode() + texts
-    return hashlib.sha256(made_from).hexdigest()[:_HASH_DIGITS]
+    read_as = f"{task.reads} {model.max_tokens}"
+    made_from = f"{_RECIPE} {settings} {read_as} {rows.sha256} {base.content_hash}"
+    return hashlib.sha256(made_from.encode() + texts).hexdigest()[:_HASH_DIGITS]
