@@ -12,7 +12,7 @@ import pytest
 from transformers import AutoTokenizer
 
 FOLDER = Path(__file__).parents[2] / "examples" / "pocket_llm"
-MODEL = FOLDER / "model"
+MODEL, PAPERS = FOLDER / "model", FOLDER / "papers"
 #: Run in a process of its own: the example's modules are not a package, and stay out of this one.
 PROGRAM = """
 import json, sys
@@ -25,14 +25,18 @@ from evaluate import TASKS, answers, examples, label_scores, load, pool
 writer = load(Path(sys.argv[2]))
 words = pool("heldout")
 mails = list(examples("topic", words, 60))
-papers = list(examples("invoice", words, 3))
+invoices = list(examples("invoice", words, 3))
+papers = list(examples("tampering", words, 40))
+judge = load(Path(sys.argv[3]))
 json.dump(
     {
         "parameters": writer.model.num_parameters(),
         "scored": [
             [each.label, label_scores(writer, TASKS["topic"](), each.text)] for each in mails
         ],
-        "records": answers(writer, TASKS["invoice"](), [each.text for each in papers]),
+        "records": answers(writer, TASKS["invoice"](), [each.text for each in invoices]),
+        "judged": answers(judge, TASKS["tampering"](), [each.text for each in papers]),
+        "verdicts": [each.verdict for each in papers],
         "fields": list(TASKS["invoice"]().fields),
     },
     sys.stdout,
@@ -58,7 +62,7 @@ ODD_TEXTS = (
 def told() -> Any:
     """Load the model and ask it."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(FOLDER), str(MODEL)],
+        [sys.executable, "-c", PROGRAM, str(FOLDER), str(MODEL), str(PAPERS)],
         capture_output=True,
         text=True,
         check=True,
@@ -94,6 +98,14 @@ def test_scores_are_a_distribution(told: Any) -> None:
 def test_records_are_json(told: Any) -> None:
     """Without any constraint it writes the fields that it was asked for, in order."""
     assert [list(json.loads(record)) for record in told["records"]] == [told["fields"]] * 3
+
+
+def test_verdicts_on_unseen_papers(told: Any) -> None:
+    """The model for papers is right about five in six that it has never seen."""
+    said = [text.removeprefix('{"verdict":"').partition('"')[0] for text in told["judged"]]
+    pairs = list(zip(said, told["verdicts"], strict=True))
+
+    assert sum(one == other for one, other in pairs) >= 5 / 6 * len(pairs)
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
