@@ -59,11 +59,12 @@ class Intake:
         for shares in (self._reading, *self._rooms.values()):
             shares.weigh(found)
 
-    def read(self, state: FleetState, *, block: timedelta | None) -> list[StreamEntry]:
+    def read(self, state: FleetState, *, most: int, block: timedelta | None) -> list[StreamEntry]:
         """Read returned jobs, and new ones in fair shares; wait for them only where none are there.
 
         Args:
             state: As it was a moment ago.
+            most: How many, about, where it is less than one read may have.
             block: How long to wait; not at all where it is left out.
         """
         unread = {stream: each.num_unread for stream, each in state.read_by_routers.items()}
@@ -71,7 +72,8 @@ class Intake:
         if not any(unread.values()):
             found = self._read_evenly(block)
         else:
-            found = self._ledger.read_portions(self._portions(new), ROUTER_GROUP)
+            portions = self._portions(new, min(most, self._read_count))
+            found = self._ledger.read_portions(portions, ROUTER_GROUP)
         self._charge(self._reading, found)
         return found
 
@@ -84,7 +86,7 @@ class Intake:
             streams, ROUTER_GROUP, count=count, block=block, max_bytes=max_bytes
         )
 
-    def _portions(self, new: Mapping[str, int]) -> list[Portion]:
+    def _portions(self, new: Mapping[str, int], most: int) -> list[Portion]:
         """What to read: what came back, a share of each producer, and a job of each newcomer.
 
         Who had nothing unread at the last look need not wait for more.
@@ -92,7 +94,7 @@ class Intake:
         portions = [Portion([self._keys.escalations], self._read_count, self._read_bytes)]
         if newcomers := [stream for stream, count in new.items() if not count]:
             portions.append(Portion(newcomers, 1, 1))
-        allotted = self._reading.allot(new, self._read_count)
+        allotted = self._reading.allot(new, most)
         for count, streams in _by_count(allotted).items():
             portions.append(Portion(streams, count, self._read_bytes // len(allotted)))
         return portions

@@ -40,10 +40,14 @@ from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
 
-#: How long one read waits for jobs while others wait for a worker that lives: the longest that a
-#: worker goes unseen that has become free.
-BUSY_BLOCK = timedelta(milliseconds=20)
-#: The same while none does: a new job ends the wait at once.
+#: How long a router waits while jobs wait for a worker that lives, at first and at last, doubling
+#: while nothing comes of it: the longest that a worker goes unseen that has become free. It waits
+#: by itself, since Redis looks ten times a second for clients that have waited long enough.
+FIRST_BUSY_WAIT, LAST_BUSY_WAIT = timedelta(milliseconds=2), timedelta(milliseconds=8)
+#: How many new jobs it reads in a round while others wait for a backlog's room: who is urgent waits
+#: for two rounds.
+FLOODED_READ = 64
+#: How long one read waits for jobs while none does: a new job ends the wait at once.
 IDLE_BLOCK = timedelta(milliseconds=250)
 #: So many slices at rest are each looked after every second; of more, each as much less often.
 SLICES_AT_FULL_PACE = 2.5
@@ -91,6 +95,7 @@ class Router:
         #: Streams in which a dead router may have left what it had read.
         self._to_recover: list[str] = []
         self._is_busy = False
+        self._busy_wait = FIRST_BUSY_WAIT
         #: Streams of submissions whose ids claim the future, as it was said.
         self._ahead: set[str] = set()
         self._stop = threading.Event()
@@ -178,7 +183,8 @@ class Router:
         self._take()
         self._settle_part()
         self._state = self._look()
-        self._dispatch.dispatch(self._state)
+        if self._dispatch.dispatch(self._state):
+            self._busy_wait = FIRST_BUSY_WAIT
         self._metrics.count_round(time.monotonic() - began)
 
     def _open_and_step(self) -> None:
@@ -264,9 +270,13 @@ class Router:
 
     def _read(self, *, may_wait: bool) -> list[StreamEntry]:
         """Read returned jobs and new ones."""
-        block = IDLE_BLOCK if self._has_work() else self._idle_block
-        block = BUSY_BLOCK if self._dispatch.is_busy(self._state) else block
-        return self._intake.read(self._state, block=block if may_wait else None)
+        if may_wait and self._dispatch.is_busy(self._state):
+            self._stop.wait(self._busy_wait.total_seconds())
+            self._busy_wait = min(2 * self._busy_wait, LAST_BUSY_WAIT)
+            may_wait = False
+        wait = IDLE_BLOCK if self._has_work() else self._idle_block
+        most = FLOODED_READ if any(self._state.waiting.values()) else self._settings.read_count
+        return self._intake.read(self._state, most=most, block=wait if may_wait else None)
 
     def _run_due_tasks(self) -> None:
         now = time.monotonic()

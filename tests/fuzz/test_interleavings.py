@@ -285,7 +285,7 @@ def fleet(
     redis: Any, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SteppedFleet]:
     """A fleet that moves only when told: no router waits for jobs."""
-    for name in ("BUSY_BLOCK", "IDLE_BLOCK"):
+    for name in ("FIRST_BUSY_WAIT", "LAST_BUSY_WAIT", "IDLE_BLOCK"):
         monkeypatch.setattr(router, name, timedelta(0))
     fleet = SteppedFleet(redis, redis_url, tmp_path)
     yield fleet
