@@ -20,7 +20,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
 from smallfirst.ledger.keys import ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.routing_slips import StepRequest
+from smallfirst.ledger.routing_slips import RoutingSlip, StepRequest
 from smallfirst.ledger.settlements import (
     Cancel,
     Finish,
@@ -279,14 +279,27 @@ class Triage:
         return backlog in self._rooms and self._rooms[backlog] - num_before <= 0
 
     def _park(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> Move:
-        job, pool = held.job, ask.backlog.pool
-        backlog = self._keys.backlog(pool, job.priority)
+        job = held.job
+        backlog = self._keys.backlog(ask.backlog.pool, job.priority)
         if backlog in self._rooms:
             self._rooms[backlog] -= 1
+        return Move(
+            entry=held.entry.entry,
+            job_id=job.id,
+            job=held.raw,
+            slip=self._slip_of(held, ask, mark, now_ms),
+            to=backlog,
+            reply_to=job.reply_to,
+            fingerprint=job.fingerprint if held.is_first_seen else None,
+            is_first_seen=held.is_first_seen,
+        )
+
+    def _slip_of(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> RoutingSlip:
+        """What goes with a job to its next step."""
         request = StepRequest(
             step=ask.step.number,
             model=ask.backlog.model,
-            pool=pool,
+            pool=ask.backlog.pool,
             acceptance=ask.step.acceptance,
             options=ask.step.options,
             catalogue=self._plan.revision,
@@ -300,16 +313,7 @@ class Triage:
         }
         if held.is_first_seen:
             update["traceparent"] = mark.traceparent
-        return Move(
-            entry=held.entry.entry,
-            job_id=job.id,
-            job=held.raw,
-            slip=held.slip.model_copy(update=update),
-            to=backlog,
-            reply_to=job.reply_to,
-            fingerprint=job.fingerprint if held.is_first_seen else None,
-            is_first_seen=held.is_first_seen,
-        )
+        return held.slip.model_copy(update=update)
 
     def _refuse(self, entry: StreamEntry, producer: str, refusal: Refusal, now_ms: int) -> Refuse:
         problem = refusal.problem
