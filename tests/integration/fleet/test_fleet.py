@@ -55,7 +55,7 @@ def test_a_model_answers_with_its_whole_distribution(client: Client) -> None:
     )
     assert attempt.tokens > 5
     assert attempt.cost > 0
-    assert attempt.threshold == 0.6
+    assert attempt.threshold == 0.5
 
 
 def test_a_rule_and_a_model_answer_together(client: Client) -> None:
