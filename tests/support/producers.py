@@ -57,7 +57,8 @@ def jobs_of(seed: int, name: str, count: int, texts: list[str], num_poison: int)
         kind = "deadly" if is_deadly else f"document-{name}" if is_document else name
         yield Job(
             id=f"{kind}-{seed}-{number}",
-            task="urgency" if is_deadly else task,
+            # A task whose first step asks a model: no rule may answer it before.
+            task="similar" if is_deadly else task,
             text=f"{text}\n({number}, {CANARY}) {POISON if is_deadly else ''}",
             priority=Priority.INTERACTIVE if dice.random() < 0.1 else Priority.BULK,
             metadata=WIRE_WORDS if dice.random() < _WORDED_SHARE else {},
