@@ -15,7 +15,7 @@ from smallfirst_workers.heads.heads import Head
 from smallfirst_workers.heads.nearest import NearestExample
 
 #: Where no earlier step has found a span.
-NOTHING_KNOWN: Final[Mapping[int, Sequence[Span]]] = MappingProxyType({})
+NO_SPANS: Final[Mapping[int, Sequence[Span]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Skill:
         states: Sequence[TextStates],
         *,
         explained: Collection[int] = (),
-        known: Mapping[int, Sequence[Span]] = NOTHING_KNOWN,
+        known: Mapping[int, Sequence[Span]] = NO_SPANS,
     ) -> Sequence[Answer]:
         """Answer from what the model made of texts, in their order; see `label` and `tag`.
 
