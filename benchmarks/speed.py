@@ -63,7 +63,8 @@ CONTESTANTS: Mapping[str, Contestant] = {
     "celery-batches": Contestant(
         "gathering_celery",
         "celery-batches, 64 gathered in the worker, torch in bfloat16",
-        (*_CELERY[:-1], "celery-batches==0.11", "numpy"),
+        # It cannot be installed beside Celery 5.7.
+        ("celery[redis]<5.7", "celery-batches==0.11", *_TORCH),
     ),
     "celery-64": Contestant(
         "message_of_64", "Celery, 64 texts a message, cut beforehand, torch in bfloat16", _CELERY
