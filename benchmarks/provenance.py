@@ -1,5 +1,6 @@
 """Where a figure comes from: the commit, the command, the machine, the versions."""
 
+import json
 import os
 import platform
 import shlex
@@ -61,3 +62,9 @@ def write_result(name: str, text: str) -> None:
     """Write a table into `benchmarks/results`; of what a GPU does there are others."""
     path = Path(__file__).parent / "results" / f"{name}{'_gpu' if has_gpu() else ''}.md"
     path.write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def write_numbers(name: str, numbers: object) -> None:
+    """Write what a table was made of beside it, for the page that draws it."""
+    path = Path(__file__).parent / "results" / f"{name}{'_gpu' if has_gpu() else ''}.json"
+    path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from provenance import provenance, write_result
+from provenance import provenance, write_numbers, write_result
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
@@ -106,6 +106,7 @@ def main() -> None:
     print(text)
     if options.write:
         write_result(f"speed_{options.data.name}", f"{text}\n")
+        write_numbers(f"speed_{options.data.name}", numbers(rounds))
 
 
 def _options() -> argparse.Namespace:
@@ -207,6 +208,19 @@ def _turn(name: str, python: Path, work: Path) -> Turn:
     turn = Turn(num_texts / told["seconds"], cpu_us, told["labels"])
     print(f"{name}: {turn.per_second:,.0f}/s, {turn.cpu_us_in_all:,.0f} us", file=sys.stderr)
     return turn
+
+
+def numbers(rounds: Sequence[Mapping[str, Turn]]) -> list[dict[str, object]]:
+    """What was measured of each contestant, for whoever draws it."""
+    return [
+        {
+            "name": name,
+            "about": CONTESTANTS[name].about,
+            "per_second": [each[name].per_second for each in rounds],
+            "cpu_us": [each[name].cpu_us for each in rounds],
+        }
+        for name in rounds[0]
+    ]
 
 
 def page(options: argparse.Namespace, rounds: Sequence[Mapping[str, Turn]]) -> str:

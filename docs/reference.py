@@ -1,16 +1,18 @@
 """The reference pages' content, read from the models, settings, commands and keys themselves.
 
-A page of `docs/reference/` holds a line `<!-- generated: NAME -->`; when the site is built, what
+A page holds a line `<!-- generated: NAME -->`; when the site is built, what
 the function of that name returns stands there (see `conf.py`). Nothing that is generated is
 committed, so nothing can go stale. Pure: everything here returns Markdown.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import typer
+from docs import measurements
 from typer.cli import get_docs_for_click
 
 from smallfirst.catalogue import Promise
@@ -229,5 +231,11 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "settings": settings,
         "commands": commands,
         "redis_keys": redis_keys,
+        "speed": measurements.speed,
+        "router_speed": partial(measurements.table_of, "router_speed"),
+        "precision": partial(measurements.table_of, "precision"),
+        "fair_shares": partial(measurements.table_of, "fair_shares"),
+        "linear_tier": partial(measurements.table_of, "linear_tier_banking77"),
+        "runtimes": partial(measurements.table_of, "slm_runtimes"),
     }
 )

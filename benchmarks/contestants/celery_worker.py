@@ -17,7 +17,10 @@ from redis.exceptions import RedisError
 
 @contextmanager
 def serve(tasks: str, *, pool: str) -> Iterator[str]:
-    """Run Redis and one worker of a module's tasks; yield the broker's URL."""
+    """Run Redis and workers of a module's tasks, one thread a core in all; yield the broker's URL.
+
+    A prefork pool is one worker with a process a core, a solo pool a worker a core.
+    """
     with tempfile.TemporaryDirectory(prefix="speed-celery-") as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -29,17 +32,21 @@ def serve(tasks: str, *, pool: str) -> Iterator[str]:
         )
         command = [sys.executable, "-m", "celery", "-A", tasks, "worker", "-P", pool]
         environment = {**os.environ, "BROKER": url, "WORK": sys.argv[1], "OMP_NUM_THREADS": "1"}
-        worker = subprocess.Popen(
-            [*command, "-c", str(NUM_PROCESSES), "--loglevel", "WARNING"],
-            env=environment,
-            cwd=Path(__file__).parent,
-            stdout=sys.stderr,
-        )
+        shares = [NUM_PROCESSES] if pool == "prefork" else [1] * NUM_PROCESSES
+        workers = [
+            subprocess.Popen(
+                [*command, "-c", str(share), "-n", f"worker-{number}", "--loglevel", "WARNING"],
+                env=environment,
+                cwd=Path(__file__).parent,
+                stdout=sys.stderr,
+            )
+            for number, share in enumerate(shares)
+        ]
         try:
             _wait_for(url)
             yield url
         finally:
-            for process in (worker, redis):
+            for process in (*workers, redis):
                 process.terminate()
                 process.wait()
 

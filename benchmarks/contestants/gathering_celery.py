@@ -11,15 +11,15 @@ IN_FLIGHT = 2000
 def main() -> None:
     """Send a task for every text, and wait for its label."""
     work = asked()
-    with serve("batched_tasks", pool="prefork") as broker:
+    with serve("batched_tasks", pool="solo") as broker:
         app = Celery(broker=broker, backend=broker)
         send = app.signature("batched.label").clone
         warm = [send((text,)).apply_async() for text in work.texts[:64]]
         for one in warm:
-            one.get()
+            one.get(timeout=300)
         with timed() as timing:
             sent = [send((text,)).apply_async() for text in work.texts]
-            labels = [one.get() for one in sent]
+            labels = [one.get(timeout=300) for one in sent]
     tell(timing, labels)
 
 

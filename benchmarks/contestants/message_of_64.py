@@ -16,11 +16,11 @@ def main() -> None:
         send = app.signature("message.labels").clone
         warm = [send((work.texts[:SIZE],)).apply_async() for _ in range(4)]
         for one in warm:
-            one.get()
+            one.get(timeout=300)
         with timed() as timing:
             parts = [work.texts[first : first + SIZE] for first in range(0, len(work.texts), SIZE)]
             sent = [send((part,)).apply_async() for part in parts]
-            labels = [label for one in sent for label in one.get()]
+            labels = [label for one in sent for label in one.get(timeout=300)]
     tell(timing, labels)
 
 

@@ -16,10 +16,10 @@ def main() -> None:
         send = app.signature("naive.label").clone
         warm = [send((text,)).apply_async() for text in work.texts[:64]]
         for one in warm:
-            one.get()
+            one.get(timeout=300)
         with timed() as timing:
             sent = [send((text,)).apply_async() for text in work.texts]
-            labels = [one.get() for one in sent]
+            labels = [one.get(timeout=300) for one in sent]
     tell(timing, labels)
 
 

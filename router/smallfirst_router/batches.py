@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ MIN_SHARE = 8
 #: kills its worker is soon alone, and hurts its batch-mates twice at most; a worker that runs
 #: several batches at once runs such a one by itself.
 JOBS_BY_STARTS = (1024, 8, 1)
-#: The most jobs in a batch for each text that it may hold: some tasks about every text.
-JOBS_PER_TEXT = 4
+#: The most jobs in a batch for each text that it may hold: eight tasks about every text.
+JOBS_PER_TEXT = 8
 
 
 class Mates(NamedTuple):
@@ -92,6 +93,7 @@ class WaitingJobs:
     def __init__(self, jobs: Iterable[WaitingJob] = ()) -> None:
         self._by_key: dict[tuple[Priority, str], WaitingJob] = {}
         self._by_length: dict[Mates, list[WaitingJob]] = {}
+        self._by_age: dict[Mates, list[WaitingJob]] = {}
         self._counts: Counter[Priority] = Counter()
         for job in jobs:
             self.add(job)
@@ -111,7 +113,9 @@ class WaitingJobs:
         self.drop(job.key)
         self._by_key[job.key] = job
         self._counts[job.priority] += 1
-        insort(self._by_length.setdefault(job.mates, []), job, key=_BY_LENGTH)
+        mates = job.mates
+        insort(self._by_length.setdefault(mates, []), job, key=_BY_LENGTH)
+        insort(self._by_age.setdefault(mates, []), job, key=_BY_AGE)
 
     def drop(self, key: tuple[Priority, str]) -> None:
         """Forget a job, where it is known."""
@@ -119,22 +123,35 @@ class WaitingJobs:
         if job is None:
             return
         self._counts[job.priority] -= 1
-        mates = self._by_length[job.mates]
-        del mates[bisect_left(mates, _BY_LENGTH(job), key=_BY_LENGTH)]
-        if not mates:
-            del self._by_length[job.mates]
+        for kept, order in ((self._by_length, _BY_LENGTH), (self._by_age, _BY_AGE)):
+            jobs = kept[job.mates]
+            del jobs[bisect_left(jobs, order(job), key=order)]
+            if not jobs:
+                del kept[job.mates]
 
     def by_length(self) -> dict[Mates, list[WaitingJob]]:
         """Who may share a pass, shortest texts first; the caller's own lists."""
         return {mates: list(jobs) for mates, jobs in self._by_length.items()}
 
+    def by_rank(self) -> Iterator[WaitingJob]:
+        """All in the order of service."""
+        return merge(*self._by_age.values(), key=attrgetter("rank"))
+
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one batch."""
+    """The bounds of one batch.
+
+    Attributes:
+        jobs: The most texts, each read once.
+        tokens: The most texts times the longest of them.
+        shares_texts: Whether a text is read once for all that is asked of it, as an encoder does;
+            else each job counts as a text.
+    """
 
     jobs: int
     tokens: int
+    shares_texts: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,8 @@ def fill_of(batch: Batch, limits: Limits) -> float:
     A single job that is larger than the bound in tokens fills its batch.
     """
     longest = max(job.num_tokens for job in batch.jobs)
-    num_rows = len({job.text or job.key for job in batch.jobs})
+    shared = {job.text or job.key for job in batch.jobs}
+    num_rows = len(shared) if limits.shares_texts else len(batch.jobs)
     return min(1.0, max(num_rows / limits.jobs, num_rows * longest / limits.tokens))
 
 
@@ -176,18 +194,18 @@ def form_batches(
         rooms: How many batches there may be when one of this priority is added.
     """
     share = max(MIN_SHARE, -(-len(waiting) // max(rooms[Priority.BULK], 1)))
-    left = waiting.by_length()
+    left, taken = waiting.by_length(), set[WaitingJob]()
     batches: list[Batch] = []
-    while left:
-        head = min((min(jobs, key=_BY_AGE) for jobs in left.values()), key=attrgetter("rank"))
+    for head in waiting.by_rank():
+        if head in taken:
+            continue
         if len(batches) >= rooms[head.priority]:
             break
         jobs = left[head.mates]
         part = _around(head, jobs, limits, min(limits.jobs, share))
         batches.append(Batch(head.model, tuple(jobs[part])))
+        taken.update(jobs[part])
         del jobs[part]
-        if not jobs:
-            del left[head.mates]
     return batches
 
 
@@ -210,7 +228,7 @@ def _around(head: WaitingJob, jobs: Sequence[WaitingJob], limits: Limits, most_t
     while part.end - part.first < most_jobs:
         wider = [
             each
-            for each in _widened(part, jobs, head)
+            for each in _widened(part, jobs, head, limits)
             if each.num_texts <= most_texts
             and each.num_texts * jobs[each.end - 1].num_tokens <= limits.tokens
         ]
@@ -220,21 +238,24 @@ def _around(head: WaitingJob, jobs: Sequence[WaitingJob], limits: Limits, most_t
     return slice(part.first, part.end)
 
 
-def _widened(part: _Part, jobs: Sequence[WaitingJob], head: WaitingJob) -> Iterator[_Part]:
+def _widened(
+    part: _Part, jobs: Sequence[WaitingJob], head: WaitingJob, limits: Limits
+) -> Iterator[_Part]:
     """The stretch with one more job, at either end. Equal texts stand together, and are one row."""
     first, end, num_texts, _ = part
     if first:
         job = jobs[first - 1]
-        more = num_texts + _differs(job, jobs[first])
+        more = num_texts + _is_another(job, jobs[first], limits)
         yield _Part(first - 1, end, more, head.num_tokens - job.num_tokens)
     if end < len(jobs):
         job = jobs[end]
-        more = num_texts + _differs(job, jobs[end - 1])
+        more = num_texts + _is_another(job, jobs[end - 1], limits)
         yield _Part(first, end + 1, more, job.num_tokens - head.num_tokens)
 
 
-def _differs(one: WaitingJob, other: WaitingJob) -> bool:
-    return not one.text or one.text != other.text
+def _is_another(one: WaitingJob, other: WaitingJob, limits: Limits) -> bool:
+    """Whether a job's text is a row of its own beside another's."""
+    return not (limits.shares_texts and one.text and one.text == other.text)
 
 
 def _most_jobs(starts: int, most_texts: int) -> int:

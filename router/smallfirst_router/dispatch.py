@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from smallfirst import results
 from smallfirst.catalogue import Pool
-from smallfirst.jobs import Job, Priority, Problem, Status
+from smallfirst.jobs import Job, Priority, Problem, Status, Tier
 from smallfirst.ledger.celery_lists import CeleryLists, PublishedBatches
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
@@ -153,7 +153,7 @@ class Dispatch:
         self._fill(name, held, state, served)
         if not any(held.count(priority) for priority in served):
             return 0
-        limits = Limits(pool.batch_jobs, pool.batch_tokens)
+        limits = Limits(pool.batch_jobs, pool.batch_tokens, shares_texts=pool.tier is Tier.SLM)
         batches = form_batches(held, limits, rooms)
         for batch in batches:
             self._send(name, pool, batch, held)

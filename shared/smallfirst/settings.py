@@ -250,7 +250,7 @@ class RouterSettings(TracedSettings):
         description="The folder in which linear models are kept that were trained from examples.",
     )
     hold_jobs: int = Field(
-        default=1024,
+        default=4096,
         ge=1,
         le=100_000,
         description="The most jobs of one priority that a router holds to form a pool's batches"

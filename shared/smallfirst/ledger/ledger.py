@@ -35,6 +35,8 @@ from smallfirst.results import LAST_MS
 
 #: The most entries that one script settles: at 15 to 25 us each it holds Redis for 3 ms at most.
 SETTLED_AT_ONCE = 128
+#: The most entries that one script passes on, for the same reason.
+PASSED_AT_ONCE = 512
 #: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
@@ -226,10 +228,12 @@ class Ledger:
     def _pass(
         self, stream: str, group: str, entries: Sequence[str], *, to: str, idle_ms: int = 0
     ) -> set[str]:
-        if not entries:
-            return set()
-        arguments = [group, self._holder, to, idle_ms, *entries]
-        return _decoded(self._scripts.run("hand_over", [stream], arguments))
+        passed: set[str] = set()
+        for begin in range(0, len(entries), PASSED_AT_ONCE):
+            part = entries[begin : begin + PASSED_AT_ONCE]
+            arguments = [group, self._holder, to, idle_ms, *part]
+            passed |= _decoded(self._scripts.run("hand_over", [stream], arguments))
+        return passed
 
     def keep(self, stream: str, starts: Mapping[str, int]) -> set[str]:
         """Renew the leases of what this worker has started, and take back what was taken over.

@@ -192,7 +192,7 @@ def test_a_message_tells_ids_and_size_and_no_text(
 def test_two_batches_at_most_wait_for_a_worker(redis: Any, redis_url: str, catalogue: Path) -> None:
     """A batch is formed when somebody is about to be free, not before."""
     start_worker(redis)
-    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    submit(redis, *(topic(f"a{n}", f"mail {n}") for n in range(20)))
     router = router_of(redis, redis_url, catalogue)
     for _ in range(3):
         router.step()
@@ -227,7 +227,7 @@ def test_an_interactive_job_passes_the_batches_that_wait(
     """Beyond the bound one urgent batch for each worker is published, and taken first."""
     start_worker(redis)
     router = router_of(redis, redis_url, catalogue)
-    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    submit(redis, *(topic(f"a{n}", f"mail {n}") for n in range(20)))
     router.step()
     submit(redis, topic("now", priority="interactive"))
     router.step()

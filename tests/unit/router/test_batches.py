@@ -212,6 +212,15 @@ def test_equal_texts_of_several_tasks_travel_as_one_row() -> None:
     assert fill_of(batch, Limits(jobs=8, tokens=1000)) == 1.0
 
 
+def test_where_a_text_is_read_for_each_job_each_counts() -> None:
+    """A large model reads a text anew for every question, so equal texts save nothing."""
+    backlog = [waiting(number, task=f"task-{number % 4}", text="same") for number in range(40)]
+    limits = Limits(jobs=8, tokens=10_000, shares_texts=False)
+    [batch] = formed(backlog, limits, rooms(1))
+    assert len(batch.jobs) == 8
+    assert fill_of(batch, limits) == 1.0
+
+
 def test_what_may_be_poisonous_is_counted_by_the_job() -> None:
     """Equal texts that killed a worker do not come back in one large batch."""
     backlog = [waiting(number, text="same", starts=1) for number in range(100)]

@@ -1,0 +1,62 @@
+"""What was measured, put into the page on performance: the tables of `benchmarks/results`.
+
+Nothing is typed in anew, so the page says what the last run of each benchmark found.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from smallfirst.evaluation.plots import figure_of
+from smallfirst.evaluation.svg import COLOURS, inline_svg
+
+_RESULTS: Final = Path(__file__).parents[1] / "benchmarks" / "results"
+_HEADING: Final = re.compile(r"^#+ .*\n+", re.MULTILINE)
+#: Whose processes a job passes, in its order, and how the figure calls them.
+_PARTS: Final = ("client", "router", "redis", "worker")
+
+
+def table_of(name: str) -> str:
+    """The results of one benchmark, without their heading.
+
+    Raises:
+        FileNotFoundError: When it was never run.
+    """
+    return _HEADING.sub("", (_RESULTS / f"{name}.md").read_text("utf-8"), count=1)
+
+
+def speed() -> str:
+    """The fleet beside its ceiling and its rivals: figures, then the table."""
+    found = json.loads((_RESULTS / "speed_banking77.json").read_text("utf-8"))
+    return "\n\n".join((_rates(found), table_of("speed_banking77"), _shares(found[0])))
+
+
+def _rates(found: Sequence[dict[str, Any]]) -> str:
+    """Draw how many texts a second each answers, the fleet in another colour."""
+    with figure_of("texts a second, median of its turns", "") as (figure, axes):
+        names = [each["name"] for each in found][::-1]
+        rates = [median(each["per_second"]) for each in found][::-1]
+        colours = [COLOURS["accent" if name == "fleet" else "quiet"] for name in names]
+        bars = axes.barh(names, rates, color=colours, height=0.62)
+        axes.bar_label(bars, labels=[f"{rate:,.0f}" for rate in rates], padding=5)
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.14)
+        return _in_page(inline_svg(figure, "rates", "Texts a second by contestant", {}))
+
+
+def _shares(fleet: dict[str, Any]) -> str:
+    """Draw where the fleet's CPU goes, part by part of a job's way."""
+    with figure_of("CPU of a job, microseconds, median of the fleet's turns", "") as (figure, axes):
+        spent = [median(turn[part] for turn in fleet["cpu_us"]) for part in _PARTS][::-1]
+        bars = axes.barh(_PARTS[::-1], spent, color=COLOURS["accent"], height=0.62)
+        axes.bar_label(bars, labels=[f"{each:,.0f}" for each in spent], padding=5)
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.14)
+        return _in_page(inline_svg(figure, "shares", "CPU of a job by process", {}))
+
+
+def _in_page(svg: str) -> str:
+    return f'<div class="figure">\n{svg}\n</div>'
