@@ -15,7 +15,7 @@ NUM_PROCESSES ?= $(shell expr $$(nproc) + 1)
 BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench format lock clean
+.PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench bench-quick format lock clean
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -53,14 +53,15 @@ fuzz: .venv/ready  ## Feed nonsense to everything that reads, in every order, fo
 chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and check its promise.
 	$(BIN)/python -m tests.support.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+# Public rows are no part of this repository: SMALLFIRST_DATA names their folder (examples/public_data).
+OF_SPEED := router_speed speed many_tasks latency precision
+
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
-	$(BIN)/python benchmarks/slm_runtimes.py --write
-	$(BIN)/python benchmarks/llm_throughput.py --write
-	$(BIN)/python benchmarks/llm_bounds.py --write
-	$(BIN)/python benchmarks/llm_memory.py --write
-	$(BIN)/python benchmarks/promise.py --write
-	$(BIN)/python benchmarks/demo_mail.py --write
-	$(BIN)/python benchmarks/fair_shares.py --write
+	$(foreach name,$(OF_SPEED) slm_runtimes llm_throughput llm_bounds llm_memory promise demo_mail fair_shares,\
+		$(BIN)/python benchmarks/$(name).py --write &&) true
+
+bench-quick: .venv/ready  ## See that the benchmarks of speed run: a small round of each, nothing written.
+	$(foreach name,$(OF_SPEED),$(BIN)/python benchmarks/$(name).py --quick &&) true
 
 format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/ruff format .

@@ -25,6 +25,8 @@ from smallfirst.local.fleet import LocalFleet
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 
+#: Folders of public rows; see examples/public_data.
+DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 CATALOGUE = """
 version: 1
 pools: {cpu: {tier: slm, max_parameters: 50M}}
@@ -44,7 +46,9 @@ answered at meanwhile, as a share of what they are without it."""
 def main() -> None:
     """Measure both, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="Folder of test rows.")
+    parser.add_argument(
+        "--data", type=Path, default=DATA / "banking77", help="Folder of test rows."
+    )
     parser.add_argument("--jobs", type=int, default=400, help="Jobs on the idle fleet.")
     parser.add_argument("--bulk", type=int, default=100_000, help="Jobs of bulk that wait.")
     parser.add_argument("--seconds", type=int, default=30, help="Of each part beside bulk.")

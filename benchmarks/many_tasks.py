@@ -6,6 +6,7 @@ python benchmarks/many_tasks.py --data DATA/banking77 --quick
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
@@ -24,6 +25,8 @@ from smallfirst.local.fleet import LocalFleet
 sys.path.insert(0, str(Path(__file__).parent / "contestants"))
 from contest import timed
 
+#: Folders of public rows; see examples/public_data.
+DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 #: Tasks about every text. Each tells its labels in another way.
 NUM_TASKS = 8
 #: Labels of each.
@@ -46,7 +49,9 @@ class Round:
 def main() -> None:
     """Let the orders take turns, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="Folder of train rows.")
+    parser.add_argument(
+        "--data", type=Path, default=DATA / "banking77", help="Folder of train rows."
+    )
     parser.add_argument("--texts", type=int, default=1_000, help="Texts of a round.")
     parser.add_argument("--rounds", type=int, default=5, help="Rounds.")
     parser.add_argument("--quick", action="store_true", help="One small round, to see it run.")

@@ -1,6 +1,6 @@
 """What eight bits cost in answers: the same head learned and judged at each precision.
 
-python benchmarks/precision.py --data DATA --write
+python benchmarks/precision.py --write
 """
 
 import argparse
@@ -17,6 +17,8 @@ from smallfirst.evaluation.intervals import of_share
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
 
+#: Folders of public rows; see examples/public_data.
+DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 PRECISIONS = ("float32", "bfloat16", "int8")
 #: Rows of a batch.
 AT_ONCE = 256
@@ -25,11 +27,14 @@ AT_ONCE = 256
 def main() -> None:
     """Judge the test rows of each set at each precision, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="Folder of the sets' folders.")
+    parser.add_argument("--data", type=Path, default=DATA, help="Folder of the sets' folders.")
     parser.add_argument("--sets", nargs="*", default=["banking77", "headlines"], help="Which.")
     parser.add_argument("--rows", type=int, default=None, help="Fewer rows of each part.")
+    parser.add_argument("--quick", action="store_true", help="A few rows, to see it run.")
     parser.add_argument("--write", action="store_true", help="Write the table of results.")
     options = parser.parse_args()
+    if options.quick:
+        options.rows = 300
     lines = ["# What a precision costs in answers", "", _ABOUT, "", *_HEADER]
     for name in options.sets:
         lines += _of_set(options.data / name, options.rows)

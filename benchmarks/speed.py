@@ -3,8 +3,8 @@
 All answer the same texts with the same encoder and the same head, on the same cores, taking turns.
 Each runs in an environment of its own, made once under `benchmarks/.environments`.
 
-    python benchmarks/speed.py --data DATA/banking77 --quick
-    python benchmarks/speed.py --data DATA/banking77 --write
+    python benchmarks/speed.py --quick
+    python benchmarks/speed.py --write
 """
 
 import argparse
@@ -28,6 +28,8 @@ from smallfirst.catalogue.model_files import model_folder
 from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.slm.engine import SlmEngine
 
+#: Folders of public rows; see examples/public_data.
+DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 _HERE = Path(__file__).parent
 _CONTESTANTS = _HERE / "contestants"
 _ENVIRONMENTS = _HERE / ".environments"
@@ -111,7 +113,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="Folder of train and test rows.")
+    parser.add_argument(
+        "--data", type=Path, default=DATA / "banking77", help="Folder of train and test rows."
+    )
     parser.add_argument("--texts", type=int, default=4000, help="Distinct texts of a round.")
     parser.add_argument("--rounds", type=int, default=5, help="Turns of each contestant.")
     parser.add_argument("--only", nargs="*", choices=CONTESTANTS, help="Whom the fleet meets.")

@@ -234,6 +234,8 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "speed": measurements.speed,
         "router_speed": partial(measurements.table_of, "router_speed"),
         "precision": partial(measurements.table_of, "precision"),
+        "many_tasks": partial(measurements.table_of, "many_tasks"),
+        "latency": partial(measurements.table_of, "latency"),
         "fair_shares": partial(measurements.table_of, "fair_shares"),
         "linear_tier": partial(measurements.table_of, "linear_tier_banking77"),
         "runtimes": partial(measurements.table_of, "slm_runtimes"),

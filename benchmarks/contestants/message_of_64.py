@@ -15,12 +15,14 @@ def main() -> None:
         app = Celery(broker=broker, backend=broker)
         send = app.signature("message.labels").clone
         warm = [send((work.texts[:SIZE],)).apply_async() for _ in range(4)]
-        for one in warm:
-            one.get(timeout=300)
+        while warm:
+            warm.pop().get(timeout=300)
         with timed() as timing:
             parts = [work.texts[first : first + SIZE] for first in range(0, len(work.texts), SIZE)]
             sent = [send((part,)).apply_async() for part in parts]
             labels = [label for one in sent for label in one.get(timeout=300)]
+        # Each result says goodbye to Redis when it goes, and would wait for it for ever.
+        sent.clear()
     tell(timing, labels)
 
 
