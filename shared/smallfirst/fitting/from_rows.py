@@ -70,7 +70,7 @@ def fit_rows(order: Order, onlooker: ProgressObserver, tell: Callable[[str], Non
         SmallfirstError: When the rows or the catalogue are wrong, or the fleet fails.
     """
     written, task, parts = _rows(order, tell)
-    offer = offer_of(order.catalogue, order.task, with_large=order.budget > 0)
+    offer = offer_of(order.catalogue, order.task, task.kind, with_large=order.budget > 0)
     fitting = Fitting(
         order.task, task, written, parts, offer, order.aim, monotonic() + order.budget
     )

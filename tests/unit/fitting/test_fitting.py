@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from smallfirst.catalogue import Example
+from smallfirst.catalogue import Example, Kind
 from smallfirst.evaluation.rows import Row
 from smallfirst.evaluation.scores import Said
 from smallfirst.evaluation.thresholds import Aim
@@ -28,7 +28,7 @@ UNTOLD = "zanzibar"
 
 def offer_with_large() -> Offer:
     """Linear, small, and one large model that is asked in two ways."""
-    offer = offer_of(None, "topic", with_large=False)
+    offer = offer_of(None, "topic", Kind.CLASSIFY, with_large=False)
     pools = {**offer.base["pools"], "gpu": {"tier": "llm", "max_parameters": "10B"}}
     model = {"tier": "llm", "source": "/models/large", "parameters": "8B"}
     models = {**offer.base["models"], "large": model}
