@@ -174,7 +174,7 @@ class Asking:
     def _opened(self) -> tuple[Client, LocalFleet]:
         """The fleet's client; the fleet is started for the first question."""
         if self._client is None or self._fleet is None:
-            folder = self._resources.enter_context(_folder())
+            folder = self._resources.enter_context(temporary_folder())
             written = served(self._offer, self._written, list(self._parts.values()))
             (folder / "catalogue.yaml").write_text(as_yaml(written), encoding="utf-8")
             for part in self._parts.values():
@@ -208,7 +208,7 @@ class Asking:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """A folder that stays behind when something went wrong, for its logs."""
     folder = Path(tempfile.mkdtemp(prefix="smallfirst-fit-"))
     try:
