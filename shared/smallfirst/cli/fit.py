@@ -96,7 +96,8 @@ BudgetOption = Annotated[
     typer.Option(
         parser=_seconds,
         metavar="DURATION",
-        help="The time that large models may be asked for, such as 90s, 10m or 1h; 0 asks none.",
+        help="The time for asking large models and for tuning a small one, such as 90s, 10m or 1h;"
+        " 0 does neither.",
     ),
 ]
 FitOutOption = Annotated[
@@ -136,8 +137,9 @@ def fit(  # noqa: PLR0913 - a command's signature is its options
 ) -> None:
     """Find the cheapest cascade for a task from labelled rows, and write it ready to serve.
 
-    Every tier is tried: rules that are there already, a linear model, a small one, and the large
-    ones of the catalogue. What was interrupted goes on when the same command is given again.
+    Every tier is tried: rules that are there already, a linear model, a small one, the same tuned
+    where the budget lasts, and the large ones of the catalogue. What was interrupted goes on when
+    the same command is given again.
     Without labelled rows a large model of the catalogue answers, and nothing is promised. Exit 1
     where nothing is served: the rows bear no promise at all, or nobody can answer without rows.
     """

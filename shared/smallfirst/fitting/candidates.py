@@ -13,6 +13,7 @@ from smallfirst.catalogue.pools import WORDS
 from smallfirst.fitting.drafting import Written
 from smallfirst.jobs import Tier
 from smallfirst.kinds import KINDS
+from smallfirst.step_options import mean_name
 
 _MINILM: Final = "bundled:minilm"
 #: The pool of a catalogue that has none; what a small worker costs on a public cloud.
@@ -51,12 +52,12 @@ class Candidate:
     @property
     def models(self) -> tuple[str, ...]:
         """The models that it asks, the largest last; none for a rule."""
-        return (self.step["model"],) if "model" in self.step else ()
+        return (self.step["model"],) if "model" in self.step else tuple(self.step.get("models", ()))
 
     @property
     def step_name(self) -> str:
         """What trails and promises call the step."""
-        return str(self.step.get("model", "rules"))
+        return mean_name(self.models) if self.models else "rules"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ def offer_of(catalogue: Catalogue | None, name: str, kind: Kind, *, with_large: 
     asked = {model for each in found for model in each.models}
     base["models"] = {name: model for name, model in base["models"].items() if name in asked}
     return Offer(base, tuple(found))
+
+
+def joined(offer: Offer, more: Offer) -> Offer:
+    """One offer of two: those of the second come after all of the first."""
+    models = {**offer.base["models"], **more.base["models"]}
+    return Offer({**offer.base, "models": models}, (*offer.candidates, *more.candidates))
 
 
 def _base(catalogue: Catalogue | None) -> Written:

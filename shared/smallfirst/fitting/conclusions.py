@@ -61,7 +61,7 @@ def _who(candidate: Candidate, *, inside: bool = False) -> str:
 
 def sentences(found: Found) -> list[str]:
     """Say the rest: the promise, what the one that was asked for takes, what is doubtful."""
-    return [*_promise(found), *_cost(found), *_few(found), *_rare(found)]
+    return [*_promise(found), *_cost(found), *_few(found), *_rare(found), *found.notes]
 
 
 def _promise(found: Found) -> Iterator[str]:
@@ -115,7 +115,9 @@ def _cost(found: Found) -> Iterator[str]:
     if found.cascade is None:
         return
     ours = found.cascade
-    best = max(found.standings, key=lambda each: each.alone.accuracy)
+    # A figure of a sample is not set beside those of all rows.
+    asked = [each for each in found.standings if each.is_on_promising]
+    best = max(asked, key=lambda each: each.alone.accuracy)
     cost = price(ours.cost_per_million, found.currency)
     yield (
         f"A million jobs cost {cost}. The most accurate step alone, {best.candidate.name}, is right"

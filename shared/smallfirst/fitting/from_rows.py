@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -17,17 +17,19 @@ from smallfirst.evaluation.rows import doubts_of, read_rows, repeats_of
 from smallfirst.evaluation.scoring_run import ProgressObserver
 from smallfirst.evaluation.thresholds import Aim
 from smallfirst.fitting.asking import Asking
-from smallfirst.fitting.candidates import Candidate, offer_of, task_of
+from smallfirst.fitting.candidates import Candidate, Offer, joined, offer_of, task_of
 from smallfirst.fitting.card import card_of
 from smallfirst.fitting.dealing import Dealt, dealt, with_teaching
 from smallfirst.fitting.drafting import Written, drafted, placeholder, read_labelled, task_in
 from smallfirst.fitting.errors import FitError
-from smallfirst.fitting.fitting import Fitting, Found, parts_of
+from smallfirst.fitting.fitting import PROMISING, Fitting, Found, parts_of
 from smallfirst.fitting.measured import Measurements
 from smallfirst.fitting.placing import Placing
 from smallfirst.fitting.suggesting import Suggested, suggest
+from smallfirst.fitting.tuned import TunedAsking, with_tuned
 from smallfirst.fitting.writing import (
     Destination,
+    beside,
     catalogue_at,
     check_edit,
     edited,
@@ -49,7 +51,7 @@ class Order:
         catalogue: The team's own, where there is one: it may know the task, and has models.
         to: Where it is written.
         aim: What is to be promised.
-        budget: Seconds that large models may be asked for.
+        budget: Seconds for asking large models and for tuning a small one.
         slm_processes: Workers; as many as suit where None.
     """
 
@@ -76,28 +78,52 @@ def fit_rows(order: Order, onlooker: ProgressObserver, tell: Callable[[str], Non
         SmallfirstError: When the rows or the catalogue are wrong, or the fleet fails.
     """
     assert order.data is not None, "`begin` fits without rows"
+    began = monotonic()
     written, task, parts = _rows(order, order.data, tell)
     offer = offer_of(order.catalogue, order.task, task.kind, with_large=order.budget > 0)
+    tuned = with_tuned(offer, order.to, parts_of(parts))
+    everyone = joined(offer, tuned) if order.budget > 0 else offer
     fitting = Fitting(
-        order.task, task, written, parts, offer, order.aim, monotonic() + order.budget
+        order.task, task, written, parts, everyone, order.aim, monotonic() + order.budget
     )
     kept = Measurements(order.to.measured)
-    there = catalogue_at(order.to)
-    with Asking(
-        offer, written, parts_of(parts), kept,
-        onlooker=onlooker, slm_processes=order.slm_processes,
-    ) as asking:  # fmt: skip
-        selection = fitting.selected(asking)
-        chosen = tuple(offer.candidates[n] for n in selection.choice.places)
-        served = task_of(written, chosen)
-        missing = lacking(offer.base, there, chosen)
-        text = edited(order.to, offer.base, missing, served)
-        catalogue = check_edit(order.to, text, parts.learning)
-        found = fitting.promised(asking, selection, catalogue)
+    with (
+        Asking(
+            offer, written, parts_of(parts), kept,
+            onlooker=onlooker, slm_processes=order.slm_processes,
+        ) as others,
+        TunedAsking(
+            others, tuned, written, parts_of(parts), kept, order.to,
+            until=fitting.until, began=began, tell=tell,
+            onlooker=onlooker, slm_processes=order.slm_processes,
+        ) as asking,
+    ):  # fmt: skip
+        found, text = _fitted(order, fitting, offer, asking)
+        is_tuned = any(each in tuned.candidates for each in found.chosen)
+        asking.forget(keeps_model=is_tuned and found.promise is not None)
     if found.promise is not None:
         write(order.to, text, parts.learning, found.promise)
     _describe(order.to, found)
     return found
+
+
+def _fitted(order: Order, fitting: Fitting, plain: Offer, asking: TunedAsking) -> tuple[Found, str]:
+    """Choose and promise; return it with the catalogue's text as it will be."""
+    selection = fitting.selected(asking)
+    chosen = [fitting.offer.candidates[n] for n in selection.choice.places]
+    if any(each in asking.offer.candidates for each in chosen) and not asking.make(PROMISING):
+        # Nothing that was asked already is asked again.
+        fitting = replace(fitting, offer=plain)
+        selection = fitting.selected(asking)
+    offer = fitting.offer
+    candidates = tuple(offer.candidates[n] for n in selection.choice.places)
+    missing = beside(order.to, lacking(offer.base, catalogue_at(order.to), candidates))
+    served = task_of(fitting.written, candidates)
+    text = edited(order.to, offer.base, missing, served)
+    catalogue = check_edit(order.to, text, fitting.dealt.learning)
+    found = fitting.promised(asking, selection, catalogue)
+    notes = (asking.why_not,) if asking.why_not else ()
+    return replace(found, notes=notes), text
 
 
 def suggest_next(

@@ -119,6 +119,17 @@ def entry_of(to: Destination, task: Written, *, has_examples: bool = True) -> Wr
     return {**about, **learned, "cascade": task["cascade"]}
 
 
+def beside(to: Destination, added: Mapping[str, Written]) -> dict[str, Written]:
+    """The same entries, with models that lie beside the catalogue named from there."""
+    folder = to.catalogue.parent
+    models = {
+        name: {**model, "source": f"./{Path(model['source']).relative_to(folder).as_posix()}"}
+        for name, model in added.get("models", {}).items()
+        if Path(model["source"]).is_relative_to(folder)
+    }
+    return {**added, "models": {**added["models"], **models}} if models else dict(added)
+
+
 def edited(
     to: Destination,
     base: Written,

@@ -106,6 +106,7 @@ def test_what_it_wrote_is_served(fitted: Fitted) -> None:
     assert promise.target == 0.2
     assert card["is_target_kept"]
     assert all(step.is_calibrated for step in catalogue.tasks["topic"].cascade)
+    assert any("A tuned model is not tried" in sentence for sentence in card["said"])
 
 
 def test_rows_that_promise_are_not_among_the_examples(fitted: Fitted) -> None:
