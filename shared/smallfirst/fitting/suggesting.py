@@ -30,6 +30,7 @@ class Suggested:
         num_to_teach: How many they are.
         to_judge: The file of rows drawn by chance; None where there are labelled ones already.
         num_to_judge: How many they are.
+        fewest: How many a fitting takes.
         num_texts: Of how many texts they were chosen.
         num_in_file: How many there were; of more than some thousand a sample is compared.
     """
@@ -38,6 +39,7 @@ class Suggested:
     num_to_teach: int
     to_judge: Path | None
     num_to_judge: int
+    fewest: int
     num_texts: int
     num_in_file: int
 
@@ -83,13 +85,14 @@ def suggest(
     chosen = to_label(rest, seen, task, count, vectors_of)
     to.beside.mkdir(parents=True, exist_ok=True)
     write_to_label(to.to_teach, chosen)
-    if judges:
+    if not labelled:
         write_to_label(to.to_judge, judges)
     return Suggested(
         to_teach=to.to_teach,
         num_to_teach=len(chosen),
         to_judge=to.to_judge if judges else None,
         num_to_judge=len(judges),
+        fewest=_fewest_judges(task),
         num_texts=len(pool.rows),
         num_in_file=pool.num_distinct,
     )
@@ -107,6 +110,11 @@ def advice(found: Suggested) -> list[str]:
             f"Label these first: {counted(found.num_to_judge, 'row')} drawn by chance, by which a"
             f" cascade is chosen and promised: {found.to_judge}"
         )
+        if found.num_to_judge < found.fewest:
+            said.append(
+                f"A fitting takes {found.fewest} of them at least for so many labels: gather more"
+                " texts."
+            )
     if found.num_to_teach:
         sample = (
             f" of a sample of {found.num_texts:,} of {found.num_in_file:,} texts"

@@ -100,13 +100,24 @@ def _row(line: Line) -> Unlabelled:
     text = row.get("text")
     if not isinstance(text, str) or not text.strip():
         raise RowError("needs `text`, a string that is not empty")
-    return {key: value for key, value in row.items() if key not in _ANSWERS}
+    kept = {key: value for key, value in row.items() if key not in _ANSWERS}
+    try:
+        _written(kept).encode()
+    except UnicodeEncodeError:
+        raise RowError("holds half of a character (a lone surrogate); write it whole") from None
+    return kept
 
 
 def write_to_label(path: Path, rows: Sequence[Unlabelled]) -> None:
-    """Write rows for people to add labels to."""
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_whole(path, "".join(lines))
+    """Write rows for people to add labels to; where there are none, no file is there."""
+    if rows:
+        write_whole(path, "".join(f"{_written(row)}\n" for row in rows))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _written(row: Unlabelled) -> str:
+    return json.dumps(row, ensure_ascii=False)
 
 
 def check_not_labelled(path: Path) -> None:

@@ -162,9 +162,10 @@ def next_steps(order: Order, begun: Begun) -> list[str]:
         commands += [f"smallfirst check {path}", f"smallfirst up --catalogue {path}"]
     if found is not None and found.to_judge is not None:
         judge, teach = (shlex.quote(str(each)) for each in (found.to_judge, found.to_teach))
+        also = f" --teaching {teach}" if found.num_to_teach else ""
         rest = " --replace" if begun.is_written or begun.is_there else ""
         commands.append(
-            f"smallfirst fit {begun.task} --data {judge} --teaching {teach} --catalogue {path}"
-            f"{rest}    # once they are labelled"
+            f"smallfirst fit {begun.task} --data {judge}{also} --catalogue {path}{rest}"
+            "    # once they are labelled"
         )
     return commands

@@ -61,6 +61,8 @@ def test_the_order_of_the_file_does_not_count(tmp_path: Path) -> None:
         ({"label": "a"}, "needs `text`"),
         ({"text": " "}, "needs `text`"),
         ({"text": 5}, "needs `text`"),
+        ('{"text": "half \\ud800 of one"}', "half of a character"),
+        ('{"text": "whole", "id": "\\ud800"}', "half of a character"),
         ("[1]", "a JSON object is needed"),
         ("{", "not JSON"),
     ],
@@ -137,6 +139,15 @@ def test_at_first_some_are_drawn_by_chance_to_judge(tmp_path: Path) -> None:
     assert not judge & teach
     assert "by chance" in advice(found)[0]
     assert all(text not in " ".join(advice(found)) for text in given)
+
+
+def test_too_few_texts_to_judge_by_are_told(tmp_path: Path) -> None:
+    """All of them are drawn, none is left to teach, and how many it takes is said."""
+    to = Destination(tmp_path / "catalogue.yaml", "topic")
+    found = suggest(to, texts(tmp_path, MONEY), (), TASK, 5, by_words)
+    assert found.num_to_judge == len(MONEY)
+    assert not to.to_teach.exists()
+    assert "30 of them at least" in " ".join(advice(found))
 
 
 def test_beside_labelled_rows_none_are_drawn_to_judge(tmp_path: Path) -> None:
