@@ -146,7 +146,11 @@ def fit(  # noqa: PLR0913 - a command's signature is its options
     _check(task, {"data": data, "teaching": teaching, "unlabelled": unlabelled})
     from smallfirst.evaluation.thresholds import Aim  # noqa: PLC0415 - takes a second
     from smallfirst.fitting.from_rows import Order  # noqa: PLC0415 - the same
-    from smallfirst.fitting.writing import Destination, check_writable  # noqa: PLC0415 - the same
+    from smallfirst.fitting.writing import (  # noqa: PLC0415 - the same
+        Destination,
+        alone,
+        check_writable,
+    )
 
     source = load_settings(Settings, catalogue=catalogue).catalogue
     if catalogue is not None and not source.is_file() and out is not None:
@@ -165,11 +169,12 @@ def fit(  # noqa: PLR0913 - a command's signature is its options
         teaching=teaching,
         labels=dict(map(_label, label or ())),
     )
-    is_served = (
-        _begin(order, unlabelled, to_label, replace=replace, as_json=as_json)
-        if data is None
-        else _fit(order, unlabelled, to_label, as_json=as_json)
-    )
+    with alone(to):
+        is_served = (
+            _begin(order, unlabelled, to_label, replace=replace, as_json=as_json)
+            if data is None
+            else _fit(order, unlabelled, to_label, as_json=as_json)
+        )
     if not is_served:
         raise typer.Exit(SOME_FAILED)
 

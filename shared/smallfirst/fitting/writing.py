@@ -5,9 +5,11 @@ it never sees an entry whose examples or promise are not there yet. A catalogue 
 all its other entries, its comments and its order.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +102,25 @@ def check_writable(to: Destination, *, replace: bool) -> None:
         raise FitError(
             f"{folder}: cannot be written to ({reason}); name another with --out"
         ) from None
+
+
+@contextmanager
+def alone(to: Destination) -> Iterator[None]:
+    """Keep a second fitting of the task out of the folder; the kernel ends this with the process.
+
+    Raises:
+        FitError: When another is under way.
+    """
+    to.beside.mkdir(parents=True, exist_ok=True)
+    with (to.beside / f".{to.task}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FitError(
+                f"{to.beside}: another fit of {to.task} is under way there; wait for it, or name"
+                " another folder with --out"
+            ) from None
+        yield
 
 
 def _refuse_to_overwrite(to: Destination) -> None:

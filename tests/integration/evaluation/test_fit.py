@@ -166,7 +166,8 @@ def test_a_task_without_rows_is_told_what_is_missing(tmp_path: Path) -> None:
     """Nobody can answer it, and nothing is served: but what to label is written."""
     texts = [{"text": row["text"]} for row in rows_of(60)]
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
-    done = begin(tmp_path, "--unlabelled", "texts.jsonl", "--slm-processes", "1")
+    asked = ("--unlabelled", "texts.jsonl", "--to-label", "9", "--slm-processes", "1")
+    done = begin(tmp_path, *asked)
     assert done.returncode == 1
     assert "only a large model can answer" in done.stdout
     assert not (tmp_path / "catalogue.yaml").exists()

@@ -15,7 +15,7 @@ from smallfirst.fitting.errors import FitError
 from smallfirst.fitting.suggesting import advice, suggest
 from smallfirst.fitting.to_label import by_words, to_label
 from smallfirst.fitting.unlabelled import check_not_labelled, read_unlabelled
-from smallfirst.fitting.writing import Destination
+from smallfirst.fitting.writing import Destination, alone
 
 TASK = placeholder({"kind": "classify", "labels": {"delivery": "", "refund": ""}})
 PARCELS = [f"my parcel {word} not arrived" for word in ("has", "did", "was", "is", "will", "can")]
@@ -139,6 +139,18 @@ def test_at_first_some_are_drawn_by_chance_to_judge(tmp_path: Path) -> None:
     assert not judge & teach
     assert "by chance" in advice(found)[0]
     assert all(text not in " ".join(advice(found)) for text in given)
+
+
+def test_one_fitting_of_a_task_writes_into_a_folder_at_a_time(tmp_path: Path) -> None:
+    """A second is told to wait; one of another task, or after the first, goes on."""
+    to = Destination(tmp_path / "catalogue.yaml", "topic")
+    with alone(to):
+        with pytest.raises(FitError, match="under way"), alone(to):
+            pass
+        with alone(Destination(tmp_path / "catalogue.yaml", "urgency")):
+            pass
+    with alone(to):
+        pass
 
 
 def test_too_few_texts_to_judge_by_are_told(tmp_path: Path) -> None:
