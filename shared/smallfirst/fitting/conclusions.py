@@ -86,7 +86,7 @@ def _what_it_takes(found: Found) -> str:
         return "More labelled rows are needed before anything can be said."
     needed = found.unsupported.rows_needed
     num_promising = len(found.dealt.promising)
-    num_rows = num_promising + len(found.dealt.learning)
+    num_rows = found.dealt.num_dealt
     if needed is None:
         return (
             "At this error rate no number of rows would do: a better model is needed, a larger one"

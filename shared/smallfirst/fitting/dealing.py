@@ -52,12 +52,19 @@ class Dealt:
         promising: Learned from by nobody.
         folds: For the choice: at least one where the learning rows suffice.
         rare: Labels that have too few rows to be judged: all of theirs are learned from.
+        num_teaching: How many of the learning rows were not dealt, but only teach.
     """
 
     learning: tuple[Row, ...]
     promising: tuple[Row, ...]
     folds: tuple[Fold, ...]
     rare: tuple[str, ...]
+    num_teaching: int = 0
+
+    @property
+    def num_dealt(self) -> int:
+        """The rows that were drawn by chance, whichever side they were dealt to."""
+        return len(self.learning) + len(self.promising) - self.num_teaching
 
 
 def dealt(rows: Sequence[Row], task: Task) -> Dealt:
@@ -89,7 +96,8 @@ def with_teaching(parts: Dealt, rows: Sequence[Row], task: Task) -> Dealt:
         if cluster not in taken and _answers(row.example, task)
     )
     folds = tuple(replace(fold, taught=(*fold.taught, *new)) for fold in parts.folds)
-    return replace(parts, learning=(*parts.learning, *new), folds=folds)
+    learning = (*parts.learning, *new)
+    return replace(parts, learning=learning, folds=folds, num_teaching=len(new))
 
 
 def by_chance(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -201,8 +201,9 @@ def read_task(order: Order, written: Written) -> Task:
     try:
         return placeholder(written)
     except ValidationError as error:
-        where = order.data or f"tasks.{order.task}"
-        raise FitError(f"{where}: {faults_of(error, Task.model_fields)}") from None
+        where = f"{order.data}: " if order.data else ""
+        faults = faults_of(error, Task.model_fields, ("tasks", order.task))
+        raise FitError(f"{where}{faults}") from None
 
 
 def _rows(order: Order, data: Path, tell: Callable[[str], None]) -> tuple[Written, Task, Dealt]:

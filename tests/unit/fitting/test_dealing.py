@@ -89,6 +89,8 @@ def test_rows_that_only_teach_are_judged_nowhere() -> None:
     more = with_teaching(parts, [new, alike, foreign], TASK)
     assert more.learning == (*parts.learning, new)
     assert more.promising == parts.promising
+    assert more.num_teaching == 1
+    assert more.num_dealt == parts.num_dealt == 85
     for before, after in zip(parts.folds, more.folds, strict=True):
         assert after.taught == (*before.taught, new)
         assert after.judges == before.judges
