@@ -41,6 +41,7 @@ class Candidate:
         step: As a catalogue has it, without `accept`.
         task: Keys of the task that it wants to be otherwise.
         is_dear: Whether it is asked about a sample only, and within the budget.
+        spoken: What sentences call it; by its name where empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate:
     step: Written
     task: Written = field(default_factory=dict)
     is_dear: bool = False
+    spoken: str = ""
 
     @property
     def models(self) -> tuple[str, ...]:

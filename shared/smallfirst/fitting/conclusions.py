@@ -55,7 +55,7 @@ def _who(candidate: Candidate, *, inside: bool = False) -> str:
         case Tier.LINEAR:
             name = "a linear model"
         case _:
-            name = candidate.name
+            name = candidate.spoken or candidate.name
     return name if inside else name[0].upper() + name[1:]
 
 

@@ -56,12 +56,17 @@ def with_tuned(offer: Offer, to: Destination, parts: Sequence[Part]) -> Offer:
     base = offer.base["models"]
     source = {"source": str(to.catalogue.parent / "models" / name)}
     models = {linear: base[linear], small: base[small], name: source}
-    steps: Mapping[str, Written] = {
-        "tuned": {"model": name},
-        "linear and tuned": {"models": [linear, name]},
-    }
-    found = tuple(Candidate(n, Tier.SLM, step, is_dear=True) for n, step in steps.items())
-    return Offer({**offer.base, "models": models}, found)
+    alone = Candidate(
+        "tuned", Tier.SLM, {"model": name}, is_dear=True, spoken="a tuned small model"
+    )
+    mean = Candidate(
+        "linear and tuned",
+        Tier.SLM,
+        {"models": [linear, name]},
+        is_dear=True,
+        spoken="the mean of a linear and a tuned model",
+    )
+    return Offer({**offer.base, "models": models}, (alone, mean))
 
 
 @dataclass
