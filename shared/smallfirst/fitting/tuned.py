@@ -39,6 +39,8 @@ _TEACHING: Final = 15
 _FIRST_SHARE: Final = 0.4
 #: Seconds that a training takes beside its steps: imports, and the head that it begins with.
 _BESIDE: Final = 25.0
+#: Seconds that are kept for asking what was trained: a fleet starts, and answers some hundred rows.
+_ASKING: Final = 30.0
 _PACKAGES: Final = ("smallfirst_workers", "torch", "transformers", "accelerate")
 
 
@@ -181,12 +183,12 @@ class TunedAsking:
 
     def _allowed(self, name: str) -> float:
         """Seconds that the training of a part may take."""
-        left = max(0.0, self.until - monotonic())
+        left = max(0.0, self.until - monotonic() - _ASKING)
         return left if name == PROMISING else left * _FIRST_SHARE
 
     def _too_long(self, part: Part, needed: float) -> str:
         used = monotonic() - self.began
-        budget = ceil((used + (needed + _BESIDE) / _FIRST_SHARE) / 60) + 1
+        budget = ceil((used + _ASKING + (needed + _BESIDE) / _FIRST_SHARE) / 60) + 1
         return (
             f"A tuned model is left out: training it on {len(part.taught):,} rows takes some"
             f" {counted(ceil(needed / 60), 'minute')} here, once to choose and once more to serve,"
