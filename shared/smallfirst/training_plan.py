@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from smallfirst.jobs import Name
 
+#: The exit status of a training that would take longer than its `time_limit`.
+TOO_LONG: Final = 3
+
 
 class Method(StrEnum):
     """How much of a model is trained."""
@@ -86,6 +89,12 @@ class TrainingPlan(BaseModel):
     )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="The seed of everything that is random."
+    )
+    time_limit: float | None = Field(
+        default=None,
+        gt=0,
+        description="The seconds that the steps of a fit may take; one that would take more is"
+        " given up as soon as its speed is known. If not given, any number.",
     )
     threads: int = Field(default=1, ge=1, le=256, description="The number of processor threads.")
     #: A model from scratch: its size, and how long it reads before it is told the task.

@@ -11,6 +11,7 @@ WorkerError
 ├── PoolMissing           the worker was told of a pool that is not there: its operator's
 ├── TaskError             a task does not fit its model or examples: the catalogue's
 └── TrainingError         a model cannot be trained as asked: its trainer's
+    └── TooLongError      it would take longer than it may
 ```
 
 An error carries fields; its sentence is made when somebody reads it. None quotes a job's text.
@@ -121,3 +122,17 @@ class TrainingError(WorkerError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class TooLongError(TrainingError):
+    """Raised when a training would take longer than it may.
+
+    Attributes:
+        needed: Seconds that its steps would take.
+        allowed: Seconds that they may.
+    """
+
+    def __init__(self, needed: float, allowed: float) -> None:
+        super().__init__(f"would take {needed:.0f} s, and has {max(0, allowed):.0f} s")
+        self.needed = needed
+        self.allowed = allowed

@@ -1,13 +1,13 @@
 """`smallfirst fit`: from a file of labelled rows to a cascade that is ready to serve."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smallfirst.catalogue import Catalogue, promise_path
+from smallfirst.catalogue import promise_path
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.calibrate import ConfidenceOption, TargetOption
 from smallfirst.cli.options import SlmProcessesOption
@@ -20,6 +20,7 @@ from smallfirst.cli.output import (
     fail,
     note,
     print_json,
+    say,
     share,
     table,
 )
@@ -31,6 +32,7 @@ from smallfirst.settings import Settings, load_settings
 if TYPE_CHECKING:
     from smallfirst.evaluation.intervals import Interval
     from smallfirst.fitting.fitting import Found, Standing
+    from smallfirst.fitting.from_rows import Order
     from smallfirst.fitting.writing import Destination
 
 _COLUMNS = (
@@ -57,14 +59,45 @@ def _seconds(value: str) -> float:
 
 FitTaskArgument = Annotated[str, typer.Argument(help="The name of the task.")]
 FitDataOption = Annotated[
-    Path, typer.Option("--data", help="The file of labelled rows, JSON Lines or CSV.")
+    Path | None,
+    typer.Option(
+        "--data",
+        help="The file of labelled rows, JSON Lines or CSV, drawn from the stream that the fleet"
+        " will see; if not given, a large model begins.",
+    ),
+]
+TeachingOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of more labelled rows that teach, and neither choose nor promise: they need"
+        " be no draw from the stream."
+    ),
+]
+UnlabelledOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of texts without labels, of which is written which to label next, the most"
+        " telling first."
+    ),
+]
+ToLabelOption = Annotated[
+    int, typer.Option(min=1, max=2000, help="The number of those rows to label next.")
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="NAME=DESCRIPTION",
+        help="A label of a task that no catalogue has yet, with what it is for; once for each.",
+    ),
 ]
 BudgetOption = Annotated[
     float,
     typer.Option(
         parser=_seconds,
         metavar="DURATION",
-        help="The time that large models may be asked for, such as 90s, 10m or 1h; 0 asks none.",
+        help="The time for asking large models and for tuning a small one, such as 90s, 10m or 1h;"
+        " 0 does neither.",
     ),
 ]
 FitOutOption = Annotated[
@@ -88,7 +121,11 @@ ReplaceOption = Annotated[
 def fit(  # noqa: PLR0913 - a command's signature is its options
     task: FitTaskArgument,
     *,
-    data: FitDataOption,
+    data: FitDataOption = None,
+    teaching: TeachingOption = None,
+    unlabelled: UnlabelledOption = None,
+    to_label: ToLabelOption = 100,
+    label: LabelOption = None,
     target: TargetOption = 0.02,
     confidence: ConfidenceOption = 0.95,
     budget: BudgetOption = "10m",  # type: ignore[assignment] # the parser makes seconds of it
@@ -100,27 +137,49 @@ def fit(  # noqa: PLR0913 - a command's signature is its options
 ) -> None:
     """Find the cheapest cascade for a task from labelled rows, and write it ready to serve.
 
-    Every tier is tried: rules that are there already, a linear model, a small one, and the large
-    ones of the catalogue. What was interrupted goes on when the same command is given again. Exit
-    1, and nothing is served, where the rows bear no promise at all.
+    Every tier is tried: rules that are there already, a linear model, a small one, the same tuned
+    where the budget lasts, and the large ones of the catalogue. What was interrupted goes on when
+    the same command is given again.
+    Without labelled rows a large model of the catalogue answers, and nothing is promised. Exit 1
+    where nothing is served: the rows bear no promise at all, or nobody can answer without rows.
     """
-    _check(task, data)
+    _check(task, {"data": data, "teaching": teaching, "unlabelled": unlabelled})
     from smallfirst.evaluation.thresholds import Aim  # noqa: PLC0415 - takes a second
-    from smallfirst.fitting.writing import Destination, check_writable  # noqa: PLC0415 - the same
+    from smallfirst.fitting.from_rows import Order  # noqa: PLC0415 - the same
+    from smallfirst.fitting.writing import (  # noqa: PLC0415 - the same
+        Destination,
+        alone,
+        check_writable,
+    )
 
     source = load_settings(Settings, catalogue=catalogue).catalogue
     if catalogue is not None and not source.is_file() and out is not None:
         fail(f"{source}: no such file; see --catalogue", exit_code=USAGE)
     loaded = load_catalogue(source, needs_promises=False) if source.is_file() else None
     to = Destination((out / "catalogue.yaml" if out else source).absolute(), task)
-    check_writable(to, replace=replace)
-    found = _found(task, data, loaded, to, Aim(target, confidence), budget, slm_processes)
-    _tell(found, to, as_json=as_json)
-    if found.promise is None:
+    check_writable(to, replace=replace or data is None)
+    order = Order(
+        task=task,
+        data=data,
+        catalogue=loaded,
+        to=to,
+        aim=Aim(target, confidence),
+        budget=budget,
+        slm_processes=slm_processes,
+        teaching=teaching,
+        labels=dict(map(_label, label or ())),
+    )
+    with alone(to):
+        is_served = (
+            _begin(order, unlabelled, to_label, replace=replace, as_json=as_json)
+            if data is None
+            else _fit(order, unlabelled, to_label, as_json=as_json)
+        )
+    if not is_served:
         raise typer.Exit(SOME_FAILED)
 
 
-def _check(task: str, data: Path) -> None:
+def _check(task: str, files: Mapping[str, Path | None]) -> None:
     """See that there is something to work with, before seconds go by."""
     from importlib.util import find_spec  # noqa: PLC0415 - for this alone
 
@@ -128,23 +187,60 @@ def _check(task: str, data: Path) -> None:
         fail("fitting needs what measures and draws: pip install 'smallfirst[linear,evaluation]'")
     if not re.fullmatch(NAME_PATTERN, task):
         fail(f"TASK: {task!a} is no name of a task; it must match {NAME_PATTERN}", exit_code=USAGE)
-    if not data.is_file():
-        fail(f"{data}: no such file; see --data", exit_code=USAGE)
+    for name, path in files.items():
+        if path is not None and not path.is_file():
+            fail(f"{path}: no such file; see --{name}", exit_code=USAGE)
+    if files["teaching"] and not files["data"]:
+        fail("--teaching: rows that only teach need others that judge; see --data", exit_code=USAGE)
 
 
-def _found(
-    task: str,
-    data: Path,
-    catalogue: Catalogue | None,
-    to: "Destination",
-    aim: Any,
-    budget: float,
-    slm_processes: int | None,
-) -> "Found":
-    from smallfirst.fitting.from_rows import Order, fit_rows  # noqa: PLC0415 - takes a second
+def _label(written: str) -> tuple[str, str]:
+    name, _, about = written.partition("=")
+    if not name.strip():
+        fail(f'--label: {written!a} names none; write it as "NAME=what it is for"', exit_code=USAGE)
+    return name.strip(), about.strip()
 
-    order = Order(task, data, catalogue, to, aim, budget, slm_processes)
-    return fit_rows(order, PROGRESS_OBSERVER, note)
+
+def _fit(order: "Order", unlabelled: Path | None, to_label: int, *, as_json: bool) -> bool:
+    """Fit from rows, and say what to label next; return whether something is served."""
+    from smallfirst.fitting.from_rows import fit_rows, suggest_next  # noqa: PLC0415 - the same
+    from smallfirst.fitting.suggesting import (  # noqa: PLC0415 - the same
+        advice,
+        check_suggestable,
+    )
+
+    if unlabelled is not None:
+        check_suggestable(order.to, unlabelled)
+    found = fit_rows(order, PROGRESS_OBSERVER, note)
+    _tell(found, order.to, as_json=as_json)
+    if unlabelled is not None:
+        note("")
+        for sentence in advice(suggest_next(order, unlabelled, to_label, PROGRESS_OBSERVER)):
+            note(sentence)
+    return found.promise is not None
+
+
+def _begin(
+    order: "Order", unlabelled: Path | None, to_label: int, *, replace: bool, as_json: bool
+) -> bool:
+    """Begin without rows; return whether something is served."""
+    from smallfirst.fitting.without_rows import (  # noqa: PLC0415 - the same
+        begin,
+        next_steps,
+        sayings,
+    )
+
+    begun = begin(order, unlabelled, to_label, PROGRESS_OBSERVER, replace=replace)
+    if as_json:
+        print_json({"task": begun.task, "model": begun.model, "said": sayings(begun)})
+    else:
+        for sentence in sayings(begun):
+            say(sentence)
+    if commands := next_steps(order, begun):
+        note("\nnext:")
+        for command in commands:
+            note(f"  {command}")
+    return begun.is_written or begun.is_there
 
 
 def _tell(found: "Found", to: "Destination", *, as_json: bool) -> None:

@@ -5,10 +5,7 @@ what came of it.
 """
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,14 +28,14 @@ from smallfirst.cli.output import (
     share,
     table,
 )
-from smallfirst.local import die_with_parent
 from smallfirst.local.cores import usable_cores
+from smallfirst.local.training_process import training_command
 from smallfirst.settings import Settings, load_settings
 from smallfirst.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
 from smallfirst.wording import faults_of
 
-#: What trains, and the package that it is in.
-_MODULE, _PACKAGE = "smallfirst_workers.training", "smallfirst_workers"
+#: The package of what trains.
+_PACKAGE = "smallfirst_workers"
 #: The most labels that a terminal is shown.
 _MAX_LABELS = 30
 
@@ -192,16 +189,8 @@ def _run(plan: TrainingPlan) -> dict[str, Any]:
     """Train in a process that does not outlive this one; its progress is on stderr."""
     if find_spec(_PACKAGE) is None:
         fail("training is not installed here: pip install 'smallfirst[train]'")
-    tied = [
-        sys.executable,
-        "-I",
-        "-S",
-        die_with_parent.__file__,
-        str(os.getpid()),
-        str(int(signal.SIGKILL)),
-    ]
-    command = [*tied, sys.executable, "-m", _MODULE]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603
+    pipe = subprocess.PIPE
+    with subprocess.Popen(training_command(), stdin=pipe, stdout=pipe) as child:  # noqa: S603
         try:
             said, _ = child.communicate(plan.model_dump_json().encode())
         except KeyboardInterrupt:

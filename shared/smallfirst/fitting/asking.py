@@ -40,7 +40,7 @@ from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
 from smallfirst.settings import RouterSettings, load_settings
 
-#: Rows that are asked and kept together: few of a dear candidate, whose answers take long.
+#: Rows that are asked and kept together: few of a large model, whose answers take long.
 _LOT, _DEAR_LOT = 200, 8
 #: The share of rows, and the number in any case, on which a candidate may fail.
 _MAX_FAILED_SHARE, _MAX_FAILED = 0.05, 3
@@ -100,6 +100,11 @@ class Asking:
     ) -> None:
         self._resources.__exit__(kind, error, trace)
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Whom it asks."""
+        return self._offer.candidates
+
     def ask(
         self, candidate: Candidate, part: str, *, until: float | None = None
     ) -> tuple[Told, ...]:
@@ -115,8 +120,9 @@ class Asking:
             UnansweredError: When the candidate fails on too many of them.
         """
         rows = self._parts[part].rows
+        size = _DEAR_LOT if candidate.tier is Tier.LLM else _LOT
         told: list[Told] = []
-        for lot in _lots(rows, _DEAR_LOT if candidate.is_dear else _LOT):
+        for lot in _lots(rows, size):
             key = self._key(candidate, part, lot)
             found: Sequence[Told] | None = self._kept.get(key)
             if found is None:
@@ -174,7 +180,7 @@ class Asking:
     def _opened(self) -> tuple[Client, LocalFleet]:
         """The fleet's client; the fleet is started for the first question."""
         if self._client is None or self._fleet is None:
-            folder = self._resources.enter_context(_folder())
+            folder = self._resources.enter_context(temporary_folder())
             written = served(self._offer, self._written, list(self._parts.values()))
             (folder / "catalogue.yaml").write_text(as_yaml(written), encoding="utf-8")
             for part in self._parts.values():
@@ -208,7 +214,7 @@ class Asking:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """A folder that stays behind when something went wrong, for its logs."""
     folder = Path(tempfile.mkdtemp(prefix="smallfirst-fit-"))
     try:

@@ -55,13 +55,13 @@ def _who(candidate: Candidate, *, inside: bool = False) -> str:
         case Tier.LINEAR:
             name = "a linear model"
         case _:
-            name = candidate.name
+            name = candidate.spoken or candidate.name
     return name if inside else name[0].upper() + name[1:]
 
 
 def sentences(found: Found) -> list[str]:
     """Say the rest: the promise, what the one that was asked for takes, what is doubtful."""
-    return [*_promise(found), *_cost(found), *_few(found), *_rare(found)]
+    return [*_promise(found), *_cost(found), *_few(found), *_rare(found), *found.notes]
 
 
 def _promise(found: Found) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _what_it_takes(found: Found) -> str:
         return "More labelled rows are needed before anything can be said."
     needed = found.unsupported.rows_needed
     num_promising = len(found.dealt.promising)
-    num_rows = num_promising + len(found.dealt.learning)
+    num_rows = found.dealt.num_dealt
     if needed is None:
         return (
             "At this error rate no number of rows would do: a better model is needed, a larger one"
@@ -115,7 +115,9 @@ def _cost(found: Found) -> Iterator[str]:
     if found.cascade is None:
         return
     ours = found.cascade
-    best = max(found.standings, key=lambda each: each.alone.accuracy)
+    # A figure of a sample is not set beside those of all rows.
+    asked = [each for each in found.standings if each.is_on_promising]
+    best = max(asked, key=lambda each: each.alone.accuracy)
     cost = price(ours.cost_per_million, found.currency)
     yield (
         f"A million jobs cost {cost}. The most accurate step alone, {best.candidate.name}, is right"

@@ -8,12 +8,13 @@ are learned by nobody and chosen by nobody, and the promise and the final figure
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smallfirst.catalogue import Example, Task
+from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.catalogue.model_tasks import MIN_EXAMPLES_PER_LABEL
 from smallfirst.evaluation.rows import Row
 from smallfirst.kinds import KINDS
@@ -51,12 +52,19 @@ class Dealt:
         promising: Learned from by nobody.
         folds: For the choice: at least one where the learning rows suffice.
         rare: Labels that have too few rows to be judged: all of theirs are learned from.
+        num_teaching: How many of the learning rows were not dealt, but only teach.
     """
 
     learning: tuple[Row, ...]
     promising: tuple[Row, ...]
     folds: tuple[Fold, ...]
     rare: tuple[str, ...]
+    num_teaching: int = 0
+
+    @property
+    def num_dealt(self) -> int:
+        """The rows that were drawn by chance, whichever side they were dealt to."""
+        return len(self.learning) + len(self.promising) - self.num_teaching
 
 
 def dealt(rows: Sequence[Row], task: Task) -> Dealt:
@@ -71,6 +79,25 @@ def dealt(rows: Sequence[Row], task: Task) -> Dealt:
     learning = tuple(row for row, away in zip(rows, promises, strict=True) if not away)
     promising = by_chance(row for row, away in zip(rows, promises, strict=True) if away)
     return Dealt(learning, promising, _crossed(learning, task), tuple(sorted(kept)))
+
+
+def with_teaching(parts: Dealt, rows: Sequence[Row], task: Task) -> Dealt:
+    """Let more rows teach that choose nothing and promise nothing: they are no draw from a stream.
+
+    Those that are like a dealt row are left out, since that one may judge who has learned them; and
+    so is what has no label.
+    """
+    dealt_texts = [row.example.text for row in (*parts.learning, *parts.promising)]
+    clusters = clusters_of([*dealt_texts, *(row.example.text for row in rows)])
+    taken, own = set(clusters[: len(dealt_texts)]), clusters[len(dealt_texts) :]
+    new = tuple(
+        row
+        for row, cluster in zip(rows, own, strict=True)
+        if cluster not in taken and _answers(row.example, task)
+    )
+    folds = tuple(replace(fold, taught=(*fold.taught, *new)) for fold in parts.folds)
+    learning = (*parts.learning, *new)
+    return replace(parts, learning=learning, folds=folds, num_teaching=len(new))
 
 
 def by_chance(rows: Iterable[Row]) -> tuple[Row, ...]:

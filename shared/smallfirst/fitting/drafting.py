@@ -52,7 +52,8 @@ def drafted(path: Path) -> Written:
     if not keys:
         raise FitError(
             f"{path}: no row has a `label`, so there is nothing to learn from; a row is"
-            ' {"text": "…", "label": "…"}, or has `labels`, a list'
+            ' {"text": "…", "label": "…"}, or has `labels`, a list. Texts without labels are given'
+            " with --unlabelled: it says which to label first"
         )
     if len(keys) > 1:
         raise FitError(f"{path}: some rows have `label` and some `labels`; a task has one of them")
@@ -88,8 +89,16 @@ def placeholder(written: Written) -> Task:
     return Task.model_validate({**written, "cascade": [anybody]})
 
 
-def read_labelled(path: Path, name: str, task: Task) -> tuple[Row, ...]:
+def read_labelled(
+    path: Path, name: str, task: Task, teaching: Sequence[Row] = ()
+) -> tuple[Row, ...]:
     """Read the rows, and see that there is something to tell apart.
+
+    Args:
+        path: Of the rows.
+        name: Of the task.
+        task: With its labels.
+        teaching: More rows, which only teach.
 
     Raises:
         RowsError: When a row is wrong; it names every one, by line and rule.
@@ -97,7 +106,7 @@ def read_labelled(path: Path, name: str, task: Task) -> tuple[Row, ...]:
     """
     rows = read_rows(path, name, task)
     labels_of = KINDS[task.kind].labels_of
-    counts = Counter(label for row in rows for label in labels_of(row.example))
+    counts = Counter(label for row in (*rows, *teaching) for label in labels_of(row.example))
     is_choice = KINDS[task.kind].head is HeadForm.CHOICE
     if is_choice and len(counts) < 2:
         raise FitError(_one_label(path, next(iter(counts), "none")))

@@ -92,6 +92,7 @@ class Found:
         promise: Of the smallest target that the rows bear; None where they bear none.
         unsupported: Why not the one that was asked for; None where they bear it.
         cascade: What the cascade comes to by the promise, on the promising rows.
+        notes: What else is to be said, in sentences: who was not tried, and why.
     """
 
     task: str
@@ -105,6 +106,7 @@ class Found:
     promise: Promise | None
     unsupported: Unsupported | None
     cascade: Alternative | None
+    notes: tuple[str, ...] = ()
 
     @property
     def is_kept(self) -> bool:
@@ -180,11 +182,16 @@ class Fitting:
         )
 
     def _dear(self, cheap: Sequence[int]) -> list[tuple[int, float]]:
-        """Each dear candidate with the time until which it is asked: equal shares."""
+        """Each dear candidate with the time until which it is asked.
+
+        Large models have equal shares; who is tuned comes last, with what is left.
+        """
         dear = [n for n in range(len(self.offer.candidates)) if n not in cheap]
+        large = [n for n in dear if self.offer.candidates[n].tier is Tier.LLM]
         now = monotonic()
-        share = max(0.0, self.until - now) * _CHOICE_SHARE / max(1, len(dear))
-        return [(n, now + share * place) for place, n in enumerate(dear, start=1)]
+        share = max(0.0, self.until - now) * _CHOICE_SHARE / max(1, len(large))
+        shares = [(n, now + share * place) for place, n in enumerate(large, start=1)]
+        return [*shares, *((n, self.until) for n in dear if n not in large)]
 
     def _crossed(
         self, asking: AsksCandidates, number: int, *, until: float | None = None

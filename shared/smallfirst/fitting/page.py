@@ -50,6 +50,7 @@ def _plots(found: Found) -> Iterator[Plot]:
     shown = [each.alone for each in found.standings if each.candidate.models]
     yield Plot(
         "Each step alone, answering everything",
-        "On rows that nothing was learned from and nothing chosen on, with 95 % intervals.",
+        "On rows that nothing was learned from and nothing chosen on, with 95 % intervals; those"
+        " with a star below, on a sample of the rows that chose.",
         Markup(costs_svg(shown, found.currency)),  # noqa: S704 - the same
     )

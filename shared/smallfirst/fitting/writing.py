@@ -5,9 +5,11 @@ it never sees an entry whose examples or promise are not there yet. A catalogue 
 all its other entries, its comments and its order.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +57,16 @@ class Destination:
         return self.beside / f"{self.task}.json"
 
     @property
+    def to_teach(self) -> Path:
+        """Rows to label that teach most, and are no draw from the stream."""
+        return self.beside / f"{self.task}.to-teach.jsonl"
+
+    @property
+    def to_judge(self) -> Path:
+        """Rows to label that were drawn by chance, and so may choose and promise."""
+        return self.beside / f"{self.task}.to-judge.jsonl"
+
+    @property
     def page(self) -> Path:
         """All that was found, for people."""
         return self.beside / f"{self.task}.html"
@@ -92,6 +104,25 @@ def check_writable(to: Destination, *, replace: bool) -> None:
         ) from None
 
 
+@contextmanager
+def alone(to: Destination) -> Iterator[None]:
+    """Keep a second fitting of the task out of the folder; the kernel ends this with the process.
+
+    Raises:
+        FitError: When another is under way.
+    """
+    to.beside.mkdir(parents=True, exist_ok=True)
+    with (to.beside / f".{to.task}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FitError(
+                f"{to.beside}: another fit of {to.task} is under way there; wait for it, or name"
+                " another folder with --out"
+            ) from None
+        yield
+
+
 def _refuse_to_overwrite(to: Destination) -> None:
     remedy = "--replace writes over it, --out names another folder"
     there = catalogue_at(to)
@@ -101,14 +132,33 @@ def _refuse_to_overwrite(to: Destination) -> None:
         raise FitError(f"{to.examples}: is there already; {remedy}")
 
 
-def entry_of(to: Destination, task: Written) -> Written:
+def entry_of(to: Destination, task: Written, *, has_examples: bool = True) -> Written:
     """The task's entry as the catalogue's file has it."""
     about = {key: value for key, value in task.items() if key not in {"cascade", "examples"}}
     examples = to.examples.relative_to(to.catalogue.parent).as_posix()
-    return {**about, "examples": f"./{examples}", "cascade": task["cascade"]}
+    learned = {"examples": f"./{examples}"} if has_examples else {}
+    return {**about, **learned, "cascade": task["cascade"]}
 
 
-def edited(to: Destination, base: Written, added: Mapping[str, Written], task: Written) -> str:
+def beside(to: Destination, added: Mapping[str, Written]) -> dict[str, Written]:
+    """The same entries, with models that lie beside the catalogue named from there."""
+    folder = to.catalogue.parent
+    models = {
+        name: {**model, "source": f"./{Path(model['source']).relative_to(folder).as_posix()}"}
+        for name, model in added.get("models", {}).items()
+        if Path(model["source"]).is_relative_to(folder)
+    }
+    return {**added, "models": {**added["models"], **models}} if models else dict(added)
+
+
+def edited(
+    to: Destination,
+    base: Written,
+    added: Mapping[str, Written],
+    task: Written,
+    *,
+    has_examples: bool = True,
+) -> str:
     """The catalogue's file with the entry, the models and the pools that it needs.
 
     Args:
@@ -116,6 +166,7 @@ def edited(to: Destination, base: Written, added: Mapping[str, Written], task: W
         base: Whose version, currency and prices are written where there is none.
         added: By section and name, what the file lacks.
         task: With its cascade.
+        has_examples: Whether its models learn from some.
 
     Raises:
         FitError: When a section of the file is written in a way that cannot be added to.
@@ -126,7 +177,7 @@ def edited(to: Destination, base: Written, added: Mapping[str, Written], task: W
     for section, entries in added.items():
         for name, entry in entries.items():
             text = with_entry(text, section, name, entry)
-    return with_entry(text, "tasks", to.task, entry_of(to, task))
+    return with_entry(text, "tasks", to.task, entry_of(to, task, has_examples=has_examples))
 
 
 def _heads(base: Written) -> str:
@@ -183,9 +234,10 @@ def _see_others_unchanged(before: Catalogue, after: Catalogue, task: str) -> Non
 
 
 def write(to: Destination, text: str, examples: Sequence[Row], promise: Promise | None) -> None:
-    """Write examples, promise and catalogue, each whole or not at all."""
-    to.examples.parent.mkdir(exist_ok=True)
-    _write_rows(to.examples, examples)
+    """Write examples, promise and catalogue, each whole or not at all; what is none is not."""
+    if examples:
+        to.examples.parent.mkdir(exist_ok=True)
+        _write_rows(to.examples, examples)
     if promise is not None:
         write_promise(promise, to.catalogue)
     write_whole(to.catalogue, text)

@@ -6,6 +6,7 @@ answering needs numpy alone. A test holds that both see the same in a text.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -138,6 +139,18 @@ def fitted(task: Task) -> Fitted:
         "left_out_log_loss": round(loss, 4),
     }
     return Fitted(model, about, left_out)
+
+
+def weighed(texts: Sequence[str]) -> Any:
+    """Weigh the features of texts among each other: sparse `(texts, features)`, of length 1.
+
+    Raises:
+        NothingShared: When there are none.
+    """
+    from sklearn.preprocessing import normalize  # noqa: PLC0415
+
+    _, vectors = _count([folded(text[:MAX_CHARS]) for text in texts])
+    return normalize(vectors)
 
 
 def _count(texts: list[str]) -> tuple[list[Any], Any]:

@@ -33,6 +33,20 @@ tasks:
     cascade: [{rule: {find: [email]}, accept: always}]
 """
 
+WITH_LARGE = """\
+version: 1
+pools:
+  far: {tier: llm, remote: true}
+models:
+  near: {tier: llm, source: a, endpoint: http://127.0.0.1:9/v1, parameters: 8B}
+  far: {tier: llm, source: b, endpoint: http://127.0.0.1:9/v1}
+tasks:
+  contact:
+    kind: tag
+    labels: {email: an address}
+    cascade: [{rule: {find: [email]}, accept: always}]
+"""
+
 
 def rows_of(count: int) -> list[dict[str, str]]:
     """Short texts of two labels, each known by some of its words; seeded."""
@@ -92,6 +106,7 @@ def test_what_it_wrote_is_served(fitted: Fitted) -> None:
     assert promise.target == 0.2
     assert card["is_target_kept"]
     assert all(step.is_calibrated for step in catalogue.tasks["topic"].cascade)
+    assert any("A tuned model is not tried" in sentence for sentence in card["said"])
 
 
 def test_rows_that_promise_are_not_among_the_examples(fitted: Fitted) -> None:
@@ -130,3 +145,60 @@ def test_a_task_that_is_there_is_not_written_over(fitted: Fitted) -> None:
     assert done.returncode != 0
     assert "--replace" in done.stderr
     assert fitted.catalogue.read_bytes() == before
+
+
+def test_beside_rows_it_says_what_to_label_next(fitted: Fitted, tmp_path: Path) -> None:
+    """Of texts without labels those are written that teach most; once labelled they teach."""
+    folder = shutil.copytree(fitted.folder, tmp_path / "copied")
+    texts = [{"text": row["text"]} for row in rows_of(150)]
+    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
+    asked = ("--unlabelled", "texts.jsonl", "--to-label", "7", "--slm-processes", "1")
+    done = fit(folder, "--target-error", "0.2", "--replace", *asked)
+    assert done.returncode == 0, done.stderr
+    chosen = (folder / "fitted" / "topic.to-teach.jsonl").read_text().splitlines()
+    assert len(chosen) == 7
+    assert not {json.loads(line)["text"] for line in chosen} & {row["text"] for row in rows_of(90)}
+    assert "the most telling first" in done.stderr
+    assert UNTOLD not in done.stderr
+
+
+def test_a_task_without_rows_is_told_what_is_missing(tmp_path: Path) -> None:
+    """Nobody can answer it, and nothing is served: but what to label is written."""
+    texts = [{"text": row["text"]} for row in rows_of(60)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
+    asked = ("--unlabelled", "texts.jsonl", "--to-label", "9", "--slm-processes", "1")
+    done = begin(tmp_path, *asked)
+    assert done.returncode == 1
+    assert "only a large model can answer" in done.stdout
+    assert not (tmp_path / "catalogue.yaml").exists()
+    for name in ("topic.to-judge.jsonl", "topic.to-teach.jsonl"):
+        assert (tmp_path / "fitted" / name).is_file()
+        assert name in done.stderr
+
+
+def test_a_task_without_rows_is_answered_by_a_large_model(tmp_path: Path) -> None:
+    """The largest of the catalogue gets it, without a promise; a second time nothing changes."""
+    (tmp_path / "catalogue.yaml").write_text(WITH_LARGE)
+    done = begin(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "far answers every text" in done.stdout
+    catalogue = load_catalogue(tmp_path / "catalogue.yaml")
+    assert [step.name for step in catalogue.tasks["topic"].cascade] == ["far"]
+    assert catalogue.tasks["topic"].labels == {"delivery": "a parcel is late", "refund": ""}
+    assert WITH_LARGE in (tmp_path / "catalogue.yaml").read_text()
+    again = fit_without(tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "stays in the catalogue as it is" in again.stdout
+
+
+def begin(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command for a task of two labels that has no rows."""
+    return fit_without(
+        folder, "--label", "delivery=a parcel is late", "--label", "refund", *arguments
+    )
+
+
+def fit_without(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command without rows."""
+    command = [sys.executable, "-m", "smallfirst", "fit", "topic", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 
+from smallfirst.catalogue import Kind
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
 from smallfirst.fitting.candidates import Candidate, Offer, offer_of
 from smallfirst.fitting.choosing import Choice, cheapest, choose, orders_of, targets_from
@@ -10,7 +11,7 @@ from smallfirst.fitting.plots import frontier_of
 from smallfirst.jobs import Tier
 
 WRITTEN = {"kind": "classify", "labels": {"a": "", "b": ""}}
-OFFER = offer_of(None, "topic", with_large=True)
+OFFER = offer_of(None, "topic", Kind.CLASSIFY, with_large=True)
 
 
 def scores_of(offer: Offer, known: Mapping[int, float], costs: Mapping[int, float]) -> Scores:

@@ -7,7 +7,7 @@ import pytest
 from smallfirst.catalogue import Example
 from smallfirst.catalogue.likeness import clusters_of
 from smallfirst.evaluation.rows import Row
-from smallfirst.fitting.dealing import Dealt, dealt
+from smallfirst.fitting.dealing import Dealt, dealt, with_teaching
 from smallfirst.fitting.drafting import placeholder
 
 TASK = placeholder({"kind": "classify", "labels": {"even": "", "odd": "", "rare": ""}})
@@ -77,3 +77,20 @@ def test_rows_without_a_right_label_only_promise() -> None:
     foreign = [Row(1000 + n, Example(text=f"none {n} of {WORDS[n]} these")) for n in range(6)]
     _, promising = cut(dealt([*rows, *foreign], TASK))
     assert {row.line for row in foreign} <= promising
+
+
+def test_rows_that_only_teach_are_judged_nowhere() -> None:
+    """Every model learns from them; none that is like a dealt row does, nor one without a label."""
+    parts = dealt(rows_of({"even": 40, "odd": 40, "rare": 5}), TASK)
+    known = parts.promising[0].example
+    new = Row(2001, Example(text="quite another thing altogether", label="even"))
+    alike = Row(2002, Example(text=known.text.upper(), label=known.label))
+    foreign = Row(2003, Example(text="nobody can tell what this is"))
+    more = with_teaching(parts, [new, alike, foreign], TASK)
+    assert more.learning == (*parts.learning, new)
+    assert more.promising == parts.promising
+    assert more.num_teaching == 1
+    assert more.num_dealt == parts.num_dealt == 85
+    for before, after in zip(parts.folds, more.folds, strict=True):
+        assert after.taught == (*before.taught, new)
+        assert after.judges == before.judges

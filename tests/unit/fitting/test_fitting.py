@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 
 import pytest
 
-from smallfirst.catalogue import Example
+from smallfirst.catalogue import Example, Kind
 from smallfirst.evaluation.rows import Row
 from smallfirst.evaluation.scores import Said
 from smallfirst.evaluation.thresholds import Aim
@@ -28,7 +29,7 @@ UNTOLD = "zanzibar"
 
 def offer_with_large() -> Offer:
     """Linear, small, and one large model that is asked in two ways."""
-    offer = offer_of(None, "topic", with_large=False)
+    offer = offer_of(None, "topic", Kind.CLASSIFY, with_large=False)
     pools = {**offer.base["pools"], "gpu": {"tier": "llm", "max_parameters": "10B"}}
     model = {"tier": "llm", "source": "/models/large", "parameters": "8B"}
     models = {**offer.base["models"], "large": model}
@@ -147,3 +148,33 @@ def test_the_page_says_what_the_terminal_says_and_no_row() -> None:
     assert "smallfirst check it" in page
     assert UNTOLD not in page
     assert "<script" not in page
+
+
+class OfOneFold(Scripted):
+    """Answers for a dear candidate in the first fold alone, as one does that is trained for it."""
+
+    def ask(
+        self, candidate: Candidate, part: str, *, until: float | None = None
+    ) -> tuple[Told, ...]:
+        """Say nothing of other folds."""
+        if candidate.is_dear and part not in {"fold-0", "promising"}:
+            return ()
+        return super().ask(candidate, part, until=until)
+
+
+@pytest.mark.parametrize(("tuned", "chosen"), [(0.95, "tuned"), (0.1, "linear")])
+def test_a_tuned_model_is_chosen_by_the_rows_of_one_fold(tuned: float, chosen: str) -> None:
+    """It is compared with the others on the rows that they all answered, however many parts."""
+    fitting = fitting_of(1000)
+    plain = offer_of(None, "topic", Kind.CLASSIFY, with_large=False)
+    model = Candidate("tuned", Tier.SLM, {"model": "tuned"}, is_dear=True)
+    models = {**plain.base["models"], "tuned": {"source": "/models/tuned"}}
+    offer = Offer({**plain.base, "models": models}, (*plain.candidates, model))
+    fitting = replace(fitting, offer=offer)
+    asking = OfOneFold(fitting, {"linear": 0.5, "minilm": 0.3, "tuned": tuned})
+    selection = fitting.selected(asking)
+    num_judges = {True: len(fitting.dealt.folds[0].judges), False: len(fitting.dealt.learning)}
+    assert selection.num_judges == num_judges[chosen == "tuned"]
+    names = [offer.candidates[at].name for at in selection.choice.places]
+    assert chosen in names
+    assert ("tuned" in names) == (chosen == "tuned")

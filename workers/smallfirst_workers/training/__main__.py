@@ -1,6 +1,7 @@
 """Trains one model: `python -m smallfirst_workers.training`, the plan as JSON on stdin.
 
-Prints what came of it as JSON on stdout; progress and errors go to stderr.
+Prints what came of it as JSON on stdout; progress and errors go to stderr. Where it would take
+longer than the plan allows, it ends with a status of its own, and says on stdout how long.
 """
 
 import dataclasses
@@ -13,8 +14,8 @@ from pathlib import Path
 from smallfirst.errors import CatalogueError, SettingsError, SmallfirstError
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
-from smallfirst.training_plan import Method, TrainingPlan
-from smallfirst_workers.errors import WorkerError
+from smallfirst.training_plan import TOO_LONG, Method, TrainingPlan
+from smallfirst_workers.errors import TooLongError, WorkerError
 from smallfirst_workers.training.trained import Trained
 
 #: Exit codes, those of the command line: not done, wrong usage, interrupted.
@@ -31,6 +32,9 @@ def main() -> int:
         return _train(TrainingPlan.model_validate_json(sys.stdin.buffer.read()))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except TooLongError as error:
+        sys.stdout.write(json.dumps({"needed": error.needed}) + "\n")
+        return _fail(error, TOO_LONG)
     except (CatalogueError, SettingsError) as error:
         return _fail(error, USAGE)
     except (SmallfirstError, WorkerError) as error:

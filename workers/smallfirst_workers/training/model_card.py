@@ -36,7 +36,7 @@ The encoder is a plain one of transformers. The head judges the mean of its toke
 may hold; of each word's tokens where words are tagged, output 0 being none, and `first` and `steps`
 the scores of the chain that decides about all words of a text)."""
 #: Settings that say where things are, not what they are.
-_PLACES = {"catalogue", "data", "out", "texts", "threads"}
+_PLACES = {"catalogue", "data", "out", "texts", "threads", "time_limit"}
 
 
 def make_card(bench: "Bench", made: "Made", measured: Measured | None) -> dict[str, Any]:

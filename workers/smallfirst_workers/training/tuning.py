@@ -23,6 +23,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from smallfirst.training_plan import TrainingPlan
 from smallfirst_workers.processor import resolve_precision
 from smallfirst_workers.training.progress import Bar
+from smallfirst_workers.training.time_limit import TimeLimit
 from smallfirst_workers.training.training_data import Row
 
 #: Share of the steps in which the learning rates rise.
@@ -150,6 +151,8 @@ class Fit:
         callbacks: list[TrainerCallback] = [Bar()]
         if self.judges:
             callbacks.append(EarlyStoppingCallback(self.plan.patience))
+        if self.plan.time_limit is not None:
+            callbacks.append(TimeLimit(self.plan.time_limit))
         if self.stop_after is not None:
             callbacks.append(_StopAfter(self.stop_after))
         return callbacks

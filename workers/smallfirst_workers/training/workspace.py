@@ -114,7 +114,9 @@ def _open_base(name: str, model: Model) -> ModelFolder:
 def _key(plan: TrainingPlan, task: Task, rows: Rows, model: Model, base: ModelFolder) -> str:
     """Hash all that a checkpoint depends on: only the very same training may go on from it."""
     texts = plan.texts.read_bytes() if plan.texts else b""
-    settings = plan.model_dump_json(exclude={"catalogue", "data", "out", "texts", "threads"})
+    settings = plan.model_dump_json(
+        exclude={"catalogue", "data", "out", "texts", "threads", "time_limit"}
+    )
     read_as = f"{task.reads} {model.max_tokens}"
     made_from = f"{_RECIPE} {settings} {read_as} {rows.sha256} {base.content_hash}"
     return hashlib.sha256(made_from.encode() + texts).hexdigest()[:_HASH_DIGITS]
