@@ -153,5 +153,6 @@ def tell(timing: Timing, labels: Sequence[str], **more: float) -> None:
                 "labels": list(labels),
                 **more,
             }
-        )
+        ),
+        flush=True,
     )

@@ -1,5 +1,7 @@
 """celery-batches: one text a message, gathered in the worker, torch in bfloat16."""
 
+import os
+
 from celery import Celery
 from celery_worker import serve
 from contest import asked, tell, timed
@@ -20,9 +22,9 @@ def main() -> None:
         with timed() as timing:
             sent = [send((text,)).apply_async() for text in work.texts]
             labels = [one.get(timeout=300) for one in sent]
-        # Each result says goodbye to Redis when it goes, and would wait for it for ever.
-        sent.clear()
     tell(timing, labels)
+    # Celery's results say goodbye to their Redis when they go, and would wait for it for minutes.
+    os._exit(0)
 
 
 if __name__ == "__main__":
