@@ -17,7 +17,7 @@ from smallfirst.evaluation.rows import doubts_of, repeats_of
 from smallfirst.evaluation.scoring_run import ProgressObserver
 from smallfirst.evaluation.thresholds import Aim
 from smallfirst.fitting.asking import Asking
-from smallfirst.fitting.candidates import Candidate, offer_of, task_of
+from smallfirst.fitting.candidates import Candidate, offer_of, task_of, with_people
 from smallfirst.fitting.card import card_of
 from smallfirst.fitting.dealing import Dealt, dealt
 from smallfirst.fitting.drafting import Written, drafted, placeholder, read_labelled, task_in
@@ -82,11 +82,11 @@ def fit_rows(order: Order, onlooker: ProgressObserver, tell: Callable[[str], Non
     ) as asking:  # fmt: skip
         selection = fitting.selected(asking)
         chosen = tuple(offer.candidates[n] for n in selection.choice.places)
-        served = task_of(written, chosen)
+        served = with_people(task_of(written, chosen), there, order.task)
         lacking = _wanted(offer.base, there, chosen)
         text = edited(order.to, offer.base, lacking, served)
         catalogue = check_edit(order.to, text, parts.learning)
-        found = fitting.promised(asking, selection, catalogue)
+        found = fitting.promised(asking, selection, catalogue.without_people())
     if found.promise is not None:
         write(order.to, text, parts.learning, found.promise)
     _describe(order.to, found)

@@ -193,6 +193,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
+        # What waits for a person, and what a person decided where no desk is there to end it.
+        Grant("zadd zrem expire", (f"~{keys.review('*')}",)),
+        Grant("hget hdel", (f"~{keys.decisions}",)),
+        Grant("zrem", (f"%W~{keys.decided}",)),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
