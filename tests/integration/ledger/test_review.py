@@ -214,8 +214,8 @@ def test_a_cancelled_job_takes_no_answer(redis: Any) -> None:
 
 def test_the_list_tells_counts_and_ages_and_no_text(redis: Any) -> None:
     """Of one task; what was decided is in nobody's hands and waits for nobody."""
-    secret = "the-secret-text"
-    wait_for_people(redis, *(topic(f"a{n}", secret) for n in range(4)))
+    words = "words-of-the-text"
+    wait_for_people(redis, *(topic(f"a{n}", words) for n in range(4)))
     review = review_of(redis)
     mine = leased(review, "r1")
     review.decide(mine.held, mine.place, decision("r1", mine))
@@ -226,7 +226,7 @@ def test_the_list_tells_counts_and_ages_and_no_text(redis: Any) -> None:
     assert load.oldest_ms is not None
     assert load.oldest_ms <= load.now_ms < load.first_due_ms
     assert [each.person for each in load.listed] == ["decided", "r2", None, None]
-    assert secret not in repr(load)
+    assert words not in repr(load)
     assert review.load("other").num_jobs == 0
 
 

@@ -10,9 +10,11 @@
 -- KEYS[1] review, KEYS[2] skipped
 -- ARGV[1] namespace, [2] what stands before a priority in a backlog's name, [3] group, [4] the person,
 -- ARGV[5] lease in ms, [6] idle in ms to begin with, [7] the consumer of what was decided, [8] the wanted
--- job as `priority:entry`, or '' for the next, [9] the most jobs to look at
+-- job as `priority:entry`, or '' for the next, [9] the most jobs to look at, [10] '1' to be given only what
+-- is this person's already
 -- Returns {'leased', now in ms, due in ms, stream, entry, start, fields}; {'held'} where somebody else
--- has the wanted job, {'decided'} where its answer is given; {'none'} where it is gone, or none is free.
+-- has the wanted job, {'decided'} where its answer is given, {'free'} where it is not this person's;
+-- {'none'} where it is gone, or none is free.
 -- The first start is 1, and each new holder's is one more: by it a late answer is known.
 
 local ns, before, group, person = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -60,6 +62,7 @@ local function try(member, is_wanted)
   local pending = redis.call('XPENDING', stream, group, entry, entry, 1)[1]
   local state = state_of(pending)
   if state == 'held' or state == 'decided' then return state end
+  if state == 'free' and ARGV[10] == '1' then return state end
   local due = tonumber(redis.call('ZSCORE', KEYS[1], member) or 0)
   -- What is due is a router's to end; who has it already may still answer.
   if state == 'free' and not is_wanted and due <= now then return 'due' end
