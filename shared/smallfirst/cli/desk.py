@@ -1,6 +1,5 @@
 """`smallfirst desk`: the review desk in the foreground, and who may sign in there."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import fail, note
+from smallfirst.process.installed import can_run_desk
 from smallfirst.settings import DeskSettings, Settings, load_settings, variable_of
 
-#: What serves, and what the extra `desk` brings.
-_MODULE, _PACKAGES = "smallfirst_desk", ("argon2", "itsdangerous", "jinja2", "starlette", "uvicorn")
+#: What serves.
+_MODULE = "smallfirst_desk"
 
 app = typer.Typer(
     help="Serve the review desk, where people answer in a browser what no model was sure of.",
@@ -123,6 +123,5 @@ def add_user(
 
 
 def _check_installed() -> None:
-    found = importlib.util.find_spec(_MODULE) and all(map(importlib.util.find_spec, _PACKAGES))
-    if not found:
+    if not can_run_desk():
         fail("the desk needs what serves its pages: pip install 'smallfirst[desk]'")
