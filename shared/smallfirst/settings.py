@@ -368,6 +368,11 @@ class DeskSettings(Settings):
     desk_session_hours: float = Field(
         default=12.0, gt=0, le=720, description="The time after which people sign in anew."
     )
+    desk_answers: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None,
+        description="The folder in which answers are kept as rows, texts and all, for `smallfirst"
+        " export`. Where it is not set, none are.",
+    )
     desk_https: bool = Field(
         default=False,
         description="Whether people reach the desk over HTTPS alone, so that its cookies are sent"

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.errors import SmallfirstError
+from smallfirst.errors import SettingsError, SettingsProblem, SmallfirstError
 from smallfirst.health import Health
 from smallfirst.ledger.slices import check_slices
 from smallfirst.process.connection import bounds_of, connect_slices
@@ -23,6 +23,7 @@ from smallfirst.process.settings_help import answer_arguments
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import DeskSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
+from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
 from smallfirst_desk.desk import Desk, Waits
 from smallfirst_desk.errors import DeskError
@@ -88,7 +89,13 @@ def build(settings: DeskSettings) -> ASGIApp:
             first.redis, first.keys, settings.slices, address=settings.redis_address
         )
 
-    settler = Settler(desk, health.of_thread("settler"), check)
+    answers = AnswersKept(settings.desk_answers)
+    try:
+        answers.open()
+    except OSError as error:
+        problem = SettingsProblem("SMALLFIRST_DESK_ANSWERS", f"cannot be written: {error.strerror}")
+        raise SettingsError(problem) from error
+    settler = Settler(desk, health.of_thread("settler"), answers, check)
 
     async def beat() -> None:
         """Show that pages are still answered."""

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from smallfirst.errors import RedisUnfit
 from smallfirst.health import Health
 from smallfirst.telemetry.outages import tell
+from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.desk import Desk
 
 log = structlog.get_logger()
@@ -26,13 +27,19 @@ class Settler:
     Args:
         desk: Whose decisions are settled.
         health: Told that the thread lives.
+        answers: Keeps what was answered.
         check: Raises where the fleet has another number of slices than the desk was told.
     """
 
     def __init__(
-        self, desk: Desk, health: Health, check: Callable[[], object] = lambda: None
+        self,
+        desk: Desk,
+        health: Health,
+        answers: AnswersKept,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self._desk = desk
+        self._answers = answers
         self._health = health
         self._check = check
         self._stopping = threading.Event()
@@ -59,6 +66,13 @@ class Settler:
             num_settled = sum(self._settle(number) for number in range(len(self._desk.reviews)))
         except RedisUnfit as error:
             log.warning("desk.unfit", problem=str(error), consequence="nothing is settled here")
+        except OSError as error:
+            log.exception(
+                "desk.answers_not_kept",
+                error=type(error).__name__,
+                consequence="decisions wait in Redis until their rows can be written",
+                remedy="make room in the folder that SMALLFIRST_DESK_ANSWERS names",
+            )
         except RedisError as error:
             # Of one outage it is told once.
             if not self._is_out:
@@ -71,7 +85,7 @@ class Settler:
 
     def _settle(self, number: int) -> int:
         num_settled = 0
-        while settled := self._desk.reviews[number].settle_decided():
+        while settled := self._desk.reviews[number].settle_decided(self._answers.keep):
             num_settled += len(settled)
             for held, decision in settled:
                 log.info(

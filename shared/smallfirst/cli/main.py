@@ -87,6 +87,10 @@ COMMANDS = {
         "smallfirst.cli.schema:schema",
         "Print the JSON Schema of a job, a result, the catalogue or a promise.",
     ),
+    "export": CommandEntry(
+        "smallfirst.cli.export:export",
+        "Write what people answered as labelled rows, each job once, its last answer.",
+    ),
     "train": CommandEntry(
         "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."
     ),

@@ -5,7 +5,7 @@ deciding, taking back, settling. Who may see which task, and how a page looks, i
 times are Redis's own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -331,11 +331,16 @@ class Review:
         """Redis's clock in milliseconds."""
         return self._settler.now_ms()
 
-    def settle_decided(self) -> list[tuple[HeldJob, Decision]]:
+    def settle_decided(
+        self, keep: Callable[[Sequence[tuple[HeldJob, Decision]]], object] = lambda _decided: None
+    ) -> list[tuple[HeldJob, Decision]]:
         """Make results of the decisions that are final; give them.
 
         Several desks may do so at once: the ledger lets one of them through. What came of a
         decision is told by each.
+
+        Args:
+            keep: Called with decisions before they are settled; where it raises, they are not.
         """
         keys = [self._keys.decisions, self._keys.decided]
         rows = self._scripts.run("take_decided", keys, [POOL_GROUP, SETTLED_AT_ONCE])
@@ -346,13 +351,16 @@ class Review:
         for stream, group in groupby(taken, key=lambda each: each[0].stream):
             found = list(group)
             ended: list[Settlement] = []
+            made: list[tuple[HeldJob, Decision]] = []
             for entry, raw in found:
                 try:
                     held, decision = read_parked_job(entry), read_decision(raw)
                     ended.append(finish_with(held, decision, now_ms=now_ms))
-                    told.append((held, decision))
+                    made.append((held, decision))
                 except READING_ERRORS:
                     ended.append(unreadable(entry, now_ms))
+            keep(made)
+            told += made
             self._settler.settle(stream, POOL_GROUP, ended, must_hold=True)
             self._decisions.forget(stream, [entry.entry for entry, _ in found])
         return told

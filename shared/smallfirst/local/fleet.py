@@ -272,6 +272,7 @@ class LocalFleet:
         self.desk_account = desk_account(self.folder)
         port = self.addresses.desk_url.rpartition(":")[2]
         told = {"SMALLFIRST_DESK_HOST": "127.0.0.1", "SMALLFIRST_DESK_PORT": port}
+        told["SMALLFIRST_DESK_ANSWERS"] = str(self.folder / "answers")
         extra = {**told, **self.desk_account.variables}
         self._start(opening, "desk", ["desk"], ("smallfirst_desk",), extra, grace=DESK_GRACE)
 
