@@ -197,7 +197,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # What waits for a person, and what a person decided where no desk is there to end it.
-        Grant("zadd zrem expire", (f"~{keys.review('*')}",)),
+        Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
         Grant("hget hdel", (f"~{keys.decisions}",)),
         Grant("zrem", (f"%W~{keys.decided}",)),
         Grant("hincrby hmget hset", (counted,)),
@@ -256,7 +256,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
             (*backlogs, *own, f"~{keys.decided}", results, f"~{keys.booked('*')}", f"~{keys.due}"),
         ),
         Grant("zrange zscore zcard zrem", (f"~{keys.review('*')}",)),
-        Grant("sismember sadd expire del", (f"~{keys.skipped('*', '*')}",)),
+        Grant("sismember sadd expire del", (f"%W~{keys.skipped('*', '*')}",)),
         Grant("hset hget hdel expire", (f"~{keys.decisions}",)),
         Grant("zadd zscore zrem zrangebyscore expire", (f"~{keys.decided}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
