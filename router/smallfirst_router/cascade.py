@@ -147,6 +147,11 @@ class TaskPlan:
         """The last step, which alone may ask a person."""
         return self.steps[-1]
 
+    @cached_property
+    def has_models_here(self) -> bool:
+        """Whether a linear model of it answers in the router."""
+        return any(isinstance(step.destination, LocalModel) for step in self.steps)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -307,7 +312,7 @@ def next_move(
 
 def first_here(job: Job, plan: TaskPlan, step: int) -> PlannedStep | None:
     """The step that is due, where a linear model answers it here; such are asked many at once."""
-    due = next(_due_steps(job, plan, step), None)
+    due = next(_due_steps(job, plan, step), None) if plan.has_models_here else None
     return due if due is not None and isinstance(due.destination, LocalModel) else None
 
 

@@ -30,7 +30,14 @@ from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.people import task_of_people
 from smallfirst.redis_access.refusals import refuse_cluster_as_broker
 from smallfirst.settings import RouterSettings
-from smallfirst_router.batches import Batch, Limits, WaitingJob, fill_of, form_batches
+from smallfirst_router.batches import (
+    Batch,
+    Limits,
+    WaitingJob,
+    WaitingJobs,
+    fill_of,
+    form_batches,
+)
 from smallfirst_router.cascade import Plan
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
@@ -38,8 +45,6 @@ from smallfirst_router.turns import Turns
 
 log = structlog.get_logger()
 
-#: What is held of one pool, by what tells one entry from all others.
-Held = dict[tuple[Priority, str], WaitingJob]
 #: Holders that hold nothing, and backlogs without a pool, are forgotten after this long.
 FORGET_AFTER = timedelta(hours=1)
 #: Batches that may wait for each live worker: one ready behind the running one, and one more.
@@ -75,7 +80,7 @@ class Dispatch:
         self._metrics = metrics
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._queue_timeout = timedelta(seconds=settings.queue_timeout_seconds)
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, WaitingJobs] = {}
         #: Streams and entries let go of, and still in this router's name.
         self._unplaced: list[tuple[str, str]] = []
         #: Pools of earlier catalogues whose backlogs are there yet, with since when it is known.
@@ -90,10 +95,10 @@ class Dispatch:
         """
         self._plan = plan
         for name, held in self._held.items():
-            for key, job in list(held.items()):
+            for job in held:
                 if not self._is_placed(name, job.task, job.model):
                     self._unplaced.append((self._keys.backlog(name, job.priority), job.entry))
-                    del held[key]
+                    held.drop(job.key)
 
     def open(self) -> None:
         """Make the backlogs of every pool, and look for those of pools that are gone.
@@ -151,12 +156,12 @@ class Dispatch:
     def _serve(self, name: str, state: PoolState, published: PublishedBatches) -> int:
         rooms = self._rooms(name, state.num_workers, published)
         served = [priority for priority, room in rooms.items() if room > 0]
-        pool, held = self._plan.pools[name], self._held.setdefault(name, {})
+        pool, held = self._plan.pools[name], self._held_of(name)
         self._fill(name, held, state, served)
-        if not any(priority in served for priority, _ in held):
+        if not any(held.count(priority) for priority in served):
             return 0
         limits = Limits(pool.batch_jobs, pool.batch_tokens)
-        batches = form_batches(held.values(), limits, rooms)
+        batches = form_batches(held, limits, rooms)
         for batch in batches:
             self._send(name, pool, batch, held)
             self._metrics.count_batch(name, batch.model, fill=fill_of(batch, limits))
@@ -172,13 +177,12 @@ class Dispatch:
         return {Priority.INTERACTIVE: max(room, urgent), Priority.BULK: room}
 
     def _fill(
-        self, name: str, held: Held, state: PoolState, priorities: Iterable[Priority]
+        self, name: str, held: WaitingJobs, state: PoolState, priorities: Iterable[Priority]
     ) -> None:
         """Read more of these backlogs, as far as this router may hold of each."""
-        num_held = Counter(priority for priority, _ in held)
         for priority in priorities:
             stream = self._keys.backlog(name, priority)
-            space = self._settings.hold_jobs - num_held[priority]
+            space = self._settings.hold_jobs - held.count(priority)
             if space > 0 and state.backlogs[stream].num_unread:
                 self._hold(
                     held, self._ledger.read([stream], POOL_GROUP, count=space, left_out=TEXT)
@@ -187,12 +191,12 @@ class Dispatch:
     def end_due(self, entries: Sequence[StreamEntry]) -> None:
         """End jobs of any backlog that are past their deadline."""
         for pool, group in groupby(entries, key=lambda entry: self._keys.pool_of(entry.stream)):
-            held = self._held.get(pool or "", {})
+            held = self._held.get(pool or "", WaitingJobs())
             for entry in (found := list(group)):
-                held.pop((self._keys.priority_of(entry.stream), entry.entry), None)
+                held.drop((self._keys.priority_of(entry.stream), entry.entry))
             self._hold(held, found)
 
-    def _hold(self, held: Held, entries: Sequence[StreamEntry]) -> None:
+    def _hold(self, held: WaitingJobs, entries: Sequence[StreamEntry]) -> None:
         """Take entries in, but for those that no worker should see again."""
         now_ms = self._ledger.now_ms() if entries else 0
         for _, group in groupby(entries, key=lambda entry: entry.stream):
@@ -202,7 +206,7 @@ class Dispatch:
                 if found is None:
                     over.append(entry)
                 else:
-                    held[found.key] = found
+                    held.add(found)
             self._end(over, now_ms)
 
     def _look_at(self, entry: StreamEntry, now_ms: int) -> WaitingJob | None:
@@ -285,7 +289,7 @@ class Dispatch:
             to=self._keys.escalations,
         )
 
-    def _send(self, name: str, pool: Pool, batch: Batch, held: Held) -> None:
+    def _send(self, name: str, pool: Pool, batch: Batch, held: WaitingJobs) -> None:
         """Pass a batch's entries to the queue, then say so: in this order a crash loses nothing."""
         kept: list[WaitingJob] = []
         for priority, stream in self._keys.backlogs(name).items():
@@ -293,7 +297,7 @@ class Dispatch:
             passed = self._ledger.queue(stream, [job.entry for job in mine])
             kept += [job for job in mine if job.entry in passed]
         for job in batch.jobs:
-            del held[job.key]
+            held.drop(job.key)
         if kept:
             self._publisher.publish(name, pool.tier, Batch(batch.model, tuple(kept)))
             log.debug("batch.published", pool=name, model=batch.model, num_jobs=len(kept))
@@ -303,13 +307,13 @@ class Dispatch:
         for held, priority, stream, entries in self._each_held():
             kept = self._ledger.renew(stream, POOL_GROUP, entries)
             for entry in set(entries) - kept:
-                del held[priority, entry]
+                held.drop((priority, entry))
 
     def recover(self, state: FleetState) -> int:
         """Take over the entries of dead workers and routers, and of lost messages."""
         self._release_unplaced()
         for name in self._left_over:
-            self._fill(name, {}, state.pools[name], Priority)
+            self._fill(name, WaitingJobs(), state.pools[name], Priority)
         until = monotonic() + RECOVERY_BUDGET.total_seconds()
         # What waits for people has no batches, and who may take it sees for himself.
         pools = {n: pool for n, pool in state.pools.items() if n not in self._plan.people}
@@ -328,7 +332,7 @@ class Dispatch:
         has_lost = self._has_lost_a_worker(name, state) or not num_batches
         is_lost = has_lost or name in self._left_over
         queue_timeout = self._lease if is_lost else self._queue_timeout
-        held = self._held.setdefault(name, {})
+        held = self._held_of(name)
         recovered: Counter[bool] = Counter()
         for stream in [key for key, each in state.backlogs.items() if each.num_pending]:
             for entries in self._pages(stream, held, queue_timeout, until):
@@ -338,7 +342,7 @@ class Dispatch:
         return recovered.total()
 
     def _pages(
-        self, stream: str, held: Held, queue_timeout: timedelta, until: float
+        self, stream: str, held: WaitingJobs, queue_timeout: timedelta, until: float
     ) -> Iterator[list[StreamEntry]]:
         """Take over page after page, as far as this router may hold; one whatever the time is."""
         while entries := self._ledger.recover(
@@ -385,11 +389,14 @@ class Dispatch:
             self._ledger.release(stream, entries, self._lease)
         self._held.clear()
 
-    def _each_held(self) -> Iterator[tuple[Held, Priority, str, list[str]]]:
+    def _held_of(self, pool: str) -> WaitingJobs:
+        return self._held.setdefault(pool, WaitingJobs())
+
+    def _each_held(self) -> Iterator[tuple[WaitingJobs, Priority, str, list[str]]]:
         """Go through what is held, stream by stream."""
         for name, held in self._held.items():
             for priority, stream in self._keys.backlogs(name).items():
-                entries = [entry for of, entry in held if of is priority]
+                entries = [job.entry for job in held if job.priority is priority]
                 if entries:
                     yield held, priority, stream, entries
 
@@ -410,6 +417,9 @@ def _waiting(entry: StreamEntry, slip: RoutingSlip, priority: Priority) -> Waiti
         task=slip.task,
         model=slip.asked.model,
         num_chars=slip.num_chars,
+        # A router of an earlier version counts no tokens: a quarter of the characters, then.
+        num_tokens=slip.num_tokens or 2 + slip.num_chars // 4,
+        text=slip.text_key,
         parked_ms=slip.parked_ms,
         starts=entry.starts,
     )

@@ -7,7 +7,6 @@ long document keeps its leases, since the router goes round between two parts.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -68,6 +67,7 @@ class Triage:
     ) -> None:
         self._ledger = ledger
         self._keys = keys
+        self._escalations = keys.escalations
         self._settings = settings
         self._metrics = metrics
         self._tracing = tracing
@@ -157,7 +157,7 @@ class Triage:
 
     def _read(self, entry: StreamEntry, now_ms: int) -> HeldJob | Settlement:
         """Read what an entry holds; where it is no job, it is decided on with that."""
-        if entry.stream == self._keys.escalations:
+        if entry.stream == self._escalations:
             try:
                 return read_held_job(entry)
             except READING_ERRORS:
@@ -175,7 +175,7 @@ class Triage:
         return submitted_job(entry, submission, producer, job_ttl=job_ttl, now_ms=now_ms)
 
     def _decide(self, held: HeldJob, now_ms: int) -> Settlement:
-        if held.entry.stream == self._keys.escalations:
+        if held.entry.stream == self._escalations:
             return self._next(held, now_ms)
         job = held.job
         problem = self._misplaced(job) or _unfit(job, self._plan.tasks)
@@ -344,7 +344,7 @@ class Triage:
         self, entry: StreamEntry, producer: str, cancellation: Cancellation, now_ms: int
     ) -> Cancel:
         job_id = cancellation.job_id
-        origin = replace(entry, entry=self._origins.get((producer, job_id), entry.entry))
+        origin = entry._replace(entry=self._origins.get((producer, job_id), entry.entry))
         submitted_ms = origin.written_ms(now_ms)
         result = results.without_job(
             job_id, Status.CANCELLED, results.CANCELLED, submitted_ms=submitted_ms, now_ms=now_ms

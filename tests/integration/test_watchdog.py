@@ -29,6 +29,20 @@ with dog.watching() as first:
         first.progress()
 print("done")
 """
+RESTS = """
+import time
+from datetime import timedelta
+from smallfirst_workers.watchdog import Watchdog
+
+dog = Watchdog(timedelta(seconds=1))
+for rest in (0.01, 0.01, 2.5, 0.01, 2.5):
+    with dog.watching():
+        pass
+    time.sleep(rest)
+with dog.watching():
+    time.sleep(0.95)
+print("done")
+"""
 
 
 def run(program: str) -> "subprocess.CompletedProcess[str]":
@@ -49,4 +63,10 @@ def test_a_pass_that_hangs_ends_its_process_with_its_stack() -> None:
 def test_a_pass_that_answers_now_and_then_may_take_any_time() -> None:
     """Each answer starts the bound afresh, and a neighbour's end does not lift it."""
     ended = run(GOES_ON)
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+
+
+def test_who_has_nothing_to_do_is_left_alone() -> None:
+    """The timer of the last pass does not end a process at rest, nor cut the next pass short."""
+    ended = run(RESTS)
     assert (ended.returncode, ended.stdout) == (0, "done\n")

@@ -94,6 +94,8 @@ slips = st.fixed_dictionaries(
         "parked_ms": moments,
         "expires_ms": moments,
         "num_chars": st.sampled_from([1, 40, 2**40]),
+        "num_tokens": st.sampled_from([0, 12, 2**40]),
+        "text_key": st.sampled_from(["", "a", "b"]),
     }
 ).map(lambda slip: json.dumps(slip).encode())
 #: What may stand in the streams that only the fleet writes to, if it does not.

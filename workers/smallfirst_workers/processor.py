@@ -4,8 +4,7 @@ import functools
 from pathlib import Path
 from typing import Literal
 
-Precision = Literal["float32", "bfloat16"]
-
+Precision = Literal["float32", "bfloat16", "int8"]
 
 #: Flags of processors that multiply bfloat16 in hardware (x86, x86 with tiles, Arm).
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -15,7 +14,7 @@ def resolve_precision(asked: str) -> Precision:
     """Settle `auto`: bfloat16 where the processor multiplies it in hardware, else float32."""
     if asked == "auto":
         return "bfloat16" if _BFLOAT16_FLAGS & processor_flags() else "float32"
-    return "bfloat16" if asked == "bfloat16" else "float32"
+    return "bfloat16" if asked == "bfloat16" else "int8" if asked == "int8" else "float32"
 
 
 @functools.cache

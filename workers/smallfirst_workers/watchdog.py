@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
-from time import monotonic
+from time import monotonic, sleep
 
 #: What faulthandler exits with: it can be told no other.
 EXIT_HUNG = 1
-#: The timer is set anew no more often than this: each setting starts a thread.
+#: The timer is set anew no more often than this, and put out so long after the last pass: each
+#: setting starts a thread, which for a batch of short texts was a sixth of all but its pass.
 _MAX_SLACK = timedelta(seconds=1)
 
 
@@ -37,6 +38,11 @@ class Watchdog:
         self._set_for: float | None = None
         self._names = count()
         self._lock = threading.Lock()
+        #: When the last pass ended, while none runs.
+        self._idle_since = 0.0
+        #: Set while the timer is.
+        self._is_armed = threading.Event()
+        self._idler: threading.Thread | None = None
 
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
@@ -60,13 +66,26 @@ class Watchdog:
     def _arm(self) -> None:
         """Set the one timer there is to the pass that is due first, unless it is already."""
         if not self._due:
-            faulthandler.cancel_dump_traceback_later()
-            self._set_for = None
+            self._idle_since = monotonic()
             return
         first = min(self._due.values())
         if self._set_for is None or not first <= self._set_for <= first + self._slack:
             self._set_for = first + self._slack
             faulthandler.dump_traceback_later(max(0.001, self._set_for - monotonic()), exit=True)
+            self._is_armed.set()
+            if self._idler is None:
+                self._idler = threading.Thread(target=self._put_out, daemon=True, name="watchdog")
+                self._idler.start()
+
+    def _put_out(self) -> None:
+        """Put the timer out where no pass has run for a while, long before it goes off."""
+        while self._is_armed.wait():
+            sleep(self._slack)
+            with self._lock:
+                if not self._due and monotonic() - self._idle_since >= self._slack:
+                    faulthandler.cancel_dump_traceback_later()
+                    self._set_for = None
+                    self._is_armed.clear()
 
 
 class Watch:

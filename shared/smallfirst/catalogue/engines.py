@@ -77,6 +77,8 @@ _OF_VLLM: Final = frozenset(
     {"runner", "quantization", "tensor_parallel_size", "gpu_memory_utilization", "adapters"}
 )
 
+_INT8: Final = UnfitValue("precision", "int8", "a large model is packed by `quantization`")
+
 #: By name. A model that names none is served by the first one that fits what else it says.
 ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
     {
@@ -99,7 +101,9 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             which="of tier slm",
             keys=_OF_FILES | {"outputs"},
             unfit=(
-                UnfitValue("precision", "float16", "a small model runs in float32 or bfloat16"),
+                UnfitValue(
+                    "precision", "float16", "a small model runs in float32, bfloat16 or int8"
+                ),
                 UnfitValue(
                     "pooling",
                     "last",
@@ -118,6 +122,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             which="that writes",
             runner="generate",
             keys=_OF_FILES | _OF_VLLM,
+            unfit=(_INT8,),
             generates=True,
             thinks=True,
             scores_labels=True,
@@ -134,6 +139,7 @@ ENGINES: Final[Mapping[str, EngineSpec]] = MappingProxyType(
             which="whose runner is `pooling`",
             runner="pooling",
             keys=_OF_FILES | _OF_VLLM,
+            unfit=(_INT8,),
             embeds=True,
             is_heavy=True,
         ),

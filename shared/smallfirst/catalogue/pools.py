@@ -167,10 +167,12 @@ class Model(Entry):
         description="What a large model does: `generate` writes answers; `pooling` makes one vector"
         " of its states, for a head, in one pass.",
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         default="auto",
         description="`auto`: bfloat16 where the processor multiplies it in hardware, else float32;"
-        " a large model: as its files say, but float32 on a processor that would emulate bfloat16.",
+        " a large model: as its files say, but float32 on a processor that would emulate bfloat16."
+        " `int8`: a small model's weights and activations in eight bits, some 60 % faster, and a"
+        " little less right; measure it.",
     )
     quantization: Name | None = Field(
         default=None,
@@ -322,6 +324,9 @@ def _unheeded(model: Model) -> Iterator[tuple[Place, str]]:
     for each in spec.unfit:
         if getattr(model, each.key) == each.value:
             yield (each.key,), each.rule
+    if model.precision == "int8" and not RUNTIMES[model.runtime].has_int8:
+        able = ", ".join(name for name, runtime in RUNTIMES.items() if runtime.has_int8)
+        yield ("precision",), f"int8 is computed by `runtime: {able}`"
     for name, folder in model.adapters.items():
         if not folder.startswith(("./", "../", "/", "~")):
             yield ("adapters", name), "must be a folder (./x, /x)"

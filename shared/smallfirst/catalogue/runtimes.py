@@ -20,10 +20,12 @@ class RuntimeSpec:
     Attributes:
         implementation: A function or class method that the workers' `LoadRuntime` describes.
         fallback: The runtime that takes the models which this one cannot.
+        has_int8: Whether it computes in eight bits.
     """
 
     implementation: Implementation
     fallback: str | None = None
+    has_int8: bool = False
 
 
 #: By the name that `runtime` gives in the catalogue; the first is the default.
@@ -34,6 +36,7 @@ RUNTIMES: Final[Mapping[str, RuntimeSpec]] = MappingProxyType(
                 f"{_ROOM}.openvino_runtime:OpenVinoRuntime.load", ("openvino",), ("slm",)
             ),
             fallback="torch",
+            has_int8=True,
         ),
         "torch": RuntimeSpec(
             Implementation(

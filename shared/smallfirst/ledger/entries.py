@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 #: What is kept of a submission that is too large; rows.lua says the same.
 EXCERPT_BYTES = 4096
@@ -30,9 +30,8 @@ class Excerpt:
         return cls(len(raw), f"sha1:{digest}", raw[:EXCERPT_BYTES])
 
 
-@dataclass(frozen=True)
-class StreamEntry:
-    """One entry of a stream, as its holder has it.
+class StreamEntry(NamedTuple):
+    """One entry of a stream, as its holder has it. A tuple, since every job becomes a few.
 
     Attributes:
         stream: The stream.
@@ -95,7 +94,7 @@ def shortened(entry: StreamEntry, limit: int) -> StreamEntry:
         return entry
     job = entry.fields.get(b"job", b"")
     subject = job if len(job) > limit else joined(entry.fields)
-    return replace(entry, fields={}, excerpt=Excerpt.of(subject))
+    return entry._replace(fields={}, excerpt=Excerpt.of(subject))
 
 
 def parts_of(

@@ -1,7 +1,6 @@
 """When submissions were first read whose ids claim the future, so that no deadline begins anew."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -58,4 +57,4 @@ class FirstSeen:
 
 
 def _seen(entry: StreamEntry, told: bytes | None) -> StreamEntry:
-    return entry if told is None else replace(entry, seen_ms=int(told))
+    return entry if told is None else entry._replace(seen_ms=int(told))

@@ -1,16 +1,16 @@
 """A job in the hands of a router or a worker: its entry, what was submitted, its routing slip."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from smallfirst.jobs import Job
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.routing_slips import RoutingSlip
+from smallfirst.ledger.text_sizes import estimated_tokens, text_key
 from smallfirst.results import expires_ms
 
 
-@dataclass(frozen=True)
-class HeldJob:
+class HeldJob(NamedTuple):
     """One job that this process has read and not settled."""
 
     entry: StreamEntry
@@ -65,6 +65,8 @@ def submitted_job(
         submitted_ms=submitted_ms,
         expires_ms=expires_ms(job, submitted_ms, job_ttl),
         num_chars=len(job.text),
+        num_tokens=estimated_tokens(job.text),
+        text_key=text_key(job.text),
         traceparent=job.traceparent,
     )
     return HeldJob(entry, job, slip)

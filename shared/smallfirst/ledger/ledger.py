@@ -6,7 +6,6 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -208,7 +207,7 @@ class Ledger:
             for entry in page:
                 pipeline.xrange(entry.stream, entry.entry, entry.entry)
             found = zip(page, pipeline.execute(), strict=True)
-            yield [replace(entry, fields=rows[0][1]) for entry, rows in found if rows]
+            yield [entry._replace(fields=rows[0][1]) for entry, rows in found if rows]
 
     def renew(self, stream: str, group: str, entries: Sequence[str]) -> set[str]:
         """Start the lease of entries afresh; return those that are still this holder's."""

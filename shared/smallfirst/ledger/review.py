@@ -6,7 +6,7 @@ times are Redis's own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -364,11 +364,6 @@ class Review:
             self._settler.settle(stream, POOL_GROUP, ended, must_hold=True)
             self._decisions.forget(stream, [entry.entry for entry, _ in found])
         return told
-
-
-def with_start(leased: Leased, start: int) -> Leased:
-    """The same job under another start, after a decision was taken back."""
-    return replace(leased, start=start)
 
 
 #: What lease.lua says that has a name of its own.

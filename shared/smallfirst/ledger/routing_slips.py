@@ -60,7 +60,13 @@ class RoutingSlip(Wire):
     parked_ms: Moment = Field(
         default=0, description="The time at which the job joined the backlog, on Redis's clock."
     )
-    num_chars: int = Field(ge=1, description="The length of the text, before anyone tokenises it.")
+    num_chars: int = Field(ge=1, description="The length of the text in characters.")
+    num_tokens: int = Field(
+        default=0, ge=0, description="About how many tokens the text has; 0 where nobody counted."
+    )
+    text_key: str = Field(
+        default="", description="What tells the text from others; empty where nobody looked."
+    )
     request: StepRequest | None = Field(
         default=None, description="The step to try; none before the first one."
     )

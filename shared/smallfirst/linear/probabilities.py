@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+#: The least length that anything is divided by.
+_TINY = np.finfo(np.float32).tiny
+
 
 def softmax(logits: Floats) -> Floats:
     """Share one unit of probability among the entries of the last axis."""
@@ -22,4 +25,4 @@ def sigmoid(logits: Floats) -> Floats:
 def normalise(vectors: Floats) -> Floats:
     """Scale the last axis to length 1; a vector of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+    return np.asarray(vectors / np.maximum(lengths, _TINY), np.float32)

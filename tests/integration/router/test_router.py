@@ -366,7 +366,7 @@ def test_a_router_that_stops_hands_back_what_it_held(
     first = router_of(redis, redis_url, catalogue, "r1")
     second = router_of(redis, redis_url, catalogue, "r2")
     start_worker(redis)
-    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    submit(redis, *(topic(f"a{n}", f"mail {n}") for n in range(20)))
     first.step()
     first.close()
     second.recover()

@@ -81,7 +81,7 @@ def test_a_model_that_moves_takes_along_what_was_held(
     """Although its old pool is there still: it is not sent to workers that have it no more."""
     start_worker(redis)
     router = router_of(redis, redis_url, catalogue)
-    submit(redis, *(topic(f"a{n}") for n in range(20)))
+    submit(redis, *(topic(f"a{n}", f"mail {n}") for n in range(20)))
     router.step()
     num_published = len(published(redis))
     smaller = "  small: {tier: slm, max_parameters: 40M}\n  cpu: {tier"

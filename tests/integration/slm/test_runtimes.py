@@ -14,10 +14,12 @@ import transformers
 
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.runtimes.int8 import TOLERANCE, check_near
 from smallfirst_workers.encoding.runtimes.loading import load_runtime
 from smallfirst_workers.encoding.runtimes.openvino_runtime import OpenVinoRuntime
 from smallfirst_workers.encoding.runtimes.torch_runtime import TorchRuntime
 from smallfirst_workers.engines import EngineRequest
+from smallfirst_workers.errors import ConversionError
 from smallfirst_workers.slm.engine import SlmEngine
 
 TEXTS = [
@@ -33,6 +35,7 @@ TOLERANCES = {
     ("openvino", "float32"): (1e-4, 0.999999),
     ("torch", "bfloat16"): (1e-2, 0.999),
     ("openvino", "bfloat16"): (1e-2, 0.999),
+    ("openvino", "int8"): (5e-2, 0.97),
 }
 Load = Callable[..., SlmEngine]
 
@@ -104,6 +107,43 @@ sys.exit("telemetry" if sys.modules.get("openvino_telemetry") else 0)
     assert not list(tmp_path.iterdir())
 
 
+def test_quantising_a_model_tells_nobody_and_logs_nothing(
+    load: Load, minilm: Path, cache: Path, tmp_path: Path
+) -> None:
+    """A process that makes a graph of eight bits writes no report, no bar and no file at home."""
+    load(runtime="openvino", precision="float32")
+    script = f"""
+import sys
+from pathlib import Path
+from smallfirst_workers.encoding.model_folder import ModelFolder
+from smallfirst_workers.encoding.runtimes.int8 import quantise
+from smallfirst_workers.encoding.runtimes.openvino_runtime import import_openvino
+[graph] = Path({str(cache)!r}).glob("openvino/*/model.xml")
+folder = ModelFolder.open("minilm", Path({str(minilm)!r}))
+quantise(folder, import_openvino().Core().read_model(graph), cache=Path({str(cache)!r}))
+sys.exit("telemetry" if sys.modules.get("openvino_telemetry") else 0)
+"""
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=120, env=home, capture_output=True
+    )
+
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_does_not_survive_eight_bits_is_refused(minilm: Path) -> None:
+    """What answers differently in int8 is not served so; the share that it is off by is told."""
+    folder = ModelFolder.open("minilm", minilm)
+    states = [np.ones((1, 4, 8), np.float32), np.full((1, 9, 8), 2, np.float32)]
+
+    check_near(folder, states, [each * (1 + 0.9 * TOLERANCE) for each in states])
+    with pytest.raises(ConversionError, match="off by 30%"):
+        check_near(folder, states, [each * (1 + 1.2 * TOLERANCE) for each in states])
+    with pytest.raises(ConversionError):
+        check_near(folder, states, [each * np.float32(np.nan) for each in states])
+
+
 def test_a_model_that_cannot_be_converted_runs_in_torch(tmp_path: Path) -> None:
     """Slower is better than not at all; nothing of the failed attempt is kept."""
     config = transformers.LongformerConfig(
@@ -118,9 +158,11 @@ def test_a_model_that_cannot_be_converted_runs_in_torch(tmp_path: Path) -> None:
     save_random(config, tmp_path / "model")
     folder = ModelFolder.open("long", tmp_path / "model")
 
-    runtime = load_runtime(folder, Model(source="./x"), cache=tmp_path / "cache", threads=1)
+    for precision in ("auto", "int8"):
+        model = Model(source="./x", precision=precision)
+        runtime = load_runtime(folder, model, cache=tmp_path / "cache", threads=1)
 
-    assert runtime.name.startswith("torch-")
+        assert runtime.name.startswith(("torch-bfloat16", "torch-float32"))
     assert {path.name for path in (tmp_path / "cache" / "openvino").iterdir()} == {".lock"}
 
 

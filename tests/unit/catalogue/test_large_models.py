@@ -44,7 +44,12 @@ def catalogue(step: dict[str, Any], *, kind: str = "classify", **models: Any) ->
             {"source": "bundled:minilm", "tensor_parallel_size": 2},
             "tensor_parallel_size: only a model of",
         ),
-        ({"source": "bundled:minilm", "precision": "float16"}, "runs in float32 or bfloat16"),
+        ({"source": "bundled:minilm", "precision": "float16"}, "runs in float32, bfloat16 or int8"),
+        (
+            {"source": "bundled:minilm", "precision": "int8", "runtime": "torch"},
+            "precision: int8 is computed by `runtime: openvino`",
+        ),
+        ({"source": "./x", "tier": "llm", "precision": "int8"}, "is packed by `quantization`"),
         ({"source": "bundled:minilm", "pooling": "last"}, "pooling"),
         ({"source": "x", "tier": "llm", "endpoint": "vllm:8000"}, "endpoint"),
         ({"source": "x", "tier": "llm", "endpoint": "http://me:secret@vllm/v1"}, "endpoint"),

@@ -1,5 +1,8 @@
 """Laws of cutting long texts into windows, and windows into forward passes."""
 
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from smallfirst_workers.encoding.windows import (
     MANY_ROWS,
     OVERLAP_SHARE,
     STEP_SHARE,
+    PassCost,
     cut,
     padded_length,
     plan_forwards,
@@ -72,13 +76,35 @@ def test_a_plan_holds_every_row_once(
     lengths: list[int], max_positions: int, forward_cost: int
 ) -> None:
     """No row is lost or read twice, and none but a lone row exceeds the memory bound."""
-    groups = plan_forwards(lengths, max_positions=max_positions, forward_cost=forward_cost)
+    groups = plan_forwards(lengths, PassCost(max_positions, forward_cost))
 
     assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
     for group in groups:
-        positions = len(group) * max(lengths[row] for row in group)
+        positions = len(group) * padded_length(max(lengths[row] for row in group), len(group))
         assert len(group) == 1 or positions <= max_positions
-        assert positions - sum(lengths[row] for row in group) <= forward_cost
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
+    step=st.integers(1, 4),
+    forward_cost=st.integers(0, 40),
+)
+def test_no_other_plan_costs_less(lengths: list[int], step: int, forward_cost: int) -> None:
+    """Of all ways to cut the rows, sorted by length, the cheapest is found."""
+    cost = PassCost(8192, forward_cost, lambda longest, _: -(-longest // step) * step)
+    ordered = sorted(lengths)
+    num_rows = len(ordered)
+
+    def price(parts: Sequence[Sequence[int]]) -> int:
+        return sum(cost.of(max(part), len(part)) for part in parts)
+
+    planned = [[lengths[row] for row in group] for group in plan_forwards(lengths, cost)]
+    every = (
+        [ordered[first:end] for first, end in pairwise((0, *cuts, num_rows))]
+        for count in range(num_rows)
+        for cuts in combinations(range(1, num_rows), count)
+    )
+    assert price(planned) == min(map(price, every))
 
 
 @pytest.mark.parametrize(
@@ -87,4 +113,11 @@ def test_a_plan_holds_every_row_once(
 )
 def test_rows_of_similar_length_share_one_pass(lengths: list[int], num_passes: int) -> None:
     """One long text among short ones goes alone; nothing else is cut."""
-    assert len(plan_forwards(lengths, max_positions=8192, forward_cost=64)) == num_passes
+    assert len(plan_forwards(lengths, PassCost(8192, 64))) == num_passes
+
+
+def test_many_rows_of_one_length_are_cut_evenly() -> None:
+    """Where the bound on a pass cuts, no small rest is left over."""
+    groups = plan_forwards([16] * 100, PassCost(32 * 16, 64))
+
+    assert [len(group) for group in groups] == [25, 25, 25, 25]

@@ -15,14 +15,14 @@ from smallfirst.linear.probabilities import sigmoid, softmax
 from smallfirst_workers.encoding.runtimes.base import Ids, Runtime, States
 from smallfirst_workers.encoding.states import TextStates, WindowMerger
 from smallfirst_workers.encoding.tokenising import Reader, TokenizedText
-from smallfirst_workers.encoding.windows import Window, padded_length, plan_forwards
+from smallfirst_workers.encoding.windows import PassCost, Window, padded_length, plan_forwards
 
 #: The most positions in one forward pass, padding included: 16 windows of 256 tokens. Longer passes
 #: are no faster (benchmarks/results/slm_runtimes.md) and need memory in proportion.
 MAX_POSITIONS = 4096
 #: What a forward pass costs whatever it holds, in positions; mostly the price of a shape that the
 #: runtime has not met before. Source: benchmarks/results/slm_runtimes.md.
-FORWARD_COST_POSITIONS = 128
+FORWARD_COST_POSITIONS = 96
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Encoder:
 
         Texts of similar length, as the router batches them, are one pass. It is cut where padding
         short texts to the longest would cost more than another pass does, and where it would hold
-        more than `MAX_POSITIONS` positions.
+        more than `MAX_POSITIONS` positions; see `plan_forwards`.
 
         Args:
             texts: The texts.
@@ -79,11 +79,8 @@ class Encoder:
             WindowMerger(reading, wants_words=wanted, takes_max=self.is_multilabel)
             for reading, wanted in zip(readings, wants_words, strict=True)
         ]
-        groups = plan_forwards(
-            [len(row.ids) for row in rows],
-            max_positions=MAX_POSITIONS,
-            forward_cost=self.forward_cost,
-        )
+        cost = PassCost(MAX_POSITIONS, self.forward_cost, self._padded)
+        groups = plan_forwards([len(row.ids) for row in rows], cost)
         positions = sum(self._pass([rows[number] for number in group], merging) for group in groups)
         return [merged.finish() for merged in merging], positions
 
@@ -115,16 +112,19 @@ class Encoder:
         return input_ids.size
 
     def _pad(self, rows: Sequence[_Row]) -> tuple[Ids, Ids]:
-        longest = max(len(row.ids) for row in rows)
-        step = self.length_step
-        even = -(-longest // step) * step if step else padded_length(longest, len(rows))
-        shape = len(rows), min(even, self.reader.max_tokens)
+        shape = len(rows), self._padded(max(len(row.ids) for row in rows), len(rows))
         input_ids = np.full(shape, self.reader.pad_id, np.int64)
         attention_mask = np.zeros(shape, np.int64)
         for number, row in enumerate(rows):
             input_ids[number, : len(row.ids)] = row.ids
             attention_mask[number, : len(row.ids)] = 1
         return input_ids, attention_mask
+
+    def _padded(self, longest: int, num_rows: int) -> int:
+        """To how many tokens rows are padded."""
+        step = self.length_step
+        even = -(-longest // step) * step if step else padded_length(longest, num_rows)
+        return min(even, self.reader.max_tokens)
 
     def _activate(self, states: States) -> States:
         if self.classifier is None:

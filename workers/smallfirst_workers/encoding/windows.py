@@ -6,9 +6,9 @@ state per token, as a short one has, and whatever follows (pooling, tagging, exp
 know that there were windows.
 """
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 
 #: One eighth of a window is read twice: 32 tokens of 256, so that every token sees at least 16 on
 #: either side, for an eighth more work.
@@ -42,7 +42,7 @@ def cut(length: int, size: int) -> list[Window]:
     count = max(1, -(-(length - overlap) // (size - overlap)))
     reach = -(-(length + (count - 1) * overlap) // count)
     starts = [index * (length - reach) // max(1, count - 1) for index in range(count)]
-    seams = [(start + reach + after) // 2 for start, after in itertools.pairwise(starts)]
+    seams = [(start + reach + after) // 2 for start, after in pairwise(starts)]
     return [
         Window(start, start + reach, keep_start, keep_end)
         for start, keep_start, keep_end in zip(starts, [0, *seams], [*seams, length], strict=True)
@@ -57,32 +57,66 @@ def padded_length(longest: int, num_rows: int) -> int:
     return -(-longest // step) * step
 
 
-def plan_forwards(
-    lengths: Sequence[int], *, max_positions: int, forward_cost: int
-) -> list[list[int]]:
-    """Group rows into forward passes, shortest rows first.
+@dataclass(frozen=True)
+class PassCost:
+    """What it costs to compute rows together, in positions.
 
-    Rows of similar length share one pass. A pass is cut where the padding it would hold costs more
-    than one more pass does, and where it would need more memory than `max_positions` positions
-    (rows times longest row); a single row is never cut.
+    Attributes:
+        max_positions: The most in one pass, padding included; a single row is never cut.
+        forward_cost: What a pass costs whatever it holds.
+        padded: To how many tokens rows are padded, by the longest and their number.
+    """
+
+    max_positions: int
+    forward_cost: int
+    padded: Callable[[int, int], int] = padded_length
+
+    def num_passes(self, longest: int, num_rows: int) -> int:
+        """In how many passes so many rows are computed."""
+        at_once = max(1, self.max_positions // self.padded(longest, num_rows))
+        return -(-num_rows // at_once)
+
+    def of(self, longest: int, num_rows: int) -> int:
+        """The cost of so many rows, padded to the longest of them."""
+        positions = num_rows * self.padded(longest, num_rows)
+        return positions + self.forward_cost * self.num_passes(longest, num_rows)
+
+
+def plan_forwards(lengths: Sequence[int], cost: PassCost) -> list[list[int]]:
+    """Group rows into forward passes, shortest rows first, so that all of them cost the least.
+
+    Rows of one length are not parted but for the bound on a pass.
 
     Args:
         lengths: Tokens of each row.
-        max_positions: The most positions in one pass, padding included.
-        forward_cost: What a pass costs whatever it holds, in positions.
+        cost: What passes cost.
 
     Returns:
         Indices into `lengths`, one list per pass.
     """
+    rows = sorted(range(len(lengths)), key=lengths.__getitem__)
+    runs = [(length, list(same)) for length, same in groupby(rows, key=lengths.__getitem__)]
     groups: list[list[int]] = []
-    tokens = 0
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[row]
-        positions = (len(groups[-1]) + 1) * length if groups else 0
-        padding = positions - tokens - length
-        if not groups or padding > forward_cost or positions > max_positions:
-            groups.append([])
-            tokens = 0
-        groups[-1].append(row)
-        tokens += length
+    for first, end in _cheapest_cuts([(length, len(same)) for length, same in runs], cost):
+        together = [row for _, same in runs[first:end] for row in same]
+        share = -(-len(together) // cost.num_passes(runs[end - 1][0], len(together)))
+        groups += [together[n : n + share] for n in range(0, len(together), share)]
     return groups
+
+
+def _cheapest_cuts(runs: Sequence[tuple[int, int]], cost: PassCost) -> list[tuple[int, int]]:
+    """Which runs of rows, by length and number, are computed together: first and end of each part.
+
+    By dynamic programming: the cheapest plan for the shorter rows is part of the cheapest for all.
+    """
+    ends = [0, *accumulate(num_rows for _, num_rows in runs)]
+    cheapest, begins = [0], [0]
+    for end, (longest, _) in enumerate(runs, 1):
+        costs = [cheapest[n] + cost.of(longest, ends[end] - ends[n]) for n in range(end)]
+        begins.append(min(range(end), key=costs.__getitem__))
+        cheapest.append(costs[begins[-1]])
+    cuts, end = [], len(runs)
+    while end:
+        cuts.append((begins[end], end))
+        end = begins[end]
+    return cuts[::-1]

@@ -45,6 +45,8 @@ def load_runtime(folder: ModelFolder, model: Model, *, cache: Path, threads: int
                 remedy=f"set `runtime: {fallback}` on the model to say so",
             )
             name = fallback
+            if not RUNTIMES[name].has_int8 and precision == "int8":
+                precision = resolve_precision("auto")
 
 
 def _loader(name: str, model: str) -> LoadRuntime:

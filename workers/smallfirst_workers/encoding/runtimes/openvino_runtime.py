@@ -13,9 +13,12 @@ import numpy as np
 from smallfirst.catalogue.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.base import Ids, States
+from smallfirst_workers.encoding.runtimes.int8 import check_near, made_by_nncf, quantise
 from smallfirst_workers.errors import ConversionError
-from smallfirst_workers.processor import Precision
+from smallfirst_workers.processor import Precision, resolve_precision
 
+#: What a folder of a conversion holds; its weights lie beside it.
+_GRAPH = "model.xml"
 #: Changes whenever a conversion would write another graph for the same model and versions.
 _RECIPE = 1
 #: For how many shapes of a pass the compiled kernels are kept, about a megabyte each. The default,
@@ -54,17 +57,23 @@ class OpenVinoRuntime:
         """Load a model, converting it first if no process has yet.
 
         The graph keeps its weights in float32 whatever the precision: they are rounded when it is
-        compiled, and one file serves every kind of processor.
+        compiled, and one file serves every kind of processor. Only int8 has a graph of its own.
 
         Raises:
             ConversionError: When OpenVINO cannot take the model.
-            ModelError: When its files do not make a model.
+            ModelError: When its files do not make a model, or int8 lacks a package.
         """
         made_by = "-".join(version(name) for name in ("openvino", "torch", "transformers"))
-        made = cache / "openvino" / f"{folder.content_hash[:16]}-{made_by}-{_RECIPE}"
-        build_once(made, lambda to: _convert(folder, to / "model.xml"))
-        request = _compile(made / "model.xml", precision=precision, threads=threads)
-        return cls(f"openvino-{precision}", request)
+        name = f"{folder.content_hash[:16]}-{made_by}-{_RECIPE}"
+        made = cache / "openvino" / name
+        build_once(made, lambda to: _convert(folder, to / _GRAPH))
+        if precision != "int8":
+            return cls(f"openvino-{precision}", _compile(made / _GRAPH, precision, threads))
+        smaller = cache / "openvino-int8" / f"{name}-{made_by_nncf(folder)}"
+        build_once(smaller, lambda to: _quantise(folder, made / _GRAPH, to / _GRAPH, cache))
+        # What is not multiplied in eight bits, sums and norms, is as precise as elsewhere.
+        rest = resolve_precision("auto")
+        return cls(f"openvino-int8-{rest}", _compile(smaller / _GRAPH, rest, threads))
 
     def forward(self, input_ids: Ids, attention_mask: Ids) -> States:
         """Compute one forward pass; see `Runtime.forward`."""
@@ -73,7 +82,7 @@ class OpenVinoRuntime:
             return np.array(self.request.infer([input_ids, attention_mask])[0], np.float32)
 
 
-def _compile(graph: Path, *, precision: Precision, threads: int) -> Any:
+def _compile(graph: Path, precision: Precision, threads: int) -> Any:
     """Compile a graph for one pass at a time."""
     openvino = import_openvino()
     settings = {
@@ -104,12 +113,25 @@ def _convert(folder: ModelFolder, to: Path) -> None:
             warnings.simplefilter("ignore")
             graph = openvino.convert_model(module, example_input=example)
         openvino.save_model(graph, to, compress_to_fp16=False)
-        request = _compile(to, precision="float32", threads=1)
+        request = _compile(to, "float32", 1)
     except MemoryError:
         raise
     except Exception as err:
         raise ConversionError(folder.name, f"cannot be converted: {type(err).__name__}") from err
     _check(folder, module, request)
+
+
+def _quantise(folder: ModelFolder, graph: Path, to: Path, cache: Path) -> None:
+    """Write the same model with weights and activations of eight bits, and prove that it is."""
+    openvino = import_openvino()
+    made = quantise(folder, openvino.Core().read_model(graph), cache=cache)
+    openvino.save_model(made.graph, to, compress_to_fp16=False)
+    before, after = (_compile(path, "float32", 1) for path in (graph, to))
+    wanted, found = (
+        [np.array(request.infer(list(row))[0], np.float32) for row in made.rows]
+        for request in (before, after)
+    )
+    check_near(folder, wanted, found)
 
 
 def _check(folder: ModelFolder, module: Any, request: Any) -> None:
