@@ -34,8 +34,12 @@ def wait_for_people(
     waits: Mapping[str, timedelta] | None = None,
     trail: tuple[Attempt, ...] = (),
     keys: Keys = KEYS,
+    life: timedelta = timedelta(days=7),
 ) -> None:
-    """Submit jobs and park them where people take them, each for an hour if nothing is said."""
+    """Submit jobs and park them where people take them, each for an hour if nothing is said.
+
+    Jobs live for a week, if nothing is said; however short their life is, no router ends them here.
+    """
     ledger = Ledger(redis, keys, "@router/test")
     own = keys.of_producer("default")
     ledger.open([own.jobs, keys.escalations], ROUTER_GROUP)
@@ -55,7 +59,7 @@ def wait_for_people(
             pool=people_of(job.task),
             submitted_ms=now_ms,
             parked_ms=now_ms,
-            expires_ms=now_ms + 7 * 86_400_000,
+            expires_ms=now_ms + round(life.total_seconds() * 1000),
             trail=trail,
             num_chars=len(job.text),
         )

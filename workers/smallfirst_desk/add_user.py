@@ -6,6 +6,7 @@ which other users of the machine can read.
 
 import argparse
 import getpass
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"smallfirst: {error}\n")
         return 1
     user = wanted.users[given.name]
+    if given.json:
+        told = user.model_dump(mode="json", exclude={"password"})
+        sys.stdout.write(json.dumps({"name": given.name, **told}) + "\n")
+        return 0
     tasks = "every task" if user.role is Role.ADMIN else ", ".join(user.tasks) or "no task yet"
     sys.stdout.write(f"{given.name} is a {user.role}, sees {tasks}; in trails {user.pseudonym}\n")
     return 0
@@ -54,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--task", action="append", default=[], help="A task that the user sees; may be given again."
     )
+    parser.add_argument("--json", action="store_true", help="Print for programs.")
     return parser
 
 

@@ -165,7 +165,9 @@ class Desk:
         return review.now_ms()
 
     def decide(self, task: str, code: str, held: HeldJob, decision: Decision) -> int | Refusal:
-        """Hold a decision; say when it is final."""
+        """Hold a decision; say when it is final. Past the job's own deadline nobody wants it."""
+        if decision.decided_ms >= held.slip.expires_ms:
+            return Refusal.DUE
         review, place = self.place(task, code)
         return review.decide(held, place, decision)
 

@@ -1,5 +1,6 @@
 """Pages: what a job's page shows, worked out before it is written as HTML. Pure."""
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -121,10 +122,18 @@ def stretches_of(
     marks = [mark for mark in (*spans, *evidence) if mark.end <= len(text)]
     cuts = sorted({0, len(text), *(mark.start for mark in marks), *(mark.end for mark in marks)})
     heaviest = max((abs(each.weight) for each in evidence), default=0.0)
-    found = []
+    # What begins and ends at each place: a long text may have thousands of marks.
+    changes: defaultdict[int, float] = defaultdict(float)
+    for each in evidence:
+        changes[each.start] += each.weight
+        changes[each.end] -= each.weight
+    waiting = deque(sorted(spans, key=lambda span: span.start))
+    found, weight = [], 0.0
     for start, end in pairwise(cuts):
-        span = next((each for each in spans if each.start <= start < each.end), None)
-        weight = sum(each.weight for each in evidence if each.start <= start < each.end)
+        while waiting and waiting[0].end <= start:
+            waiting.popleft()
+        span = waiting[0] if waiting and waiting[0].start <= start else None
+        weight += changes[start]
         found.append(
             Stretch(
                 text=text[start:end],

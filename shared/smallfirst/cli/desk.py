@@ -12,7 +12,7 @@ import typer
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import CatalogueOption
-from smallfirst.cli.output import fail, note
+from smallfirst.cli.output import JsonOption, fail, note, print_json
 from smallfirst.process.installed import can_run_desk
 from smallfirst.settings import DeskSettings, Settings, load_settings, variable_of
 
@@ -54,6 +54,7 @@ def desk(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The port; if not given, 8470.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve the review desk, where people answer in a browser what no model was sure of."""
     _check_installed()
@@ -73,7 +74,11 @@ def desk(
             f"{settings.desk_users}: no such file; `smallfirst desk add-user NAME` makes it, and"
             " --users names another"
         )
-    note(f"the desk: http://{settings.desk_host}:{settings.desk_port}; Ctrl-C stops it")
+    url = f"http://{settings.desk_host}:{settings.desk_port}"
+    if as_json:
+        print_json({"desk_url": url})
+    else:
+        note(f"the desk: {url}; Ctrl-C stops it")
     _replace_this_process(_variables(fleet, told))
 
 
@@ -109,6 +114,7 @@ def add_user(
         typer.Option(help="Who answers, who sees besides who has what, or who sees every task."),
     ] = Role.REVIEWER,
     users: UsersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Add a person who may sign in, or change one; the password is asked for, or read from stdin.
 
@@ -118,7 +124,8 @@ def add_user(
     path = load_settings(DeskSettings, desk_users=users or given).desk_users
     command = [sys.executable, "-m", f"{_MODULE}.add_user", name, "--users", str(path)]
     tasks = [word for each in task or () for word in ("--task", each)]
-    ended = subprocess.run([*command, "--role", role, *tasks], check=False)  # noqa: S603 - ours
+    form = ["--json"] if as_json else []
+    ended = subprocess.run([*command, "--role", role, *tasks, *form], check=False)  # noqa: S603 - ours
     raise typer.Exit(ended.returncode)
 
 

@@ -17,7 +17,7 @@ from smallfirst.catalogue.tasks import Task, example_problem
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import CatalogueOption
-from smallfirst.cli.output import USAGE, fail, note
+from smallfirst.cli.output import USAGE, JsonOption, fail, note, print_json
 from smallfirst.errors import CatalogueError
 from smallfirst.process.announcement import default_folder
 from smallfirst.settings import DeskSettings, load_settings
@@ -52,12 +52,18 @@ def export(
         ),
     ] = False,
     catalogue: CatalogueOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write what people answered as labelled rows, each job once, its last answer.
 
     Rows that the task as it is now does not know any more, by a label that is gone for instance,
     are left out and counted.
     """
+    if as_json and out is None:
+        fail(
+            "--json prints figures where the rows would stand; name a file with --out",
+            exit_code=USAGE,
+        )
     options = globals_of(context)
     path = catalogue or settings_of(options).catalogue
     known = _task(path, task)
@@ -79,6 +85,9 @@ def export(
             kept = row | ({_PROVENANCE: about} if provenance and about else {})
             to.write(json.dumps(kept, ensure_ascii=False) + "\n")
             num_written += 1
+    if as_json:
+        print_json({"task": task, "rows": num_written, "left_out": dict(reasons)})
+        return
     note(f"{counted(num_written, 'row')} of people's answers to {task}")
     for reason, count in reasons.most_common(10):
         note(f"left out: {counted(count, 'row')}: {reason}")

@@ -119,7 +119,7 @@ class TaskLoad:
         num_jobs: All that are not settled.
         num_held: In a person's hands.
         num_decided: Answered, and not settled yet.
-        first_due_ms: When the first wait ends; None where none waits.
+        first_due_ms: When the first wait ends of a job that nobody has in hand; None for none.
         oldest_ms: Since when the oldest waits.
         listed: The most urgent.
     """

@@ -1,6 +1,8 @@
 """The desk over HTTP, as a browser without a script uses it: every form does what it says."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst import Client
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Job, Result, Status, Tier
+from smallfirst.ledger.keys import Keys
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -384,3 +387,42 @@ def test_a_lead_sees_who_has_a_job_and_a_reviewer_does_not(
         assert "<td>r-" in ben.html
         ann.close()
         ben.close()
+
+
+def test_nobodys_answer_is_taken_past_the_jobs_own_deadline(
+    redis: Any, ann: Browser, wait_until: WaitUntil
+) -> None:
+    """It is told so; a router ends the job as it does anywhere."""
+    wait_for_people(redis, topic("a1"), life=timedelta(seconds=1))
+    ann.begin()
+    over = redis.time()[0] + 1
+    wait_until(lambda: redis.time()[0] > over, description="its deadline is over")
+    page = ann.answer(label="a")
+    assert page.status_code == httpx.codes.CONFLICT
+    assert "The time for which this job waits is over." in ann.html
+    assert not redis.exists(KEYS.decisions)
+
+
+def test_a_desk_serves_every_slice_of_a_fleet(
+    redis: Any, redis_url: str, folder: Path, wait_until: WaitUntil
+) -> None:
+    """The job whose wait ends first comes first, in whichever slice it is; all are counted."""
+    second = Keys(slice=1)
+    hours = {f"a{n}": timedelta(hours=4 - n) for n in range(4)}
+    wait_for_people(redis, topic("a0"), topic("a2"), waits=hours)
+    wait_for_people(redis, topic("a1"), topic("a3"), waits=hours, keys=second)
+    with running_desk(redis_url, folder, desk_undo_seconds=0, slices=2) as desk:
+        ann = desk.browser("ann")
+        ann.get("/tasks/topic")
+        assert "<dt>waiting</dt><dd>4</dd>" in ann.html
+        ann.begin()
+        shown = []
+        while "/jobs/" in ann.path:
+            shown.append(re.findall(r"<bdi>(a\d)</bdi>", ann.html)[0])
+            ann.answer(label="a")
+        assert shown == ["a3", "a2", "a1", "a0"]
+        results = [
+            keys.of_producer("default").result(f"a{n}") for keys in (KEYS, second) for n in range(4)
+        ]
+        wait_until(lambda: redis.exists(*results) == 4, description="all have ended")
+        ann.close()

@@ -1,5 +1,7 @@
 """A step that asks a person: what may be said of it, and what it leaves alone."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import Backlog, Catalogue, Otherwise, PersonStep, step_specs
 from smallfirst.catalogue.checking import check_catalogue
 from smallfirst.catalogue.durations import format_duration, parse_duration
+from smallfirst.fitting.candidates import with_people
 from smallfirst.jobs import Tier
 
 MODEL = {"model": "mini", "accept": 0.8}
@@ -113,3 +116,32 @@ def test_a_catalogue_that_asks_people_alone_is_served(tmp_path: Path) -> None:
     task = {"kind": "classify", "labels": TWO_LABELS, "cascade": [{"person": {"wait": "1h"}}]}
     path.write_text(yaml.safe_dump({"version": 1, "tasks": {"topic": task}}), "utf-8")
     assert check_catalogue(path).findings == ()
+
+
+def test_a_cascade_that_is_fitted_keeps_its_person() -> None:
+    """As the last step; where there was none, there is none."""
+    there = catalogue(MODEL, {"person": {"wait": "2h"}})
+    served = {"cascade": [{"model": "mini", "accept": "calibrated"}]}
+    fitted = with_people(served, there, "topic")
+    assert fitted["cascade"] == [*served["cascade"], {"person": {"wait": "2h"}}]
+    assert with_people(served, catalogue(MODEL), "topic") == served
+    assert with_people(served, there, "another") == served == with_people(served, None, "topic")
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_people_are_not_measured(tmp_path: Path, command: str) -> None:
+    """A task that asks people alone has nothing to calibrate, and a command says so."""
+    path = tmp_path / "catalogue.yaml"
+    task = {"kind": "classify", "labels": TWO_LABELS, "cascade": [{"person": {"wait": "1h"}}]}
+    path.write_text(yaml.safe_dump({"version": 1, "tasks": {"topic": task}}), "utf-8")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "x", "label": "up"}\n', "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "smallfirst", command, "topic", "--data", rows, "--catalogue", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "asks people alone" in done.stderr

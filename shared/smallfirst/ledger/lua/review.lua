@@ -6,9 +6,9 @@
 -- KEYS[1] review, KEYS[2] and KEYS[3] the backlogs (interactive, bulk)
 -- ARGV[1] group, [2] lease in ms, [3] the consumer of what was decided, [4] the most jobs to list, then the
 -- priorities of the backlogs
--- Returns {now in ms, jobs, in hand, decided, first due in ms or '', {entry of the oldest of each backlog},
--- {{priority, entry, due, holder, idle in ms, fields but the job}, ...}}. Who is in hand is counted among
--- the first 1,000 that anybody ever took.
+-- Returns {now in ms, jobs, in hand, decided, when the first wait ends of what is free, in ms, or '', {entry
+-- of the oldest of each backlog}, {{priority, entry, due, holder, idle in ms, fields but the job}, ...}}.
+-- Who is in hand is counted among the first 1,000 that anybody ever took.
 
 local lease, decided = tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
@@ -52,9 +52,23 @@ for i = 2, 3 do
   local first = redis.call('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)[1]
   if first then oldest[#oldest + 1] = first[1] end
 end
-local first, listed = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES'), {}
+
+-- When the first wait ends of the jobs that nobody has in hand; '' where none is among the first 100.
+local function first_due()
+  local members = redis.call('ZRANGE', KEYS[1], 0, 99, 'WITHSCORES')
+  for i = 1, #members, 2 do
+    local priority, entry = string.match(members[i], '^([^:]+):([^:]+)$')
+    local stream = streams[priority]
+    local rows = stream and redis.pcall('XPENDING', stream, ARGV[1], entry, entry, 1) or {}
+    local pending = not rows.err and rows[1]
+    if not pending or pending[2] ~= decided and pending[3] >= lease then return members[i + 1] end
+  end
+  return ''
+end
+
+local listed = {}
 if tonumber(ARGV[4]) > 0 then
   local members = redis.call('ZRANGE', KEYS[1], 0, ARGV[4] - 1, 'WITHSCORES')
   for i = 1, #members, 2 do listed[#listed + 1] = row_of(members[i], members[i + 1]) end
 end
-return { now, redis.call('ZCARD', KEYS[1]), num_held, num_decided, first[2] or '', oldest, listed }
+return { now, redis.call('ZCARD', KEYS[1]), num_held, num_decided, first_due(), oldest, listed }
