@@ -1,5 +1,6 @@
 """The desk by its keys, in Chromium: no mouse, at most two presses a job, and never two jobs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -100,6 +101,25 @@ def test_spans_are_marked_and_removed_by_keys(
     wait_until(lambda: answer_of(redis), description="the result is there")
     spans = [(each.label, LETTER[each.start : each.end]) for each in answer_of(redis).spans]
     assert spans == [("name", "Marta Oliveira"), ("name", "Marta")]
+
+
+def test_places_are_those_of_the_text_and_not_of_the_page(
+    redis: Any, screen: OpenScreen, wait_until: WaitUntil
+) -> None:
+    """A mail's lines end in two characters, and an emoji is one: the browser's are others."""
+    text = "Dear all,\r\n\r\n\U0001f600 see <b>\r\nMarta &amp; Marta\r\n"
+    wait_for_people(redis, Job(id="a1", task="pii", text=text))
+    ann = screen("ann")
+    ann.begin("pii")
+    assert ann.page.evaluate("() => document.querySelector('#text').textContent") == text
+    places = [match.start() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    last = places.index(text.rindex("Marta"))
+    ann.press(*["ArrowRight"] * (last + 1), "1")
+    ann.press_and_go("Enter")
+    wait_until(lambda: answer_of(redis), description="the result is there")
+    [span] = answer_of(redis).spans
+    assert (span.start, text[span.start : span.end]) == (text.rindex("Marta"), "Marta")
+    assert (span.start_utf16, span.end_utf16) == (span.start + 1, span.end + 1)
 
 
 def test_spans_are_marked_by_selecting_text(

@@ -8,8 +8,10 @@ from typing import Any
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from tests.support.desks import PASSWORD
 
-#: Where Debian puts it.
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: What is looked with: Debian's own, or whichever else is there.
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 
 @contextmanager

@@ -33,6 +33,8 @@ from smallfirst_desk.errors import FormError
 SURE: Final = 1.0
 #: The most spans of an answer.
 MAX_SPANS: Final = 2000
+#: The most characters of a number.
+MAX_NUMBER_CHARS: Final = 40
 #: The place of a span's words, at the end of its line.
 _PLACE = re.compile(r"(?:^|\s)@(\d{1,7})$")
 
@@ -149,6 +151,10 @@ def _value(name: str, field: RecordField, written: str) -> JsonValue:
 
 
 def _typed(field: RecordField, written: str) -> JsonValue:
+    # Python reads more as a number than people write: 1_0, or five thousand digits.
+    is_number = field.type in {"integer", "number"}
+    if is_number and ("_" in written or len(written) > MAX_NUMBER_CHARS):
+        return None
     try:
         if field.type == "integer":
             return int(written)
