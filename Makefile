@@ -61,6 +61,7 @@ bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(BIN)/python benchmarks/promise.py --write
 	$(BIN)/python benchmarks/demo_mail.py --write
 	$(BIN)/python benchmarks/fair_shares.py --write
+	$(BIN)/python benchmarks/review_desk.py --write
 
 format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/ruff format .

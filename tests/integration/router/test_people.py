@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.reviews import decision, leased, review_of
 from tests.support.routers import (
     KEYS,
     published,
@@ -18,7 +19,7 @@ from tests.support.shapes import attempt_for
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Job, Outcome, Priority, Status, Tier
 from smallfirst.ledger.held_jobs import read_parked_job
-from smallfirst.ledger.keys import POOL_GROUP
+from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP
 from smallfirst.ledger.settlements import Move
 from smallfirst_router.router import Router
 
@@ -230,3 +231,27 @@ def test_jobs_are_planned_anew_when_their_task_asks_no_person_any_more(
     assert result.problem is not None
     assert result.problem.code == "unsure"
     assert not redis.xlen(PEOPLE)
+
+
+def test_what_a_person_answered_stands_though_every_desk_is_gone(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """A router settles it, once the job's wait is over."""
+    router = router_of(redis, redis_url, catalogue)
+    [entry] = parked(redis, router, topic("a1"))
+    review = review_of(redis)
+    mine = leased(review, "r1")
+    said = decision("r1", mine, LabelAnswer(label="b", confidence=1.0))
+    assert isinstance(review.decide(mine.held, mine.place, said), int)
+    let_pass(redis, "a1")
+    router.end_due()
+    assert redis.xlen(PEOPLE) == 1
+
+    redis.xclaim(PEOPLE, POOL_GROUP, DECIDED_CONSUMER, 0, [entry], idle=601_000, justid=True)
+    let_pass(redis, "a1")
+    router.end_due()
+    result = result_of(redis, "a1")
+    assert isinstance(result.answer, LabelAnswer)
+    assert (result.answer.label, result.tier) == ("b", Tier.HUMAN)
+    assert not redis.exists(KEYS.decisions, KEYS.decided, KEYS.review("topic"))
+    assert review.settle_decided() == []
