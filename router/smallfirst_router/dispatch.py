@@ -27,6 +27,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
+from smallfirst.people import task_of_people
 from smallfirst.redis_access.refusals import refuse_cluster_as_broker
 from smallfirst.settings import RouterSettings
 from smallfirst_router.batches import (
@@ -102,25 +103,26 @@ class Dispatch:
     def open(self) -> None:
         """Make the backlogs of every pool, and look for those of pools that are gone.
 
-        Backlogs of pools that the catalogue has no longer are emptied, back to triage; those whose
-        name begins with @ belong to who takes jobs from them without batches.
+        Backlogs of pools that the catalogue has no longer are emptied, back to triage, and so are
+        those where jobs wait for people whom their task does not ask any more. Others whose name
+        begins with @ belong to a newer version.
 
         Raises:
             RedisUnfit: When Celery's Redis can carry no lists.
         """
         if self._settings.broker_url is not None:
             refuse_cluster_as_broker(self._lists.hello(), self._settings.broker)
-        self._ledger.open_pools(self._plan.pools)
-        known = self._ledger.pools_with_backlogs() - set(self._plan.pools)
+        self._ledger.open_pools(self._served)
+        known = self._ledger.pools_with_backlogs() - set(self._served)
         self._left_over = {
             name: self._left_over.get(name, monotonic())
             for name in known
-            if not name.startswith("@")
+            if not name.startswith("@") or task_of_people(name) is not None
         }
 
     def tidy(self) -> None:
         """Forget holders that are gone, and backlogs that nobody fills any more."""
-        pools = map(self._keys.backlogs, self._plan.pools)
+        pools = map(self._keys.backlogs, self._served)
         backlogs = [stream for each in pools for stream in each.values()]
         self._ledger.tidy(backlogs, POOL_GROUP, idle=FORGET_AFTER)
         for pool, since in self._left_over.items():
@@ -128,9 +130,14 @@ class Dispatch:
                 self._ledger.drop_empty(pool)
 
     @property
+    def _served(self) -> list[str]:
+        """What has backlogs by the plan in force: pools, and where jobs wait for people."""
+        return [*self._plan.pools, *sorted(self._plan.people)]
+
+    @property
     def pools(self) -> list[str]:
-        """The pools that jobs wait for, those that are gone among them."""
-        return [*self._plan.pools, *self._left_over]
+        """The pools that jobs wait for, those that are gone among them; and where people are."""
+        return [*self._served, *self._left_over]
 
     def is_busy(self, state: FleetState) -> bool:
         """Whether jobs wait for a worker that lives, and so may be free at any moment."""
@@ -233,8 +240,12 @@ class Dispatch:
             return unreadable(entry, now_ms)
 
     def _is_over(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> bool:
-        """Whether a job's time is up, or it has cost too many workers their lives."""
-        return now_ms >= slip.expires_ms or entry.starts >= self._settings.max_starts
+        """Whether a job's time is up, or it has cost too many workers their lives.
+
+        People begin and leave a job as they please.
+        """
+        is_deadly = entry.starts >= self._settings.max_starts
+        return now_ms >= slip.expires_ms or (is_deadly and self._keys.task_of(entry.stream) is None)
 
     def _given_up(self, entry: StreamEntry, slip: RoutingSlip, now_ms: int) -> Settlement:
         if now_ms >= slip.expires_ms:
@@ -304,11 +315,13 @@ class Dispatch:
         for name in self._left_over:
             self._fill(name, WaitingJobs(), state.pools[name], Priority)
         until = monotonic() + RECOVERY_BUDGET.total_seconds()
-        in_hand = [name for name, pool in state.pools.items() if pool.num_pending]
+        # What waits for people has no batches, and who may take it sees for himself.
+        pools = {n: pool for n, pool in state.pools.items() if n not in self._plan.people}
+        in_hand = [name for name, pool in pools.items() if pool.num_pending]
         published = self._lists.count_batches(in_hand)
         return sum(
             self._recover(name, pool, published.get(name, PublishedBatches()).num_batches, until)
-            for name, pool in state.pools.items()
+            for name, pool in pools.items()
         )
 
     def _recover(self, name: str, state: PoolState, num_batches: int, until: float) -> int:

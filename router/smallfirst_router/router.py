@@ -36,6 +36,7 @@ from smallfirst_router.in_hand import InHand
 from smallfirst_router.intake import Intake
 from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
+from smallfirst_router.people import People
 from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ class Router:
         self._health = health or Health(None)
         self._linear_models = linear_models or LinearModels(settings.cache_dir)
         self._in_hand = InHand(ledger, self._lease)
+        self._people = People(ledger, metrics)
         #: Streams in which a dead router may have left what it had read.
         self._to_recover: list[str] = []
         self._is_busy = False
@@ -141,6 +143,7 @@ class Router:
             log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
         self._triage.serve(self._plan)
         self._dispatch.serve(self._plan)
+        self._people.serve(self._plan)
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis.
@@ -242,12 +245,13 @@ class Router:
         return found
 
     def _rooms(self) -> dict[str, int]:
-        """How many more jobs each backlog of the plan's pools may take.
+        """How many more jobs each backlog may take, of the plan's pools and where people are.
 
         Each priority has a bound of its own: what is urgent does not wait behind a flood.
         """
         bound, pools = self._settings.max_backlog_jobs, self._state.pools
-        known = [pools[name] for name in self._plan.pools if name in pools]
+        served = (*self._plan.pools, *self._plan.people)
+        known = [pools[name] for name in served if name in pools]
         return {
             stream: bound - each.num_entries
             for pool in known
@@ -287,14 +291,15 @@ class Router:
                 task.do()
 
     def _has_work(self) -> bool:
-        """Whether anything waits for a pool, or is in its hands."""
-        pools = self._state.pools.values()
-        return any(pool.num_pending or pool.num_unread for pool in pools)
+        """Whether anything waits for a pool, or is in its hands. People are not waited for."""
+        pools = self._state.pools.items()
+        of_models = (pool for name, pool in pools if name not in self._plan.people)
+        return any(pool.num_pending or pool.num_unread for pool in of_models)
 
     def recover(self) -> None:
         """Take over what dead workers had in hand, and look for what dead routers had read."""
         state = self._look()
-        if state.lacks_groups(list(self._plan.pools)):
+        if state.lacks_groups([*self._plan.pools, *self._plan.people]):
             self.open()
             state = self._look()
         self._to_recover = [n for n, each in state.read_by_routers.items() if each.num_pending]
@@ -304,8 +309,10 @@ class Router:
         """End the jobs that are past their deadline, wherever they wait, worker or none."""
         num_jobs, entries = self._ledger.take_due()
         self._has_more_due = num_jobs == DUE_COUNT
-        pool_of = self._keys.pool_of
-        self._dispatch.end_due([entry for entry in entries if pool_of(entry.stream)])
+        pool_of, task_of = self._keys.pool_of, self._keys.task_of
+        self._people.end_due([entry for entry in entries if task_of(entry.stream)])
+        parked = [entry for entry in entries if pool_of(entry.stream)]
+        self._dispatch.end_due([entry for entry in parked if not task_of(entry.stream)])
         read = [entry for entry in entries if not pool_of(entry.stream)]
         self._in_hand.forget(read)
         while read:

@@ -296,6 +296,8 @@ class Triage:
 
     def _slip_of(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> RoutingSlip:
         """What goes with a job to its next step."""
+        person = ask.step.person
+        wait_ms = round(person.wait.total_seconds() * 1000) if person else 0
         request = StepRequest(
             step=ask.step.number,
             model=ask.backlog.model,
@@ -303,6 +305,7 @@ class Triage:
             acceptance=ask.step.acceptance,
             options=ask.step.options,
             catalogue=self._plan.revision,
+            until_ms=min(now_ms + wait_ms, results.LAST_MS) if person else None,
         )
         update = {
             "request": request,

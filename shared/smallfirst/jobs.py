@@ -314,13 +314,18 @@ class Attempt(Wire):
 
     step: int = Field(ge=0, description="The step's place in the task's cascade, from 0.")
     tier: Annotated[Tier, Field(strict=False), OrNewer()]
-    model: str = Field(description="The model's name in the catalogue; `rules` for the rule tier.")
+    model: str = Field(
+        description="The model's name in the catalogue; `rules` for the rule tier, `person` for a"
+        " person."
+    )
     revision: str = Field(
-        description="The version of the model that answered: a commit or a content hash."
+        description="The version of the model that answered: a commit or a content hash. Of a"
+        " person, a pseudonym; empty where none answered in time."
     )
     pool: str | None = Field(
         default=None,
-        description="The pool where it ran; none for what the router asks itself.",
+        description="The pool where it ran; none for what the router asks itself;"
+        " `@people.TASK` for a person.",
     )
     outcome: Annotated[Outcome, Field(strict=False), OrNewer()]
     confidence: Probability | None = None
@@ -369,6 +374,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "wrong_slice": "refused: a job of this id belongs into another slice of the fleet",
         "no_step": "abstained: no step of the cascade is within the job's tiers",
         "unsure": "abstained: no step was sure enough",
+        "unreviewed": "abstained: no step was sure enough, and no person answered in time",
         "expired": "expired: the deadline passed",
         "cancelled": "cancelled: by its producer",
         "model_error": "failed: every step that was asked failed on this text",
@@ -414,6 +420,11 @@ class Result(Wire):
         description="The time at which it ended, on Redis's clock."
     )
     late: bool = Field(default=False, description="Whether the job finished after its deadline.")
+    unsure: bool = Field(
+        default=False,
+        description="Whether the answer is the surest of a machine's although none was sure enough:"
+        " no person answered in time, and the catalogue says `otherwise: best`.",
+    )
     fingerprint: str | None = Field(
         default=None,
         description="The fingerprint of the job that was answered; see `Job.fingerprint`.",

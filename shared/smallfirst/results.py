@@ -6,12 +6,24 @@ Pure functions of what is known about the job; who writes the result is the ledg
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from smallfirst.answers import AnyAnswer, with_utf16
+from smallfirst.answers import (
+    AnyAnswer,
+    Span,
+    UnknownAnswer,
+    merge_spans,
+    spans_of,
+    with_spans,
+    with_utf16,
+)
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status, Tier
 
 #: What a producer reads when its job's time was up.
 EXPIRED = Problem(code="expired", message="the deadline passed before a model saw the job")
 CANCELLED = Problem(code="cancelled", message="cancelled by the producer")
+#: What a producer reads whose job waited for a person in vain.
+UNREVIEWED = Problem(
+    code="unreviewed", message="no step was sure enough, and no person answered in time"
+)
 
 
 #: The last moment that a date can tell: the end of the year 9999.
@@ -70,6 +82,51 @@ def run_out(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: in
     if status is Status.ABSTAINED and trail and trail[-1].outcome is Outcome.ESCALATED:
         trail = (*trail[:-1], trail[-1].model_copy(update={"outcome": Outcome.ABSTAINED}))
     return unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=now_ms, trail=trail)
+
+
+def unreviewed(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int) -> Result:
+    """No person answered in time: abstain. The last attempt of the trail says so."""
+    times = {"submitted_ms": submitted_ms, "now_ms": now_ms}
+    return unanswered(job, Status.ABSTAINED, UNREVIEWED, trail=trail, **times)
+
+
+def best_of(
+    job: Job,
+    trail: Sequence[Attempt],
+    kept_spans: Sequence[Span] = (),
+    *,
+    submitted_ms: int,
+    now_ms: int,
+) -> Result:
+    """No person answered in time: give the surest answer of a machine, marked as unsure.
+
+    Abstain where none has one. A rule's answer is certain of what it found and says nothing of the
+    rest; so it counts only where no model answered.
+    """
+    place = surest(trail)
+    if place is None:
+        return unreviewed(job, trail, submitted_ms=submitted_ms, now_ms=now_ms)
+    attempt = trail[place]
+    assert attempt.answer is not None
+    spans = merge_spans(kept_spans, spans_of(attempt.answer))
+    answer = with_utf16(with_spans(attempt.answer, spans), job.text)
+    told = [*trail]
+    told[place] = attempt.model_copy(update={"answer": None})
+    result = _ended(job, Status.ANSWERED, submitted_ms=submitted_ms, now_ms=now_ms)
+    found = {"answer": answer, "tier": attempt.tier, "trail": tuple(told), "unsure": True}
+    return result.model_copy(update=found)
+
+
+def surest(trail: Sequence[Attempt]) -> int | None:
+    """The place of the attempt whose answer is the surest; the later of two; None for none."""
+    given = [
+        (attempt.tier != Tier.RULE, attempt.confidence or 0.0, place)
+        for place, attempt in enumerate(trail)
+        if attempt.outcome != Outcome.FAILED
+        and attempt.answer is not None
+        and not isinstance(attempt.answer, UnknownAnswer)
+    ]
+    return max(given)[2] if given else None
 
 
 def _why_run_out(trail: Sequence[Attempt]) -> tuple[Status, Problem]:

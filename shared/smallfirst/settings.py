@@ -334,6 +334,53 @@ class ExporterSettings(MetricsSettings):
     )
 
 
+class DeskSettings(Settings):
+    """What the review desk needs besides."""
+
+    desk_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address on which the desk is served."
+    )
+    desk_port: int = Field(
+        default=8470, ge=1, le=65_535, description="The port on which the desk is served."
+    )
+    desk_users: Annotated[Path, AfterValidator(_expanded)] = Field(
+        default=Path("desk-users.yaml"),
+        description="The file of those who may sign in, YAML or JSON; `smallfirst desk add-user`"
+        " writes it.",
+    )
+    desk_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="The key by which sessions are signed, 32 characters or more; all desks of a"
+        " fleet share it. Where it is not set, each start makes one, and people sign in anew.",
+    )
+    desk_lease_seconds: float = Field(
+        default=120.0,
+        ge=2,
+        le=600,
+        description="The time for which a person has a job in hand; an open page renews it.",
+    )
+    desk_undo_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=60,
+        description="The time for which a decision may be taken back, and its result waits.",
+    )
+    desk_session_hours: float = Field(
+        default=12.0, gt=0, le=720, description="The time after which people sign in anew."
+    )
+    desk_answers: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None,
+        description="The folder in which answers are kept as rows, texts and all, for `smallfirst"
+        " export`. Where it is not set, none are.",
+    )
+    desk_https: bool = Field(
+        default=False,
+        description="Whether people reach the desk over HTTPS alone, so that its cookies are sent"
+        " over nothing else.",
+    )
+    health_dir: HealthDir = None
+
+
 #: Every component's class; a variable is known if one of them has it.
 COMPONENTS: Final[tuple[type[Settings], ...]] = (
     Settings,
@@ -341,6 +388,7 @@ COMPONENTS: Final[tuple[type[Settings], ...]] = (
     RouterSettings,
     WorkerSettings,
     ExporterSettings,
+    DeskSettings,
 )
 
 S = TypeVar("S", bound=Settings)

@@ -61,7 +61,7 @@ def test_versions_are_those_of_the_project() -> None:
         assert requirement in pinned
     named = re.findall(r"'\.\[([\w,]+)\]'", text)
     extras = {extra for one in named for extra in one.split(",")}
-    wanted = {"router", "linear", "slm", "remote", "llm", "tracing"}
+    wanted = {"router", "linear", "slm", "int8", "remote", "llm", "tracing"}
     assert extras == wanted <= set(PROJECT["optional-dependencies"])
 
 

@@ -56,6 +56,8 @@ def test_every_key_is_told() -> None:
     made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
     made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
+    made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
+    made |= {keys.decisions, keys.decided}
     of_slice = {key.replace(keys.tag, "{slice}") for key in made}
     assert told == {*of_slice, "{ns}:celery:*"}
 

@@ -15,6 +15,7 @@ from redis import Redis
 from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
 from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
 from tests.support.keda import count
+from tests.support.reviews import decision, leased, make_final
 from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
@@ -22,11 +23,12 @@ from smallfirst import Client, Job
 from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
-from smallfirst.jobs import Status
+from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.celery_lists import CeleryLists
-from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
+from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.review import Refusal, Review
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
@@ -57,6 +59,7 @@ RARE: dict[str, dict[str, str]] = {
     Role.FLOWER: {"punsubscribe": "kombu says it at its end, for which Flower takes minutes"},
     Role.SCALER: {},
     Role.EXPORTER: {"ping": _IDLE},
+    Role.DESK: {"ping": _IDLE},
 }
 #: What anybody may say who is connected.
 FREE = {"auth", "hello", "quit", "reset"}
@@ -94,6 +97,7 @@ def trace(
             count_everything(guarded)
             walk_rare_paths(guarded)
             end_what_nobody_reads(guarded, wait_until)
+            ask_people(guarded, client, wait_until)
             wait_until(
                 lambda: fleet.flower_has_seen("task-succeeded"),
                 description="Flower saw a batch",
@@ -263,6 +267,55 @@ def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:
         admin.zadd(KEYS.due, {"default:overdue": 0})
         wait_until(lambda: admin.exists(OWN.result("overdue")), description="the job has ended")
         assert admin.xlen(stream) == 0
+
+
+def ask_people(guarded: Guarded, client: Client, wait_until: WaitUntil) -> None:
+    """People take jobs, pass them over, answer, take back; one waits in vain, one desk dies."""
+    stream, waiting = KEYS.people("asked")[Priority.BULK], KEYS.review("asked")
+    jobs = [Job(id=f"asked-{n}", task="asked", text=LONG) for n in range(4)]
+    client.submit_many(jobs)
+    with guarded.connect() as admin, guarded.connect(Role.DESK) as redis:
+        wait_until(lambda: admin.zcard(waiting) == len(jobs), description="they wait for people")
+        assert check_slices(redis, KEYS, 1, address="")
+        bounds = Bounds(max_dead_bytes=0)
+        review = Review(redis, KEYS, lease=HOUR / 60, undo=HOUR, bounds=bounds)
+        passed = leased(review, "r1", "asked")
+        assert review.renew("asked", "r1", passed.place, passed.start) is None
+        assert review.skip("asked", "r1", passed.place, passed.start)
+        mine = leased(review, "r1", "asked")
+        review.decide(mine.held, mine.place, decision("r1", mine))
+        assert review.undo("r1", mine.place)
+        mine = leased(review, "r1", "asked")
+        review.decide(mine.held, mine.place, decision("r1", mine))
+        make_final(admin)
+        assert len(review.settle_decided()) == 1
+        assert review.load("asked", listed=5).num_jobs == 3
+        for _ in range(2):
+            other = leased(review, "r1", "asked")
+            review.skip("asked", "r1", other.place, other.start)
+        # All are passed over by now, so they come again; and this desk dies with the decision.
+        left = leased(review, "r1", "asked")
+        review.decide(left.held, left.place, decision("r1", left))
+        admin.xclaim(
+            stream, POOL_GROUP, DECIDED_CONSUMER, 0, [left.place.entry], idle=900_000, justid=True
+        )
+        give_up_what_is_odd(admin, review, stream)
+        admin.zadd(KEYS.due, {f"default:{job.id}": 1 for job in jobs})
+        results = [OWN.result(job.id) for job in jobs]
+        wait_until(lambda: admin.exists(*results) == len(jobs), description="all have ended")
+        assert not admin.exists(KEYS.decisions, waiting)
+
+
+def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:
+    """A desk finds what nobody can read, and what has its result already."""
+    for name in ("odd", "over"):
+        fields: Any = {"producer": "default", "id": name, "job": "{", "slip": "{}"}
+        entry: Any = admin.xadd(stream, fields)
+        admin.zadd(KEYS.review("asked"), {f"bulk:{entry.decode()}": 4e12})
+        if name == "over":
+            admin.set(OWN.result(name), "{}", ex=60)
+        place = review.place_of("asked", "bulk", entry.decode())
+        assert isinstance(review.lease("asked", "r1", place), Refusal)
 
 
 def bury_more_than_is_kept(guarded: Guarded, redis: Redis) -> None:

@@ -42,12 +42,14 @@ def run(python: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_three_packages_and_what_they_read(wheel: Path) -> None:
-    """The packages, their scripts for Redis and their type marks; no folder's name, no tests."""
+def test_the_wheel_holds_four_packages_and_what_they_read(wheel: Path) -> None:
+    """The packages, scripts for Redis, pages, and type marks; no folder's name, no tests."""
     names = ZipFile(wheel).namelist()
     top = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert top == {"smallfirst", "smallfirst_router", "smallfirst_workers"}
+    assert top == {"smallfirst", "smallfirst_desk", "smallfirst_router", "smallfirst_workers"}
     assert "smallfirst/ledger/lua/settle.lua" in names
+    assert {f"smallfirst_desk/static/desk.{kind}" for kind in ("css", "js", "svg")} <= set(names)
+    assert "smallfirst_desk/templates/job.html.j2" in names
     assert {f"{package}/py.typed" for package in top} <= set(names)
 
 

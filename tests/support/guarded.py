@@ -45,6 +45,10 @@ tasks:
     labels: {glad: glad, sad: sad}
     examples: mood.jsonl
     cascade: [{model: minilm, accept: 0.999999}]
+  asked:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{person: {wait: 1h}}]
 """
 #: Of whom nobody can be as sure as the step asks.
 EXAMPLES = [

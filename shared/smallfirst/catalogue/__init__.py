@@ -22,7 +22,10 @@ from smallfirst.catalogue.steps import (
     Here,
     MeanStep,
     ModelStep,
+    Otherwise,
     Pattern,
+    Person,
+    PersonStep,
     Rule,
     RuleStep,
     Step,
@@ -50,7 +53,10 @@ __all__ = [
     "MeanStep",
     "Model",
     "ModelStep",
+    "Otherwise",
     "Pattern",
+    "Person",
+    "PersonStep",
     "Place",
     "Pool",
     "Promise",
@@ -107,6 +113,14 @@ class Catalogue(Entry):
     def tier_of(self, step: Step) -> Tier:
         """The class of tool that a step uses."""
         return step.tier({name: model.tier for name, model in self.models.items()})
+
+    def without_people(self) -> "Catalogue":
+        """The same, but for steps that ask a person: what can be calibrated and scored."""
+        tasks = {
+            name: task.model_copy(update={"cascade": task.machine_steps})
+            for name, task in self.tasks.items()
+        }
+        return self.model_copy(update={"tasks": tasks})
 
     def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
         """What serves the models that a step asks."""

@@ -79,9 +79,9 @@ def voids(
     """Say why a promise does not hold of a cascade: the step, where one is to blame, and why."""
     if promise.task != name:
         yield None, f"is calibrated, and the promise is of the task {promise.task!r}"
-    elif len(promise.steps) != len(task.cascade):
+    elif len(promise.steps) != (num_steps := len(task.machine_steps)):
         was = len(promise.steps)
-        rule = f"was calibrated as a cascade of {was} steps, and there are {len(task.cascade)}"
+        rule = f"was calibrated as a cascade of {was} steps, and there are {num_steps}"
         yield None, f"{rule}; {remedy(name)}"
     else:
         specs = step_specs(task, models)
@@ -96,6 +96,7 @@ def _promised(task: Task, promise: Promise) -> Task:
 
     The promise is of the whole cascade, so a step whose model or rule is another one voids it.
     """
-    pairs = zip(task.cascade, promise.steps, strict=True)
+    pairs = zip(task.machine_steps, promise.steps, strict=True)
     steps = tuple(step.with_promise(of) for step, of in pairs)
-    return task.model_copy(update={"cascade": steps})
+    people = () if task.person_step is None else (task.person_step,)
+    return task.model_copy(update={"cascade": (*steps, *people)})

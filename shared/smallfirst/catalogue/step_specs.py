@@ -36,12 +36,12 @@ def step_specs(task: "Task", models: Mapping[str, Model]) -> tuple[str, ...]:
 
     A step that waits for its promise hashes like one that is to be calibrated next. Prices, pools
     and places are left out, and so is the path of a local model: what stands in its folder shows in
-    the revision, which the worker compares.
+    the revision, which the worker compares. A person's step has no hash, and voids no promise.
     """
     is_any = any(step.is_calibrated for step in task.cascade)
     return tuple(
         _digest(_spec(task, models, index, is_any_calibrated=is_any))
-        for index in range(len(task.cascade))
+        for index in range(len(task.machine_steps))
     )
 
 

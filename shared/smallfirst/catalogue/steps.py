@@ -1,22 +1,34 @@
 """The steps of a cascade: what each asks, where its jobs wait, and when its answer stands.
 
-A step is one of a few kinds, told apart by the key that says whom it asks: `rule`, `model` or
-`models`. What is true of any step stands in `Step`; a new kind is a class here and its place in
-`AnyStep`.
+A step is one of a few kinds, told apart by the key that says whom it asks: `rule`, `model`,
+`models` or `person`. What is true of any step stands in `Step`; a new kind is a class here and its
+place in `AnyStep`.
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import Label, Probability
+from smallfirst.catalogue.durations import Duration
 from smallfirst.catalogue.promises import StepPromise
-from smallfirst.jobs import Name, Tier
+from smallfirst.jobs import MAX_DEADLINE, Name, Tier
 from smallfirst.kinds.entries import Entry, refuse
+from smallfirst.people import PERSON, people_of
 from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
 from smallfirst.wording import did_you_mean, nearest
 
@@ -125,7 +137,7 @@ class Backlog:
 
     Attributes:
         pool: The pool whose backlog it is. A name that begins with @ is no pool of the catalogue:
-            who answers there takes jobs from the backlog itself, and no batches are formed.
+            people take jobs from the backlog themselves, and no batches are formed.
         model: Who is asked there, by name.
     """
 
@@ -166,8 +178,8 @@ class Step(Entry):
         """The class of tool that it uses, given the tier of every model."""
 
     @abstractmethod
-    def destination(self, pools: Mapping[str, str]) -> Destination:
-        """Where its jobs go, given the pool of every model that has one."""
+    def destination(self, pools: Mapping[str, str], task: str) -> Destination:
+        """Where its jobs go, given the pool of every model that has one, and the task's name."""
 
     @property
     def asks(self) -> tuple[str, ...]:
@@ -219,7 +231,7 @@ class RuleStep(Step):
         """The cheapest there is."""
         return Tier.RULE
 
-    def destination(self, pools: Mapping[str, str]) -> Destination:  # noqa: ARG002 - needs none
+    def destination(self, pools: Mapping[str, str], task: str) -> Destination:  # noqa: ARG002
         """Rules run in the router."""
         return Here()
 
@@ -312,7 +324,7 @@ class ModelStep(_SureStep):
         """Its model's."""
         return tiers[self.model]
 
-    def destination(self, pools: Mapping[str, str]) -> Destination:
+    def destination(self, pools: Mapping[str, str], task: str) -> Destination:  # noqa: ARG002
         """The backlog of the pool that serves its model; the router where none has to."""
         pool = pools.get(self.model)
         return Here() if pool is None else Backlog(pool, self.model)
@@ -351,7 +363,7 @@ class MeanStep(_SureStep):
         """The encoder's, which is the dearest."""
         return max((tiers[name] for name in self.models), key=lambda tier: tier.rank)
 
-    def destination(self, pools: Mapping[str, str]) -> Destination:
+    def destination(self, pools: Mapping[str, str], task: str) -> Destination:  # noqa: ARG002
         """The backlog of the pool that serves the encoder."""
         [encoder] = [name for name in self.models if name in pools]
         return Backlog(pools[encoder], encoder)
@@ -362,6 +374,69 @@ class MeanStep(_SureStep):
         if twice is not None:
             refuse([(("models", twice), f"{self.models[twice]!r} is named twice; name it once")])
         return self
+
+
+class Otherwise(StrEnum):
+    """What comes of a job that no person answered in time."""
+
+    ABSTAIN = "abstain"
+    BEST = "best"
+
+
+def _is_otherwise(value: object) -> object:
+    """Refuse in one sentence what is no ending of a wait."""
+    if isinstance(value, str) and value in set(Otherwise):
+        return value
+    words = " or ".join(f"`{word}`" for word in Otherwise)
+    raise ValueError(f"must be {words}: no answer, or the surest that a machine gave")
+
+
+def _is_a_wait(value: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= value <= MAX_DEADLINE:
+        raise ValueError(f"must be from 1s to {MAX_DEADLINE.days}d")
+    return value
+
+
+class Person(Entry):
+    """How a person is asked."""
+
+    wait: Annotated[Duration, AfterValidator(_is_a_wait)] = Field(
+        default=timedelta(hours=24),
+        description="The time that a job waits for a person, such as 30m, 24h or 7d; its own"
+        " deadline may be sooner.",
+    )
+    otherwise: Annotated[Otherwise, BeforeValidator(_is_otherwise)] = Field(
+        default=Otherwise.ABSTAIN,
+        description="What comes of a job that waited in vain: `abstain`, or `best`: the surest"
+        " answer of the steps before, marked as unsure.",
+    )
+
+
+class PersonStep(Step):
+    """A step that asks a person at the review desk; the last of its cascade.
+
+    What a person says always stands, so it has no threshold and takes no part in calibration.
+    """
+
+    person: Person = Field(description="How a person is asked: for how long, and what then.")
+
+    @property
+    def name(self) -> str:
+        """People are not named in trails; who answered is told by a pseudonym."""
+        return PERSON
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """Every answer stands."""
+        return Acceptance()
+
+    def tier(self, tiers: Mapping[str, Tier]) -> Tier:  # noqa: ARG002 - asks no model
+        """The dearest there is."""
+        return Tier.HUMAN
+
+    def destination(self, pools: Mapping[str, str], task: str) -> Destination:  # noqa: ARG002
+        """The backlog where the task's jobs wait for people; no pool serves it."""
+        return Backlog(people_of(task), PERSON)
 
 
 def _kind_of_step(step: Any) -> str | None:
@@ -381,12 +456,14 @@ _KEY_OF: Final[Mapping[type[Step], str]] = {
     RuleStep: "rule",
     ModelStep: "model",
     MeanStep: "models",
+    PersonStep: "person",
 }
 _NO_KIND: Final = "a step needs one of " + ", ".join(f"`{key}`" for key in _KEY_OF.values())
 #: Any step of a cascade.
 AnyStep = Annotated[
     Annotated[RuleStep, Tag("rule")]
     | Annotated[ModelStep, Tag("model")]
-    | Annotated[MeanStep, Tag("models")],
+    | Annotated[MeanStep, Tag("models")]
+    | Annotated[PersonStep, Tag("person")],
     Discriminator(_kind_of_step, custom_error_type="step", custom_error_message=_NO_KIND),
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from smallfirst.catalogue.steps import AnyStep, RuleStep
+from smallfirst.catalogue.steps import AnyStep, Otherwise, PersonStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, HeadForm, Kind, TaskKeys, named
 from smallfirst.kinds.entries import Place, refuse
@@ -63,11 +63,23 @@ class Task(TaskKeys):
                 *_label_problems(self),
                 *KINDS[self.kind].task_problems(self),
                 *_rule_problems(self),
+                *_person_problems(self),
                 *_example_problems(self),
                 *_reading_problems(self),
             )
         )
         return self
+
+    @property
+    def machine_steps(self) -> tuple[AnyStep, ...]:
+        """The steps that ask no person: those that are calibrated, and that are scored."""
+        return tuple(step for step in self.cascade if not isinstance(step, PersonStep))
+
+    @property
+    def person_step(self) -> PersonStep | None:
+        """The step that asks a person, where there is one."""
+        last = self.cascade[-1] if self.cascade else None
+        return last if isinstance(last, PersonStep) else None
 
 
 def example_problem(example: Example, task: Task) -> str | None:
@@ -120,6 +132,19 @@ def _rule_problems(task: Task) -> Iterator[tuple[Place, str]]:
             if label not in task.labels:
                 near = did_you_mean(label, task.labels)
                 yield at, f"finds {label!r}, which is not one of the task's labels{near}"
+
+
+def _person_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    for index, step in enumerate(task.cascade):
+        if not isinstance(step, PersonStep):
+            continue
+        at: Place = ("cascade", index, "person")
+        if index < len(task.cascade) - 1:
+            yield at, "a person is asked last, and once; make it the last step of the cascade"
+        if KINDS[task.kind].head is HeadForm.VECTOR:
+            yield at, f"a person cannot write the answer of {named(task.kind)}; leave the step out"
+        if step.person.otherwise is Otherwise.BEST and len(task.cascade) == 1:
+            yield (*at, "otherwise"), "no other step answers, so none is the best; say `abstain`"
 
 
 def _example_problems(task: Task) -> Iterator[tuple[Place, str]]:

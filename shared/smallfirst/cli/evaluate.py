@@ -91,7 +91,7 @@ def evaluate(  # noqa: PLR0913 - a command's signature is its options
 def _promised(task: str, catalogue: Path | None) -> tuple[Catalogue, Path]:
     """Read the catalogue, and the promise that the task's steps go by."""
     _, path = catalogue_with(task, catalogue)
-    return load_catalogue(path), path
+    return load_catalogue(path).without_people(), path
 
 
 def _promise(catalogue: Catalogue, task: str, path: Path) -> Promise | None:

@@ -25,6 +25,10 @@ COMMANDS = {
         "smallfirst.cli.up:up",
         "Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.",
     ),
+    "desk": CommandEntry(
+        "smallfirst.cli.desk:app",
+        "Serve the review desk, where people answer in a browser what no model was sure of.",
+    ),
     "check": CommandEntry(
         "smallfirst.cli.check:check",
         "Say all that is wrong with a catalogue; exit 1 when a router or worker would refuse it.",
@@ -82,6 +86,10 @@ COMMANDS = {
     "schema": CommandEntry(
         "smallfirst.cli.schema:schema",
         "Print the JSON Schema of a job, a result, the catalogue or a promise.",
+    ),
+    "export": CommandEntry(
+        "smallfirst.cli.export:export",
+        "Write what people answered as labelled rows, each job once, its last answer.",
     ),
     "train": CommandEntry(
         "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."

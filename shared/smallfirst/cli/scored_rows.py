@@ -32,8 +32,11 @@ DataOption = Annotated[
 def catalogue_with(task: str, path: Path | None) -> tuple[Catalogue, Path]:
     """Read the catalogue that has a task; the promises beside it are not looked at.
 
+    Steps that ask a person are left out: nobody is asked at the desk for the sake of figures.
+
     Raises:
-        CommandError: When it has no such task, or the extra is missing.
+        CommandError: When it has no such task, a task that asks people alone, or the extra is
+            missing.
         CatalogueError: When it is wrong.
     """
     if not all(importlib.util.find_spec(name) for name in _PACKAGES):
@@ -43,7 +46,10 @@ def catalogue_with(task: str, path: Path | None) -> tuple[Catalogue, Path]:
     if task not in catalogue.tasks:
         near = did_you_mean(task, catalogue.tasks)
         fail(f"{found} has no task {task!r}{near}", exit_code=USAGE)
-    return catalogue, found
+    if not catalogue.tasks[task].machine_steps:
+        rule = "asks people alone, and their answers are not measured; give it a step before"
+        fail(f"{found}: tasks.{task}.cascade: {rule}", exit_code=USAGE)
+    return catalogue.without_people(), found
 
 
 def unseen_rows_of(

@@ -56,6 +56,14 @@ def up(  # noqa: PLR0913 - a command's signature is its options
     redis_port: RedisPortOption = None,
     flower_port: FlowerPortOption = None,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Start no Flower.")] = False,
+    desk_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="The port of the review desk; if not given, one that is free.",
+        ),
+    ] = None,
     ready_within: Annotated[
         float,
         typer.Option(
@@ -69,7 +77,8 @@ def up(  # noqa: PLR0913 - a command's signature is its options
 ) -> None:
     """Run a whole fleet here: Redis, routers, workers, Flower. Ctrl-C drains it, twice ends it.
 
-    Other commands on this machine find it by themselves.
+    Other commands on this machine find it by themselves. Where a task asks a person, a review desk
+    is there too.
     """
     refuse_foreign_redis(globals_of(context))
     settings = load_settings(Settings, catalogue=catalogue)
@@ -83,6 +92,7 @@ def up(  # noqa: PLR0913 - a command's signature is its options
         flower=not no_flower,
         redis_port=redis_port,
         flower_port=flower_port,
+        desk_port=desk_port,
     )
     with ExitStack() as opening, drained_by_signals(fleet):
         if verbose:
@@ -136,12 +146,25 @@ def _show_addresses(fleet: LocalFleet, *, as_json: bool) -> None:
         return
     say(f"Redis      {addresses.redis_url}")
     say(f"Flower     {addresses.flower_url or 'not started'}")
+    _show_desk(fleet, addresses)
     say(f"catalogue  {addresses.catalogue}")
     say(f"logs       {fleet.logs}")
     if fleet.lost_port:
         note(f"another program has port {fleet.lost_port}, where this fleet's Redis was before")
     note(how_to_find(addresses, os.environ.get(URL_VARIABLE)))
     note("ready; Ctrl-C drains and stops it")
+
+
+def _show_desk(fleet: LocalFleet, addresses: Addresses) -> None:
+    """Say where people answer, and as whom they sign in the first time."""
+    account = fleet.desk_account
+    if addresses.desk_url is None or account is None:
+        return
+    say(f"desk       {addresses.desk_url}")
+    if account.password is not None:
+        note(f"sign in at the desk as {account.name}, password {account.password} (said once)")
+    else:
+        note(f"the desk's users are in {account.users}")
 
 
 def how_to_find(addresses: Addresses, set_url: str | None) -> str:

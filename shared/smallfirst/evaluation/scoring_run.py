@@ -94,7 +94,7 @@ def ask_every_step(
         LocalFleetError: When the fleet does not come up.
         UnansweredError: When the fleet could not try a step on some row, or one failed on many.
     """
-    catalogue = load_catalogue(catalogue_path, needs_promises=False)
+    catalogue = load_catalogue(catalogue_path, needs_promises=False).without_people()
     check_askable(catalogue, task)
     watching = onlooker or ProgressObserver()
     with _scoring_folder(catalogue, task) as folder:

@@ -189,3 +189,12 @@ def task_of(written: Written, candidates: tuple[Candidate, ...]) -> Written:
     for each in candidates:
         wanted |= each.task
     return {**written, **wanted, "cascade": cascade_of(candidates)}
+
+
+def with_people(served: Written, there: Catalogue | None, name: str) -> Written:
+    """Keep the step that asks a person, where the task has one already: it comes last."""
+    task = there.tasks.get(name) if there else None
+    if task is None or task.person_step is None:
+        return served
+    step = task.person_step.model_dump(mode="json", exclude_unset=True)
+    return {**served, "cascade": [*served["cascade"], step]}

@@ -17,7 +17,14 @@ from smallfirst.evaluation.rows import doubts_of, read_rows, repeats_of
 from smallfirst.evaluation.scoring_run import ProgressObserver
 from smallfirst.evaluation.thresholds import Aim
 from smallfirst.fitting.asking import Asking
-from smallfirst.fitting.candidates import Candidate, Offer, joined, offer_of, task_of
+from smallfirst.fitting.candidates import (
+    Candidate,
+    Offer,
+    joined,
+    offer_of,
+    task_of,
+    with_people,
+)
 from smallfirst.fitting.card import card_of
 from smallfirst.fitting.dealing import Dealt, dealt, with_teaching
 from smallfirst.fitting.drafting import Written, drafted, placeholder, read_labelled, task_in
@@ -117,11 +124,12 @@ def _fitted(order: Order, fitting: Fitting, plain: Offer, asking: TunedAsking) -
         selection = fitting.selected(asking)
     offer = fitting.offer
     candidates = tuple(offer.candidates[n] for n in selection.choice.places)
-    missing = beside(order.to, lacking(offer.base, catalogue_at(order.to), candidates))
-    served = task_of(fitting.written, candidates)
+    there = catalogue_at(order.to)
+    missing = beside(order.to, lacking(offer.base, there, candidates))
+    served = with_people(task_of(fitting.written, candidates), there, order.task)
     text = edited(order.to, offer.base, missing, served)
     catalogue = check_edit(order.to, text, fitting.dealt.learning)
-    found = fitting.promised(asking, selection, catalogue)
+    found = fitting.promised(asking, selection, catalogue.without_people())
     notes = (asking.why_not,) if asking.why_not else ()
     return replace(found, notes=notes), text
 

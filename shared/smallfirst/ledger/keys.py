@@ -26,7 +26,17 @@ Key, type, bound, writer; content:
         fingerprint by which a repeat is known. For ten minutes, the result (JSON) of a job that was
         cancelled before it came.
     {slice}:due                        zset; TTL `job_ttl`; settle.lua, take_due.lua
-        The jobs in flight, `{producer}:{id}`, by deadline, in Redis's milliseconds.
+        The jobs in flight, `{producer}:{id}`, by deadline, in Redis's milliseconds; those that wait
+        for a person, by the end of that wait.
+    {slice}:review:{task}              zset; the jobs of its backlogs; settle.lua
+        The jobs of a task that wait for a person, or are in a person's hands: `{priority}:{entry}`,
+        by when their wait ends, in Redis's milliseconds.
+    {slice}:skipped:{task}:{person}    set; TTL an hour; lease.lua
+        What a person passed over, so that it is not offered again at once.
+    {slice}:decisions                  hash; TTL `job_ttl`; decide.lua
+        What persons decided and may undo still, by `{stream} {entry}` (JSON).
+    {slice}:decided                    zset; TTL `job_ttl`; decide.lua
+        The same by when each becomes final, in Redis's milliseconds.
     {slice}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
         When an entry whose id claims the future was first read, in ms, until it is settled.
     {slice}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
@@ -61,6 +71,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from smallfirst.jobs import Priority
+from smallfirst.people import people_of, task_of_people
 
 #: The consumer group of the two streams that triage reads, and of every pool's backlog.
 ROUTER_GROUP, POOL_GROUP = "router", "pool"
@@ -68,6 +79,8 @@ ROUTER_GROUP, POOL_GROUP = "router", "pool"
 ROUTERS = "@router"
 #: The consumer in whose name entries wait between dispatch and a worker's claim.
 QUEUE_CONSUMER = "queue"
+#: The consumer in whose name jobs are whose answer a person gave, until it is final.
+DECIDED_CONSUMER = "decided"
 #: How the consumers begin in whose names submissions wait for a backlog to have room.
 WAITING_PREFIX = "waiting:"
 #: Celery's priority of a batch by that of the job that leads it: the lower is taken first.
@@ -175,6 +188,32 @@ class Keys:
     def due(self) -> str:
         """The jobs in flight by their deadlines."""
         return f"{self.tag}:due"
+
+    def people(self, task: str) -> dict[Priority, str]:
+        """Both backlogs where a task's jobs wait for a person, the more urgent first."""
+        return self.backlogs(people_of(task))
+
+    def task_of(self, stream: str) -> str | None:
+        """Name the task whose jobs wait for a person in a stream; None where it is another."""
+        return task_of_people(self.pool_of(stream))
+
+    def review(self, task: str) -> str:
+        """The jobs of a task that wait for a person, by when that ends."""
+        return f"{self.tag}:review:{task}"
+
+    def skipped(self, task: str, person: str) -> str:
+        """What a person passed over lately."""
+        return f"{self.tag}:skipped:{task}:{person}"
+
+    @property
+    def decisions(self) -> str:
+        """What persons decided, until it is final."""
+        return f"{self.tag}:decisions"
+
+    @property
+    def decided(self) -> str:
+        """When each decision becomes final."""
+        return f"{self.tag}:decided"
 
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.decisions import Decisions
 from smallfirst.ledger.entries import (
     Portion,
     StreamEntry,
@@ -46,6 +47,9 @@ TAKEN_BYTES = 8_000_000
 #: When a job past its deadline that did not end is looked at again: a worker has it, or the router
 #: that took it over died.
 DUE_AGAIN = timedelta(seconds=5)
+#: The longest that a person's claim holds without being renewed. A desk that is to hold it for less
+#: counts the difference as silence.
+PERSON_LEASE = timedelta(minutes=10)
 #: What an entry may have around its job: the fields' names, and what else a producer writes.
 FRAMING_BYTES = 4096
 
@@ -62,6 +66,7 @@ class Ledger:
         self._bounds = bounds or Bounds()
         self._scripts = Scripts(redis)
         self.first_seen = FirstSeen(redis, keys, self._bounds.job_ttl)
+        self.decisions = Decisions(redis, keys)
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
@@ -353,7 +358,8 @@ class Ledger:
             had read are as unread as before.
         """
         again_ms = round(DUE_AGAIN.total_seconds() * 1000)
-        arguments = [self._keys.tag, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms]
+        lease_ms = round(PERSON_LEASE.total_seconds() * 1000)
+        arguments = [self._keys.tag, self._holder, DUE_COUNT, TAKEN_BYTES, again_ms, lease_ms]
         num_jobs, *found = self._scripts.run("take_due", [self._keys.due], arguments)
         return int(num_jobs), [held_entry(stream.decode(), row) for stream, *row in found]
 

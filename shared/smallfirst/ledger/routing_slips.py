@@ -31,6 +31,11 @@ class StepRequest(Wire):
     catalogue: str = Field(
         default="", description="The revision of the catalogue by which the router planned it."
     )
+    until_ms: Moment | None = Field(
+        default=None,
+        description="The time until which the job waits for a person, on Redis's clock; none for a"
+        " step that asks a model.",
+    )
 
     @property
     def name(self) -> str:
@@ -84,6 +89,13 @@ class RoutingSlip(Wire):
         if self.request is None:
             return 0
         return self.request.step if self.is_unasked else self.request.step + 1
+
+    @property
+    def due_ms(self) -> int:
+        """When the job must be looked at: at its deadline, or before it when its wait ends."""
+        if self.request is None or self.is_unasked or self.request.until_ms is None:
+            return self.expires_ms
+        return min(self.expires_ms, self.request.until_ms)
 
     @property
     def asked(self) -> StepRequest:

@@ -29,6 +29,13 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "fleet_state": (),
     "take_waiting": (),
     "count_destroyed": (),
+    "lease": (),
+    "renew_lease": (),
+    "skip": (),
+    "decide": (),
+    "undo": (),
+    "take_decided": (),
+    "review": (),
 }
 
 

@@ -181,7 +181,7 @@ def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     yield move.job if move else result.to_json() if result else ""
     yield move.slip.to_json() if move else ""
     yield goes_on.to if goes_on else ""
-    yield str(move.slip.expires_ms if move else wait.expires_ms if wait else "")
+    yield str(move.slip.due_ms if move else wait.expires_ms if wait else "")
     yield letter.to_json() if letter else ""
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
     yield from _booking(settlement)

@@ -29,17 +29,19 @@ from smallfirst.ledger.holders import process_here, process_of
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.local.cores import usable_cores
+from smallfirst.local.desk_account import DeskAccount, desk_account
 from smallfirst.local.errors import NotReadyError
 from smallfirst.local.folder import only_fleet_in
 from smallfirst.local.processes import Child, Command
 from smallfirst.local.redis_server import RedisServer, free_port
 from smallfirst.local.supervision import Supervisor
 from smallfirst.process.announcement import Addresses, announced
-from smallfirst.process.installed import can_run_flower
+from smallfirst.process.installed import can_run_desk, can_run_flower
 
 #: How patiently each part is stopped. A worker finishes the batch in its hands. Flower has nothing
 #: in hand, and 2.2 stays for minutes after it has said that it shuts down.
 ROUTER_GRACE, WORKER_GRACE, FLOWER_GRACE = (timedelta(seconds=s) for s in (10, 30, 0))
+DESK_GRACE = timedelta(seconds=10)
 #: It shows what happens and changes nothing; arguments and results tell sizes, never texts.
 #: The chart has the same; a test holds the two together.
 FLOWER_OPTIONS = (
@@ -71,7 +73,7 @@ class Part:
 
 
 class LocalFleet:
-    """Redis, routers, SLM workers and Flower on this machine, nothing else needed.
+    """Redis, routers, SLM workers, Flower and a review desk on this machine; no more is needed.
 
     Args:
         catalogue_path: What the fleet serves.
@@ -82,10 +84,11 @@ class LocalFleet:
         flower: Whether to start Flower, where it is installed.
         redis_port: Where left out, the one that this folder's Redis had before, else a free one.
         flower_port: A free one where left out.
+        desk_port: Of the review desk, which is there where a task asks a person; the same.
         persistent: Whether jobs survive a restart of the fleet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a port for each part that has one
         self,
         catalogue_path: Path,
         folder: Path,
@@ -95,6 +98,7 @@ class LocalFleet:
         flower: bool = True,
         redis_port: int | None = None,
         flower_port: int | None = None,
+        desk_port: int | None = None,
         persistent: bool = True,
     ) -> None:
         self.folder = folder.absolute()
@@ -103,6 +107,10 @@ class LocalFleet:
         self._num_workers = slm_processes or usable_cores()
         self._flower_port = flower_port
         self._wants_flower = flower and can_run_flower()
+        self._wants_desk = can_run_desk()
+        self._desk_port = desk_port
+        #: Who may sign in at the desk that was started.
+        self.desk_account: DeskAccount | None = None
         self._redis_port = redis_port
         self._persistent = persistent
         self._keys = Keys()
@@ -154,8 +162,9 @@ class LocalFleet:
             self._supervisor.open()
             opening.callback(self._supervisor.close)
             server = self._start_redis(opening)
-            self.addresses = self._addresses(server.url)
+            self.addresses = self._addresses(server.url, catalogue)
             self._start_flower(opening)
+            self._start_desk(opening)
             self._start_workers(opening, catalogue)
             self._start_routers(opening)
             opening.enter_context(announced(self.addresses))
@@ -256,6 +265,17 @@ class LocalFleet:
         module = ("celery", "-A", "smallfirst.watch", "flower", *FLOWER_OPTIONS, *place)
         self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
 
+    def _start_desk(self, opening: ExitStack) -> None:
+        assert self.addresses is not None
+        if self.addresses.desk_url is None:
+            return
+        self.desk_account = desk_account(self.folder)
+        port = self.addresses.desk_url.rpartition(":")[2]
+        told = {"SMALLFIRST_DESK_HOST": "127.0.0.1", "SMALLFIRST_DESK_PORT": port}
+        told["SMALLFIRST_DESK_ANSWERS"] = str(self.folder / "answers")
+        extra = {**told, **self.desk_account.variables}
+        self._start(opening, "desk", ["desk"], ("smallfirst_desk",), extra, grace=DESK_GRACE)
+
     def _start_workers(self, opening: ExitStack, catalogue: Catalogue) -> None:
         for pool, engines in engines_by_pool(catalogue).items():
             if any(engine.is_left_out for engine in engines):
@@ -298,7 +318,7 @@ class LocalFleet:
                 grace=grace,
                 death_signal=signal.SIGKILL,
             )
-            self._supervisor.start(command, is_essential=part != "flower")
+            self._supervisor.start(command, is_essential=part not in {"flower", "desk"})
 
     def environment_of(self, child: str) -> dict[str, str]:
         """What a process is told: this process's own settings, and where the fleet is."""
@@ -317,8 +337,10 @@ class LocalFleet:
         """Where one process finds Redis."""
         return self.redis_url
 
-    def _addresses(self, redis_url: str) -> Addresses:
+    def _addresses(self, redis_url: str, catalogue: Catalogue) -> Addresses:
         port = self._flower_port or free_port()
+        asks_people = any(task.person_step for task in catalogue.tasks.values())
+        has_desk = self._wants_desk and asks_people
         return Addresses(
             redis_url=redis_url,
             namespace=self._keys.namespace,
@@ -326,13 +348,14 @@ class LocalFleet:
             folder=str(self.folder),
             flower_url=f"http://127.0.0.1:{port}" if self._wants_flower else None,
             pid=os.getpid(),
+            desk_url=f"http://127.0.0.1:{self._desk_port or free_port()}" if has_desk else None,
         )
 
     def _has_started(self, child: Child) -> bool:
-        """Whether a child's heartbeat is there, or Flower answers."""
+        """Whether a child's heartbeat is there, or Flower or the desk answers."""
         beats = self._beats.get(child.command.name)
         if beats is None:
-            return self._flower_answers() or monotonic() - child.started_at > _STEADY_SECONDS
+            return self._answers(child) or monotonic() - child.started_at > _STEADY_SECONDS
         process = process_here(child.pid)
         try:
             holders: Any = self._redis.zrange(beats, 0, -1) if self._redis else ()
@@ -347,12 +370,15 @@ class LocalFleet:
                 ledger = Ledger(self._redis, self._keys, "supervisor")
                 ledger.lives.note_end(process_here(child.pid), words_of(exit_code))
 
-    def _flower_answers(self) -> bool:
+    def _answers(self, child: Child) -> bool:
+        """Whether Flower, or the desk, answers."""
         assert self.addresses is not None
-        address = (self.addresses.flower_url or "").removeprefix("http://")
-        connection = http.client.HTTPConnection(address, timeout=1)
+        is_desk = child.command.name == "desk"
+        url = self.addresses.desk_url if is_desk else self.addresses.flower_url
+        path = "/healthz" if is_desk else "/healthcheck"
+        connection = http.client.HTTPConnection((url or "").removeprefix("http://"), timeout=1)
         try:
-            connection.request("GET", "/healthcheck")
+            connection.request("GET", path)
             return connection.getresponse().status == http.HTTPStatus.OK
         except OSError:
             return False

@@ -25,6 +25,7 @@ class Addresses:
     folder: str
     flower_url: str | None
     pid: int
+    desk_url: str | None = None
 
 
 def default_folder() -> Path:

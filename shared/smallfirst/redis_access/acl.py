@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys, ProducerKeys
+from smallfirst.people import people_of
 
 
 class Role(StrEnum):
@@ -29,6 +30,7 @@ class Role(StrEnum):
     FLOWER = "flower"
     SCALER = "scaler"
     EXPORTER = "exporter"
+    DESK = "desk"
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def grants(user: str, namespace: str) -> tuple[Grant, ...]:
         Role.FLOWER: _of_flower,
         Role.SCALER: _of_scaler,
         Role.EXPORTER: _of_exporter,
+        Role.DESK: _of_desk,
     }
     return made[Role(user)](keys)
 
@@ -193,6 +196,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
+        # What waits for a person, and what a person decided where no desk is there to end it.
+        Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
+        Grant("hget hdel", (f"~{keys.decisions}",)),
+        Grant("zrem", (f"%W~{keys.decided}",)),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
@@ -201,11 +208,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("set get del", (f"~{every.first_seen('*')}",)),
         Grant("xinfo|stream", (f"%R~{every.jobs}",)),
         Grant("del", (f"%W~{every.jobs}",)),
-        Grant("xadd", (f"%W~{keys.dead}",)),
-        Grant("set del", (f"%W~{keys.dead_raw('*')}",)),
-        # What is kept of refused submissions has a bound, and so is counted.
-        Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
-        Grant("incrby expire", (f"~{keys.dead_bytes}",)),
+        *_writing_letters(keys),
         *_beating(keys),
         Grant("llen lpush", (f"%W~{keys.celery_prefix}*",)),
         Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
@@ -234,6 +237,42 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _of_desk(keys: Keys) -> tuple[Grant, ...]:
+    """Leases to people what waits for people, keeps their decisions, settles them.
+
+    It reaches no other pool's jobs. What it cannot read it gives up, as a router does.
+    """
+    backlogs = (f"~{keys.backlogs_of(people_of('*'))}",)
+    own = tuple(f"~{key}" for key in (keys.review("*"), keys.skipped("*", "*"), keys.decisions))
+    results = f"~{keys.of_producer('*').result('*')}"
+    return (
+        Grant(f"{_SCRIPTS} time"),
+        Grant("xpending xclaim xrange xack xdel", backlogs),
+        Grant(
+            "evalsha",
+            (*backlogs, *own, f"~{keys.decided}", results, f"~{keys.booked('*')}", f"~{keys.due}"),
+        ),
+        Grant("zrange zscore zcard zrem", (f"~{keys.review('*')}",)),
+        Grant("sismember sadd expire del", (f"%W~{keys.skipped('*', '*')}",)),
+        Grant("hset hget hdel expire", (f"~{keys.decisions}",)),
+        Grant("zadd zscore zrem zrangebyscore expire", (f"~{keys.decided}",)),
+        Grant("get", (f"%R~{keys.num_slices}",)),
+        *_settling(keys),
+        *_writing_letters(keys),
+    )
+
+
+def _writing_letters(keys: Keys) -> tuple[Grant, ...]:
+    """What settle.lua does where a job is given up."""
+    return (
+        Grant("xadd", (f"%W~{keys.dead}",)),
+        Grant("set del", (f"%W~{keys.dead_raw('*')}",)),
+        # What is kept of refused submissions has a bound, and so is counted.
+        Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
+        Grant("incrby expire", (f"~{keys.dead_bytes}",)),
     )
 
 

@@ -126,7 +126,7 @@ def test_every_command_speaks_json() -> None:
     """Each command has --json."""
     group: Any = typer.main.get_command(app)
     commands = {name: group.load(name) for name in group.commands}
-    for name in ("dead", "producer", "slices"):
+    for name in ("dead", "desk", "producer", "slices"):
         commands |= {f"{name} {own}": one for own, one in commands.pop(name).commands.items()}
     for name, command in commands.items():
         assert any("--json" in option.opts for option in command.params), name

@@ -36,7 +36,7 @@ def test_a_mean_waits_for_its_encoder() -> None:
     assert isinstance(step, MeanStep)
     assert step.name == "words+minilm"
     assert read.tier_of(step) == "slm"
-    assert step.destination({"minilm": "small"}) == Backlog("small", "minilm")
+    assert step.destination({"minilm": "small"}, "asked") == Backlog("small", "minilm")
     assert step.options.models == step.asks == ("words", "minilm")
     assert step.is_calibrated
 

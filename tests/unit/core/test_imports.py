@@ -32,6 +32,13 @@ def test_the_client_loads_nothing_heavy() -> None:
     assert loaded_by("smallfirst.client", HEAVY) == "[]"
 
 
+def test_the_desk_loads_no_model_and_no_queue() -> None:
+    """It reads YAML and serves pages; what reads texts, and Celery, it never needs."""
+    others = ("smallfirst_router", "smallfirst_workers", "sklearn", "scipy", "matplotlib")
+    models = ("torch", "transformers", "celery", "kombu", "vllm", "numpy", "typer")
+    assert loaded_by("smallfirst_desk.__main__", (*models, *others)) == "[]"
+
+
 def test_the_probe_waits_for_no_library() -> None:
     """It runs every few seconds beside each process: the standard library is enough for it."""
     others = ("pydantic", "pydantic_settings", "redis", "structlog", "smallfirst.errors")

@@ -33,7 +33,7 @@ def test_without_arguments_nothing_happens() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["smallfirst_router", "smallfirst_workers", "smallfirst.exporter"]
+    "module", ["smallfirst_router", "smallfirst_workers", "smallfirst_desk", "smallfirst.exporter"]
 )
 @pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("--pool=cpu", 2)])
 def test_a_component_is_asked_for_help(module: str, argument: str, code: int) -> None:

@@ -28,6 +28,7 @@ from smallfirst.answers import (
     VectorAnswer,
 )
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
+from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
 from smallfirst.ledger.producers import Producer
@@ -96,6 +97,7 @@ SLIP = RoutingSlip(
     kept_spans=(Span(start=0, end=3, label="name"),),
 )
 WIRE: list[Wire] = [
+    Decision(person="r1", answer=ANSWERS[0], decided_ms=1, start=1),
     RESULT,
     SLIP,
     BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}, starts=1),

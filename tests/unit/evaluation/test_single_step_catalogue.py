@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, ModelStep
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.errors import UnaskableError
 from smallfirst.evaluation.single_step_catalogue import (
@@ -71,6 +71,7 @@ def test_a_models_every_answer_stands_and_adds_to_what_rules_found(
     """The model's own task keeps the rule before it whose spans are kept."""
     keeper, step = derived(catalogue, tmp_path).tasks["step-1"].cascade
     assert keeper == catalogue.tasks["pii"].cascade[0]
+    assert isinstance(step, ModelStep)
     assert (step.name, step.accept) == ("mini", None)
 
 

@@ -1,4 +1,4 @@
--- luacheck: ignore is_router is_worker producer_of group_of
+-- luacheck: ignore is_router is_worker producer_of group_of people_of
 -- What scripts share that tell holders apart; it is put before their own text. A holder is a router, the
 -- queue, `waiting:{pool}:{priority}` (who waits for a backlog to have room), or else a worker.
 
@@ -18,4 +18,12 @@ end
 local function group_of(ns, stream)
   local is_routers = producer_of(ns, stream) or stream == ns .. ':escalations'
   return is_routers and 'router' or 'pool'
+end
+
+-- Of which task, and of which priority, the jobs are that wait for a person in a stream; nil where it
+-- holds others.
+local function people_of(ns, stream)
+  local before = ns .. ':backlog:@people.'
+  if string.sub(stream, 1, #before) ~= before then return nil end
+  return string.match(string.sub(stream, #before + 1), '^([^:]+):([^:]+)$')
 end

@@ -1,4 +1,4 @@
--- luacheck: read globals is_router is_worker producer_of group_of
+-- luacheck: read globals is_router is_worker producer_of group_of people_of
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -19,6 +19,7 @@
 --                                            cancelled before it came: cancelled
 --   {slice}:result:{producer}:{id}          string, TTL   the result, written once
 --   {slice}:due                   zset, TTL     the jobs in flight by deadline, in ms
+--   {slice}:review:{task}         zset, TTL     the jobs that wait for a person, by when that ends, in ms
 --   {slice}:results:{producer}:{reply_to}   channel       the ids that a client waits for, line by line
 --   {slice}:dead                  stream        the reason why an entry is given up
 --   {slice}:dead:{entry}          string, TTL   the raw submission behind one
@@ -41,7 +42,7 @@
 --   body         the result's JSON   move: the job's JSON
 --   slip         move: the routing slip's JSON
 --   to           move: the stream it goes to   wait: the consumer it is pending with
---   expires      move, wait: the job's deadline in ms
+--   expires      move, wait: the job's deadline in ms; or, before it, the end of its wait for a person
 --   letter       the dead letter's JSON
 --   raw          the raw submission behind it
 --   task         task:step:outcome, to book under
@@ -110,6 +111,16 @@ local function drop(stream, its_group, in_hand, unread)
   if producer and num_deleted + num_unread > 0 then
     redis.call('HINCRBY', ns .. ':submissions:' .. producer, 'settled', num_deleted + num_unread)
   end
+  local task, priority = people_of(ns, stream)
+  if task then
+    local function forget(...)
+      local members = { ... }
+      for i = 1, #members do members[i] = priority .. ':' .. members[i] end
+      return redis.call('ZREM', ns .. ':review:' .. task, unpack(members))
+    end
+    on_each(forget, in_hand)
+    on_each(forget, unread)
+  end
   on_each(acknowledge, in_hand)
   if num_unread > 0 and its_group == 'pool' then mend_lag(stream, num_unread) end
 end
@@ -118,7 +129,8 @@ local function take_out(stream, entry)
   local its_group = group_of(ns, stream)
   local by = holder_of(stream, its_group, entry)
   if not by then drop(stream, its_group, {}, { entry }) end
-  if by and not is_worker(by) then drop(stream, its_group, { entry }, {}) end
+  -- A person who has it is told, when the answer comes.
+  if by and (not is_worker(by) or people_of(ns, stream)) then drop(stream, its_group, { entry }, {}) end
 end
 
 local function notify(reply_to, row)
@@ -290,11 +302,20 @@ end
 
 local function note_place(row, key, stream)
   redis.call('HSET', key, 'at', stream)
-  if row.first == '1' then
+  -- What waits for a person is due before its deadline, and what has waited is due by that again.
+  if row.first == '1' or people_of(ns, stream) or people_of(ns, source) then
     redis.call('ZADD', due, row.expires, job_of(row))
-  else
-    redis.call('EXPIRE', key, job_ttl)
   end
+  if row.first ~= '1' then redis.call('EXPIRE', key, job_ttl) end
+end
+
+-- Lists a job among those that wait for a person.
+local function list(row, entry)
+  local task, priority = people_of(ns, row.to)
+  if not task then return end
+  local key = ns .. ':review:' .. task
+  redis.call('ZADD', key, row.expires, priority .. ':' .. entry)
+  redis.call('EXPIRE', key, job_ttl)
 end
 
 local function move(row)
@@ -310,6 +331,7 @@ local function move(row)
   book(row)
   local entry = redis.call('XADD', row.to, '*', 'producer', row.producer, 'id', row.id, 'job', row.body,
     'slip', row.slip)
+  list(row, entry)
   redis.call('HSET', key, 'entry', entry, 'from', from)
   return 'moves'
 end
@@ -347,7 +369,8 @@ local function refuse(row)
 end
 
 -- Ends the job that a cancellation names, and its entry, wherever it waits. A worker that has it in
--- hand is left alone: what it answers is fenced. What is not known yet may be on its way.
+-- hand is left alone: what it answers is fenced. From a person's hands it is taken. What is not known
+-- yet may be on its way.
 local function cancel(row)
   local key = job_key(row)
   local known = redis.call('HMGET', key, 'origin', 'status', 'at', 'entry')

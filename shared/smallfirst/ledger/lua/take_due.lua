@@ -1,7 +1,7 @@
--- luacheck: read globals is_worker group_of
+-- luacheck: read globals is_worker group_of people_of
 -- A router takes over entries of jobs whose deadline has passed, wherever they wait: unread, held by a
--- router, waiting for room, or queued. What a worker has in hand the worker ends itself. Comes after
--- holders.lua.
+-- router, waiting for room, or queued. What a worker has in hand the worker ends itself; and what a
+-- person has, the person, until that lease is over. Comes after holders.lua.
 --
 --   {slice}:due        ZRANGEBYSCORE, ZADD, ZREM   jobs by deadline; looked at again after a while
 --   {slice}:job:{producer}:{id}   HMGET            where the job is
@@ -9,7 +9,7 @@
 --
 -- KEYS[1] due
 -- ARGV[1] namespace, [2] router, [3] the most jobs, [4] bytes of entries after which it is enough,
--- ARGV[5] ms after which a job that did not end is looked at again
+-- ARGV[5] ms after which a job that did not end is looked at again, [6] a person's longest lease in ms
 -- Returns {jobs looked at, {stream, entry, starts, fields, holder}, ...}; the holder is '' where nobody
 -- has read the entry.
 
@@ -18,10 +18,15 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken, num_bytes = { 0 }, 0
 
+local function is_in_hand(pending, stream)
+  if not pending or not is_worker(pending[2]) then return false end
+  return not people_of(ns, stream) or pending[3] < tonumber(ARGV[6])
+end
+
 local function take(stream, entry)
   local group = group_of(ns, stream)
   local pending = redis.call('XPENDING', stream, group, entry, entry, 1)[1]
-  if pending and is_worker(pending[2]) then return true end
+  if is_in_hand(pending, stream) then return true end
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   if not found then return false end
   if pending then redis.call('XCLAIM', stream, group, router, 0, entry, 'JUSTID') end

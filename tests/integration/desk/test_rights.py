@@ -1,0 +1,91 @@
+"""A desk does its whole work under its own user of Redis, and is refused the rest."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.exceptions import NoPermissionError
+from tests.support.guarded import Guarded, guarded_redis
+from tests.support.reviews import (
+    KEYS,
+    OWN,
+    STREAM,
+    decision,
+    leased,
+    make_final,
+    run_out,
+    topic,
+    wait_for_people,
+)
+
+from smallfirst.ledger.review import Refusal, Review
+from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst.redis_access.acl import Role
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(
+        version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A server that knows every role."""
+    with guarded_redis(tmp_path_factory.mktemp("guarded")) as guarded:
+        yield guarded
+
+
+def test_the_whole_work_of_a_desk_is_done_without_a_refusal(guarded: Guarded) -> None:
+    """List, lease, renew, skip, decide, undo, settle, give up: nobody asks for more."""
+    with guarded.connect() as admin, guarded.connect(Role.DESK) as redis:
+        admin.flushall()
+        wait_for_people(admin, *(topic(f"a{n}") for n in range(4)))
+        review = Review(redis, KEYS, lease=timedelta(minutes=1), undo=timedelta(seconds=5))
+        first = leased(review, "r1")
+        assert review.read(first.place)
+        assert review.renew("topic", "r1", first.place, first.start) is None
+        review.skip("topic", "r1", first.place, first.start)
+        mine = leased(review, "r1")
+        review.decide(mine.held, mine.place, decision("r1", mine))
+        assert review.undo("r1", mine.place)
+        again = leased(review, "r1")
+        run_out(admin, again.place.entry)
+        late = leased(review, "r2")
+        review.decide(late.held, late.place, decision("r2", late))
+        make_final(admin)
+        assert len(review.settle_decided()) == 1
+        assert admin.exists(OWN.result(late.held.job.id))
+        assert review.load("topic", listed=10).num_jobs == 3
+        odd = admin.xadd(STREAM, {"producer": "default", "id": "o", "job": "{", "slip": "{}"})
+        admin.zadd(KEYS.review("topic"), {f"bulk:{odd.decode()}": 4e12})
+        place = review.place_of("topic", "bulk", odd.decode())
+        assert review.lease("topic", "r1", place) is Refusal.ENDED
+        for n in range(4):
+            admin.set(OWN.result(f"a{n}"), "{}")
+        run_out(admin, again.place.entry)
+        assert review.lease("topic", "r1") is Refusal.NONE
+    assert guarded.refused() == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("XRANGE", "{sf:0}:backlog:cpu:bulk", "-", "+"),
+        ("XRANGE", "{sf:0}:jobs:default", "-", "+"),
+        ("GET", "{sf:0}:result:default:a1"),
+        ("XADD", STREAM, "*", "a", "b"),
+        ("XADD", "{sf:0}:escalations", "*", "a", "b"),
+        ("LPUSH", "sf:celery:cpu", "x"),
+        ("FLUSHALL",),
+        ("KEYS", "*"),
+    ],
+    ids=lambda command: " ".join(command)[:40],
+)
+def test_a_desk_may_do_nothing_else(guarded: Guarded, command: tuple[Any, ...]) -> None:
+    """Neither read what waits for models, nor write what only routers write."""
+    with guarded.connect(Role.DESK) as redis, pytest.raises(NoPermissionError):
+        redis.execute_command(*command)
+    guarded.refused()

@@ -1,0 +1,132 @@
+"""What a job's page shows: the whole text, and what machines said of it."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.shapes import attempt_for, slip_for
+
+from smallfirst.answers import Answer, Evidence, LabelAnswer, Span, SpansAnswer, TextAnswer
+from smallfirst.catalogue import Kind, Task
+from smallfirst.jobs import Job, Outcome, Tier
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.held_jobs import HeldJob
+from smallfirst_desk.pages import (
+    choices_of,
+    do_differ,
+    page_of,
+    span_in_words,
+    stretches_of,
+    suggested,
+)
+
+LABELS = {"a": "one", "b": "two"}
+TASK = Task.model_validate(
+    {"kind": "classify", "labels": LABELS, "cascade": [{"person": {"wait": "1h"}}]}
+)
+TAGGED = TASK.model_copy(update={"kind": Kind.TAG})
+
+
+def held(*answers: Answer, text: str = "a letter of Marta", kept: tuple[Span, ...] = ()) -> HeldJob:
+    """A job with what steps said of it."""
+    trail = tuple(
+        attempt_for(
+            step=number,
+            tier=Tier.RULE if isinstance(answer, SpansAnswer) and number == 0 else Tier.SLM,
+            outcome=Outcome.ESCALATED,
+            confidence=answer.confidence,
+            answer=answer,
+        )
+        for number, answer in enumerate(answers)
+    )
+    slip = slip_for(trail=trail, kept_spans=kept)
+    return HeldJob(StreamEntry("s", "1-0", {}), Job(id="a1", task="topic", text=text), slip)
+
+
+@given(st.text(min_size=1, max_size=50), st.data())
+def test_the_stretches_of_a_text_are_the_text(text: str, data: st.DataObject) -> None:
+    """Whatever is marked in it, and though evidence overlaps: nothing is left out or doubled."""
+    places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
+    pairs = [(min(p), max(p)) for p in data.draw(st.lists(places, max_size=8)) if p[0] != p[1]]
+    evidence = [Evidence(start=s, end=e, weight=1.0) for s, e in pairs]
+    spans: list[Span] = []
+    for start, end in sorted(pairs):
+        if not spans or spans[-1].end <= start:
+            spans.append(Span(start=start, end=end, label="a"))
+    found = stretches_of(text, spans, evidence, list(LABELS))
+    assert "".join(each.text for each in found) == text
+    marked = {n for span in spans for n in range(span.start, span.end)}
+    shown = {n for e in found if e.label for n in range(e.start, e.start + len(e.text))}
+    assert shown == marked
+
+
+def test_a_long_text_of_many_marks_is_cut_at_once() -> None:
+    """A page of 200,000 characters is not waited for."""
+    text = "word " * 40_000
+    spans = [Span(start=n, end=n + 4, label="a") for n in range(0, len(text), 50)]
+    evidence = [Evidence(start=n, end=n + 9, weight=1.0) for n in range(0, len(text) - 9, 40)]
+    began = time.process_time()
+    found = stretches_of(text, spans, evidence, ["a"])
+    assert "".join(each.text for each in found) == text
+    assert time.process_time() - began < 2
+
+
+def test_the_surest_model_is_suggested_with_what_rules_were_sure_of() -> None:
+    """A rule is certain of what it found, and knows nothing of the rest."""
+    card = Span(start=0, end=1, label="a")
+    name = Span(start=12, end=17, label="b", confidence=0.6)
+    job = held(
+        SpansAnswer(spans=(card,), confidence=1.0),
+        SpansAnswer(spans=(name,), confidence=0.6),
+        kept=(card,),
+    )
+    answer = suggested(job, TAGGED)
+    assert isinstance(answer, SpansAnswer)
+    assert answer.spans == (card, name)
+
+
+def test_steps_that_gave_different_answers_are_told_of() -> None:
+    """However sure each was."""
+    a, b = (LabelAnswer(label=label, confidence=0.5) for label in "ab")
+    assert do_differ(held(a, b).slip.trail, TASK)
+    assert not do_differ(held(a, a).slip.trail, TASK)
+    assert not do_differ(held().slip.trail, TASK)
+
+
+def test_keys_follow_the_catalogue_and_not_the_machine() -> None:
+    """Who answers by key relies on it; nine have one."""
+    answer = LabelAnswer(label="b", confidence=0.6, distribution={"b": 0.6})
+    found = choices_of(TASK, answer)
+    assert [(each.label, each.key, each.is_suggested, each.share) for each in found] == [
+        ("a", "1", False, None),
+        ("b", "2", True, 60),
+    ]
+    labels = {f"l{n}": "one" for n in range(12)}
+    many = choices_of(TASK.model_copy(update={"labels": labels}), None)
+    assert [each.key for each in many] == [*"123456789", "", "", ""]
+
+
+def test_an_answer_of_another_kind_is_shown_and_not_suggested() -> None:
+    """As where the task's kind was changed while its jobs were on their way."""
+    job = held(TextAnswer(text="well", confidence=0.9))
+    page = page_of(job, TASK)
+    assert [step.said for step in page["steps"]] == ["well"]
+    assert not page["has_suggestion"]
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (None, ""),
+        (-5, "0 s"),
+        (59_000, "59 s"),
+        (61_000, "1 min"),
+        (7_800_000, "2 h 10 min"),
+        (7_200_000, "2 h"),
+        (200 * 3_600_000, "8 d"),
+    ],
+)
+def test_a_span_of_time_is_said_as_people_say_it(ms: int | None, words: str) -> None:
+    """Never less than nothing."""
+    assert span_in_words(ms) == words

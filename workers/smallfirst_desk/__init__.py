@@ -1,0 +1,1 @@
+"""The review desk: people answer in a browser what no model was sure of."""

@@ -1,0 +1,131 @@
+"""Starts one desk: `python -m smallfirst_desk`, configured by SMALLFIRST_* variables."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from secrets import token_hex
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from smallfirst.catalogue.watching import CatalogueWatch
+from smallfirst.errors import SettingsError, SettingsProblem, SmallfirstError
+from smallfirst.health import Health
+from smallfirst.ledger.slices import check_slices
+from smallfirst.process.connection import bounds_of, connect_slices
+from smallfirst.process.exit_codes import EXIT_CONFIG
+from smallfirst.process.settings_help import answer_arguments
+from smallfirst.process.startup_signals import end_when_told
+from smallfirst.settings import DeskSettings, load_settings
+from smallfirst.telemetry.logs import configure_logs
+from smallfirst_desk.answers_kept import AnswersKept
+from smallfirst_desk.app import DeskApp
+from smallfirst_desk.desk import Desk, Waits
+from smallfirst_desk.errors import DeskError
+from smallfirst_desk.sessions import Signer
+from smallfirst_desk.settling import Settler
+from smallfirst_desk.users import UsersFile
+
+log = structlog.get_logger()
+
+#: Between two signs of life.
+_BEAT_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run a desk until SIGTERM or SIGINT; return the exit status."""
+    end_when_told()
+    try:
+        settings = load_settings(DeskSettings)
+        configure_logs(settings.log_level, settings.log_format)
+        app = build(settings)
+    except (SmallfirstError, DeskError) as error:
+        sys.stderr.write(f"smallfirst-desk: {error}\n")
+        return EXIT_CONFIG
+    config = uvicorn.Config(
+        app,
+        host=settings.desk_host,
+        port=settings.desk_port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+def build(settings: DeskSettings) -> ASGIApp:
+    """Put a desk together and give it the catalogue, so that a wrong one stops the start.
+
+    Raises:
+        CatalogueError: When the catalogue is wrong.
+        UsersFileError: When the file of users is.
+        SlicesDiffer: When the fleet has another number of slices.
+    """
+    slices = connect_slices(settings, role="desk")
+    users = UsersFile(settings.desk_users)
+    waits = Waits(
+        timedelta(seconds=settings.desk_lease_seconds),
+        timedelta(seconds=settings.desk_undo_seconds),
+    )
+    desk = Desk(slices, CatalogueWatch(settings.catalogue), waits, bounds_of(settings))
+    secret = settings.desk_secret.get_secret_value() if settings.desk_secret else token_hex(32)
+    signer = Signer(secret, timedelta(hours=settings.desk_session_hours))
+    health = Health(settings.health_dir)
+    health.open()
+
+    def check() -> object:
+        first = slices[0]
+        return check_slices(
+            first.redis, first.keys, settings.slices, address=settings.redis_address
+        )
+
+    answers = AnswersKept(settings.desk_answers)
+    try:
+        answers.open()
+    except OSError as error:
+        problem = SettingsProblem("SMALLFIRST_DESK_ANSWERS", f"cannot be written: {error.strerror}")
+        raise SettingsError(problem) from error
+    settler = Settler(desk, health.of_thread("settler"), answers, check)
+
+    async def beat() -> None:
+        """Show that pages are still answered."""
+        while True:
+            health.beat()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        thread = threading.Thread(target=settler.run, name="settler", daemon=True)
+        thread.start()
+        beating = asyncio.create_task(beat())
+        health.enter()
+        log.info("desk.started", host=settings.desk_host, port=settings.desk_port)
+        try:
+            yield
+        finally:
+            health.leave()
+            beating.cancel()
+            settler.stop()
+            thread.join(10)
+            log.info("desk.stopped")
+
+    return DeskApp(desk, users, signer, is_https=settings.desk_https).asgi(lifespan)
+
+
+if __name__ == "__main__":
+    answer_arguments(
+        DeskSettings,
+        module="smallfirst_desk",
+        does="Runs one review desk: people answer in a browser what no model was sure of.",
+    )
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What people answered, kept as rows for training: the text with its answer, and who said so when.
+
+One file a task, added to at the end, before the answer is settled: so an answer that has its result
+is never missing, and one that is settled twice may stand there twice. `smallfirst export` reads it.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from smallfirst.answers import (
+    Answer,
+    LabelAnswer,
+    LabelsAnswer,
+    RecordAnswer,
+    SpansAnswer,
+    TextAnswer,
+)
+from smallfirst.ledger.decisions import Decision
+from smallfirst.ledger.held_jobs import HeldJob
+from smallfirst.results import at
+
+#: The right answer as an example has it, by the form of the answer.
+_AS_EXAMPLE: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = MappingProxyType(
+    {
+        LabelAnswer: lambda answer: {"label": answer.label},
+        LabelsAnswer: lambda answer: {"labels": list(answer.labels)},
+        SpansAnswer: lambda answer: {
+            "spans": [
+                {"start": each.start, "end": each.end, "label": each.label} for each in answer.spans
+            ]
+        },
+        RecordAnswer: lambda answer: _of_record(answer.record),
+        TextAnswer: lambda answer: {"reply": answer.text},
+    }
+)
+
+
+def row_of(held: HeldJob, decision: Decision) -> dict[str, Any]:
+    """Write one answer as a row: an example of its task, with where it is from under `human`."""
+    machines = [attempt.model for attempt in held.slip.trail]
+    return {
+        "id": held.job.id,
+        "text": held.job.text,
+        **as_example(decision.answer),
+        "human": {
+            "producer": held.slip.producer,
+            "person": decision.person,
+            "at": at(decision.decided_ms).isoformat(),
+            "seconds": round(decision.seconds, 1),
+            # Whoever answered saw what these had said.
+            "saw": machines,
+        },
+    }
+
+
+def as_example(answer: Answer) -> dict[str, Any]:
+    """The keys of an example that hold an answer."""
+    return _AS_EXAMPLE[type(answer)](answer)
+
+
+def _of_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a verdict as a verdict; any other record is one."""
+    if set(record) == {"verdict", "quote"}:
+        return {
+            "verdict": record["verdict"],
+            **({"quote": record["quote"]} if record["quote"] else {}),
+        }
+    return {"record": dict(record)}
+
+
+class AnswersKept:
+    """The files of a folder.
+
+    Args:
+        folder: Where they lie; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def open(self) -> None:
+        """Make the folder; only its owner may look into it.
+
+        Raises:
+            OSError: When it cannot be made or written.
+        """
+        if self._folder is not None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self._folder / ".writable"
+            probe.touch()
+            probe.unlink()
+
+    def keep(self, decided: Sequence[tuple[HeldJob, Decision]]) -> None:
+        """Add answers to the files of their tasks.
+
+        Raises:
+            OSError: When a file cannot be written; then nothing is settled yet.
+        """
+        if self._folder is None:
+            return
+        by_task: dict[str, list[str]] = {}
+        for held, decision in decided:
+            line = json.dumps(row_of(held, decision), ensure_ascii=False)
+            by_task.setdefault(held.job.task, []).append(line)
+        for task, lines in by_task.items():
+            with (self._folder / f"{task}.jsonl").open("a", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,183 @@
+"""The desk: what people may do with the jobs that wait for them, in every slice of a fleet.
+
+It knows no HTTP. Whoever asks is a user; what a user may not see is not there for them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import reduce
+from operator import add
+from threading import Lock
+from typing import Final
+
+from smallfirst.catalogue import Catalogue, Task
+from smallfirst.catalogue.watching import CatalogueWatch
+from smallfirst.jobs import Priority
+from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.decisions import Decision
+from smallfirst.ledger.held_jobs import HeldJob
+from smallfirst.ledger.review import Leased, Place, Refusal, Review, TaskLoad
+from smallfirst.ledger.slices import Slice
+from smallfirst_desk.errors import NotAllowed
+from smallfirst_desk.users import User
+
+#: How a page's address names a job: its slice, its priority, its entry. No word of the job.
+_PLACE = re.compile(
+    rf"(?P<slice>\d)-(?P<priority>{'|'.join(Priority)})-(?P<entry>\d{{1,19}}-\d{{1,19}})"
+)
+#: The most jobs that a list shows.
+LISTED: Final = 50
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long a lease holds, and how long a decision may be taken back."""
+
+    lease: timedelta
+    undo: timedelta
+
+
+class Desk:
+    """The jobs that wait for people, as one user after the other sees them.
+
+    Args:
+        slices: Of the fleet.
+        watch: Of the catalogue.
+        waits: Of leases and decisions.
+        bounds: Of the fleet.
+    """
+
+    def __init__(
+        self, slices: Sequence[Slice], watch: CatalogueWatch, waits: Waits, bounds: Bounds
+    ) -> None:
+        self._watch = watch
+        self._lock = Lock()
+        self.waits = waits
+        self.reviews = tuple(
+            Review(each.redis, each.keys, lease=waits.lease, undo=waits.undo, bounds=bounds)
+            for each in slices
+        )
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return self._watch.current
+
+    def refresh(self) -> None:
+        """Take up the catalogue where it has changed for the better."""
+        with self._lock:
+            self._watch.refresh()
+
+    def tasks_of(self, user: User) -> dict[str, Task]:
+        """The tasks that ask people, and whose jobs the user may see."""
+        tasks = self.catalogue.tasks
+        return {
+            name: tasks[name] for name in user.sees_of(tasks) if tasks[name].person_step is not None
+        }
+
+    def task(self, user: User, name: str) -> Task:
+        """A task that the user may see.
+
+        Raises:
+            NotAllowed: When there is none such: to who may not see it, a task is as good as none.
+        """
+        found = self.tasks_of(user).get(name)
+        if found is None:
+            raise NotAllowed("There is no such task, or it is not one of yours.", 404)
+        return found
+
+    def loads(self, user: User) -> dict[str, TaskLoad]:
+        """What waits of each of the user's tasks."""
+        return {name: self.load(user, name) for name in self.tasks_of(user)}
+
+    def load(self, user: User, task: str, *, listed: int = 0) -> TaskLoad:
+        """What waits of one task."""
+        self.task(user, task)
+        return reduce(add, (each.load(task, listed=listed) for each in self.reviews))
+
+    def place(self, task: str, code: str) -> tuple[Review, Place]:
+        """Find what an address names.
+
+        Raises:
+            NotAllowed: When it names no job of this fleet.
+        """
+        found = _PLACE.fullmatch(code)
+        number = int(found["slice"]) if found else len(self.reviews)
+        if found and number < len(self.reviews):
+            review = self.reviews[number]
+            place = review.place_of(task, found["priority"], found["entry"])
+            if place is not None:
+                return review, place
+        raise NotAllowed("There is no such job.", 404)
+
+    def next(self, user: User, task: str) -> Leased | Refusal:
+        """Lease the most urgent job that is free: of several slices, from the one that has it."""
+        self.task(user, task)
+        reviews = self.reviews
+        if len(reviews) > 1:
+            firsts = [(each.load(task).first_due_ms or 2**63, each) for each in reviews]
+            reviews = tuple(each for _, each in sorted(firsts, key=lambda pair: pair[0]))
+        for review in reviews:
+            found = review.lease(task, user.pseudonym)
+            # What nobody can read has ended; the one behind it may be as good as any.
+            while found is Refusal.ENDED:
+                found = review.lease(task, user.pseudonym)
+            if isinstance(found, Leased):
+                return found
+        return Refusal.NONE
+
+    def take(self, user: User, task: str, code: str) -> Leased | Refusal:
+        """Lease a certain job."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        return review.lease(task, user.pseudonym, place)
+
+    def shown(self, user: User, task: str, code: str) -> Leased | Refusal:
+        """The job that the user has in hand; nothing is leased by looking."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        return review.lease(task, user.pseudonym, place, only_own=True)
+
+    def renew(self, user: User, task: str, code: str, start: int) -> Refusal | None:
+        """Keep the lease of an open page."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        return review.renew(task, user.pseudonym, place, start)
+
+    def skip(self, user: User, task: str, code: str, start: int) -> None:
+        """Leave a job to others."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        review.skip(task, user.pseudonym, place, start)
+
+    def read(self, user: User, task: str, code: str) -> HeldJob | None:
+        """The job of an open page; None where it is over."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        held = review.read(place)
+        return held if held is not None and held.job.task == task else None
+
+    def now_ms(self, code: str, task: str) -> int:
+        """Redis's clock where a job is."""
+        review, _ = self.place(task, code)
+        return review.now_ms()
+
+    def decide(self, task: str, code: str, held: HeldJob, decision: Decision) -> int | Refusal:
+        """Hold a decision; say when it is final. Past the job's own deadline nobody wants it."""
+        if decision.decided_ms >= held.slip.expires_ms:
+            return Refusal.DUE
+        review, place = self.place(task, code)
+        return review.decide(held, place, decision)
+
+    def undo(self, user: User, task: str, code: str) -> bool:
+        """Take a decision back; False where it is too late."""
+        self.task(user, task)
+        review, place = self.place(task, code)
+        return review.undo(user.pseudonym, place) is not None
+
+
+def code_of(place: Place) -> str:
+    """Name a job in an address."""
+    return f"{place.slice}-{place.stream.rpartition(':')[2]}-{place.entry}"
