@@ -31,20 +31,23 @@ def table_of(name: str) -> str:
 def speed() -> str:
     """The fleet beside its ceiling and its rivals: figures, then the table."""
     found = json.loads((_RESULTS / "speed_banking77.json").read_text("utf-8"))
-    return "\n\n".join((_rates(found), table_of("speed_banking77"), _shares(found[0])))
+    return "\n\n".join((_costs(found), table_of("speed_banking77"), _shares(found[0])))
 
 
-def _rates(found: Sequence[dict[str, Any]]) -> str:
-    """Draw how many texts a second each answers, the fleet in another colour."""
-    with figure_of("texts a second, median of its turns", "") as (figure, axes):
+def _costs(found: Sequence[dict[str, Any]]) -> str:
+    """Draw what a text costs of the processors, the fleet's bar in another colour.
+
+    Not texts a second: other work on the machine takes these from whoever has its turn.
+    """
+    with figure_of("CPU of a text, microseconds, median of the turns", "") as (figure, axes):
         names = [each["name"] for each in found][::-1]
-        rates = [median(each["per_second"]) for each in found][::-1]
+        spent = [median(sum(turn.values()) for turn in each["cpu_us"]) for each in found][::-1]
         colours = [COLOURS["accent" if name == "fleet" else "quiet"] for name in names]
-        bars = axes.barh(names, rates, color=colours, height=0.62)
-        axes.bar_label(bars, labels=[f"{rate:,.0f}" for rate in rates], padding=5)
+        bars = axes.barh(names, spent, color=colours, height=0.62)
+        axes.bar_label(bars, labels=[f"{each:,.0f}" for each in spent], padding=5)
         axes.grid(axis="y", visible=False)
-        axes.margins(x=0.14)
-        return _in_page(inline_svg(figure, "rates", "Texts a second by contestant", {}))
+        axes.margins(x=0.16)
+        return _in_page(inline_svg(figure, "costs", "CPU of a text by contestant", {}))
 
 
 def _shares(fleet: dict[str, Any]) -> str:

@@ -232,11 +232,11 @@ def test_what_is_let_in_is_served_in_that_order(redis: Any, redis_url: str, tmp_
     router = router_of(redis, redis_url, tmp_path / "catalogue.yaml")
     own = KEYS.of_producer("default")
     minute_ago = f"{redis.time()[0] * 1000 - 60_000}-0"
-    redis.xadd(own.jobs, {"job": job("new", task="topic")})
+    redis.xadd(own.jobs, {"job": job("new", "a mail of now", task="topic")})
     router.step()
     redis.delete(own.jobs)
     router.open()
-    redis.xadd(own.jobs, {"job": job("old", task="topic")}, id=minute_ago)
+    redis.xadd(own.jobs, {"job": job("old", "an old mail", task="topic")}, id=minute_ago)
     router.step()
     start_worker(redis)
     router.step()

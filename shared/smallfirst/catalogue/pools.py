@@ -50,7 +50,13 @@ class Pool(Entry):
         le=1_048_576,
         description="The most tokens, padding included, in one batch.",
     )
-    batch_jobs: int = Field(default=64, ge=1, le=1024, description="The most jobs in one batch.")
+    batch_jobs: int = Field(
+        default=64,
+        ge=1,
+        le=1024,
+        description="The most jobs in one batch. A small model reads equal texts once, so there a"
+        " text counts once for up to eight jobs.",
+    )
     max_concurrent_batches: int = Field(
         default=1,
         ge=1,
