@@ -25,7 +25,6 @@ from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
-from smallfirst.people import people_of
 from smallfirst.results import is_allowed
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_router.rules import CompiledRule, compile_rule
@@ -182,9 +181,14 @@ class Plan:
         )
 
     @cached_property
-    def people(self) -> frozenset[str]:
-        """Where jobs wait for people, by the names of the backlogs; no batches are formed there."""
-        return frozenset(people_of(n) for n, task in self.tasks.items() if task.last.person)
+    def unbatched(self) -> frozenset[str]:
+        """The backlogs that are no pool's: whoever answers there takes its jobs one by one."""
+        destinations = (step.destination for task in self.tasks.values() for step in task.steps)
+        return frozenset(
+            each.pool
+            for each in destinations
+            if isinstance(each, Backlog) and each.pool not in self.pools
+        )
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class Dispatch:
     @property
     def _served(self) -> list[str]:
         """What has backlogs by the plan in force: pools, and where jobs wait for people."""
-        return [*self._plan.pools, *sorted(self._plan.people)]
+        return [*self._plan.pools, *sorted(self._plan.unbatched)]
 
     @property
     def pools(self) -> list[str]:
@@ -316,7 +316,7 @@ class Dispatch:
             self._fill(name, WaitingJobs(), state.pools[name], Priority)
         until = monotonic() + RECOVERY_BUDGET.total_seconds()
         # What waits for people has no batches, and who may take it sees for himself.
-        pools = {n: pool for n, pool in state.pools.items() if n not in self._plan.people}
+        pools = {n: pool for n, pool in state.pools.items() if n not in self._plan.unbatched}
         in_hand = [name for name, pool in pools.items() if pool.num_pending]
         published = self._lists.count_batches(in_hand)
         return sum(

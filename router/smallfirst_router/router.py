@@ -250,7 +250,7 @@ class Router:
         Each priority has a bound of its own: what is urgent does not wait behind a flood.
         """
         bound, pools = self._settings.max_backlog_jobs, self._state.pools
-        served = (*self._plan.pools, *self._plan.people)
+        served = (*self._plan.pools, *self._plan.unbatched)
         known = [pools[name] for name in served if name in pools]
         return {
             stream: bound - each.num_entries
@@ -293,13 +293,13 @@ class Router:
     def _has_work(self) -> bool:
         """Whether anything waits for a pool, or is in its hands. People are not waited for."""
         pools = self._state.pools.items()
-        of_models = (pool for name, pool in pools if name not in self._plan.people)
+        of_models = (pool for name, pool in pools if name not in self._plan.unbatched)
         return any(pool.num_pending or pool.num_unread for pool in of_models)
 
     def recover(self) -> None:
         """Take over what dead workers had in hand, and look for what dead routers had read."""
         state = self._look()
-        if state.lacks_groups([*self._plan.pools, *self._plan.people]):
+        if state.lacks_groups([*self._plan.pools, *self._plan.unbatched]):
             self.open()
             state = self._look()
         self._to_recover = [n for n, each in state.read_by_routers.items() if each.num_pending]
