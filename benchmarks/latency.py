@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from provenance import provenance, write_result
+from redis import Redis
 
-from smallfirst import Client, Job
+from smallfirst import Client, Job, Priority
 from smallfirst.catalogue import Kind, Model, ModelStep, Task
 from smallfirst.catalogue.model_files import model_folder
+from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.slm.engine import SlmEngine
@@ -56,14 +57,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="Write the table of results.")
     options = parser.parse_args()
     if options.quick:
-        options.jobs, options.bulk, options.seconds = 100, 4_000, 3
+        options.jobs, options.bulk, options.seconds = 100, 12_000, 3
     rows = (options.data / "train.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(row)["text"] for row in rows]
     # Everything that waits has to have room, so that only the order of service is measured.
     os.environ["SMALLFIRST_MAX_BACKLOG_JOBS"] = str(2 * options.bulk)
-    with _fleet() as client:
+    with _fleet() as (client, redis):
         idle = _idle(client, texts, options.jobs)
-        beside, rates = _beside_bulk(client, texts, options.bulk, options.seconds)
+        beside, rates = _beside_bulk(client, redis, texts, options.bulk, options.seconds)
     text = _page(options, idle, beside, rates)
     print(text)
     if options.write:
@@ -71,14 +72,14 @@ def main() -> None:
 
 
 @contextmanager
-def _fleet() -> Iterator[Client]:
+def _fleet() -> Iterator[tuple[Client, Redis]]:
     with tempfile.TemporaryDirectory(prefix="latency-") as folder:
         catalogue = Path(folder) / "catalogue.yaml"
         catalogue.write_text(CATALOGUE, "utf-8")
         with LocalFleet(catalogue, Path(folder) / "fleet", flower=False) as fleet:
             fleet.wait_ready(timedelta(minutes=10))
-            with Client(fleet.redis_url) as client:
-                yield client
+            with Client(fleet.redis_url) as client, Redis.from_url(fleet.redis_url) as redis:
+                yield client, redis
 
 
 def _idle(client: Client, texts: Sequence[str], num_jobs: int) -> dict[str, list[float]]:
@@ -104,41 +105,28 @@ def _seconds_of(client: Client, text: str, priority: str = "interactive") -> flo
 
 
 def _beside_bulk(
-    client: Client, texts: Sequence[str], num_bulk: int, seconds: int
+    client: Client, redis: Redis, texts: Sequence[str], num_bulk: int, seconds: int
 ) -> tuple[list[float], tuple[float, float]]:
     """Seconds of interactive jobs while bulk waits; what bulk is answered at without, and with."""
-    over, answered = threading.Event(), [0]
-
-    def flood() -> None:
-        jobs = (
-            Job(task="similar", text=f"{texts[n % len(texts)]} ({n})", priority="bulk")
-            for n in range(100 * num_bulk)
-        )
-        for _ in client.map(jobs, max_in_flight=num_bulk):
-            answered[0] += 1
-            if over.is_set():
-                return
-
-    thread = threading.Thread(target=flood)
-    thread.start()
-    while not answered[0]:
-        time.sleep(0.05)
-    alone = _rate(answered, seconds)
+    keys = Keys()
+    backlog = keys.backlog("cpu", Priority.BULK)
+    client.submit_many(
+        Job(task="similar", text=f"{texts[n % len(texts)]} ({n})", priority="bulk")
+        for n in range(num_bulk)
+    )
+    while redis.xlen(keys.of_producer("default").jobs):
+        time.sleep(0.1)
+    before = redis.xlen(backlog)
+    time.sleep(seconds)
+    between = redis.xlen(backlog)
     found: list[float] = []
     stop = time.monotonic() + seconds
-    before = answered[0]
     while time.monotonic() < stop:
         found.append(_seconds_of(client, texts[len(found) % len(texts)]))
-    beside = (answered[0] - before) / seconds
-    over.set()
-    thread.join()
-    return found, (alone, beside)
-
-
-def _rate(answered: list[int], seconds: int) -> float:
-    before = answered[0]
-    time.sleep(seconds)
-    return (answered[0] - before) / seconds
+    after = redis.xlen(backlog)
+    if not after:
+        raise ValueError(f"{num_bulk} jobs of bulk were answered too soon; ask for more by --bulk")
+    return found, ((before - between) / seconds, (between - after) / seconds)
 
 
 def _page(
