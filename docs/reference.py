@@ -232,6 +232,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "commands": commands,
         "redis_keys": redis_keys,
         "speed": measurements.speed,
+        "speed_int8": partial(measurements.table_of, "speed_banking77_int8"),
         "router_speed": partial(measurements.table_of, "router_speed"),
         "precision": partial(measurements.table_of, "precision"),
         "many_tasks": partial(measurements.table_of, "many_tasks"),
