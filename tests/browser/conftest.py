@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 OpenScreen = Callable[..., "Screen"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """One Chromium for all tests."""
+    """One Chromium for the tests of a module.
+
+    Not of all: Playwright keeps an event loop running in this thread, where no other can run.
+    """
     pytest.importorskip("playwright", reason="playwright is not installed: pip install '.[dev]'")
     from tests.support.browsers import CHROMIUM, chromium  # noqa: PLC0415 - where it is installed
 
