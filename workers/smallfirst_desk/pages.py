@@ -95,7 +95,7 @@ class StepSaid:
         threshold: That it had to reach, in per cent.
         outcome: In words.
         reason: Why it failed or was passed over.
-        seconds: What it took.
+        seconds: What it took, in words.
     """
 
     name: str
@@ -201,12 +201,26 @@ def steps_said(trail: Sequence[Attempt], text: str) -> list[StepSaid]:
             said=_said(attempt.answer, text),
             confidence=_percent(attempt.confidence),
             threshold=_percent(attempt.threshold),
-            outcome=_OUTCOMES.get(attempt.outcome, str(attempt.outcome)),
+            outcome=_outcome_of(attempt),
             reason=attempt.reason or "",
-            seconds=f"{attempt.seconds:.3g} s",
+            seconds=took_in_words(attempt.seconds),
         )
         for attempt in trail
     ]
+
+
+def _outcome_of(attempt: Attempt) -> str:
+    """What became of it; a rule that matched nowhere was not unsure, it found nothing."""
+    if attempt.outcome is Outcome.ESCALATED and attempt.answer is None and not attempt.reason:
+        return "found nothing"
+    return _OUTCOMES.get(attempt.outcome, str(attempt.outcome))
+
+
+def took_in_words(seconds: float) -> str:
+    """What a step took: `under 1 ms`, `23 ms`, `1.4 s`."""
+    if seconds < 0.001:
+        return "under 1 ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _percent(share: float | None) -> str:

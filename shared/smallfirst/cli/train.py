@@ -30,8 +30,8 @@ from smallfirst.cli.output import (
 )
 from smallfirst.local.cores import usable_cores
 from smallfirst.local.training_process import training_command
+from smallfirst.process.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
 from smallfirst.settings import Settings, load_settings
-from smallfirst.training_plan import METHOD_DEFAULTS, Method, TrainingPlan
 from smallfirst.wording import faults_of
 
 #: The package of what trains.

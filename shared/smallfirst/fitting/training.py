@@ -11,7 +11,7 @@ from typing import Any
 from smallfirst.evaluation.single_step_catalogue import as_yaml
 from smallfirst.fitting.drafting import Written
 from smallfirst.local.training_process import training_command
-from smallfirst.training_plan import TOO_LONG, TrainingPlan
+from smallfirst.process.training_plan import TOO_LONG, TrainingPlan
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from smallfirst.fitting.training import Failed, TooLong, trained
 from smallfirst.fitting.writing import Destination
 from smallfirst.jobs import Tier
 from smallfirst.local.cores import usable_cores
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst.wording import counted
 
 #: Passes over the rows. With no row held out the last one stands, after rates that fell to nothing.

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from smallfirst.training_plan import Method, TrainingPlan
+from smallfirst.process.training_plan import Method, TrainingPlan
 from smallfirst_workers.training.wordpieces import save_pieces, train_pieces
 
 #: Words of a mood each, and words of none.

@@ -12,7 +12,7 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError
 from smallfirst.linear.skills import load_skill
-from smallfirst.training_plan import Method, TrainingPlan
+from smallfirst.process.training_plan import Method, TrainingPlan
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.linear_models import train_linear
 from smallfirst_workers.training.trained import Trained

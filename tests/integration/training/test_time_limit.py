@@ -8,7 +8,7 @@ import pytest
 import transformers
 
 from smallfirst.fitting.training import Done, Failed, TooLong, trained
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst_workers.errors import TooLongError
 from smallfirst_workers.training.time_limit import SETTLED_STEPS, TimeLimit
 

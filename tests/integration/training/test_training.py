@@ -15,8 +15,8 @@ from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.kinds.scoring import Score
+from smallfirst.process.training_plan import Method
 from smallfirst.step_options import StepOptions
-from smallfirst.training_plan import Method
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
 from smallfirst_workers.models import Models

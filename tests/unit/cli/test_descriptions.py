@@ -12,8 +12,8 @@ from smallfirst.catalogue.json_schema import catalogue_schema
 from smallfirst.cli.main import COMMANDS, app
 from smallfirst.jobs import Job, Result
 from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst.settings import COMPONENTS
-from smallfirst.training_plan import TrainingPlan
 
 #: How a fragment begins that only its field's name makes a sentence: "Of the job.", "Who waits."
 FRAGMENT = re.compile(

@@ -17,8 +17,10 @@ from smallfirst_desk.pages import (
     do_differ,
     page_of,
     span_in_words,
+    steps_said,
     stretches_of,
     suggested,
+    took_in_words,
 )
 
 LABELS = {"a": "one", "b": "two"}
@@ -130,3 +132,25 @@ def test_an_answer_of_another_kind_is_shown_and_not_suggested() -> None:
 def test_a_span_of_time_is_said_as_people_say_it(ms: int | None, words: str) -> None:
     """Never less than nothing."""
     assert span_in_words(ms) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(6e-6, "under 1 ms"), (0.0234, "23 ms"), (1.44, "1.4 s")]
+)
+def test_what_a_step_took_is_said_as_people_say_it(seconds: float, words: str) -> None:
+    """No power of ten meets a reviewer."""
+    assert took_in_words(seconds) == words
+
+
+def test_a_rule_that_matched_nowhere_found_nothing() -> None:
+    """Only who answered was not sure enough; who was passed over for a reason tells that."""
+    silent = attempt_for(outcome=Outcome.ESCALATED, tier=Tier.RULE)
+    told = attempt_for(outcome=Outcome.ESCALATED, reason="the text is too long")
+    answer = LabelAnswer(label="a", confidence=0.4)
+    unsure = attempt_for(outcome=Outcome.ESCALATED, answer=answer, confidence=0.4)
+
+    assert [step.outcome for step in steps_said((silent, told, unsure), "a letter")] == [
+        "found nothing",
+        "not sure enough",
+        "not sure enough",
+    ]

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from smallfirst.errors import CatalogueError, SettingsError, SmallfirstError
+from smallfirst.process.training_plan import TOO_LONG, Method, TrainingPlan
 from smallfirst.settings import WorkerSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
-from smallfirst.training_plan import TOO_LONG, Method, TrainingPlan
 from smallfirst_workers.errors import TooLongError, WorkerError
 from smallfirst_workers.training.trained import Trained
 

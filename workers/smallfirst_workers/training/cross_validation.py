@@ -13,7 +13,7 @@ from smallfirst.catalogue import Example, MeanStep, Task
 from smallfirst.catalogue.model_tasks import MIN_EXAMPLES_PER_LABEL
 from smallfirst.kinds import KINDS
 from smallfirst.linear.regression import deal
-from smallfirst.training_plan import Method
+from smallfirst.process.training_plan import Method
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.measuring import Answered, Measured, ask, measured_of

@@ -18,7 +18,7 @@ from smallfirst.catalogue.model_tasks import examples_problem
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.fitting import fitted
 from smallfirst.linear.skills import LinearSkill
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.cross_validation import FEWEST_HELD_OUT, folds_of
 from smallfirst_workers.training.folders import CARD_FILE, READ_ME, SEEN_FILE

@@ -15,7 +15,7 @@ import transformers
 from smallfirst.catalogue import Example, MeanStep
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.kinds import HeadForm
-from smallfirst.training_plan import Method
+from smallfirst.process.training_plan import Method
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.heads.heads import LinearHead

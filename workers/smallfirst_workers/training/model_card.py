@@ -11,7 +11,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from smallfirst.catalogue import Task
-from smallfirst.training_plan import Method, TrainingPlan
+from smallfirst.process.training_plan import Method, TrainingPlan
 from smallfirst_workers.training.measuring import Measured
 from smallfirst_workers.training.rows import Rows
 

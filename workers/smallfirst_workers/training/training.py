@@ -16,7 +16,7 @@ import structlog
 
 from smallfirst.catalogue import Model
 from smallfirst.catalogue.build_once import build_once
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.cross_validation import cross_validated, is_due
 from smallfirst_workers.training.folders import CARD_FILE, READ_ME, seen_by, write_model

@@ -20,7 +20,7 @@ from safetensors.torch import load_model, save_model
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst_workers.processor import resolve_precision
 from smallfirst_workers.training.progress import Bar
 from smallfirst_workers.training.time_limit import TimeLimit

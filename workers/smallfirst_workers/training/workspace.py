@@ -11,7 +11,7 @@ from smallfirst.catalogue.model_files import model_folder
 from smallfirst.catalogue.model_tasks import TRAINED_POOLING
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Tier
-from smallfirst.training_plan import TrainingPlan
+from smallfirst.process.training_plan import TrainingPlan
 from smallfirst.wording import did_you_mean
 from smallfirst_workers.encoding.loading import own_pooling
 from smallfirst_workers.encoding.model_folder import ModelFolder
