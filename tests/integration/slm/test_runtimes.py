@@ -111,14 +111,14 @@ def test_quantising_a_model_tells_nobody_and_logs_nothing(
     load: Load, minilm: Path, cache: Path, tmp_path: Path
 ) -> None:
     """A process that makes a graph of eight bits writes no report, no bar and no file at home."""
-    load(runtime="openvino", precision="float32")
+    made = load(runtime="openvino", precision="float32").folder.content_hash[:16]
     script = f"""
 import sys
 from pathlib import Path
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.runtimes.int8 import quantise
 from smallfirst_workers.encoding.runtimes.openvino_runtime import import_openvino
-[graph] = Path({str(cache)!r}).glob("openvino/*/model.xml")
+[graph] = Path({str(cache)!r}).glob("openvino/{made}-*/model.xml")
 folder = ModelFolder.open("minilm", Path({str(minilm)!r}))
 quantise(folder, import_openvino().Core().read_model(graph), cache=Path({str(cache)!r}))
 sys.exit("telemetry" if sys.modules.get("openvino_telemetry") else 0)
