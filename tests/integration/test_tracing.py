@@ -125,7 +125,7 @@ def send(traced: Observed, receiver: tuple[Receiver, int], wait_until: WaitUntil
 
 
 def test_a_job_is_one_trace_across_routers_batches_and_steps(
-    send: Send, receiver: tuple[Receiver, int]
+    send: Send, receiver: tuple[Receiver, int], wait_until: WaitUntil
 ) -> None:
     """The producer's span, a triage below it, and below that each step and each return."""
     job = Job(task="twice", text=f"{CANARY} what is this?", traceparent=f"00-{TRACE}-{SPAN}-01")
@@ -142,6 +142,11 @@ def test_a_job_is_one_trace_across_routers_batches_and_steps(
     ]
     assert steps[0]["confidence"] < 0.999 == steps[0]["threshold"]
     assert all(span.start_ns < span.end_ns for span in others)
+    links = {link for span in others for link in span.links}
+    # A batch's span ends, and is sent, after those of its jobs.
+    wait_until(
+        lambda: links <= {span.id for span in receiver[0].spans}, description="the batches' spans"
+    )
     batches = {span.id: span for span in receiver[0].spans if span.name == "batch"}
     for span in others:
         if span.name == "step":
