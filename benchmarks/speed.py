@@ -1,7 +1,7 @@
 """The fleet beside its ceiling and its rivals: jobs a second, CPU a job, labels compared.
 
 All answer the same texts with the same encoder and the same head, on the same cores, taking turns.
-Each runs in an environment of its own, made once under `benchmarks/.environments`.
+Each runs in an environment of its own, made once under `.cache/contestants`.
 
     python benchmarks/speed.py --quick
     python benchmarks/speed.py --write
@@ -32,7 +32,7 @@ from smallfirst_workers.slm.engine import SlmEngine
 DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 _HERE = Path(__file__).parent
 _CONTESTANTS = _HERE / "contestants"
-_ENVIRONMENTS = _HERE / ".environments"
+_ENVIRONMENTS = _HERE.parent / ".cache" / "contestants"
 _TORCH = ("torch==2.13.0", "sentence-transformers==6.2.0", "numpy")
 _CELERY = ("celery[redis]==5.7.0", *_TORCH)
 

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 def load(work: Work) -> Callable[[list[str]], NDArray[np.float32]]:
     """Load the model for one thread."""
     import torch
-    from sentence_transformers import SentenceTransformer
+    from st_encoder import encoder
 
-    torch.set_num_threads(1)
-    kwargs = {"dtype": torch.bfloat16}
-    model = SentenceTransformer(str(work.model), device="cpu", model_kwargs=kwargs)
+    model = encoder(work.model, torch.bfloat16)
 
     def vectors(texts: list[str]) -> NDArray[np.float32]:
         return np.asarray(model.encode(texts, batch_size=64, show_progress_bar=False))
