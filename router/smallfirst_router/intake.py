@@ -46,13 +46,13 @@ class Intake:
     def open(self) -> None:
         """Register producers, and make every stream that is read with its group."""
         self._ledger.open([self._keys.escalations], ROUTER_GROUP)
-        self._ledger.register(self._registered)
+        self._ledger.submissions.register(self._registered)
         self._weights = {}
         self.take_up_producers()
 
     def take_up_producers(self) -> None:
         """Read the submissions of every producer that there is by now."""
-        producers = self._ledger.producers().items()
+        producers = self._ledger.submissions.producers().items()
         found = {self._keys.of_producer(name).jobs: each.weight for name, each in producers}
         self._ledger.open([s for s in found if s not in self._weights], ROUTER_GROUP)
         self._weights = found

@@ -333,7 +333,7 @@ class Router:
 
     def _mend_ids(self, stream: str) -> float:
         """Make a stream anew where it is at rest; give the seconds by which it is ahead still."""
-        ahead, is_mended = self._ledger.mend_ids(stream, ROUTER_GROUP, MAX_AHEAD)
+        ahead, is_mended = self._ledger.submissions.mend_ids(stream, ROUTER_GROUP, MAX_AHEAD)
         if ahead and stream not in self._ahead:
             log.error(
                 "ids.ahead",
@@ -353,7 +353,7 @@ class Router:
         """Tell of submissions that were confirmed and are gone; of each once, by one router."""
         for stream in self._intake.streams:
             producer = self._keys.producer_of(stream) or ""
-            if num_destroyed := self._ledger.count_destroyed(producer):
+            if num_destroyed := self._ledger.submissions.count_destroyed(producer):
                 log.error(
                     "entries.destroyed",
                     producer=producer,

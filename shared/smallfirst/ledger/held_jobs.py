@@ -6,7 +6,6 @@ from typing import NamedTuple
 from smallfirst.jobs import Job
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.routing_slips import RoutingSlip
-from smallfirst.ledger.text_sizes import estimated_tokens, text_key
 from smallfirst.results import expires_ms
 
 
@@ -65,8 +64,6 @@ def submitted_job(
         submitted_ms=submitted_ms,
         expires_ms=expires_ms(job, submitted_ms, job_ttl),
         num_chars=len(job.text),
-        num_tokens=estimated_tokens(job.text),
-        text_key=text_key(job.text),
         traceparent=job.traceparent,
     )
     return HeldJob(entry, job, slip)

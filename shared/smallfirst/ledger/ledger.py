@@ -28,11 +28,10 @@ from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.lives import DEAD_AFTER, Lives
-from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.ledger.slices import check_slices, declare_slices
-from smallfirst.results import LAST_MS
+from smallfirst.ledger.submissions import Submissions
 
 #: The most entries that one script settles: at 15 to 25 us each it holds Redis for 3 ms at most.
 SETTLED_AT_ONCE = 128
@@ -66,6 +65,7 @@ class Ledger:
         self._bounds = bounds or Bounds()
         self._scripts = Scripts(redis)
         self.first_seen = FirstSeen(redis, keys, self._bounds.job_ttl)
+        self.submissions = Submissions(redis, keys, self._scripts)
         self.decisions = Decisions(redis, keys)
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
@@ -418,16 +418,6 @@ class Ledger:
         found: Any = self._redis.smembers(self._keys.pools)
         return _decoded(found)
 
-    def producers(self) -> dict[str, Producer]:
-        """Every producer that there is, by name."""
-        return ProducerRegistry(self._redis, self._keys).read()
-
-    def register(self, weights: Mapping[str, int]) -> None:
-        """Add these producers to the registry, or change their weights."""
-        registry = ProducerRegistry(self._redis, self._keys)
-        for name, weight in weights.items():
-            registry.write(name, Producer(weight=weight))
-
     def state(self, submissions: Sequence[str], pools: Sequence[str]) -> FleetState:
         """Look at the routers' streams and at these pools, in one round trip.
 
@@ -440,35 +430,6 @@ class Ledger:
         arguments = [ROUTER_GROUP, POOL_GROUP, dead_after_ms, len(submissions)]
         reply = self._scripts.run("fleet_state", keys, arguments)
         return fleet_state(self._keys, submissions, pools, reply)
-
-    def origins_of(self, jobs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """The entries by which those of the jobs were submitted that are in flight.
-
-        Args:
-            jobs: Producer and id of each.
-        """
-        if not jobs:
-            return {}
-        pipeline = self._redis.pipeline(transaction=False)
-        for producer, job_id in jobs:
-            pipeline.hget(self._keys.of_producer(producer).job(job_id), "origin")
-        found = zip(jobs, pipeline.execute(), strict=True)
-        return {job: origin.decode() for job, origin in found if origin}
-
-    def mend_ids(self, stream: str, group: str, tolerance: timedelta) -> tuple[timedelta, bool]:
-        """Tell how far a stream's ids are ahead of the clock; make it anew where it is at rest.
-
-        Returns:
-            How far they were ahead, nothing within the tolerance; and whether that is mended.
-        """
-        arguments = [group, round(tolerance.total_seconds() * 1000)]
-        ahead_ms, is_mended = self._scripts.run("mend_ids", [stream], arguments)
-        return timedelta(milliseconds=min(int(ahead_ms), LAST_MS)), bool(is_mended)
-
-    def count_destroyed(self, producer: str) -> int:
-        """Count submissions that are gone and that nobody settled, as were not counted before."""
-        own = self._keys.of_producer(producer)
-        return int(self._scripts.run("count_destroyed", [own.jobs, own.submissions], []))
 
     def drop_empty(self, pool: str) -> None:
         """Delete the backlogs of a pool that hold nothing."""
