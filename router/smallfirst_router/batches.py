@@ -123,11 +123,12 @@ class WaitingJobs:
         if job is None:
             return
         self._counts[job.priority] -= 1
+        mates = job.mates
         for kept, order in ((self._by_length, _BY_LENGTH), (self._by_age, _BY_AGE)):
-            jobs = kept[job.mates]
+            jobs = kept[mates]
             del jobs[bisect_left(jobs, order(job), key=order)]
             if not jobs:
-                del kept[job.mates]
+                del kept[mates]
 
     def by_length(self) -> dict[Mates, list[WaitingJob]]:
         """Who may share a pass, shortest texts first; the caller's own lists."""

@@ -30,6 +30,7 @@ from smallfirst.ledger.settlements import (
     dead_letter,
 )
 from smallfirst.ledger.slices import slice_of
+from smallfirst.ledger.text_sizes import estimated_tokens, text_key
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
@@ -105,7 +106,7 @@ class Triage:
             return 0
         now_ms = self._ledger.now_ms()
         seen = self._ledger.first_seen.note(entries, now_ms)
-        self._origins = self._ledger.origins_of(self._named_to_cancel(entries))
+        self._origins = self._ledger.submissions.origins_of(self._named_to_cancel(entries))
         decided = self._decide_part(seen, now_ms)
         refusals = self._ledger.settle_streams(decided, ROUTER_GROUP)
         for stream in decided.keys() - refusals.keys():
@@ -315,6 +316,9 @@ class Triage:
             "kept_spans": ask.kept_spans,
         }
         if held.is_first_seen:
+            # Here, since what is answered in triage is in no batch.
+            text = held.job.text
+            update |= {"num_tokens": estimated_tokens(text), "text_key": text_key(text)}
             update["traceparent"] = mark.traceparent
         return held.slip.model_copy(update=update)
 
