@@ -3,6 +3,7 @@
 It knows Starlette, and nothing of jobs.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +59,10 @@ class Guard:
         if reason := _refusal(scope):
             await PlainTextResponse(*reason)(scope, receive, send_with_headers)
             return
-        await self._app(scope, _bounded(receive), send_with_headers)
+        # What breaks was told and answered by then, and is raised once more for the server, which
+        # would log its message: that may quote a text.
+        with suppress(Exception):
+            await self._app(scope, _bounded(receive), send_with_headers)
 
 
 def _refusal(scope: Scope) -> tuple[str, int] | None:

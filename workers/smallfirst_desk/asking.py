@@ -1,0 +1,123 @@
+"""Asking: who asks for a page, whether they may, and the page that they get.
+
+What the pages show of jobs is `app`'s business.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from smallfirst_desk.errors import NotAllowed
+from smallfirst_desk.sessions import SESSION_COOKIE, Session, Signer, key_of
+from smallfirst_desk.users import User, UsersFile
+from smallfirst_desk.web import MAX_BODY_BYTES, assets, one, templates
+
+SEE_OTHER: Final = HTTPStatus.SEE_OTHER
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks: a session, and the user where somebody has signed in."""
+
+    session: Session
+    user: User | None
+
+
+class Asking:
+    """What every page and every form of a desk begins and ends with.
+
+    Args:
+        users: Who may sign in.
+        signer: Of cookies and tokens.
+        undo_seconds: For how long a decision may be taken back, as pages say.
+        is_https: Whether people come over HTTPS alone.
+
+    Attributes:
+        assets: The style and the script, by name.
+    """
+
+    def __init__(
+        self, users: UsersFile, signer: Signer, *, undo_seconds: int, is_https: bool
+    ) -> None:
+        self._users = users
+        self._signer = signer
+        self._undo_seconds = undo_seconds
+        self._is_https = is_https
+        self._templates = templates()
+        self.assets = assets()
+        contents = b"".join(asset.content for asset in self.assets.values())
+        self._version = hashlib.sha256(contents).hexdigest()[:12]
+
+    def asker(self, request: Request) -> Asker:
+        """Tell who asks; a new password, or none any more in the file, ends a session."""
+        session = self._signer.session(request.cookies.get(SESSION_COOKIE))
+        user = self._users.current.get(session.name) if session.name else None
+        if user is not None and key_of(user) != session.key:
+            user = None
+        return Asker(session, user)
+
+    def page(
+        self, show: Callable[[Request, Asker, User], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A page for who has signed in; anybody else is sent to do so."""
+
+        async def endpoint(request: Request) -> Response:
+            asker = self.asker(request)
+            if asker.user is None:
+                return RedirectResponse("/sign-in", SEE_OTHER)
+            return await run_in_threadpool(show, request, asker, asker.user)
+
+        return endpoint
+
+    def action(
+        self, do: Callable[[Request, Asker, User, FormData], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Something that a form of ours does for who has signed in."""
+
+        async def endpoint(request: Request) -> Response:
+            asker = self.asker(request)
+            form = await request.form(max_files=0, max_fields=5000, max_part_size=MAX_BODY_BYTES)
+            if asker.user is None:
+                return RedirectResponse("/sign-in", SEE_OTHER)
+            self.check(asker, form)
+            return await run_in_threadpool(do, request, asker, asker.user, form)
+
+        return endpoint
+
+    def check(self, asker: Asker, form: FormData) -> None:
+        """See that a form stood on a page of this session.
+
+        Raises:
+            NotAllowed: When it did not.
+        """
+        if not self._signer.is_csrf(asker.session, one(form.get("csrf"))):
+            raise NotAllowed("This form is of another session; open the page anew.")
+
+    def render(self, name: str, asker: Asker, status: int = 200, /, **shown: Any) -> HTMLResponse:
+        """Write a page for who asks."""
+        html = self._templates.get_template(name).render(
+            asker=asker,
+            csrf=self._signer.csrf(asker.session),
+            version=self._version,
+            undo_seconds=self._undo_seconds,
+            **{"said": "", "last": None, **shown},
+        )
+        return HTMLResponse(html, status)
+
+    def set_cookie(self, response: Response, name: str, value: str) -> None:
+        """Keep something signed in the browser of whoever asks."""
+        response.set_cookie(
+            name, value, httponly=True, samesite="lax", secure=self._is_https, path="/"
+        )
+
+
+def to(path: str, said: str) -> RedirectResponse:
+    """Go to a page, which says what was done before."""
+    return RedirectResponse(f"{path}?said={said}" if said else path, SEE_OTHER)
