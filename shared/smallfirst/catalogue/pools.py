@@ -55,7 +55,7 @@ class Pool(Entry):
         ge=1,
         le=1024,
         description="The most jobs in one batch. A small model reads equal texts once, so there a"
-        " text counts once for up to eight jobs.",
+        " text counts once for up to four jobs.",
     )
     max_concurrent_batches: int = Field(
         default=1,
