@@ -48,7 +48,8 @@ def test_every_submission_is_answered_parked_or_refused(
 
     assert redis.xlen(OWN.jobs) == 0
     assert result_of(redis, "after").status is not Status.REFUSED
-    parked = {fields[b"id"].decode() for _, fields in redis.xrange(BULK)}
+    streams = KEYS.backlogs("cpu").values()
+    parked = {fields[b"id"].decode() for each in streams for _, fields in redis.xrange(each)}
     read = [read_submission(fields, MAX_BYTES) for fields in nonsense]
     for one, fields in zip(read, nonsense, strict=True):
         # One that brings no id is given another one at each reading.
