@@ -14,6 +14,7 @@ from celery import signals
 from redis.exceptions import RedisError
 
 from smallfirst.broker.celery_app import make_app
+from smallfirst.broker.lanes import open_lanes, threads_of
 from smallfirst.broker.queues import node_name, queue_of, task_name
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.following import CatalogueFollower
@@ -74,6 +75,7 @@ class WorkerProcess:
         self.app = make_app(settings, role="worker", pool=settings.pool)
         self.health = Health(settings.health_dir)
         beat_in_main_loop(self.app, self.health)
+        open_lanes(self.app, settings.pool)
         lease = timedelta(seconds=settings.lease_seconds)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool)
@@ -171,7 +173,7 @@ class WorkerProcess:
             queues=[pool],
             # How many batches run at once: one pass fills a small model's process, while vLLM
             # interleaves the requests of several batches.
-            concurrency=self.watch.current.pools[pool].max_concurrent_batches,
+            concurrency=threads_of(self.watch.current.pools[pool].max_concurrent_batches),
             quiet=True,
             without_gossip=True,
             without_mingle=True,

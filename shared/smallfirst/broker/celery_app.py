@@ -43,12 +43,11 @@ _FIXED: Final[dict[str, Any]] = {
     "worker_send_task_events": True,
     # The router retries by itself, in its own loop, where it also renews what it holds.
     "task_publish_retry": False,
-    # One pass at a time in a process: torch and OpenVINO use their own threads inside it, and
-    # release the interpreter, so that events and heartbeats go on meanwhile.
+    # Batches run in threads: torch and OpenVINO use their own inside a pass, and release the
+    # interpreter, so that events and heartbeats go on meanwhile. A batch is fetched when there is a
+    # thread for it; see `lanes`.
     "worker_pool": "threads",
     "worker_concurrency": 1,
-    # One batch ready behind the running one, and no more to lose. Disabling prefetch
-    # altogether idled the threads pool 950 ms between two tasks (Celery 5.7.0, measured).
     "worker_prefetch_multiplier": 1,
     # Whoever can publish to the control channel could stop workers.
     "worker_enable_remote_control": False,

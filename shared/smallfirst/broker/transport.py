@@ -14,7 +14,7 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, ClassVar
@@ -59,6 +59,12 @@ class _QoS(redis.QoS):  # type: ignore[misc]
 
     #: Of every connection of this process, since what follows a broken one pays for it.
     _owed: ClassVar[set[str]] = set()
+    #: Whether the worker has a thread for what this channel brings.
+    has_room: Callable[[], bool] = staticmethod(lambda: True)
+
+    def can_consume(self) -> bool:
+        """Whether another message is wanted."""
+        return self.has_room() and bool(super().can_consume())
 
     def ack(self, delivery_tag: str) -> None:
         self._owed.add(delivery_tag)
@@ -90,6 +96,21 @@ class _ReadsOn:
 
     QoS = _QoS
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._takes: dict[str, Any] = {}
+
+    def basic_consume(self, queue: str, *args: Any, **options: Any) -> Any:
+        """Remember who takes what this channel reads; see `_brpop_read`."""
+        found = super().basic_consume(queue, *args, **options)  # type: ignore[misc]
+        self._takes[queue] = self.connection._callbacks[queue]  # type: ignore[attr-defined] # noqa: SLF001 - of kombu's
+        return found
+
+    def basic_cancel(self, *args: Any, **options: Any) -> None:
+        """Take no more: what a read brings that is under way goes back to its list."""
+        self._takes.clear()
+        super().basic_cancel(*args, **options)  # type: ignore[misc]
+
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
         with _refusals_pass(), super().conn_or_acquire(client) as found:  # type: ignore[misc]
@@ -109,6 +130,9 @@ class _ReadsOn:
         super()._brpop_start(timeout)  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> Any:
+        # kombu keeps takers by queue, for all channels of a connection: of two that read the same
+        # queue, the last to begin would take what either reads.
+        self.connection._callbacks.update(self._takes)  # type: ignore[attr-defined] # noqa: SLF001
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
         except (ValueError, RecursionError) as err:

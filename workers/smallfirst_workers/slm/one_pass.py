@@ -1,11 +1,13 @@
-"""An engine that answers a batch in one pass, as a worker wants it: in portions, and in turn."""
+"""An engine that answers a batch in one pass, as a worker wants it: in portions, and unchanged."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.encoding.runtimes.base import PASSES_AT_ONCE
 from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult
 
 
@@ -30,7 +32,8 @@ class OnePass:
 
     def __init__(self, engine: PassEngine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
+        self._passes = threading.Semaphore(PASSES_AT_ONCE)
+        self._changing = threading.Lock()
 
     def revision_of(self, task: str, options: StepOptions = NO_OPTIONS) -> str:
         """Which version of the model, and of the task's head, answers a step."""
@@ -40,16 +43,27 @@ class OnePass:
         """Answer all questions in one pass."""
         if not asked:
             return
-        with self._lock:
+        with self._passes:
             done = self._engine.run(asked)
         yield done.at(*range(len(asked)))
 
     def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
         """Make ready for exactly these tasks, between two passes."""
-        with self._lock:
+        with self._between_passes():
             self._engine.prepare(tasks, models)
 
     def unload(self) -> None:
         """Let go of the model, after the pass that runs."""
-        with self._lock:
+        with self._between_passes():
             self._engine.unload()
+
+    @contextmanager
+    def _between_passes(self) -> Iterator[None]:
+        """Wait until no pass runs, and keep others from beginning."""
+        with self._changing:
+            for _ in range(PASSES_AT_ONCE):
+                self._passes.acquire()
+            try:
+                yield
+            finally:
+                self._passes.release(PASSES_AT_ONCE)

@@ -12,6 +12,9 @@ from smallfirst_workers.processor import Precision
 Ids = NDArray[np.int64]
 States = NDArray[np.float32]
 
+#: How many passes a process may compute side by side: one of bulk, and one of what is urgent.
+PASSES_AT_ONCE = 2
+
 
 class Runtime(Protocol):
     """A model that is ready to compute."""

@@ -1,18 +1,18 @@
 """The faster runtime: the model converted once, kept on disk, and compiled for this processor."""
 
 import sys
-import threading
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
 
 from smallfirst.catalogue.build_once import build_once
 from smallfirst_workers.encoding.model_folder import ModelFolder
-from smallfirst_workers.encoding.runtimes.base import Ids, States
+from smallfirst_workers.encoding.runtimes.base import PASSES_AT_ONCE, Ids, States
 from smallfirst_workers.encoding.runtimes.int8 import check_near, made_by_nncf, quantise
 from smallfirst_workers.errors import ConversionError
 from smallfirst_workers.processor import Precision, resolve_precision
@@ -44,11 +44,16 @@ def import_openvino() -> Any:
 
 @dataclass(frozen=True)
 class OpenVinoRuntime:
-    """A compiled model; see `Runtime`. It computes one pass at a time, whoever asks."""
+    """A compiled model; see `Runtime`. It computes `PASSES_AT_ONCE`, each by a request of its own.
+
+    Attributes:
+        name: What executes, and at what precision.
+        free: The requests that compute no pass; the last that did so comes first, since what it
+            needs is in the processor's caches.
+    """
 
     name: str
-    request: Any
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    free: "LifoQueue[Any]"
 
     @classmethod
     def load(
@@ -68,33 +73,44 @@ class OpenVinoRuntime:
         made = cache / "openvino" / name
         build_once(made, lambda to: _convert(folder, to / _GRAPH))
         if precision != "int8":
-            return cls(f"openvino-{precision}", _compile(made / _GRAPH, precision, threads))
+            return cls(f"openvino-{precision}", _requests(made / _GRAPH, precision, threads))
         smaller = cache / "openvino-int8" / f"{name}-{made_by_nncf(folder)}"
         build_once(smaller, lambda to: _quantise(folder, made / _GRAPH, to / _GRAPH, cache))
         # What is not multiplied in eight bits, sums and norms, is as precise as elsewhere.
         rest = resolve_precision("auto")
-        return cls(f"openvino-int8-{rest}", _compile(smaller / _GRAPH, rest, threads))
+        return cls(f"openvino-int8-{rest}", _requests(smaller / _GRAPH, rest, threads))
 
     def forward(self, input_ids: Ids, attention_mask: Ids) -> States:
         """Compute one forward pass; see `Runtime.forward`."""
-        with self.lock:
+        request = self.free.get()
+        try:
             # Copied, since the request writes its next output over this one.
-            return np.array(self.request.infer([input_ids, attention_mask])[0], np.float32)
+            return np.array(request.infer([input_ids, attention_mask])[0], np.float32)
+        finally:
+            self.free.put(request)
 
 
-def _compile(graph: Path, precision: Precision, threads: int) -> Any:
-    """Compile a graph for one pass at a time."""
+def _requests(graph: Path, precision: Precision, threads: int) -> "LifoQueue[Any]":
+    """Make a request for each pass that may run at once; each has so many threads of its own."""
+    compiled = _compile(graph, precision, threads, streams=PASSES_AT_ONCE)
+    free: LifoQueue[Any] = LifoQueue()
+    for _ in range(PASSES_AT_ONCE):
+        free.put(compiled.create_infer_request())
+    return free
+
+
+def _compile(graph: Path, precision: Precision, threads: int, *, streams: int = 1) -> Any:
     openvino = import_openvino()
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads * streams,
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         # Pinned, several processes of one thread each would all sit on the same core.
         "ENABLE_CPU_PINNING": False,
         "CPU_RUNTIME_CACHE_CAPACITY": _MAX_SHAPES,
     }
-    return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+    return openvino.Core().compile_model(graph, "CPU", settings)
 
 
 def _convert(folder: ModelFolder, to: Path) -> None:
@@ -113,7 +129,7 @@ def _convert(folder: ModelFolder, to: Path) -> None:
             warnings.simplefilter("ignore")
             graph = openvino.convert_model(module, example_input=example)
         openvino.save_model(graph, to, compress_to_fp16=False)
-        request = _compile(to, "float32", 1)
+        request = _compile(to, "float32", 1).create_infer_request()
     except MemoryError:
         raise
     except Exception as err:
@@ -126,7 +142,7 @@ def _quantise(folder: ModelFolder, graph: Path, to: Path, cache: Path) -> None:
     openvino = import_openvino()
     made = quantise(folder, openvino.Core().read_model(graph), cache=cache)
     openvino.save_model(made.graph, to, compress_to_fp16=False)
-    before, after = (_compile(path, "float32", 1) for path in (graph, to))
+    before, after = (_compile(path, "float32", 1).create_infer_request() for path in (graph, to))
     wanted, found = (
         [np.array(request.infer(list(row))[0], np.float32) for row in made.rows]
         for request in (before, after)
