@@ -51,7 +51,7 @@ class Pool(Entry):
         description="The most tokens, padding included, in one batch.",
     )
     batch_jobs: int = Field(
-        default=64,
+        default=128,
         ge=1,
         le=1024,
         description="The most jobs in one batch. A small model reads equal texts once, so there a"

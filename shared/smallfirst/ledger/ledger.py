@@ -8,7 +8,7 @@ decided elsewhere. All times are Redis's own.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -33,10 +33,14 @@ from smallfirst.ledger.settlements import Settled, Settlement, row_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.ledger.submissions import Submissions
 
+Row = TypeVar("Row")
+
 #: The most entries that one script settles: at 15 to 25 us each it holds Redis for 3 ms at most.
 SETTLED_AT_ONCE = 128
-#: The most entries that one script passes on, for the same reason.
+#: For the same reason, the most entries that one script passes on,
 PASSED_AT_ONCE = 512
+#: and the most that one gives into a worker's hands, with their texts.
+CLAIMED_AT_ONCE = 128
 #: The most entries one page of a recovery takes over; what is left comes with the next.
 RECOVERY_COUNT = 1000
 #: The most jobs past their deadline that one call looks at.
@@ -234,8 +238,7 @@ class Ledger:
         self, stream: str, group: str, entries: Sequence[str], *, to: str, idle_ms: int = 0
     ) -> set[str]:
         passed: set[str] = set()
-        for begin in range(0, len(entries), PASSED_AT_ONCE):
-            part = entries[begin : begin + PASSED_AT_ONCE]
+        for part in _parts(entries, PASSED_AT_ONCE):
             arguments = [group, self._holder, to, idle_ms, *part]
             passed |= _decoded(self._scripts.run("hand_over", [stream], arguments))
         return passed
@@ -296,8 +299,12 @@ class Ledger:
         """
         wanted = "" if starts is None else starts
         arguments = [POOL_GROUP, self._holder, wanted, self._keys.tag, QUEUE_CONSUMER]
-        now_ms, *found = self._scripts.run("claim", [stream], [*arguments, *entries])
-        return self._note_clock(int(now_ms)), [held_entry(stream, row) for row in found]
+        now_ms, claimed = 0, list[StreamEntry]()
+        # The clock is wanted even where there is nothing to claim.
+        for part in [*_parts(entries, CLAIMED_AT_ONCE)] or [()]:
+            now_ms, *found = self._scripts.run("claim", [stream], [*arguments, *part])
+            claimed += [held_entry(stream, row) for row in found]
+        return self._note_clock(int(now_ms)), claimed
 
     def recover(
         self,
@@ -371,15 +378,16 @@ class Ledger:
         *,
         must_hold: bool = False,
     ) -> Settled:
-        """End entries of one stream, in one transaction: those that have not ended yet.
+        """End entries of one stream, those that have not ended yet: a part at a time, each at once.
 
         Where `must_hold`, only those that are still this holder's: who ends a job that it has not
         worked on must not take it out of the hands of who does.
         """
-        if not settlements:
-            return Settled()
-        keys, arguments = self._settling(stream, group, settlements, must_hold=must_hold)
-        return Settled(*(int(n) for n in self._scripts.run("settle", keys, arguments)))
+        settled = Settled()
+        for part in _parts(settlements, SETTLED_AT_ONCE):
+            keys, arguments = self._settling(stream, group, part, must_hold=must_hold)
+            settled += Settled(*(int(n) for n in self._scripts.run("settle", keys, arguments)))
+        return settled
 
     def settle_streams(
         self, settlements: Mapping[str, Sequence[Settlement]], group: str
@@ -389,7 +397,11 @@ class Ledger:
         Returns:
             The streams of which Redis refused to end some, and why. These are as they were.
         """
-        parts = [(stream, part) for stream, rows in settlements.items() for part in _parts(rows)]
+        parts = [
+            (stream, part)
+            for stream, rows in settlements.items()
+            for part in _parts(rows, SETTLED_AT_ONCE)
+        ]
         calls = [self._settling(stream, group, part) for stream, part in parts]
         replies = zip(parts, self._scripts.run_each("settle", calls), strict=True)
         return {stream: reply for (stream, _), reply in replies if isinstance(reply, ResponseError)}
@@ -442,9 +454,9 @@ class Ledger:
         self._scripts.run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
 
 
-def _parts(rows: Sequence[Settlement]) -> Iterator[Sequence[Settlement]]:
-    for begin in range(0, len(rows), SETTLED_AT_ONCE):
-        yield rows[begin : begin + SETTLED_AT_ONCE]
+def _parts(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]
 
 
 def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:
