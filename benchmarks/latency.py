@@ -40,8 +40,8 @@ NUM_WARM = 50
 READING = """\
 A job is submitted when the one before has been read. *Bare* is the engine in this process, one text
 at a time, in turns with the fleet; *added* is the difference of the two percentiles. *Beside bulk*:
-the same, `interactive`, while bulk jobs wait all the time; *bulk beside it* is what those are
-answered at meanwhile, as a share of what they are without it."""
+the same, `interactive` and so many a second, while bulk jobs wait all the time; what those are
+answered at is measured before it, beside it, and after it."""
 
 
 def main() -> None:
@@ -53,18 +53,21 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=400, help="Jobs on the idle fleet.")
     parser.add_argument("--bulk", type=int, default=100_000, help="Jobs of bulk that wait.")
     parser.add_argument("--seconds", type=int, default=30, help="Of each part beside bulk.")
+    parser.add_argument("--rate", type=int, default=5, help="Jobs a second beside bulk.")
     parser.add_argument("--quick", action="store_true", help="A small run, to see it run.")
     parser.add_argument("--write", action="store_true", help="Write the table of results.")
     options = parser.parse_args()
     if options.quick:
-        options.jobs, options.bulk, options.seconds = 100, 12_000, 3
+        options.jobs, options.bulk, options.seconds = 100, 15_000, 3
     rows = (options.data / "train.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(row)["text"] for row in rows]
     # Everything that waits has to have room, so that only the order of service is measured.
     os.environ["SMALLFIRST_MAX_BACKLOG_JOBS"] = str(2 * options.bulk)
     with _fleet() as (client, redis):
         idle = _idle(client, texts, options.jobs)
-        beside, rates = _beside_bulk(client, redis, texts, options.bulk, options.seconds)
+        beside, rates = _beside_bulk(
+            client, redis, texts, options.bulk, options.seconds, options.rate
+        )
     text = _page(options, idle, beside, rates)
     print(text)
     if options.write:
@@ -105,7 +108,7 @@ def _seconds_of(client: Client, text: str, priority: str = "interactive") -> flo
 
 
 def _beside_bulk(
-    client: Client, redis: Redis, texts: Sequence[str], num_bulk: int, seconds: int
+    client: Client, redis: Redis, texts: Sequence[str], num_bulk: int, seconds: int, rate: int
 ) -> tuple[list[float], tuple[float, float]]:
     """Seconds of interactive jobs while bulk waits; what bulk is answered at without, and with."""
     keys = Keys()
@@ -116,17 +119,24 @@ def _beside_bulk(
     )
     while redis.xlen(keys.of_producer("default").jobs):
         time.sleep(0.1)
-    before = redis.xlen(backlog)
-    time.sleep(seconds)
-    between = redis.xlen(backlog)
+    first = _answered_alone(redis, backlog, seconds)
     found: list[float] = []
-    stop = time.monotonic() + seconds
-    while time.monotonic() < stop:
-        found.append(_seconds_of(client, texts[len(found) % len(texts)]))
-    after = redis.xlen(backlog)
-    if not after:
+    began, before = time.monotonic(), redis.xlen(backlog)
+    for number in range(seconds * rate):
+        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        found.append(_seconds_of(client, texts[number % len(texts)]))
+    beside = (before - redis.xlen(backlog)) / (time.monotonic() - began)
+    last = _answered_alone(redis, backlog, seconds)
+    if not redis.xlen(backlog):
         raise ValueError(f"{num_bulk} jobs of bulk were answered too soon; ask for more by --bulk")
-    return found, ((before - between) / seconds, (between - after) / seconds)
+    return found, ((first + last) / 2, beside)
+
+
+def _answered_alone(redis: Redis, backlog: str, seconds: int) -> float:
+    """How many jobs a second bulk is answered at."""
+    began, before = time.monotonic(), redis.xlen(backlog)
+    time.sleep(seconds)
+    return float(before - redis.xlen(backlog)) / (time.monotonic() - began)
 
 
 def _page(
@@ -137,7 +147,7 @@ def _page(
 ) -> str:
     about = (
         f"{len(idle['fleet']):,} jobs on an idle fleet; {len(beside):,} beside {options.bulk:,} of"
-        f" bulk, in {options.seconds} s."
+        f" bulk, {options.rate} a second."
     )
     bulk = f"{rates[0]:,.0f} a second without it, {rates[1]:,.0f} beside it"
     lines = [

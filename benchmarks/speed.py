@@ -34,6 +34,7 @@ _HERE = Path(__file__).parent
 _CONTESTANTS = _HERE / "contestants"
 _ENVIRONMENTS = _HERE.parent / ".cache" / "contestants"
 _TORCH = ("torch==2.13.0", "sentence-transformers==6.2.0", "numpy")
+_INFINITY = ("infinity-emb[server,torch]==0.0.78", "torch==2.13.0", "aiohttp==3.14.5", "numpy<2")
 _CELERY = ("celery[redis]==5.7.0", *_TORCH)
 
 
@@ -70,6 +71,20 @@ CONTESTANTS: Mapping[str, Contestant] = {
     ),
     "celery-64": Contestant(
         "message_of_64", "Celery, 64 texts a message, cut beforehand, torch in bfloat16", _CELERY
+    ),
+    "ray-serve": Contestant(
+        "ray_serve",
+        "Ray Serve, `@serve.batch` of 64, a replica a core, torch in bfloat16",
+        ("ray[serve]==2.60.0", *_TORCH),
+    ),
+    "infinity": Contestant(
+        "infinity", "Infinity, a server a core, one text a request, torch in bfloat16", _INFINITY
+    ),
+    "infinity-64": Contestant(
+        "infinity_64", "the same, 64 texts a request, cut beforehand", _INFINITY
+    ),
+    "vllm-pooling": Contestant(
+        "vllm_pooling", "vLLM's pooling runner offline in bfloat16, all texts known, no queue"
     ),
     "offline": Contestant(
         "offline", "sentence-transformers offline in bfloat16, sorted beforehand, no queue", _TORCH
