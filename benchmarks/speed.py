@@ -90,6 +90,16 @@ CONTESTANTS: Mapping[str, Contestant] = {
         "offline", "sentence-transformers offline in bfloat16, sorted beforehand, no queue", _TORCH
     ),
 }
+#: Which texts become a document of as many texts as fill a pass of the encoder: every so many.
+EVERY: Mapping[str, int] = {"short": 0, "mixed": 10, "long": 1}
+#: Characters that are enough for a document, some 230 tokens: nobody cuts any of it off.
+_DOCUMENT_CHARS = 900
+ABOUT_LENGTH: Mapping[str, str] = {
+    "short": "",
+    "mixed": f" Every tenth text is a document of {_DOCUMENT_CHARS} characters.",
+    "long": f" Each text is a document of {_DOCUMENT_CHARS} characters.",
+}
+_USUAL = ("short", "auto")
 #: A contestant that takes longer than this is ended, and the benchmark with it.
 _TIMEOUT_SECONDS = 1800
 
@@ -122,8 +132,11 @@ def main() -> None:
     text = page(options, rounds)
     print(text)
     if options.write:
-        write_result(f"speed_{options.data.name}", f"{text}\n")
-        write_numbers(f"speed_{options.data.name}", numbers(rounds))
+        # Of another precision or length than usual is another table.
+        odd = [each for each in (options.length, options.precision) if each not in _USUAL]
+        name = "_".join(["speed", options.data.name, *odd])
+        write_result(name, f"{text}\n")
+        write_numbers(name, numbers(rounds))
 
 
 def _options() -> argparse.Namespace:
@@ -132,6 +145,9 @@ def _options() -> argparse.Namespace:
         "--data", type=Path, default=DATA / "banking77", help="Folder of train and test rows."
     )
     parser.add_argument("--texts", type=int, default=4000, help="Distinct texts of a round.")
+    parser.add_argument(
+        "--length", choices=[*EVERY], default="short", help="Which of the texts are long."
+    )
     parser.add_argument("--rounds", type=int, default=5, help="Turns of each contestant.")
     parser.add_argument("--only", nargs="*", choices=CONTESTANTS, help="Whom the fleet meets.")
     parser.add_argument("--precision", default="auto", help="Of the encoder in the fleet.")
@@ -149,13 +165,31 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
     distinct = list({row["text"]: row for row in rows}.values())
     # Every fourth row is learned from; the texts of a round are others.
     examples = distinct[::4]
-    texts = [row["text"] for number, row in enumerate(distinct) if number % 4][: options.texts]
+    unseen = [row["text"] for number, row in enumerate(distinct) if number % 4]
+    texts = lengthened(unseen, EVERY[options.length])[: options.texts]
     path = _write_catalogue(folder, examples, options.precision)
     catalogue = load_catalogue(path)
     head, source = _head(catalogue)
     np.savez(folder / "head.npz", weights=head.weights, bias=head.bias)
     work = {"model": str(source), "texts": texts, "labels": head.labels}
     (folder / "work.json").write_text(json.dumps(work), "utf-8")
+
+
+def lengthened(texts: Sequence[str], every: int) -> list[str]:
+    """The same texts, of which every so many are documents; none where `every` is 0."""
+    if not every:
+        return list(texts)
+    return [
+        text if number % every else _document(texts, number) for number, text in enumerate(texts)
+    ]
+
+
+def _document(texts: Sequence[str], first: int) -> str:
+    """As many texts one after the other as are enough, from one on."""
+    parts: list[str] = []
+    while sum(map(len, parts)) + len(parts) < _DOCUMENT_CHARS:
+        parts.append(texts[(first + len(parts)) % len(texts)])
+    return " ".join(parts)[:_DOCUMENT_CHARS]
 
 
 def _write_catalogue(folder: Path, rows: Sequence[Mapping[str, str]], precision: str) -> Path:
@@ -248,6 +282,7 @@ def page(options: argparse.Namespace, rounds: Sequence[Mapping[str, Turn]]) -> s
     about = (
         f"{num_texts:,} distinct texts a round, {len(rounds)} rounds in turns, {os.cpu_count()}"
         f" cores for everything; the fleet's encoder at precision {options.precision}."
+        + ABOUT_LENGTH[options.length]
     )
     lines = [
         f"# The fleet and others: {options.data.name}",

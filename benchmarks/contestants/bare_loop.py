@@ -31,7 +31,7 @@ class Loop:
         runtime = OpenVinoRuntime.load(
             folder, precision=resolve_precision(precision), cache=cache, threads=1
         )
-        self.request = runtime.request
+        self.request = runtime.free.get()
         self.tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
