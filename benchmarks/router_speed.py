@@ -101,9 +101,9 @@ def _cost(measure: Callable[[LocalFleet, int], None], num_jobs: int) -> Cost:
         with RouterAlone(catalogue, Path(folder) / "fleet", flower=False) as fleet:
             fleet.wait_ready(timedelta(minutes=2))
             pids = [fleet.children()[name].pid for name in ("router-1", "redis")]
-            before = [_cpu_seconds(pid) for pid in pids]
+            before = [cpu_seconds(pid) for pid in pids]
             measure(fleet, num_jobs)
-            after = [_cpu_seconds(pid) for pid in pids]
+            after = [cpu_seconds(pid) for pid in pids]
     spent = [(late - early) / num_jobs * 1e6 for early, late in zip(before, after, strict=True)]
     print(f"{measure.__name__}: {spent}", file=sys.stderr)
     return Cost(*spent)
@@ -175,7 +175,8 @@ def _wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """What a process has had of the processors."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
