@@ -28,7 +28,7 @@ from smallfirst.ledger.producers import Producer, ProducerRegistry
 
 KEYS = Keys()
 #: Where jobs wait.
-BACKLOG = KEYS.backlog("cpu", Priority.INTERACTIVE)
+BACKLOG = KEYS.backlog("cpu", Priority.BULK)
 #: Jobs of each setting but that of how many wait.
 NUM_JOBS = 20_000
 #: For so long a router is looked at that has nothing to do.
