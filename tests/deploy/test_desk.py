@@ -14,6 +14,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst_desk.proxy import networks_of
 from smallfirst_desk.users import Role, Users, added
 
 CATALOGUE = """
@@ -32,7 +33,7 @@ tasks:
 USERS = yaml.safe_dump(
     added(Users(), "ann", PASSWORD, role=Role.LEAD, tasks=["topic"]).model_dump(mode="json")
 )
-ON = {"enabled": True, "auth": {"users": USERS}}
+ON: dict[str, Any] = {"enabled": True, "auth": {"users": USERS}}
 #: Ways that would show texts, or take passwords, in the clear; and what makes each of them fit.
 OPEN_WAYS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
@@ -83,6 +84,51 @@ def test_no_way_leads_to_it_in_the_clear(
 def test_nobody_is_let_in_whom_no_file_names() -> None:
     """A desk without users is refused."""
     assert "set desk.auth.users" in refusal(with_desk({"enabled": True}))
+
+
+IN = {"ingress": {"enabled": True, "host": "desk.example.com", "tlsSecret": "desk-tls"}}
+OIDC = {"issuer": "https://id.example.com:8443/realm", "clientId": "desk"}
+
+
+@pytest.mark.parametrize(
+    ("auth", "more", "told"),
+    [
+        ({"proxy": {"header": "X-User"}}, {}, "desk.auth.proxy.from is needed"),
+        ({"proxy": {"from": ["10.0.0.0/8"]}}, {}, "desk.auth.proxy.header is needed"),
+        ({"oidc": {"issuer": "https://id.example.com"}}, IN, "desk.auth.oidc.clientId is needed"),
+        ({"oidc": OIDC}, {}, "set desk.ingress or desk.httpRoute"),
+        ({"oidc": {"clientId": "desk"}}, IN, "desk.auth.oidc.issuer is needed"),
+        ({"oidc": OIDC | {"issuer": "http://id.example.com"}}, IN, "schema"),
+        ({"proxy": {"header": "X-User", "from": ["everybody"]}}, {}, "schema"),
+    ],
+)
+def test_half_a_way_to_sign_in_is_refused(
+    auth: dict[str, Any], more: dict[str, Any], told: str
+) -> None:
+    """A header of anybody's, a provider that cannot send people back, or one in the clear."""
+    assert told in refusal(with_desk(ON | {"auth": ON["auth"] | auth} | more))
+
+
+def test_a_provider_is_reached_on_its_port_alone() -> None:
+    """The desk knows both names, the client's secret is a file, and the way out is one."""
+    auth = {"users": USERS, "oidc": OIDC | {"existingSecret": "desk-client"}}
+    objects = rendered(values=with_desk(ON | {"auth": auth} | IN))
+    given = environment(_container(objects))
+    assert given["SMALLFIRST_DESK_OIDC_ISSUER"] == OIDC["issuer"]
+    assert given["SMALLFIRST_DESK_URL"] == "https://desk.example.com"
+    mounts = {one["name"]: one["mountPath"] for one in _container(objects)["volumeMounts"]}
+    assert given["SMALLFIRST_DESK_OIDC_SECRET_FILE"] == f"{mounts['desk-oidc']}/client-secret"
+    rules = named(objects, "NetworkPolicy", "desk")["spec"]["egress"]
+    assert {"ports": [{"port": 8443, "protocol": "TCP"}]} in rules
+
+
+def test_a_proxy_is_believed_from_its_own_networks() -> None:
+    """The chart tells the desk both, and the desk reads them."""
+    proxy = {"header": "X-User", "from": ["10.0.0.0/8", "fd00::/8"]}
+    objects = rendered(values=with_desk(ON | {"auth": {"users": USERS, "proxy": proxy}}))
+    given = environment(_container(objects))
+    assert given["SMALLFIRST_DESK_PROXY_HEADER"] == "X-User"
+    assert [str(each) for each in networks_of(given["SMALLFIRST_DESK_PROXY_FROM"])] == proxy["from"]
 
 
 def test_a_way_to_no_desk_is_refused() -> None:

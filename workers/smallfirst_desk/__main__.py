@@ -23,6 +23,7 @@ from smallfirst.process.settings_help import answer_arguments
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import DeskSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
+from smallfirst_desk.access import access_of
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
 from smallfirst_desk.desk import Desk, Waits
@@ -68,11 +69,12 @@ def build(settings: DeskSettings) -> ASGIApp:
 
     Raises:
         CatalogueError: When the catalogue is wrong.
+        SettingsError: When a way to sign in lacks something.
         UsersFileError: When the file of users is.
         SlicesDiffer: When the fleet has another number of slices.
     """
     slices = connect_slices(settings, role="desk")
-    users = UsersFile(settings.desk_users)
+    users, access = UsersFile(settings.desk_users), access_of(settings)
     waits = Waits(
         timedelta(seconds=settings.desk_lease_seconds),
         timedelta(seconds=settings.desk_undo_seconds),
@@ -119,7 +121,7 @@ def build(settings: DeskSettings) -> ASGIApp:
             thread.join(10)
             log.info("desk.stopped")
 
-    return DeskApp(desk, users, signer, is_https=settings.desk_https).asgi(lifespan)
+    return DeskApp(desk, users, signer, access, is_https=settings.desk_https).asgi(lifespan)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.review import Leased, Refusal
+from smallfirst_desk.access import Access
 from smallfirst_desk.asking import Asker, Asking, to
 from smallfirst_desk.desk import LISTED, Desk, code_of
 from smallfirst_desk.errors import FormError, NotAllowed
@@ -55,15 +56,25 @@ class DeskApp:
         desk: What can be done.
         users: Who may.
         signer: Of cookies and tokens.
+        access: How people sign in beside a password; not at all where left out.
         is_https: Whether people come over HTTPS alone.
     """
 
-    def __init__(self, desk: Desk, users: UsersFile, signer: Signer, *, is_https: bool) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        users: UsersFile,
+        signer: Signer,
+        access: Access | None = None,
+        *,
+        is_https: bool,
+    ) -> None:
+        access = access or Access()
         self._desk = desk
         self._signer = signer
         undo_seconds = round(desk.waits.undo.total_seconds())
-        self._asking = Asking(users, signer, undo_seconds=undo_seconds, is_https=is_https)
-        self._signing_in = SigningIn(self._asking, users, signer)
+        self._asking = Asking(users, signer, access, undo_seconds=undo_seconds, is_https=is_https)
+        self._signing_in = SigningIn(self._asking, users, signer, access)
 
     def asgi(
         self, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None

@@ -208,6 +208,15 @@ config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
 
+{{/* Under which name people reach the desk; empty where they do by a port-forward alone. */}}
+{{- define "smallfirst.deskHost" -}}
+{{- if .Values.desk.ingress.enabled -}}
+{{- .Values.desk.ingress.host -}}
+{{- else if .Values.desk.httpRoute.enabled -}}
+{{- first .Values.desk.httpRoute.hostnames -}}
+{{- end -}}
+{{- end }}
+
 {{/*
 The pages where people answer. Its users' file and the key of its sessions come from one Secret; what it
 keeps, where it keeps anything, is on a claim that every replica mounts.
@@ -235,6 +244,23 @@ settings:
   {{- if $keep.existingClaim }}
   DESK_ANSWERS: /var/lib/smallfirst/answers
   {{- end }}
+  {{- with .Values.desk.auth.proxy.header }}
+  DESK_PROXY_HEADER: {{ . }}
+  DESK_PROXY_FROM: {{ join "," $.Values.desk.auth.proxy.from | quote }}
+  {{- end }}
+  {{- with include "smallfirst.deskHost" . }}
+  DESK_URL: https://{{ . }}
+  {{- end }}
+  {{- with .Values.desk.auth.oidc }}
+  {{- if .issuer }}
+  DESK_OIDC_ISSUER: {{ .issuer | quote }}
+  DESK_OIDC_CLIENT_ID: {{ .clientId | quote }}
+  DESK_OIDC_CLAIM: {{ .claim | quote }}
+  {{- if .existingSecret }}
+  DESK_OIDC_SECRET_FILE: /etc/smallfirst/desk-oidc/client-secret
+  {{- end }}
+  {{- end }}
+  {{- end }}
 env:
   - name: SMALLFIRST_DESK_SECRET
     valueFrom: {secretKeyRef: {name: {{ $secret }}, key: session-key}}
@@ -244,12 +270,21 @@ volumes:
     secret:
       secretName: {{ $secret }}
       items: [{key: users.yaml, path: users.yaml}]
+  {{- with .Values.desk.auth.oidc.existingSecret }}
+  - name: desk-oidc
+    secret:
+      secretName: {{ . }}
+      items: [{key: client-secret, path: client-secret}]
+  {{- end }}
   {{- with $keep.existingClaim }}
   - name: kept
     persistentVolumeClaim: {claimName: {{ . }}}
   {{- end }}
 mounts:
   - {name: desk-users, mountPath: /etc/smallfirst/desk, readOnly: true}
+  {{- if .Values.desk.auth.oidc.existingSecret }}
+  - {name: desk-oidc, mountPath: /etc/smallfirst/desk-oidc, readOnly: true}
+  {{- end }}
   {{- if $keep.existingClaim }}
   - {name: kept, mountPath: /var/lib/smallfirst}
   {{- end }}
@@ -265,6 +300,16 @@ ingress:
   {{- else }}
   []
   {{- end }}
+{{- with .Values.desk.auth.oidc }}
+{{- if .issuer }}
+egress:
+  - ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
+    {{- with .peers }}
+    to:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- end }}
+{{- end }}
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}

@@ -133,6 +133,22 @@
 {{- if not (or $desk.auth.existingSecret $desk.auth.users) -}}
 {{- $faults = append $faults "a desk needs to know who may sign in: set desk.auth.users (the file that `smallfirst desk add-user` writes) or desk.auth.existingSecret" -}}
 {{- end -}}
+{{- $auth := $desk.auth -}}
+{{- if and $auth.proxy.header (not $auth.proxy.from) -}}
+{{- $faults = append $faults "desk.auth.proxy.from is needed beside header: anybody else could say the header too" -}}
+{{- end -}}
+{{- if and $auth.proxy.from (not $auth.proxy.header) -}}
+{{- $faults = append $faults "desk.auth.proxy.header is needed beside from" -}}
+{{- end -}}
+{{- if and $auth.oidc.issuer (not $auth.oidc.clientId) -}}
+{{- $faults = append $faults "desk.auth.oidc.clientId is needed beside issuer" -}}
+{{- end -}}
+{{- if and $auth.oidc.issuer (not (or $desk.ingress.enabled $desk.httpRoute.enabled)) -}}
+{{- $faults = append $faults "desk.auth.oidc sends people back to the desk's own name: set desk.ingress or desk.httpRoute" -}}
+{{- end -}}
+{{- if and (not $auth.oidc.issuer) (or $auth.oidc.clientId $auth.oidc.existingSecret) -}}
+{{- $faults = append $faults "desk.auth.oidc.issuer is needed beside clientId and existingSecret" -}}
+{{- end -}}
 {{- if and $desk.ingress.enabled (not (and $desk.ingress.host $desk.ingress.tlsSecret)) -}}
 {{- $faults = append $faults "desk.ingress would show texts without HTTPS: set desk.ingress.host and desk.ingress.tlsSecret" -}}
 {{- end -}}
@@ -146,7 +162,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $name := list "DESK_HOST" "DESK_PORT" "DESK_USERS" "DESK_SECRET" "DESK_HTTPS" "DESK_ANSWERS" -}}
+{{- range $name := list "DESK_HOST" "DESK_PORT" "DESK_USERS" "DESK_SECRET" "DESK_HTTPS" "DESK_URL" "DESK_ANSWERS" "DESK_PROXY_HEADER" "DESK_PROXY_FROM" "DESK_OIDC_ISSUER" "DESK_OIDC_CLIENT_ID" "DESK_OIDC_SECRET_FILE" "DESK_OIDC_CLAIM" -}}
 {{- if hasKey ($desk.settings | default dict) $name -}}
 {{- $faults = append $faults (printf "desk: settings.%s comes from another value" $name) -}}
 {{- end -}}

@@ -113,6 +113,16 @@ def add_user(
         Role,
         typer.Option(help="Who answers, who sees besides who has what, or who sees every task."),
     ] = Role.REVIEWER,
+    known_as: Annotated[
+        str | None,
+        typer.Option(help="As whom a proxy or a provider knows the person; the name if not given."),
+    ] = None,
+    without_password: Annotated[
+        bool,
+        typer.Option(
+            "--without-password", help="Let the person sign in at a proxy or a provider alone."
+        ),
+    ] = False,
     users: UsersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,8 +134,12 @@ def add_user(
     path = load_settings(DeskSettings, desk_users=users or given).desk_users
     command = [sys.executable, "-m", f"{_MODULE}.add_user", name, "--users", str(path)]
     tasks = [word for each in task or () for word in ("--task", each)]
-    form = ["--json"] if as_json else []
-    ended = subprocess.run([*command, "--role", role, *tasks, *form], check=False)  # noqa: S603 - ours
+    more = [
+        *(("--known-as", known_as) if known_as is not None else ()),
+        *(("--without-password",) if without_password else ()),
+        *(("--json",) if as_json else ()),
+    ]
+    ended = subprocess.run([*command, "--role", role, *tasks, *more], check=False)  # noqa: S603 - ours
     raise typer.Exit(ended.returncode)
 
 
