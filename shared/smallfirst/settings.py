@@ -389,6 +389,11 @@ class DeskSettings(Settings):
         description="The folder in which answers are kept as rows, texts and all, for `smallfirst"
         " export`. Where it is not set, none are.",
     )
+    desk_log: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None,
+        description="The folder in which it is recorded who did what to which job, without a text,"
+        " for `smallfirst desk verify-log`; desks may share it. Where it is not set, nothing is.",
+    )
     desk_https: bool = Field(
         default=False,
         description="Whether people reach the desk over HTTPS alone, so that its cookies are sent"

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from smallfirst_desk.access import Access
-from smallfirst_desk.errors import NotAllowed
+from smallfirst_desk.action_log import ActionLog
+from smallfirst_desk.errors import NotAllowed, NotRecorded
 from smallfirst_desk.sessions import SESSION_COOKIE, Session, Signer, Way, key_of
 from smallfirst_desk.users import User, UsersFile
 from smallfirst_desk.web import MAX_BODY_BYTES, assets, one, templates
+
+log = structlog.get_logger()
 
 SEE_OTHER: Final = HTTPStatus.SEE_OTHER
 
@@ -45,6 +49,7 @@ class Asking:
         users: Who may sign in.
         signer: Of cookies and tokens.
         access: How people sign in.
+        actions: What is done is recorded there.
         undo_seconds: For how long a decision may be taken back, as pages say.
         is_https: Whether people come over HTTPS alone.
 
@@ -57,12 +62,14 @@ class Asking:
         users: UsersFile,
         signer: Signer,
         access: Access,
+        actions: ActionLog,
         *,
         undo_seconds: int,
         is_https: bool,
     ) -> None:
         self._users = users
         self._access = access
+        self.actions = actions
         self._signer = signer
         self._undo_seconds = undo_seconds
         self._is_https = is_https
@@ -122,9 +129,41 @@ class Asking:
             if asker.user is None:
                 return RedirectResponse("/sign-in", SEE_OTHER)
             self.check(asker, form)
-            return await run_in_threadpool(do, request, asker, asker.user, form)
+            return await run_in_threadpool(self._recorded, do, request, asker, asker.user, form)
 
         return endpoint
+
+    def _recorded(
+        self,
+        do: Callable[[Request, Asker, User, FormData], Response],
+        request: Request,
+        asker: Asker,
+        user: User,
+        form: FormData,
+    ) -> Response:
+        """Do something, but not while what was done before cannot be recorded."""
+        try:
+            self.actions.check()
+        except OSError as error:
+            raise NotRecorded from error
+        try:
+            return do(request, asker, user, form)
+        except NotAllowed as error:
+            self.note("was refused", user, why=str(error.status), **_about(request))
+            raise
+
+    def note(self, did: str, user: User | None, **about: str) -> None:
+        """Record what somebody did; what cannot be written now is kept, and stops what comes."""
+        try:
+            self.actions.add(did, user.pseudonym if user is not None else None, **about)
+        except OSError as error:
+            log.error(  # noqa: TRY400 - its reason is all there is to it
+                "desk.action_not_recorded",
+                error=type(error).__name__,
+                reason=error.strerror,
+                consequence="it is done and kept; nothing more is done until it can be written",
+                remedy="make room in the folder that SMALLFIRST_DESK_LOG names",
+            )
 
     def check(self, asker: Asker, form: FormData) -> None:
         """See that a form stood on a page of this session.
@@ -163,6 +202,13 @@ class Asking:
             secure=self._is_https,
             path="/",
         )
+
+
+def _about(request: Request) -> dict[str, str]:
+    """What an address says of a task and a job; whoever may not see them may have made it up."""
+    wanted = {"task": "task", "place": "place"}
+    found = {name: request.path_params.get(key, "") for name, key in wanted.items()}
+    return {name: value[:128] for name, value in found.items() if value}
 
 
 def to(path: str, said: str) -> RedirectResponse:

@@ -3,6 +3,7 @@
 DeskError
 ├── UsersFileError    the file of users cannot be read, or is wrong
 ├── FormError         what a person entered is no answer of the task
+├── NotRecorded       what was done before cannot be written to the action log
 ├── NotSignedIn       a provider could not be asked, or what it says of a person is not good
 └── NotAllowed        who asks may not, or nobody knows who asks
 """
@@ -28,6 +29,10 @@ class UsersFileError(DeskError):
 
 class FormError(DeskError):
     """Raised when what a person entered is no answer of the task; its message is for them."""
+
+
+class NotRecorded(DeskError):
+    """Raised when nothing may be done, since what was done before cannot be recorded."""
 
 
 class NotSignedIn(DeskError):

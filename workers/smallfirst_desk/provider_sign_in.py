@@ -62,8 +62,10 @@ class ProviderSignIn:
         try:
             name, user = await run_in_threadpool(self._signed_in, request)
         except NotSignedIn as error:
+            await run_in_threadpool(self._asking.note, "was not let in", None, way=str(Way.OIDC))
             return self._failed(request, error)
         log.info("desk.signed_in", person=user.pseudonym, way=str(Way.OIDC))
+        await run_in_threadpool(self._asking.note, "signed in", user, way=str(Way.OIDC))
         response = RedirectResponse("/", SEE_OTHER)
         self._asking.tell_session(response, self._signer.begun(name, user, Way.OIDC))
         response.delete_cookie(TRY_COOKIE)

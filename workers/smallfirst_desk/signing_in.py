@@ -127,16 +127,20 @@ class SigningIn:
         if user is None:
             self._failures.add(name)
             log.warning("desk.sign_in_failed", address=request.client and request.client.host)
+            note = self._asking.note
+            await run_in_threadpool(note, "was not let in", None, way=str(Way.PASSWORD))
             said = "There is no such name with this password."
             return self._page(asker, 401, error=said)
         self._failures.forget(name)
         log.info("desk.signed_in", person=user.pseudonym, way=str(Way.PASSWORD))
+        await run_in_threadpool(self._asking.note, "signed in", user, way=str(Way.PASSWORD))
         response = RedirectResponse("/", SEE_OTHER)
         self._asking.tell_session(response, self._signer.begun(name, user))
         return response
 
     def _sign_out(self, _request: Request, _asker: Asker, user: User, _form: FormData) -> Response:
         log.info("desk.signed_out", person=user.pseudonym)
+        self._asking.note("signed out", user)
         response = to("/sign-in", "signed-out")
         response.delete_cookie(SESSION_COOKIE)
         response.delete_cookie(LAST_COOKIE)

@@ -243,6 +243,7 @@ settings:
   {{- end }}
   {{- if $keep.existingClaim }}
   DESK_ANSWERS: /var/lib/smallfirst/answers
+  DESK_LOG: /var/lib/smallfirst/actions
   {{- end }}
   {{- with .Values.desk.auth.proxy.header }}
   DESK_PROXY_HEADER: {{ . }}

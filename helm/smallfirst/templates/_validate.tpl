@@ -162,7 +162,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $name := list "DESK_HOST" "DESK_PORT" "DESK_USERS" "DESK_SECRET" "DESK_HTTPS" "DESK_URL" "DESK_ANSWERS" "DESK_PROXY_HEADER" "DESK_PROXY_FROM" "DESK_OIDC_ISSUER" "DESK_OIDC_CLIENT_ID" "DESK_OIDC_SECRET_FILE" "DESK_OIDC_CLAIM" -}}
+{{- range $name := list "DESK_HOST" "DESK_PORT" "DESK_USERS" "DESK_SECRET" "DESK_HTTPS" "DESK_URL" "DESK_ANSWERS" "DESK_LOG" "DESK_PROXY_HEADER" "DESK_PROXY_FROM" "DESK_OIDC_ISSUER" "DESK_OIDC_CLIENT_ID" "DESK_OIDC_SECRET_FILE" "DESK_OIDC_CLAIM" -}}
 {{- if hasKey ($desk.settings | default dict) $name -}}
 {{- $faults = append $faults (printf "desk: settings.%s comes from another value" $name) -}}
 {{- end -}}

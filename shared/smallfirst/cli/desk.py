@@ -143,6 +143,30 @@ def add_user(
     raise typer.Exit(ended.returncode)
 
 
+@app.command("verify-log")
+def verify_log(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="The folder of the log; if not given, SMALLFIRST_DESK_LOG."),
+    ] = None,
+    *,
+    last: Annotated[
+        int | None,
+        typer.Option(help="The number of a record that was there once, as a desk's log said."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look through the log of what people did; name each line that was changed or is missing."""
+    path = folder or load_settings(DeskSettings).desk_log
+    if path is None:
+        fail("no log is named: give its folder, or set SMALLFIRST_DESK_LOG")
+    command = [sys.executable, "-m", f"{_MODULE}.verify_log", str(path)]
+    more = ["--last", str(last)] if last is not None else []
+    form = ["--json"] if as_json else []
+    ended = subprocess.run([*command, *more, *form], check=False)  # noqa: S603 - ours
+    raise typer.Exit(ended.returncode)
+
+
 def _check_installed() -> None:
     if not can_run_desk():
         fail("the desk needs what serves its pages: pip install 'smallfirst[desk]'")
