@@ -206,6 +206,57 @@ FLEET = Dashboard(
             ),
         ),
         (
+            "People",
+            (
+                Panel(
+                    "Jobs that wait for people",
+                    [
+                        (
+                            "{{task}} {{state}}",
+                            told("smallfirst_people_jobs", "task", "state", by="task, state"),
+                        )
+                    ],
+                ),
+                Panel(
+                    "Their oldest, and the first wait to end",
+                    [
+                        (
+                            "{{task}} oldest",
+                            told("smallfirst_people_oldest_job_age_seconds", "task", by="task"),
+                        ),
+                        (
+                            "{{task}} ends in",
+                            told("smallfirst_people_first_end_seconds", "task", by="task"),
+                        ),
+                    ],
+                    unit="s",
+                    about="The end is that of a job that nobody has in hand.",
+                ),
+                Panel(
+                    "The least that is left of a wait",
+                    [
+                        (
+                            "{{task}}",
+                            told("smallfirst_people_least_left_ratio", "task", by="task"),
+                        )
+                    ],
+                    unit="percentunit",
+                    about="At nought a job ends as `otherwise` says.",
+                ),
+                Panel(
+                    "Answered by people",
+                    [
+                        (
+                            "{{task}} {{outcome}}",
+                            booked("smallfirst_attempts_total", "task, outcome", 'tier="human"'),
+                        )
+                    ],
+                    unit="reqps",
+                    about="Abstained: nobody came to it within its wait.",
+                ),
+            ),
+        ),
+        (
             "What it takes",
             (
                 Panel(

@@ -29,6 +29,7 @@ from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.people_loads import look_at_people
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.ledger.survey import FleetLoad, FleetSurvey, StreamLoad
 from smallfirst.process.connection import connect_broker, connect_slices
@@ -88,6 +89,7 @@ class Fleet(Collector):
         yield from self._streams(load)
         yield from self._producers(load)
         yield from self._pools(load)
+        yield from self._people(catalogue, load.now_ms)
         yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
         yield self._destroyed(load.producers)
         yield from self._memory()
@@ -138,6 +140,33 @@ class Fleet(Collector):
             workers.add_metric([name], float(pool.workers))
             batches.add_metric([name], float(pool.batches))
         yield from (workers, batches)
+
+    def _people(self, catalogue: Catalogue, now_ms: int) -> Iterator[Metric]:
+        """What waits for people, by task: they are no pool, have no workers, and are not scaled."""
+        tasks = [name for name, task in catalogue.tasks.items() if task.person_step is not None]
+        loads = look_at_people(self._slices, tasks, now_ms)
+        words = "Jobs of a task that wait for a person, are in hand, or decided and not final."
+        jobs = GaugeMetricFamily("smallfirst_people_jobs", words, labels=["task", "state"])
+        for task, load in loads.items():
+            jobs.add_metric([task, "waiting"], float(load.num_waiting))
+            jobs.add_metric([task, "in_hand"], float(load.num_held))
+            jobs.add_metric([task, "decided"], float(load.num_decided))
+        yield jobs
+        yield _of_tasks(
+            "people_oldest_job_age_seconds",
+            "How long the oldest job has waited for a person; 0 where there is none.",
+            {task: load.oldest_seconds or 0.0 for task, load in loads.items()},
+        )
+        yield _of_tasks(
+            "people_first_end_seconds",
+            "Until the first wait ends of a job that nobody has in hand; nothing where none waits.",
+            {task: load.first_end_seconds for task, load in loads.items()},
+        )
+        yield _of_tasks(
+            "people_least_left_ratio",
+            "The least share of its wait that is left to a job that nobody has in hand.",
+            {task: load.least_left for task, load in loads.items()},
+        )
 
     def _destroyed(self, producers: Iterable[str]) -> Metric:
         words = "Submissions that somebody deleted before they were settled."
@@ -209,6 +238,14 @@ def _tier_of(catalogue: Catalogue, task: str, step: int) -> str:
 
 def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"smallfirst_{name}", words, value=float(value))
+
+
+def _of_tasks(name: str, words: str, values: Mapping[str, float | None]) -> Metric:
+    metric = GaugeMetricFamily(f"smallfirst_{name}", words, labels=["task"])
+    for task, value in values.items():
+        if value is not None:
+            metric.add_metric([task], value)
+    return metric
 
 
 def serve(settings: ExporterSettings, stop: threading.Event) -> None:

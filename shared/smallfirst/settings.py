@@ -9,6 +9,7 @@ knows is refused, since a setting that does nothing is worse than an error.
 import os
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -17,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -62,6 +64,20 @@ def _expanded(path: Path) -> Path:
         raise ValueError("must be an absolute path, since this user has no home") from None
 
 
+def _networks(written: str) -> str:
+    for each in written.split(","):
+        try:
+            if each.strip():
+                ip_network(each.strip())
+        except ValueError:
+            raise ValueError(
+                "must hold addresses or networks, such as 10.0.0.0/8, commas between them"
+            ) from None
+    return written
+
+
+#: An address of pages, without a query.
+_ADDRESS_PATTERN: Final = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
@@ -373,10 +389,47 @@ class DeskSettings(Settings):
         description="The folder in which answers are kept as rows, texts and all, for `smallfirst"
         " export`. Where it is not set, none are.",
     )
+    desk_log: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None,
+        description="The folder in which it is recorded who did what to which job, without a text,"
+        " for `smallfirst desk verify-log`; desks may share it. Where it is not set, nothing is.",
+    )
     desk_https: bool = Field(
         default=False,
         description="Whether people reach the desk over HTTPS alone, so that its cookies are sent"
         " over nothing else.",
+    )
+    desk_url: Annotated[str, StringConstraints(pattern=_ADDRESS_PATTERN)] | None = Field(
+        default=None,
+        description="The address under which people reach the desk, such as"
+        " https://desk.example.com; needed where they sign in at a provider.",
+    )
+    desk_proxy_header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")] | None = Field(
+        default=None,
+        description="The header in which a trusted proxy, that has signed people in, says who asks;"
+        " where it is not set, no header says so.",
+    )
+    desk_proxy_from: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="The addresses or networks of that proxy, commas between them; from nobody"
+        " else the header is believed.",
+    )
+    desk_oidc_issuer: Annotated[str, StringConstraints(pattern=_ADDRESS_PATTERN)] | None = Field(
+        default=None,
+        description="The provider of OpenID Connect at which people sign in, by its own name, such"
+        " as https://id.example.com/realm.",
+    )
+    desk_oidc_client_id: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="The desk's name at that provider."
+    )
+    desk_oidc_secret_file: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None,
+        description="The file with the desk's secret at that provider; none for a public client.",
+    )
+    desk_oidc_claim: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:./-]+$")] = Field(
+        default="sub",
+        description="The claim that names a person; it is compared with `known_as` in the file of"
+        " users, or else with the name.",
     )
     health_dir: HealthDir = None
 

@@ -23,7 +23,12 @@ from smallfirst.local.redis_server import free_port
 PROMETHEUS = shutil.which("prometheus")
 FILES = sorted((CHART / "files" / "dashboards").glob("*.json"))
 #: Panels about what goes wrong, which it does not in this test; their queries give nothing.
-NOTHING_TO_TELL = {"Failed attempts", "Workers that died", "Jobs taken over"}
+NOTHING_TO_TELL = {
+    "Failed attempts",
+    "Workers that died",
+    "Jobs taken over",
+    "Answered by people",
+}
 METRICS = {"enabled": True, "dashboards": {"enabled": True, "annotations": {"folder": "mail"}}}
 
 Ask = Callable[[str], list[float]]
@@ -167,3 +172,5 @@ def work(client: Client) -> None:
     jobs += [Job(task="similar", text=f"money {n}") for n in range(20)]
     jobs.append(Job(task="no_such_task", text="x"))
     assert len(list(client.map(jobs))) == len(jobs)
+    # Nobody is there to answer it: it waits.
+    client.submit(Job(id="asked", task="asked", text="where is my parcel?"))

@@ -61,7 +61,7 @@ def test_versions_are_those_of_the_project() -> None:
         assert requirement in pinned
     named = re.findall(r"'\.\[([\w,]+)\]'", text)
     extras = {extra for one in named for extra in one.split(",")}
-    wanted = {"router", "linear", "slm", "int8", "remote", "llm", "tracing"}
+    wanted = {"router", "linear", "desk", "slm", "int8", "remote", "llm", "tracing"}
     assert extras == wanted <= set(PROJECT["optional-dependencies"])
 
 
@@ -71,6 +71,6 @@ def test_users_and_commands_are_those_of_the_chart() -> None:
     assert chart["appVersion"] == PROJECT["version"]
     assert "runAsUser: 10001" in (CHART / "templates" / "_pod.tpl").read_text("utf-8")
     components = (CHART / "templates" / "_components.tpl").read_text("utf-8")
-    for module in ("smallfirst_router", "smallfirst_workers"):
+    for module in ("smallfirst_router", "smallfirst_workers", "smallfirst_desk"):
         assert f"command: [python, -m, {module}]" in components
         assert any(f'"{module}"]' in text for path in FILES for text in shipped(path))

@@ -11,6 +11,8 @@ EXTERNAL = {
     "air-gapped": {"PersistentVolumeClaim/models-within", "Secret/registry-password"},
     "cpu-only": {
         "PersistentVolumeClaim/team-models",
+        "Secret/desk-auth",
+        "Secret/desk-tls",
         "Secret/flower-auth",
         "Secret/flower-tls",
     },
@@ -20,12 +22,14 @@ EXTERNAL = {
 }
 #: Keys that the Secrets of others hold, as the values' comments say.
 EXTERNAL_KEYS = {
+    "Secret/desk-auth": {"users.yaml", "session-key"},
     "Secret/flower-auth": {"basic-auth", "cookie-secret"},
     "Secret/fleet-redis": {
         "router-url",
         "worker-url",
         "flower-url",
         "exporter-url",
+        "desk-url",
         "producer-url",
         "broker-router-url",
         "broker-worker-url",

@@ -16,7 +16,7 @@ from tests.support.charts import EXAMPLES, ROOT, rendered, script
 from tests.support.recipes import FILES
 
 KEPT = yaml.safe_load((ROOT / "helm" / "checkov.yaml").read_text("utf-8"))
-IMAGES = ("router", "flower", "slm", "llm", "redis")
+IMAGES = ("router", "flower", "desk", "slm", "llm", "redis")
 #: The images' digests, which only who built them knows.
 DIGESTS = {"images": {name: {"digest": f"sha256:{'0' * 64}"} for name in IMAGES}}
 FRAMEWORKS = ("kubernetes", "dockerfile")

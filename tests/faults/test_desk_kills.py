@@ -3,18 +3,15 @@
 import os
 import random
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import structlog
 from redis import Redis
-from tests.support.desks import ALL, Browser, RunningDesk, folder_for, start_desk
+from tests.support.desks import ALL, RunningDesk, folder_for, start_desk
 from tests.support.reviews import KEYS, OWN, STREAM, topic, wait_for_people
+from tests.support.scripted_reviewers import reviewers
 from tests.support.waiting import WaitUntil
 
 from smallfirst.answers import LabelAnswer
@@ -28,64 +25,6 @@ log = structlog.get_logger()
 NUM_JOBS = 60
 #: A lease is short, so that what a dead desk's people had in hand is others' soon.
 SETTINGS = {"desk_undo_seconds": 1, "desk_lease_seconds": 2}
-
-
-class Reviewer:
-    """Somebody who answers whatever is next, in whatever way, until nothing waits.
-
-    Args:
-        name: To sign in with.
-        url: Gives the desk's address of the moment.
-        seed: Of the answers.
-    """
-
-    def __init__(self, name: str, url: Callable[[], str], seed: int) -> None:
-        self._name = name
-        self._url = url
-        self._random = random.Random(seed)
-        #: What was confirmed: the last answer to each job's page.
-        self.confirmed: dict[str, str] = {}
-        self.is_told = threading.Event()
-        self.thread = threading.Thread(target=self._work, name=name)
-
-    def _work(self) -> None:
-        while not self.is_told.is_set():
-            try:
-                self._answer_all()
-            except (httpx.TransportError, AssertionError):
-                # The desk died, or showed an error page: begin anew.
-                self.is_told.wait(0.1)
-
-    def _answer_all(self) -> None:
-        browser = Browser(self._url())
-        try:
-            browser.sign_in(self._name)
-            while not self.is_told.is_set():
-                browser.begin()
-                if "/jobs/" not in browser.path:
-                    self.is_told.wait(0.1)
-                    continue
-                entry, label = browser.path, self._random.choice("abc")
-                browser.answer(label=label)
-                if "Answered." in browser.html:
-                    self.confirmed[entry.rpartition("-bulk-")[2]] = label
-        finally:
-            browser.close()
-
-
-@contextmanager
-def reviewers(url: Callable[[], str], seed: int) -> Iterator[list[Reviewer]]:
-    """Let people answer as long as the block runs."""
-    people = [Reviewer(f"r{n}", url, seed + n) for n in range(3)]
-    for person in people:
-        person.thread.start()
-    try:
-        yield people
-    finally:
-        for person in people:
-            person.is_told.set()
-        for person in people:
-            person.thread.join()
 
 
 def label_of(redis: Any, job_id: str) -> str:
@@ -113,7 +52,6 @@ def test_what_was_confirmed_is_the_one_result(
     try:
         with Redis.from_url(server.url) as redis:
             wait_for_people(redis, *(topic(f"a{n}") for n in range(NUM_JOBS)))
-            entries = {e.decode(): f[b"id"].decode() for e, f in redis.xrange(STREAM)}
         desks.append(start_desk(server.url, tmp_path, **SETTINGS))
         with reviewers(lambda: desks[-1].url, seed) as people:
             for round_number in range(3):
@@ -145,12 +83,10 @@ def test_what_was_confirmed_is_the_one_result(
                 lambda: not redis.exists(KEYS.review("topic"), KEYS.decisions, KEYS.decided),
                 description="nothing is left of the decisions",
             )
-            confirmed = {
-                entry: each for person in people for entry, each in person.confirmed.items()
-            }
+            confirmed = {name: each for person in people for name, each in person.confirmed.items()}
             assert confirmed
-            for entry, label in confirmed.items():
-                assert label_of(redis, entries[entry]) == label
+            for job_id, label in confirmed.items():
+                assert label_of(redis, job_id) == label
     finally:
         for desk in desks:
             if desk.process.poll() is None:

@@ -91,6 +91,7 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
     with fleet.redis.connect(Role.EXPORTER) as exporter:
         told = Fleet([Slice(exporter, KEYS)], CeleryLists(exporter, KEYS), catalogue_with).collect()
         metrics = {metric.name for metric in told}
+    assert "smallfirst_people_jobs" in metrics
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
     assert fleet.redis.refused() == []
 
@@ -142,6 +143,8 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
         (Role.SCALER, ("XRANGE", OWN.jobs, "-", "+")),
         (Role.SCALER, ("XADD", OWN.jobs, "*", "job", "{}")),
         (Role.EXPORTER, ("XRANGE", OWN.jobs, "-", "+")),
+        (Role.EXPORTER, ("XRANGE", "{sf:0}:backlog:@people.asked:bulk", "-", "+")),
+        (Role.EXPORTER, ("ZREM", KEYS.review("asked"), "bulk:1-1")),
         (Role.EXPORTER, ("XRANGE", KEYS.dead, "-", "+")),
         (Role.EXPORTER, ("GET", "{sf:0}:result:default:a1")),
         (Role.EXPORTER, ("DEL", KEYS.booked("2026-01-01"))),

@@ -100,8 +100,9 @@ class RunningDesk:
 
 
 def start_desk(redis_url: str, folder: Path, **settings: object) -> RunningDesk:
-    """Start a desk on a free port and wait for it."""
-    port, log = free_port(), folder / f"desk-{len(list(folder.glob('desk-*.log')))}.log"
+    """Start a desk, on a free port unless told, and wait for it."""
+    port = settings.get("desk_port") or free_port()
+    log = folder / f"desk-{len(list(folder.glob('desk-*.log')))}.log"
     told = {
         "redis_url": redis_url,
         "catalogue": folder / "catalogue.yaml",

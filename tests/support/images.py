@@ -26,6 +26,7 @@ from tests.support.recipes import Stage, stages, whole
 RECIPES = {
     "router": ("router/Dockerfile", "router"),
     "flower": ("router/Dockerfile", "flower"),
+    "desk": ("workers/Dockerfile.desk", ""),
     "slm": ("workers/Dockerfile.slm", ""),
     "llm": ("workers/Dockerfile.llm", ""),
 }

@@ -43,6 +43,10 @@ tasks:
   similar:
     kind: embed
     cascade: [{model: minilm}]
+  asked:
+    kind: classify
+    labels: {parcel: a parcel is late, money: a payment or a refund}
+    cascade: [{person: {wait: 1h}}]
 """
 EXAMPLES = """
 {"text": "My parcel has not come", "label": "parcel"}

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
-from tests.support.charts import NAMESPACE, RELEASE, Object, environment, named
+from tests.support.charts import NAMESPACE, RELEASE, Object, environment, named, of_kind
 
 from smallfirst.local.redis_server import find_binary, free_port
 
 #: The host of the chart's own Redis.
 HOST = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
-#: Ports that the chart renders: of Redis, the exporter and Flower.
-PORTS = ("6379", "9464", "5555")
+#: Ports that the chart renders: of Redis, the exporter, Flower and the desk.
+PORTS = ("6379", "9464", "5555", "8470")
 METRICS_PORT = "SMALLFIRST_METRICS_PORT"
 #: Where a pod listens whose port others may reach.
 EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -37,6 +37,11 @@ class Deployment:
         self.secret: Mapping[str, str] = named(objects, "Secret", "redis")["stringData"]
         self._write("users", {"users.acl": self.secret["users.acl"]})
         self._write("catalogue", named(objects, "ConfigMap", "catalogue")["data"])
+        self._secrets: dict[str, Mapping[str, str]] = {
+            each["metadata"]["name"]: each["stringData"] for each in of_kind(objects, "Secret")
+        }
+        if desk := self._secrets.get(f"{RELEASE}-smallfirst-desk"):
+            self._write("desk-users", {"users.yaml": desk["users.yaml"]})
 
     @property
     def port(self) -> int:
@@ -106,7 +111,8 @@ class Deployment:
             if isinstance(value, dict):
                 key = value["secretKeyRef"]["key"]
                 role = key.removesuffix("-url")
-                given[name] = self.url(role) if key.endswith("-url") else self.secret[key]
+                held = self._secrets[value["secretKeyRef"]["name"]]
+                given[name] = self.url(role) if key.endswith("-url") else held[key]
             else:
                 here = _placed(self._ported(value), mounts)
                 given[name] = "127.0.0.1" if here == EVERYWHERE else here

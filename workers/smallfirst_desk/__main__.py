@@ -3,10 +3,12 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from os import getpid
 from secrets import token_hex
+from socket import gethostname
 
 import structlog
 import uvicorn
@@ -23,6 +25,8 @@ from smallfirst.process.settings_help import answer_arguments
 from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import DeskSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
+from smallfirst_desk.access import access_of
+from smallfirst_desk.action_log import ActionLog
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
 from smallfirst_desk.desk import Desk, Waits
@@ -68,11 +72,12 @@ def build(settings: DeskSettings) -> ASGIApp:
 
     Raises:
         CatalogueError: When the catalogue is wrong.
+        SettingsError: When a way to sign in lacks something.
         UsersFileError: When the file of users is.
         SlicesDiffer: When the fleet has another number of slices.
     """
     slices = connect_slices(settings, role="desk")
-    users = UsersFile(settings.desk_users)
+    users, access = UsersFile(settings.desk_users), access_of(settings)
     waits = Waits(
         timedelta(seconds=settings.desk_lease_seconds),
         timedelta(seconds=settings.desk_undo_seconds),
@@ -89,12 +94,12 @@ def build(settings: DeskSettings) -> ASGIApp:
             first.redis, first.keys, settings.slices, address=settings.redis_address
         )
 
+    actions = ActionLog(settings.desk_log, f"{gethostname()}/{getpid()}")
     answers = AnswersKept(settings.desk_answers)
-    try:
+    with _naming("SMALLFIRST_DESK_LOG"):
+        head = actions.open()
+    with _naming("SMALLFIRST_DESK_ANSWERS"):
         answers.open()
-    except OSError as error:
-        problem = SettingsProblem("SMALLFIRST_DESK_ANSWERS", f"cannot be written: {error.strerror}")
-        raise SettingsError(problem) from error
     settler = Settler(desk, health.of_thread("settler"), answers, check)
 
     async def beat() -> None:
@@ -110,6 +115,8 @@ def build(settings: DeskSettings) -> ASGIApp:
         beating = asyncio.create_task(beat())
         health.enter()
         log.info("desk.started", host=settings.desk_host, port=settings.desk_port)
+        if settings.desk_log is not None:
+            log.info("desk.action_log", last_record=head.number, last_hash=head.hash)
         try:
             yield
         finally:
@@ -118,8 +125,23 @@ def build(settings: DeskSettings) -> ASGIApp:
             settler.stop()
             thread.join(10)
             log.info("desk.stopped")
+            if settings.desk_log is not None:
+                with suppress(OSError):
+                    last = actions.open()
+                    log.info("desk.action_log", last_record=last.number, last_hash=last.hash)
 
-    return DeskApp(desk, users, signer, is_https=settings.desk_https).asgi(lifespan)
+    app = DeskApp(desk, users, signer, access, actions, is_https=settings.desk_https)
+    return app.asgi(lifespan)
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Let a folder that cannot be written stop the start, with the setting that names it."""
+    try:
+        yield
+    except OSError as error:
+        problem = SettingsProblem(variable, f"cannot be written: {error.strerror}")
+        raise SettingsError(problem) from error
 
 
 if __name__ == "__main__":

@@ -32,8 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         users = read_users(given.users) if given.users.exists() else Users()
-        password = _password()
-        wanted = added(users, given.name, password, role=Role(given.role), tasks=given.task)
+        password = None if given.without_password else _password()
+        wanted = added(
+            users,
+            given.name,
+            password,
+            role=Role(given.role),
+            tasks=given.task,
+            known_as=given.known_as,
+        )
         write_users(given.users, wanted)
     except ValidationError as error:
         sys.stderr.write(f"smallfirst: {faults_of(error, User.model_fields)}\n")
@@ -58,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--role", choices=list(Role), default=Role.REVIEWER)
     parser.add_argument(
         "--task", action="append", default=[], help="A task that the user sees; may be given again."
+    )
+    parser.add_argument(
+        "--known-as", help="As whom a proxy or a provider knows the user; the name if not given."
+    )
+    parser.add_argument(
+        "--without-password",
+        action="store_true",
+        help="Let the user sign in at a proxy or a provider alone.",
     )
     parser.add_argument("--json", action="store_true", help="Print for programs.")
     return parser

@@ -24,9 +24,11 @@ from starlette.types import ASGIApp
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.review import Leased, Refusal
+from smallfirst_desk.access import Access
+from smallfirst_desk.action_log import ActionLog, job_hash
 from smallfirst_desk.asking import Asker, Asking, to
 from smallfirst_desk.desk import LISTED, Desk, code_of
-from smallfirst_desk.errors import FormError, NotAllowed
+from smallfirst_desk.errors import FormError, NotAllowed, NotRecorded
 from smallfirst_desk.forms import read_answer
 from smallfirst_desk.pages import ages, page_of, row_of
 from smallfirst_desk.said import SAID
@@ -55,15 +57,29 @@ class DeskApp:
         desk: What can be done.
         users: Who may.
         signer: Of cookies and tokens.
+        access: How people sign in beside a password; not at all where left out.
+        actions: Where it is recorded what they do; nowhere where left out.
         is_https: Whether people come over HTTPS alone.
     """
 
-    def __init__(self, desk: Desk, users: UsersFile, signer: Signer, *, is_https: bool) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        users: UsersFile,
+        signer: Signer,
+        access: Access | None = None,
+        actions: ActionLog | None = None,
+        *,
+        is_https: bool,
+    ) -> None:
+        access, actions = access or Access(), actions or ActionLog(None, "")
         self._desk = desk
         self._signer = signer
         undo_seconds = round(desk.waits.undo.total_seconds())
-        self._asking = Asking(users, signer, undo_seconds=undo_seconds, is_https=is_https)
-        self._signing_in = SigningIn(self._asking, users, signer)
+        self._asking = Asking(
+            users, signer, access, actions, undo_seconds=undo_seconds, is_https=is_https
+        )
+        self._signing_in = SigningIn(self._asking, users, signer, access)
 
     def asgi(
         self, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None
@@ -89,6 +105,7 @@ class DeskApp:
             routes=routes,
             exception_handlers={
                 NotAllowed: self._refused,
+                NotRecorded: self._unrecorded,
                 RedisError: self._unreachable,
                 TooLarge: self._too_large,
                 HTTPException: self._no_page,
@@ -178,13 +195,17 @@ class DeskApp:
         found = self._desk.next(user, task)
         if isinstance(found, Refusal):
             return to(f"/tasks/{task}", said or "none")
-        return to(f"/tasks/{task}/jobs/{code_of(found.place)}", said)
+        code = code_of(found.place)
+        self._asking.note("leased", user, task=task, place=code, job=_hash_of(found.held))
+        return to(f"/tasks/{task}/jobs/{code}", said)
 
     def _take(self, request: Request, _asker: Asker, user: User, _form: FormData) -> Response:
         name, code = request.path_params["task"], request.path_params["place"]
         found = self._desk.take(user, name, code)
         if isinstance(found, Refusal):
+            self._asking.note("was refused", user, why=str(found), task=name, place=code)
             return to(f"/tasks/{name}", _SAID_OF[found])
+        self._asking.note("leased", user, task=name, place=code, job=_hash_of(found.held))
         return to(f"/tasks/{name}/jobs/{code}", "")
 
     def _view(self, request: Request, user: User, form: FormData) -> View:
@@ -218,9 +239,12 @@ class DeskApp:
             start=view.start,
         )
         final = self._desk.decide(name, code, held, decision)
+        about = {"task": name, "place": code, "job": _hash_of(held)}
         if isinstance(final, Refusal):
+            self._asking.note("was refused", user, why=str(final), **about)
             _tell("desk.late", user, name, held, refusal=str(final))
             return self._late(asker, name, form, final)
+        self._asking.note("decided", user, **about)
         _tell("desk.decided", user, name, held, seconds=round(decision.seconds, 1))
         response = self._go_on(user, name, "answered")
         last = self._signer.write_last(LastDecision(name, code, final))
@@ -257,6 +281,7 @@ class DeskApp:
         name, code = request.path_params["task"], request.path_params["place"]
         view = self._view(request, user, form)
         self._desk.skip(user, name, code, view.start)
+        self._asking.note("skipped", user, task=name, place=code)
         log.info("desk.skipped", person=user.pseudonym, task=name)
         return self._go_on(user, name, "skipped")
 
@@ -275,6 +300,9 @@ class DeskApp:
         if last is None:
             return to("/", "final")
         is_undone = self._desk.undo(user, last.task, last.place)
+        did = "undid" if is_undone else "was refused"
+        why = {} if is_undone else {"why": "final"}
+        self._asking.note(did, user, task=last.task, place=last.place, **why)
         log.info("desk.undone", person=user.pseudonym, task=last.task, is_undone=is_undone)
         if not is_undone:
             return to(f"/tasks/{last.task}", "final")
@@ -301,6 +329,10 @@ class DeskApp:
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, NotAllowed)
         return self._message(request, error.status, str(error))
+
+    async def _unrecorded(self, request: Request, _error: Exception) -> Response:
+        said = "What is done here cannot be recorded at present, so nothing is. Tell who keeps the"
+        return self._message(request, 503, f"{said} desk; what you entered is one page back.")
 
     async def _no_page(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -341,6 +373,10 @@ def _entered(form: FormData) -> dict[str, list[str]]:
         for key in form
         if key not in {"csrf", "view"}
     }
+
+
+def _hash_of(held: HeldJob) -> str:
+    return job_hash(held.slip.producer, held.job.id)
 
 
 def _tell(event: str, user: User, task: str, held: HeldJob, **more: object) -> None:

@@ -3,6 +3,8 @@
 DeskError
 ├── UsersFileError    the file of users cannot be read, or is wrong
 ├── FormError         what a person entered is no answer of the task
+├── NotRecorded       what was done before cannot be written to the action log
+├── NotSignedIn       a provider could not be asked, or what it says of a person is not good
 └── NotAllowed        who asks may not, or nobody knows who asks
 """
 
@@ -27,6 +29,22 @@ class UsersFileError(DeskError):
 
 class FormError(DeskError):
     """Raised when what a person entered is no answer of the task; its message is for them."""
+
+
+class NotRecorded(DeskError):
+    """Raised when nothing may be done, since what was done before cannot be recorded."""
+
+
+class NotSignedIn(DeskError):
+    """Raised when a person could not be signed in at a provider; its message is for the log.
+
+    Attributes:
+        is_outage: Whether the provider could not be reached at all.
+    """
+
+    def __init__(self, reason: str, *, is_outage: bool = False) -> None:
+        super().__init__(reason)
+        self.is_outage = is_outage
 
 
 class NotAllowed(DeskError):

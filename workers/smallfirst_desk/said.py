@@ -17,4 +17,6 @@ SAID: Final[Mapping[str, str]] = {
     "ended": "This job is over: it was answered, cancelled, or its time is up.",
     "free": "This job is not in your hands any more.",
     "signed-out": "You are signed out.",
+    "not-signed-in": "You could not be signed in there. Try again, or ask who keeps the desk.",
+    "away": "The place where people sign in cannot be reached. Try again in a moment.",
 }

@@ -7,17 +7,36 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from secrets import token_urlsafe
 from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from smallfirst_desk.oidc import Try
 from smallfirst_desk.users import User
 
 #: The cookies of a session, and of the decision that may be taken back.
 SESSION_COOKIE, LAST_COOKIE = "desk_session", "desk_last"
 #: How long a page may stay open before it is sent.
 VIEW_AGE: Final = timedelta(days=7)
+#: How long somebody may take to sign in at a provider, and the cookie of that.
+TRY_AGE: Final = timedelta(minutes=10)
+TRY_COOKIE: Final = "desk_try"
+
+
+class Way(StrEnum):
+    """How somebody signed in.
+
+    Attributes:
+        PASSWORD: With a password of the file of users.
+        PROXY: A trusted proxy says so, with each request anew.
+        OIDC: At a provider of OpenID Connect.
+    """
+
+    PASSWORD = "password"  # noqa: S105 - a word
+    PROXY = "proxy"
+    OIDC = "oidc"
 
 
 @dataclass(frozen=True)
@@ -28,11 +47,13 @@ class Session:
         id: Random.
         name: Of the user; empty before the sign-in.
         key: Of the user's password; a new password ends the session.
+        way: By which the person signed in.
     """
 
     id: str
     name: str = ""
     key: str = ""
+    way: Way = Way.PASSWORD
 
 
 @dataclass(frozen=True)
@@ -95,15 +116,28 @@ class Signer:
     def session(self, cookie: str | None) -> Session:
         """Read a session; a new one where there is none, or an old one."""
         found = self._read("session", cookie, self._age)
-        return Session(*found) if found else Session(token_urlsafe(16))
+        if not found:
+            return Session(token_urlsafe(16))
+        session_id, name, key, *way = found
+        # Before there were several ways there was none in a cookie.
+        return Session(session_id, name, key, Way(way[0]) if way else Way.PASSWORD)
 
     def write_session(self, session: Session) -> str:
         """Write a session's cookie."""
-        return self._of("session").dumps([session.id, session.name, session.key])
+        return self._of("session").dumps([session.id, session.name, session.key, session.way])
 
-    def begun(self, name: str, user: User) -> Session:
+    def begun(self, name: str, user: User, way: Way = Way.PASSWORD) -> Session:
         """Begin the session of somebody who has just signed in: under a new id."""
-        return Session(token_urlsafe(16), name, key_of(user))
+        return Session(token_urlsafe(16), name, key_of(user), way)
+
+    def write_try(self, tried: Try) -> str:
+        """Write a try to sign in at a provider."""
+        return self._of("try").dumps([tried.state, tried.nonce, tried.verifier])
+
+    def read_try(self, cookie: str | None) -> Try | None:
+        """Read it; None where there is none, or one that is too old."""
+        found = self._read("try", cookie, TRY_AGE)
+        return Try(*found) if found else None
 
     def csrf(self, session: Session) -> str:
         """The token that every form of a session holds, and no other site knows."""
@@ -136,5 +170,6 @@ class Signer:
 
 
 def key_of(user: User) -> str:
-    """What changes with a user's password, and tells nothing of it."""
-    return hashlib.sha256(user.password.encode()).hexdigest()[:16]
+    """What changes with how a user may sign in, and tells nothing of it."""
+    known = f"\n{user.known_as}" if user.known_as else ""
+    return hashlib.sha256(f"{user.password or ''}{known}".encode()).hexdigest()[:16]

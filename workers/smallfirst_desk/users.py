@@ -6,6 +6,7 @@ Trails and logs name people by their pseudonyms.
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -51,8 +52,14 @@ class User(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    password: Annotated[str, StringConstraints(pattern=r"^\$argon2id\$")] = Field(
-        description="The argon2id hash of the password; `smallfirst desk add-user` makes it."
+    password: Annotated[str, StringConstraints(pattern=r"^\$argon2id\$")] | None = Field(
+        default=None,
+        description="The argon2id hash of the password; `smallfirst desk add-user` makes it. None"
+        " for who signs in at a proxy or a provider alone.",
+    )
+    known_as: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="As whom a proxy or a provider knows the person; the name where left out.",
     )
     pseudonym: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-]{0,31}$")] = Field(
         description="The name in trails, logs and rows, by which nobody knows the person."
@@ -108,8 +115,20 @@ class UsersFile:
     def signed_in(self, name: str, password: str) -> User | None:
         """Find who has this name and password; it takes as long where there is none."""
         user = self.current.get(name)
-        is_right = is_password(user.password if user else _NOBODY, password)
-        return user if is_right else None
+        has_one = user is not None and user.password is not None
+        hashed = user.password if user is not None and user.password is not None else _NOBODY
+        is_right = is_password(hashed, password)
+        return user if has_one and is_right else None
+
+    def known_as(self, person: str) -> tuple[str, User] | None:
+        """Find whom a proxy or a provider knows so: the name, and the user."""
+        found = (pair for pair in self.current.items() if _known_as(*pair) == person)
+        return next(found, None)
+
+    @property
+    def has_passwords(self) -> bool:
+        """Whether anybody signs in by a password."""
+        return any(user.password is not None for user in self.current.values())
 
 
 def is_password(hashed: str, password: str) -> bool:
@@ -155,18 +174,37 @@ def _users_of(found: object, path: Path) -> Users:
     twice = next((each for each in pseudonyms if pseudonyms.count(each) > 1), None)
     if twice is not None:
         raise UsersFileError(path, f"two users have the pseudonym {twice!r}; keep one of them")
+    known = Counter(_known_as(name, user) for name, user in users.users.items())
+    name, count = next(iter(known.most_common(1)), ("", 0))
+    if count > 1:
+        raise UsersFileError(path, f"two users are known as {name!r}; keep `known_as` of one")
     return users
 
 
-def added(users: Users, name: str, password: str, *, role: Role, tasks: Iterable[str]) -> Users:
+def _known_as(name: str, user: User) -> str:
+    return user.known_as or name
+
+
+def added(
+    users: Users,
+    name: str,
+    password: str | None,
+    *,
+    role: Role,
+    tasks: Iterable[str],
+    known_as: str | None = None,
+) -> Users:
     """The same with one more user; one that is there keeps its pseudonym.
+
+    Without a password, the user signs in at a proxy or a provider alone.
 
     Raises:
         ValidationError: When the name or a task's is none.
     """
     there = users.users.get(name)
     user = User(
-        password=_HASHER.hash(password),
+        password=None if password is None else _HASHER.hash(password),
+        known_as=known_as,
         pseudonym=there.pseudonym if there else f"r-{token_hex(4)}",
         role=role,
         tasks=tuple(dict.fromkeys(tasks)),
@@ -176,7 +214,7 @@ def added(users: Users, name: str, password: str, *, role: Role, tasks: Iterable
 
 def write_users(path: Path, users: Users) -> None:
     """Write the file whole or not at all; only its owner may read it."""
-    written = users.model_dump(mode="json")
+    written = users.model_dump(mode="json", exclude_none=True)
     text = (
         json.dumps(written, indent=2) + "\n"
         if path.suffix == ".json"

@@ -28,6 +28,9 @@ one more `define` here and one more line in `smallfirst.components`.
 {{- if .Values.flower.enabled -}}
 {{- $_ := set $all "flower" (include "smallfirst.component.flower" . | fromYaml) -}}
 {{- end -}}
+{{- if .Values.desk.enabled -}}
+{{- $_ := set $all "desk" (include "smallfirst.component.desk" . | fromYaml) -}}
+{{- end -}}
 {{- if .Values.metrics.enabled -}}
 {{- $_ := set $all "exporter" (include "smallfirst.component.exporter" . | fromYaml) -}}
 {{- end -}}
@@ -205,6 +208,113 @@ config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
 
+{{/* Under which name people reach the desk; empty where they do by a port-forward alone. */}}
+{{- define "smallfirst.deskHost" -}}
+{{- if .Values.desk.ingress.enabled -}}
+{{- .Values.desk.ingress.host -}}
+{{- else if .Values.desk.httpRoute.enabled -}}
+{{- first .Values.desk.httpRoute.hostnames -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+The pages where people answer. Its users' file and the key of its sessions come from one Secret; what it
+keeps, where it keeps anything, is on a claim that every replica mounts.
+*/}}
+{{- define "smallfirst.component.desk" -}}
+{{- $own := omit .Values.desk "enabled" "elsewhere" "auth" "keep" "service" "ingress" "httpRoute" "peers" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" $own) | fromYaml -}}
+{{- $secret := .Values.desk.auth.existingSecret | default (include "smallfirst.name" (dict "root" . "name" "desk")) -}}
+{{- $keep := .Values.desk.keep -}}
+kind: Deployment
+image: desk
+role: desk
+catalogue: true
+containers:
+  - name: desk
+    command: [python, -m, smallfirst_desk]
+settings:
+  HEALTH_DIR: /tmp/health
+  DESK_HOST: 0.0.0.0
+  DESK_PORT: 8470
+  DESK_USERS: /etc/smallfirst/desk/users.yaml
+  {{- if or .Values.desk.ingress.enabled .Values.desk.httpRoute.enabled }}
+  DESK_HTTPS: true
+  {{- end }}
+  {{- if $keep.existingClaim }}
+  DESK_ANSWERS: /var/lib/smallfirst/answers
+  DESK_LOG: /var/lib/smallfirst/actions
+  {{- end }}
+  {{- with .Values.desk.auth.proxy.header }}
+  DESK_PROXY_HEADER: {{ . }}
+  DESK_PROXY_FROM: {{ join "," $.Values.desk.auth.proxy.from | quote }}
+  {{- end }}
+  {{- with include "smallfirst.deskHost" . }}
+  DESK_URL: https://{{ . }}
+  {{- end }}
+  {{- with .Values.desk.auth.oidc }}
+  {{- if .issuer }}
+  DESK_OIDC_ISSUER: {{ .issuer | quote }}
+  DESK_OIDC_CLIENT_ID: {{ .clientId | quote }}
+  DESK_OIDC_CLAIM: {{ .claim | quote }}
+  {{- if .existingSecret }}
+  DESK_OIDC_SECRET_FILE: /etc/smallfirst/desk-oidc/client-secret
+  {{- end }}
+  {{- end }}
+  {{- end }}
+env:
+  - name: SMALLFIRST_DESK_SECRET
+    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: session-key}}
+volumes:
+  # Whole, so that a user who is taken out of it is signed out within a minute, without a restart.
+  - name: desk-users
+    secret:
+      secretName: {{ $secret }}
+      items: [{key: users.yaml, path: users.yaml}]
+  {{- with .Values.desk.auth.oidc.existingSecret }}
+  - name: desk-oidc
+    secret:
+      secretName: {{ . }}
+      items: [{key: client-secret, path: client-secret}]
+  {{- end }}
+  {{- with $keep.existingClaim }}
+  - name: kept
+    persistentVolumeClaim: {claimName: {{ . }}}
+  {{- end }}
+mounts:
+  - {name: desk-users, mountPath: /etc/smallfirst/desk, readOnly: true}
+  {{- if .Values.desk.auth.oidc.existingSecret }}
+  - {name: desk-oidc, mountPath: /etc/smallfirst/desk-oidc, readOnly: true}
+  {{- end }}
+  {{- if $keep.existingClaim }}
+  - {name: kept, mountPath: /var/lib/smallfirst}
+  {{- end }}
+ports: [{name: http, port: 8470}]
+service: {type: ClusterIP, port: {{ int .Values.desk.service.port }}}
+probes:
+  {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
+ingress:
+  {{- with .Values.desk.peers }}
+  - from:
+      {{- toYaml . | nindent 6 }}
+    ports: [{port: 8470, protocol: TCP}]
+  {{- else }}
+  []
+  {{- end }}
+{{- with .Values.desk.auth.oidc }}
+{{- if .issuer }}
+egress:
+  - ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
+    {{- with .peers }}
+    to:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- end }}
+{{- end }}
+config:
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
 {{/* Counts, for Prometheus. That Redis is away it says in a metric, so no probe asks for more than its port. */}}
 {{- define "smallfirst.component.exporter" -}}
 {{- $config := include "smallfirst.config" (dict "root" . "own" .Values.exporter) | fromYaml -}}
@@ -317,12 +427,28 @@ config:
   {{- include "smallfirst.config" (dict "root" . "own" dict) | nindent 2 }}
 {{- end }}
 
-{{/* What `helm test` submits, by task, as JSON. */}}
+{{/* The tasks of the values' own catalogue whose cascade ends at a person, as a list. */}}
+{{- define "smallfirst.tasksOfPeople" -}}
+{{- $tasks := list -}}
+{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
+{{- range $task, $about := (.Values.catalogue.content | fromYaml).tasks -}}
+{{- range $step := (kindIs "map" $about | ternary $about dict).cascade -}}
+{{- if kindIs "map" $step -}}{{- if hasKey $step "person" -}}{{- $tasks = append $tasks $task -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $tasks -}}
+{{- end }}
+
+{{/* What `helm test` submits, by task, as JSON: not what may wait for a person for days, unless it is named. */}}
 {{- define "smallfirst.testJobs" -}}
 {{- $jobs := dict -}}
 {{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
+{{- $asking := include "smallfirst.tasksOfPeople" . | fromJsonArray -}}
 {{- range $task, $_ := (.Values.catalogue.content | fromYaml).tasks -}}
+{{- if not (has $task $asking) -}}
 {{- $_ := set $jobs $task $.Values.test.text -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- mergeOverwrite $jobs (deepCopy .Values.test.jobs) | toJson -}}

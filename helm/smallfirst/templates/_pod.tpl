@@ -176,8 +176,8 @@ securityContext:
       key: {{ include "smallfirst.redisKey" (dict "root" $root "key" (printf "%s-url" .)) }}
 {{- if include "smallfirst.hasBroker" $root }}
 - name: SMALLFIRST_BROKER_URL
-  {{- if eq . "producer" }}
-  {{- /* It submits, and is no client of Celery's: it has no right there, and connects never. */}}
+  {{- if has . (list "producer" "desk") }}
+  {{- /* It is no client of Celery's: it has no right there, and connects never. */}}
   value: {{ printf "redis://%s:%d/0" $root.Values.redis.external.broker.host (int $root.Values.redis.external.broker.port) | quote }}
   {{- else }}
   valueFrom:

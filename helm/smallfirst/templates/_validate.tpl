@@ -2,7 +2,7 @@
 
 {{- define "smallfirst.validate" -}}
 {{- $faults := list -}}
-{{- range list "redis" "catalogue" "models" "flower" "airGapped" -}}
+{{- range list "redis" "catalogue" "models" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- range include "smallfirst.poolNames" . | fromJsonArray -}}
@@ -117,6 +117,58 @@
 {{- if has .name (list "FLOWER_UNAUTHENTICATED_API" "FLOWER_READ_ONLY" "FLOWER_AUTH_PROVIDER") -}}
 {{- $faults = append $faults (printf "%s is not to be set: Flower here is read-only, and asks who is there" .name) -}}
 {{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* Nobody reads texts, or sends a password, but over HTTPS; nobody at all who has not signed in. */}}
+{{- define "smallfirst.faults.desk" -}}
+{{- $faults := list -}}
+{{- $desk := .Values.desk -}}
+{{- $asking := include "smallfirst.tasksOfPeople" . | fromJsonArray -}}
+{{- if and $asking (not (or $desk.enabled $desk.elsewhere)) -}}
+{{- $faults = append $faults (printf "the catalogue has %s ask a person, and no desk runs: set desk.enabled, or desk.elsewhere where one runs outside of this release" (join ", " $asking)) -}}
+{{- end -}}
+{{- if $desk.enabled -}}
+{{- if not (or $desk.auth.existingSecret $desk.auth.users) -}}
+{{- $faults = append $faults "a desk needs to know who may sign in: set desk.auth.users (the file that `smallfirst desk add-user` writes) or desk.auth.existingSecret" -}}
+{{- end -}}
+{{- $auth := $desk.auth -}}
+{{- if and $auth.proxy.header (not $auth.proxy.from) -}}
+{{- $faults = append $faults "desk.auth.proxy.from is needed beside header: anybody else could say the header too" -}}
+{{- end -}}
+{{- if and $auth.proxy.from (not $auth.proxy.header) -}}
+{{- $faults = append $faults "desk.auth.proxy.header is needed beside from" -}}
+{{- end -}}
+{{- if and $auth.oidc.issuer (not $auth.oidc.clientId) -}}
+{{- $faults = append $faults "desk.auth.oidc.clientId is needed beside issuer" -}}
+{{- end -}}
+{{- if and $auth.oidc.issuer (not (or $desk.ingress.enabled $desk.httpRoute.enabled)) -}}
+{{- $faults = append $faults "desk.auth.oidc sends people back to the desk's own name: set desk.ingress or desk.httpRoute" -}}
+{{- end -}}
+{{- if and (not $auth.oidc.issuer) (or $auth.oidc.clientId $auth.oidc.existingSecret) -}}
+{{- $faults = append $faults "desk.auth.oidc.issuer is needed beside clientId and existingSecret" -}}
+{{- end -}}
+{{- if and $desk.ingress.enabled (not (and $desk.ingress.host $desk.ingress.tlsSecret)) -}}
+{{- $faults = append $faults "desk.ingress would show texts without HTTPS: set desk.ingress.host and desk.ingress.tlsSecret" -}}
+{{- end -}}
+{{- if $desk.httpRoute.enabled -}}
+{{- if not (and $desk.httpRoute.parentRefs $desk.httpRoute.hostnames) -}}
+{{- $faults = append $faults "desk.httpRoute.parentRefs and desk.httpRoute.hostnames are needed where desk.httpRoute.enabled" -}}
+{{- end -}}
+{{- range $desk.httpRoute.parentRefs -}}
+{{- if not .sectionName -}}
+{{- $faults = append $faults (printf "desk.httpRoute would show texts without HTTPS: set sectionName of the parentRef %s to the gateway's listener that speaks it" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "DESK_HOST" "DESK_PORT" "DESK_USERS" "DESK_SECRET" "DESK_HTTPS" "DESK_URL" "DESK_ANSWERS" "DESK_LOG" "DESK_PROXY_HEADER" "DESK_PROXY_FROM" "DESK_OIDC_ISSUER" "DESK_OIDC_CLIENT_ID" "DESK_OIDC_SECRET_FILE" "DESK_OIDC_CLAIM" -}}
+{{- if hasKey ($desk.settings | default dict) $name -}}
+{{- $faults = append $faults (printf "desk: settings.%s comes from another value" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- else if or $desk.ingress.enabled $desk.httpRoute.enabled -}}
+{{- $faults = append $faults "desk.ingress and desk.httpRoute lead to a desk: set desk.enabled" -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end }}

@@ -113,6 +113,16 @@ def add_user(
         Role,
         typer.Option(help="Who answers, who sees besides who has what, or who sees every task."),
     ] = Role.REVIEWER,
+    known_as: Annotated[
+        str | None,
+        typer.Option(help="As whom a proxy or a provider knows the person; the name if not given."),
+    ] = None,
+    without_password: Annotated[
+        bool,
+        typer.Option(
+            "--without-password", help="Let the person sign in at a proxy or a provider alone."
+        ),
+    ] = False,
     users: UsersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,8 +134,36 @@ def add_user(
     path = load_settings(DeskSettings, desk_users=users or given).desk_users
     command = [sys.executable, "-m", f"{_MODULE}.add_user", name, "--users", str(path)]
     tasks = [word for each in task or () for word in ("--task", each)]
+    more = [
+        *(("--known-as", known_as) if known_as is not None else ()),
+        *(("--without-password",) if without_password else ()),
+        *(("--json",) if as_json else ()),
+    ]
+    ended = subprocess.run([*command, "--role", role, *tasks, *more], check=False)  # noqa: S603 - ours
+    raise typer.Exit(ended.returncode)
+
+
+@app.command("verify-log")
+def verify_log(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="The folder of the log; if not given, SMALLFIRST_DESK_LOG."),
+    ] = None,
+    *,
+    last: Annotated[
+        int | None,
+        typer.Option(help="The number of a record that was there once, as a desk's log said."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look through the log of what people did; name each line that was changed or is missing."""
+    path = folder or load_settings(DeskSettings).desk_log
+    if path is None:
+        fail("no log is named: give its folder, or set SMALLFIRST_DESK_LOG")
+    command = [sys.executable, "-m", f"{_MODULE}.verify_log", str(path)]
+    more = ["--last", str(last)] if last is not None else []
     form = ["--json"] if as_json else []
-    ended = subprocess.run([*command, "--role", role, *tasks, *form], check=False)  # noqa: S603 - ours
+    ended = subprocess.run([*command, *more, *form], check=False)  # noqa: S603 - ours
     raise typer.Exit(ended.returncode)
 
 

@@ -351,6 +351,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("xinfo|groups xpending xlen", streams),
         Grant("xlen", (f"%R~{keys.dead}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
+        Grant("zcard zrange", (f"%R~{keys.review('*')}",)),
         Grant("llen", (f"%R~{keys.celery_prefix}*",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
