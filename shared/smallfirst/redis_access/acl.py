@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys, ProducerKeys
-from smallfirst.people import people_of
+from smallfirst.people import checks_of, people_of
 
 
 class Role(StrEnum):
@@ -195,6 +195,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
+        *_drawing(keys),
+        *_dropping_checks(keys),
+        # Whether an audit has broken a promise.
+        Grant("hmget", (f"%R~{keys.audit('*')}",)),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # What waits for a person, and what a person decided where no desk is there to end it.
         Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
@@ -234,6 +238,7 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         Grant("set", (f"%W~{keys.end('*')}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
+        *_drawing(keys),
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
@@ -261,6 +266,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         Grant("zadd zscore zrem zrangebyscore expire", (f"~{keys.decided}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
+        *_auditing(keys),
         *_writing_letters(keys),
     )
 
@@ -285,6 +291,36 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
         Grant("hmget hset hdel expire", (f"~{every.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
+    )
+
+
+def _drawing(keys: Keys) -> tuple[Grant, ...]:
+    """What checks.lua does to count an accepted answer and put it before people: it reads none."""
+    checks = f"%W~{keys.checks('*')}"
+    return (
+        Grant("hincrby hincrbyfloat hget hset expire", (f"~{keys.audit('*')}",)),
+        Grant("xadd xlen xgroup|create pexpireat", (checks,)),
+        Grant("zadd pexpireat", (f"%W~{keys.review(checks_of('*'))}",)),
+    )
+
+
+def _dropping_checks(keys: Keys) -> tuple[Grant, ...]:
+    """What drop_checks.lua does besides, where nobody answered in time."""
+    review, audit = f"~{keys.review(checks_of('*'))}", f"~{keys.audit('*')}"
+    return (Grant("evalsha", (review, audit)), Grant("zrangebyscore", (f"%R{review}",)))
+
+
+def _auditing(keys: Keys) -> tuple[Grant, ...]:
+    """What a desk does with blind checks beyond what it does with jobs: it records how each ended.
+
+    It mixes golden rows among them, and writes down what all of that says of the error.
+    """
+    audit = f"~{keys.audit('*')}"
+    return (
+        *_drawing(keys),
+        Grant("evalsha", (audit, f"~{keys.audited('*')}")),
+        Grant("xadd xrange expire", (f"~{keys.audited('*')}",)),
+        Grant("hmget hgetall", (audit,)),
     )
 
 
@@ -354,7 +390,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("llen", (f"%R~{keys.celery_prefix}*",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
-        Grant("hmget", (f"%R~{keys.of_producer('*').submissions}",)),
+        Grant("hmget", (f"%R~{keys.of_producer('*').submissions}", f"%R~{keys.audit('*')}")),
         Grant("get", (f"%R~{keys.num_slices}",)),
     )
 
