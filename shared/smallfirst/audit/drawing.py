@@ -19,13 +19,14 @@ from pydantic import Field
 from smallfirst.wire import Wire
 
 #: The part of the share that is drawn evenly: no answer weighs more than 1 / EVEN.
-EVEN: Final = 0.5
+EVEN: Final = 0.65
 #: Doubt (one minus the confidence) at which the next stratum begins: half decades.
 EDGES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-#: How often an answer of each stratum is drawn, against the others: by the square root of the
-#: errors that are to be expected there, its doubt, as Neyman's allocation has it. Source: Neyman
-#: 1934, On the two different aspects of the representative method.
-RATES: Final = (0.03, 0.045, 0.08, 0.14, 0.25, 0.45, 0.7)
+#: How often an answer of each stratum is drawn, against the others: its usual doubt to the power of
+#: 0.35. The square root would be the best where people never err (Neyman 1934, On the two different
+#: aspects of the representative method); their errors come as often among the surest answers, which
+#: speaks for drawing evenly. What that costs either way is in benchmarks/audit_simulated.py.
+RATES: Final = (0.07, 0.11, 0.17, 0.25, 0.36, 0.54, 0.73)
 _KEY: Final = b"smallfirst audit"
 _CHANCES: Final = 2**53
 
