@@ -91,10 +91,11 @@ def settled(
     *,
     confidence: float | Callable[[int], float] = 0.95,
     label: str = "a",
+    **more: Any,
 ) -> list[HeldJob]:
     """Carry jobs to answers that stand, each as sure as is said of its number."""
     sure = confidence if callable(confidence) else lambda _number: confidence
-    jobs = [Job(id=f"j{n}", task="topic", text=f"text {n}") for n in range(num_jobs)]
+    jobs = [Job(id=f"j{n}", task="topic", text=f"text {n}", **more) for n in range(num_jobs)]
     held, worker = parked(redis, jobs), Ledger(redis, KEYS, "worker")
     ordered = order or order_of()
     rows = [

@@ -25,6 +25,7 @@ from smallfirst.settings import DeskSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
+from smallfirst_desk.auditing import Auditor
 from smallfirst_desk.desk import Desk, Waits
 from smallfirst_desk.errors import DeskError
 from smallfirst_desk.sessions import Signer
@@ -95,7 +96,7 @@ def build(settings: DeskSettings) -> ASGIApp:
     except OSError as error:
         problem = SettingsProblem("SMALLFIRST_DESK_ANSWERS", f"cannot be written: {error.strerror}")
         raise SettingsError(problem) from error
-    settler = Settler(desk, health.of_thread("settler"), answers, check)
+    settler = Settler(desk, health.of_thread("settler"), answers, Auditor(desk, answers), check)
 
     async def beat() -> None:
         """Show that pages are still answered."""

@@ -98,6 +98,10 @@ class Audits:
             if len(rows) < READ_AT_ONCE:
                 return after, found
 
+    def num_records(self, task: str) -> int:
+        """How many records are kept."""
+        return int(self._redis.xlen(self._keys.audited(task)))
+
     def num_unmatched(self, task: str) -> int:
         """How many checks were drawn since this was asked last, by any desk."""
         return int(self._scripts.run("golden_due", [self._keys.audit(task)], []))

@@ -109,7 +109,7 @@ def accepted(
     until_ms = now_ms + order.keep_seconds * 1000
     slip = slip_of_check(
         task, len(held.job.text), step=attempt.step, now_ms=now_ms, until_ms=until_ms
-    )
+    ).model_copy(update={"producer": held.slip.producer})
     return Accepted(counted, held.raw, slip, check, until_ms)
 
 

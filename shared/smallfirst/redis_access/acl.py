@@ -319,7 +319,7 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
     return (
         *_drawing(keys),
         Grant("evalsha", (audit, f"~{keys.audited('*')}")),
-        Grant("xadd xrange expire", (f"~{keys.audited('*')}",)),
+        Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
         Grant("hmget hgetall", (audit,)),
     )
 

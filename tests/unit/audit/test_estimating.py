@@ -1,7 +1,9 @@
 """Estimates of the error among accepted answers: valid at every look, corrected, weighed back."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,13 +148,12 @@ def test_few_golden_rows_widen_the_interval() -> None:
 def test_the_truth_is_ruled_out_in_one_stream_of_twenty_at_most(error: float, slips: float) -> None:
     """Looked at after every answer; the whole simulation is a benchmark."""
     sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-    from audit_simulated import World, covered, draw, raw_estimates  # noqa: PLC0415
-
-    world, streams = World(error, slips), 300
-    drawn = draw(world, streams, 600, np.random.default_rng(5))
+    simulated: Any = import_module("audit_simulated")
+    world, streams = simulated.World(error, slips), 300
+    drawn = simulated.draw(world, streams, 600, np.random.default_rng(5))
     # Beyond 95 % by chance alone in one run of ten thousand.
-    assert covered(world, drawn).mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / streams)
-    estimates = raw_estimates(world, drawn)
+    assert simulated.covered(world, drawn).mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / streams)
+    estimates = simulated.raw_estimates(world, drawn)
     spread = 4 * estimates.std() / np.sqrt(streams)
     assert estimates.mean() == pytest.approx(error, abs=spread + 0.003)
 
