@@ -19,14 +19,9 @@ import structlog
 from pydantic import JsonValue
 
 from smallfirst.answers import UnknownAnswer
+from smallfirst.audit.counting import Answered, estimate_of, first_golden, reviewers_of
 from smallfirst.audit.drawing import AuditOrder
-from smallfirst.audit.reporting import (
-    Answered,
-    AuditReport,
-    estimate_of,
-    first_golden,
-    reviewers_of,
-)
+from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Audit, Catalogue, Example, Kind, Task
 from smallfirst.catalogue.audit_orders import audit_order
 from smallfirst.catalogue.likeness import text_key

@@ -195,7 +195,9 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
-        *_drawing(keys),
+        # An accepted answer is counted, and a check of it put where people's jobs are.
+        _counting(keys, "hincrbyfloat"),
+        Grant("pexpireat", (f"%W~{keys.checks('*')}", f"%W~{keys.review(checks_of('*'))}")),
         *_dropping_checks(keys),
         # Whether an audit has broken a promise.
         Grant("hmget", (f"%R~{keys.audit('*')}",)),
@@ -238,7 +240,8 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         Grant("set", (f"%W~{keys.end('*')}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
-        *_drawing(keys),
+        _counting(keys, "hincrbyfloat"),
+        *_adding_checks(keys),
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
@@ -294,11 +297,15 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
     )
 
 
-def _drawing(keys: Keys) -> tuple[Grant, ...]:
-    """What checks.lua does to count an accepted answer and put it before people: it reads none."""
+def _counting(keys: Keys, *more: str) -> Grant:
+    """What checks.lua does to count what is drawn and what waits."""
+    return Grant(" ".join(("hincrby hget hset expire", *more)), (f"~{keys.audit('*')}",))
+
+
+def _adding_checks(keys: Keys) -> tuple[Grant, ...]:
+    """What checks.lua does to put a check before people; who may do so may read none."""
     checks = f"%W~{keys.checks('*')}"
     return (
-        Grant("hincrby hincrbyfloat hget hset expire", (f"~{keys.audit('*')}",)),
         Grant("xadd xlen xgroup|create pexpireat", (checks,)),
         Grant("zadd pexpireat", (f"%W~{keys.review(checks_of('*'))}",)),
     )
@@ -307,7 +314,10 @@ def _drawing(keys: Keys) -> tuple[Grant, ...]:
 def _dropping_checks(keys: Keys) -> tuple[Grant, ...]:
     """What drop_checks.lua does besides, where nobody answered in time."""
     review, audit = f"~{keys.review(checks_of('*'))}", f"~{keys.audit('*')}"
-    return (Grant("evalsha", (review, audit)), Grant("zrangebyscore", (f"%R{review}",)))
+    return (
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit)),
+        Grant("zrangebyscore", (f"%R{review}",)),
+    )
 
 
 def _auditing(keys: Keys) -> tuple[Grant, ...]:
@@ -315,12 +325,13 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
 
     It mixes golden rows among them, and writes down what all of that says of the error.
     """
-    audit = f"~{keys.audit('*')}"
+    review, audit = f"~{keys.review(checks_of('*'))}", f"~{keys.audit('*')}"
     return (
-        *_drawing(keys),
-        Grant("evalsha", (audit, f"~{keys.audited('*')}")),
+        _counting(keys),
+        *_adding_checks(keys),
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit, f"~{keys.audited('*')}")),
         Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
-        Grant("hmget hgetall", (audit,)),
+        Grant("hmget hgetall", (f"%R{audit}",)),
     )
 
 

@@ -28,6 +28,7 @@ from smallfirst.answers import (
     VectorAnswer,
 )
 from smallfirst.audit.drawing import AuditOrder
+from smallfirst.audit.reporting import AuditReport, ReviewerReport
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
 from smallfirst.ledger.checks import Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
@@ -113,6 +114,21 @@ WIRE: list[Wire] = [
         decided_ms=1,
         seconds=1.0,
         num_words=2,
+    ),
+    AuditReport(
+        series="0123456789abcdef",
+        at_ms=1,
+        num_accepted=3,
+        num_checks=2,
+        num_waiting=1,
+        num_drawn=3,
+        num_dropped=0,
+        rate=0.5,
+        reviewers=(
+            ReviewerReport(
+                person="r1", num_answers=2, num_golden=1, num_golden_wrong=0, num_hasty=0
+            ),
+        ),
     ),
     RESULT,
     SLIP,
