@@ -19,7 +19,6 @@ from smallfirst.catalogue import (
     RuleStep,
     Step,
     Task,
-    WhenBroken,
     place_text,
 )
 from smallfirst.catalogue.audit_orders import audit_order
@@ -145,7 +144,6 @@ class TaskPlan:
         max_chars: The longest text that is taken.
         steps: In order.
         audit: How many accepted answers are checked; None where nothing is.
-        stops: Whether no machine is asked where an audit has broken the promise.
     """
 
     name: str
@@ -153,7 +151,6 @@ class TaskPlan:
     max_chars: int
     steps: tuple[PlannedStep, ...]
     audit: AuditOrder | None = None
-    stops: bool = False
 
     @property
     def last(self) -> PlannedStep:
@@ -305,7 +302,6 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
         task.max_chars,
         steps,
         audit_order(task, by.catalogue.models),
-        task.audit is not None and task.audit.when_broken is WhenBroken.STOP,
     )
 
 

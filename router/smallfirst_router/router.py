@@ -333,7 +333,7 @@ class Router:
     def look_at_audits(self) -> None:
         """Ask no machine of a task whose promise an audit has broken, where the task says so."""
         orders = self._planned.audited.items()
-        series = {name: order.series for name, order in orders if self._planned.tasks[name].stops}
+        series = {name: order.series for name, order in orders if order.stops}
         broken = self._ledger.audits.broken(series)
         if broken == self._broken:
             return

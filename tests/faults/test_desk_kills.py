@@ -37,9 +37,11 @@ class Reviewer:
         name: To sign in with.
         url: Gives the desk's address of the moment.
         seed: Of the answers.
+        task: Whose jobs are answered.
     """
 
-    def __init__(self, name: str, url: Callable[[], str], seed: int) -> None:
+    def __init__(self, name: str, url: Callable[[], str], seed: int, task: str = "topic") -> None:
+        self._task = task
         self._name = name
         self._url = url
         self._random = random.Random(seed)
@@ -61,7 +63,7 @@ class Reviewer:
         try:
             browser.sign_in(self._name)
             while not self.is_told.is_set():
-                browser.begin()
+                browser.begin(self._task)
                 if "/jobs/" not in browser.path:
                     self.is_told.wait(0.1)
                     continue
@@ -74,9 +76,9 @@ class Reviewer:
 
 
 @contextmanager
-def reviewers(url: Callable[[], str], seed: int) -> Iterator[list[Reviewer]]:
+def reviewers(url: Callable[[], str], seed: int, task: str = "topic") -> Iterator[list[Reviewer]]:
     """Let people answer as long as the block runs."""
-    people = [Reviewer(f"r{n}", url, seed + n) for n in range(3)]
+    people = [Reviewer(f"r{n}", url, seed + n, task) for n in range(3)]
     for person in people:
         person.thread.start()
     try:

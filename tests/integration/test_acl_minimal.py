@@ -257,7 +257,9 @@ def walk_rare_paths(guarded: Guarded) -> None:
         bury_more_than_is_kept(guarded, redis)
         assert router.lives.end_of("cpu/host/1/abc") is None
     with guarded.connect(CPU) as redis:
-        Ledger(redis, KEYS, "worker-of-the-drill").lives.note_end("host/1", "RuntimeError")
+        worker = Ledger(redis, KEYS, "worker-of-the-drill")
+        worker.lives.note_end("host/1", "RuntimeError")
+        assert worker.audits.broken({"tone": "0" * 16}) == frozenset()
 
 
 def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:

@@ -40,6 +40,10 @@ class AuditOrder(Wire):
         pattern=r"^[0-9a-f]{16}$",
         description="The hash of the promise and the steps; another one begins a new count.",
     )
+    stops: bool = Field(
+        default=False,
+        description="Whether no answer is accepted any more once an audit has broken the promise.",
+    )
 
 
 def stratum_of(confidence: float | None) -> int:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 from smallfirst.audit.drawing import AuditOrder
+from smallfirst.catalogue.audits import WhenBroken
 from smallfirst.catalogue.pools import Model
 from smallfirst.catalogue.step_specs import step_specs
 from smallfirst.catalogue.tasks import Task
@@ -16,7 +17,12 @@ def audit_order(task: Task, models: Mapping[str, Model]) -> AuditOrder | None:
         return None
     keep_seconds = round(task.audit.keep.total_seconds())
     series = audit_series(task, models)
-    return AuditOrder(share=task.audit.share, keep_seconds=keep_seconds, series=series)
+    return AuditOrder(
+        share=task.audit.share,
+        keep_seconds=keep_seconds,
+        series=series,
+        stops=task.audit.when_broken is WhenBroken.STOP,
+    )
 
 
 def audit_series(task: Task, models: Mapping[str, Model]) -> str:

@@ -148,8 +148,12 @@ class Audits:
 
     def broken(self, series: Mapping[str, str]) -> frozenset[str]:
         """Name the tasks whose promise an audit has broken, given each task's promise now."""
-        found = self._each(series, "broken")
-        return frozenset(task for task, of in found.items() if of.decode() == series[task])
+        found = self.broken_series(series)
+        return frozenset(task for task, of in found.items() if of == series[task])
+
+    def broken_series(self, tasks: Iterable[str]) -> dict[str, str]:
+        """Tell of tasks which of their promises an audit has broken, where it has one."""
+        return {task: of.decode() for task, of in self._each(tasks, "broken").items()}
 
     def _each(self, tasks: Iterable[str], name: str) -> dict[str, bytes]:
         names = list(tasks)

@@ -242,6 +242,7 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         *_settling(keys),
         _counting(keys, "hincrbyfloat"),
         *_adding_checks(keys),
+        Grant("hmget", (f"%R~{keys.audit('*')}",)),
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),

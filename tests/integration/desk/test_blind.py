@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -206,3 +208,34 @@ def test_all_golden_rows_come_before_one_comes_again() -> None:
     turns = [[golden_row(rows, 6 * turn + n) for n in range(6)] for turn in range(5)]
     assert all(sorted(map(str, turn)) == list("012345") for turn in turns)
     assert len({str(turn) for turn in turns}) > 1
+
+
+def test_the_terminal_shows_what_the_desk_says(
+    redis: Any, redis_url: str, ann: Browser, order: AuditOrder, wait_until: WaitUntil, folder: Path
+) -> None:
+    """In a line, and as JSON; rows that were given blind are told from others."""
+    settled(redis, 3, order, label="b")
+    ann.begin(BLIND)
+    while "/jobs/" in ann.path:
+        ann.answer(label="a")
+
+    def smallfirst(*words: str) -> str:
+        told = ["--redis-url", redis_url, *words, "--catalogue", str(folder / "catalogue.yaml")]
+        done = subprocess.run(
+            [sys.executable, "-m", "smallfirst", *told],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout + done.stderr
+
+    def said() -> Any:
+        return json.loads(smallfirst("audit", "topic", "--json")).get("topic") or {}
+
+    wait_until(lambda: said().get("num_checks") == 3, description="it is said", timeout=30)
+    assert "topic: blind audit 100 % (" in smallfirst("audit")
+    answers = ["--answers", str(folder / "answers")]
+    exported = smallfirst("export", "topic", *answers, "--blind", "--provenance")
+    assert '"blind": true' in exported
+    assert "of them given blind" in exported
