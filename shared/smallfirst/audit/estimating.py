@@ -113,7 +113,9 @@ def corrected(disagreement: float, slips: float, same: float) -> float:
 def _log_won(checked: Checked, wrong: Floats, disagreement: float) -> Floats:
     """The least that was won against each error rate, under any slips; `(rates,)`."""
     num_zeros = checked.num_checks - len(wrong)
-    of_means = log_capital(_MEANS, num_zeros, wrong, checked.max_weight)
+    # A version before this one may have drawn by other weights.
+    bound = max(checked.max_weight, float(wrong.max(initial=0.0)))
+    of_means = log_capital(_MEANS, num_zeros, wrong, bound)
     if not checked.num_golden:
         return _at(_RATES, of_means, disagreement)
     right = checked.num_golden - checked.num_golden_wrong

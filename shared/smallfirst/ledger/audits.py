@@ -13,6 +13,7 @@ from redis import Redis
 from smallfirst.ledger.checks import Check, CheckRecord, slip_of_check
 from smallfirst.ledger.keys import DECIDED_CONSUMER, Keys
 from smallfirst.ledger.scripts import Scripts
+from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst.people import checks_of
 
 #: The most records of a task; an older one is dropped for a newer one.
@@ -92,7 +93,7 @@ class Audits:
         while True:
             begin = after if after == "-" else f"({after}"
             rows = self._redis.xrange(self._keys.audited(task), begin, "+", READ_AT_ONCE)
-            found += (CheckRecord.model_validate_json(fields[b"record"]) for _, fields in rows)
+            found += (each for _, fields in rows if (each := _record_in(fields)) is not None)
             if rows:
                 after = rows[-1][0].decode()
             if len(rows) < READ_AT_ONCE:
@@ -162,3 +163,11 @@ class Audits:
             pipeline.hmget(self._keys.audit(task), name)
         replies = pipeline.execute() if names else []
         return {task: reply[0] for task, reply in zip(names, replies, strict=True) if reply[0]}
+
+
+def _record_in(fields: Mapping[bytes, bytes]) -> CheckRecord | None:
+    """Read a record; None for what is none: it counts for nothing, and stops nobody."""
+    try:
+        return CheckRecord.model_validate_json(fields[b"record"])
+    except READING_ERRORS:
+        return None

@@ -170,3 +170,12 @@ def test_an_audits_trouble_stops_no_job(redis: Any) -> None:
     settled(redis, 1)
     assert redis.exists(OWN.result("j0"))
     assert redis.xpending(BACKLOG, POOL_GROUP)["pending"] == 0
+
+
+def test_a_record_that_nobody_can_read_counts_for_nothing(redis: Any) -> None:
+    """Those before and behind it are read."""
+    for raw in (record_of().to_json(), "{", record_of(person="r2").to_json()):
+        redis.xadd(KEYS.audited("topic"), {"record": raw})
+    redis.expire(KEYS.audited("topic"), 60)
+    _, found = Audits(redis, KEYS).records("topic")
+    assert [each.person for each in found] == ["r1", "r2"]
