@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from smallfirst.audit.estimating import CONFIDENCE, Checked, ErrorEstimate, estimate
 from smallfirst.audit.reporting import MAX_WORDS_A_MINUTE, ReviewerReport
+
+if TYPE_CHECKING:  # numpy, for a desk without an audit
+    from smallfirst.audit.estimating import ErrorEstimate
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ def first_golden(answers: Iterable[Answered]) -> list[Answered]:
 
 def estimate_of(
     checks: Sequence[Answered], golden: Sequence[Answered], *, same: float
-) -> ErrorEstimate | None:
+) -> "ErrorEstimate | None":
     """Estimate the error of a task's accepted answers from what was answered blind."""
+    from smallfirst.audit.estimating import CONFIDENCE, Checked, estimate  # noqa: PLC0415 - see above
+
     return estimate(
         Checked(
             num_checks=len(checks),
