@@ -292,6 +292,58 @@ FLEET = Dashboard(
                 ),
             ),
         ),
+        (
+            "Accepted answers, checked blind",
+            (
+                Panel(
+                    "Error among accepted answers",
+                    [
+                        ("{{task}}", told("smallfirst_audit_error_ratio", "task", by="task")),
+                        (
+                            "{{task}} at least",
+                            told("smallfirst_audit_error_lower_ratio", "task", by="task"),
+                        ),
+                        (
+                            "{{task}} at most",
+                            told("smallfirst_audit_error_upper_ratio", "task", by="task"),
+                        ),
+                        (
+                            "{{task}} promised",
+                            told("smallfirst_audit_promised_ratio", "task", by="task"),
+                        ),
+                    ],
+                    "percentunit",
+                    "Of all answers accepted under the present promise. The interval holds at all"
+                    " looks together.",
+                ),
+                Panel(
+                    "Blind checks",
+                    [
+                        ("{{task}} done", told("smallfirst_audit_checks", "task", by="task")),
+                        ("{{task}} wait", told("smallfirst_audit_waiting", "task", by="task")),
+                        (
+                            "{{task}} dropped",
+                            told("smallfirst_audit_dropped_checks_total", "task", by="task"),
+                        ),
+                        (
+                            "{{task}} promise broken",
+                            told("smallfirst_audit_promise_broken", "task", by="task"),
+                        ),
+                    ],
+                ),
+                Panel(
+                    "Reviewers' own errors",
+                    [
+                        (
+                            "{{task}}",
+                            told("smallfirst_audit_reviewer_error_ratio", "task", by="task"),
+                        )
+                    ],
+                    "percentunit",
+                    "On golden rows; taken off the error.",
+                ),
+            ),
+        ),
     ),
 )
 

@@ -1,13 +1,14 @@
 """Where a job goes next: the cascade, walked from a given step. Pure, but for whom it asks here."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from smallfirst.acceptance import OTHER_REVISION, Acceptance, RuleAcceptance, label_of
+from smallfirst.acceptance import NEVER, OTHER_REVISION, Acceptance, RuleAcceptance, label_of
 from smallfirst.answers import Answer, AnyAnswer, Span, merge_spans, spans_of, with_spans
+from smallfirst.audit.drawing import AuditOrder
 from smallfirst.catalogue import (
     Backlog,
     Catalogue,
@@ -20,6 +21,7 @@ from smallfirst.catalogue import (
     Task,
     place_text,
 )
+from smallfirst.catalogue.audit_orders import audit_order
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.errors import CatalogueError, CatalogueProblem
@@ -134,17 +136,36 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """A task as the router sees it."""
+    """A task as the router sees it.
+
+    Attributes:
+        name: Of the task.
+        kind: Of the task.
+        max_chars: The longest text that is taken.
+        steps: In order.
+        audit: How many accepted answers are checked; None where nothing is.
+    """
 
     name: str
     kind: Kind
     max_chars: int
     steps: tuple[PlannedStep, ...]
+    audit: AuditOrder | None = None
 
     @property
     def last(self) -> PlannedStep:
         """The last step, which alone may ask a person."""
         return self.steps[-1]
+
+    @property
+    def stopped(self) -> "TaskPlan":
+        """The same where the promise is broken: no machine is asked, and people answer, if any."""
+        never = Acceptance(threshold=NEVER)
+        steps = tuple(
+            step if step.tier is Tier.HUMAN else replace(step, acceptance=never)
+            for step in self.steps
+        )
+        return replace(self, steps=steps)
 
     @cached_property
     def has_models_here(self) -> bool:
@@ -179,6 +200,21 @@ class Plan:
             for step in task.steps
             if isinstance(step.destination, Backlog)
         )
+
+    @cached_property
+    def audited(self) -> Mapping[str, AuditOrder]:
+        """The tasks whose accepted answers are checked."""
+        tasks = self.tasks.items()
+        return {name: task.audit for name, task in tasks if task.audit is not None}
+
+    def without(self, broken: Collection[str]) -> "Plan":
+        """The same, where tasks whose promise is broken ask no machine."""
+        if not broken:
+            return self
+        tasks = {
+            name: task.stopped if name in broken else task for name, task in self.tasks.items()
+        }
+        return replace(self, tasks=tasks)
 
     @cached_property
     def unbatched(self) -> frozenset[str]:
@@ -260,7 +296,13 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
         for number, step in enumerate(task.cascade)
     )
     _check_rules(name, steps)
-    return TaskPlan(name, task.kind, task.max_chars, steps)
+    return TaskPlan(
+        name,
+        task.kind,
+        task.max_chars,
+        steps,
+        audit_order(task, by.catalogue.models),
+    )
 
 
 def _destination(name: str, task: Task, step: Step, by: _Planning) -> Local | Backlog:

@@ -92,6 +92,8 @@ class Router:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._health = health or Health(None)
         self._linear_models = linear_models or LinearModels(settings.cache_dir)
+        #: The plan of the catalogue, and the tasks of it whose promise an audit has broken.
+        self._planned, self._broken = Plan(), frozenset[str]()
         self._in_hand = InHand(ledger, self._lease)
         self._people = People(ledger, metrics)
         #: Streams in which a dead router may have left what it had read.
@@ -122,6 +124,7 @@ class Router:
             PeriodicTask(second, self._intake.take_up_producers),
             PeriodicTask(second, self.recover),
             PeriodicTask(second, self.end_due),
+            PeriodicTask(second, self.look_at_audits),
             PeriodicTask(self._lease / 3, self._renew, may_rest=False),
             PeriodicTask(2 * second, self._beat, may_rest=False),
             PeriodicTask(10 * second, self.look_at_ids),
@@ -138,9 +141,13 @@ class Router:
             RouterError: When a rule does not compile, or a linear model is being trained.
         """
         skills = self._linear_models.skills_of(catalogue)
-        self._plan = plan_of(catalogue, self._watch.revision, skills)
+        self._planned = plan_of(catalogue, self._watch.revision, skills)
         for place, reason in blind_patterns(catalogue):
             log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
+        self._go_by_plan()
+
+    def _go_by_plan(self) -> None:
+        self._plan = self._planned.without(self._broken)
         self._triage.serve(self._plan)
         self._dispatch.serve(self._plan)
         self._people.serve(self._plan)
@@ -323,6 +330,28 @@ class Router:
         if self._follower.look():
             self._dispatch.open()
 
+    def look_at_audits(self) -> None:
+        """Ask no machine of a task whose promise an audit has broken, where the task says so."""
+        orders = self._planned.audited.items()
+        series = {name: order.series for name, order in orders if order.stops}
+        broken = self._ledger.audits.broken(series)
+        if broken == self._broken:
+            return
+        for task in sorted(broken - self._broken):
+            log.error(
+                "promise.broken",
+                task=task,
+                consequence="no machine's answer is accepted; jobs go to people, or abstain",
+                remedy=f"calibrate the task again: smallfirst calibrate {task}",
+            )
+        self._broken = broken
+        self._go_by_plan()
+
+    def _drop_checks(self) -> None:
+        for task in self._planned.audited:
+            if num_dropped := self._ledger.audits.drop_late(task):
+                log.info("checks.dropped", task=task, num_checks=num_dropped)
+
     def _beat(self) -> None:
         self._ledger.lives.beat(ROUTERS)
 
@@ -367,6 +396,7 @@ class Router:
         """Forget who and what is long gone."""
         streams = [*self._intake.streams, self._keys.escalations]
         self._ledger.tidy(streams, ROUTER_GROUP, idle=FORGET_AFTER)
+        self._drop_checks()
         self._dispatch.tidy()
 
     def _has_done(self, do: Callable[[], None]) -> bool:

@@ -7,6 +7,7 @@ long document keeps its leases, since the router goes round between two parts.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -15,6 +16,7 @@ import structlog
 from smallfirst import results
 from smallfirst.catalogue import Backlog
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
+from smallfirst.ledger.checks import Accepted, accepted
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
 from smallfirst.ledger.keys import ROUTER_GROUP, WAITING_PREFIX, Keys
@@ -224,7 +226,8 @@ class Triage:
         if isinstance(move, Ask):
             return self._wait(held, plan, move) or self._park(held, move, mark, now_ms)
         if isinstance(move, Accept):
-            return _end(held, results.answered(job, move.answer, move.trail, **times))
+            result = results.answered(job, move.answer, move.trail, **times)
+            return replace(_end(held, result), accepted=_counted(held, move, plan, now_ms))
         return _end(held, results.run_out(job, move.trail, **times))
 
     def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
@@ -307,6 +310,7 @@ class Triage:
             options=ask.step.options,
             catalogue=self._plan.revision,
             until_ms=min(now_ms + wait_ms, results.LAST_MS) if person else None,
+            audit=None if person else self._plan.tasks[held.slip.task].audit,
         )
         update = {
             "request": request,
@@ -437,6 +441,13 @@ def _end(held: HeldJob, result: Result) -> Finish:
         is_first_seen=held.is_first_seen,
         spent=_rule_that_ended(result),
     )
+
+
+def _counted(held: HeldJob, move: Accept, plan: TaskPlan, now_ms: int) -> Accepted | None:
+    """What counts an answer that stands, where the task is audited."""
+    if plan.audit is None:
+        return None
+    return accepted(held, move.trail[-1], move.answer, plan.audit, now_ms)
 
 
 def _rule_that_ended(result: Result) -> Attempt | None:

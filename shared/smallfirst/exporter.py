@@ -24,9 +24,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from smallfirst.audit.reporting import read_reports
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import RedisUnfit, SmallfirstError
+from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import ROUTERS
 from smallfirst.ledger.people_loads import look_at_people
@@ -36,6 +38,7 @@ from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.process.settings_help import answer_arguments
 from smallfirst.settings import ExporterSettings, load_settings
+from smallfirst.telemetry.audits import audit_metrics
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.outages import tell
@@ -94,6 +97,9 @@ class Fleet(Collector):
         yield self._destroyed(load.producers)
         yield from self._memory()
         yield from self._booked(catalogue, load.now_ms)
+        audited = [name for name, task in catalogue.tasks.items() if task.audit is not None]
+        first = self._slices[0]
+        yield from audit_metrics(read_reports(Audits(first.redis, first.keys).said(audited)))
 
     def _streams(self, load: FleetLoad) -> Iterator[Metric]:
         """What routers read has `@router` for a pool; the submissions of all producers are one."""

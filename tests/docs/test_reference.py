@@ -57,7 +57,8 @@ def test_every_key_is_told() -> None:
     made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
-    made |= {keys.decisions, keys.decided}
+    made |= {keys.decisions, keys.decided, keys.audit("{task}"), keys.audited("{task}")}
+    made |= {keys.accepted("{task}", "{series}")}
     of_slice = {key.replace(keys.tag, "{slice}") for key in made}
     assert told == {*of_slice, "{ns}:celery:*"}
 

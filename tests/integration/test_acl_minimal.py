@@ -24,14 +24,18 @@ from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Priority, Status
+from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.celery_lists import CeleryLists
+from smallfirst.ledger.checks import Check, CheckRecord
+from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.review import Refusal, Review
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
+from smallfirst.people import checks_of
 from smallfirst.redis_access.acl import Role, all_grants, worker_user
 
 pytestmark = [
@@ -44,7 +48,7 @@ pytestmark = [
 KEYS = Keys()
 OWN = KEYS.of_producer("default")
 BULK = "{sf:0}:backlog:cpu:bulk"
-TASKS = ("ids", "similar", "mood")
+TASKS = ("ids", "similar", "mood", "tone")
 HOUR = timedelta(hours=1)
 LONG = "Where is my parcel? It should have come last week, and nobody answers. " * 25
 _IDLE = "clients ask it when they have said nothing for ten seconds"
@@ -98,6 +102,7 @@ def trace(
             walk_rare_paths(guarded)
             end_what_nobody_reads(guarded, wait_until)
             ask_people(guarded, client, wait_until)
+            check_blind(guarded, wait_until)
             wait_until(
                 lambda: fleet.flower_has_seen("task-succeeded"),
                 description="Flower saw a batch",
@@ -252,7 +257,9 @@ def walk_rare_paths(guarded: Guarded) -> None:
         bury_more_than_is_kept(guarded, redis)
         assert router.lives.end_of("cpu/host/1/abc") is None
     with guarded.connect(CPU) as redis:
-        Ledger(redis, KEYS, "worker-of-the-drill").lives.note_end("host/1", "RuntimeError")
+        worker = Ledger(redis, KEYS, "worker-of-the-drill")
+        worker.lives.note_end("host/1", "RuntimeError")
+        assert worker.audits.broken({"tone": "0" * 16}) == frozenset()
 
 
 def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:
@@ -304,6 +311,56 @@ def ask_people(guarded: Guarded, client: Client, wait_until: WaitUntil) -> None:
         results = [OWN.result(job.id) for job in jobs]
         wait_until(lambda: admin.exists(*results) == len(jobs), description="all have ended")
         assert not admin.exists(KEYS.decisions, waiting)
+
+
+def check_blind(guarded: Guarded, wait_until: WaitUntil) -> None:
+    """People answer blind what a router and a worker accepted; a golden row is among it."""
+    with guarded.connect() as admin:
+        drawn = [KEYS.checks("ids"), KEYS.checks("tone")]
+        wait_until(lambda: admin.exists(*drawn) == len(drawn), description="checks were drawn")
+    with guarded.connect(Role.DESK) as redis, guarded.connect() as admin:
+        review, audits = Review(redis, KEYS, lease=HOUR / 60, undo=HOUR), Audits(redis, KEYS)
+        assert audits.num_unmatched("tone") > 0
+        # All that was drawn was answered before the golden row comes.
+        admin.delete(KEYS.checks("tone"))
+        number, now_ms = audits.next_golden("tone"), review.now_ms()
+        job = Job(id="golden", task="tone", text="x").to_json().encode()
+        times = {"now_ms": now_ms, "until_ms": now_ms + 60_000}
+        golden: Any = {"text": "x", "label": "glad"}
+        assert audits.add_golden("tone", job, Check(golden=golden), num_chars=number + 1, **times)
+        mine = leased(review, "r1", checks_of("tone"))
+        review.decide(mine.held, mine.place, decision("r1", mine))
+        make_final(admin)
+        record = CheckRecord(
+            series="0" * 16,
+            step=0,
+            stratum=0,
+            share=1.0,
+            chance=1.0,
+            is_wrong=False,
+            person="r1",
+            decided_ms=1,
+            seconds=1.0,
+            num_words=1,
+        )
+        ended = []
+
+        def end(entry: StreamEntry, _decision: bytes) -> None:
+            ended.append(audits.record("tone", entry.entry, record))
+
+        review.settle_decided(end_check=end)
+        assert ended == [True]
+        assert audits.records("tone")[1] == [record]
+        assert (audits.num_records("tone"), audits.counts("tone", "0" * 16).num_accepted) == (1, 0)
+        audits.say("tone", "{}", broken=None)
+        assert audits.broken({"tone": "0" * 16}) == frozenset()
+        assert set(audits.said(["tone"])) == {"tone"}
+    with guarded.connect(Role.ROUTER) as redis, guarded.connect() as admin:
+        for member in admin.zrange(KEYS.review(checks_of("ids")), 0, -1):
+            admin.zadd(KEYS.review(checks_of("ids")), {member: 1})
+        router = Ledger(redis, KEYS, "router-of-the-drill")
+        assert router.audits.drop_late("ids") > 0
+        assert router.audits.broken({"ids": "0" * 16}) == frozenset()
 
 
 def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:

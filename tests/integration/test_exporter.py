@@ -19,9 +19,11 @@ from tests.support.one_task import CATALOGUE
 from tests.support.shapes import attempt_for, result_for
 from tests.support.waiting import WaitUntil
 
+from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Priority
+from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -140,6 +142,35 @@ def test_what_was_booked_is_counted(
     assert value("attempts_total", **labels) == 1
     assert value("worker_seconds_total", **labels) == 0.25
     assert value("cost_total", **labels) == 0.5
+
+
+def test_what_an_audit_says_is_told_of_audited_tasks_alone(redis: Redis) -> None:
+    """The estimate, its interval, the promise, and whether it is broken; what is unknown is not."""
+    written = yaml.safe_load(CATALOGUE)
+    written["tasks"]["other"] = written["tasks"]["topic"] | {"audit": 0.1}
+    registry = CollectorRegistry(auto_describe=False)
+    catalogue = Catalogue.model_validate(written)
+    registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: catalogue))
+    counts = {"num_accepted": 9, "num_checks": 4, "num_waiting": 1, "num_drawn": 7}
+    told = {"series": "0" * 16, "at_ms": 1, "num_dropped": 2, "rate": 0.25, "lower": 0.1}
+    report = AuditReport.model_validate({**counts, **told, "upper": 0.5, "is_broken": True})
+    for task in ("topic", "other"):
+        Audits(redis, KEYS).say(task, report.to_json(), broken=None)
+
+    def value(name: str, task: str = "other") -> float | None:
+        return registry.get_sample_value(f"smallfirst_audit_{name}", {"task": task})
+
+    assert (value("error_ratio"), value("error_lower_ratio"), value("error_upper_ratio")) == (
+        0.25,
+        0.1,
+        0.5,
+    )
+    assert (value("checks"), value("waiting"), value("dropped_checks_total")) == (4, 1, 2)
+    assert (value("promise_broken"), value("promised_ratio")) == (1, None)
+    assert value("error_ratio", "topic") is None
+    redis.hset(KEYS.audit("other"), "said", "{")
+    assert value("error_ratio") is None
+    assert registry.get_sample_value("smallfirst_redis_up") == 1
 
 
 def test_what_the_catalogue_has_no_longer_is_counted_without_a_tier(

@@ -37,6 +37,7 @@ tasks:
     kind: tag
     labels: {card: a card}
     cascade: [{rule: {find: [card]}, accept: always}]
+    audit: 1.0
   similar:
     kind: embed
     cascade: [{model: minilm}]
@@ -45,6 +46,12 @@ tasks:
     labels: {glad: glad, sad: sad}
     examples: mood.jsonl
     cascade: [{model: minilm, accept: 0.999999}]
+  tone:
+    kind: classify
+    labels: {glad: glad, sad: sad}
+    examples: mood.jsonl
+    cascade: [{model: minilm}]
+    audit: 1.0
   asked:
     kind: classify
     labels: {a: one, b: two}
@@ -63,7 +70,7 @@ def catalogue_with(*pools: str) -> Catalogue:
     """Read the fleet's catalogue but for its examples, with some pools more that no model fits."""
     read = yaml.safe_load(CATALOGUE)
     read["pools"] |= {name: {"tier": "llm", "max_parameters": "1M"} for name in pools}
-    del read["tasks"]["mood"]
+    del read["tasks"]["mood"], read["tasks"]["tone"]
     return Catalogue.model_validate(read)
 
 

@@ -21,9 +21,18 @@ class Reviewer:
         url: Gives the desk's address of the moment.
         seed: Of the answers.
         labels: To choose from.
+        task: Whose jobs, or blind checks, are answered.
     """
 
-    def __init__(self, name: str, url: Callable[[], str], seed: int, labels: str = "abc") -> None:
+    def __init__(
+        self,
+        name: str,
+        url: Callable[[], str],
+        seed: int,
+        labels: str = "abc",
+        task: str = "topic",
+    ) -> None:
+        self._task = task
         self._name = name
         self._url = url
         self._random = random.Random(seed)
@@ -46,7 +55,7 @@ class Reviewer:
         try:
             browser.sign_in(self._name)
             while not self.is_told.is_set():
-                browser.begin()
+                browser.begin(self._task)
                 if "/jobs/" not in browser.path:
                     self.is_told.wait(0.1)
                     continue
@@ -59,16 +68,17 @@ class Reviewer:
 
 
 def job_of(browser: Browser) -> str:
-    """The id of the job on a page."""
+    """The id of the job on a page; of a blind check, which names none, its entry."""
     found = _JOB_ID.search(browser.html)
-    assert found is not None, f"no job in {browser.path}"
-    return unescape(found[1])
+    return unescape(found[1]) if found else browser.path.rpartition("-bulk-")[2]
 
 
 @contextmanager
-def reviewers(url: Callable[[], str], seed: int, count: int = 3) -> Iterator[list[Reviewer]]:
+def reviewers(
+    url: Callable[[], str], seed: int, count: int = 3, task: str = "topic"
+) -> Iterator[list[Reviewer]]:
     """Let people, `r0` and so on, answer as long as the block runs."""
-    people = [Reviewer(f"r{n}", url, seed + n) for n in range(count)]
+    people = [Reviewer(f"r{n}", url, seed + n, task=task) for n in range(count)]
     for person in people:
         person.thread.start()
     try:

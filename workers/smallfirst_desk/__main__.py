@@ -29,6 +29,7 @@ from smallfirst_desk.access import access_of
 from smallfirst_desk.action_log import ActionLog
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
+from smallfirst_desk.auditing import Auditor
 from smallfirst_desk.desk import Desk, Waits
 from smallfirst_desk.errors import DeskError
 from smallfirst_desk.sessions import Signer
@@ -100,7 +101,7 @@ def build(settings: DeskSettings) -> ASGIApp:
         head = actions.open()
     with _naming("SMALLFIRST_DESK_ANSWERS"):
         answers.open()
-    settler = Settler(desk, health.of_thread("settler"), answers, check)
+    settler = Settler(desk, health.of_thread("settler"), answers, Auditor(desk, answers), check)
 
     async def beat() -> None:
         """Show that pages are still answered."""

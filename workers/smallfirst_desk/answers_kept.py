@@ -5,7 +5,7 @@ is never missing, and one that is settled twice may stand there twice. `smallfir
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,6 +18,7 @@ from smallfirst.answers import (
     SpansAnswer,
     TextAnswer,
 )
+from smallfirst.ledger.checks import Check
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.results import at
@@ -54,6 +55,16 @@ def row_of(held: HeldJob, decision: Decision) -> dict[str, Any]:
             "saw": machines,
         },
     }
+
+
+def blind_row_of(held: HeldJob, decision: Decision, check: Check, chance: float) -> dict[str, Any]:
+    """Write an answer to a blind check as a row: nobody who answered saw what a machine said.
+
+    Such rows are a sample of all accepted answers, in which each counts for `1 / chance` of them.
+    """
+    row = row_of(held, decision)
+    blind = {"blind": True, "chance": chance, "step": check.step, "model": check.model, "saw": []}
+    return row | {"human": row["human"] | blind}
 
 
 def as_example(answer: Answer) -> dict[str, Any]:
@@ -99,12 +110,22 @@ class AnswersKept:
         Raises:
             OSError: When a file cannot be written; then nothing is settled yet.
         """
+        self._add((held.job.task, row_of(held, decision)) for held, decision in decided)
+
+    def keep_blind(self, held: HeldJob, decision: Decision, check: Check, chance: float) -> None:
+        """Add the answer to a blind check to the file of its task.
+
+        Raises:
+            OSError: When the file cannot be written; then nothing is recorded yet.
+        """
+        self._add([(held.job.task, blind_row_of(held, decision, check, chance))])
+
+    def _add(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         if self._folder is None:
             return
         by_task: dict[str, list[str]] = {}
-        for held, decision in decided:
-            line = json.dumps(row_of(held, decision), ensure_ascii=False)
-            by_task.setdefault(held.job.task, []).append(line)
+        for task, row in rows:
+            by_task.setdefault(task, []).append(json.dumps(row, ensure_ascii=False))
         for task, lines in by_task.items():
             with (self._folder / f"{task}.jsonl").open("a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in lines))

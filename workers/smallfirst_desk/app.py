@@ -21,9 +21,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from smallfirst.audit.reporting import MAX_WORDS_A_MINUTE
+from smallfirst.catalogue import Task
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
-from smallfirst.ledger.review import Leased, Refusal
+from smallfirst.ledger.review import Leased, Refusal, TaskLoad
+from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.access import Access
 from smallfirst_desk.action_log import ActionLog, job_hash
 from smallfirst_desk.asking import Asker, Asking, to
@@ -121,11 +124,27 @@ class DeskApp:
     def _front(self, request: Request, asker: Asker, user: User) -> Response:
         tasks, loads = self._desk.tasks_of(user), self._desk.loads(user)
         rows = [(name, tasks[name], load, ages(load)) for name, load in loads.items()]
-        return self._asking.render("front.html.j2", asker, rows=rows, **self._news(request))
+        return self._asking.render(
+            "front.html.j2",
+            asker,
+            rows=rows,
+            reports=self._desk.reports_of(user),
+            checks=self._checks(user),
+            **self._news(request),
+        )
+
+    def _checks(self, user: User) -> list[tuple[str, str, Task, TaskLoad]]:
+        """The blind checks of each task that the user may answer: name, task's name, task, load."""
+        return [
+            (name, task_of_checks(name) or "", task, self._desk.load(user, name))
+            for name, task in self._desk.checked_of(user).items()
+        ]
 
     def _list(self, request: Request, asker: Asker, user: User) -> Response:
         name = request.path_params["task"]
         task = self._desk.task(user, name)
+        if (checked := task_of_checks(name)) is not None:
+            return self._list_checks(request, asker, user, checked)
         load = self._desk.load(user, name, listed=LISTED)
         rows = [(code_of(each.place), row_of(each, load.now_ms)) for each in load.listed[:LISTED]]
         return self._asking.render(
@@ -137,6 +156,23 @@ class DeskApp:
             ages=ages(load),
             rows=rows,
             me=user.pseudonym,
+            sees_people=user.role is not Role.REVIEWER,
+            **self._news(request),
+        )
+
+    def _list_checks(self, request: Request, asker: Asker, user: User, checked: str) -> Response:
+        """How many texts wait to be answered blind: none is told from another, nor chosen."""
+        name = checks_of(checked)
+        report = self._desk.reports_of(user).get(checked)
+        return self._asking.render(
+            "checks.html.j2",
+            asker,
+            task=name,
+            name=checked,
+            about=self._desk.task(user, name),
+            load=self._desk.load(user, name),
+            report=report,
+            max_words=MAX_WORDS_A_MINUTE,
             sees_people=user.role is not Role.REVIEWER,
             **self._news(request),
         )
@@ -161,6 +197,8 @@ class DeskApp:
         """What a job's page shows besides the job."""
         return {
             "task": view.task,
+            "name": task_of_checks(view.task) or view.task,
+            "is_blind": task_of_checks(view.task) is not None,
             "about": self._desk.task(user, view.task),
             "code": view.place,
             "view": self._signer.write_view(view),

@@ -12,14 +12,17 @@ from operator import add
 from threading import Lock
 from typing import Final
 
+from smallfirst.audit.reporting import AuditReport, read_reports
 from smallfirst.catalogue import Catalogue, Task
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority
+from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.review import Leased, Place, Refusal, Review, TaskLoad
 from smallfirst.ledger.slices import Slice
+from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.errors import NotAllowed
 from smallfirst_desk.users import User
 
@@ -55,6 +58,7 @@ class Desk:
         self._watch = watch
         self._lock = Lock()
         self.waits = waits
+        self.audits = tuple(Audits(each.redis, each.keys) for each in slices)
         self.reviews = tuple(
             Review(each.redis, each.keys, lease=waits.lease, undo=waits.undo, bounds=bounds)
             for each in slices
@@ -77,13 +81,28 @@ class Desk:
             name: tasks[name] for name in user.sees_of(tasks) if tasks[name].person_step is not None
         }
 
+    def checked_of(self, user: User) -> dict[str, Task]:
+        """The tasks whose blind checks the user may answer, by the names that checks wait under."""
+        tasks = self.catalogue.tasks
+        seen = user.sees_of(tasks)
+        return {checks_of(name): tasks[name] for name in seen if tasks[name].audit is not None}
+
+    def reports_of(self, user: User) -> dict[str, AuditReport]:
+        """What audits say of the tasks that the user may see, where they say anything."""
+        names = [name for name in map(task_of_checks, self.checked_of(user)) if name is not None]
+        return read_reports(self.audits[0].said(names))
+
+    def clock_ms(self) -> int:
+        """Redis's clock in milliseconds."""
+        return self.reviews[0].now_ms()
+
     def task(self, user: User, name: str) -> Task:
-        """A task that the user may see.
+        """A task that the user may see, or whose blind checks that name is for.
 
         Raises:
             NotAllowed: When there is none such: to who may not see it, a task is as good as none.
         """
-        found = self.tasks_of(user).get(name)
+        found = self.tasks_of(user).get(name) or self.checked_of(user).get(name)
         if found is None:
             raise NotAllowed("There is no such task, or it is not one of yours.", 404)
         return found
@@ -157,7 +176,8 @@ class Desk:
         self.task(user, task)
         review, place = self.place(task, code)
         held = review.read(place)
-        return held if held is not None and held.job.task == task else None
+        is_its = held is not None and held.job.task == (task_of_checks(task) or task)
+        return held if is_its else None
 
     def now_ms(self, code: str, task: str) -> int:
         """Redis's clock where a job is."""

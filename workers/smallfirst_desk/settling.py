@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ from smallfirst.errors import RedisUnfit
 from smallfirst.health import Health
 from smallfirst.telemetry.outages import tell
 from smallfirst_desk.answers_kept import AnswersKept
+from smallfirst_desk.auditing import Auditor
 from smallfirst_desk.desk import Desk
 
 log = structlog.get_logger()
@@ -28,6 +30,7 @@ class Settler:
         desk: Whose decisions are settled.
         health: Told that the thread lives.
         answers: Keeps what was answered.
+        auditor: Ends blind checks, and says what they tell.
         check: Raises where the fleet has another number of slices than the desk was told.
     """
 
@@ -36,10 +39,12 @@ class Settler:
         desk: Desk,
         health: Health,
         answers: AnswersKept,
+        auditor: Auditor,
         check: Callable[[], object] = lambda: None,
     ) -> None:
         self._desk = desk
         self._answers = answers
+        self._auditor = auditor
         self._health = health
         self._check = check
         self._stopping = threading.Event()
@@ -64,6 +69,7 @@ class Settler:
             if not self._is_checked:
                 self._is_checked = bool(self._check())
             num_settled = sum(self._settle(number) for number in range(len(self._desk.reviews)))
+            self._auditor.tend()
         except RedisUnfit as error:
             log.warning("desk.unfit", problem=str(error), consequence="nothing is settled here")
         except OSError as error:
@@ -85,7 +91,9 @@ class Settler:
 
     def _settle(self, number: int) -> int:
         num_settled = 0
-        while settled := self._desk.reviews[number].settle_decided(self._answers.keep):
+        end_check = partial(self._auditor.end_check, self._desk.audits[number])
+        settle_decided = self._desk.reviews[number].settle_decided
+        while settled := settle_decided(self._answers.keep, end_check):
             num_settled += len(settled)
             for held, decision in settled:
                 log.info(

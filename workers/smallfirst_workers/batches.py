@@ -22,6 +22,7 @@ from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS
+from smallfirst_workers.broken_promises import without_broken
 from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
@@ -104,6 +105,7 @@ class BatchRunner:
             now_ms, claimed = self._ledger.claim(stream, wanted, starts=message.starts)
             hands.enter_context(self._leases.holding(stream, _starts_of(claimed)))
             jobs += self._read(stream, claimed)
+        jobs = without_broken(jobs, self._ledger.audits)
         return RunningBatch(
             message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
         )

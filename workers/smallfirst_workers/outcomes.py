@@ -8,6 +8,7 @@ from smallfirst import results
 from smallfirst.acceptance import Acceptance, label_of
 from smallfirst.answers import Answer, AnyAnswer, merge_spans, spans_of, with_likeliest, with_spans
 from smallfirst.jobs import Attempt, Outcome, Problem, Status, Tier
+from smallfirst.ledger.checks import accepted
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.settlements import Finish, Move
@@ -77,13 +78,15 @@ def settlement_of(
     trail = (*slip.trail, attempt)
     if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
         times = {"submitted_ms": slip.submitted_ms, "now_ms": now_ms}
-        result = results.answered(job, _with_kept(attempt.answer, slip), trail, **times)
+        answer, order = _with_kept(attempt.answer, slip), slip.asked.audit
+        result = results.answered(job, answer, trail, **times)
         return Finish(
             entry=held.entry.entry,
             producer=slip.producer,
             result=result,
             reply_to=job.reply_to,
             spent=attempt,
+            accepted=accepted(held, attempt, answer, order, now_ms) if order else None,
         )
     return Move(
         entry=held.entry.entry,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from smallfirst.catalogue.audits import Audit, WhenBroken
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import ForeignPromise, Promise, StepPromise, promise_path
@@ -43,6 +44,7 @@ __all__ = [
     "PROBLEMS",
     "RECOGNIZERS",
     "AnyStep",
+    "Audit",
     "Backlog",
     "Catalogue",
     "Entry",
@@ -69,6 +71,7 @@ __all__ = [
     "Task",
     "Think",
     "TokenPrices",
+    "WhenBroken",
     "is_to_be_chosen",
     "place",
     "place_text",

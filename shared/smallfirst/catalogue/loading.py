@@ -7,14 +7,14 @@ model or asks the network.
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import abspath
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from smallfirst.catalogue import Catalogue, place_text
+from smallfirst.catalogue import Catalogue, Example, Task, place_text
 from smallfirst.catalogue.examples import read_examples
 from smallfirst.catalogue.file_stamps import StampedFiles
 from smallfirst.catalogue.problems import problems_of
@@ -61,7 +61,7 @@ class Reading:
 
 
 def load_catalogue(path: Path, *, needs_promises: bool = True) -> Catalogue:
-    """Read a catalogue, the files of examples it names, and the promises beside it.
+    """Read a catalogue, the files of rows it names, and the promises beside it.
 
     Model folders come back absolute; relative ones are meant from the catalogue's own folder, as
     are the paths of examples.
@@ -93,19 +93,19 @@ def read_catalogue(path: Path, *, needs_promises: bool = True) -> Reading:
 
 
 def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree, list[CatalogueProblem]]:
-    """Read a catalogue, its lines, and what is wrong with its files of examples.
+    """Read a catalogue, its lines, and what is wrong with its files of rows.
 
     Raises:
         CatalogueError: When its own file is wrong.
     """
     tree = _read_tree(path, files)
     _make_paths_absolute(tree.data, path.parent)
-    example_paths = _take_example_paths(tree.data)
+    row_paths = _take_row_paths(tree.data)
     try:
         catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
     except ValidationError as err:
         raise CatalogueError(*problems_of(err, Catalogue, tree, path)) from None
-    found, problems = _with_examples(catalogue, example_paths, tree, path, files)
+    found, problems = _with_rows(catalogue, row_paths, tree, path, files)
     return found, tree, problems
 
 
@@ -165,38 +165,49 @@ def _absolute(written: str, base: Path) -> Path:
     return Path(abspath(base / folder))  # noqa: PTH100 - `resolve` follows symlinks
 
 
-def _take_example_paths(data: Any) -> dict[str, str]:
-    """Take out the tasks' `examples` that are paths, by the name of the task."""
-    paths = {}
+def _take_row_paths(data: Any) -> dict[Place, str]:
+    """Take out the tasks' `examples`, and the `golden` rows of their audits, that are paths."""
+    paths: dict[Place, str] = {}
     for name, task in _mappings(data, "tasks").items():
-        if isinstance(task.get("examples"), str):
-            paths[name] = task.pop("examples")
+        audit = task.get("audit")
+        holders: list[tuple[Place, dict[str, Any]]] = [(("tasks", name, "examples"), task)]
+        if isinstance(audit, dict):
+            holders.append((("tasks", name, "audit", "golden"), audit))
+        for place, holder in holders:
+            if isinstance(holder.get(str(place[-1])), str):
+                paths[place] = holder.pop(str(place[-1]))
     return paths
 
 
-def _with_examples(
+def _with_rows(
     catalogue: Catalogue,
-    example_paths: dict[str, str],
+    paths: dict[Place, str],
     tree: YamlTree,
     path: Path,
     files: StampedFiles,
 ) -> tuple[Catalogue, list[CatalogueProblem]]:
-    """Read the files of examples: the catalogue with all rows that are right, and what is not."""
+    """Read the files of rows: the catalogue with all rows that are right, and what is not."""
     tasks = dict(catalogue.tasks)
     problems: list[CatalogueProblem] = []
-    for name, written in example_paths.items():
-        at: Place = ("tasks", name, "examples")
-        place = CatalogueProblem(path, tree.line_of(at), place_text(at), "")
-        task, examples = tasks[name], _absolute(written, path.parent)
+    for at, written in paths.items():
+        name, place_of = str(at[1]), place_text(at)
+        place = CatalogueProblem(path, tree.line_of(at), place_of, "")
+        task, rows_path = tasks[name], _absolute(written, path.parent)
         try:
-            content = _read_file(examples, MAX_EXAMPLES_BYTES, files, place)
+            content = _read_file(rows_path, MAX_EXAMPLES_BYTES, files, place)
         except CatalogueError as err:
             problems += err.problems
             continue
-        rows, wrong = read_examples(content, examples, name, task)
-        problems += wrong
-        tasks[name] = task.model_copy(update={"examples": rows})
+        rows, wrong = read_examples(content, rows_path, name, task)
+        problems += (replace(each, where=place_of) for each in wrong)
+        tasks[name] = _with_rows_at(task, at, rows)
     return catalogue.model_copy(update={"tasks": tasks}), problems
+
+
+def _with_rows_at(task: Task, at: Place, rows: tuple[Example, ...]) -> Task:
+    if at[-1] == "examples" or task.audit is None:
+        return task.model_copy(update={"examples": rows})
+    return task.model_copy(update={"audit": task.audit.model_copy(update={"golden": rows})})
 
 
 def _with_promises(

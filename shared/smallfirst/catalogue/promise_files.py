@@ -99,4 +99,4 @@ def _promised(task: Task, promise: Promise) -> Task:
     pairs = zip(task.machine_steps, promise.steps, strict=True)
     steps = tuple(step.with_promise(of) for step, of in pairs)
     people = () if task.person_step is None else (task.person_step,)
-    return task.model_copy(update={"cascade": (*steps, *people)})
+    return task.with_promise(promise, (*steps, *people))

@@ -4,8 +4,10 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from smallfirst.catalogue.audits import AnyAudit, Audit, WhenBroken
+from smallfirst.catalogue.promises import Promise
 from smallfirst.catalogue.steps import AnyStep, Otherwise, PersonStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, HeadForm, Kind, TaskKeys, named
@@ -49,11 +51,19 @@ class Task(TaskKeys):
         le=MAX_TEXT_CHARS,
         description="The most characters of a text; a longer one is refused.",
     )
+    audit: AnyAudit | None = Field(
+        default=None,
+        description="The share of accepted answers that people check blind, such as 0.01, or an"
+        " audit with its settings; none: nothing is checked.",
+    )
     reads: Literal["all", "message"] = Field(
         default="all",
         description="What models with a head read of a text: `all` of it, or, of a mail, the"
         " `message` alone, without quoted mails, signature and legal notice.",
     )
+
+    #: What calibration promised of the cascade; set where the catalogue is read from its file.
+    _promise: Promise | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Task":
@@ -65,6 +75,7 @@ class Task(TaskKeys):
                 *_rule_problems(self),
                 *_person_problems(self),
                 *_example_problems(self),
+                *_audit_problems(self),
                 *_reading_problems(self),
             )
         )
@@ -80,6 +91,17 @@ class Task(TaskKeys):
         """The step that asks a person, where there is one."""
         last = self.cascade[-1] if self.cascade else None
         return last if isinstance(last, PersonStep) else None
+
+    @property
+    def promise(self) -> Promise | None:
+        """What calibration promised of its cascade, where some step goes by that."""
+        return self._promise
+
+    def with_promise(self, promise: Promise, cascade: tuple[AnyStep, ...]) -> "Task":
+        """The same task, its steps going by a promise."""
+        task = self.model_copy(update={"cascade": cascade})
+        task._promise = promise  # noqa: SLF001 - of its own kind
+        return task
 
 
 def example_problem(example: Example, task: Task) -> str | None:
@@ -145,6 +167,33 @@ def _person_problems(task: Task) -> Iterator[tuple[Place, str]]:
             yield at, f"a person cannot write the answer of {named(task.kind)}; leave the step out"
         if step.person.otherwise is Otherwise.BEST and len(task.cascade) == 1:
             yield (*at, "otherwise"), "no other step answers, so none is the best; say `abstain`"
+
+
+def _audit_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.audit is None:
+        return
+    spec, at = KINDS[task.kind], ("audit",)
+    if spec.head is HeadForm.VECTOR:
+        yield at, f"a person cannot write the answer of {named(task.kind)}; leave the audit out"
+    elif spec.scoring is None:
+        yield at, f"{spec.unscored}, so that no audit can count what is wrong; leave it out"
+    elif not task.machine_steps:
+        yield at, "no machine answers this task, so nothing is there to check; leave the audit out"
+    elif task.audit.when_broken is WhenBroken.STOP and not any(
+        s.is_calibrated for s in task.cascade
+    ):
+        rule = "no step says `accept: calibrated`, so no promise can be broken; calibrate one"
+        yield (*at, "when_broken"), f"{rule}, or say `warn`"
+    elif all(getattr(task, key) for key in spec.needs):
+        yield from golden_problems(task.audit, task)
+
+
+def golden_problems(audit: Audit, task: Task) -> Iterator[tuple[Place, str]]:
+    """Say which golden rows do not serve a task."""
+    for index, row in enumerate(audit.golden):
+        problem = example_problem(row, task)
+        if problem:
+            yield ("audit", "golden", index), problem
 
 
 def _example_problems(task: Task) -> Iterator[tuple[Place, str]]:

@@ -47,8 +47,16 @@ def export(
         bool,
         typer.Option(
             "--provenance",
-            help="Keep who answered, as a pseudonym, and when, under `human`; such rows are for"
-            " people and programs of your own, and no command here reads them.",
+            help="Keep who answered, as a pseudonym, when, and whether blind, under `human`; such"
+            " rows are for people and programs of your own, and no command here reads them.",
+        ),
+    ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind",
+            help="Write the answers to blind checks alone: a sample of what machines answered, each"
+            " of which counts for 1 / `chance` answers.",
         ),
     ] = False,
     catalogue: CatalogueOption = None,
@@ -74,10 +82,13 @@ def export(
         fail(f"{named}: no such file: no answer was kept; see SMALLFIRST_DESK_ANSWERS")
     reasons = Counter[str]()
     rows = last_of_each(_rows(files, reasons))
-    num_written = 0
+    if blind:
+        rows = [row for row in rows if _is_blind(row)]
+    num_written = num_blind = 0
     with ExitStack() as opening:
         to: TextIO = opening.enter_context(out.open("w", encoding="utf-8")) if out else sys.stdout
         for row in rows:
+            is_blind = _is_blind(row)
             about = row.pop(_PROVENANCE, None)
             if problem := _problem(row, known):
                 reasons[problem] += 1
@@ -85,12 +96,20 @@ def export(
             kept = row | ({_PROVENANCE: about} if provenance and about else {})
             to.write(json.dumps(kept, ensure_ascii=False) + "\n")
             num_written += 1
+            num_blind += is_blind
     if as_json:
-        print_json({"task": task, "rows": num_written, "left_out": dict(reasons)})
+        figures = {"rows": num_written, "blind": num_blind, "left_out": dict(reasons)}
+        print_json({"task": task, **figures})
         return
-    note(f"{counted(num_written, 'row')} of people's answers to {task}")
+    given_blind = f", {num_blind:,} of them given blind" if num_blind else ""
+    note(f"{counted(num_written, 'row')} of people's answers to {task}{given_blind}")
     for reason, count in reasons.most_common(10):
         note(f"left out: {counted(count, 'row')}: {reason}")
+
+
+def _is_blind(row: dict[str, Any]) -> bool:
+    about = row.get(_PROVENANCE)
+    return isinstance(about, dict) and about.get("blind") is True
 
 
 def last_of_each(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -103,6 +103,10 @@ COMMANDS = {
         "Choose the thresholds of a task's whole cascade, so that a promise about its errors"
         " holds.",
     ),
+    "audit": CommandEntry(
+        "smallfirst.cli.audit:audit",
+        "Show how often accepted answers are wrong, by blind checks, and how reviewers answer.",
+    ),
     "evaluate": CommandEntry(
         "smallfirst.cli.evaluate:evaluate",
         "Compare a task's cascade with everything else its models could do.",

@@ -63,7 +63,9 @@ def taken_apart(catalogue: Catalogue, name: str) -> dict[str, Any]:
 
 
 def _task_of_step(task: Task, index: int) -> dict[str, Any]:
-    written = task.model_dump(mode="json", exclude_unset=True, exclude={"cascade", "examples"})
+    written = task.model_dump(
+        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit"}
+    )
     if task.examples:
         written["examples"] = EXAMPLES_FILE
     written["cascade"] = [*_keepers(task, index), _standing(task.cascade[index], task.kind)]

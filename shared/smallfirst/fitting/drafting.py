@@ -37,7 +37,9 @@ def task_in(catalogue: Catalogue, name: str) -> Written | None:
             f"tasks.{name} is of kind {task.kind}; a cascade is fitted for classify and multilabel:"
             " use `smallfirst train` and `smallfirst calibrate`"
         )
-    return task.model_dump(mode="json", exclude_unset=True, exclude={"cascade", "examples"})
+    return task.model_dump(
+        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit"}
+    )
 
 
 def drafted(path: Path) -> Written:

@@ -37,6 +37,13 @@ Key, type, bound, writer; content:
         What persons decided and may undo still, by `{stream} {entry}` (JSON).
     {slice}:decided                    zset; TTL `job_ttl`; decide.lua
         The same by when each becomes final, in Redis's milliseconds.
+    {slice}:audit:{task}               hash; a dozen fields, TTL 35 days; settle.lua, desks
+        Of a task's blind checks: how many were drawn and dropped, the bytes of those that wait, and
+        what is said of the error (JSON).
+    {slice}:audit:{task}:{series}      hash; a field a stratum, TTL 35 days; settle.lua
+        How many answers were accepted under one promise, by step and stratum of confidence.
+    {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
+        How each blind check ended (JSON), without a text.
     {slice}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
         When an entry whose id claims the future was first read, in ms, until it is settled.
     {slice}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
@@ -60,7 +67,11 @@ Key, type, bound, writer; content:
     {ns}:celery:*                   Celery's own; two batches a worker; Celery
         Two short lists per pool, the messages held unstarted, bindings.
 
-The job's text stands in one place at a time: in the entry of the stream that the job is in. A dead
+The blind checks of a task wait like the jobs of one that is called `@blind.{task}`: in
+`{slice}:backlog:@people.@blind.{task}:bulk`, whose TTL is as long as a check is kept.
+
+The job's text stands in one place at a time: in the entry of the stream that the job is in, and
+where its answer is checked blind, in that of the check until it ends. A dead
 letter keeps it apart from its reason, so that reasons can be listed without showing any text.
 
 An id is a producer's own: two producers may use the same one for different jobs. What a producer
@@ -71,7 +82,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from smallfirst.jobs import Priority
-from smallfirst.people import people_of, task_of_people
+from smallfirst.people import checks_of, people_of, task_of_people
 
 #: The consumer group of the two streams that triage reads, and of every pool's backlog.
 ROUTER_GROUP, POOL_GROUP = "router", "pool"
@@ -214,6 +225,27 @@ class Keys:
     def decided(self) -> str:
         """When each decision becomes final."""
         return f"{self.tag}:decided"
+
+    @property
+    def no_result(self) -> str:
+        """A result that nobody ever has: no job has an empty id."""
+        return self.of_producer("").result("")
+
+    def checks(self, task: str) -> str:
+        """The blind checks of a task that wait for people, or are in people's hands."""
+        return self.people(checks_of(task))[Priority.BULK]
+
+    def audit(self, task: str) -> str:
+        """What is known of a task's blind checks."""
+        return f"{self.tag}:audit:{task}"
+
+    def accepted(self, task: str, series: str) -> str:
+        """How many answers were accepted under one promise."""
+        return f"{self.audit(task)}:{series}"
+
+    def audited(self, task: str) -> str:
+        """How each blind check of a task ended."""
+        return f"{self.tag}:audited:{task}"
 
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decisions
 from smallfirst.ledger.entries import (
@@ -29,7 +30,7 @@ from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.lives import DEAD_AFTER, Lives
 from smallfirst.ledger.scripts import Scripts
-from smallfirst.ledger.settlements import Settled, Settlement, row_of
+from smallfirst.ledger.settlements import Settled, Settlement, rows_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.ledger.submissions import Submissions
 
@@ -71,6 +72,7 @@ class Ledger:
         self.first_seen = FirstSeen(redis, keys, self._bounds.job_ttl)
         self.submissions = Submissions(redis, keys, self._scripts)
         self.decisions = Decisions(redis, keys)
+        self.audits = Audits(redis, keys, self._scripts)
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
@@ -413,8 +415,8 @@ class Ledger:
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.tag, *bounds]
         arguments.append("1" if must_hold else "0")
-        for settlement in settlements:
-            arguments += row_of(settlement)
+        num_rows, rows = rows_of(settlements)
+        arguments += [num_rows, *rows]
         return [stream, self._today(), self._keys.due], arguments
 
     def open_pools(self, pools: Iterable[str]) -> None:

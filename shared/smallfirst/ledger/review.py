@@ -24,7 +24,7 @@ from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.settlements import Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
-from smallfirst.people import people_of
+from smallfirst.people import people_of, task_of_checks
 
 #: The most jobs that a search for the next one looks at: those before it are others' or skipped.
 LOOKED_AT = 5000
@@ -294,6 +294,9 @@ class Review:
     def decide(self, leased: HeldJob, place: Place, decision: Decision) -> int | Refusal:
         """Hold a decision until it is final; say when that is, in Redis's milliseconds."""
         result = self._keys.of_producer(leased.slip.producer).result(leased.job.id)
+        if self._is_check(place.stream):
+            # The job has its result, and this ends the check alone.
+            result = self._keys.no_result
         arguments = [
             POOL_GROUP,
             place.entry,
@@ -332,7 +335,9 @@ class Review:
         return self._settler.now_ms()
 
     def settle_decided(
-        self, keep: Callable[[Sequence[tuple[HeldJob, Decision]]], object] = lambda _decided: None
+        self,
+        keep: Callable[[Sequence[tuple[HeldJob, Decision]]], object] = lambda _decided: None,
+        end_check: Callable[[StreamEntry, bytes], object] = lambda _entry, _decision: None,
     ) -> list[tuple[HeldJob, Decision]]:
         """Make results of the decisions that are final; give them.
 
@@ -341,6 +346,7 @@ class Review:
 
         Args:
             keep: Called with decisions before they are settled; where it raises, they are not.
+            end_check: Called with each blind check that was decided, and the decision; it ends it.
         """
         keys = [self._keys.decisions, self._keys.decided]
         rows = self._scripts.run("take_decided", keys, [POOL_GROUP, SETTLED_AT_ONCE])
@@ -350,6 +356,11 @@ class Review:
         taken.sort(key=lambda each: each[0].stream)
         for stream, group in groupby(taken, key=lambda each: each[0].stream):
             found = list(group)
+            if self._is_check(stream):
+                for entry, raw in found:
+                    end_check(entry, raw)
+                self._decisions.forget(stream, [entry.entry for entry, _ in found])
+                continue
             ended: list[Settlement] = []
             made: list[tuple[HeldJob, Decision]] = []
             for entry, raw in found:
@@ -364,6 +375,9 @@ class Review:
             self._settler.settle(stream, POOL_GROUP, ended, must_hold=True)
             self._decisions.forget(stream, [entry.entry for entry, _ in found])
         return told
+
+    def _is_check(self, stream: str) -> bool:
+        return task_of_checks(self._keys.task_of(stream)) is not None
 
 
 #: What lease.lua says that has a name of its own.

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.answers import Span
+from smallfirst.audit.drawing import AuditOrder
 from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name
 from smallfirst.results import LAST_MS
 from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
@@ -35,6 +36,9 @@ class StepRequest(Wire):
         default=None,
         description="The time until which the job waits for a person, on Redis's clock; none for a"
         " step that asks a model.",
+    )
+    audit: AuditOrder | None = Field(
+        default=None, description="How many accepted answers are checked blind; none: nothing is."
     )
 
     @property

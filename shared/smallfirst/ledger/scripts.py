@@ -15,7 +15,7 @@ Call = tuple[Sequence[str], Sequence[Any]]
 _SHARED: dict[str, tuple[str, ...]] = {
     "read": ("rows",),
     "recover": ("rows", "holders"),
-    "settle": ("holders",),
+    "settle": ("holders", "checks"),
     "take_due": ("holders",),
     "claim": (),
     "keep": (),
@@ -36,6 +36,10 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "undo": (),
     "take_decided": (),
     "review": (),
+    "drop_checks": ("checks",),
+    "record_check": ("checks",),
+    "add_golden": ("checks",),
+    "golden_due": (),
 }
 
 

@@ -5,11 +5,12 @@ its own: it never looks into JSON.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from smallfirst.jobs import Attempt, Result
+from smallfirst.ledger.checks import Accepted
 from smallfirst.ledger.entries import Excerpt
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
@@ -29,6 +30,7 @@ class Finish:
         spent: The attempt to book.
         letter: Why the job was given up, where it was.
         raw: The submission, kept behind the letter.
+        accepted: What counts a machine's accepted answer, where its task is audited.
     """
 
     verb: ClassVar[Verb] = "result"
@@ -41,6 +43,7 @@ class Finish:
     spent: Attempt | None = None
     letter: DeadLetter | None = None
     raw: bytes = b""
+    accepted: Accepted | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +165,11 @@ class Settled:
         )
 
 
-def row_of(settlement: Settlement) -> Iterator[str | bytes]:
-    """One row of settle.lua's arguments, in the order of its columns; empty where absent."""
+def row_of(settlement: Settlement, place: int = 0) -> Iterator[str | bytes]:
+    """One row of settle.lua's arguments, in the order of its columns; empty where absent.
+
+    `place` is where the answer's check stands among what comes behind the rows; 0 for none.
+    """
     move = settlement if isinstance(settlement, Move) else None
     wait = settlement if isinstance(settlement, Wait) else None
     goes_on = move or wait
@@ -185,6 +191,37 @@ def row_of(settlement: Settlement) -> Iterator[str | bytes]:
     yield letter.to_json() if letter else ""
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
     yield from _booking(settlement)
+    yield _counted(settlement, place)
+
+
+def _counted(settlement: Settlement, place: int) -> str:
+    """What to count of an accepted answer of an audited task, and where its check stands."""
+    counted = settlement.accepted if isinstance(settlement, Finish) else None
+    return f"{counted.counted} {place}" if counted else ""
+
+
+def rows_of(settlements: Iterable[Settlement]) -> tuple[int, list[str | bytes]]:
+    """Write the rows of settle.lua, and behind them the checks that may be drawn.
+
+    Returns:
+        How many rows there are, and all arguments.
+    """
+    rows, checks, num_rows = list[str | bytes](), list[str | bytes](), 0
+    for num_rows, settlement in enumerate(settlements, start=1):  # noqa: B007 - counted
+        check = list(_check_of(settlement))
+        rows += row_of(settlement, len(checks) + 1 if check else 0)
+        checks += check
+    return num_rows, rows + checks
+
+
+def _check_of(settlement: Settlement) -> Iterator[str | bytes]:
+    """The check that may be drawn: the job, its slip, what stands beside it, when it ends."""
+    accepted = settlement.accepted if isinstance(settlement, Finish) else None
+    if accepted is not None and accepted.check is not None and accepted.slip is not None:
+        yield accepted.job
+        yield accepted.slip.to_json()
+        yield accepted.check.to_json()
+        yield str(accepted.until_ms)
 
 
 def _booking(settlement: Settlement) -> Iterator[str]:

@@ -339,7 +339,7 @@ class LocalFleet:
 
     def _addresses(self, redis_url: str, catalogue: Catalogue) -> Addresses:
         port = self._flower_port or free_port()
-        asks_people = any(task.person_step for task in catalogue.tasks.values())
+        asks_people = any(task.person_step or task.audit for task in catalogue.tasks.values())
         has_desk = self._wants_desk and asks_people
         return Addresses(
             redis_url=redis_url,

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys, ProducerKeys
-from smallfirst.people import people_of
+from smallfirst.people import checks_of, people_of
 
 
 class Role(StrEnum):
@@ -195,6 +195,12 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         # Of pools that are long gone; and to count what was deleted unread as never added.
         Grant("del xinfo|stream xsetid", (f"~{keys.backlogs_of('*')}",)),
         *_settling(keys),
+        # An accepted answer is counted, and a check of it put where people's jobs are.
+        _counting(keys, "hincrbyfloat"),
+        Grant("pexpireat", (f"%W~{keys.checks('*')}", f"%W~{keys.review(checks_of('*'))}")),
+        *_dropping_checks(keys),
+        # Whether an audit has broken a promise.
+        Grant("hmget", (f"%R~{keys.audit('*')}",)),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         # What waits for a person, and what a person decided where no desk is there to end it.
         Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
@@ -234,6 +240,9 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         Grant("set", (f"%W~{keys.end('*')}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
+        _counting(keys, "hincrbyfloat"),
+        *_adding_checks(keys),
+        Grant("hmget", (f"%R~{keys.audit('*')}",)),
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
@@ -261,6 +270,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         Grant("zadd zscore zrem zrangebyscore expire", (f"~{keys.decided}",)),
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
+        *_auditing(keys),
         *_writing_letters(keys),
     )
 
@@ -285,6 +295,44 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
         Grant("hmget hset hdel expire", (f"~{every.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
+    )
+
+
+def _counting(keys: Keys, *more: str) -> Grant:
+    """What checks.lua does to count what is drawn and what waits."""
+    return Grant(" ".join(("hincrby hget hset expire", *more)), (f"~{keys.audit('*')}",))
+
+
+def _adding_checks(keys: Keys) -> tuple[Grant, ...]:
+    """What checks.lua does to put a check before people; who may do so may read none."""
+    checks = f"%W~{keys.checks('*')}"
+    return (
+        Grant("xadd xlen xgroup|create pexpireat", (checks,)),
+        Grant("zadd pexpireat", (f"%W~{keys.review(checks_of('*'))}",)),
+    )
+
+
+def _dropping_checks(keys: Keys) -> tuple[Grant, ...]:
+    """What drop_checks.lua does besides, where nobody answered in time."""
+    review, audit = f"~{keys.review(checks_of('*'))}", f"~{keys.audit('*')}"
+    return (
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit)),
+        Grant("zrangebyscore", (f"%R{review}",)),
+    )
+
+
+def _auditing(keys: Keys) -> tuple[Grant, ...]:
+    """What a desk does with blind checks beyond what it does with jobs: it records how each ended.
+
+    It mixes golden rows among them, and writes down what all of that says of the error.
+    """
+    review, audit = f"~{keys.review(checks_of('*'))}", f"~{keys.audit('*')}"
+    return (
+        _counting(keys),
+        *_adding_checks(keys),
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit, f"~{keys.audited('*')}")),
+        Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
+        Grant("hmget hgetall", (f"%R{audit}",)),
     )
 
 
@@ -355,7 +403,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("llen", (f"%R~{keys.celery_prefix}*",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
-        Grant("hmget", (f"%R~{keys.of_producer('*').submissions}",)),
+        Grant("hmget", (f"%R~{keys.of_producer('*').submissions}", f"%R~{keys.audit('*')}")),
         Grant("get", (f"%R~{keys.num_slices}",)),
     )
 

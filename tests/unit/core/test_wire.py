@@ -27,7 +27,10 @@ from smallfirst.answers import (
     UnknownAnswer,
     VectorAnswer,
 )
+from smallfirst.audit.drawing import AuditOrder
+from smallfirst.audit.reporting import AuditReport, ReviewerReport
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
+from smallfirst.ledger.checks import Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
@@ -92,12 +95,41 @@ SLIP = RoutingSlip(
         pool="cpu",
         acceptance=Acceptance(by_label={"up": 0.5}),
         options=StepOptions(vote=3),
+        audit=AuditOrder(share=0.01, keep_seconds=60, series="0123456789abcdef"),
     ),
     trail=TRAIL,
     kept_spans=(Span(start=0, end=3, label="name"),),
 )
 WIRE: list[Wire] = [
     Decision(person="r1", answer=ANSWERS[0], decided_ms=1, start=1),
+    Check(series="0123456789abcdef", answer=ANSWERS[0]),
+    CheckRecord(
+        series="0123456789abcdef",
+        step=0,
+        stratum=1,
+        share=0.5,
+        chance=0.25,
+        is_wrong=True,
+        person="r1",
+        decided_ms=1,
+        seconds=1.0,
+        num_words=2,
+    ),
+    AuditReport(
+        series="0123456789abcdef",
+        at_ms=1,
+        num_accepted=3,
+        num_checks=2,
+        num_waiting=1,
+        num_drawn=3,
+        num_dropped=0,
+        rate=0.5,
+        reviewers=(
+            ReviewerReport(
+                person="r1", num_answers=2, num_golden=1, num_golden_wrong=0, num_hasty=0
+            ),
+        ),
+    ),
     RESULT,
     SLIP,
     BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}, starts=1),

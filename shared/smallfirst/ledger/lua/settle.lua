@@ -1,4 +1,4 @@
--- luacheck: read globals is_router is_worker producer_of group_of people_of
+-- luacheck: read globals is_router is_worker producer_of group_of people_of count_accepted
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -8,7 +8,7 @@
 -- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
 -- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into. Comes
--- after holders.lua.
+-- after holders.lua and checks.lua, which says what is written where an accepted answer is counted.
 --
 --   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -30,7 +30,7 @@
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
--- the entries, then rows of 17 columns ('' where absent):
+-- the entries, [11] how many rows, then rows of 18 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
 --   producer     whose job it is
@@ -48,9 +48,11 @@
 --   task         task:step:outcome, to book under
 --   seconds      to book
 --   cost         to book
+--   accepted     result: what is counted of a machine's answer, where its task is audited; see checks.lua
+-- and behind them, of each answer that may be drawn, its check: job, slip, check, when it is dropped.
 -- Returns {results, moves, waiting, joined, fenced}: how many rows ended each way.
 
-local COLUMNS = 17
+local COLUMNS, FIRST = 18, 12
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
@@ -218,6 +220,16 @@ local function conflict(row)
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
 end
 
+local function check_at(place)
+  return unpack(ARGV, FIRST + ARGV[11] * COLUMNS + place - 1, FIRST + ARGV[11] * COLUMNS + place + 2)
+end
+
+-- Counts an answer that is new: of two that settle a job, one. It comes behind the result; where Redis
+-- lets this role do no such thing yet, as in the midst of an upgrade, the job ends all the same.
+local function audit(row)
+  if row.accepted ~= '' then pcall(count_accepted, ns, row.accepted, check_at) end
+end
+
 local function note_end(row, fingerprint)
   local key = job_key(row)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', fingerprint)
@@ -234,6 +246,7 @@ local function finish(row)
   -- Still in flight with a result: an error ended an earlier try right here.
   if is_new or known[1] then note_end(row, fingerprint) end
   if not is_new then return 'fenced' end
+  audit(row)
   book(row)
   return 'results'
 end
@@ -277,7 +290,7 @@ local function admit(row)
   end
   redis.call('EXPIRE', key, job_ttl)
   if not cancelled then return nil, not is_known end
-  row.status, row.body, row.task = 'cancelled', cancelled, ''
+  row.status, row.body, row.task, row.accepted = 'cancelled', cancelled, '', ''
   return finish(row)
 end
 
@@ -287,8 +300,9 @@ local function finish_new(row)
   local key = job_key(row)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', row.fingerprint)
   redis.call('EXPIRE', key, result_ttl)
-  redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  local is_new = redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
   notify(row.reply_to, row)
+  if is_new then audit(row) end
   book(row)
   return 'results'
 end
@@ -423,10 +437,11 @@ end
 -- same. This write needs no memory, and changes nothing.
 redis.call('EXPIRE', booked, BOOKED_TTL)
 
-for i = 11, #ARGV, COLUMNS do
+for i = FIRST, FIRST + ARGV[11] * COLUMNS - 1, COLUMNS do
   local row = {}
   row.verb, row.entry, row.producer, row.id, row.first, row.fingerprint, row.status, row.reply_to,
-    row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost
+    row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost,
+    row.accepted
     = unpack(ARGV, i, i + COLUMNS - 1)
   local is_settled, ended = pcall(settle, row)
   if not is_settled then

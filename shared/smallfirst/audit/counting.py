@@ -1,0 +1,81 @@
+"""Counting: from what was answered blind to what a report says. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smallfirst.audit.reporting import MAX_WORDS_A_MINUTE, ReviewerReport
+
+if TYPE_CHECKING:  # numpy, for a desk without an audit
+    from smallfirst.audit.estimating import ErrorEstimate
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One text answered blind, as far as a report needs it.
+
+    Attributes:
+        person: The pseudonym of the person.
+        is_wrong: Whether the machine's answer is, or of a golden row the person's.
+        weight: The share that is checked by the chance of this one; of a golden row nothing.
+        golden: The key of the golden row; empty for none.
+        seconds: Spent on it.
+        num_words: Of the text.
+    """
+
+    person: str
+    is_wrong: bool
+    weight: float = 1.0
+    golden: str = ""
+    seconds: float = 0.0
+    num_words: int = 0
+
+    @property
+    def is_hasty(self) -> bool:
+        """Whether it was answered faster than its text can be read."""
+        return self.num_words * 60.0 > MAX_WORDS_A_MINUTE * self.seconds
+
+
+def first_golden(answers: Iterable[Answered]) -> list[Answered]:
+    """The golden rows as each person saw them first: who sees one again may remember it."""
+    seen: dict[tuple[str, str], Answered] = {}
+    for each in answers:
+        if each.golden:
+            seen.setdefault((each.person, each.golden), each)
+    return list(seen.values())
+
+
+def estimate_of(
+    checks: Sequence[Answered], golden: Sequence[Answered], *, same: float
+) -> "ErrorEstimate | None":
+    """Estimate the error of a task's accepted answers from what was answered blind."""
+    from smallfirst.audit.estimating import CONFIDENCE, Checked, estimate  # noqa: PLC0415 - see above
+
+    return estimate(
+        Checked(
+            num_checks=len(checks),
+            wrong=[each.weight for each in checks if each.is_wrong],
+            num_golden=len(golden),
+            num_golden_wrong=sum(each.is_wrong for each in golden),
+            same=same,
+        ),
+        CONFIDENCE,
+    )
+
+
+def reviewers_of(answers: Sequence[Answered]) -> tuple[ReviewerReport, ...]:
+    """Tell how each person answered, by pseudonym."""
+    by_person: defaultdict[str, list[Answered]] = defaultdict(list)
+    for each in answers:
+        by_person[each.person].append(each)
+    return tuple(
+        ReviewerReport(
+            person=person,
+            num_answers=len(theirs),
+            num_golden=len(golden := first_golden(theirs)),
+            num_golden_wrong=sum(each.is_wrong for each in golden),
+            num_hasty=sum(each.is_hasty for each in theirs),
+        )
+        for person, theirs in sorted(by_person.items())
+    )

@@ -1,0 +1,163 @@
+"""Estimates of the error among accepted answers: valid at every look, corrected, weighed back."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallfirst.audit.betting import log_capital, log_mean, wagers
+from smallfirst.audit.drawing import (
+    EDGES,
+    EVEN,
+    RATES,
+    chance_of,
+    draw_of,
+    highest_chance,
+    stratum_of,
+)
+from smallfirst.audit.estimating import MAX_WEIGHT, Checked, corrected, estimate
+
+counts = st.integers(0, 400)
+chances = st.floats(0.001, 1.0)
+
+
+@given(st.floats(0.0, 1.0))
+def test_the_surer_an_answer_the_lower_its_rate(confidence: float) -> None:
+    """And each confidence has one stratum, with a rate."""
+    stratum = stratum_of(confidence)
+    assert 0 <= stratum < len(RATES) == len(EDGES) + 1
+    assert stratum_of(min(1.0, confidence + 0.05)) <= stratum
+    assert list(RATES) == sorted(RATES)
+
+
+def test_a_doubt_at_an_edge_belongs_to_the_stratum_that_begins_there() -> None:
+    """Whatever a float makes of one minus a confidence; an answer that says nothing is unsure."""
+    assert [stratum_of(1.0 - edge) for edge in EDGES] == list(range(1, len(EDGES) + 1))
+    assert (stratum_of(1.0), stratum_of(None)) == (0, len(RATES) - 1)
+
+
+@given(st.floats(0.0001, 1.0), st.integers(0, len(RATES) - 1), st.floats(RATES[0], RATES[-1]))
+def test_every_answer_has_a_chance_and_no_weight_is_beyond_the_bound(
+    share: float, stratum: int, mean_rate: float
+) -> None:
+    """And no chance is beyond what the caller reckons with."""
+    chance = chance_of(share, stratum, mean_rate)
+    assert 0 < chance <= highest_chance(share, stratum) <= 1
+    assert share / chance <= MAX_WEIGHT + 1e-9
+
+
+@given(st.lists(st.integers(0, len(RATES) - 1), min_size=1), st.floats(0.001, 0.1))
+def test_the_mean_chance_is_the_share(strata: list[int], share: float) -> None:
+    """Whatever strata the answers fall into."""
+    mean_rate = sum(RATES[each] for each in strata) / len(strata)
+    chances = [chance_of(share, each, mean_rate) for each in strata]
+    if max(chances) < 1:
+        assert sum(chances) / len(chances) == pytest.approx(share)
+
+
+def test_draws_are_spread_evenly_and_hang_on_the_job_alone() -> None:
+    """Of 10,000 jobs in a row, each tenth of the draws holds about a tenth."""
+    draws = [draw_of("default", f"job-{n}", 1_800_000_000_000) for n in range(10_000)]
+    found, _ = np.histogram(draws, bins=10, range=(0, 1))
+    assert abs(found - 1000).max() < 150
+    assert draws[0] == draw_of("default", "job-0", 1_800_000_000_000)
+    assert draws[0] != draw_of("shop", "job-0", 1_800_000_000_000)
+
+
+@given(st.floats(0.01, 1.8), st.data())
+def test_nobody_gains_by_betting_against_the_true_mean(mean: float, data: st.DataObject) -> None:
+    """The expected capital after one observation is the capital before: 1."""
+    high = data.draw(st.floats(mean, 2.0))
+    chance = mean / high
+    bets = wagers(np.array([mean]), 2.0)[0]
+    lost, won = np.log1p(-bets * mean), np.log1p(bets * (high - mean))
+    after = (1 - chance) * np.exp(log_mean(lost)) + chance * np.exp(log_mean(won))
+    assert after == pytest.approx(1.0)
+
+
+@given(counts, st.lists(st.floats(0.5, 1.5), max_size=20))
+def test_the_capital_hangs_on_what_was_seen_and_not_on_the_order(
+    num_zeros: int, others: list[float]
+) -> None:
+    """So counts alone are kept."""
+    means = np.array([0.01, 0.2])
+    forward = log_capital(means, num_zeros, np.array(others), 2.0)
+    assert forward == pytest.approx(log_capital(means, num_zeros, np.array(others[::-1]), 2.0))
+
+
+@given(st.integers(1, 2000), st.data())
+def test_an_interval_holds_its_estimate(num_checks: int, data: st.DataObject) -> None:
+    """And lies within 0 and 1, whatever was seen."""
+    wrong = data.draw(st.lists(st.floats(0.3, MAX_WEIGHT), max_size=min(num_checks, 30)))
+    golden = data.draw(st.integers(0, 100))
+    slips = data.draw(st.integers(0, golden))
+    found = estimate(Checked(num_checks, wrong, golden, slips, same=0.5))
+    assert found is not None
+    assert 0 <= found.lower <= found.rate <= found.upper <= 1
+
+
+def test_more_checks_make_the_interval_narrower() -> None:
+    """Of the same share of wrong ones."""
+    found = [estimate(Checked(100 * n, [1.0] * (2 * n))) for n in (1, 4, 16, 64)]
+    widths = [each.upper - each.lower for each in found if each]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.02
+
+
+def test_nothing_is_said_before_anything_was_checked() -> None:
+    """Golden rows alone tell of reviewers, and of no machine."""
+    assert estimate(Checked(0, num_golden=20)) is None
+
+
+@given(st.floats(0.0, 0.5), st.floats(0.0, 0.3), st.floats(0.0, 1.0))
+def test_the_correction_undoes_what_reviewers_slips_do(
+    error: float, slips: float, same: float
+) -> None:
+    """What shows of an error is led back to it."""
+    shows = error * (1 - slips * same) + (1 - error) * slips
+    assert corrected(shows, slips, same) == pytest.approx(error)
+
+
+def test_slips_that_golden_rows_show_are_taken_off() -> None:
+    """Where reviewers err as often as they disagree, no error of the machine is shown."""
+    with_golden = estimate(Checked(1000, [1.0] * 50, 200, 10))
+    without = estimate(Checked(1000, [1.0] * 50))
+    assert with_golden is not None
+    assert without is not None
+    assert (with_golden.rate, with_golden.lower) == (0.0, 0.0)
+    assert without.lower > 0.02
+
+
+def test_few_golden_rows_widen_the_interval() -> None:
+    """What is not known of reviewers is not known of machines either."""
+    widths = []
+    for golden in (20, 200, 2000):
+        found = estimate(Checked(2000, [1.0] * 200, golden, golden // 20))
+        assert found is not None
+        widths.append(found.upper - found.lower)
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.002])
+@pytest.mark.parametrize("slips", [0.0, 0.05])
+def test_the_truth_is_ruled_out_in_one_stream_of_twenty_at_most(error: float, slips: float) -> None:
+    """Looked at after every answer; the whole simulation is a benchmark."""
+    sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+    simulated: Any = import_module("audit_simulated")
+    world, streams = simulated.World(error, slips), 300
+    drawn = simulated.draw(world, streams, 600, np.random.default_rng(5))
+    # Beyond 95 % by chance alone in one run of ten thousand.
+    assert simulated.covered(world, drawn).mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / streams)
+    estimates = simulated.raw_estimates(world, drawn)
+    spread = 4 * estimates.std() / np.sqrt(streams)
+    assert estimates.mean() == pytest.approx(error, abs=spread + 0.003)
+
+
+def test_the_drawing_is_as_even_as_the_weights_reckon_with() -> None:
+    """One bound for both."""
+    assert EVEN * MAX_WEIGHT == 1

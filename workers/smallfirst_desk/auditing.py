@@ -1,0 +1,278 @@
+"""Auditing: ends blind checks, mixes golden rows among them, and says what they tell of the error.
+
+A thread does so beside the pages. Any number of desks may: each check is recorded once, and what
+is said is the same whoever says it last.
+"""
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from hashlib import blake2b
+from operator import add
+from secrets import token_hex
+from typing import Final
+
+import structlog
+from pydantic import JsonValue
+
+from smallfirst.answers import UnknownAnswer
+from smallfirst.audit.counting import Answered, estimate_of, first_golden, reviewers_of
+from smallfirst.audit.drawing import AuditOrder
+from smallfirst.audit.reporting import AuditReport
+from smallfirst.catalogue import Audit, Catalogue, Example, Kind, Task
+from smallfirst.catalogue.audit_orders import audit_order
+from smallfirst.catalogue.likeness import text_key
+from smallfirst.evaluation.rows import is_right
+from smallfirst.jobs import Job
+from smallfirst.kinds import KINDS
+from smallfirst.ledger.audits import AuditCounts, Audits
+from smallfirst.ledger.checks import CHANCE_FIELD, CHECK_FIELD, Check, CheckRecord
+from smallfirst.ledger.decisions import Decision, read_decision
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.held_jobs import read_parked_job
+from smallfirst.ledger.unreadable import READING_ERRORS
+from smallfirst_desk.answers_kept import AnswersKept
+from smallfirst_desk.desk import Desk
+
+log = structlog.get_logger()
+
+#: How often counts are told anew where nobody answered anything.
+_AGAIN_SECONDS: Final = 30.0
+
+
+@dataclass
+class _Known:
+    """What is known of a task's checks: of each slice the last record read, and all of them."""
+
+    slices: dict[int, tuple[str, list[CheckRecord]]] = field(default_factory=dict)
+    series: str = ""
+    said_at: float = 0.0
+    is_broken: bool = False
+
+    @property
+    def records(self) -> list[CheckRecord]:
+        """Of all slices, in the order of the decisions."""
+        found = [record for _, records in self.slices.values() for record in records]
+        return sorted(found, key=lambda record: record.decided_ms)
+
+
+class Auditor:
+    """The audits of one desk's fleet.
+
+    Args:
+        desk: Whose slices and catalogue they are.
+        answers: Keeps what was answered.
+        chances: Decides which checks a golden row joins.
+    """
+
+    def __init__(
+        self, desk: Desk, answers: AnswersKept, chances: random.Random | None = None
+    ) -> None:
+        self._desk = desk
+        self._answers = answers
+        self._chances = chances or random.SystemRandom()
+        self._known: dict[str, _Known] = {}
+
+    def end_check(self, audits: Audits, entry: StreamEntry, raw: bytes) -> None:
+        """Record what a person answered to a check, or to a golden row; keep it as a row.
+
+        What cannot be read is left, and dropped by a router when its time is over.
+
+        Raises:
+            OSError: When its row cannot be written; then nothing is recorded yet.
+        """
+        try:
+            held, decision = read_parked_job(entry), read_decision(raw)
+            check = Check.model_validate_json(entry.fields[CHECK_FIELD])
+            chance = float(entry.fields[CHANCE_FIELD])
+        except READING_ERRORS:
+            log.warning("check.unreadable", entry=entry.entry, consequence="it counts for nothing")
+            return
+        task = self._desk.catalogue.tasks.get(held.job.task)
+        is_wrong = None if task is None else is_wrong_of(check, decision, task)
+        if is_wrong is None:
+            log.warning(
+                "check.foreign",
+                task=held.job.task,
+                consequence="it counts for nothing: the task has changed since",
+            )
+            return
+        if check.golden is None:
+            self._answers.keep_blind(held, decision, check, chance)
+        record = record_of(check, chance, held.job.text, decision, is_wrong=is_wrong)
+        if audits.record(held.job.task, entry.entry, record):
+            log.info("check.answered", person=decision.person, task=held.job.task)
+
+    def tend(self) -> None:
+        """Mix golden rows among what was drawn, and say what was found, where either is due."""
+        catalogue = self._desk.catalogue
+        for name, task in catalogue.tasks.items():
+            order = audit_order(task, catalogue.models)
+            if task.audit is None or order is None:
+                continue
+            for audits in self._desk.audits:
+                self._mix(audits, name, task.audit, order)
+            self._say(catalogue, name, order)
+
+    def _mix(self, audits: Audits, name: str, audit: Audit, order: AuditOrder) -> None:
+        """Let golden rows join new checks, each by chance, so that nobody knows which it is."""
+        if not audit.golden or not audit.golden_share:
+            return
+        num_drawn = audits.num_unmatched(name)
+        beside = audit.golden_share / (1.0 - audit.golden_share)
+        for _ in range(sum(self._chances.random() < beside for _ in range(num_drawn))):
+            row = golden_row(audit.golden, audits.next_golden(name))
+            now_ms = self._desk.clock_ms()
+            job = Job(id=token_hex(8), task=name, text=row.text)
+            audits.add_golden(
+                name,
+                job.to_json().encode(),
+                Check(series=order.series, share=order.share, golden=_written(row)),
+                num_chars=len(row.text),
+                now_ms=now_ms,
+                until_ms=now_ms + order.keep_seconds * 1000,
+            )
+
+    def _say(self, catalogue: Catalogue, name: str, order: AuditOrder) -> None:
+        known = self._known.setdefault(name, _Known())
+        is_new = [self._read(audits, name, known, n) for n, audits in enumerate(self._desk.audits)]
+        is_new.append(known.series != order.series)
+        if not any(is_new) and time.monotonic() < known.said_at + _AGAIN_SECONDS:
+            return
+        if known.series != order.series:
+            known.series, known.is_broken = order.series, self._was_broken(name, order.series)
+        report = self._report(catalogue.tasks[name], name, known)
+        known.is_broken = report.is_broken
+        known.said_at = time.monotonic()
+        for audits in self._desk.audits:
+            audits.say(name, report.to_json(), broken=order.series if report.is_broken else None)
+
+    def _read(self, audits: Audits, name: str, known: _Known, number: int) -> bool:
+        """Read how checks of a slice ended since the last time; whether any did.
+
+        All of them, where older ones are gone: as many were dropped for newer ones, or all.
+        """
+        last, records = known.slices.get(number, ("-", []))
+        last, found = audits.records(name, last)
+        records = records + found
+        if audits.num_records(name) < len(records):
+            known.slices[number] = audits.records(name)
+            return True
+        known.slices[number] = last, records
+        return bool(found)
+
+    def _was_broken(self, name: str, series: str) -> bool:
+        """Whether it was said before: what was ruled out once, is."""
+        return any(name in audits.broken({name: series}) for audits in self._desk.audits)
+
+    def _report(self, task: Task, name: str, known: _Known) -> AuditReport:
+        answers = [(answered_of(each), each.series) for each in known.records]
+        checks = [each for each, of in answers if not each.golden and of == known.series]
+        golden = first_golden(each for each, _ in answers)
+        counts = reduce(
+            add, (audits.counts(name, known.series) for audits in self._desk.audits), AuditCounts()
+        )
+        found = estimate_of(checks, golden, same=same_of(task))
+        target = task.promise.target if task.promise else None
+        is_above = found is not None and target is not None and found.lower > target
+        return AuditReport(
+            series=known.series,
+            at_ms=self._desk.clock_ms(),
+            num_accepted=counts.num_accepted,
+            num_checks=len(checks),
+            num_waiting=counts.num_waiting,
+            num_drawn=counts.num_drawn,
+            num_dropped=counts.num_dropped,
+            num_golden=len(golden),
+            target=target,
+            is_broken=known.is_broken or is_above,
+            reviewers=reviewers_of([each for each, _ in answers]),
+            rate=found.rate if found else None,
+            lower=found.lower if found else None,
+            upper=found.upper if found else None,
+            disagreement=found.disagreement if found else None,
+            slips=found.slips if found else None,
+        )
+
+
+def is_wrong_of(check: Check, decision: Decision, task: Task) -> bool | None:
+    """Whether what is checked is wrong, as calibration counts it; None where nobody can tell.
+
+    Of a golden row it is the person who is right or wrong.
+    """
+    spec = KINDS[task.kind]
+    if check.golden is not None:
+        try:
+            row = Example.model_validate_json(json.dumps(check.golden))
+        except ValueError:
+            return None
+        gold = spec.gold_of(row)
+        return None if gold is None else not is_right(decision.answer, gold)
+    gold = spec.said_by(decision.answer)
+    answer = check.answer
+    if isinstance(answer, UnknownAnswer) or None in (gold, answer, spec.said_by(answer)):
+        return None
+    return not is_right(answer, gold)
+
+
+def record_of(
+    check: Check, chance: float, text: str, decision: Decision, *, is_wrong: bool
+) -> CheckRecord:
+    """How a check ended, without its text."""
+    return CheckRecord(
+        series=check.series,
+        step=check.step,
+        stratum=check.stratum,
+        model=check.model,
+        revision=check.revision,
+        share=check.share,
+        chance=chance,
+        is_wrong=is_wrong,
+        golden="" if check.golden is None else text_key(text),
+        person=decision.person,
+        decided_ms=decision.decided_ms,
+        seconds=decision.seconds,
+        num_words=len(text.split()),
+    )
+
+
+def answered_of(record: CheckRecord) -> Answered:
+    """What a report needs of a record."""
+    return Answered(
+        person=record.person,
+        is_wrong=record.is_wrong,
+        weight=record.share / record.chance,
+        golden=record.golden,
+        seconds=record.seconds,
+        num_words=record.num_words,
+    )
+
+
+def same_of(task: Task) -> float:
+    """Of a person's errors on what a machine has wrong, which part is the machine's own error.
+
+    Of two verdicts all; of labels that are confused evenly, one of the wrong ones; of answers of
+    many forms, none.
+    """
+    if task.kind is Kind.JUDGE:
+        return 1.0
+    is_one_label = KINDS[task.kind].is_one_label and len(task.labels) > 1
+    return 1.0 / (len(task.labels) - 1) if is_one_label else 0.0
+
+
+def golden_row(rows: Sequence[Example], number: int) -> Example:
+    """The golden row of a number: all of them in one order, then all in another, without end."""
+    turn, place = divmod(number, len(rows))
+
+    def rank(index: int) -> bytes:
+        return blake2b(f"{turn}:{index}".encode(), digest_size=8).digest()
+
+    return rows[sorted(range(len(rows)), key=rank)[place]]
+
+
+def _written(row: Example) -> JsonValue:
+    written: JsonValue = row.model_dump(mode="json", exclude_none=True, exclude={"id"})
+    return written
