@@ -64,7 +64,7 @@ def test_every_answer_is_a_row_that_the_commands_read(
         [row] = read_rows(rows, task, tasks[task])
         assert (row.example.id, row.example.text) == (f"{task}-1", TEXT)
     told = export(tmp_path, "topic", "--json", "--out", str(tmp_path / "rows.jsonl")).stdout
-    assert json.loads(told) == {"task": "topic", "rows": 1, "left_out": {}}
+    assert json.loads(told) == {"task": "topic", "rows": 1, "blind": 0, "left_out": {}}
     [line] = export(tmp_path, "topic", "--provenance").stdout.splitlines()
     about = json.loads(line)["human"]
     assert about["producer"] == "default"
