@@ -217,7 +217,9 @@ def test_the_terminal_shows_what_the_desk_says(
     settled(redis, 3, order, label="b")
     ann.begin(BLIND)
     while "/jobs/" in ann.path:
-        ann.answer(label="a")
+        # Golden rows join by chance. Answered rightly, they take nothing off.
+        known = re.search(r"a text that is known (\d)", ann.html)
+        ann.answer(label=GOLDEN[int(known[1])]["label"] if known else "a")
 
     def smallfirst(*words: str) -> str:
         told = ["--redis-url", redis_url, *words, "--catalogue", str(folder / "catalogue.yaml")]
