@@ -233,6 +233,8 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "redis_keys": redis_keys,
         "speed": measurements.speed,
         "speed_int8": partial(measurements.table_of, "speed_banking77_int8"),
+        "speed_mixed": partial(measurements.table_of, "speed_banking77_mixed"),
+        "growth": partial(measurements.table_of, "growth"),
         "router_speed": partial(measurements.table_of, "router_speed"),
         "precision": partial(measurements.table_of, "precision"),
         "many_tasks": partial(measurements.table_of, "many_tasks"),
