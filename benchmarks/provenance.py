@@ -51,11 +51,21 @@ def _gpu() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
-    done = subprocess.run(  # noqa: S603 - a constant command
-        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    """The commit that was measured; *dirty* where more than tables of results differs from it."""
+    commit = _git("rev-parse", "--short=10", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results")
+    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"
+
+
+def _git(*command: str) -> str:
+    done = subprocess.run(  # noqa: S603 - constant commands
+        ["git", *command],  # noqa: S607 - git from wherever it is
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
     )
-    return done.stdout.strip() or "unknown"
+    return done.stdout.strip()
 
 
 def write_result(name: str, text: str) -> None:
