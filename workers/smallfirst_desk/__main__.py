@@ -3,8 +3,8 @@
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from os import getpid
 from secrets import token_hex
@@ -26,7 +26,7 @@ from smallfirst.process.startup_signals import end_when_told
 from smallfirst.settings import DeskSettings, load_settings
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst_desk.access import access_of
-from smallfirst_desk.action_log import ActionLog
+from smallfirst_desk.action_log import ActionLog, Head
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.app import DeskApp
 from smallfirst_desk.auditing import Auditor
@@ -103,6 +103,26 @@ def build(settings: DeskSettings) -> ASGIApp:
         answers.open()
     settler = Settler(desk, health.of_thread("settler"), answers, Auditor(desk, answers), check)
 
+    app = DeskApp(desk, users, signer, access, actions, is_https=settings.desk_https)
+    recorded = None if settings.desk_log is None else (actions, head)
+    return app.asgi(_lifespan(settings, settler, health, recorded))
+
+
+def _lifespan(
+    settings: DeskSettings,
+    settler: Settler,
+    health: Health,
+    recorded: tuple[ActionLog, Head] | None,
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """What runs beside the pages: who settles decisions, and the signs of life.
+
+    Args:
+        settings: Of the desk.
+        settler: Of decisions that are final.
+        health: Of the process.
+        recorded: The log of actions and its end at the start, where one is written.
+    """
+
     async def beat() -> None:
         """Show that pages are still answered."""
         while True:
@@ -116,8 +136,8 @@ def build(settings: DeskSettings) -> ASGIApp:
         beating = asyncio.create_task(beat())
         health.enter()
         log.info("desk.started", host=settings.desk_host, port=settings.desk_port)
-        if settings.desk_log is not None:
-            log.info("desk.action_log", last_record=head.number, last_hash=head.hash)
+        if recorded is not None:
+            _tell_end(recorded[1])
         try:
             yield
         finally:
@@ -126,13 +146,16 @@ def build(settings: DeskSettings) -> ASGIApp:
             settler.stop()
             thread.join(10)
             log.info("desk.stopped")
-            if settings.desk_log is not None:
+            if recorded is not None:
                 with suppress(OSError):
-                    last = actions.open()
-                    log.info("desk.action_log", last_record=last.number, last_hash=last.hash)
+                    _tell_end(recorded[0].open())
 
-    app = DeskApp(desk, users, signer, access, actions, is_https=settings.desk_https)
-    return app.asgi(lifespan)
+    return lifespan
+
+
+def _tell_end(head: Head) -> None:
+    """Say where the log of actions ends, since a chain cannot show that its end was cut off."""
+    log.info("desk.action_log", last_record=head.number, last_hash=head.hash)
 
 
 @contextmanager
