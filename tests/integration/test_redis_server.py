@@ -75,6 +75,14 @@ def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
         RedisServer.start(tmp_path / "second", port=first.port, persistent=False)
 
 
+def test_a_free_port_is_given_to_no_connection() -> None:
+    """A server's port is not one that the system gives outgoing connections meanwhile."""
+    begin = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = {free_port() for _ in range(200)}
+    assert max(ports) < begin
+    assert len(ports) > 150, "one port after the other: two programs would meet"
+
+
 def test_the_port_asked_for_is_the_port(tmp_path: Path) -> None:
     """A server is where it was asked to be."""
     port = free_port()

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from tests.support.waiting import WaitUntil
 
 from smallfirst.local.processes import Child, Command, stop_children
-from smallfirst.local.redis_server import find_binary, free_port
+from smallfirst.local.redis_server import MAX_PORTS_TRIED, find_binary, free_port
 from smallfirst.redis_access.address import RedisAddress
 
 NUM_SLOTS, NUM_NODES = 16_384, 3
@@ -28,10 +28,21 @@ class Node:
     """One server of a cluster."""
 
     def __init__(self, folder: Path) -> None:
-        self.port, self.bus_port = free_port(), free_port()
         self._folder = folder
+        self.port = self.bus_port = 0
         self._child: Child | None = None
         folder.mkdir(parents=True)
+
+    def open(self, wait_until: WaitUntil) -> None:
+        """Start it for the first time, on ports that nobody else took meanwhile."""
+        for _ in range(MAX_PORTS_TRIED):
+            self.port, self.bus_port = free_port(), free_port()
+            self.start()
+            wait_until(lambda: self.is_up() or self.has_ended(), description="a node answers")
+            if self.is_up():
+                return
+        assert self._child is not None
+        raise AssertionError(f"no node started: {self._child.tail()}")
 
     def start(self) -> None:
         """Start it, or start it again with what it has written down."""
@@ -58,6 +69,16 @@ class Node:
         """Take its process away at once."""
         assert self._child is not None
         self._child.kill()
+
+    def has_ended(self) -> bool:
+        """Whether its process is gone."""
+        return self._child is not None and self._child.exit_code() is not None
+
+    def is_up(self) -> bool:
+        """Whether it answers at all."""
+        with suppress(RedisError):
+            return not self.has_ended() and bool(self.ask("PING"))
+        return False
 
     def stop(self) -> None:
         """End it."""
@@ -106,9 +127,8 @@ class Cluster:
     def open(self) -> None:
         """Start the nodes, share the slots, and wait until they serve."""
         for node in self.nodes:
-            node.start()
+            node.open(self._wait_until)
         for place, node in enumerate(self.nodes):
-            self._wait_until(partial(_is_up, node), description="a node answers")
             first, last = place * NUM_SLOTS // NUM_NODES, (place + 1) * NUM_SLOTS // NUM_NODES
             node.ask("CLUSTER ADDSLOTS", *range(first, last))
         for node in self.nodes[1:]:
@@ -172,12 +192,6 @@ def cluster_in(folder: Path, wait_until: WaitUntil) -> Iterator[Cluster]:
 
 def _knows_all(node: Node) -> bool:
     return node.answers() and node.knows() == NUM_NODES
-
-
-def _is_up(node: Node) -> bool:
-    with suppress(RedisError):
-        return bool(node.ask("PING"))
-    return False
 
 
 def _has(shares: Any, slot: int, port: int) -> bool:

@@ -3,8 +3,10 @@
 It owns the server's process and settings; what is written into it is everybody else's.
 """
 
+import errno
 import importlib.util
 import json
+import random
 import re
 import shutil
 import signal
@@ -34,6 +36,10 @@ MAX_MEMORY = "1gb"
 ANSWERS_WITHIN = timedelta(seconds=30)
 #: Another program may take a free port between its finding and its use; then another is tried.
 MAX_PORTS_TRIED = 5
+#: Ports of servers: above those that services are known by, below those of outgoing connections.
+_FIRST_PORT, _OUTGOING_BEGIN = 10_240, 32_768
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORTS_LOOKED_AT = 100
 _NAMES_ON_PATH = ("redis-server", "valkey-server")
 _POLL_SECONDS = 0.02
 
@@ -184,10 +190,29 @@ def _port_before(settings: Path) -> int | None:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port that nobody listens on now, and that no connection is given meanwhile.
+
+    A port that the system chooses is of the range from which it also gives outgoing connections
+    theirs, and a busy machine gives it away before its server has started: so one below that range.
+
+    Raises:
+        OSError: When none of a hundred was free.
+    """
+    choose = random.SystemRandom()
+    for _ in range(_PORTS_LOOKED_AT):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", choose.randrange(_FIRST_PORT, _ports_end())))
+            return int(probe.getsockname()[1])
+    raise OSError(errno.EADDRINUSE, f"no free port was found from {_FIRST_PORT} on")
+
+
+def _ports_end() -> int:
+    """Where the ports of outgoing connections begin."""
+    with suppress(OSError, ValueError):
+        begin = int(_OUTGOING_PORTS.read_text("ascii").split()[0])
+        if begin - _FIRST_PORT >= _PORTS_LOOKED_AT:
+            return begin
+    return _OUTGOING_BEGIN
 
 
 def find_binary() -> str:
