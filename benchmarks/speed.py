@@ -248,14 +248,15 @@ def _environment(name: str, contestant: Contestant) -> Path:
 
 def _turn(name: str, python: Path, work: Path) -> Turn:
     script = _CONTESTANTS / f"{CONTESTANTS[name].script}.py"
-    done = subprocess.run(  # noqa: S603 - scripts of this repository
+    answer = work / "told.json"
+    answer.unlink(missing_ok=True)
+    subprocess.run(  # noqa: S603 - scripts of this repository
         [str(python), str(script), str(work)],
         check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+        stdout=sys.stderr,
         timeout=_TIMEOUT_SECONDS,
     )
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(answer.read_text("utf-8"))
     num_texts = len(told["labels"])
     cpu_us = {part: spent / num_texts * 1e6 for part, spent in told["cpu_seconds"].items()}
     turn = Turn(num_texts / told["seconds"], cpu_us, told["labels"])
