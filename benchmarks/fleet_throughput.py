@@ -69,7 +69,7 @@ def measure(data: Path, num_jobs: int) -> dict[str, float]:
 
     rows = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
     folder = Path(tempfile.mkdtemp(prefix="fleet-throughput-"))
-    _write_catalogue(folder, rows)
+    write_catalogue(folder, rows)
     fleet = LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False, persistent=False)
     with fleet:
         fleet.wait_ready(timedelta(minutes=10))
@@ -90,7 +90,8 @@ def _machine_seconds() -> float:
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
-def _write_catalogue(folder: Path, rows: list[dict[str, str]]) -> None:
+def write_catalogue(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Write the catalogue of one task, and a few examples of each label beside it."""
     by_label: dict[str, list[str]] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row["text"])

@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from provenance import provenance, write_result
+from provenance import provenance, write_numbers, write_result
 from redis import Redis
 
 from smallfirst import Client, Job
@@ -34,26 +34,39 @@ from smallfirst.local.fleet import LocalFleet
 CATALOGUE = """
 version: 1
 pools: {cpu: {tier: slm, max_parameters: 50M}}
-models: {minilm: {source: "bundled:minilm"}}
+models:
+  minilm: {source: "bundled:minilm"}
+  words: {tier: linear, source: "bundled:words"}
 tasks:
   numbers:
     kind: tag
     labels: {card: a payment card, iban: a bank account, ssn: a social security number}
     cascade: [{rule: {find: [card, iban, ssn]}, accept: always}]
   similar: {kind: embed, cascade: [{model: minilm}]}
+  topic:
+    kind: classify
+    labels: {card: a payment card, order: an order, parcel: a parcel, payment: a payment}
+    examples: examples.jsonl
+    cascade: [{model: words}]
 """
+#: What the linear model is trained with; a model that knows each text costs what any other does.
+LABELS, EXAMPLES_OF_EACH = ("card", "order", "parcel", "payment"), 50
 TEXTS = (
     "Please cancel my card 4111 1111 1111 1111, it was stolen in the train yesterday",
     "How do I change the address of an order that has not left yet?",
     "Where is my parcel? It should have come on Tuesday.",
     "Can I pay by invoice, and within how many days is it due?",
 )
+#: Of jobs that come one after the other there are so many times fewer.
+ALONE = 20
 #: Workers that seem to live.
 NUM_WORKERS = 2
 READING = """\
 CPU is of the router's process and of Redis's, from the first submission to the last result, to
 the last parked job, or to the last published batch. A core's rate is what one core of router would
-do at that price. `triage and dispatch` is what a job costs that a model answers: both together."""
+do at that price. `triage and dispatch` is what a job costs that a small model answers: both
+together. *One at a time* is submitted when the result before has been read: what a round of the
+router costs that finds one job. Bytes are what Redis's memory grew by."""
 
 
 class RouterAlone(LocalFleet):
@@ -65,10 +78,11 @@ class RouterAlone(LocalFleet):
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU of one round, in microseconds a job."""
+    """CPU of one round, in microseconds a job, and what Redis keeps of each, in bytes."""
 
     router: float
     redis: float
+    kept: float
 
 
 def main() -> None:
@@ -83,36 +97,70 @@ def main() -> None:
         options.jobs, options.rounds = 2_000, 1
     # Everything that is parked has to have room.
     os.environ["SMALLFIRST_MAX_BACKLOG_JOBS"] = str(2 * options.jobs)
-    kinds = {"a rule answers": _by_rule, "parked": _parked, "triage and dispatch": _dispatched}
     rounds = [
-        {name: _cost(measure, options.jobs) for name, measure in kinds.items()}
+        {name: _cost(measure, options.jobs // part) for name, (measure, part) in KINDS.items()}
         for _ in range(options.rounds)
     ]
     text = page(options.jobs, rounds)
     print(text)
     if options.write:
         write_result("router_speed", text)
+        write_numbers("router_speed", _medians(rounds))
 
 
 def _cost(measure: Callable[[LocalFleet, int], None], num_jobs: int) -> Cost:
     with tempfile.TemporaryDirectory(prefix="router-speed-") as folder:
         catalogue = Path(folder) / "catalogue.yaml"
         catalogue.write_text(CATALOGUE, "utf-8")
+        (Path(folder) / "examples.jsonl").write_text(_examples(), "utf-8")
         with RouterAlone(catalogue, Path(folder) / "fleet", flower=False) as fleet:
             fleet.wait_ready(timedelta(minutes=2))
-            pids = [fleet.children()[name].pid for name in ("router-1", "redis")]
-            before = [cpu_seconds(pid) for pid in pids]
-            measure(fleet, num_jobs)
-            after = [cpu_seconds(pid) for pid in pids]
-    spent = [(late - early) / num_jobs * 1e6 for early, late in zip(before, after, strict=True)]
-    print(f"{measure.__name__}: {spent}", file=sys.stderr)
-    return Cost(*spent)
+            with Redis.from_url(fleet.redis_url) as redis:
+                # What a first job makes, such as the text of scripts, is no job's cost.
+                _alone(fleet, 1)
+                before = _used(fleet, redis)
+                measure(fleet, num_jobs)
+                after = _used(fleet, redis)
+    router, of_redis, kept = (
+        (late - early) / num_jobs for early, late in zip(before, after, strict=True)
+    )
+    print(f"{measure.__name__}: {router * 1e6} {of_redis * 1e6} {kept}", file=sys.stderr)
+    return Cost(router * 1e6, of_redis * 1e6, kept)
+
+
+def _used(fleet: LocalFleet, redis: Redis) -> tuple[float, float, int]:
+    """CPU seconds of the router and of Redis, and the bytes that Redis uses."""
+    router, server = (fleet.children()[name].pid for name in ("router-1", "redis"))
+    return cpu_seconds(router), cpu_seconds(server), redis.info("memory")["used_memory"]
+
+
+def _examples() -> str:
+    rows = (
+        {"text": f"{text} Number {number}.", "label": label}
+        for label, text in zip(LABELS, TEXTS, strict=True)
+        for number in range(EXAMPLES_OF_EACH)
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
 def _by_rule(fleet: LocalFleet, num_jobs: int) -> None:
+    _answered(fleet, "numbers", num_jobs)
+
+
+def _by_linear(fleet: LocalFleet, num_jobs: int) -> None:
+    _answered(fleet, "topic", num_jobs)
+
+
+def _answered(fleet: LocalFleet, task: str, num_jobs: int) -> None:
     with Client(fleet.redis_url) as client:
-        for result in client.map(_jobs("numbers", num_jobs), max_in_flight=5000):
+        for result in client.map(_jobs(task, num_jobs), max_in_flight=5000):
             assert result.is_answered
+
+
+def _alone(fleet: LocalFleet, num_jobs: int) -> None:
+    with Client(fleet.redis_url) as client:
+        for job in _jobs("numbers", num_jobs):
+            assert client.result(client.submit(job), timeout=60).is_answered
 
 
 def _parked(fleet: LocalFleet, num_jobs: int) -> None:
@@ -127,6 +175,16 @@ def _dispatched(fleet: LocalFleet, num_jobs: int) -> None:
         with Client(fleet.redis_url) as client:
             client.submit_many(_jobs("similar", num_jobs))
         _wait_until(lambda: sum(published) >= num_jobs)
+
+
+#: What is measured, and how many times fewer jobs of it.
+KINDS: Mapping[str, tuple[Callable[[LocalFleet, int], None], int]] = {
+    "a rule answers": (_by_rule, 1),
+    "a rule answers, one at a time": (_alone, ALONE),
+    "a linear model answers": (_by_linear, 1),
+    "parked": (_parked, 1),
+    "triage and dispatch": (_dispatched, 1),
+}
 
 
 @contextmanager
@@ -183,16 +241,40 @@ def cpu_seconds(pid: int) -> float:
 
 def page(num_jobs: int, rounds: Sequence[Mapping[str, Cost]]) -> str:
     """Write the table."""
-    head = "| job | router, us of CPU | jobs/s a core of router | Redis, us of CPU |"
-    lines = ["# What a job costs the router", "", f"{num_jobs:,} jobs a kind and round;"]
-    lines[-1] += f" {len(rounds)} rounds; median (lowest to highest)."
-    lines += ["", head, "|---|---|---|---|"]
-    for name in rounds[0]:
+    about = (
+        f"{num_jobs:,} jobs a kind and round, a {ALONE}th of them one at a time;"
+        f" {len(rounds)} rounds; median (lowest to highest)."
+    )
+    lines = [
+        "# What a job costs the router",
+        "",
+        about,
+        "",
+        "| job | router, us of CPU | jobs/s a core of router | Redis, us of CPU | bytes kept |",
+        "|---|---|---|---|---|",
+    ]
+    for name, median in _medians(rounds).items():
         costs = [each[name] for each in rounds]
-        router = statistics.median(cost.router for cost in costs)
-        cells = (name, _spread(c.router for c in costs), f"{1e6 / router:,.0f}")
-        lines.append(f"| {' | '.join(cells)} | {_spread(c.redis for c in costs)} |")
+        cells = (
+            name,
+            _spread(each.router for each in costs),
+            f"{1e6 / median['router']:,.0f}",
+            _spread(each.redis for each in costs),
+            f"{median['kept']:,.0f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", READING, "", provenance("celery", "redis", "hiredis")])
+
+
+def _medians(rounds: Sequence[Mapping[str, Cost]]) -> dict[str, dict[str, float]]:
+    fields = ("router", "redis", "kept")
+    return {
+        name: {
+            field: statistics.median(getattr(each[name], field) for each in rounds)
+            for field in fields
+        }
+        for name in rounds[0]
+    }
 
 
 def _spread(values: Any) -> str:
