@@ -37,7 +37,7 @@ def dispatched(redis: Any, *ids: str) -> list[str]:
     """Put jobs on the backlog and pass them to the queue, as dispatch does."""
     park(redis, *ids)
     router = ledger_of(redis)
-    entries = [entry.entry for entry in router.read([BACKLOG], POOL_GROUP, count=100)]
+    entries = [entry.entry for entry in router.read([BACKLOG], POOL_GROUP, count=len(ids))]
     router.queue(BACKLOG, entries)
     return entries
 

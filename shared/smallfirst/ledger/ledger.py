@@ -219,7 +219,7 @@ class Ledger:
 
     def renew(self, stream: str, group: str, entries: Sequence[str]) -> set[str]:
         """Start the lease of entries afresh; return those that are still this holder's."""
-        return self._pass(stream, group, entries, to=self._holder)
+        return self._pass(stream, group, sorted(entries, key=_order), to=self._holder)
 
     def queue(self, stream: str, entries: Sequence[str]) -> set[str]:
         """Pass entries on to whichever worker will get the message; return those passed."""
@@ -470,6 +470,12 @@ def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:
 def _past(lease: timedelta) -> int:
     """How long, in ms, whoever has lost a lease was silent at least."""
     return round(lease.total_seconds() * 1000) + 1
+
+
+def _order(entry: str) -> tuple[int, int]:
+    """By which a stream sorts its entries."""
+    milliseconds, _, number = entry.partition("-")
+    return int(milliseconds), int(number)
 
 
 def _flat(starts: Mapping[str, int]) -> Iterator[object]:

@@ -1,5 +1,6 @@
 """Who holds an entry, on a real Redis: from its first read to its end."""
 
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.support.ledgers import (
     LEASE,
     NO_TIME,
     OWN,
+    cancellation,
     dispatched,
     finish_of,
     holder_of,
@@ -24,7 +26,7 @@ from tests.support.shapes import result_for
 
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP
-from smallfirst.ledger.settlements import Settled
+from smallfirst.ledger.settlements import Settled, Wait
 
 
 def test_an_entry_is_pending_until_it_is_settled(redis: Any, notices: Notices) -> None:
@@ -164,6 +166,70 @@ def test_two_routers_cannot_undo_each_other(redis: Any) -> None:
     assert slow.settle(OWN.jobs, ROUTER_GROUP, moves) == Settled(moves=2)
     assert other.settle(OWN.jobs, ROUTER_GROUP, moves) == Settled(fenced=2)
     assert redis.xlen(BACKLOG) == 2
+
+
+def test_of_many_entries_each_is_renewed_for_itself(redis: Any) -> None:
+    """In whatever order they are named, and whoever has every third of them by now."""
+    router, worker = ledger_of(redis, "@router/r"), ledger_of(redis, "worker-a")
+    entries = dispatched(redis, *(f"a{number}" for number in range(600)))
+    redis.xclaim(BACKLOG, POOL_GROUP, "@router/r", 0, entries, justid=True)
+    taken, kept = entries[::3], set(entries) - set(entries[::3])
+    redis.xclaim(BACKLOG, POOL_GROUP, QUEUE_CONSUMER, 0, taken, justid=True)
+    _make_silent(redis, "@router/r", kept)
+    backwards = sorted(entries, reverse=True)
+    assert router.renew(BACKLOG, POOL_GROUP, backwards) == kept
+    assert _silent_for(redis, "@router/r", kept) < 60_000
+    assert router.queue(BACKLOG, backwards) == kept
+    assert len(worker.claim(BACKLOG, backwards)[1]) == 600
+
+
+def test_of_many_starts_each_is_kept_for_itself(redis: Any) -> None:
+    """What has ended is left out, what a router took over is taken back, no other's start is."""
+    entries = dispatched(redis, *(f"a{number}" for number in range(400)))
+    worker, other = ledger_of(redis, "worker-a"), ledger_of(redis, "worker-b")
+    started = {claimed.entry: claimed.starts for claimed in worker.claim(BACKLOG, entries)[1]}
+    ended, taken_over, restarted = entries[::4], entries[1::4], entries[2::4]
+    worker.settle(
+        BACKLOG, POOL_GROUP, [finish_of(entry, f"a{4 * n}") for n, entry in enumerate(ended)]
+    )
+    queued_again(redis, *restarted)
+    assert len(other.claim(BACKLOG, restarted, starts=1)[1]) == len(restarted)
+    redis.xclaim(BACKLOG, POOL_GROUP, "@router/r", 0, taken_over, justid=True)
+    assert worker.keep(BACKLOG, started) == set(entries) - set(ended)
+    assert {holder_of(redis, entry) for entry in taken_over} == {("worker-a", 2)}
+    assert {holder_of(redis, entry) for entry in restarted} == {("worker-b", 3)}
+
+
+def test_a_cancelled_entry_among_many_is_settled_no_second_time(redis: Any) -> None:
+    """The cancellation takes it out of the hands that settle it in the same call."""
+    router = ledger_of(redis, "@router/r")
+    moves = [submission(redis, f"a{number}") for number in range(20)]
+    waiting = Wait(
+        entry=moves[7].entry,
+        producer="default",
+        job_id="a7",
+        to=KEYS.waiting_for(BACKLOG),
+        expires_ms=2**42,
+        fingerprint="f1",
+    )
+    assert router.settle(OWN.jobs, ROUTER_GROUP, [waiting]) == Settled(waiting=1)
+    asked, entries = cancellation(redis, "a7"), [move.entry for move in moves]
+    redis.xclaim(OWN.jobs, ROUTER_GROUP, "@router/r", 0, [*entries, asked.entry], justid=True)
+    settled = router.settle(OWN.jobs, ROUTER_GROUP, [asked, *moves])
+    assert settled == Settled(results=1, moves=19, fenced=1)
+    assert (redis.xlen(OWN.jobs), redis.xlen(BACKLOG)) == (0, 19)
+
+
+def _make_silent(redis: Any, holder: str, entries: Iterable[str]) -> None:
+    """Let a minute pass since a holder was heard of."""
+    redis.xclaim(BACKLOG, POOL_GROUP, holder, 0, list(entries), idle=60_000, justid=True)
+
+
+def _silent_for(redis: Any, holder: str, entries: Collection[str]) -> int:
+    """The longest silence about any of these entries, in milliseconds."""
+    found = redis.xpending_range(BACKLOG, POOL_GROUP, "-", "+", 10_000, consumername=holder)
+    silent = {each["message_id"].decode(): each["time_since_delivered"] for each in found}
+    return max(silent[entry] for entry in entries)
 
 
 def test_recovery_takes_what_a_dead_holder_had(redis: Any) -> None:

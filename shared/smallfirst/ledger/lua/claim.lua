@@ -12,6 +12,7 @@
 -- Returns {now in ms, {entry, starts, fields, worker}, ...}. The delivery count is 1 from the router's
 -- read and grows by 1 with each start, because every other hand-over claims with JUSTID.
 
+local stream, group, worker, wanted, FIRST = KEYS[1], ARGV[1], ARGV[2], ARGV[3], 6
 local time = redis.call('TIME')
 local claimed = { time[1] * 1000 + math.floor(time[2] / 1000) }
 
@@ -23,27 +24,37 @@ local function has_result(fields)
 end
 
 local function is_meant(holder, deliveries)
-  return holder == ARGV[5] and (ARGV[3] == '' or deliveries - 1 == tonumber(ARGV[3]))
+  return holder == ARGV[5] and (wanted == '' or deliveries - 1 == tonumber(wanted))
 end
 
-local function take(entry)
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry, entry, 1)[1]
-  if not pending then return end
-  local holder, deliveries = pending[2], pending[4]
-  if not is_meant(holder, deliveries) then return end
-  local found = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry)[1]
-  if not found or not found[2] then
-    redis.call('XACK', KEYS[1], ARGV[1], entry)
-    return
+-- The entries that are started now, and how often each was delivered before.
+local meant, deliveries = {}, {}
+for i = FIRST, #ARGV do
+  local pending = redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1)[1]
+  if pending and is_meant(pending[2], pending[4]) and not deliveries[ARGV[i]] then
+    meant[#meant + 1] = ARGV[i]
+    deliveries[ARGV[i]] = pending[4]
   end
-  local fields = found[2]
-  if has_result(fields) then
-    redis.call('XDEL', KEYS[1], entry)
-    redis.call('XACK', KEYS[1], ARGV[1], entry)
-    return
-  end
-  claimed[#claimed + 1] = { entry, deliveries, fields, ARGV[2] }
+end
+if #meant == 0 then return claimed end
+
+-- What was deleted meanwhile is not among them; before Redis 7 it is, as nothing.
+local fields_of = {}
+for _, found in ipairs(redis.call('XCLAIM', stream, group, worker, 0, unpack(meant))) do
+  if found and found[2] then fields_of[found[1]] = found[2] end
 end
 
-for i = 6, #ARGV do take(ARGV[i]) end
+local function drop(entry)
+  redis.call('XDEL', stream, entry)
+  redis.call('XACK', stream, group, entry)
+end
+
+for _, entry in ipairs(meant) do
+  local fields = fields_of[entry]
+  if not fields or has_result(fields) then
+    drop(entry)
+  else
+    claimed[#claimed + 1] = { entry, deliveries[entry], fields, worker }
+  end
+end
 return claimed

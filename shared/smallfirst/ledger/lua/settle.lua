@@ -1,4 +1,5 @@
 -- luacheck: read globals is_router is_worker producer_of group_of people_of count_accepted
+-- luacheck: read globals look_ahead pending_of forget_pending
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -8,7 +9,8 @@
 -- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
 -- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into. Comes
--- after holders.lua and checks.lua, which says what is written where an accepted answer is counted.
+-- after holders.lua, pending.lua and checks.lua, which says what is written where an accepted answer is
+-- counted.
 --
 --   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -59,13 +61,14 @@ local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
 local max_dead, max_dead_bytes, max_waiters = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local must_hold = ARGV[10] == '1'
 local BOOKED_TTL = 35 * 86400
+local MANY = 8
 -- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
 local CANCEL_TTL = 600
 local counts = { results = 0, moves = 0, waiting = 0, joined = 0, fenced = 0 }
 
 -- Who has an entry in hand; nil where nobody has.
 local function holder_of(stream, its_group, entry)
-  local pending = redis.call('XPENDING', stream, its_group, entry, entry, 1)[1]
+  local pending = pending_of(stream, its_group, entry)
   return pending and pending[2]
 end
 
@@ -133,6 +136,7 @@ local function take_out(stream, entry)
   if not by then drop(stream, its_group, {}, { entry }) end
   -- A person who has it is told, when the answer comes.
   if by and (not is_worker(by) or people_of(ns, stream)) then drop(stream, its_group, { entry }, {}) end
+  forget_pending(stream, entry)
 end
 
 local function notify(reply_to, row)
@@ -261,7 +265,7 @@ end
 -- the id is taken by an earlier one, its result answers this one too; a refusal takes no id: a corrected
 -- job may be submitted under it again. A cancellation that came before its job ends it. What has its
 -- result at once never is in flight, and is not noted as if it were.
-local function admit(row)
+local function admit(row, at)
   if row.first ~= '1' then return nil end
   local key, result = job_key(row), result_key(row)
   local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled')
@@ -286,7 +290,9 @@ local function admit(row)
   end
   if not is_known then
     if row.verb == 'result' and not cancelled then return nil, true end
-    redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to)
+    local place = at and { 'at', at } or {}
+    redis.call('HSET', key, 'origin', row.entry, 'fingerprint', row.fingerprint, 'reply', row.reply_to,
+      unpack(place))
   end
   redis.call('EXPIRE', key, job_ttl)
   if not cancelled then return nil, not is_known end
@@ -314,8 +320,10 @@ local function result(row)
   return is_new and finish_new(row) or finish(row)
 end
 
-local function note_place(row, key, stream)
-  redis.call('HSET', key, 'at', stream)
+-- Notes where a job goes, before it is put there: what keeps it from being noted is known then. A job that
+-- is new has it noted already.
+local function note_place(row, key, stream, is_new)
+  if not is_new then redis.call('HSET', key, 'at', stream) end
   -- What waits for a person is due before its deadline, and what has waited is due by that again.
   if row.first == '1' or people_of(ns, stream) or people_of(ns, source) then
     redis.call('ZADD', due, row.expires, job_of(row))
@@ -333,7 +341,7 @@ local function list(row, entry)
 end
 
 local function move(row)
-  local ended, is_new = admit(row)
+  local ended, is_new = admit(row, row.to)
   if ended then return ended end
   local key, from = job_key(row), source .. ' ' .. row.entry
   if not is_new then
@@ -341,7 +349,7 @@ local function move(row)
     -- Moved by an earlier try, which an error ended before it could acknowledge.
     if redis.call('HMGET', key, 'from')[1] == from then return 'moves' end
   end
-  note_place(row, key, row.to)
+  note_place(row, key, row.to, is_new)
   book(row)
   local entry = redis.call('XADD', row.to, '*', 'producer', row.producer, 'id', row.id, 'job', row.body,
     'slip', row.slip)
@@ -351,10 +359,10 @@ local function move(row)
 end
 
 local function wait(row)
-  local ended = admit(row)
+  local ended, is_new = admit(row, source)
   if ended then return ended end
   local key = job_key(row)
-  note_place(row, key, source)
+  note_place(row, key, source, is_new)
   redis.call('HSET', key, 'entry', row.entry)
   redis.call('XCLAIM', source, group, row.to, 0, row.entry, 'JUSTID')
   return 'waiting'
@@ -432,6 +440,9 @@ local function failed(problem)
   publish()
   return type(problem) == 'table' and problem or redis.error_reply(problem)
 end
+
+-- A few rows are looked up one by one.
+if tonumber(ARGV[11]) >= MANY then look_ahead(source, group, settler, '-', '+', 2 * ARGV[11] + MANY) end
 
 -- Redis lets a script that has written go on where memory is full, and what is in hand must end all the
 -- same. This write needs no memory, and changes nothing.
