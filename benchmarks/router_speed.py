@@ -27,9 +27,14 @@ from provenance import provenance, write_numbers, write_result
 from redis import Redis
 
 from smallfirst import Client, Job
-from smallfirst.ledger.keys import Keys
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Attempt, Outcome, Priority, Tier
+from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
+from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.settlements import Finish
 from smallfirst.local.fleet import LocalFleet
+from smallfirst.results import answered
 
 CATALOGUE = """
 version: 1
@@ -61,12 +66,16 @@ TEXTS = (
 ALONE = 20
 #: Workers that seem to live.
 NUM_WORKERS = 2
+#: The probabilities that a seeming worker gives.
+SHARES = (0.9, 0.04, 0.03, 0.02, 0.01)
 READING = """\
 CPU is of the router's process and of Redis's, from the first submission to the last result, to
 the last parked job, or to the last published batch. A core's rate is what one core of router would
 do at that price. `triage and dispatch` is what a job costs that a small model answers: both
 together. *One at a time* is submitted when the result before has been read: what a round of the
-router costs that finds one job. Bytes are what Redis's memory grew by."""
+router costs that finds one job. *Without a model* claims and settles batches, so that all which a
+small model's job asks of Redis is counted, without a model that takes the processor's cache. Bytes
+are what Redis's memory grew by."""
 
 
 class RouterAlone(LocalFleet):
@@ -171,10 +180,21 @@ def _parked(fleet: LocalFleet, num_jobs: int) -> None:
 
 
 def _dispatched(fleet: LocalFleet, num_jobs: int) -> None:
-    with Redis.from_url(fleet.redis_url) as redis, _workers(redis) as published:
+    with Redis.from_url(fleet.redis_url) as redis, _workers(redis, lambda *_: None) as published:
         with Client(fleet.redis_url) as client:
             client.submit_many(_jobs("similar", num_jobs))
         _wait_until(lambda: sum(published) >= num_jobs)
+
+
+def _without_model(fleet: LocalFleet, num_jobs: int) -> None:
+    """All that a small model's job asks of Redis, and no model that takes the processor's cache."""
+    with (
+        Redis.from_url(fleet.redis_url) as redis,
+        Client(fleet.redis_url) as client,
+        _workers(redis, _answer),
+    ):
+        jobs = _jobs("similar", num_jobs)
+        assert all(result.is_answered for result in client.map(jobs, max_in_flight=5000))
 
 
 #: What is measured, and how many times fewer jobs of it.
@@ -184,11 +204,16 @@ KINDS: Mapping[str, tuple[Callable[[LocalFleet, int], None], int]] = {
     "a linear model answers": (_by_linear, 1),
     "parked": (_parked, 1),
     "triage and dispatch": (_dispatched, 1),
+    "a worker without a model answers": (_without_model, 1),
 }
 
 
+#: Entries of a batch, by their priority.
+Entries = Mapping[str, Sequence[str]]
+
+
 @contextmanager
-def _workers(redis: Redis) -> Any:
+def _workers(redis: Redis, answer: Callable[[Ledger, Entries], None]) -> Any:
     """Say for some workers that they live, and take what is published; yields sizes of batches."""
     ledgers = [Ledger(redis, Keys(), f"seeming-{number}") for number in range(NUM_WORKERS)]
     published: list[int] = []
@@ -203,7 +228,9 @@ def _workers(redis: Redis) -> Any:
                     ledger.lives.beat("cpu")
             popped = redis.brpop(list(Keys().queues("cpu").values()), timeout=0.1)
             if popped is not None:
-                published.append(_num_jobs(popped[1]))
+                entries = _entries_of(popped[1])
+                answer(ledgers[0], entries)
+                published.append(sum(map(len, entries.values())))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -214,10 +241,44 @@ def _workers(redis: Redis) -> Any:
         thread.join()
 
 
-def _num_jobs(message: bytes) -> int:
-    """How many jobs are in a batch, by Celery's own message."""
+def _entries_of(message: bytes | str) -> Entries:
+    """The entries of a batch, by Celery's own message."""
     [batch], *_ = json.loads(base64.b64decode(json.loads(message)["body"]))
-    return sum(map(len, batch["entries"].values()))
+    entries: Entries = batch["entries"]
+    return entries
+
+
+def _answer(ledger: Ledger, entries: Entries) -> None:
+    """Claim a batch and settle it, as a worker does, with an answer of five labels."""
+    for priority, ids in entries.items():
+        stream = Keys().backlog("cpu", Priority(priority))
+        now_ms, claimed = ledger.claim(stream, ids)
+        held = map(read_parked_job, claimed)
+        ledger.settle(stream, POOL_GROUP, [_finish(each, now_ms) for each in held])
+
+
+def _finish(held: HeldJob, now_ms: int) -> Finish:
+    shares = dict(zip(("card", "order", "parcel", "payment", "other"), SHARES, strict=True))
+    answer = LabelAnswer(label="card", confidence=SHARES[0], distribution=shares)
+    attempt = Attempt(
+        step=0,
+        tier=Tier.SLM,
+        model="minilm",
+        revision="none",
+        pool="cpu",
+        outcome=Outcome.ACCEPTED,
+        confidence=answer.confidence,
+        seconds=0.001,
+        answer=answer,
+    )
+    submitted_ms = held.slip.submitted_ms
+    return Finish(
+        entry=held.entry.entry,
+        producer=held.slip.producer,
+        result=answered(held.job, answer, (attempt,), submitted_ms=submitted_ms, now_ms=now_ms),
+        reply_to=held.job.reply_to,
+        spent=attempt,
+    )
 
 
 def _jobs(task: str, num_jobs: int) -> list[Job]:
