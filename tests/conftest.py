@@ -76,13 +76,20 @@ def interrupts_reach_children() -> None:
 
 @pytest.fixture(scope="session")
 def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the demo's catalogue without its large model, which takes half a minute to start."""
+    """Write the demo's catalogue without its large model, which takes half a minute to start.
+
+    Nor does it ask people: nobody sits at a desk.
+    """
     whole = yaml.safe_load((SUPPORT_MAIL / "catalogue.yaml").read_text("utf-8"))
     large = {name for name, model in whole["models"].items() if model.get("tier") == "llm"}
     for kind in ("pools", "models"):
         whole[kind] = {n: each for n, each in whole[kind].items() if each.get("tier") != "llm"}
     for task in whole["tasks"].values():
-        task["cascade"] = [step for step in task["cascade"] if step.get("model") not in large]
+        task["cascade"] = [
+            step
+            for step in task["cascade"]
+            if step.get("model") not in large and "person" not in step
+        ]
         if "examples" in task:
             task["examples"] = str(SUPPORT_MAIL / task["examples"])
     whole["tasks"] = {name: task for name, task in whole["tasks"].items() if task["cascade"]}

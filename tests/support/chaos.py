@@ -69,12 +69,13 @@ SETTLES = timedelta(minutes=10)
 
 
 def write_catalogue(folder: Path) -> Path:
-    """Write the demo's catalogue, its paths absolute."""
+    """Write the demo's catalogue, its paths absolute, without its steps that ask a person."""
     whole = yaml.safe_load((SUPPORT_MAIL / "catalogue.yaml").read_text("utf-8"))
     for model in whole["models"].values():
         if ":" not in model["source"]:
             model["source"] = str((SUPPORT_MAIL / model["source"]).resolve())
     for task in whole["tasks"].values():
+        task["cascade"] = [step for step in task["cascade"] if "person" not in step]
         if "examples" in task:
             task["examples"] = str(SUPPORT_MAIL / task["examples"])
     path = folder / "catalogue.yaml"

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from smallfirst.catalogue import Catalogue
+from smallfirst.answers import Answer
+from smallfirst.catalogue import Catalogue, Task
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.row_files import Line, read_lines
 from smallfirst.cli.global_options import globals_of, refuse_foreign_redis
@@ -31,6 +32,7 @@ from smallfirst.cli.output import (
     print_json,
     say,
 )
+from smallfirst.cli.played_reviewer import played, played_answer
 from smallfirst.cli.progress import progress_bar
 from smallfirst.cli.report import Report
 from smallfirst.cli.rows import BadRow, Defaults, Row, read_row
@@ -39,8 +41,11 @@ from smallfirst.cli.starting import show_start
 from smallfirst.cli.tables import money, report_table
 from smallfirst.client import Client
 from smallfirst.jobs import Tier
+from smallfirst.kinds import Gold
+from smallfirst.ledger.keys import Keys
 from smallfirst.local import LocalFleet
 from smallfirst.local.cores import usable_cores
+from smallfirst.process.announcement import Addresses
 
 #: More workers than this load longer than they help with a few hundred mails.
 MAX_WORKERS = 4
@@ -93,23 +98,29 @@ def demo(
             persistent=False,
         )
         with drained_by_signals(fleet):
-            outcome = _run(fleet, rows)
+            outcome = _run(fleet, rows, _answers(rows, loaded))
     _show(outcome, loaded, catalogue, as_json=as_json)
     if sum(outcome.report.count(status) for status in FINE) < len(rows):
         raise typer.Exit(SOME_FAILED)
 
 
-def _run(fleet: LocalFleet, rows: Sequence[Row]) -> DemoOutcome:
-    """Start the fleet, send every row, stop the fleet."""
+def _run(
+    fleet: LocalFleet, rows: Sequence[Row], answers: Mapping[str, Mapping[str, Answer]]
+) -> DemoOutcome:
+    """Start the fleet, send every row, answer for the people that it asks, stop the fleet."""
     report = Report()
     with fleet:
         # A large model takes long to load; the small tools do not wait for it.
         show_start(fleet, READY_WITHIN, with_slow=False)
-        if fleet.addresses and fleet.addresses.flower_url:
-            note(f"watch it in a browser while it lasts: {fleet.addresses.flower_url}")
+        assert fleet.addresses is not None
+        _tell_addresses(fleet.addresses)
         started = monotonic()
         gold = {row.job.id: row.gold for row in rows}
-        with Client(fleet.redis_url) as client, progress_bar("answering") as advance:
+        with (
+            Client(fleet.redis_url) as client,
+            played(fleet.redis_url, Keys(fleet.addresses.namespace), answers),
+            progress_bar("answering") as advance,
+        ):
             jobs = (row.job for row in rows)
             for result in client.map(jobs, max_in_flight=MAX_IN_FLIGHT, ordered=False):
                 report.add(result, gold[result.id])
@@ -117,6 +128,27 @@ def _run(fleet: LocalFleet, rows: Sequence[Row]) -> DemoOutcome:
         seconds = monotonic() - started
         note("stopping")
     return DemoOutcome(report, seconds)
+
+
+def _tell_addresses(addresses: Addresses) -> None:
+    if addresses.flower_url:
+        note(f"watch it in a browser while it lasts: {addresses.flower_url}")
+    if addresses.desk_url:
+        note(
+            f"people would answer at {addresses.desk_url}; here a played reviewer does, by the"
+            " right answers of the rows"
+        )
+
+
+def _answers(rows: Sequence[Row], catalogue: Catalogue) -> dict[str, dict[str, Answer]]:
+    """What a played reviewer answers, by task and job."""
+    answers: dict[str, dict[str, Answer]] = {}
+    for row in rows:
+        task = catalogue.tasks[row.job.task]
+        answer = played_answer(task.kind, row.gold) if task.person_step else None
+        if answer is not None:
+            answers.setdefault(row.job.task, {})[row.job.id] = answer
+    return answers
 
 
 def _rows_of(files: Sequence[Path], catalogue: Catalogue) -> list[Row]:
@@ -128,10 +160,10 @@ def _rows_of(files: Sequence[Path], catalogue: Catalogue) -> list[Row]:
     if not any(by_file.values()):
         fail("there are no texts to send; name a file with --data", exit_code=USAGE)
     golden = {task for lines in by_file.values() for line in lines for task in _gold_tasks(line)}
-    served, options = _served_tasks(catalogue), _options(catalogue)
+    served = _served_tasks(catalogue)
     most = max(by_file.values(), key=len)
     return [
-        _row(line, task, options)
+        _row(line, task, catalogue)
         for lines in by_file.values()
         for line in lines
         for task in served
@@ -158,10 +190,15 @@ def _served_tasks(catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _options(catalogue: Catalogue) -> dict[str, Any]:
-    """Keep jobs from models that nobody serves here, so that what small ones doubt abstains."""
-    is_any_left_out = any(model.engine_spec.is_left_out for model in catalogue.models.values())
-    return {"last_tier": Tier.SLM.value} if is_any_left_out else {}
+def _last_tier(catalogue: Catalogue, task: Task, gold: Gold | None) -> Tier | None:
+    """Keep a job from models that nobody serves here, and from people that nobody plays.
+
+    What is not sure before then abstains.
+    """
+    if any(model.engine_spec.is_left_out for model in catalogue.models.values()):
+        return Tier.SLM
+    is_played = task.person_step is None or played_answer(task.kind, gold) is not None
+    return None if is_played else Tier.LLM
 
 
 def _gold_tasks(line: Line) -> frozenset[str]:
@@ -173,12 +210,13 @@ def _gold_tasks(line: Line) -> frozenset[str]:
         return frozenset()
 
 
-def _row(line: Line, task: str, options: Mapping[str, Any]) -> Row:
-    row = read_row(line, Defaults(task=task, options=options))
+def _row(line: Line, name: str, catalogue: Catalogue) -> Row:
+    row = read_row(line, Defaults(task=name))
     if isinstance(row, BadRow):
         fail(f"line {row.number} of the data: {row.reason}")
-    job = row.job.model_copy(update={"id": f"{row.job.id}.{task}"})
-    return Row(row.number, job, row.gold)
+    last = _last_tier(catalogue, catalogue.tasks[name], row.gold)
+    changed = {"id": f"{row.job.id}.{name}", **({"last_tier": last} if last else {})}
+    return Row(row.number, row.job.model_copy(update=changed), row.gold)
 
 
 def _introduction(rows: Sequence[Row], catalogue: Catalogue) -> str:
@@ -205,6 +243,11 @@ def _show(outcome: DemoOutcome, catalogue: Catalogue, path: Path, *, as_json: bo
     out.print(report_table(report, width=out.width, currency=catalogue.currency))
     speed = report.num_jobs / outcome.seconds
     per_million = money(report.cost / report.num_jobs * 1e6)
+    if num_played := report.answered_by(Tier.HUMAN):
+        say(
+            f"\n{num_played:,} answers of people are the rows' own: nobody sat at the desk, and so"
+            " they are right."
+        )
     say(
         f"\n{report.num_jobs:,} jobs in {duration(outcome.seconds)}, {speed:,.0f} a second, at "
         f"{per_million} {catalogue.currency} a million. Everything is stopped again."

@@ -37,19 +37,22 @@ class PlayedReviewer:
     """Decides on every job that it has an answer to, one after the other.
 
     Args:
-        redis: Of the fleet, which has one slice.
+        redis: Connected to the fleet.
+        keys: Of its only slice.
         answers: Those that are known, by task and job.
     """
 
-    def __init__(self, redis: Redis, answers: Mapping[str, Mapping[str, Answer]]) -> None:
-        self._review = Review(redis, Keys(), lease=_LEASE, undo=timedelta(0))
+    def __init__(
+        self, redis: Redis, keys: Keys, answers: Mapping[str, Mapping[str, Answer]]
+    ) -> None:
+        self._review = Review(redis, keys, lease=_LEASE, undo=timedelta(0))
         self._answers = answers
         self._over = Event()
 
     def run(self) -> None:
         """Answer until told to stop."""
         while not self._over.is_set():
-            if not any([self._answer_one(task) for task in self._answers]):
+            if not any(self._answer_one(task) for task in self._answers):
                 self._over.wait(_PAUSE_SECONDS)
 
     def _answer_one(self, task: str) -> bool:
@@ -59,6 +62,7 @@ class PlayedReviewer:
             return False
         answer = self._answers[task].get(leased.held.job.id)
         if answer is None:
+            # For somebody at the desk.
             return self._review.skip(task, PERSON, leased.place, leased.start)
         self._review.decide(leased.held, leased.place, _decision(leased, answer))
         self._review.settle_decided()
@@ -76,13 +80,15 @@ def _decision(leased: Leased, answer: Answer) -> Decision:
 
 
 @contextmanager
-def played(redis_url: str, answers: Mapping[str, Mapping[str, Answer]]) -> Iterator[None]:
+def played(
+    redis_url: str, keys: Keys, answers: Mapping[str, Mapping[str, Answer]]
+) -> Iterator[None]:
     """Have a reviewer answer beside the block, where there is anything to answer."""
     if not answers:
         yield
         return
     with Redis.from_url(redis_url) as redis:
-        reviewer = PlayedReviewer(redis, answers)
+        reviewer = PlayedReviewer(redis, keys, answers)
         thread = Thread(target=reviewer.run, name="smallfirst-reviewer", daemon=True)
         thread.start()
         try:

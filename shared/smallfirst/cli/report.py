@@ -151,6 +151,10 @@ class Report:
         """How many jobs ended so."""
         return self._by_status.get(status, 0)
 
+    def answered_by(self, tier: Tier) -> int:
+        """How many jobs have their answer of a step of this tier."""
+        return sum(row.jobs for row in self.rows() if row.tier is tier)
+
     def quantile(self, share: float) -> float | None:
         """Seconds from submission to finish that `share` of all jobs did not exceed."""
         return self._waits.quantile(share)

@@ -168,3 +168,36 @@ def test_the_demo_shows_one_table_and_leaves_nothing(
     assert "100.0 % span F1" in done.out
     assert "smallfirst up --catalogue" in done.out
     assert list(rest.iterdir()) == []
+
+
+PEOPLE = """
+version: 1
+tasks:
+  topic:
+    kind: classify
+    labels: {card: About a card., other: About something else.}
+    cascade:
+      - rule: {patterns: [{label: card, pattern: card}]}
+        accept: match
+      - person: {wait: 1h}
+  reply: {kind: generate, cascade: [{person: {wait: 1h}}]}
+"""
+
+
+def test_people_of_the_demo_are_played(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """What no rule answers has the row's own answer, as a person's; what nobody knows abstains."""
+    catalogue, data = tmp_path / "catalogue.yaml", tmp_path / "data.jsonl"
+    catalogue.write_text(PEOPLE)
+    rows = [
+        {"id": "a", "text": "My card is gone.", "gold": {"topic": "card"}},
+        {"id": "b", "text": "Where is my parcel?", "gold": {"topic": "other"}},
+        {"id": "c", "text": "Where is my letter?", "gold": {"topic": "other"}},
+        {"id": "d", "text": "Thank you.", "gold": {"reply": "You are welcome."}},
+    ]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = smallfirst("demo", "--catalogue", catalogue, "--data", data, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    by_step = {(row["task"], row.get("tier", row["status"])): row["jobs"] for row in told["rows"]}
+    assert by_step == {("topic", "rule"): 1, ("topic", "human"): 2, ("reply", "abstained"): 1}
+    assert "played reviewer" in done.err

@@ -228,7 +228,9 @@ def _make_silent(redis: Any, holder: str, entries: Iterable[str]) -> None:
 def _silent_for(redis: Any, holder: str, entries: Collection[str]) -> int:
     """The longest silence about any of these entries, in milliseconds."""
     found = redis.xpending_range(BACKLOG, POOL_GROUP, "-", "+", 10_000, consumername=holder)
-    silent = {each["message_id"].decode(): each["time_since_delivered"] for each in found}
+    silent: dict[str, int] = {
+        each["message_id"].decode(): each["time_since_delivered"] for each in found
+    }
     return max(silent[entry] for entry in entries)
 
 
