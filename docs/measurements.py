@@ -34,6 +34,33 @@ def speed() -> str:
     return "\n\n".join((_costs(found), table_of("speed_banking77"), _shares(found[0])))
 
 
+def load() -> str:
+    """What a job waits under load, by each way to form batches: a figure, then the table."""
+    found = json.loads((_RESULTS / "load.json").read_text("utf-8"))["waits_ms"]
+    return "\n\n".join((_waits(found), table_of("load")))
+
+
+def _waits(found: dict[str, dict[str, tuple[float, float]]]) -> str:
+    """Draw the 99th percentile of each way, the fleet's line in another colour."""
+    heading = "Wait of 99 jobs of 100, ms, by the load as a share of full speed"
+    with figure_of(heading, "") as (figure, axes):
+        for name, waits in found.items():
+            shares = [100 * float(share) for share in waits]
+            slowest = [p99 for _, p99 in waits.values()]
+            colour = COLOURS["accent" if name == "fleet" else "quiet"]
+            axes.plot(shares, slowest, marker="o", color=colour)
+            axes.annotate(
+                name.removeprefix("simulated: "),
+                (shares[0], slowest[0]),
+                textcoords="offset points",
+                xytext=(0, 6),
+                fontsize="small",
+            )
+        axes.set_yscale("log")
+        axes.set_xticks(shares, [f"{share:.0f} %" for share in shares])
+        return _in_page(inline_svg(figure, "load", "Wait by load and way to form batches", {}))
+
+
 def _costs(found: Sequence[dict[str, Any]]) -> str:
     """Draw what a text costs of the processors, the fleet's bar in another colour.
 

@@ -48,8 +48,8 @@ log = structlog.get_logger()
 #: Holders that hold nothing, and backlogs without a pool, are forgotten after this long.
 FORGET_AFTER = timedelta(hours=1)
 #: Batches that may lie in the queue for each live worker, which fetches one when it can run it: the
-#: next, and one more for while the router does other things.
-WAITING_PER_WORKER = 2
+#: next. What lies there cannot grow any more: two would be smaller ones, and longer waits.
+WAITING_PER_WORKER = 1
 #: Batches led by an interactive job that may be in their queue for each live worker, whatever else
 #: waits: workers take them first.
 URGENT_PER_WORKER = 1
