@@ -245,7 +245,7 @@ def _bars(
 ) -> None:
     """Draw many bars as one shape, which is a tenth of as many shapes."""
     corners: list[tuple[float, float]] = []
-    codes: list[int] = []
+    codes: list[Any] = []
     for left, bottom, height in zip(lefts, bottoms, heights, strict=True):
         if height > 0:
             top, right = bottom + height, left + width

@@ -285,7 +285,8 @@ def _reviewers(seen: Seen) -> Panel:
         for at in hours
     )
     if not any(number for _, number in counts):
-        return _empty(panel, "Nobody decided on anything in the last 24 hours.")
+        nobody = "Nobody decided on anything" if seen.person is None else "You decided on nothing"
+        return _empty(panel, f"{nobody} in the last 24 hours.")
     people = _people(decided, hours)
     head = ("person", "this hour", "24 hours", "of them blind")
     return _with(panel, hours_svg(counts, "reviewers"), head, people)

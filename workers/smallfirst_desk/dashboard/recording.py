@@ -44,7 +44,7 @@ class Recorder:
         if self._now() < self._next:
             return
         try:
-            self._next = self._now() + self._record(self._desk.clock_ms()) / 1000
+            self._next = self._now() + self.record(self._desk.clock_ms()) / 1000
             self._is_out = False
         except RedisError as error:
             self._next = self._now() + _PAUSE_SECONDS
@@ -58,8 +58,12 @@ class Recorder:
                 )
             self._is_out = True
 
-    def _record(self, now_ms: int) -> int:
-        """Record at an end of ten minutes; say how many milliseconds are left to the next."""
+    def record(self, now_ms: int) -> int:
+        """Record at an end of ten minutes; say how many milliseconds are left to the next.
+
+        Raises:
+            RedisError: When Redis does not answer, or does not allow it.
+        """
         end_ms = end_before(now_ms)
         if now_ms - end_ms <= LATEST_MS:
             self._keep(end_ms)

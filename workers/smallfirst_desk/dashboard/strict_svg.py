@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 #: Attributes that hold places, which no screen shows finer than to a tenth of a point.
 _PLACES: Final = ("x", "y", "width", "height", "transform")
 _LONG_NUMBER: Final = re.compile(r"(\d+\.\d)\d+")
+_STRAIGHT: Final = re.compile(r"[MLz\d\s.-]*$")
 _BLANKS: Final = re.compile(r"\s+")
 _NO_TURN: Final = re.compile(r"^rotate\(-?0(\.0)? ")
 _REFERENCE: Final = re.compile(r"#([^)\s]+)")
@@ -51,6 +52,8 @@ def shortened_path(path: str) -> str:
 
     Steps are between places that are rounded already, so that no error adds up.
     """
+    if not _STRAIGHT.match(path):
+        return _shortened(path)
     parts = path.replace("M", " M ").replace("L", " L ").replace("z", " z ").split()
     written: list[str] = []
     at, begun = (0, 0), (0, 0)
@@ -59,12 +62,10 @@ def shortened_path(path: str) -> str:
         if part == "z":
             written.append("z")
             at = begun
-        elif part in {"M", "L"}:
+        else:
             to = _tenths(next(numbers)), _tenths(next(numbers))
             written.append(_moved(to) if part == "M" else _drawn(to[0] - at[0], to[1] - at[1]))
             at, begun = to, to if part == "M" else begun
-        else:
-            return _shortened(path)
     return "".join(written)
 
 
