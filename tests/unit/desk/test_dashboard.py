@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallfirst.audit.reporting import AuditReport
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, EqualSingle, Promise
 from smallfirst.jobs import Tier
 from smallfirst.ledger.backlogs import Backlog
 from smallfirst.ledger.books import Cell, Spent, book_of
@@ -188,16 +188,15 @@ def test_a_reading_has_every_step_of_the_cascade() -> None:
     ("spent", "saved"), [(10.0, "0 %"), (2.5, "75 %"), (25.0, "\N{MINUS SIGN}150 %")]
 )
 def test_a_loss_is_told_like_a_saving(spent: float, saved: str) -> None:
-    """As many answers of the large model, at the mean of its own attempts."""
-    llm = spent * 40 / 100
-    book = booked("topic", 0, "accepted", 40, llm)
-    book |= booked("topic", 1, "accepted", 60, spent - llm)
+    """Beside as many answers of the large model, at the mean of its own attempts."""
+    by_llm = booked("topic", 0, "accepted", 40, 0.8) | booked("topic", 0, "escalated", 10, 1.2)
+    book = by_llm | booked("topic", 1, "accepted", 210, spent - 2.0)
     [cost] = costs_of([book], ["topic", "tone"], CATALOGUE)
-    assert cost.all_llm == pytest.approx(100 * llm / 40)
-    mean = booked("topic", 0, "accepted", 40, 4.0) | booked("topic", 1, "accepted", 60, spent - 4)
-    [cost] = costs_of([mean], ["topic"], CATALOGUE)
-    assert cost.share is not None
-    assert words.percent(1 - cost.share) == saved
+    assert cost.num_answers == 250
+    assert cost.by(cost.llm) == pytest.approx(10.0)
+    share = cost.share(cost.llm)
+    assert share is not None
+    assert words.percent(1 - share) == saved
 
 
 @pytest.mark.parametrize(
@@ -211,8 +210,32 @@ def test_a_loss_is_told_like_a_saving(spent: float, saved: str) -> None:
 def test_where_the_large_model_s_cost_is_not_known_none_is_told(book: Any, why: str) -> None:
     """No number is made up."""
     [cost] = costs_of([book], ["topic"], CATALOGUE)
-    assert (cost.all_llm, cost.share) == (None, None)
-    assert why in cost.why_not
+    assert (cost.by(cost.llm), cost.share(cost.llm)) == (None, None)
+    assert why in cost.llm.why_not
+
+
+@pytest.mark.parametrize(
+    ("single", "mean", "why"),
+    [
+        (None, None, "has not told"),
+        (EqualSingle(), None, "none is equal"),
+        (EqualSingle(step=9), None, "none is equal"),
+        (EqualSingle(step=0), 0.04, ""),
+    ],
+)
+def test_the_equal_single_model_is_the_one_that_calibration_names(
+    single: EqualSingle | None, mean: float | None, why: str
+) -> None:
+    """At the mean of its own attempts; without a promise, or an older one, none is named."""
+    task = CATALOGUE.tasks["topic"]
+    promise = Promise.model_construct(equal_single=single)
+    known = CATALOGUE.model_copy(
+        update={"tasks": {"topic": task.with_promise(promise, task.cascade)}}
+    )
+    book = booked("topic", 0, "accepted", 40, 2.0) | booked("topic", 0, "escalated", 60, 2.0)
+    [cost] = costs_of([book], ["topic"], known)
+    assert cost.single.mean == (mean and pytest.approx(mean))
+    assert why in cost.single.why_not
 
 
 @given(st.lists(st.tuples(st.floats(-900, 900), st.floats(-900, 900)), min_size=2, max_size=400))

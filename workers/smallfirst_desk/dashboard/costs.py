@@ -1,11 +1,11 @@
-"""Costs: what answers cost, beside what they would have, had a large model given each. Pure.
+"""Costs: what answers cost, beside what others would have, had they given each of them. Pure.
 
-Only what is booked is known. A large model's cost is the mean of what its own attempts on this very
-task cost; where there are too few, nothing is said. It is asked what the steps before were not sure
-of, so that its mean may be that of the harder texts.
+Only what is booked is known. What another costs is the mean of its own attempts on this very task;
+where there are too few, nothing is said. It is asked what the steps before were not sure of, so
+that its mean may be that of the harder texts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,21 @@ FEWEST_ATTEMPTS: Final = 30
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Who could have given every answer.
+
+    Attributes:
+        name: What it is called.
+        mean: What one of its attempts costs, in the catalogue's currency; None where not known.
+        why_not: Why it is not known.
+    """
+
+    name: str = ""
+    mean: float | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a task's answers cost.
 
@@ -25,27 +40,24 @@ class Cost:
         task: Its name.
         num_answers: How many stood, of whichever tier.
         spent: On all attempts, in the catalogue's currency.
-        num_llm_attempts: How many of them were a large model's.
-        llm_cost: Of one of these, the mean; None where it is not known.
-        why_not: Why it is not known.
+        llm: The task's large model.
+        single: The cheapest single model that calibration found to be as good.
     """
 
     task: str
     num_answers: int
     spent: float
-    num_llm_attempts: int
-    llm_cost: float | None
-    why_not: str = ""
+    llm: Rival
+    single: Rival
 
-    @property
-    def all_llm(self) -> float | None:
-        """What as many answers of the large model would have cost."""
-        return None if self.llm_cost is None else self.num_answers * self.llm_cost
+    def by(self, rival: Rival) -> float | None:
+        """What as many answers of a rival would have cost."""
+        return None if rival.mean is None else self.num_answers * rival.mean
 
-    @property
-    def share(self) -> float | None:
+    def share(self, rival: Rival) -> float | None:
         """What was spent, as a share of that: above 1 where it was dearer."""
-        return self.spent / self.all_llm if self.all_llm else None
+        whole = self.by(rival)
+        return self.spent / whole if whole else None
 
 
 def costs_of(books: Iterable[Book], tasks: Iterable[str], catalogue: Catalogue) -> list[Cost]:
@@ -57,18 +69,14 @@ def costs_of(books: Iterable[Book], tasks: Iterable[str], catalogue: Catalogue) 
 
 
 def _cost(name: str, days: Iterable[Book], catalogue: Catalogue) -> Cost:
-    booked = _booked(name, days)
-    llm = _llm_steps(catalogue.tasks[name], catalogue)
-    tried = sum((each for cell, each in booked.items() if cell.step in llm), Spent())
+    task, booked = catalogue.tasks[name], _booked(name, days)
     accepted = (each for cell, each in booked.items() if cell.outcome == Outcome.ACCEPTED)
-    why_not = _why_not(llm, tried)
     return Cost(
         task=name,
         num_answers=sum(each.num_attempts for each in accepted),
         spent=sum(each.cost for each in booked.values()),
-        num_llm_attempts=tried.num_attempts,
-        llm_cost=None if why_not else tried.cost / tried.num_attempts,
-        why_not=why_not,
+        llm=_llm(task, catalogue, booked),
+        single=_single(task, booked),
     )
 
 
@@ -81,16 +89,26 @@ def _booked(name: str, days: Iterable[Book]) -> Mapping[Cell, Spent]:
     return found
 
 
-def _llm_steps(task: Task, catalogue: Catalogue) -> frozenset[int]:
+def _llm(task: Task, catalogue: Catalogue, booked: Mapping[Cell, Spent]) -> Rival:
     steps = enumerate(task.cascade)
-    return frozenset(at for at, step in steps if catalogue.tier_of(step) is Tier.LLM)
+    places = [at for at, step in steps if catalogue.tier_of(step) is Tier.LLM]
+    return _rival("a large model", places, booked) if places else Rival(why_not="no step asks one")
 
 
-def _why_not(llm: frozenset[int], tried: Spent) -> str:
-    if not llm:
-        return "no step asks a large model"
+def _single(task: Task, booked: Mapping[Cell, Spent]) -> Rival:
+    found = task.promise.equal_single if task.promise is not None else None
+    if found is None:
+        return Rival(why_not="calibration has not told which is equal")
+    if found.step is None or found.step >= len(task.cascade):
+        return Rival(why_not="none is equal")
+    return _rival(task.cascade[found.step].name, [found.step], booked)
+
+
+def _rival(name: str, steps: Collection[int], booked: Mapping[Cell, Spent]) -> Rival:
+    tried = sum((each for cell, each in booked.items() if cell.step in steps), Spent())
     if tried.num_attempts < FEWEST_ATTEMPTS:
-        return (
-            f"a large model was asked {tried.num_attempts} times, and {FEWEST_ATTEMPTS} are needed"
-        )
-    return "" if tried.cost > 0 else "the catalogue gives the large model no price"
+        why = f"{name} was asked {tried.num_attempts} times, and {FEWEST_ATTEMPTS} are needed"
+        return Rival(name, why_not=why)
+    if tried.cost <= 0:
+        return Rival(name, why_not=f"the catalogue gives {name} no price")
+    return Rival(name, tried.cost / tried.num_attempts)

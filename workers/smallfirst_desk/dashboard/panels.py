@@ -16,7 +16,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.reviewer_counts import Decided
 from smallfirst.people import task_of_checks
 from smallfirst_desk.dashboard import words
-from smallfirst_desk.dashboard.costs import Cost, costs_of
+from smallfirst_desk.dashboard.costs import Cost, Rival, costs_of
 from smallfirst_desk.dashboard.figures import (
     Bar,
     Mark,
@@ -238,8 +238,8 @@ def _costs(seen: Seen) -> Panel:
         "What it cost, and what a large model would have",
         f"Of the last {COST_DAYS} days: what all attempts cost, as a share of what as many answers"
         " of the large model would have cost, at the mean of its own attempts on the task. It is"
-        " asked the harder texts, and people's time has no price here. Which single model would"
-        " be equal, calibration does not tell.",
+        " asked the harder texts, and people's time has no price here. Beside it stands the"
+        " cheapest single model that calibration found to be as good, where it found one.",
     )
     if seen.look.books is None:
         return _empty(panel, _NOT_ALLOWED)
@@ -249,11 +249,11 @@ def _costs(seen: Seen) -> Panel:
         return _empty(panel, f"Nothing is booked in the last {COST_DAYS} days.")
     currency = seen.catalogue.currency
     bars = tuple(
-        Bar(each.task, each.share, f"{words.percent(each.share)} of all-LLM")
+        Bar(each.task, share, f"{words.percent(share)} of all-LLM")
         for each in costs
-        if each.share is not None
+        if (share := each.share(each.llm)) is not None
     )[:MAX_BARS]
-    head = ("task", "answers", "spent", "all by the LLM", "saved", "equal single model")
+    head = ("task", "answers", "spent", "all by the LLM", "saved", "equal single model", "saved")
     rows = [_cost_row(each, currency) for each in costs]
     title = "Cost as a share of all answers by the large model"
     return _with(panel, bars_svg(bars, "costs", title, 1.0) if bars else None, head, rows)
@@ -261,11 +261,18 @@ def _costs(seen: Seen) -> Panel:
 
 def _cost_row(cost: Cost, currency: str) -> tuple[str, ...]:
     told = (cost.task, words.count(cost.num_answers), words.money(cost.spent, currency))
-    if cost.all_llm is None or cost.share is None:
-        why = f"{words.NOT_KNOWN}: {cost.why_not or 'nothing was answered'}"
-        return (*told, why, words.NOT_KNOWN, words.NOT_KNOWN)
-    rival = words.money(cost.all_llm, currency)
-    return (*told, rival, words.percent(1 - cost.share), words.NOT_KNOWN)
+    named = f"{cost.single.name}: " if cost.single.mean is not None else ""
+    by_llm = _rival_cells(cost, cost.llm, currency)
+    whole, saved = _rival_cells(cost, cost.single, currency)
+    return (*told, *by_llm, f"{named}{whole}", saved)
+
+
+def _rival_cells(cost: Cost, rival: Rival, currency: str) -> tuple[str, str]:
+    """What a rival would have cost, and what was saved: a loss has a minus sign."""
+    whole, share = cost.by(rival), cost.share(rival)
+    if whole is None or share is None:
+        return f"{words.NOT_KNOWN}: {rival.why_not or 'nothing was answered'}", words.NOT_KNOWN
+    return words.money(whole, currency), words.percent(1 - share)
 
 
 def _reviewers(seen: Seen) -> Panel:
