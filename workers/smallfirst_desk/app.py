@@ -96,7 +96,7 @@ class DeskApp:
             Route("/", self._asking.page(self._front)),
             *self._signing_in.routes(),
             Route("/help", self._asking.page(self._help)),
-            Route(DASHBOARD, self._asking.page(self._dashboard.show)),
+            Route(DASHBOARD, self._asking.page(self._dashboard.show, self._dashboard.at_once)),
             Route("/undo", self._asking.action(self._undo), methods=["POST"]),
             Route("/tasks/{task}", self._asking.page(self._list)),
             Route("/tasks/{task}/next", self._asking.action(self._next), methods=["POST"]),

@@ -98,6 +98,8 @@ class Looker:
         self._lock = Lock()
         self._last: tuple[float, Look] | None = None
         self._is_told = False
+        #: The books of days that are over, which nobody writes any more.
+        self._closed: dict[str, Book] = {}
 
     def look(self) -> Look:
         """What is seen now, or was a moment ago.
@@ -122,12 +124,19 @@ class Looker:
             now_ms=now_ms,
             last_ms=last_ms,
             history=self._allowed(lambda: self._history.read(catalogue.tasks, since_ms)),
-            books=self._allowed(lambda: read_books(desk.slices, dates)),
+            books=self._allowed(lambda: self._books(dates)),
             backlogs=self._allowed(lambda: self._backlogs.look(catalogue.pools, now_ms)),
             people={task: self._people_of(task, now_ms) for task in asking},
             decisions=self._allowed(lambda: read_decisions(desk.slices, dates[-2:])),
             reports=read_reports(desk.audits[0].said(audited)),
         )
+
+    def _books(self, dates: list[str]) -> dict[str, Book]:
+        """Read today's and yesterday's, which a job that began then may still be written in."""
+        wanted = [date for date in dates if date not in self._closed or date in dates[-2:]]
+        found = self._closed | read_books(self._desk.slices, wanted)
+        self._closed = {date: found[date] for date in dates[:-2]}
+        return {date: found[date] for date in dates}
 
     def _people_of(self, task: str, now_ms: int) -> PeopleTask:
         load = reduce(add, (each.load(task) for each in self._desk.reviews))

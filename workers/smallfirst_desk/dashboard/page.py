@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,12 +22,16 @@ class Dashboard:
     Args:
         asking: What pages begin and end with.
         desk: Whose fleet it is.
+
+    Attributes:
+        at_once: How many are drawn side by side: who decides on a job does not wait for them.
     """
 
     def __init__(self, asking: Asking, desk: Desk) -> None:
         self._asking = asking
         self._desk = desk
         self._looker = Looker(desk)
+        self.at_once = CapacityLimiter(2)
 
     def show(self, request: Request, asker: Asker, user: User) -> Response:
         """The page; of one task, where the address names it."""

@@ -18,7 +18,7 @@ def money(amount: float, currency: str) -> str:
     """An amount with three digits that tell something: `0.00231 USD`, `1,250 USD`."""
     written = f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:.3g}"
     if "e" in written:
-        written = f"{amount:.12f}".rstrip("0")
+        written = f"{amount:.12f}".rstrip("0").rstrip(".")
     return f"{written} {currency}"
 
 
