@@ -12,7 +12,7 @@ from tests.support.reviews import topic, wait_for_people
 from tests.support.waiting import WaitUntil
 
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Job, Priority
+from smallfirst.jobs import Job, Priority, Tier
 from smallfirst.ledger.backlogs import Backlogs
 from smallfirst.ledger.books import Cell, read_books
 from smallfirst.ledger.bounds import Bounds
@@ -99,7 +99,7 @@ def test_a_history_has_a_bound(redis: Any, folder: Path) -> None:
     assert redis.xlen(key) == MAX_READINGS
     assert 0 < redis.ttl(key) <= 2 * 86_400
     assert redis.memory_usage(key, samples=0) < 50_000
-    step: Any = StepReading(step=0, tier="slm", num_accepted=1, num_attempts=1)
+    step = StepReading(step=0, tier=Tier.SLM, num_accepted=1, num_attempts=1)
     large = Reading(steps=(step,) * 100)
     assert len(large.to_json()) > MAX_READING_BYTES
     later = END_MS + 10_000 * EVERY_MS

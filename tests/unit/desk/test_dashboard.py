@@ -228,7 +228,8 @@ def test_the_equal_single_model_is_the_one_that_calibration_names(
 ) -> None:
     """At the mean of its own attempts; without a promise, or an older one, none is named."""
     task = CATALOGUE.tasks["topic"]
-    promise = Promise.model_construct(equal_single=single)
+    told: Any = {"equal_single": single}
+    promise = Promise.model_construct(**told)
     known = CATALOGUE.model_copy(
         update={"tasks": {"topic": task.with_promise(promise, task.cascade)}}
     )
