@@ -237,6 +237,7 @@ def test_a_page_is_small_and_strict(
     html = ben.html
     assert not re.search(r"<style|style=|<script(?! src=)| on\w+=\"|https?://", html)
     assert html.count("<svg") >= 2
+    assert "None" not in html
     assert html.count("<table") == html.count("<svg") + html.count("<details open")
     assets = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', html))
     weight = len(html.encode()) + sum(len(ben.get(each).content) for each in assets)

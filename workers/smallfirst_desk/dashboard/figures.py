@@ -115,7 +115,7 @@ def days_svg(days: tuple[Span, ...]) -> str:
             heights = [float(each.counts[place]) if each.counts else 0.0 for each in days]
             _bars(axes, lefts, 0.8 * _DAY_MS, bottoms, heights, _COLOURS[SERIES[place]])
             bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
-        every = max(1, len(days) // 6)
+        every = -(-len(days) // 5)
         ticks = [each.start_ms + 0.5 * _DAY_MS for each in reversed(days)][::every]
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{_at(ms):%d %b}"))
