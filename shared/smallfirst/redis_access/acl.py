@@ -339,8 +339,9 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
 
 def _showing(keys: Keys) -> tuple[Grant, ...]:
     """What a desk's dashboard takes: counts of what waits and the books, and never a job."""
+    # Of pools alone, whose names begin with no @: what waits for people it may do more with.
     return (
-        Grant("xlen xpending xinfo|groups", (f"%R~{keys.backlogs_of('*')}",)),
+        Grant("xlen xpending xinfo|groups", (f"%R~{keys.backlogs_of('[^@]*')}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}", f"%R~{keys.review('*')}")),
         Grant("hgetall", (f"%R~{keys.booked('*')}",)),
         Grant("xadd xrange expire", (f"~{keys.history('*')}",)),
