@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from smallfirst.evaluation.plots import figure_of
+from smallfirst.evaluation.figure_style import figure_of
 from smallfirst.evaluation.svg import COLOURS, inline_svg
 
 _RESULTS: Final = Path(__file__).parents[1] / "benchmarks" / "results"

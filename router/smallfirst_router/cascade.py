@@ -144,6 +144,7 @@ class TaskPlan:
         max_chars: The longest text that is taken.
         steps: In order.
         audit: How many accepted answers are checked; None where nothing is.
+        is_stopped: Whether an audit has broken the promise, so that no machine is asked.
     """
 
     name: str
@@ -151,6 +152,7 @@ class TaskPlan:
     max_chars: int
     steps: tuple[PlannedStep, ...]
     audit: AuditOrder | None = None
+    is_stopped: bool = False
 
     @property
     def last(self) -> PlannedStep:
@@ -165,7 +167,7 @@ class TaskPlan:
             step if step.tier is Tier.HUMAN else replace(step, acceptance=never)
             for step in self.steps
         )
-        return replace(self, steps=steps)
+        return replace(self, steps=steps, is_stopped=True)
 
     @cached_property
     def has_models_here(self) -> bool:

@@ -228,7 +228,7 @@ class Triage:
         if isinstance(move, Accept):
             result = results.answered(job, move.answer, move.trail, **times)
             return replace(_end(held, result), accepted=_counted(held, move, plan, now_ms))
-        return _end(held, results.run_out(job, move.trail, **times))
+        return _end(held, results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times))
 
     def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
         """Ask a rule or a linear model, and time it: they cost the router's seconds."""

@@ -10,7 +10,6 @@ no right to.
 import signal
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,11 +28,13 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.ledger.audits import Audits
+from smallfirst.ledger.books import read_books
 from smallfirst.ledger.celery_lists import CeleryLists
-from smallfirst.ledger.keys import ROUTERS
+from smallfirst.ledger.keys import ROUTERS, date_of
 from smallfirst.ledger.people_loads import look_at_people
 from smallfirst.ledger.slices import Slice, check_slices
-from smallfirst.ledger.survey import FleetLoad, FleetSurvey, StreamLoad
+from smallfirst.ledger.stream_loads import StreamLoad
+from smallfirst.ledger.survey import FleetLoad, FleetSurvey
 from smallfirst.process.connection import connect_broker, connect_slices
 from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.process.settings_help import answer_arguments
@@ -216,20 +217,14 @@ class Fleet(Collector):
         metrics = {
             kind: CounterMetricFamily(*words, labels=labels) for kind, words in kinds.items()
         }
-        for name, value in self._spent(now_ms).items():
-            task, step, outcome, kind = name.split(":")
-            tier = _tier_of(catalogue, task, int(step))
-            metrics[kind].add_metric([task, step, tier, outcome], value)
+        today = date_of(now_ms)
+        for cell, spent in read_books(self._slices, [today])[today].items():
+            tier = _tier_of(catalogue, cell.task, cell.step)
+            told = {"jobs": spent.num_attempts, "seconds": spent.seconds, "cost": spent.cost}
+            for kind, value in told.items():
+                labelled = [cell.task, str(cell.step), tier, cell.outcome]
+                metrics[kind].add_metric(labelled, float(value))
         yield from metrics.values()
-
-    def _spent(self, now_ms: int) -> Mapping[str, float]:
-        """What stands in the books of all slices, by task, step, outcome and kind."""
-        sums: defaultdict[str, float] = defaultdict(float)
-        for each in self._slices:
-            booked: Any = each.redis.hgetall(each.keys.booked_at(now_ms))
-            for name, value in booked.items():
-                sums[name.decode()] += float(value)
-        return sums
 
 
 def _refuse(error: RedisUnfit) -> None:

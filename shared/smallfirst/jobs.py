@@ -372,7 +372,8 @@ PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "too_long": "refused: the text has more characters than the task takes",
         "unknown_task": "refused, or failed where the task went later: the catalogue has none such",
         "wrong_slice": "refused: a job of this id belongs into another slice of the fleet",
-        "no_step": "abstained: no step of the cascade is within the job's tiers",
+        "no_step": "abstained: no step of the cascade is within the job's tiers, or an audit has"
+        " stopped the task's machines; the message says which",
         "unsure": "abstained: no step was sure enough",
         "unreviewed": "abstained: no step was sure enough, and no person answered in time",
         "expired": "expired: the deadline passed",

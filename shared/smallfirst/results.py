@@ -76,9 +76,19 @@ def unanswered(
     return result.model_copy(update={"problem": problem, "trail": tuple(trail)})
 
 
-def run_out(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int) -> Result:
-    """The cascade has no step left: abstain, or fail where not one step worked."""
-    status, problem = _why_run_out(trail)
+def run_out(
+    job: Job,
+    trail: Sequence[Attempt],
+    *,
+    submitted_ms: int,
+    now_ms: int,
+    is_stopped: bool = False,
+) -> Result:
+    """The cascade has no step left: abstain, or fail where not one step worked.
+
+    Where an audit has stopped the task's machines, the problem says so.
+    """
+    status, problem = _why_stopped(trail) if is_stopped else _why_run_out(trail)
     if status is Status.ABSTAINED and trail and trail[-1].outcome is Outcome.ESCALATED:
         trail = (*trail[:-1], trail[-1].model_copy(update={"outcome": Outcome.ABSTAINED}))
     return unanswered(job, status, problem, submitted_ms=submitted_ms, now_ms=now_ms, trail=trail)
@@ -127,6 +137,14 @@ def surest(trail: Sequence[Attempt]) -> int | None:
         and not isinstance(attempt.answer, UnknownAnswer)
     ]
     return max(given)[2] if given else None
+
+
+def _why_stopped(trail: Sequence[Attempt]) -> tuple[Status, Problem]:
+    message = (
+        "an audit found more errors than are promised, so no machine answers this task until it is"
+        " calibrated anew, and no person is left to ask"
+    )
+    return Status.ABSTAINED, Problem(code="unsure" if trail else "no_step", message=message)
 
 
 def _why_run_out(trail: Sequence[Attempt]) -> tuple[Status, Problem]:

@@ -7,11 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.conftest import OpenScreen
 from tests.support.browsers import Screen
 from tests.support.desks import ALL, RunningDesk
-from tests.support.reviews import wait_for_people
+from tests.support.reviews import KEYS, wait_for_people
 from tests.support.shapes import attempt_for
 
 from smallfirst.answers import Evidence, LabelAnswer
-from smallfirst.jobs import Job, Outcome
+from smallfirst.jobs import Job, Outcome, Tier
+from smallfirst.ledger.history import EVERY_MS, History, Reading, StepReading, end_before
+from smallfirst.ledger.reviewer_counts import count_decision
+from smallfirst.ledger.slices import Slice
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,10 +33,30 @@ def waiting_jobs(redis: Any) -> None:
         wait_for_people(redis, *jobs, trail=(before,))
 
 
+def busy_days(redis: Any) -> None:
+    """What the dashboard tells: books of a fortnight, readings with a gap, decisions."""
+    of = Slice(redis, KEYS)
+    now_ms = int(redis.time()[0]) * 1000
+    for ago in range(14):
+        key = KEYS.booked_at(now_ms - ago * 86_400_000)
+        redis.hincrby(key, "topic:0:accepted:jobs", 900 + 40 * ago)
+        redis.hincrby(key, "topic:0:abstained:jobs", 12)
+        redis.expire(key, 600)
+    for number in range(60):
+        end_ms = end_before(now_ms) - (60 - number) * EVERY_MS
+        if number % 20 > 2:
+            step: Any = StepReading(
+                step=0, tier=Tier.HUMAN, num_accepted=9 * number, num_attempts=10 * number
+            )
+            History(of).record(end_ms, {"topic": Reading(steps=(step,))})
+    for ago in range(5):
+        count_decision(of, "topic", "r-5f0c12ab", now_ms - ago * 3_600_000, 7 + ago)
+
+
 def pages_of(screen: Screen) -> list[str]:
     """Every page there is, one after the other."""
     seen = []
-    for path in ("/", "/help", "/tasks/topic", "/nowhere"):
+    for path in ("/", "/help", "/tasks/topic", "/nowhere", "/dashboard"):
         screen.open(path)
         seen.append(path)
         look_at(screen)
@@ -45,7 +68,8 @@ def pages_of(screen: Screen) -> list[str]:
 
 
 def look_at(screen: Screen) -> None:
-    """Look at the page that is shown."""
+    """Look at the page that is shown, at what it folds up too."""
+    screen.page.evaluate("() => document.querySelectorAll('details').forEach((d) => d.open = true)")
     found = Axe().run(screen.page).response["violations"]
     grave = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in GRAVE]
     assert not grave, (screen.path, grave)
@@ -60,9 +84,10 @@ def test_every_page_can_be_read_by_everybody(
 ) -> None:
     """No serious finding of axe, and nothing beyond the edge, in either colours, large or small."""
     waiting_jobs(redis)
+    busy_days(redis)
     ann = screen("ann", color_scheme=colours)
     ann.page.set_viewport_size({"width": width, "height": 900})
-    assert len(pages_of(ann)) == 10
+    assert len(pages_of(ann)) == 11
     assert ann.complaints == []
 
 

@@ -59,6 +59,7 @@ def test_every_key_is_told() -> None:
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
     made |= {keys.decisions, keys.decided, keys.audit("{task}"), keys.audited("{task}")}
     made |= {keys.accepted("{task}", "{series}")}
+    made |= {keys.history("{task}"), keys.reviewers("{date}")}
     of_slice = {key.replace(keys.tag, "{slice}") for key in made}
     assert told == {*of_slice, "{ns}:celery:*"}
 

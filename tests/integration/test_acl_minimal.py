@@ -8,11 +8,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
+from tests.support.desks import folder_for
 from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
 from tests.support.keda import count
 from tests.support.reviews import decision, leased, make_final
@@ -20,6 +22,7 @@ from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
+from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
@@ -29,14 +32,19 @@ from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.checks import Check, CheckRecord
 from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.history import end_before
 from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.review import Refusal, Review
+from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.people import checks_of
 from smallfirst.redis_access.acl import Role, all_grants, worker_user
+from smallfirst_desk.dashboard.looking import Looker
+from smallfirst_desk.dashboard.recording import Recorder
+from smallfirst_desk.desk import Desk, Waits
 
 pytestmark = [
     pytest.mark.timeout(400),
@@ -51,6 +59,15 @@ BULK = "{sf:0}:backlog:cpu:bulk"
 TASKS = ("ids", "similar", "mood", "tone")
 HOUR = timedelta(hours=1)
 LONG = "Where is my parcel? It should have come last week, and nobody answers. " * 25
+COUNTED = """
+version: 1
+pools: {cpu: {tier: slm, max_parameters: 50M}}
+tasks:
+  asked:
+    kind: classify
+    labels: {a: One., b: Two.}
+    cascade: [{person: {wait: 1h}}]
+"""
 _IDLE = "clients ask it when they have said nothing for ten seconds"
 #: The workers connect as those of their pool; the rules of `worker` are the same for every pool.
 CPU = worker_user("cpu")
@@ -103,6 +120,7 @@ def trace(
             end_what_nobody_reads(guarded, wait_until)
             ask_people(guarded, client, wait_until)
             check_blind(guarded, wait_until)
+            show_the_dashboard(guarded, tmp_path_factory.mktemp("dashboard"))
             wait_until(
                 lambda: fleet.flower_has_seen("task-succeeded"),
                 description="Flower saw a batch",
@@ -361,6 +379,23 @@ def check_blind(guarded: Guarded, wait_until: WaitUntil) -> None:
         router = Ledger(redis, KEYS, "router-of-the-drill")
         assert router.audits.drop_late("ids") > 0
         assert router.audits.broken({"ids": "0" * 16}) == frozenset()
+
+
+def show_the_dashboard(guarded: Guarded, folder: Path) -> None:
+    """A desk counts what it may not read, records it, and counts who decides."""
+    path = folder_for(folder, catalogue=COUNTED) / "catalogue.yaml"
+    with guarded.connect(Role.DESK) as redis:
+        slices = [Slice(redis, KEYS)]
+        waits = Waits(lease=HOUR / 60, undo=HOUR / 60)
+        desk = Desk(slices, CatalogueWatch(path), waits, Bounds())
+        Recorder(desk).record(end_before(desk.clock_ms()))
+        count_decision(slices[0], "asked", "r1", desk.clock_ms())
+        found = Looker(desk).look()
+        assert found.history
+        assert found.books
+        assert found.backlogs
+        assert found.decisions
+        assert found.people["asked"].num_ending is not None
 
 
 def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:

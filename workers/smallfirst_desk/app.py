@@ -30,6 +30,8 @@ from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.access import Access
 from smallfirst_desk.action_log import ActionLog, job_hash
 from smallfirst_desk.asking import Asker, Asking, to
+from smallfirst_desk.dashboard.page import PATH as DASHBOARD
+from smallfirst_desk.dashboard.page import Dashboard
 from smallfirst_desk.desk import LISTED, Desk, code_of
 from smallfirst_desk.errors import FormError, NotAllowed, NotRecorded
 from smallfirst_desk.forms import read_answer
@@ -83,6 +85,7 @@ class DeskApp:
             users, signer, access, actions, undo_seconds=undo_seconds, is_https=is_https
         )
         self._signing_in = SigningIn(self._asking, users, signer, access)
+        self._dashboard = Dashboard(self._asking, desk)
 
     def asgi(
         self, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None
@@ -93,6 +96,7 @@ class DeskApp:
             Route("/", self._asking.page(self._front)),
             *self._signing_in.routes(),
             Route("/help", self._asking.page(self._help)),
+            Route(DASHBOARD, self._asking.page(self._dashboard.show, self._dashboard.at_once)),
             Route("/undo", self._asking.action(self._undo), methods=["POST"]),
             Route("/tasks/{task}", self._asking.page(self._list)),
             Route("/tasks/{task}/next", self._asking.action(self._next), methods=["POST"]),

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -103,15 +104,22 @@ class Asking:
         return Asker(self._signer.begun(name, user, Way.PROXY), user, is_new=True)
 
     def page(
-        self, show: Callable[[Request, Asker, User], Response]
+        self,
+        show: Callable[[Request, Asker, User], Response],
+        at_once: CapacityLimiter | None = None,
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A page for who has signed in; anybody else is sent to do so."""
+        """A page for who has signed in; anybody else is sent to do so.
+
+        Args:
+            show: Makes it, in a thread.
+            at_once: How many are made side by side; where nothing is said, as many as of anything.
+        """
 
         async def endpoint(request: Request) -> Response:
             asker = self.asker(request)
             if asker.user is None:
                 return RedirectResponse("/sign-in", SEE_OTHER)
-            response = await run_in_threadpool(show, request, asker, asker.user)
+            response = await to_thread.run_sync(show, request, asker, asker.user, limiter=at_once)
             if asker.is_new:
                 self.tell_session(response, asker.session)
             return response

@@ -12,6 +12,9 @@ from operator import add
 from threading import Lock
 from typing import Final
 
+import structlog
+from redis.exceptions import RedisError
+
 from smallfirst.audit.reporting import AuditReport, read_reports
 from smallfirst.catalogue import Catalogue, Task
 from smallfirst.catalogue.watching import CatalogueWatch
@@ -21,10 +24,13 @@ from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.review import Leased, Place, Refusal, Review, TaskLoad
+from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.slices import Slice
 from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.errors import NotAllowed
 from smallfirst_desk.users import User
+
+log = structlog.get_logger()
 
 #: How a page's address names a job: its slice, its priority, its entry. No word of the job.
 _PLACE = re.compile(
@@ -58,6 +64,7 @@ class Desk:
         self._watch = watch
         self._lock = Lock()
         self.waits = waits
+        self.slices = tuple(slices)
         self.audits = tuple(Audits(each.redis, each.keys) for each in slices)
         self.reviews = tuple(
             Review(each.redis, each.keys, lease=waits.lease, undo=waits.undo, bounds=bounds)
@@ -189,13 +196,31 @@ class Desk:
         if decision.decided_ms >= held.slip.expires_ms:
             return Refusal.DUE
         review, place = self.place(task, code)
-        return review.decide(held, place, decision)
+        final = review.decide(held, place, decision)
+        if isinstance(final, int):
+            self._count(task, decision.person, place, 1)
+        return final
 
     def undo(self, user: User, task: str, code: str) -> bool:
         """Take a decision back; False where it is too late."""
         self.task(user, task)
         review, place = self.place(task, code)
-        return review.undo(user.pseudonym, place) is not None
+        is_undone = review.undo(user.pseudonym, place) is not None
+        if is_undone:
+            self._count(task, user.pseudonym, place, -1)
+        return is_undone
+
+    def _count(self, task: str, person: str, place: Place, change: int) -> None:
+        """Count who decides how much; the decision stands, whether or not it can be counted."""
+        of = self.slices[place.slice]
+        try:
+            count_decision(of, task, person, self.reviews[place.slice].now_ms(), change)
+        except RedisError as error:
+            log.warning(
+                "desk.decision_not_counted",
+                error=type(error).__name__,
+                consequence="the dashboard shows one too few; the decision stands",
+            )
 
 
 def code_of(place: Place) -> str:

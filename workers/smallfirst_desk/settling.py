@@ -1,4 +1,7 @@
-"""Settling: makes results of decisions that are final, whichever desk they were made at."""
+"""Settling: makes results of decisions that are final, whichever desk they were made at.
+
+Beside it the thread ends blind checks, and reads the books for the dashboard.
+"""
 
 import threading
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from smallfirst.health import Health
 from smallfirst.telemetry.outages import tell
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.auditing import Auditor
+from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk
 
 log = structlog.get_logger()
@@ -45,6 +49,7 @@ class Settler:
         self._desk = desk
         self._answers = answers
         self._auditor = auditor
+        self._recorder = Recorder(desk)
         self._health = health
         self._check = check
         self._stopping = threading.Event()
@@ -57,6 +62,7 @@ class Settler:
             self._health.beat()
             self._desk.refresh()
             self.settle()
+            self._recorder.tend()
         self.settle()
 
     def stop(self) -> None:

@@ -13,7 +13,13 @@ from pydantic import Field, model_validator
 from smallfirst.catalogue.audits import Audit, WhenBroken
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
-from smallfirst.catalogue.promises import ForeignPromise, Promise, StepPromise, promise_path
+from smallfirst.catalogue.promises import (
+    EqualSingle,
+    ForeignPromise,
+    Promise,
+    StepPromise,
+    promise_path,
+)
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
     CALIBRATED,
@@ -48,6 +54,7 @@ __all__ = [
     "Backlog",
     "Catalogue",
     "Entry",
+    "EqualSingle",
     "Example",
     "ForeignPromise",
     "Here",

@@ -29,12 +29,14 @@ def audit_series(task: Task, models: Mapping[str, Model]) -> str:
     """Hash what answers are accepted by: the steps, their acceptance, what was promised of them.
 
     A new promise is another one, whatever its thresholds: what was found before speaks of the
-    promise before. Calibrated anew on the same rows with the same result, it is the same.
+    promise before. Calibrated anew on the same rows with the same result, it is the same. Which
+    single step is equal belongs to no promise, and older versions hash without it.
     """
+    beside = {"made_at", "equal_single"}
     promise = task.promise
     said = {
         "specs": step_specs(task, models),
         "acceptances": [step.acceptance.to_json() for step in task.machine_steps],
-        "promise": promise.model_dump(mode="json", exclude={"made_at"}) if promise else None,
+        "promise": promise.model_dump(mode="json", exclude=beside) if promise else None,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,9 +4,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from smallfirst.catalogue.durations import Duration
+from smallfirst.catalogue.choices import one_of
+from smallfirst.catalogue.durations import Duration, between
 from smallfirst.kinds import Example
 from smallfirst.kinds.entries import Entry
 
@@ -21,20 +22,6 @@ class WhenBroken(StrEnum):
     STOP = "stop"
 
 
-def _is_when_broken(value: object) -> object:
-    """Refuse in one sentence what is nothing to do."""
-    if isinstance(value, str) and value in set(WhenBroken):
-        return value
-    words = " or ".join(f"`{word}`" for word in WhenBroken)
-    raise ValueError(f"must be {words}: say so, or accept no answer until calibrated anew")
-
-
-def _is_a_keep(value: timedelta) -> timedelta:
-    if not timedelta(minutes=1) <= value <= MAX_KEEP:
-        raise ValueError(f"must be from 1m to {MAX_KEEP.days}d")
-    return value
-
-
 class Audit(Entry):
     """How accepted answers of a task are checked blind: people answer anew, unshown what stood.
 
@@ -47,12 +34,14 @@ class Audit(Entry):
         description="The share of the accepted answers that is put before people; those of which"
         " the machine was less sure come more often.",
     )
-    keep: Annotated[Duration, AfterValidator(_is_a_keep)] = Field(
+    keep: Annotated[Duration, between(timedelta(minutes=1), MAX_KEEP)] = Field(
         default=timedelta(days=7),
         description="The time that a check waits for a person, with the job's text, before it is"
         " dropped: 1m to 30d.",
     )
-    when_broken: Annotated[WhenBroken, BeforeValidator(_is_when_broken)] = Field(
+    when_broken: Annotated[
+        WhenBroken, one_of(WhenBroken, "say so, or accept no answer until calibrated anew")
+    ] = Field(
         default=WhenBroken.WARN,
         description="What is done when the whole interval of the error lies above the promise:"
         " `warn`, or `stop`: no machine's answer is accepted until the task is calibrated anew.",

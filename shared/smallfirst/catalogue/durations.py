@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])", re.ASCII)
 _SECONDS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
@@ -37,6 +37,18 @@ def format_duration(duration: timedelta) -> str:
         if seconds >= size * (2 if unit == "d" else 1) and seconds % size == 0:
             return f"{round(seconds / size)}{unit}"
     return f"{seconds:g}s"
+
+
+def between(least: timedelta, most: timedelta) -> AfterValidator:
+    """See that a duration is within bounds, both of them included."""
+    words = f"must be from {format_duration(least)} to {format_duration(most)}"
+
+    def is_between(value: timedelta) -> timedelta:
+        if not least <= value <= most:
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(is_between)
 
 
 #: A duration as people write it.

@@ -60,6 +60,16 @@ class ForeignPromise(Entry):
     )
 
 
+class EqualSingle(Entry):
+    """Which step alone would have been as good as the whole cascade, and the cheapest such."""
+
+    step: int | None = Field(
+        default=None,
+        ge=0,
+        description="The step's place in the cascade; none: no single step is within one point.",
+    )
+
+
 class Promise(Entry):
     """What is promised of a task's cascade: the content of `calibration/TASK.json`."""
 
@@ -112,6 +122,12 @@ class Promise(Entry):
         default=None,
         description="What is promised of texts that no label fits, with the same confidence; none:"
         " nothing.",
+    )
+    equal_single: EqualSingle | None = Field(
+        default=None,
+        description="The cheapest single step of equal quality, on the testing part, where each"
+        " accepts as many answers as the cascade; none: a version made this promise that did not"
+        " tell. It is no part of the promise.",
     )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."

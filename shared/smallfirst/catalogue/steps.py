@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -24,7 +23,8 @@ from pydantic import (
 
 from smallfirst.acceptance import Acceptance, RuleAcceptance
 from smallfirst.answers import Label, Probability
-from smallfirst.catalogue.durations import Duration
+from smallfirst.catalogue.choices import one_of
+from smallfirst.catalogue.durations import Duration, between
 from smallfirst.catalogue.promises import StepPromise
 from smallfirst.jobs import MAX_DEADLINE, Name, Tier
 from smallfirst.kinds.entries import Entry, refuse
@@ -383,29 +383,17 @@ class Otherwise(StrEnum):
     BEST = "best"
 
 
-def _is_otherwise(value: object) -> object:
-    """Refuse in one sentence what is no ending of a wait."""
-    if isinstance(value, str) and value in set(Otherwise):
-        return value
-    words = " or ".join(f"`{word}`" for word in Otherwise)
-    raise ValueError(f"must be {words}: no answer, or the surest that a machine gave")
-
-
-def _is_a_wait(value: timedelta) -> timedelta:
-    if not timedelta(seconds=1) <= value <= MAX_DEADLINE:
-        raise ValueError(f"must be from 1s to {MAX_DEADLINE.days}d")
-    return value
-
-
 class Person(Entry):
     """How a person is asked."""
 
-    wait: Annotated[Duration, AfterValidator(_is_a_wait)] = Field(
+    wait: Annotated[Duration, between(timedelta(seconds=1), MAX_DEADLINE)] = Field(
         default=timedelta(hours=24),
         description="The time that a job waits for a person, such as 30m, 24h or 7d; its own"
         " deadline may be sooner.",
     )
-    otherwise: Annotated[Otherwise, BeforeValidator(_is_otherwise)] = Field(
+    otherwise: Annotated[
+        Otherwise, one_of(Otherwise, "no answer, or the surest that a machine gave")
+    ] = Field(
         default=Otherwise.ABSTAIN,
         description="What comes of a job that waited in vain: `abstain`, or `best`: the surest"
         " answer of the steps before, marked as unsure.",

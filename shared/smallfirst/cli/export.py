@@ -81,28 +81,45 @@ def export(
         named = ", ".join(map(str, files))
         fail(f"{named}: no such file: no answer was kept; see SMALLFIRST_DESK_ANSWERS")
     reasons = Counter[str]()
-    rows = last_of_each(_rows(files, reasons))
-    if blind:
-        rows = [row for row in rows if _is_blind(row)]
-    num_written = num_blind = 0
+    rows = [row for row in last_of_each(_rows(files, reasons)) if _is_blind(row) or not blind]
     with ExitStack() as opening:
         to: TextIO = opening.enter_context(out.open("w", encoding="utf-8")) if out else sys.stdout
-        for row in rows:
-            is_blind = _is_blind(row)
-            about = row.pop(_PROVENANCE, None)
-            if problem := _problem(row, known):
-                reasons[problem] += 1
-                continue
-            kept = row | ({_PROVENANCE: about} if provenance and about else {})
-            to.write(json.dumps(kept, ensure_ascii=False) + "\n")
-            num_written += 1
-            num_blind += is_blind
+        written = _write(rows, known, reasons, to, keeps_provenance=provenance)
+    _tell(task, written, reasons, as_json=as_json)
+
+
+def _write(
+    rows: Iterable[dict[str, Any]],
+    task: Task,
+    reasons: Counter[str],
+    to: TextIO,
+    *,
+    keeps_provenance: bool,
+) -> Counter[str]:
+    """Write the rows that the task knows; count why others are left out.
+
+    Returns:
+        How many were written: `rows`, and `blind` of them.
+    """
+    written = Counter[str](rows=0, blind=0)
+    for row in rows:
+        is_blind, about = _is_blind(row), row.pop(_PROVENANCE, None)
+        if problem := _problem(row, task):
+            reasons[problem] += 1
+            continue
+        kept = row | ({_PROVENANCE: about} if keeps_provenance and about else {})
+        to.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        written.update(rows=1, blind=int(is_blind))
+    return written
+
+
+def _tell(task: str, written: Counter[str], reasons: Counter[str], *, as_json: bool) -> None:
+    """Say how many rows there are, and why others are not among them."""
     if as_json:
-        figures = {"rows": num_written, "blind": num_blind, "left_out": dict(reasons)}
-        print_json({"task": task, **figures})
+        print_json({"task": task, **written, "left_out": dict(reasons)})
         return
-    given_blind = f", {num_blind:,} of them given blind" if num_blind else ""
-    note(f"{counted(num_written, 'row')} of people's answers to {task}{given_blind}")
+    given_blind = f", {written['blind']:,} of them given blind" if written["blind"] else ""
+    note(f"{counted(written['rows'], 'row')} of people's answers to {task}{given_blind}")
     for reason, count in reasons.most_common(10):
         note(f"left out: {counted(count, 'row')}: {reason}")
 

@@ -217,6 +217,27 @@ def _mixed(small: AskingPlan, large: AskingPlan, chance: float) -> AskingPlan:
     )
 
 
+def rivals_of(
+    answers: Answers, plan: AskingPlan, singles: Sequence[AskingPlan], names: Sequence[str]
+) -> list[AskingPlan]:
+    """Every single step that has so many answers, accepting as many as the cascade does."""
+    accepted = int(plan.answered.sum())
+    if accepted == answers.num_rows:
+        return list(singles)
+    enough = [n for n, has in enumerate(answers.has_answer.sum(axis=0)) if has >= accepted]
+    return [surest(answers, n, accepted, names[n]) for n in enough or range(len(names))]
+
+
+def equal_step(answers: Answers, names: Sequence[str]) -> int | None:
+    """Find the cheapest single step of the cascade's quality; None where none comes so near."""
+    plan = cascade(answers)
+    singles = [alone(answers, step, name) for step, name in enumerate(names)]
+    rivals = [outcome(each, answers) for each in rivals_of(answers, plan, singles, names)]
+    found = rivals[cheapest_equal(rivals, outcome(plan, answers))]
+    is_equal = found.accuracy >= outcome(plan, answers).accuracy - EQUAL_WITHIN
+    return found.steps[0] if is_equal else None
+
+
 def cheapest_equal(rivals: Sequence[Alternative], to: Alternative) -> int:
     """Choose what the cascade must be measured against: the cheapest single step of equal quality.
 

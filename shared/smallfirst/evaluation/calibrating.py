@@ -20,6 +20,7 @@ from smallfirst.acceptance import Acceptance
 from smallfirst.catalogue import (
     CALIBRATED,
     Catalogue,
+    EqualSingle,
     MeanStep,
     ModelStep,
     Promise,
@@ -29,6 +30,8 @@ from smallfirst.catalogue import (
     is_to_be_chosen,
     step_specs,
 )
+from smallfirst.evaluation.alternatives import equal_step, names_of
+from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.bounds import upper_bound
 from smallfirst.evaluation.errors import NothingToChoose
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, templates_of
@@ -251,6 +254,7 @@ def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promi
     board, chosen = fitted.board, fitted.chosen
     whole = tally(board, chosen.thresholds[None])
     task = origin.catalogue.tasks[scores.task]
+    steps = tuple(_steps(scores, aim, origin, fitted, whole))
     return Promise(
         task=scores.task,
         target=aim.target,
@@ -269,9 +273,17 @@ def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promi
         abstention_cost=abstention_cost(board, aim),
         data=data_digest(scores.rows),
         num_refused=origin.num_refused,
+        equal_single=EqualSingle(step=_equal_step(scores, fitted, steps)),
         made_at=origin.made_at,
-        steps=tuple(_steps(scores, aim, origin, fitted, whole)),
+        steps=steps,
     )
+
+
+def _equal_step(scores: Scores, fitted: _Fitted, steps: Sequence[StepPromise]) -> int | None:
+    """The cheapest single step of equal quality, on the rows that chose nothing."""
+    rows = tuple(row for row, is_in in zip(scores.rows, fitted.is_fit, strict=True) if not is_in)
+    answers = answers_of(replace(scores, rows=rows), [step.acceptance for step in steps])
+    return equal_step(answers, names_of(scores.steps))
 
 
 def _steps(

@@ -15,7 +15,7 @@ from smallfirst.evaluation.alternatives import (
     outcome,
     random_escalation,
     right_rows,
-    surest,
+    rivals_of,
 )
 from smallfirst.evaluation.answers import Answers, answers_of
 from smallfirst.evaluation.figures import (
@@ -177,7 +177,7 @@ def evaluate(
     answers, names = answers_of(scores, acceptances), names_of(scores.steps)
     plan = cascade(answers)
     singles = [alone(answers, step, name) for step, name in enumerate(names)]
-    rivals = _rivals(answers, plan, singles, names)
+    rivals = rivals_of(answers, plan, singles, names)
     others = _alternatives(answers, plan, singles, rivals)
     curves = [step_curve(answers, step, name) for step, name in enumerate(names)]
     found = [reliability(answers, step, name) for step, name in enumerate(names)]
@@ -200,17 +200,6 @@ def evaluate(
         failures=tuple(_failures(scores, names)),
         foreign=foreign_figures(scores, acceptances, plan.asked, plan.answered),
     )
-
-
-def _rivals(
-    answers: Answers, plan: AskingPlan, singles: Sequence[AskingPlan], names: Sequence[str]
-) -> list[AskingPlan]:
-    """Every single step that has so many answers, accepting as many as the cascade does."""
-    accepted = int(plan.answered.sum())
-    if accepted == answers.num_rows:
-        return list(singles)
-    enough = [n for n, has in enumerate(answers.has_answer.sum(axis=0)) if has >= accepted]
-    return [surest(answers, n, accepted, names[n]) for n in enough or range(len(names))]
 
 
 def _alternatives(

@@ -1,11 +1,9 @@
 """Drawing an evaluation: quiet lines, direct labels, colours that colour-blind people tell apart.
 
-The only module that loads matplotlib, beside `svg`.
+Its figures' look is `figure_style`'s.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,34 +13,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from smallfirst.evaluation.alternatives import Alternative, Way
 from smallfirst.evaluation.conclusions import percent, price
 from smallfirst.evaluation.evaluating import Evaluation
+from smallfirst.evaluation.figure_style import (
+    PERCENT,
+    SIZE,
+    STYLE,
+    colour_of,
+    figure_of,
+    shortened,
+)
 from smallfirst.evaluation.figures import Reliability, RiskCurve
 from smallfirst.evaluation.label_placement import Box, room_for
 from smallfirst.evaluation.svg import COLOURS, inline_svg
 
-#: Inches; small, so that the words are still read on a telephone.
-_SIZE = (5.4, 3.9)
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "smallfirst",
-    "font.size": 11,
-    # A name with a dollar sign is no formula.
-    "text.parse_math": False,
-    "axes.edgecolor": COLOURS["line"],
-    "axes.labelcolor": COLOURS["quiet"],
-    "axes.linewidth": 1.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": COLOURS["ink"],
-    "xtick.color": COLOURS["line"],
-    "ytick.color": COLOURS["line"],
-    "xtick.labelcolor": COLOURS["quiet"],
-    "ytick.labelcolor": COLOURS["quiet"],
-    "grid.color": COLOURS["line"],
-    "grid.linewidth": 0.6,
-    "figure.constrained_layout.use": True,
-}
-_NUM_SERIES = sum(role.startswith("series") for role in COLOURS)
-PERCENT = FuncFormatter(lambda value, _: f"{value * 100:.3g} %")
 #: Costs that differ by more than this are shown by their logarithm.
 _LOG_ABOVE = 20.0
 #: And by one tick for each power of ten where they differ by more than this.
@@ -238,8 +220,8 @@ def reliability_svg(found: Reliability) -> str:
     """Draw how often answers of each confidence are right, and below it how many there are."""
     tooltips: dict[str, str] = {}
     name, colour = f"reliability-{found.step}", colour_of(found.step)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE)
         axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         axes.plot([0, 1], [0, 1], color=COLOURS["line"], linewidth=1.2)
         axes.annotate(
@@ -277,29 +259,7 @@ def _draw_bins(
             tooltips[f"{part}-{number}"] = words
 
 
-def colour_of(step: int) -> str:
-    """Colour of a step, the same in every figure."""
-    return COLOURS[f"series-{step % _NUM_SERIES}"]
-
-
 def _colour_of_way(each: Alternative) -> str:
     if each.way is Way.CASCADE:
         return COLOURS["accent"]
     return colour_of(each.steps[0]) if each.way in {Way.ALONE, Way.SUREST} else COLOURS["quiet"]
-
-
-def shortened(name: str, longest: int = 30) -> str:
-    """Cut a name to what a figure has room for."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-@contextmanager
-def figure_of(xlabel: str, ylabel: str) -> Iterator[tuple[Figure, Axes]]:
-    """Open a figure in the page's style; no window, no global state."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE)
-        axes = figure.subplots()
-        axes.grid(axis="y")
-        axes.set_axisbelow(True)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
-        yield figure, axes

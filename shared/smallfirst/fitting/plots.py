@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from smallfirst.evaluation.conclusions import percent, price
-from smallfirst.evaluation.plots import PERCENT, figure_of, scale_costs
+from smallfirst.evaluation.figure_style import PERCENT, figure_of
+from smallfirst.evaluation.plots import scale_costs
 from smallfirst.evaluation.svg import COLOURS, inline_svg
 from smallfirst.fitting.choosing import Choice
 from smallfirst.fitting.fitting import Found

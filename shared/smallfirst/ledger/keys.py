@@ -44,6 +44,11 @@ Key, type, bound, writer; content:
         How many answers were accepted under one promise, by step and stratum of confidence.
     {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
         How each blind check ended (JSON), without a text.
+    {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks
+        What stood in the books of all slices for a task at the end of every ten minutes (JSON), by
+        that end in Redis's milliseconds; in the first slice alone.
+    {slice}:reviewers:{date}           hash; a field a task, person and hour, TTL 3 days; desks
+        How many jobs each person decided on, by pseudonym: `{task}:{person}:{hour}` (UTC).
     {slice}:seen:{producer}:{entry}    string; TTL `job_ttl`; router
         When an entry whose id claims the future was first read, in ms, until it is settled.
     {slice}:result:{producer}:{id}     string; TTL `result_ttl`; settle.lua
@@ -102,6 +107,11 @@ PRIORITY_SEPARATOR = ":"
 
 #: What stands for the slice in patterns that match the keys of every one.
 EVERY_SLICE = "*"
+
+
+def date_of(now_ms: int) -> str:
+    """The day (UTC, as YYYY-MM-DD) of one moment of Redis's clock."""
+    return f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -247,6 +257,14 @@ class Keys:
         """How each blind check of a task ended."""
         return f"{self.tag}:audited:{task}"
 
+    def history(self, task: str) -> str:
+        """What stood in a task's books, ten minutes after ten minutes."""
+        return f"{self.tag}:history:{task}"
+
+    def reviewers(self, date: str) -> str:
+        """How much each person decided on one day (UTC, as YYYY-MM-DD)."""
+        return f"{self.tag}:reviewers:{date}"
+
     def dead_raw(self, entry: str) -> str:
         """The raw submission behind one dead letter."""
         return f"{self.dead}:{entry}"
@@ -275,7 +293,7 @@ class Keys:
 
     def booked_at(self, now_ms: int) -> str:
         """What was spent on the day of one moment of Redis's clock."""
-        return self.booked(f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}")
+        return self.booked(date_of(now_ms))
 
     @property
     def celery_prefix(self) -> str:

@@ -271,6 +271,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
         *_auditing(keys),
+        *_showing(keys),
         *_writing_letters(keys),
     )
 
@@ -333,6 +334,18 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
         Grant("evalsha", (f"~{keys.checks('*')}", review, audit, f"~{keys.audited('*')}")),
         Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
         Grant("hmget hgetall", (f"%R{audit}",)),
+    )
+
+
+def _showing(keys: Keys) -> tuple[Grant, ...]:
+    """What a desk's dashboard takes: counts of what waits and the books, and never a job."""
+    # Of pools alone, whose names begin with no @: what waits for people it may do more with.
+    return (
+        Grant("xlen xpending xinfo|groups", (f"%R~{keys.backlogs_of('[^@]*')}",)),
+        Grant("zcount", (f"%R~{keys.workers('*')}", f"%R~{keys.review('*')}")),
+        Grant("hgetall", (f"%R~{keys.booked('*')}",)),
+        Grant("xadd xrange expire", (f"~{keys.history('*')}",)),
+        Grant("hincrby hgetall expire", (f"~{keys.reviewers('*')}",)),
     )
 
 

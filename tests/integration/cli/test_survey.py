@@ -22,7 +22,8 @@ from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.settlements import Finish, Move
 from smallfirst.ledger.slices import Slice
-from smallfirst.ledger.survey import StreamLoad, Survey
+from smallfirst.ledger.stream_loads import StreamLoad
+from smallfirst.ledger.survey import Survey
 from smallfirst.settings import Settings
 
 KEYS = Keys()

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from redis.exceptions import NoPermissionError
+from tests.support.desks import folder_for
 from tests.support.guarded import Guarded, guarded_redis
 from tests.support.reviews import (
     KEYS,
@@ -19,9 +22,16 @@ from tests.support.reviews import (
     wait_for_people,
 )
 
+from smallfirst.catalogue.watching import CatalogueWatch
+from smallfirst.ledger.bounds import Bounds
+from smallfirst.ledger.history import end_before
 from smallfirst.ledger.review import Refusal, Review
+from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role
+from smallfirst.redis_access.acl import Role, all_grants
+from smallfirst_desk.dashboard.looking import Looker
+from smallfirst_desk.dashboard.recording import Recorder
+from smallfirst_desk.desk import Desk, Waits, code_of
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -88,4 +98,36 @@ def test_a_desk_may_do_nothing_else(guarded: Guarded, command: tuple[Any, ...]) 
     """Neither read what waits for models, nor write what only routers write."""
     with guarded.connect(Role.DESK) as redis, pytest.raises(NoPermissionError):
         redis.execute_command(*command)
+    guarded.refused()
+
+
+def test_rules_from_before_there_was_a_dashboard_stop_nothing(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """Decisions stand, the page says what is not known, and the recorder ends no thread."""
+    with guarded.connect() as admin:
+        admin.flushall()
+        new = {"hgetall", "zcount", "xadd xrange expire", "hincrby hgetall expire"}
+        old = [
+            grant.rule()
+            for grant in all_grants(Role.DESK, "sf")[1:]
+            if grant.commands not in new and not grant.commands.startswith("xlen xpending")
+        ]
+        admin.execute_command("ACL", "SETUSER", "old", "on", ">old", "resetkeys", "-@all", "+ping")
+        admin.execute_command("ACL", "SETUSER", "old", "+client|setname", *old)
+        wait_for_people(admin, topic("a1"))
+    connection = Redis.from_url(guarded.admin_url, username="old", password="old")  # noqa: S106 - of nobody
+    with connection as redis:
+        path = folder_for(tmp_path) / "catalogue.yaml"
+        waits = Waits(lease=timedelta(minutes=1), undo=timedelta(seconds=5))
+        desk = Desk([Slice(redis, KEYS)], CatalogueWatch(path), waits, Bounds())
+        mine = leased(desk.reviews[0], "r1")
+        assert desk.decide("topic", code_of(mine.place), mine.held, decision("r1", mine))
+        recorder = Recorder(desk)
+        recorder.tend()
+        with pytest.raises(NoPermissionError):
+            recorder.record(end_before(desk.clock_ms()))
+        found = Looker(desk).look()
+        assert (found.history, found.books, found.decisions) == (None, None, None)
+        assert (found.people["topic"].load.num_jobs, found.people["topic"].num_ending) == (1, None)
     guarded.refused()

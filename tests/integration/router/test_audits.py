@@ -119,6 +119,25 @@ def test_a_broken_promise_stops_machines_until_the_task_is_calibrated_anew(
     assert result_of(redis, "a2").tier is Tier.RULE
 
 
+def test_a_stopped_task_without_a_person_says_why_it_has_no_answer(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """The producer reads that an audit stopped it, and nothing of tiers that it never named."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE.replace("      - {person: {wait: 1h}}\n", ""))
+    calibrate(path)
+    router = router_of(redis, redis_url, path)
+    Audits(redis, KEYS).say("topic", "{}", broken=series_of(path))
+    router.look_at_audits()
+    take_in(redis, router, "a1", "an invoice")
+    result = result_of(redis, "a1")
+    assert (result.status, result.trail) == (Status.ABSTAINED, ())
+    assert result.problem
+    assert result.problem.code == "no_step"
+    assert result.problem.message.startswith("an audit found more errors than are promised")
+    assert "tiers" not in result.problem.message
+
+
 def test_another_promise_than_the_broken_one_stands(redis: Any, router: Router) -> None:
     """What was said of the promise before says nothing of this one."""
     Audits(redis, KEYS).say("topic", "{}", broken="0" * 16)

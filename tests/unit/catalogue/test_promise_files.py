@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.catalogue import Promise, StepPromise, promise_path, step_specs
+from smallfirst.catalogue import EqualSingle, Promise, StepPromise, promise_path, step_specs
+from smallfirst.catalogue.audit_orders import audit_series
 from smallfirst.catalogue.loading import load_catalogue, read_catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import CatalogueError
@@ -126,6 +127,18 @@ def test_a_promise_survives_its_file(path: Path) -> None:
     """What is written is read back the same."""
     content = promise_path(path, "topic").read_bytes()
     assert Promise.model_validate_json(content, strict=True) == promise_for(path)
+
+
+def test_which_single_step_is_equal_belongs_to_no_promise(path: Path) -> None:
+    """An audit goes on that was begun under the same promise of a version that did not tell."""
+    promise, series = promise_for(path), []
+    for single in (None, EqualSingle(), EqualSingle(step=1)):
+        write_promise(promise.model_copy(update={"equal_single": single}), path)
+        found = load_catalogue(path)
+        assert found.tasks["topic"].promise is not None
+        assert found.tasks["topic"].promise.equal_single == single
+        series.append(audit_series(found.tasks["topic"], found.models))
+    assert len(set(series)) == 1
 
 
 def test_without_a_promise_nothing_is_served(path: Path) -> None:

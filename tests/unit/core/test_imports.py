@@ -39,6 +39,12 @@ def test_the_desk_loads_no_model_and_no_queue() -> None:
     assert loaded_by("smallfirst_desk.__main__", (*models, *others)) == "[]"
 
 
+def test_a_dashboard_is_drawn_without_statistics() -> None:
+    """matplotlib is in the desk's extra; what fits and tests hypotheses is not."""
+    others = ("smallfirst_router", "smallfirst_workers", "sklearn", "scipy", "celery", "torch")
+    assert loaded_by("smallfirst_desk.dashboard.panels", others) == "[]"
+
+
 def test_the_probe_waits_for_no_library() -> None:
     """It runs every few seconds beside each process: the standard library is enough for it."""
     others = ("pydantic", "pydantic_settings", "redis", "structlog", "smallfirst.errors")

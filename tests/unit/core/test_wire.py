@@ -34,6 +34,7 @@ from smallfirst.ledger.checks import Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
+from smallfirst.ledger.history import Reading, StepReading
 from smallfirst.ledger.producers import Producer
 from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip, StepRequest
 from smallfirst.step_options import StepOptions
@@ -134,6 +135,7 @@ WIRE: list[Wire] = [
     SLIP,
     BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}, starts=1),
     DeadLetter(reason="poison", size=1, digest="sha256:0"),
+    Reading(steps=(StepReading(step=0, tier=Tier.SLM, num_accepted=1, num_attempts=2),)),
     Producer(weight=2),
     JobLocation(id="one", state=State.DONE, status=Status.ANSWERED),
 ]

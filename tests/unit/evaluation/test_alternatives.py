@@ -14,6 +14,7 @@ from smallfirst.evaluation.alternatives import (
     alone,
     cascade,
     cheapest_equal,
+    equal_step,
     mixture,
     outcome,
     random_escalation,
@@ -76,6 +77,19 @@ def laid_out(found: Scores, *thresholds: float) -> Answers:
 def figures(found: Alternative) -> list[float]:
     """What can be compared of two alternatives."""
     return [found.accepted, found.right, found.cost, found.seconds, found.latency_seconds]
+
+
+def test_an_equal_single_step_is_named_only_where_there_is_one() -> None:
+    """The cheapest that answers as much and as well as the cascade, within one point."""
+    small = [said(0.4 if n < 20 else 0.9, right=n >= 20, cost=1.0) for n in range(100)]
+    large = [said(0.9, cost=9.0) for _ in range(100)]
+    larger = [said(0.9, cost=30.0) for _ in range(100)]
+    rows = [list(row) for row in zip(small, large, larger, strict=True)]
+    names = ["small", "large", "larger"]
+    assert equal_step(laid_out(scores(rows), 0.5), names) == 1
+    assert equal_step(laid_out(scores(rows), 0.1), names) == 0
+    both = [[a, said(b.confidence, right=n < 50, cost=9.0)] for n, (a, b, _) in enumerate(rows)]
+    assert equal_step(laid_out(scores(both), 0.5), names[:2]) is None
 
 
 @settings(deadline=None)

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from smallfirst.ledger.survey import _BySight
+from smallfirst.ledger.stream_loads import BySight
 
 S = 1000
 
 
 def looks(*seen: tuple[int, int, int]) -> list[int | None]:
     """Look again and again: when (s), how many are unread, and when the last one read came (s)."""
-    ages = _BySight()
+    ages = BySight()
     return [
         None if since is None else now - since // S
         for now, unread, read in seen

@@ -1,0 +1,113 @@
+"""Panels and how Grafana lays them out; what they ask is each dashboard's own."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Grafana's grid is 24 columns wide.
+WIDTH, HEIGHT, COLUMNS = 8, 7, 3
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure.
+
+    Attributes:
+        title: What it shows.
+        queries: Legends and what stands behind them, in PromQL.
+        unit: Of Grafana's: `short`, `s`, `percentunit`, `bytes`, `reqps`.
+        about: What is worth knowing when one looks at it.
+        kind: `timeseries`, `stat` or `heatmap`.
+        is_stacked: Whether the lines add up.
+    """
+
+    title: str
+    queries: Sequence[tuple[str, str]]
+    unit: str = "short"
+    about: str = ""
+    kind: str = "timeseries"
+    is_stacked: bool = False
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One page of rows of panels."""
+
+    uid: str
+    title: str
+    rows: Sequence[tuple[str, Sequence[Panel]]]
+
+
+def page(dashboard: Dashboard) -> dict[str, Any]:
+    """Lay a dashboard out as Grafana reads it."""
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for title, row in dashboard.rows:
+        place = {"x": 0, "y": top, "w": WIDTH * COLUMNS, "h": 1}
+        panels.append({"type": "row", "title": title, "gridPos": place, "panels": []})
+        panels += [_panel(panel, number, top + 1) for number, panel in enumerate(row)]
+        top += 1 + HEIGHT * -(-len(row) // COLUMNS)
+    for number, panel in enumerate(panels, 1):
+        panel["id"] = number
+    return {
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "tags": ["smallfirst"],
+        "schemaVersion": 39,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-6h", "to": "now"},
+        "templating": {"list": _variables()},
+        "panels": panels,
+    }
+
+
+def _panel(panel: Panel, number: int, top: int) -> dict[str, Any]:
+    place = {"x": WIDTH * (number % COLUMNS), "y": top + HEIGHT * (number // COLUMNS)}
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    is_heatmap = panel.kind == "heatmap"
+    return {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": source,
+        "gridPos": {**place, "w": WIDTH, "h": HEIGHT},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}},
+        "targets": [
+            {
+                "refId": chr(ord("A") + place),
+                "datasource": source,
+                "expr": query,
+                "legendFormat": legend,
+                "format": "heatmap" if is_heatmap else "time_series",
+            }
+            for place, (legend, query) in enumerate(panel.queries)
+        ],
+    }
+
+
+def _defaults(panel: Panel) -> dict[str, Any]:
+    stacking = {"mode": "normal" if panel.is_stacked else "none"}
+    custom = {"fillOpacity": 30 if panel.is_stacked else 5, "stacking": stacking}
+    return {"unit": panel.unit, "min": 0, "custom": custom}
+
+
+def _variables() -> list[dict[str, Any]]:
+    return [
+        {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
+        {
+            "name": "namespace",
+            "type": "query",
+            "label": "Namespace",
+            "datasource": {"type": "prometheus", "uid": "${datasource}"},
+            "query": "label_values(smallfirst_redis_up, namespace)",
+            "refresh": 2,
+        },
+    ]
+
+
+def written(dashboard: Dashboard) -> str:
+    """Give a dashboard's file."""
+    return json.dumps(page(dashboard), indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""The dashboard: what a fleet does, as far as whoever asks may see it."""
