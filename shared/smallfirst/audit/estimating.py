@@ -11,10 +11,17 @@ product of what was won by betting against d and against b (see `betting`) is be
 product is a martingale too, whatever the order in which checks and golden rows are answered. The
 interval holds each e for which some b and m are possible. Source of the weights: Waudby-Smith, Wu,
 Ramdas, Karampatziakis and Mineiro 2024, Anytime-valid off-policy inference for contextual bandits.
+
+Where a second person looks before a check counts as wrong (`agreement.deciding`), golden rows end
+by the same rule, and b is how often it ends wrongly of them: the rate a at which a first person
+errs, times the part c of those errors that the others uphold. Against a and c is bet apart, so that
+nothing is assumed of whether people err together. A machine's error is missed only where the first
+person or the second gives it too, so m is at most 2 a.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import log
 from typing import Final
 
@@ -39,6 +46,14 @@ _MEANS: Final[Floats] = np.concatenate(
         np.linspace(0.3, 0.999, 140)[1:],
     ]
 )
+#: The rates at which a first person may err, where a second one looks; and how many of them are
+#: taken together.
+_FIRST: Final[Floats] = np.concatenate([np.linspace(0.0, 0.15, 31), np.linspace(0.15, 0.6, 31)[1:]])
+_FIRST_STEP: Final = 4
+#: The rates at which what they find together may be wrong.
+_KEPT_SLIPS: Final[Floats] = np.concatenate(
+    [[0.0], np.geomspace(2e-4, 0.05, 36), np.linspace(0.05, 0.6, 23)[1:]]
+)
 #: Into how many parts it is cut how often a reviewer errs as the machine did.
 _PARTS: Final[Floats] = np.linspace(0.0, 1.0, 9)
 
@@ -55,6 +70,11 @@ class Checked:
         same: Of a reviewer's errors on what the machine has wrong, which part is the machine's own:
             0 where answers have many forms, `1 / (labels - 1)` where labels are confused evenly.
         max_weight: That any check may have.
+        num_first_wrong: How many golden rows the first person answered wrongly, where a second one
+            looks then; None where the first one's word counts.
+        mended: The weight of all checks that the first person found wrong, and then others right.
+        undecided: The weight of each check that another person has yet to look at.
+        num_golden_undecided: The same of golden rows.
     """
 
     num_checks: int
@@ -63,6 +83,27 @@ class Checked:
     num_golden_wrong: int = 0
     same: float = 0.0
     max_weight: float = MAX_WEIGHT
+    num_first_wrong: int | None = None
+    mended: float = 0.0
+    undecided: Sequence[float] = ()
+    num_golden_undecided: int = 0
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nobody has yet to look at anything."""
+        return not self.undecided and not self.num_golden_undecided
+
+    def ended(self, *, as_wrong: bool, golden_as_wrong: bool) -> "Checked":
+        """The same, once all has ended in one way."""
+        wrong = (*self.wrong, *self.undecided) if as_wrong else self.wrong
+        more = self.num_golden_undecided if golden_as_wrong else 0
+        return replace(
+            self,
+            wrong=wrong,
+            num_golden_wrong=self.num_golden_wrong + more,
+            undecided=(),
+            num_golden_undecided=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,49 +128,137 @@ class ErrorEstimate:
 
 
 def estimate(checked: Checked, confidence: float = CONFIDENCE) -> ErrorEstimate | None:
-    """Estimate the error rate among accepted answers; None before anything was checked."""
+    """Estimate the error rate among accepted answers; None before anything was checked.
+
+    What another person has yet to look at is taken to end in whichever way makes either end of the
+    interval the wider.
+    """
     if not checked.num_checks:
         return None
-    wrong = np.asarray(checked.wrong, np.float64)
-    disagreement = float(wrong.sum()) / checked.num_checks
-    slips = checked.num_golden_wrong / checked.num_golden if checked.num_golden else None
-    raw = corrected(disagreement, slips or 0.0, checked.same)
-    possible = _RATES[_log_won(checked, wrong, disagreement) < -log(1.0 - confidence)]
+    disagreement, slips = _disagreement(checked), _slips(checked)
+    raw = corrected(disagreement, slips or 0.0, _missed(checked))
     rate = min(1.0, max(0.0, raw))
-    lower, upper = _ends(possible, rate)
+    if checked.is_decided:
+        lower, upper = _ends(_possible(checked, confidence), rate)
+    else:
+        fewest = checked.ended(as_wrong=False, golden_as_wrong=True)
+        most = checked.ended(as_wrong=True, golden_as_wrong=False)
+        lower, _ = _ends(_possible(fewest, confidence), rate)
+        _, upper = _ends(_possible(most, confidence), rate)
     return ErrorEstimate(rate, lower, upper, raw, disagreement, slips)
 
 
-def corrected(disagreement: float, slips: float, same: float) -> float:
-    """The error rate that shows as a disagreement, where reviewers slip so often.
+def corrected(disagreement: float, slips: float, missed: float) -> float:
+    """The error rate that shows as a disagreement.
 
     A rate below 0 is no more than chance makes of one near 0.
+
+    Args:
+        disagreement: The share of all answers that people find wrong.
+        slips: The share of right answers that they find wrong.
+        missed: The share of wrong answers that they find right.
     """
-    told = 1.0 - slips * (1.0 + same)
+    told = 1.0 - slips - missed
     # Reviewers who err as often as not tell nothing.
     return (disagreement - slips) / told if told > 0.1 else 0.0
 
 
-def _log_won(checked: Checked, wrong: Floats, disagreement: float) -> Floats:
-    """The least that was won against each error rate, under any slips; `(rates,)`."""
-    num_zeros = checked.num_checks - len(wrong)
+def _disagreement(checked: Checked) -> float:
+    """The share that people find wrong; of what is undecided, as much as was upheld till now."""
+    wrong = sum(checked.wrong)
+    seen = wrong + checked.mended
+    upheld = wrong / seen if seen else 1.0
+    return (wrong + upheld * sum(checked.undecided)) / checked.num_checks
+
+
+def _slips(checked: Checked) -> float | None:
+    if not checked.num_golden:
+        return None
+    rest = checked.num_golden_undecided
+    decided = (checked.num_first_wrong or 0) - rest
+    upheld = checked.num_golden_wrong / decided if rest and decided > 0 else 1.0
+    return (checked.num_golden_wrong + rest * upheld) / checked.num_golden
+
+
+def _missed(checked: Checked) -> float:
+    """Which part of a machine's errors people make, too: of two who look either."""
+    if not checked.num_golden:
+        return 0.0
+    if checked.num_first_wrong is None:
+        return checked.num_golden_wrong / checked.num_golden * checked.same
+    one = checked.num_first_wrong / checked.num_golden * checked.same
+    return 1.0 - (1.0 - one) ** 2
+
+
+def _possible(checked: Checked, confidence: float) -> Floats:
+    """The error rates that are not ruled out."""
+    wrong = np.asarray(checked.wrong, np.float64)
+    disagreement = float(wrong.sum()) / checked.num_checks
     # A version before this one may have drawn by other weights.
     bound = max(checked.max_weight, float(wrong.max(initial=0.0)))
-    of_means = log_capital(_MEANS, num_zeros, wrong, bound)
+    of_means = log_capital(_MEANS, checked.num_checks - len(wrong), wrong, bound)
+    ruled_out = -log(1.0 - confidence)
     if not checked.num_golden:
-        return _at(_RATES, of_means, disagreement)
-    right = checked.num_golden - checked.num_golden_wrong
-    inner = np.clip(_SLIPS, _MEANS[0], None)
-    of_slips = log_capital(inner, right, np.ones(checked.num_golden_wrong), 1.0)
+        won = _at(_RATES, of_means, disagreement)
+    elif checked.num_first_wrong is None:
+        won = _won_by_one(checked, of_means, disagreement)
+    else:
+        won = _won_by_several(checked, of_means, disagreement, ruled_out)
+    return _RATES[won < ruled_out]
+
+
+def _won_by_one(checked: Checked, of_means: Floats, disagreement: float) -> Floats:
+    """The least that was won against each error rate, under any slips; `(rates,)`."""
+    of_slips = _of_golden(_SLIPS, checked.num_golden, checked.num_golden_wrong)
     slips, rates = _SLIPS[None, :], _RATES[:, None]
     # However seldom or often a reviewer errs as the machine did.
     highest = rates + (1.0 - rates) * slips  # (rates, slips)
-    lowest = highest - rates * slips
+    least = _least(highest - rates * slips, highest, of_means, disagreement)
+    won: Floats = (least + of_slips[None, :]).min(axis=1)
+    return won
+
+
+def _won_by_several(
+    checked: Checked, of_means: Floats, disagreement: float, ruled_out: float
+) -> Floats:
+    """The same where a second person looks; `(rates,)`.
+
+    The rates at which a first person errs are gone through from one to the next: the higher one of
+    two tells how much may be missed, and the one that explains more of the golden rows counts.
+    """
+    num_first, num_wrong = checked.num_first_wrong or 0, checked.num_golden_wrong
+    of_first = _of_golden(_FIRST, checked.num_golden, num_first)
+    of_kept = _of_golden(_MEANS, num_first, num_wrong)
+    slips, rates = _KEPT_SLIPS[None, :], _RATES[:, None]
+    highest = rates + (1.0 - rates) * slips  # (rates, slips)
+    won = np.full(len(_RATES), np.inf)
+    for low, high in pairwise(range(0, len(_FIRST), _FIRST_STEP)):
+        of_slips = np.full(len(_KEPT_SLIPS), np.inf)
+        for first, of in zip(_FIRST[low : high + 1], of_first[low : high + 1], strict=True):
+            kept = _KEPT_SLIPS / max(first, _MEANS[0])
+            told = np.where(kept <= 1.0, of + np.interp(kept, _MEANS, of_kept), np.inf)
+            of_slips = np.minimum(of_slips, told)
+        if of_slips.min() + of_means.min() >= ruled_out:
+            continue
+        missed = min(1.0, 2.0 * float(_FIRST[high]))
+        least = _least(highest - rates * missed, highest, of_means, disagreement)
+        won = np.minimum(won, (least + of_slips[None, :]).min(axis=1))
+    return won
+
+
+def _of_golden(means: Floats, num_rows: int, num_wrong: int) -> Floats:
+    """What was won against each mean by betting on rows that are wrong or right."""
+    inner = np.clip(means, _MEANS[0], _MEANS[-1])
+    return log_capital(inner, num_rows - num_wrong, np.ones(num_wrong), 1.0)
+
+
+def _least(lowest: Floats, highest: Floats, of_means: Floats, disagreement: float) -> Floats:
+    """The least that was won against any mean of a range."""
+    lowest = np.maximum(lowest, 0.0)
     least = _at(np.clip(disagreement, lowest, highest), of_means, disagreement)
     for part in _PARTS:
         least = np.minimum(least, _at(lowest + part * (highest - lowest), of_means, disagreement))
-    won: Floats = (least + of_slips[None, :]).min(axis=1)
-    return won
+    return least
 
 
 def _at(means: Floats, of_means: Floats, disagreement: float) -> Floats:

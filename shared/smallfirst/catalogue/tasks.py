@@ -87,6 +87,11 @@ class Task(TaskKeys):
         return tuple(step for step in self.cascade if not isinstance(step, PersonStep))
 
     @property
+    def asks_several(self) -> bool:
+        """Whether two people answer a job, each unshown the other's answer."""
+        return self.person_step is not None and self.person_step.person.reviewers > 1
+
+    @property
     def person_step(self) -> PersonStep | None:
         """The step that asks a person, where there is one."""
         last = self.cascade[-1] if self.cascade else None
