@@ -72,7 +72,7 @@ def estimate_of(
             num_golden_wrong=sum(each.is_wrong and not each.is_undecided for each in golden),
             same=same,
             num_first_wrong=sum(e.is_first_wrong for e in golden) if has_second_look else None,
-            mended=sum(e.weight for e in checks if e.is_first_wrong and not e.is_wrong),
+            mended=[e.weight for e in checks if e.is_first_wrong and not e.is_wrong],
             undecided=[each.weight for each in checks if each.is_undecided],
             num_golden_undecided=sum(each.is_undecided for each in golden),
         ),

@@ -15,8 +15,13 @@ Ramdas, Karampatziakis and Mineiro 2024, Anytime-valid off-policy inference for 
 Where a second person looks before a check counts as wrong (`agreement.deciding`), golden rows end
 by the same rule, and b is how often it ends wrongly of them: the rate a at which a first person
 errs, times the part c of those errors that the others uphold. Against a and c is bet apart, so that
-nothing is assumed of whether people err together. A machine's error is missed only where the first
-person or the second gives it too, so m is at most 2 a.
+nothing is assumed of whether people err together. A machine's error is missed only where one of the
+three gives it too, so m is at most 3 a. Checks tell of a as well: those that the first person found
+wrong and the others right are a share o of all, and
+
+    (1 - e) * a * (1 - c)  <=  o  <=  (1 - e) * a * (1 - c) + e * 2 a
+
+A part of the capital is bet against o instead of d; as a mean of martingales it is one.
 """
 
 from collections.abc import Sequence
@@ -46,16 +51,12 @@ _MEANS: Final[Floats] = np.concatenate(
         np.linspace(0.3, 0.999, 140)[1:],
     ]
 )
-#: The rates at which a first person may err, where a second one looks; and how many of them are
-#: taken together.
+#: The rates at which a first person may err where others look a second time, and the parts of those
+#: errors that these uphold.
 _FIRST: Final[Floats] = np.concatenate([np.linspace(0.0, 0.15, 31), np.linspace(0.15, 0.6, 31)[1:]])
-_FIRST_STEP: Final = 4
-#: The rates at which what they find together may be wrong.
-_KEPT_SLIPS: Final[Floats] = np.concatenate(
-    [[0.0], np.geomspace(2e-4, 0.05, 36), np.linspace(0.05, 0.6, 23)[1:]]
-)
-#: Into how many parts it is cut how often a reviewer errs as the machine did.
-_PARTS: Final[Floats] = np.linspace(0.0, 1.0, 9)
+_UPHELD: Final[Floats] = np.concatenate([[0.0], np.geomspace(1e-3, 0.999, 40), [1.0]])
+#: The part of the capital that is bet on how many checks the second and third person mend.
+MENDED_PART: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Checked:
         max_weight: That any check may have.
         num_first_wrong: How many golden rows the first person answered wrongly, where a second one
             looks then; None where the first one's word counts.
-        mended: The weight of all checks that the first person found wrong, and then others right.
+        mended: The weight of each check that the first person found wrong, and then others right.
         undecided: The weight of each check that another person has yet to look at.
         num_golden_undecided: The same of golden rows.
     """
@@ -84,7 +85,7 @@ class Checked:
     same: float = 0.0
     max_weight: float = MAX_WEIGHT
     num_first_wrong: int | None = None
-    mended: float = 0.0
+    mended: Sequence[float] = ()
     undecided: Sequence[float] = ()
     num_golden_undecided: int = 0
 
@@ -95,11 +96,11 @@ class Checked:
 
     def ended(self, *, as_wrong: bool, golden_as_wrong: bool) -> "Checked":
         """The same, once all has ended in one way."""
-        wrong = (*self.wrong, *self.undecided) if as_wrong else self.wrong
         more = self.num_golden_undecided if golden_as_wrong else 0
         return replace(
             self,
-            wrong=wrong,
+            wrong=(*self.wrong, *self.undecided) if as_wrong else self.wrong,
+            mended=self.mended if as_wrong else (*self.mended, *self.undecided),
             num_golden_wrong=self.num_golden_wrong + more,
             undecided=(),
             num_golden_undecided=0,
@@ -166,7 +167,7 @@ def corrected(disagreement: float, slips: float, missed: float) -> float:
 def _disagreement(checked: Checked) -> float:
     """The share that people find wrong; of what is undecided, as much as was upheld till now."""
     wrong = sum(checked.wrong)
-    seen = wrong + checked.mended
+    seen = wrong + sum(checked.mended)
     upheld = wrong / seen if seen else 1.0
     return (wrong + upheld * sum(checked.undecided)) / checked.num_checks
 
@@ -190,59 +191,91 @@ def _missed(checked: Checked) -> float:
     return 1.0 - (1.0 - one) ** 2
 
 
+class _Capital:
+    """What was won by betting against each mean of some weights; 0 before anything is seen.
+
+    It is convex in the mean: what each bet that the mean is higher wins falls with the mean that is
+    bet against and is convex, and what one that it is lower wins rises and is. So within a range it
+    is the least at the place that is nearest to the least of all.
+
+    Args:
+        num_all: How many weights there are.
+        others: Those that are not 0.
+        bound: That none of them exceeds.
+    """
+
+    def __init__(self, num_all: int, others: Sequence[float], bound: float) -> None:
+        weights = np.asarray(others, np.float64)
+        self._is_all_zero = not len(weights)
+        self._logs = log_capital(_MEANS, num_all - len(weights), weights, bound)
+        self._best = float(_MEANS[int(self._logs.argmin())])
+        self.least = float(self._logs.min())
+
+    def at(self, means: Floats) -> Floats:
+        """The logarithm of what was won against means, between those that were bet against."""
+        # At the two ends no bet is made: 0 is possible as long as all was 0.
+        found: Floats = np.interp(means, _MEANS, self._logs)
+        return found if self._is_all_zero else np.where(means <= 0.0, np.inf, found)
+
+    def within(self, lowest: Floats, highest: Floats) -> Floats:
+        """The least that was won against any mean of a range."""
+        return self.at(np.clip(self._best, np.maximum(lowest, 0.0), highest))
+
+
 def _possible(checked: Checked, confidence: float) -> Floats:
     """The error rates that are not ruled out."""
-    wrong = np.asarray(checked.wrong, np.float64)
-    disagreement = float(wrong.sum()) / checked.num_checks
     # A version before this one may have drawn by other weights.
-    bound = max(checked.max_weight, float(wrong.max(initial=0.0)))
-    of_means = log_capital(_MEANS, checked.num_checks - len(wrong), wrong, bound)
+    bound = max((checked.max_weight, *checked.wrong, *checked.mended))
+    of_wrong = _Capital(checked.num_checks, checked.wrong, bound)
     ruled_out = -log(1.0 - confidence)
     if not checked.num_golden:
-        won = _at(_RATES, of_means, disagreement)
+        won = of_wrong.at(_RATES)
     elif checked.num_first_wrong is None:
-        won = _won_by_one(checked, of_means, disagreement)
+        won = _won_by_one(checked, of_wrong)
     else:
-        won = _won_by_several(checked, of_means, disagreement, ruled_out)
+        of_mended = _Capital(checked.num_checks, checked.mended, bound)
+        won = _won_by_several(checked, of_wrong, of_mended, ruled_out)
     return _RATES[won < ruled_out]
 
 
-def _won_by_one(checked: Checked, of_means: Floats, disagreement: float) -> Floats:
+def _won_by_one(checked: Checked, of_wrong: _Capital) -> Floats:
     """The least that was won against each error rate, under any slips; `(rates,)`."""
     of_slips = _of_golden(_SLIPS, checked.num_golden, checked.num_golden_wrong)
     slips, rates = _SLIPS[None, :], _RATES[:, None]
     # However seldom or often a reviewer errs as the machine did.
     highest = rates + (1.0 - rates) * slips  # (rates, slips)
-    least = _least(highest - rates * slips, highest, of_means, disagreement)
-    won: Floats = (least + of_slips[None, :]).min(axis=1)
+    won: Floats = (of_wrong.within(highest - rates * slips, highest) + of_slips).min(axis=1)
     return won
 
 
 def _won_by_several(
-    checked: Checked, of_means: Floats, disagreement: float, ruled_out: float
+    checked: Checked, of_wrong: _Capital, of_mended: _Capital, ruled_out: float
 ) -> Floats:
-    """The same where a second person looks; `(rates,)`.
+    """The same where others look a second time; `(rates,)`.
 
-    The rates at which a first person errs are gone through from one to the next: the higher one of
-    two tells how much may be missed, and the one that explains more of the golden rows counts.
+    The rates at which a first person errs are gone through from each to the next; of the two, the
+    one counts that explains more.
     """
-    num_first, num_wrong = checked.num_first_wrong or 0, checked.num_golden_wrong
+    num_first = checked.num_first_wrong or 0
     of_first = _of_golden(_FIRST, checked.num_golden, num_first)
-    of_kept = _of_golden(_MEANS, num_first, num_wrong)
-    slips, rates = _KEPT_SLIPS[None, :], _RATES[:, None]
-    highest = rates + (1.0 - rates) * slips  # (rates, slips)
+    of_upheld = _of_golden(_UPHELD, num_first, checked.num_golden_wrong)
     won = np.full(len(_RATES), np.inf)
-    for low, high in pairwise(range(0, len(_FIRST), _FIRST_STEP)):
-        of_slips = np.full(len(_KEPT_SLIPS), np.inf)
-        for first, of in zip(_FIRST[low : high + 1], of_first[low : high + 1], strict=True):
-            kept = _KEPT_SLIPS / max(first, _MEANS[0])
-            told = np.where(kept <= 1.0, of + np.interp(kept, _MEANS, of_kept), np.inf)
-            of_slips = np.minimum(of_slips, told)
-        if of_slips.min() + of_means.min() >= ruled_out:
+    least = min(of_wrong.least, of_mended.least) + float(of_upheld.min())
+    rates, upheld = _RATES[:, None], _UPHELD[None, :]
+    for (low, high), of in zip(pairwise(_FIRST), map(min, pairwise(of_first)), strict=True):
+        if of + least >= ruled_out:
             continue
-        missed = min(1.0, 2.0 * float(_FIRST[high]))
-        least = _least(highest - rates * missed, highest, of_means, disagreement)
-        won = np.minimum(won, (least + of_slips[None, :]).min(axis=1))
+        missed = min(1.0, 3.0 * high)
+        wrong = of_wrong.within(
+            rates * (1.0 - missed) + (1.0 - rates) * low * upheld,
+            rates + (1.0 - rates) * high * upheld,
+        )
+        mended = of_mended.within(
+            (1.0 - rates) * low * (1.0 - upheld),
+            (1.0 - rates) * high * (1.0 - upheld) + rates * 2.0 * high,
+        )
+        told = np.logaddexp(wrong + log(1.0 - MENDED_PART), mended + log(MENDED_PART))
+        won = np.minimum(won, (told + of_upheld).min(axis=1) + of)
     return won
 
 
@@ -250,22 +283,6 @@ def _of_golden(means: Floats, num_rows: int, num_wrong: int) -> Floats:
     """What was won against each mean by betting on rows that are wrong or right."""
     inner = np.clip(means, _MEANS[0], _MEANS[-1])
     return log_capital(inner, num_rows - num_wrong, np.ones(num_wrong), 1.0)
-
-
-def _least(lowest: Floats, highest: Floats, of_means: Floats, disagreement: float) -> Floats:
-    """The least that was won against any mean of a range."""
-    lowest = np.maximum(lowest, 0.0)
-    least = _at(np.clip(disagreement, lowest, highest), of_means, disagreement)
-    for part in _PARTS:
-        least = np.minimum(least, _at(lowest + part * (highest - lowest), of_means, disagreement))
-    return least
-
-
-def _at(means: Floats, of_means: Floats, disagreement: float) -> Floats:
-    """Read off what was won against means, between those that were bet against."""
-    # At the two ends no bet is made: 0 is possible as long as nothing was wrong.
-    found: Floats = np.interp(means, _MEANS, of_means)
-    return np.where((means <= 0.0) & (disagreement > 0.0), np.inf, found)
 
 
 def _ends(possible: Floats, rate: float) -> tuple[float, float]:
