@@ -37,9 +37,9 @@ Key, type, bound, writer; content:
         What persons decided and may undo still, by `{stream} {entry}` (JSON).
     {slice}:decided                    zset; TTL `job_ttl`; decide.lua
         The same by when each becomes final, in Redis's milliseconds.
-    {slice}:earlier:{task}:{priority}:{entry}  hash; three fields, TTL until a day after its wait
-        What persons decided on a job that waits for another person, by person (JSON); under `@pair`
-        whether it was noted that two have answered. Writer: ask_another.lua.
+    {slice}:earlier:{task}:{priority}:{entry}  hash; three fields, TTL; ask_another.lua
+        What persons decided on a job that waits for another person, by person (JSON), until a day
+        after its wait; under `@pair` whether it was noted that two have answered.
     {slice}:answered:{task}:{person}   zset; the jobs of its backlogs, TTL 31 days; ask_another.lua
         What a person has answered and another is asked, as in `review`: hidden from that person.
     {slice}:pairs:{task}               stream; MAXLEN `MAX_PAIRS`, TTL 92 days; ask_another.lua

@@ -153,7 +153,6 @@ def test_what_is_undecided_may_end_either_way(
 ) -> None:
     """The interval holds those that come of both, and the estimate lies between theirs."""
     golden_undecided = min(first, golden_undecided)
-    told = {"num_first_wrong": first, "mended": [1.0] * 5, "same": 0.3}
     now = Checked(
         500,
         [1.0] * wrong,
@@ -161,7 +160,9 @@ def test_what_is_undecided_may_end_either_way(
         0,
         undecided=[1.2] * undecided,
         num_golden_undecided=golden_undecided,
-        **told,
+        num_first_wrong=first,
+        mended=[1.0] * 5,
+        same=0.3,
     )
     found = estimate(now)
     ends = [
