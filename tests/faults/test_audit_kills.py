@@ -45,8 +45,10 @@ def ends_as_it_should(record: CheckRecord) -> bool:
     """Whether as many different people looked as its ending takes."""
     differ = [each.is_wrong for each in record.answers]
     is_each_once = len({each.person for each in record.answers}) == len(differ)
-    endings = {False: ([False], [True, False], [True, True, False])}
-    endings[True] = ([True, True], [True, True, True])
+    endings = {
+        False: [[False], [True, False], [True, True, False]],
+        True: [[True, True], [True, True, True]],
+    }
     return is_each_once and differ in endings[record.is_wrong]
 
 

@@ -253,30 +253,37 @@ def _won_by_several(
 ) -> Floats:
     """The same where others look a second time; `(rates,)`.
 
-    The rates at which a first person errs are gone through from each to the next; of the two, the
-    one counts that explains more.
+    The rates at which a first person errs, and the parts that others uphold, are gone through from
+    each to the next; of two, the one counts that explains more.
     """
     num_first = checked.num_first_wrong or 0
-    of_first = _of_golden(_FIRST, checked.num_golden, num_first)
-    of_upheld = _of_golden(_UPHELD, num_first, checked.num_golden_wrong)
-    won = np.full(len(_RATES), np.inf)
+    firsts, of_firsts = _steps(_FIRST, checked.num_golden, num_first)
+    upheld, of_upheld = _steps(_UPHELD, num_first, checked.num_golden_wrong)
     least = min(of_wrong.least, of_mended.least) + float(of_upheld.min())
-    rates, upheld = _RATES[:, None], _UPHELD[None, :]
-    for (low, high), of in zip(pairwise(_FIRST), map(min, pairwise(of_first)), strict=True):
-        if of + least >= ruled_out:
+    rates, fewest, most = _RATES[:, None], upheld[None, :-1], upheld[None, 1:]
+    won = np.full(len(_RATES), np.inf)
+    for (low, high), of_first in zip(pairwise(firsts), of_firsts, strict=True):
+        if of_first + least >= ruled_out:
             continue
-        missed = min(1.0, 3.0 * high)
         wrong = of_wrong.within(
-            rates * (1.0 - missed) + (1.0 - rates) * low * upheld,
-            rates + (1.0 - rates) * high * upheld,
+            rates * (1.0 - min(1.0, 3.0 * high)) + (1.0 - rates) * low * fewest,
+            rates + (1.0 - rates) * high * most,
         )
         mended = of_mended.within(
-            (1.0 - rates) * low * (1.0 - upheld),
-            (1.0 - rates) * high * (1.0 - upheld) + rates * 2.0 * high,
+            (1.0 - rates) * low * (1.0 - most),
+            (1.0 - rates) * high * (1.0 - fewest) + rates * 2.0 * high,
         )
         told = np.logaddexp(wrong + log(1.0 - MENDED_PART), mended + log(MENDED_PART))
-        won = np.minimum(won, (told + of_upheld).min(axis=1) + of)
+        won = np.minimum(won, (told + of_upheld).min(axis=1) + of_first)
     return won
+
+
+def _steps(means: Floats, num_rows: int, num_wrong: int) -> tuple[Floats, Floats]:
+    """Means, what was seen among them, and the least that was won between each and the next."""
+    seen = [num_wrong / num_rows] if num_rows else []
+    nodes = np.union1d(means, seen)
+    won = _of_golden(nodes, num_rows, num_wrong)
+    return nodes, np.minimum(won[:-1], won[1:])
 
 
 def _of_golden(means: Floats, num_rows: int, num_wrong: int) -> Floats:

@@ -22,8 +22,9 @@ local stream, entry, member = KEYS[1], ARGV[2], KEYS[1] .. ' ' .. ARGV[2]
 if redis.call('HGET', KEYS[2], member) ~= ARGV[3] then return 0 end
 local pending = redis.call('XPENDING', stream, ARGV[1], entry, entry, 1)[1]
 if not pending or pending[2] ~= ARGV[6] then return 0 end
-local due = redis.call('ZSCORE', KEYS[4], ARGV[8])
-if not due then return 0 end
+local time = redis.call('TIME')
+-- What is not listed any more is due.
+local due = redis.call('ZSCORE', KEYS[4], ARGV[8]) or time[1] * 1000
 redis.call('HSET', KEYS[5], ARGV[4], ARGV[3])
 redis.call('PEXPIREAT', KEYS[5], string.format('%.0f', due + DAY_MS))
 redis.call('ZADD', KEYS[6], due, ARGV[8])
