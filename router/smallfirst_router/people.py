@@ -13,6 +13,7 @@ from smallfirst.catalogue.durations import format_duration
 from smallfirst.jobs import Attempt, Outcome, Result, Status, Tier
 from smallfirst.ledger.decisions import (
     Decision,
+    all_of,
     attempts_of,
     decided_by,
     finish_with,
@@ -73,7 +74,7 @@ class People:
             if decision is None:
                 return self._waited(held, earlier, now_ms)
             # The desk that was to end it is gone; what a person said stands all the same.
-            decisions = (*earlier, read_decision(decision))
+            decisions = all_of(earlier, read_decision(decision))
             self._ledger.decisions.note_pair_of(held, decisions)
             decided = decided_by(held, decisions)
             if decided is None:

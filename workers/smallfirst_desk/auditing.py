@@ -38,7 +38,7 @@ from smallfirst.ledger.checks import (
     Check,
     CheckRecord,
 )
-from smallfirst.ledger.decisions import Decision, read_decision
+from smallfirst.ledger.decisions import Decision, all_of, read_decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.unreadable import READING_ERRORS
@@ -114,7 +114,7 @@ class Auditor:
             return True
         task = self._desk.catalogue.tasks.get(held.job.task)
         review, audits = self._desk.reviews[number], self._desk.audits[number]
-        decisions = (*review.earlier(entry.stream, entry.entry), decision)
+        decisions = all_of(review.earlier(entry.stream, entry.entry), decision)
         found = None if task is None else [is_wrong_of(check, each, task) for each in decisions]
         if task is None or found is None or None in found:
             log.warning(

@@ -90,6 +90,15 @@ class Decided(NamedTuple):
         return self.decisions[-1]
 
 
+def all_of(earlier: Iterable[Decision], decision: Decision) -> tuple[Decision, ...]:
+    """What others decided before, and then this.
+
+    Who reads the two one after the other may find a decision in both places, when somebody else
+    has kept it meanwhile: nobody answers twice.
+    """
+    return (*(each for each in earlier if each.person != decision.person), decision)
+
+
 def decided_by(held: HeldJob, decisions: Sequence[Decision]) -> Decided | None:
     """Say that a job is decided; None while another person has to be asked."""
     keys = [answer_key(each.answer) for each in decisions]

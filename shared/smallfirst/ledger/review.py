@@ -23,6 +23,7 @@ from smallfirst.ledger.decisions import (
     Decision,
     Decisions,
     Note,
+    all_of,
     decided_by,
     finish_with,
     pair_of,
@@ -449,7 +450,7 @@ class Review:
             except READING_ERRORS:
                 ended.append(unreadable(entry, now_ms))
                 continue
-            decisions = (*earlier.get(entry.entry, ()), decision)
+            decisions = all_of(earlier.get(entry.entry, ()), decision)
             decided = decided_by(held, decisions)
             if decided is None:
                 self.ask_another(entry, raw, decision.person, self._note_of(held, decisions))
