@@ -25,8 +25,8 @@ from smallfirst.audit.betting import log_mean, wagers
 from smallfirst.audit.drawing import EVEN, RATES
 from smallfirst.audit.estimating import (
     CONFIDENCE,
+    FIRST_PART,
     MAX_WEIGHT,
-    MENDED_PART,
     Checked,
     corrected,
     estimate,
@@ -119,23 +119,22 @@ class World:
 
     @property
     def means(self) -> tuple[float, float]:
-        """How many of all accepted answers end as wrong, and how many others mend."""
+        """How many of all accepted answers end as wrong, and how many the first person finds so."""
         of_right, of_wrong = self._endings(truth=0), self._endings(truth=1)
-        wrong, mended = (
+        wrong, found = (
             self.error * one + (1.0 - self.error) * other
             for one, other in zip(of_wrong, of_right, strict=True)
         )
-        return wrong, mended
+        return wrong, found
 
     def _endings(self, truth: int) -> tuple[float, float]:
-        """How often an answer, the machine's being 0, ends as wrong, and how often it is mended."""
+        """How often an answer ends as wrong, or is found so by the first; the machine said 0."""
         chances = np.full(LABELS, self.slips / (LABELS - 1))
         chances[truth] = 1.0 - self.slips
         said = np.array(list(product(range(LABELS), repeat=PEOPLE))).T  # (people, cases)
         of_case = chances[said].prod(axis=0)
         ends_wrong = is_wrong(said, self.looks)
-        is_mended = (said[0] != 0) & ~ends_wrong
-        return float(of_case[ends_wrong].sum()), float(of_case[is_mended].sum())
+        return float(of_case[ends_wrong].sum()), float(of_case[said[0] != 0].sum())
 
 
 @dataclass(frozen=True)
@@ -199,14 +198,12 @@ def covered(world: World, drawn: Drawn) -> NDArray[np.bool_]:
         part = slice(begin, begin + 50)
         weights = values[drawn.strata[part]]
         is_wrong, is_first_wrong = drawn.is_wrong[part], drawn.is_first_wrong[part]
-        wrong, mended = world.means
+        wrong, found = world.means
         is_check = ~drawn.is_golden[part]
         won = _won(wrong, is_check, weights * is_wrong, world.max_weight)
         if world.looks > 1:
-            others = _won(
-                mended, is_check, weights * (is_first_wrong & ~is_wrong), world.max_weight
-            )
-            won = np.logaddexp(won + log(1.0 - MENDED_PART), others + log(MENDED_PART))
+            others = _won(found, is_check, weights * is_first_wrong, world.max_weight)
+            won = np.logaddexp(won + log(1.0 - FIRST_PART), others + log(FIRST_PART))
         for mean, of, is_slip in _slips_of(world, drawn, part):
             won += _won(mean, of, is_slip.astype(float), 1.0)
         highest.append(won.max(axis=1))

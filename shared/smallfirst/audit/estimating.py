@@ -16,12 +16,12 @@ Where a second person looks before a check counts as wrong (`agreement.deciding`
 by the same rule, and b is how often it ends wrongly of them: the rate a at which a first person
 errs, times the part c of those errors that the others uphold. Against a and c is bet apart, so that
 nothing is assumed of whether people err together. A machine's error is missed only where one of the
-three gives it too, so m is at most 3 a. Checks tell of a as well: those that the first person found
-wrong and the others right are a share o of all, and
+three gives it too, so m is at most 3 a. Checks tell of a as well, since the first person finds a
+share f of them wrong, for which the relation above holds with a in the place of b:
 
-    (1 - e) * a * (1 - c)  <=  o  <=  (1 - e) * a * (1 - c) + e * 2 a
+    e * (1 - a) + (1 - e) * a  <=  f  <=  e + (1 - e) * a
 
-A part of the capital is bet against o instead of d; as a mean of martingales it is one.
+A part of the capital is bet against f instead of d; as a mean of martingales it is one.
 """
 
 from collections.abc import Sequence
@@ -55,8 +55,8 @@ _MEANS: Final[Floats] = np.concatenate(
 #: errors that these uphold.
 _FIRST: Final[Floats] = np.concatenate([np.linspace(0.0, 0.15, 31), np.linspace(0.15, 0.6, 31)[1:]])
 _UPHELD: Final[Floats] = np.concatenate([[0.0], np.geomspace(1e-3, 0.999, 40), [1.0]])
-#: The part of the capital that is bet on how many checks the second and third person mend.
-MENDED_PART: Final = 0.2
+#: The part of the capital that is bet on how many checks the first person finds wrong.
+FIRST_PART: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,8 @@ def _possible(checked: Checked, confidence: float) -> Floats:
     elif checked.num_first_wrong is None:
         won = _won_by_one(checked, of_wrong)
     else:
-        of_mended = _Capital(checked.num_checks, checked.mended, bound)
-        won = _won_by_several(checked, of_wrong, of_mended, ruled_out)
+        of_found = _Capital(checked.num_checks, (*checked.wrong, *checked.mended), bound)
+        won = _won_by_several(checked, of_wrong, of_found, ruled_out)
     return _RATES[won < ruled_out]
 
 
@@ -249,17 +249,23 @@ def _won_by_one(checked: Checked, of_wrong: _Capital) -> Floats:
 
 
 def _won_by_several(
-    checked: Checked, of_wrong: _Capital, of_mended: _Capital, ruled_out: float
+    checked: Checked, of_wrong: _Capital, of_found: _Capital, ruled_out: float
 ) -> Floats:
     """The same where others look a second time; `(rates,)`.
 
     The rates at which a first person errs, and the parts that others uphold, are gone through from
     each to the next; of two, the one counts that explains more.
+
+    Args:
+        checked: What came of checks and golden rows.
+        of_wrong: What was won against how many end as wrong.
+        of_found: The same of how many the first person found wrong.
+        ruled_out: What is ruled out at.
     """
     num_first = checked.num_first_wrong or 0
     firsts, of_firsts = _steps(_FIRST, checked.num_golden, num_first)
     upheld, of_upheld = _steps(_UPHELD, num_first, checked.num_golden_wrong)
-    least = min(of_wrong.least, of_mended.least) + float(of_upheld.min())
+    least = min(of_wrong.least, of_found.least) + float(of_upheld.min())
     rates, fewest, most = _RATES[:, None], upheld[None, :-1], upheld[None, 1:]
     won = np.full(len(_RATES), np.inf)
     for (low, high), of_first in zip(pairwise(firsts), of_firsts, strict=True):
@@ -269,11 +275,10 @@ def _won_by_several(
             rates * (1.0 - min(1.0, 3.0 * high)) + (1.0 - rates) * low * fewest,
             rates + (1.0 - rates) * high * most,
         )
-        mended = of_mended.within(
-            (1.0 - rates) * low * (1.0 - most),
-            (1.0 - rates) * high * (1.0 - fewest) + rates * 2.0 * high,
+        found = of_found.within(
+            rates * (1.0 - high) + (1.0 - rates) * low, rates + (1.0 - rates) * high
         )
-        told = np.logaddexp(wrong + log(1.0 - MENDED_PART), mended + log(MENDED_PART))
+        told = np.logaddexp(wrong + log(1.0 - FIRST_PART), found + log(FIRST_PART))
         won = np.minimum(won, (told + of_upheld).min(axis=1) + of_first)
     return won
 
