@@ -367,7 +367,7 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
     return (
         _counting(keys),
         *_adding_checks(keys),
-        Grant("evalsha", (f"~{keys.checks('*')}", review, audit, f"~{keys.audited('*')}")),
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit)),
         Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
         Grant("hmget hgetall", (f"%R{audit}",)),
     )
