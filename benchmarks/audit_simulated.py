@@ -1,16 +1,19 @@
 """Whether an audit tells the error of accepted answers where the truth is known.
 
 Streams of checks and golden rows are drawn as `smallfirst.audit.drawing` draws them, answered by
-reviewers who err, and looked at after every answer. Counted is in how many of them the true error
-was ever ruled out, how far the estimate is off in the mean, and how many fewer answers are needed
-than where every accepted answer has the same chance, for an interval of the same width.
+reviewers who err, and looked at after every text. Counted is in how many of them the true error was
+ever ruled out, how far the estimate is off in the mean, and how many fewer labels are needed than
+where every accepted answer has the same chance, for an interval of the same width. A label is one
+person's answer, so those who look second and third count.
 
     python benchmarks/audit_simulated.py --write
     python benchmarks/audit_simulated.py --quick
 """
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 from math import log
 
 import numpy as np
@@ -20,7 +23,14 @@ from scipy import stats
 
 from smallfirst.audit.betting import log_mean, wagers
 from smallfirst.audit.drawing import EVEN, RATES
-from smallfirst.audit.estimating import CONFIDENCE, MAX_WEIGHT, Checked, corrected, estimate
+from smallfirst.audit.estimating import (
+    CONFIDENCE,
+    FIRST_PART,
+    MAX_WEIGHT,
+    Checked,
+    corrected,
+    estimate,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,28 +42,41 @@ DOUBTS = np.array([0.0005, 0.002, 0.006, 0.018, 0.055, 0.17, 0.4])
 LABELS = 4
 GOLDEN_SHARE = 0.1
 ERRORS = (0.05, 0.02, 0.002)
-#: After so many answers widths are compared.
+#: After so many checks and golden rows widths are compared.
 LOOKS = (250, 500, 1000, 1400, 2000)
+#: Of so many streams widths are worked out.
+WIDTHS = 100
+#: People who look at one text at most.
+PEOPLE = 3
 COLUMNS = (
     "true error",
     "reviewers err",
+    "looks",
     "covers at all looks",
     "95 % interval",
     "mean estimate less truth",
     "as shown, never below 0",
+    "labels",
     "mean width",
     "width if drawn evenly",
-    "fewer answers",
+    "fewer labels",
+    "fewer than evenly, one look",
 )
 READING = """\
-`covers at all looks`: in how many streams the true error was ruled out after none of the answers;
-counted against us, since the pair of the true error and the true rate of slips must never be ruled
-out, of which the interval takes the better. Its interval is Clopper and Pearson's. `mean estimate
-less truth`, in points: of the estimate before it is cut to 0, and as it is shown. `mean width`: of
-the interval after the last answer, in points, and of the same kind of interval of as many answers
-where every accepted answer has the same chance. `fewer answers`: how many times as many answers
-the even drawing takes for the width that this one has; 1.4 was wanted. Where reviewers err,
-one answer in ten is to a golden row, in both."""
+`looks`: at most how many people look before a check counts as wrong. With 3, a second person looks
+where the first one's answer differs from the machine's, and a third where both differ from it and
+from each other; golden rows go the same way. `covers at all looks`: in how many streams the truth
+was ruled out after none of the texts; counted against us, since the true error and the true rates
+of slips must never be ruled out together, of which the interval takes the best. Its interval is
+Clopper and Pearson's. `mean estimate less truth`, in points: of the estimate before it is cut to 0,
+and as it is shown. `labels`: all answers of people to a stream, the second and third ones too.
+`mean width`: of the interval after the last text, in points, and of the same kind of interval of as
+many texts where every accepted answer has the same chance, and as many people look. `fewer labels`:
+how many times as many labels the even drawing takes, with as many looks, for the width that this
+one has; 1.4 was wanted. The last column: the same of the even drawing where one person's word
+counts; at least so many, as if widths fell with the root of the labels, which they do no faster.
+Where reviewers err, one text in ten is a golden row, in all of these. Reviewers err apart from each
+other, and take each of the wrong labels equally often; the interval assumes neither."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +85,15 @@ class World:
 
     Attributes:
         error: The share of accepted answers that are wrong.
-        slips: How often reviewers err.
+        slips: How often a reviewer errs.
         is_even: Whether every accepted answer has the same chance.
+        looks: 1 where one person's word counts, else `PEOPLE`.
     """
 
     error: float
     slips: float
     is_even: bool = False
+    looks: int = 1
 
     @property
     def weights(self) -> Floats:
@@ -88,64 +113,133 @@ class World:
         return 1.0 if self.is_even else MAX_WEIGHT
 
     @property
-    def disagreement(self) -> float:
-        """What shows of the error, reviewers' slips in it."""
-        same = self.slips / (LABELS - 1)
-        return self.error * (1.0 - same) + (1.0 - self.error) * self.slips
+    def kept_slips(self) -> float:
+        """How often a right answer ends as wrong."""
+        return self._endings(truth=0)[0]
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """How many of all accepted answers end as wrong, and how many the first person finds so."""
+        of_right, of_wrong = self._endings(truth=0), self._endings(truth=1)
+        wrong, found = (
+            self.error * one + (1.0 - self.error) * other
+            for one, other in zip(of_wrong, of_right, strict=True)
+        )
+        return wrong, found
+
+    def _endings(self, truth: int) -> tuple[float, float]:
+        """How often an answer ends as wrong, or is found so by the first; the machine said 0."""
+        chances = np.full(LABELS, self.slips / (LABELS - 1))
+        chances[truth] = 1.0 - self.slips
+        said = np.array(list(product(range(LABELS), repeat=PEOPLE))).T  # (people, cases)
+        of_case = chances[said].prod(axis=0)
+        ends_wrong = is_wrong(said, self.looks)
+        return float(of_case[ends_wrong].sum()), float(of_case[said[0] != 0].sum())
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Streams of answers, in order.
+    """Streams of texts that people looked at, in order.
 
     Attributes:
-        strata: `(streams, answers)`, of a check; the number of strata for a golden row.
-        is_wrong: `(streams, answers)`, whether a reviewer answered otherwise.
+        strata: `(streams, texts)`, of a check; the number of strata for a golden row.
+        is_first_wrong: `(streams, texts)`, whether the first reviewer answered otherwise.
+        is_wrong: `(streams, texts)`, how it ended.
+        labels: `(streams, texts)`, how many people looked.
     """
 
     strata: Ints
+    is_first_wrong: NDArray[np.bool_]
     is_wrong: NDArray[np.bool_]
+    labels: Ints
+
+    @property
+    def is_golden(self) -> NDArray[np.bool_]:
+        """Which texts are golden rows, `(streams, texts)`."""
+        return self.strata == len(STRATA)
 
 
-def draw(world: World, streams: int, answers: int, random: np.random.Generator) -> Drawn:
-    """Draw streams: which stratum is checked, what is wrong, what the reviewer makes of it."""
-    shape = (streams, answers)
+def is_wrong(said: Ints, looks: int) -> NDArray[np.bool_]:
+    """How checks end whose machine said 0; as `agreement.deciding` has it, of many at once.
+
+    Args:
+        said: `(people, ...)`, all that three people say, whether or not they are asked.
+        looks: Of the world.
+    """
+    first, second, third = said
+    if looks == 1:
+        return np.asarray(first != 0)
+    return np.asarray((first != 0) & (second != 0) & ((first == second) | (third != 0)))
+
+
+def draw(world: World, streams: int, texts: int, random: np.random.Generator) -> Drawn:
+    """Draw streams: which stratum is checked, what is wrong, what reviewers make of it."""
+    shape = (streams, texts)
     chances = STRATA / world.weights
     strata = random.choice(len(STRATA), shape, p=chances / chances.sum())
     if world.slips:
         strata[random.random(shape) < GOLDEN_SHARE] = len(STRATA)
-    is_machine_wrong = random.random(shape) < np.append(world.errors, 0.0)[strata]
-    has_slipped = random.random(shape) < world.slips
-    is_same = random.random(shape) < 1.0 / (LABELS - 1)
-    return Drawn(strata, np.where(is_machine_wrong, ~(has_slipped & is_same), has_slipped))
+    truth = (random.random(shape) < np.append(world.errors, 0.0)[strata]).astype(int)
+    has_slipped = random.random((PEOPLE, *shape)) < world.slips
+    other = (truth + random.integers(1, LABELS, (PEOPLE, *shape))) % LABELS
+    said = np.where(has_slipped, other, truth)
+    first, second, _ = said
+    has_second = (first != 0) & (world.looks > 1)
+    has_third = has_second & (second != 0) & (first != second)
+    labels = 1 + has_second.astype(int) + has_third
+    return Drawn(strata, first != 0, is_wrong(said, world.looks), labels)
 
 
 def covered(world: World, drawn: Drawn) -> NDArray[np.bool_]:
     """Whether the truth was never ruled out, `(streams,)`."""
     values = np.append(world.weights, 0.0)
-    of_checks = np.array([world.disagreement])
-    bets = wagers(of_checks, world.max_weight)[0]
-    seen = np.stack([np.zeros(len(values)), values], axis=1)  # (strata, right or wrong)
-    gains = np.log1p(bets * (seen[..., None] - of_checks))
-    gains[-1] = 0.0
-    golden = np.zeros((*seen.shape, len(bets)))
-    if world.slips:
-        slips = np.array([world.slips])
-        bets = wagers(slips, 1.0)[0]
-        golden[-1] = np.log1p(bets * (np.array([0.0, 1.0])[:, None] - slips))
     highest = []
     for begin in range(0, len(drawn.strata), 50):
         part = slice(begin, begin + 50)
-        at = (drawn.strata[part], drawn.is_wrong[part].astype(int))
-        won = log_mean(gains[at].cumsum(axis=1)) + log_mean(golden[at].cumsum(axis=1))
+        weights = values[drawn.strata[part]]
+        is_wrong, is_first_wrong = drawn.is_wrong[part], drawn.is_first_wrong[part]
+        wrong, found = world.means
+        is_check = ~drawn.is_golden[part]
+        won = _won(wrong, is_check, weights * is_wrong, world.max_weight)
+        if world.looks > 1:
+            others = _won(found, is_check, weights * is_first_wrong, world.max_weight)
+            won = np.logaddexp(won + log(1.0 - FIRST_PART), others + log(FIRST_PART))
+        for mean, of, is_slip in _slips_of(world, drawn, part):
+            won += _won(mean, of, is_slip.astype(float), 1.0)
         highest.append(won.max(axis=1))
     return np.concatenate(highest) < -log(1.0 - CONFIDENCE)
 
 
-def checked(world: World, drawn: Drawn, stream: int, answers: int) -> Checked:
-    """What is known of one stream after so many answers."""
-    strata, is_wrong = drawn.strata[stream, :answers], drawn.is_wrong[stream, :answers]
-    is_golden = strata == len(STRATA)
+def _won(mean: float, of: NDArray[np.bool_], values: Floats, bound: float) -> Floats:
+    """What was won against a mean after each text, `(streams, texts)`, by bets on some of them."""
+    if mean <= 0.0:
+        return np.zeros(values.shape)
+    bets = wagers(np.array([mean]), bound)[0]
+    # Few values are different: their gains are worked out once.
+    different, at = np.unique(values, return_inverse=True)
+    gains = np.log1p(bets * (different[:, None] - mean))[at.reshape(values.shape)]
+    return log_mean(np.where(of[..., None], gains, 0.0).cumsum(axis=1))
+
+
+def _slips_of(
+    world: World, drawn: Drawn, part: slice
+) -> Iterator[tuple[float, NDArray[np.bool_], NDArray[np.bool_]]]:
+    """What is bet on besides: the true mean, of which texts, and in which of them it happened."""
+    if not world.slips:
+        return
+    golden, first = drawn.is_golden[part], drawn.is_first_wrong[part]
+    yield world.slips, golden, first
+    if world.looks > 1:
+        yield world.kept_slips / world.slips, golden & first, drawn.is_wrong[part]
+
+
+def checked(world: World, drawn: Drawn, stream: int, texts: int) -> Checked:
+    """What is known of one stream after so many texts."""
+    at = (stream, slice(texts))
+    strata, is_wrong, is_golden = drawn.strata[at], drawn.is_wrong[at], drawn.is_golden[at]
+    is_first_wrong = drawn.is_first_wrong[at]
+    is_mended = ~is_golden & is_first_wrong & ~is_wrong
+    num_first_wrong = int((is_golden & is_first_wrong).sum())
     return Checked(
         num_checks=int((~is_golden).sum()),
         wrong=world.weights[strata[~is_golden & is_wrong]].tolist(),
@@ -153,72 +247,86 @@ def checked(world: World, drawn: Drawn, stream: int, answers: int) -> Checked:
         num_golden_wrong=int((is_golden & is_wrong).sum()),
         same=1.0 / (LABELS - 1),
         max_weight=world.max_weight,
+        num_first_wrong=num_first_wrong if world.looks > 1 else None,
+        mended=world.weights[strata[is_mended]].tolist(),
     )
 
 
-def widths(world: World, drawn: Drawn, streams: int) -> Floats:
-    """The mean widths at the looks that there are answers for, in points."""
+def widths(world: World, drawn: Drawn, streams: int) -> tuple[Floats, Floats]:
+    """The mean labels and the mean widths, in points, at the looks that there are texts for."""
     looks = [look for look in LOOKS if look <= drawn.strata.shape[1]]
+    labels = np.array([drawn.labels[:, :look].sum(axis=1).mean() for look in looks])
     found = np.zeros(len(looks))
     for at, look in enumerate(looks):
         told = [estimate(checked(world, drawn, stream, look)) for stream in range(streams)]
         found[at] = 100 * np.mean([each.upper - each.lower for each in told if each])
-    return found
+    return labels, found
 
 
 def raw_estimates(world: World, drawn: Drawn) -> Floats:
-    """The estimates after the last answer, `(streams,)`."""
-    is_golden = drawn.strata == len(STRATA)
+    """The estimates after the last text, `(streams,)`."""
+    is_golden = drawn.is_golden
     weights = np.append(world.weights, 0.0)[drawn.strata]
     disagreements = (weights * drawn.is_wrong).sum(axis=1) / (~is_golden).sum(axis=1)
     golden = np.maximum(is_golden.sum(axis=1), 1)
     slips = (is_golden & drawn.is_wrong).sum(axis=1) / golden
-    pairs = zip(disagreements.tolist(), slips.tolist(), strict=True)
-    return np.array([corrected(d, b, 1.0 / (LABELS - 1)) for d, b in pairs])
+    one = (is_golden & drawn.is_first_wrong).sum(axis=1) / golden / (LABELS - 1)
+    missed = one if world.looks == 1 else 1.0 - (1.0 - one) ** 2
+    told = zip(disagreements.tolist(), slips.tolist(), missed.tolist(), strict=True)
+    return np.array([corrected(*each) for each in told])
 
 
-def measure(world: World, streams: int, answers: int, seed: int) -> dict[str, float]:
+def measure(world: World, streams: int, texts: int, seed: int) -> dict[str, float]:
     """All figures of one truth."""
     random = np.random.default_rng([seed, round(world.error * 1e4), round(world.slips * 1e4)])
-    drawn = draw(world, streams, answers, random)
-    even = World(world.error, world.slips, is_even=True)
-    drawn_evenly = draw(even, streams, answers, random)
+    drawn, some = draw(world, streams, texts, random), min(streams, WIDTHS)
+    even = replace(world, is_even=True)
+    single = replace(even, looks=1)
+    drawn_evenly = draw(even, some, texts, random)
+    drawn_singly = draw(single, some, texts, random)
     num_covered, estimates = int(covered(world, drawn).sum()), raw_estimates(world, drawn)
     sure = stats.binomtest(num_covered, streams).proportion_ci(0.95, "exact")
-    some = min(streams, 200)
-    ours, evens = widths(world, drawn, some), widths(even, drawn_evenly, some)
+    labels, ours = widths(world, drawn, some)
+    of_even, evens = widths(even, drawn_evenly, some)
+    of_single, singles = widths(single, drawn_singly, some)
     return {
         "error": world.error,
         "slips": world.slips,
+        "looks": world.looks,
         "covered": num_covered / streams,
         "covered_low": sure.low,
         "covered_high": sure.high,
         "bias": 100 * float(estimates.mean() - world.error),
         "bias_shown": 100 * float(np.clip(estimates, 0.0, 1.0).mean() - world.error),
+        "labels": float(labels[-1]),
         "width": float(ours[-1]),
         "width_even": float(evens[-1]),
-        "fewer": _times(ours, evens, answers),
+        "fewer": _times(float(ours[-1]), evens, of_even) / float(labels[-1]),
+        # Beyond what was drawn: widths fall no faster than with the root of the labels.
+        "fewer_single": float((singles[-1] / ours[-1]) ** 2 * of_single[-1] / labels[-1]),
     }
 
 
-def _times(ours: Floats, evens: Floats, answers: int) -> float:
-    """How many times as many answers the even drawing takes, by how widths fall with answers."""
-    looks = np.log([look for look in LOOKS if look <= answers])
-    slope, offset = np.polyfit(looks, np.log(evens), 1)
-    return float(np.exp((np.log(ours[-1]) - offset) / slope - looks[-1]))
+def _times(width: float, others: Floats, labels: Floats) -> float:
+    """How many labels another drawing takes for a width, by how its own fall with labels."""
+    slope, offset = np.polyfit(np.log(labels), np.log(others), 1)
+    return float(np.exp((np.log(width) - offset) / slope))
 
 
 def _row(found: dict[str, float]) -> tuple[str, ...]:
     return (
         f"{found['error']:.1%}",
         f"{found['slips']:.0%}",
+        f"{found['looks']:.0f}",
         f"{found['covered']:.2%}",
         f"{found['covered_low']:.2%} to {found['covered_high']:.2%}",
         f"{found['bias']:+.3f}",
         f"{found['bias_shown']:+.3f}",
+        f"{found['labels']:,.0f}",
         f"{found['width']:.2f}",
         f"{found['width_even']:.2f}",
         f"{found['fewer']:.2f}",
+        f"{found['fewer_single']:.2f}",
     )
 
 
@@ -228,24 +336,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--streams", type=int, default=2000, help="Streams of each truth.")
-    parser.add_argument("--answers", type=int, default=2000, help="Answers of each stream.")
+    parser.add_argument("--texts", type=int, default=2000, help="Texts of each stream.")
     parser.add_argument("--seed", type=int, default=27, help="The seed of all draws.")
     parser.add_argument("--quick", action="store_true", help="A small run, to see it run.")
     parser.add_argument("--write", action="store_true", help="Write the table of results.")
     options = parser.parse_args()
     if options.quick:
-        options.streams, options.answers = 100, 500
+        options.streams, options.texts = 100, 500
     lines, numbers = [_line(COLUMNS), _line(["---"] * len(COLUMNS))], []
-    for slips in (0.05, 0.0):
-        for error in ERRORS:
-            world = World(error, slips)
-            numbers.append(measure(world, options.streams, options.answers, options.seed))
-            lines.append(_line(_row(numbers[-1])))
-            print(lines[-1], flush=True)
+    truths = [(0.05, PEOPLE), (0.05, 1), (0.0, PEOPLE)]
+    for (slips, looks), error in product(truths, ERRORS):
+        world = World(error, slips, looks=looks)
+        numbers.append(measure(world, options.streams, options.texts, options.seed))
+        lines.append(_line(_row(numbers[-1])))
+        print(lines[-1], flush=True)
     if options.write:
         title = (
             "# Whether an audit tells the error where it is known\n\n"
-            f"{options.streams:,} streams of {options.answers:,} answers each,"
+            f"{options.streams:,} streams of {options.texts:,} texts each,"
             f" at {CONFIDENCE:.0%} confidence; seed {options.seed}."
         )
         text = "\n\n".join([title, "\n".join(lines), READING, provenance("numpy", "scipy")])

@@ -5,12 +5,21 @@ Nobody is waited for here, and nothing is handed out: people take jobs at the re
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Final
 
 from smallfirst import results
 from smallfirst.catalogue import Otherwise
 from smallfirst.catalogue.durations import format_duration
 from smallfirst.jobs import Attempt, Outcome, Result, Status, Tier
-from smallfirst.ledger.decisions import finish_with, read_decision
+from smallfirst.ledger.decisions import (
+    Decision,
+    all_of,
+    attempts_of,
+    decided_by,
+    finish_with,
+    read_decision,
+    with_all_seconds,
+)
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.keys import POOL_GROUP
@@ -20,6 +29,9 @@ from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.people import PERSON
 from smallfirst_router.cascade import Plan, PlannedStep
 from smallfirst_router.metrics import RouterMetrics
+
+#: Who did not answer, by how many did.
+_WHO: Final = ("", "second ", "third ")
 
 
 class People:
@@ -39,46 +51,64 @@ class People:
         now_ms = self._ledger.now_ms() if entries else 0
         for stream, group in groupby(entries, key=lambda entry: entry.stream):
             found = list(group)
-            decisions = self._ledger.decisions.read(stream, [entry.entry for entry in found])
-            ended = [self._ended(entry, decisions.get(entry.entry), now_ms) for entry in found]
+            names = [entry.entry for entry in found]
+            decisions = self._ledger.decisions.read(stream, names)
+            earlier = self._ledger.decisions.earlier(stream, names)
+            ended = [
+                self._ended(entry, earlier.get(entry.entry, ()), decisions.get(entry.entry), now_ms)
+                for entry in found
+            ]
             self._ledger.settle(stream, POOL_GROUP, ended, must_hold=True)
             self._ledger.decisions.forget(stream, list(decisions))
             self._metrics.count_endings(ended)
 
-    def _ended(self, entry: StreamEntry, decision: bytes | None, now_ms: int) -> Settlement:
+    def _ended(
+        self,
+        entry: StreamEntry,
+        earlier: tuple[Decision, ...],
+        decision: bytes | None,
+        now_ms: int,
+    ) -> Settlement:
         try:
             held = read_parked_job(entry)
-            if decision is not None:
-                # The desk that was to end it is gone; what a person said stands all the same.
-                return finish_with(held, read_decision(decision), now_ms=now_ms)
-            return self._waited(held, now_ms)
+            if decision is None:
+                return self._waited(held, earlier, now_ms)
+            # The desk that was to end it is gone; what a person said stands all the same.
+            decisions = all_of(earlier, read_decision(decision))
+            self._ledger.decisions.note_pair_of(held, decisions)
+            decided = decided_by(held, decisions)
+            if decided is None:
+                return self._waited(held, decisions, now_ms)
+            return finish_with(decided, now_ms=now_ms)
         except READING_ERRORS:
             return unreadable(entry, now_ms)
 
-    def _waited(self, held: HeldJob, now_ms: int) -> Settlement:
+    def _waited(self, held: HeldJob, decisions: tuple[Decision, ...], now_ms: int) -> Settlement:
+        """End a job that nobody answered, or too few of those who were to agree."""
         job, slip = held.job, held.slip
+        answered = (*slip.trail, *attempts_of(held, decisions))
         times = {"submitted_ms": slip.submitted_ms, "now_ms": now_ms}
         if now_ms >= slip.expires_ms:
-            problem = results.expired(slip.trail)
+            problem = results.expired(answered)
             return _finish(
                 held,
-                results.unanswered(job, Status.EXPIRED, problem, trail=slip.trail, **times),
+                results.unanswered(job, Status.EXPIRED, problem, trail=answered, **times),
             )
         plan = self._plan.tasks.get(slip.task)
         step = plan.last if plan else None
         if step is None or step.person is None:
             return _sent_back(held, self._ledger.keys.escalations)
-        waited = _in_vain(held, step, now_ms)
-        trail = (*slip.trail, waited)
+        waited = _in_vain(held, step, len(decisions), now_ms)
+        trail, spent = (*answered, waited), with_all_seconds(waited, decisions)
         if step.person.otherwise is Otherwise.BEST:
-            return _finish(held, results.best_of(job, trail, slip.kept_spans, **times), waited)
-        return _finish(held, results.unreviewed(job, trail, **times), waited)
+            return _finish(held, results.best_of(job, trail, slip.kept_spans, **times), spent)
+        return _finish(held, results.unreviewed(job, trail, **times), spent)
 
 
-def _in_vain(held: HeldJob, step: PlannedStep, now_ms: int) -> Attempt:
-    """The record of a person who was waited for."""
+def _in_vain(held: HeldJob, step: PlannedStep, num_answers: int, now_ms: int) -> Attempt:
+    """The record of a person who was waited for, after so many had answered."""
     assert step.person is not None
-    asked = held.slip.asked
+    asked, wait = held.slip.asked, format_duration(step.person.wait)
     return Attempt(
         step=asked.step,
         tier=Tier.HUMAN,
@@ -86,7 +116,7 @@ def _in_vain(held: HeldJob, step: PlannedStep, now_ms: int) -> Attempt:
         revision="",
         pool=asked.pool,
         outcome=Outcome.ABSTAINED,
-        reason=f"no person answered within {format_duration(step.person.wait)}",
+        reason=f"no {_WHO[min(num_answers, 2)]}person answered within {wait}",
         waited_seconds=max(0, now_ms - held.slip.parked_ms) / 1000,
     )
 

@@ -310,6 +310,7 @@ class Triage:
             options=ask.step.options,
             catalogue=self._plan.revision,
             until_ms=min(now_ms + wait_ms, results.LAST_MS) if person else None,
+            reviewers=person.reviewers if person else 1,
             audit=None if person else self._plan.tasks[held.slip.task].audit,
         )
         update = {

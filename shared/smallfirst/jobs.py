@@ -334,7 +334,8 @@ class Attempt(Wire):
     )
     reason: str | None = Field(
         default=None,
-        description="The reason why it failed or was passed over, without any of the text.",
+        description="The reason why it failed or was passed over, or of several people's answers"
+        " who agrees, without any of the text.",
     )
     seconds: float = Field(
         default=0.0, ge=0.0, description="This job's share of the worker's seconds."
@@ -375,7 +376,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "no_step": "abstained: no step of the cascade is within the job's tiers, or an audit has"
         " stopped the task's machines; the message says which",
         "unsure": "abstained: no step was sure enough",
-        "unreviewed": "abstained: no step was sure enough, and no person answered in time",
+        "unreviewed": "abstained: no step was sure enough, and too few people answered in time",
         "expired": "expired: the deadline passed",
         "cancelled": "cancelled: by its producer",
         "model_error": "failed: every step that was asked failed on this text",
@@ -423,8 +424,8 @@ class Result(Wire):
     late: bool = Field(default=False, description="Whether the job finished after its deadline.")
     unsure: bool = Field(
         default=False,
-        description="Whether the answer is the surest of a machine's although none was sure enough:"
-        " no person answered in time, and the catalogue says `otherwise: best`.",
+        description="Whether the answer is the surest there is although none was sure enough: too"
+        " few people answered in time, and the catalogue says `otherwise: best`.",
     )
     fingerprint: str | None = Field(
         default=None,

@@ -24,7 +24,11 @@ CANCELLED = Problem(code="cancelled", message="cancelled by the producer")
 UNREVIEWED = Problem(
     code="unreviewed", message="no step was sure enough, and no person answered in time"
 )
-
+#: The same where some of those who were to agree have answered.
+TOO_FEW = Problem(
+    code=UNREVIEWED.code,
+    message="no step was sure enough, and too few people answered alike in time",
+)
 
 #: The last moment that a date can tell: the end of the year 9999.
 LAST_MS = 253_402_300_799_999
@@ -95,9 +99,10 @@ def run_out(
 
 
 def unreviewed(job: Job, trail: Sequence[Attempt], *, submitted_ms: int, now_ms: int) -> Result:
-    """No person answered in time: abstain. The last attempt of the trail says so."""
+    """Nobody answered in time, or too few people: abstain. The trail's last attempts say so."""
+    problem = TOO_FEW if any(map(is_a_persons, trail)) else UNREVIEWED
     times = {"submitted_ms": submitted_ms, "now_ms": now_ms}
-    return unanswered(job, Status.ABSTAINED, UNREVIEWED, trail=trail, **times)
+    return unanswered(job, Status.ABSTAINED, problem, trail=trail, **times)
 
 
 def best_of(
@@ -108,17 +113,20 @@ def best_of(
     submitted_ms: int,
     now_ms: int,
 ) -> Result:
-    """No person answered in time: give the surest answer of a machine, marked as unsure.
+    """Too few people answered in time: give the surest answer there is, marked as unsure.
 
-    Abstain where none has one. A rule's answer is certain of what it found and says nothing of the
-    rest; so it counts only where no model answered.
+    Where several people are asked, that of one who did answer; of two who differ the later one's.
+    Else a machine's; abstain where none has one. A rule's answer is certain of what it found and
+    says nothing of the rest; so it counts only where no model answered.
     """
     place = surest(trail)
     if place is None:
         return unreviewed(job, trail, submitted_ms=submitted_ms, now_ms=now_ms)
     attempt = trail[place]
     assert attempt.answer is not None
-    spans = merge_spans(kept_spans, spans_of(attempt.answer))
+    # A person saw what steps before had found, and left out what is not there.
+    kept = () if is_a_persons(attempt) else kept_spans
+    spans = merge_spans(kept, spans_of(attempt.answer))
     answer = with_utf16(with_spans(attempt.answer, spans), job.text)
     told = [*trail]
     told[place] = attempt.model_copy(update={"answer": None})
@@ -127,16 +135,21 @@ def best_of(
     return result.model_copy(update=found)
 
 
+def is_a_persons(attempt: Attempt) -> bool:
+    """Whether a person answered."""
+    return attempt.tier == Tier.HUMAN and attempt.answer is not None
+
+
 def surest(trail: Sequence[Attempt]) -> int | None:
     """The place of the attempt whose answer is the surest; the later of two; None for none."""
     given = [
-        (attempt.tier != Tier.RULE, attempt.confidence or 0.0, place)
+        (is_a_persons(attempt), attempt.tier != Tier.RULE, attempt.confidence or 0.0, place)
         for place, attempt in enumerate(trail)
         if attempt.outcome != Outcome.FAILED
         and attempt.answer is not None
         and not isinstance(attempt.answer, UnknownAnswer)
     ]
-    return max(given)[2] if given else None
+    return max(given)[-1] if given else None
 
 
 def _why_stopped(trail: Sequence[Attempt]) -> tuple[Status, Problem]:

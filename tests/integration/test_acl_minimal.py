@@ -119,6 +119,7 @@ def trace(
             walk_rare_paths(guarded)
             end_what_nobody_reads(guarded, wait_until)
             ask_people(guarded, client, wait_until)
+            ask_two_people(guarded, client, wait_until)
             check_blind(guarded, wait_until)
             show_the_dashboard(guarded, tmp_path_factory.mktemp("dashboard"))
             wait_until(
@@ -331,6 +332,37 @@ def ask_people(guarded: Guarded, client: Client, wait_until: WaitUntil) -> None:
         assert not admin.exists(KEYS.decisions, waiting)
 
 
+def ask_two_people(guarded: Guarded, client: Client, wait_until: WaitUntil) -> None:
+    """Two people answer a job alike; on another a desk dies with the second one's answer."""
+    stream, waiting = KEYS.people("twice")[Priority.BULK], KEYS.review("twice")
+    jobs = [Job(id=f"twice-{n}", task="twice", text=LONG) for n in range(2)]
+    client.submit_many(jobs)
+    with guarded.connect() as admin, guarded.connect(Role.DESK) as redis:
+        wait_until(lambda: admin.zcard(waiting) == len(jobs), description="they wait for people")
+        review = Review(redis, KEYS, lease=HOUR / 60, undo=HOUR)
+        for _ in jobs:
+            mine = leased(review, "r1", "twice")
+            review.decide(mine.held, mine.place, decision("r1", mine))
+            make_final(admin)
+            assert review.settle_decided() == []
+        assert review.load("twice", "r1", listed=5).num_jobs == 0
+        assert isinstance(review.lease("twice", "r1", mine.place), Refusal)
+        mine = leased(review, "r2", "twice")
+        review.decide(mine.held, mine.place, decision("r2", mine))
+        make_final(admin)
+        assert len(review.settle_decided()) == 1
+        assert len(review.pairs("twice")) == 1
+        left = leased(review, "r2", "twice")
+        review.decide(left.held, left.place, decision("r2", left))
+        admin.xclaim(
+            stream, POOL_GROUP, DECIDED_CONSUMER, 0, [left.place.entry], idle=900_000, justid=True
+        )
+        admin.zadd(KEYS.due, {f"default:{left.held.job.id}": 1})
+        results = [OWN.result(job.id) for job in jobs]
+        wait_until(lambda: admin.exists(*results) == len(jobs), description="all have ended")
+        assert not admin.exists(waiting, KEYS.answered("twice", "r1"))
+
+
 def check_blind(guarded: Guarded, wait_until: WaitUntil) -> None:
     """People answer blind what a router and a worker accepted; a golden row is among it."""
     with guarded.connect() as admin:
@@ -363,13 +395,21 @@ def check_blind(guarded: Guarded, wait_until: WaitUntil) -> None:
         )
         ended = []
 
-        def end(entry: StreamEntry, _decision: bytes) -> None:
+        def end(entry: StreamEntry, raw: bytes) -> bool:
+            if not review.earlier(entry.stream, entry.entry):
+                review.ask_another(entry, raw, "r1", audits.note_of("tone", record))
+                return False
             ended.append(audits.record("tone", entry.entry, record))
+            return True
 
         review.settle_decided(end_check=end)
+        again = leased(review, "r2", checks_of("tone"))
+        review.decide(again.held, again.place, decision("r2", again))
+        make_final(admin)
+        review.settle_decided(end_check=end)
         assert ended == [True]
-        assert audits.records("tone")[1] == [record]
-        assert (audits.num_records("tone"), audits.counts("tone", "0" * 16).num_accepted) == (1, 0)
+        assert audits.records("tone")[1] == [record, record]
+        assert (audits.num_records("tone"), audits.counts("tone", "0" * 16).num_accepted) == (2, 0)
         audits.say("tone", "{}", broken=None)
         assert audits.broken({"tone": "0" * 16}) == frozenset()
         assert set(audits.said(["tone"])) == {"tone"}

@@ -56,6 +56,10 @@ tasks:
     kind: classify
     labels: {a: one, b: two}
     cascade: [{person: {wait: 1h}}]
+  twice:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{person: {wait: 1h, reviewers: 2}}]
 """
 #: Of whom nobody can be as sure as the step asks.
 EXAMPLES = [

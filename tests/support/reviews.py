@@ -35,6 +35,7 @@ def wait_for_people(
     trail: tuple[Attempt, ...] = (),
     keys: Keys = KEYS,
     life: timedelta = timedelta(days=7),
+    reviewers: int = 1,
 ) -> None:
     """Submit jobs and park them where people take them, each for an hour if nothing is said.
 
@@ -64,7 +65,7 @@ def wait_for_people(
             num_chars=len(job.text),
         )
         until_ms = now_ms + round(wait.total_seconds() * 1000)
-        request = slip.asked.model_copy(update={"until_ms": until_ms})
+        request = slip.asked.model_copy(update={"until_ms": until_ms, "reviewers": reviewers})
         moves.append(
             Move(
                 entry=entry.entry,
@@ -97,6 +98,16 @@ def decision(by: str, of: Leased, answer: Answer | None = None) -> Decision:
     """What a person says of a job."""
     given = answer or LabelAnswer(label="a", confidence=1.0)
     return Decision(person=by, answer=given, decided_ms=of.now_ms, start=of.start)
+
+
+def answered(redis: Any, review: Review, person: str, label: str, task: str = "topic") -> Leased:
+    """Let a person answer the next job, and that answer be final and settled."""
+    mine = leased(review, person, task)
+    said = LabelAnswer(label=label, confidence=1.0)
+    assert isinstance(review.decide(mine.held, mine.place, decision(person, mine, said)), int)
+    make_final(redis)
+    review.settle_decided()
+    return mine
 
 
 def run_out(redis: Any, *entries: str, stream: str = STREAM) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from smallfirst.agreement.answer_keys import answer_key
 from smallfirst.answers import (
     Answer,
     LabelAnswer,
@@ -19,7 +20,7 @@ from smallfirst.answers import (
     TextAnswer,
 )
 from smallfirst.ledger.checks import Check
-from smallfirst.ledger.decisions import Decision
+from smallfirst.ledger.decisions import Decided, Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.results import at
 
@@ -39,9 +40,17 @@ _AS_EXAMPLE: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = MappingProx
 )
 
 
-def row_of(held: HeldJob, decision: Decision) -> dict[str, Any]:
-    """Write one answer as a row: an example of its task, with where it is from under `human`."""
+def row_of(held: HeldJob, decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Write what stands as a row: an example of its task, with where it is from under `human`.
+
+    Args:
+        held: The job.
+        decisions: Of all who answered, in order. What two gave stands, else the last.
+    """
     machines = [attempt.model for attempt in held.slip.trail]
+    keys = [answer_key(each.answer) for each in decisions]
+    stands = next((n for n, key in enumerate(keys) if keys.count(key) > 1), len(keys) - 1)
+    decision = decisions[stands]
     return {
         "id": held.job.id,
         "text": held.job.text,
@@ -51,18 +60,23 @@ def row_of(held: HeldJob, decision: Decision) -> dict[str, Any]:
             "person": decision.person,
             "at": at(decision.decided_ms).isoformat(),
             "seconds": round(decision.seconds, 1),
-            # Whoever answered saw what these had said.
+            # Whoever answered saw what these had said, and nobody what another person had.
             "saw": machines,
+            "asked": len(keys),
+            "agreed": keys.count(keys[stands]),
+            **({"people": [each.person for each in decisions]} if len(keys) > 1 else {}),
         },
     }
 
 
-def blind_row_of(held: HeldJob, decision: Decision, check: Check, chance: float) -> dict[str, Any]:
+def blind_row_of(
+    held: HeldJob, decisions: Sequence[Decision], check: Check, chance: float
+) -> dict[str, Any]:
     """Write an answer to a blind check as a row: nobody who answered saw what a machine said.
 
     Such rows are a sample of all accepted answers, in which each counts for `1 / chance` of them.
     """
-    row = row_of(held, decision)
+    row = row_of(held, decisions)
     blind = {"blind": True, "chance": chance, "step": check.step, "model": check.model, "saw": []}
     return row | {"human": row["human"] | blind}
 
@@ -104,21 +118,23 @@ class AnswersKept:
             probe.touch()
             probe.unlink()
 
-    def keep(self, decided: Sequence[tuple[HeldJob, Decision]]) -> None:
+    def keep(self, decided: Sequence[Decided]) -> None:
         """Add answers to the files of their tasks.
 
         Raises:
             OSError: When a file cannot be written; then nothing is settled yet.
         """
-        self._add((held.job.task, row_of(held, decision)) for held, decision in decided)
+        self._add((each.held.job.task, row_of(each.held, each.decisions)) for each in decided)
 
-    def keep_blind(self, held: HeldJob, decision: Decision, check: Check, chance: float) -> None:
+    def keep_blind(
+        self, held: HeldJob, decisions: Sequence[Decision], check: Check, chance: float
+    ) -> None:
         """Add the answer to a blind check to the file of its task.
 
         Raises:
             OSError: When the file cannot be written; then nothing is recorded yet.
         """
-        self._add([(held.job.task, blind_row_of(held, decision, check, chance))])
+        self._add([(held.job.task, blind_row_of(held, decisions, check, chance))])
 
     def _add(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         if self._folder is None:

@@ -52,6 +52,7 @@ _SAID_OF: Final[Mapping[Refusal, str]] = {
     Refusal.ENDED: "ended",
     Refusal.NONE: "ended",
     Refusal.FREE: "free",
+    Refusal.GIVEN: "given",
 }
 
 
@@ -99,6 +100,7 @@ class DeskApp:
             Route(DASHBOARD, self._asking.page(self._dashboard.show, self._dashboard.at_once)),
             Route("/undo", self._asking.action(self._undo), methods=["POST"]),
             Route("/tasks/{task}", self._asking.page(self._list)),
+            Route("/tasks/{task}/agreement", self._asking.page(self._agreement)),
             Route("/tasks/{task}/next", self._asking.action(self._next), methods=["POST"]),
             Route(job, self._asking.page(self._job)),
             Route(f"{job}/take", self._asking.action(self._take), methods=["POST"]),
@@ -180,6 +182,12 @@ class DeskApp:
             sees_people=user.role is not Role.REVIEWER,
             **self._news(request),
         )
+
+    def _agreement(self, request: Request, asker: Asker, user: User) -> Response:
+        """How people agree who answered the same jobs, for leads and administrators."""
+        name = request.path_params["task"]
+        found = self._desk.agreement(user, name)
+        return self._asking.render("agreement.html.j2", asker, task=name, found=found)
 
     def _job(self, request: Request, asker: Asker, user: User) -> Response:
         name, code = request.path_params["task"], request.path_params["place"]

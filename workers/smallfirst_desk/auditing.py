@@ -7,7 +7,7 @@ is said is the same whoever says it last.
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import blake2b
@@ -18,6 +18,8 @@ from typing import Final
 import structlog
 from pydantic import JsonValue
 
+from smallfirst.agreement.answer_keys import answer_key
+from smallfirst.agreement.deciding import is_check_wrong
 from smallfirst.answers import UnknownAnswer
 from smallfirst.audit.counting import Answered, estimate_of, first_golden, reviewers_of
 from smallfirst.audit.drawing import AuditOrder
@@ -29,8 +31,14 @@ from smallfirst.evaluation.rows import is_right
 from smallfirst.jobs import Job
 from smallfirst.kinds import KINDS
 from smallfirst.ledger.audits import AuditCounts, Audits
-from smallfirst.ledger.checks import CHANCE_FIELD, CHECK_FIELD, Check, CheckRecord
-from smallfirst.ledger.decisions import Decision, read_decision
+from smallfirst.ledger.checks import (
+    CHANCE_FIELD,
+    CHECK_FIELD,
+    BlindAnswer,
+    Check,
+    CheckRecord,
+)
+from smallfirst.ledger.decisions import Decision, all_of, read_decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.unreadable import READING_ERRORS
@@ -54,9 +62,13 @@ class _Known:
 
     @property
     def records(self) -> list[CheckRecord]:
-        """Of all slices, in the order of the decisions."""
-        found = [record for _, records in self.slices.values() for record in records]
-        return sorted(found, key=lambda record: record.decided_ms)
+        """The last of each check, of all slices, in the order of the decisions."""
+        found = {
+            (number, record.check or at): record
+            for number, (_, records) in self.slices.items()
+            for at, record in enumerate(records)
+        }
+        return sorted(found.values(), key=lambda record: record.decided_ms)
 
 
 class Auditor:
@@ -76,10 +88,19 @@ class Auditor:
         self._chances = chances or random.SystemRandom()
         self._known: dict[str, _Known] = {}
 
-    def end_check(self, audits: Audits, entry: StreamEntry, raw: bytes) -> None:
-        """Record what a person answered to a check, or to a golden row; keep it as a row.
+    def end_check(self, number: int, entry: StreamEntry, raw: bytes) -> bool:
+        """Record what people answered to a check, or to a golden row, and keep it as a row.
 
-        What cannot be read is left, and dropped by a router when its time is over.
+        Or ask another person. What cannot be read is left, and dropped by a router when its time is
+        over.
+
+        Args:
+            number: Of the slice.
+            entry: The check.
+            raw: What was decided.
+
+        Returns:
+            Whether nobody else is asked.
 
         Raises:
             OSError: When its row cannot be written; then nothing is recorded yet.
@@ -90,21 +111,34 @@ class Auditor:
             chance = float(entry.fields[CHANCE_FIELD])
         except READING_ERRORS:
             log.warning("check.unreadable", entry=entry.entry, consequence="it counts for nothing")
-            return
+            return True
         task = self._desk.catalogue.tasks.get(held.job.task)
-        is_wrong = None if task is None else is_wrong_of(check, decision, task)
-        if is_wrong is None:
+        review, audits = self._desk.reviews[number], self._desk.audits[number]
+        decisions = all_of(review.earlier(entry.stream, entry.entry), decision)
+        found = None if task is None else [is_wrong_of(check, each, task) for each in decisions]
+        if task is None or found is None or None in found:
             log.warning(
                 "check.foreign",
                 task=held.job.task,
                 consequence="it counts for nothing: the task has changed since",
             )
-            return
+            return True
+        has_second_look = task.audit is not None and task.audit.second_look
+        record = record_of(
+            Looked(entry.entry, check, chance, held.job.text),
+            decisions,
+            [is_wrong is True for is_wrong in found],
+            has_second_look=has_second_look,
+        )
+        if record.is_open:
+            note = audits.note_of(held.job.task, record)
+            review.ask_another(entry, raw, decision.person, note)
+            return False
         if check.golden is None:
-            self._answers.keep_blind(held, decision, check, chance)
-        record = record_of(check, chance, held.job.text, decision, is_wrong=is_wrong)
+            self._answers.keep_blind(held, decisions, check, chance)
         if audits.record(held.job.task, entry.entry, record):
             log.info("check.answered", person=decision.person, task=held.job.task)
+        return True
 
     def tend(self) -> None:
         """Mix golden rows among what was drawn, and say what was found, where either is due."""
@@ -144,7 +178,9 @@ class Auditor:
             return
         if known.series != order.series:
             known.series, known.is_broken = order.series, self._was_broken(name, order.series)
-        report = self._report(catalogue.tasks[name], name, known)
+        task = catalogue.tasks[name]
+        assert task.audit is not None
+        report = self._report(task, task.audit, name, known)
         known.is_broken = report.is_broken
         known.said_at = time.monotonic()
         for audits in self._desk.audits:
@@ -168,19 +204,25 @@ class Auditor:
         """Whether it was said before: what was ruled out once, is."""
         return any(name in audits.broken({name: series}) for audits in self._desk.audits)
 
-    def _report(self, task: Task, name: str, known: _Known) -> AuditReport:
-        answers = [(answered_of(each), each.series) for each in known.records]
-        checks = [each for each, of in answers if not each.golden and of == known.series]
-        golden = first_golden(each for each, _ in answers)
+    def _report(self, task: Task, audit: Audit, name: str, known: _Known) -> AuditReport:
+        records, now_ms = known.records, self._desk.clock_ms()
+        since_ms = now_ms - round(audit.keep.total_seconds() * 1000)
+        counted = [
+            (ending_of(each, since_ms), each.series)
+            for each in records
+            if each.second_look is audit.second_look
+        ]
+        checks = [each for each, of in counted if not each.golden and of == known.series]
+        golden = first_golden(each for each, _ in counted)
         counts = reduce(
             add, (audits.counts(name, known.series) for audits in self._desk.audits), AuditCounts()
         )
-        found = estimate_of(checks, golden, same=same_of(task))
+        found = estimate_of(checks, golden, same=same_of(task), has_second_look=audit.second_look)
         target = task.promise.target if task.promise else None
         is_above = found is not None and target is not None and found.lower > target
         return AuditReport(
             series=known.series,
-            at_ms=self._desk.clock_ms(),
+            at_ms=now_ms,
             num_accepted=counts.num_accepted,
             num_checks=len(checks),
             num_waiting=counts.num_waiting,
@@ -189,7 +231,8 @@ class Auditor:
             num_golden=len(golden),
             target=target,
             is_broken=known.is_broken or is_above,
-            reviewers=reviewers_of([each for each, _ in answers]),
+            num_undecided=sum(each.is_undecided for each in checks),
+            reviewers=reviewers_of([each for record in records for each in answers_of(record)]),
             rate=found.rate if found else None,
             lower=found.lower if found else None,
             upper=found.upper if found else None,
@@ -218,10 +261,42 @@ def is_wrong_of(check: Check, decision: Decision, task: Task) -> bool | None:
     return not is_right(answer, gold)
 
 
+@dataclass(frozen=True)
+class Looked:
+    """A check that people looked at.
+
+    Attributes:
+        entry: Of the check.
+        check: What stands beside the text.
+        chance: With which it was drawn.
+        text: That they looked at.
+    """
+
+    entry: str
+    check: Check
+    chance: float
+    text: str
+
+
 def record_of(
-    check: Check, chance: float, text: str, decision: Decision, *, is_wrong: bool
+    looked: Looked,
+    decisions: Sequence[Decision],
+    differs: Sequence[bool],
+    *,
+    has_second_look: bool,
 ) -> CheckRecord:
-    """How a check ended, without its text."""
+    """How a check ended, without its text; or that another person is to look.
+
+    Args:
+        looked: The check.
+        decisions: Of all who looked, in order.
+        differs: Whether each one's answer is another than the machine's, or than the golden row's.
+        has_second_look: Whether others look where the first found it wrong.
+    """
+    first, check = decisions[0], looked.check
+    keys = [answer_key(each.answer) for each in decisions]
+    is_wrong = is_check_wrong(differs, keys) if has_second_look else differs[0]
+    people = zip(decisions, differs, strict=True)
     return CheckRecord(
         series=check.series,
         step=check.step,
@@ -229,26 +304,53 @@ def record_of(
         model=check.model,
         revision=check.revision,
         share=check.share,
-        chance=chance,
-        is_wrong=is_wrong,
-        golden="" if check.golden is None else text_key(text),
-        person=decision.person,
-        decided_ms=decision.decided_ms,
-        seconds=decision.seconds,
-        num_words=len(text.split()),
+        chance=looked.chance,
+        is_wrong=is_wrong is not False,
+        golden="" if check.golden is None else text_key(looked.text),
+        person=first.person,
+        decided_ms=decisions[-1].decided_ms,
+        seconds=first.seconds,
+        num_words=len(looked.text.split()),
+        check=looked.entry,
+        second_look=has_second_look,
+        is_open=is_wrong is None,
+        answers=tuple(
+            BlindAnswer(person=each.person, is_wrong=differs, seconds=each.seconds)
+            for each, differs in people
+        ),
     )
 
 
-def answered_of(record: CheckRecord) -> Answered:
-    """What a report needs of a record."""
+def ending_of(record: CheckRecord, since_ms: int) -> Answered:
+    """What an estimate needs of a record.
+
+    Where nobody has looked a second time although all of its time is over, the first one's word
+    counts.
+
+    Args:
+        record: Of a check.
+        since_ms: Another person may still look at what was answered after that.
+    """
     return Answered(
         person=record.person,
         is_wrong=record.is_wrong,
         weight=record.share / record.chance,
         golden=record.golden,
-        seconds=record.seconds,
-        num_words=record.num_words,
+        is_first_wrong=record.by_person[0].is_wrong,
+        is_undecided=record.is_open and record.decided_ms > since_ms,
     )
+
+
+def answers_of(record: CheckRecord) -> Iterator[Answered]:
+    """What a report of people needs of a record: what each of them answered."""
+    for each in record.by_person:
+        yield Answered(
+            person=each.person,
+            is_wrong=each.is_wrong,
+            golden=record.golden,
+            seconds=each.seconds,
+            num_words=record.num_words,
+        )
 
 
 def same_of(task: Task) -> float:

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from smallfirst.agreement.measuring import Agreement, agreement_of
 from smallfirst.audit.reporting import AuditReport, read_reports
 from smallfirst.catalogue import Catalogue, Task
 from smallfirst.catalogue.watching import CatalogueWatch
@@ -28,7 +29,7 @@ from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.slices import Slice
 from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.errors import NotAllowed
-from smallfirst_desk.users import User
+from smallfirst_desk.users import Role, User
 
 log = structlog.get_logger()
 
@@ -121,7 +122,9 @@ class Desk:
     def load(self, user: User, task: str, *, listed: int = 0) -> TaskLoad:
         """What waits of one task."""
         self.task(user, task)
-        return reduce(add, (each.load(task, listed=listed) for each in self.reviews))
+        return reduce(
+            add, (each.load(task, user.pseudonym, listed=listed) for each in self.reviews)
+        )
 
     def place(self, task: str, code: str) -> tuple[Review, Place]:
         """Find what an address names.
@@ -143,7 +146,8 @@ class Desk:
         self.task(user, task)
         reviews = self.reviews
         if len(reviews) > 1:
-            firsts = [(each.load(task).first_due_ms or 2**63, each) for each in reviews]
+            loads = ((each.load(task, user.pseudonym), each) for each in reviews)
+            firsts = [(load.first_due_ms or 2**63, each) for load, each in loads]
             reviews = tuple(each for _, each in sorted(firsts, key=lambda pair: pair[0]))
         for review in reviews:
             found = review.lease(task, user.pseudonym)
@@ -200,6 +204,18 @@ class Desk:
         if isinstance(final, int):
             self._count(task, decision.person, place, 1)
         return final
+
+    def agreement(self, user: User, task: str) -> Agreement | None:
+        """How people agree who answered the same jobs of a task, for whoever may know of people.
+
+        Raises:
+            NotAllowed: When the user may not, or the task asks no two people.
+        """
+        known = self.tasks_of(user).get(task)
+        if user.role is Role.REVIEWER or known is None or not known.asks_several:
+            raise NotAllowed("There is no such page, or it is not one of yours.", 404)
+        pairs = [pair for each in self.reviews for pair in each.pairs(task)]
+        return agreement_of(sorted(pairs, key=lambda pair: pair.decided_ms))
 
     def undo(self, user: User, task: str, code: str) -> bool:
         """Take a decision back; False where it is too late."""

@@ -13,6 +13,7 @@ SAID: Final[Mapping[str, str]] = {
     "held": "Somebody else has this job in hand.",
     "lost": "The lease on this job ended, and somebody else has taken it since.",
     "done": "This job has its answer already.",
+    "given": "You have answered this; another person is asked now.",
     "due": "The time for which this job waits is over.",
     "ended": "This job is over: it was answered, cancelled, or its time is up.",
     "free": "This job is not in your hands any more.",

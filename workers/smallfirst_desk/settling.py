@@ -97,15 +97,15 @@ class Settler:
 
     def _settle(self, number: int) -> int:
         num_settled = 0
-        end_check = partial(self._auditor.end_check, self._desk.audits[number])
+        end_check = partial(self._auditor.end_check, number)
         settle_decided = self._desk.reviews[number].settle_decided
         while settled := settle_decided(self._answers.keep, end_check):
             num_settled += len(settled)
-            for held, decision in settled:
+            for each in settled:
                 log.info(
                     "desk.settled",
-                    person=decision.person,
-                    task=held.job.task,
-                    job_id=held.job.id,
+                    person=each.last.person,
+                    task=each.held.job.task,
+                    job_id=each.held.job.id,
                 )
         return num_settled

@@ -16,12 +16,14 @@ class Answered:
     """One text answered blind, as far as a report needs it.
 
     Attributes:
-        person: The pseudonym of the person.
+        person: The pseudonym of the person; of several, of the first.
         is_wrong: Whether the machine's answer is, or of a golden row the person's.
         weight: The share that is checked by the chance of this one; of a golden row nothing.
         golden: The key of the golden row; empty for none.
         seconds: Spent on it.
         num_words: Of the text.
+        is_first_wrong: What the first person found, where others looked then.
+        is_undecided: Whether another person has yet to look.
     """
 
     person: str
@@ -30,6 +32,8 @@ class Answered:
     golden: str = ""
     seconds: float = 0.0
     num_words: int = 0
+    is_first_wrong: bool = False
+    is_undecided: bool = False
 
     @property
     def is_hasty(self) -> bool:
@@ -38,7 +42,11 @@ class Answered:
 
 
 def first_golden(answers: Iterable[Answered]) -> list[Answered]:
-    """The golden rows as each person saw them first: who sees one again may remember it."""
+    """The golden rows as each person saw them first: who sees one again may remember it.
+
+    Of several people who saw one the first counts. Who looks second may know it from before, too;
+    to leave those rows out would leave out more of the wrong ones.
+    """
     seen: dict[tuple[str, str], Answered] = {}
     for each in answers:
         if each.golden:
@@ -47,7 +55,11 @@ def first_golden(answers: Iterable[Answered]) -> list[Answered]:
 
 
 def estimate_of(
-    checks: Sequence[Answered], golden: Sequence[Answered], *, same: float
+    checks: Sequence[Answered],
+    golden: Sequence[Answered],
+    *,
+    same: float,
+    has_second_look: bool = False,
 ) -> "ErrorEstimate | None":
     """Estimate the error of a task's accepted answers from what was answered blind."""
     from smallfirst.audit.estimating import CONFIDENCE, Checked, estimate  # noqa: PLC0415 - see above
@@ -55,10 +67,14 @@ def estimate_of(
     return estimate(
         Checked(
             num_checks=len(checks),
-            wrong=[each.weight for each in checks if each.is_wrong],
+            wrong=[each.weight for each in checks if each.is_wrong and not each.is_undecided],
             num_golden=len(golden),
-            num_golden_wrong=sum(each.is_wrong for each in golden),
+            num_golden_wrong=sum(each.is_wrong and not each.is_undecided for each in golden),
             same=same,
+            num_first_wrong=sum(e.is_first_wrong for e in golden) if has_second_look else None,
+            mended=[e.weight for e in checks if e.is_first_wrong and not e.is_wrong],
+            undecided=[each.weight for each in checks if each.is_undecided],
+            num_golden_undecided=sum(each.is_undecided for each in golden),
         ),
         CONFIDENCE,
     )

@@ -39,6 +39,9 @@ class AuditReport(Wire):
     num_waiting: int = Field(ge=0, description="The number of texts that wait for blind answers.")
     num_drawn: int = Field(ge=0, description="The number of checks drawn since the audit began.")
     num_dropped: int = Field(ge=0, description="The number of those that nobody answered in time.")
+    num_undecided: int = Field(
+        default=0, ge=0, description="The number of checks that another person has yet to look at."
+    )
     rate: float | None = Field(default=None, description="The estimated share of wrong answers.")
     lower: float | None = Field(default=None, description="The lower end of its interval.")
     upper: float | None = Field(default=None, description="The upper end of its interval.")

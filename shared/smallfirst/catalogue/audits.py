@@ -58,6 +58,12 @@ class Audit(Entry):
         le=0.5,
         description="The share of golden rows among all that reviewers answer blind.",
     )
+    second_look: bool = Field(
+        default=True,
+        description="Whether a second person looks, blind, where the first one's answer differs"
+        " from the machine's, and a third where these two differ from each other; else one person's"
+        " word counts.",
+    )
 
 
 def _as_audit(value: Audit | float) -> Audit:

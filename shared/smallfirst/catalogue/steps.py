@@ -36,6 +36,8 @@ from smallfirst.wording import did_you_mean, nearest
 RECOGNIZERS: Final = ("ssn", "card", "iban", "email", "phone", "date", "ip", "url")
 #: When a model's answer stands that is as sure as calibration asks; see `promises`.
 CALIBRATED: Final = "calibrated"
+#: The most people that a job is answered by, but for a third where two differ.
+MAX_REVIEWERS: Final = 2
 
 
 def _is_models_acceptance(value: object) -> object:
@@ -383,6 +385,13 @@ class Otherwise(StrEnum):
     BEST = "best"
 
 
+def _is_a_number_of_reviewers(value: object) -> object:
+    """Refuse in one sentence what is no number of people to ask."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_REVIEWERS:
+        return value
+    raise ValueError(f"must be 1 or {MAX_REVIEWERS}: where two differ, a third decides")
+
+
 class Person(Entry):
     """How a person is asked."""
 
@@ -397,6 +406,13 @@ class Person(Entry):
         default=Otherwise.ABSTAIN,
         description="What comes of a job that waited in vain: `abstain`, or `best`: the surest"
         " answer of the steps before, marked as unsure.",
+    )
+    reviewers: Annotated[int, BeforeValidator(_is_a_number_of_reviewers)] = Field(
+        default=1,
+        ge=1,
+        le=MAX_REVIEWERS,
+        description="The number of people who answer a job, each unshown what others answered: 1,"
+        " or 2, of whom a third breaks a tie.",
     )
 
 

@@ -87,6 +87,11 @@ class Task(TaskKeys):
         return tuple(step for step in self.cascade if not isinstance(step, PersonStep))
 
     @property
+    def asks_several(self) -> bool:
+        """Whether two people answer a job, each unshown the other's answer."""
+        return self.person_step is not None and self.person_step.person.reviewers > 1
+
+    @property
     def person_step(self) -> PersonStep | None:
         """The step that asks a person, where there is one."""
         last = self.cascade[-1] if self.cascade else None
@@ -165,7 +170,8 @@ def _person_problems(task: Task) -> Iterator[tuple[Place, str]]:
             yield at, "a person is asked last, and once; make it the last step of the cascade"
         if KINDS[task.kind].head is HeadForm.VECTOR:
             yield at, f"a person cannot write the answer of {named(task.kind)}; leave the step out"
-        if step.person.otherwise is Otherwise.BEST and len(task.cascade) == 1:
+        is_best = step.person.otherwise is Otherwise.BEST
+        if is_best and len(task.cascade) == 1 and step.person.reviewers == 1:
             yield (*at, "otherwise"), "no other step answers, so none is the best; say `abstain`"
 
 

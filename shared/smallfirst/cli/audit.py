@@ -72,6 +72,10 @@ def _show(name: str, report: AuditReport | None, now_ms: int) -> None:
         f"  of {report.num_accepted:,} answers accepted under it; {report.num_waiting:,} wait,"
         f" {report.num_dropped:,} of {report.num_drawn:,} were dropped; said {age} ago"
     )
+    if report.num_undecided:
+        out.print(
+            f"  {report.num_undecided:,} that the first person found wrong await another look"
+        )
     if report.slips is not None:
         slips = f"{100 * report.slips:.1f} % of {report.num_golden:,}"
         out.print(f"  reviewers have {slips} golden rows wrong, which is taken off")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from smallfirst.cli.agreement import show_agreement
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import CatalogueOption
@@ -165,6 +166,23 @@ def verify_log(
     form = ["--json"] if as_json else []
     ended = subprocess.run([*command, *more, *form], check=False)  # noqa: S603 - ours
     raise typer.Exit(ended.returncode)
+
+
+@app.command("agreement")
+def agreement(
+    context: typer.Context,
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK]", help="The name of the task; if not given, each that asks two people."
+        ),
+    ] = None,
+    *,
+    catalogue: CatalogueOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how often two people who answer the same job agree, and how far beyond chance."""
+    show_agreement(context, task, catalogue, as_json=as_json)
 
 
 def _check_installed() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis import Redis
 
 from smallfirst.ledger.checks import Check, CheckRecord, slip_of_check
+from smallfirst.ledger.decisions import Note
 from smallfirst.ledger.keys import DECIDED_CONSUMER, Keys
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.unreadable import READING_ERRORS
@@ -20,6 +21,8 @@ from smallfirst.people import checks_of
 MAX_RECORDS: Final = 20_000
 #: For how long counts and records are kept after the last.
 RECORDS_TTL_SECONDS: Final = 35 * 86_400
+#: The field of a record of a check that has not ended.
+OPEN_FIELD: Final = b"open"
 #: The most checks that one call drops.
 DROPPED_AT_ONCE: Final = 500
 #: The most records that one call reads.
@@ -99,6 +102,11 @@ class Audits:
             if len(rows) < READ_AT_ONCE:
                 return after, found
 
+    def note_of(self, task: str, record: CheckRecord) -> Note:
+        """What to write down while another person is asked."""
+        name, content = OPEN_FIELD.decode(), record.to_json()
+        return Note(self._keys.audited(task), name, content, MAX_RECORDS, RECORDS_TTL_SECONDS)
+
     def num_records(self, task: str) -> int:
         """How many records are kept."""
         return int(self._redis.xlen(self._keys.audited(task)))
@@ -166,8 +174,12 @@ class Audits:
 
 
 def _record_in(fields: Mapping[bytes, bytes]) -> CheckRecord | None:
-    """Read a record; None for what is none: it counts for nothing, and stops nobody."""
+    """Read a record; None for what is none: it counts for nothing, and stops nobody.
+
+    One of a check that has not ended stands in a field of its own: a desk that does not know such
+    would count the check twice.
+    """
     try:
-        return CheckRecord.model_validate_json(fields[b"record"])
+        return CheckRecord.model_validate_json(fields.get(OPEN_FIELD) or fields[b"record"])
     except READING_ERRORS:
         return None

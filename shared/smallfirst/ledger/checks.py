@@ -46,6 +46,16 @@ class Check(Wire):
     )
 
 
+class BlindAnswer(Wire):
+    """What one of several people answered to a check, as far as it is counted."""
+
+    person: str = Field(description="The pseudonym of the person.")
+    is_wrong: bool = Field(
+        description="Whether the answer differs: from the machine's, or the golden row's."
+    )
+    seconds: float = Field(ge=0.0, description="The seconds spent on it.")
+
+
 class CheckRecord(Wire):
     """How one check ended: what is counted, and no text."""
 
@@ -57,13 +67,33 @@ class CheckRecord(Wire):
     share: float = Field(description="The share of accepted answers that was checked.")
     chance: float = Field(description="The chance with which this one was drawn.")
     is_wrong: bool = Field(
-        description="Whether the person's answer differs: from the machine's, or the golden row's."
+        description="Whether people's answer differs: from the machine's, or the golden row's."
     )
     golden: str = Field(default="", description="The key of the golden row; empty for none.")
     person: str = Field(description="The pseudonym of the person.")
     decided_ms: Moment = Field(description="The time of the decision, on Redis's clock.")
     seconds: float = Field(ge=0.0, description="The seconds spent on it.")
     num_words: int = Field(ge=0, description="The number of words of the text.")
+    check: str = Field(default="", description="The entry of the check; empty from older desks.")
+    second_look: bool = Field(
+        default=False,
+        description="Whether a second person was to look where the first found it wrong.",
+    )
+    is_open: bool = Field(
+        default=False,
+        description="Whether it has not ended: another person is asked, and this is what the first"
+        " found.",
+    )
+    answers: tuple[BlindAnswer, ...] = Field(
+        default=(), description="What each person answered, in order; nothing from older desks."
+    )
+
+    @property
+    def by_person(self) -> tuple[BlindAnswer, ...]:
+        """What each person answered; of an older desk's record, the one who did."""
+        if self.answers:
+            return self.answers
+        return (BlindAnswer(person=self.person, is_wrong=self.is_wrong, seconds=self.seconds),)
 
 
 @dataclass(frozen=True)

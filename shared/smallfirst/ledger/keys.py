@@ -37,13 +37,20 @@ Key, type, bound, writer; content:
         What persons decided and may undo still, by `{stream} {entry}` (JSON).
     {slice}:decided                    zset; TTL `job_ttl`; decide.lua
         The same by when each becomes final, in Redis's milliseconds.
+    {slice}:earlier:{task}:{priority}:{entry}  hash; three fields, TTL; ask_another.lua
+        What persons decided on a job that waits for another person, by person (JSON), until a day
+        after its wait; under `@pair` whether it was noted that two have answered.
+    {slice}:answered:{task}:{person}   zset; the jobs of its backlogs, TTL 31 days; ask_another.lua
+        What a person has answered and another is asked, as in `review`: hidden from that person.
+    {slice}:pairs:{task}               stream; MAXLEN `MAX_PAIRS`, TTL 92 days; ask_another.lua
+        What two people answered of one job (JSON), as labels or hashes, without a text.
     {slice}:audit:{task}               hash; a dozen fields, TTL 35 days; settle.lua, desks
         Of a task's blind checks: how many were drawn and dropped, the bytes of those that wait, and
         what is said of the error (JSON).
     {slice}:audit:{task}:{series}      hash; a field a stratum, TTL 35 days; settle.lua
         How many answers were accepted under one promise, by step and stratum of confidence.
     {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
-        How each blind check ended (JSON), without a text.
+        How each blind check ended (JSON), or that a second person is asked, without a text.
     {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks
         What stood in the books of all slices for a task at the end of every ten minutes (JSON), by
         that end in Redis's milliseconds; in the first slice alone.
@@ -87,7 +94,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from smallfirst.jobs import Priority
-from smallfirst.people import checks_of, people_of, task_of_people
+from smallfirst.people import PEOPLE, checks_of, people_of, task_of_people
 
 #: The consumer group of the two streams that triage reads, and of every pool's backlog.
 ROUTER_GROUP, POOL_GROUP = "router", "pool"
@@ -235,6 +242,23 @@ class Keys:
     def decided(self) -> str:
         """When each decision becomes final."""
         return f"{self.tag}:decided"
+
+    def earlier(self, task: str, priority: str, entry: str) -> str:
+        """What persons decided on a job that waits for another person."""
+        return f"{self.tag}:earlier:{task}:{priority}:{entry}"
+
+    def earlier_of(self, stream: str, entry: str) -> str:
+        """The same, by where the job is."""
+        task, _, priority = stream.removeprefix(f"{self._before_pool}{PEOPLE}").partition(":")
+        return self.earlier(task, priority, entry)
+
+    def answered(self, task: str, person: str) -> str:
+        """What a person has answered, and another is asked."""
+        return f"{self.tag}:answered:{task}:{person}"
+
+    def pairs(self, task: str) -> str:
+        """What two people answered of each job that asks for two."""
+        return f"{self.tag}:pairs:{task}"
 
     @property
     def no_result(self) -> str:

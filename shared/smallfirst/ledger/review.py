@@ -14,8 +14,21 @@ from typing import Any
 
 from redis import Redis
 
+from smallfirst.agreement.measuring import PairRecord
 from smallfirst.ledger.bounds import Bounds
-from smallfirst.ledger.decisions import Decision, Decisions, finish_with, read_decision
+from smallfirst.ledger.decisions import (
+    MAX_PAIRS,
+    PAIRS_TTL_SECONDS,
+    Decided,
+    Decision,
+    Decisions,
+    Note,
+    all_of,
+    decided_by,
+    finish_with,
+    pair_of,
+    read_decision,
+)
 from smallfirst.ledger.entries import StreamEntry, held_entry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, Keys
@@ -32,6 +45,8 @@ LOOKED_AT = 5000
 SKIPPED_FOR = timedelta(hours=1)
 #: The most decisions that one round settles.
 SETTLED_AT_ONCE = 100
+#: How long it is known at least what a person has answered and another is asked: no wait is longer.
+ANSWERED_TTL_SECONDS = 31 * 86_400
 #: What stands before a person's pseudonym in the name of a holder; no worker's begins so.
 _BEFORE_PERSON = "@person/"
 
@@ -45,6 +60,7 @@ class Refusal(StrEnum):
         ANSWERED: It was answered already; the answer is about to be settled.
         DUE: Its wait is over; it ends as the catalogue says.
         ENDED: It is over: answered, cancelled, expired.
+        GIVEN: This person has answered it, and another is asked.
         FREE: It is nobody's, and only one's own was asked for.
         NONE: There is none, or none that is free.
     """
@@ -54,6 +70,7 @@ class Refusal(StrEnum):
     ANSWERED = "answered"
     DUE = "due"
     ENDED = "ended"
+    GIVEN = "given"
     FREE = "free"
     NONE = "none"
 
@@ -181,11 +198,14 @@ class Review:
         self._decisions = Decisions(redis, keys)
         self._settler = Ledger(redis, keys, DECIDED_CONSUMER, self._bounds)
 
-    def load(self, task: str, *, listed: int = 0) -> TaskLoad:
-        """Count what of a task waits, and list the most urgent without their texts."""
+    def load(self, task: str, person: str = "", *, listed: int = 0) -> TaskLoad:
+        """Count what of a task waits, and list the most urgent without their texts.
+
+        Of what a person has answered, where another is asked, that person is told nothing.
+        """
         streams = self._keys.people(task)
         arguments = [POOL_GROUP, self._lease_ms, DECIDED_CONSUMER, listed, *streams]
-        keys = [self._keys.review(task), *streams.values()]
+        keys = [self._keys.review(task), *streams.values(), self._keys.answered(task, person)]
         now, jobs, held, decided, first, oldest, rows = self._scripts.run("review", keys, arguments)
         return TaskLoad(
             now_ms=int(now),
@@ -241,7 +261,8 @@ class Review:
             LOOKED_AT,
             "1" if only_own else "0",
         ]
-        keys = [self._keys.review(task), self._keys.skipped(task, person)]
+        skipped, answered = self._keys.skipped(task, person), self._keys.answered(task, person)
+        keys = [self._keys.review(task), skipped, answered]
         state, *found = self._scripts.run("lease", keys, arguments)
         if state != b"leased":
             return Refusal(_REFUSED.get(state.decode(), state.decode()))
@@ -330,51 +351,124 @@ class Review:
                     return None
         return None
 
+    def pairs(self, task: str) -> list[PairRecord]:
+        """What two people answered of each job of a task, the oldest first."""
+        return self._decisions.pairs(task)
+
     def now_ms(self) -> int:
         """Redis's clock in milliseconds."""
         return self._settler.now_ms()
 
-    def settle_decided(
-        self,
-        keep: Callable[[Sequence[tuple[HeldJob, Decision]]], object] = lambda _decided: None,
-        end_check: Callable[[StreamEntry, bytes], object] = lambda _entry, _decision: None,
-    ) -> list[tuple[HeldJob, Decision]]:
-        """Make results of the decisions that are final; give them.
+    def earlier(self, stream: str, entry: str) -> tuple[Decision, ...]:
+        """What persons decided before on what is decided again, in their order."""
+        return self._decisions.earlier(stream, [entry]).get(entry, ())
 
-        Several desks may do so at once: the ledger lets one of them through. What came of a
-        decision is told by each.
+    def ask_another(
+        self, entry: StreamEntry, raw: bytes, person: str, note: Note | None = None
+    ) -> bool:
+        """Keep a decision that is final, and let another person have what it was made on.
 
         Args:
-            keep: Called with decisions before they are settled; where it raises, they are not.
-            end_check: Called with each blind check that was decided, and the decision; it ends it.
+            entry: What was decided.
+            raw: The decision.
+            person: Who made it; it is hidden from that person from now on.
+            note: Written down with it, once.
+
+        Returns:
+            Whether it was kept here; another desk may have done so.
+        """
+        stream, task = entry.stream, self._keys.task_of(entry.stream) or ""
+        place, noted = self.place(stream, entry.entry), note or Note("", "", "", 0, 0)
+        keys = [
+            stream,
+            self._keys.decisions,
+            self._keys.decided,
+            self._keys.review(task),
+            self._keys.earlier_of(stream, entry.entry),
+            self._keys.answered(task, person),
+            noted.key or self._keys.pairs(task),
+        ]
+        arguments = [
+            POOL_GROUP,
+            entry.entry,
+            raw,
+            person,
+            _holder(person),
+            DECIDED_CONSUMER,
+            self._lease_ms,
+            place.member,
+            ANSWERED_TTL_SECONDS,
+            *noted[1:],
+        ]
+        return bool(self._scripts.run("ask_another", keys, arguments))
+
+    def settle_decided(
+        self,
+        keep: Callable[[Sequence[Decided]], object] = lambda _decided: None,
+        end_check: Callable[[StreamEntry, bytes], bool] = lambda _entry, _decision: True,
+    ) -> list[Decided]:
+        """Make results of the decisions that are final; give the jobs that are decided by them.
+
+        Where another person has to be asked, the job goes back to those that wait. Several desks
+        may do so at once: the ledger lets one of them through. What came of a decision is told by
+        each.
+
+        Args:
+            keep: Called with what is decided before it is settled; where it raises, it is not.
+            end_check: Called with each blind check that was decided, and the decision; it ends it,
+                or asks another person, and says whether it is over.
         """
         keys = [self._keys.decisions, self._keys.decided]
         rows = self._scripts.run("take_decided", keys, [POOL_GROUP, SETTLED_AT_ONCE])
-        now_ms = self.now_ms() if rows else 0
         taken = [(held_entry(stream.decode(), row[:4]), row[4]) for stream, *row in rows]
-        told: list[tuple[HeldJob, Decision]] = []
+        told: list[Decided] = []
         taken.sort(key=lambda each: each[0].stream)
         for stream, group in groupby(taken, key=lambda each: each[0].stream):
             found = list(group)
             if self._is_check(stream):
-                for entry, raw in found:
-                    end_check(entry, raw)
-                self._decisions.forget(stream, [entry.entry for entry, _ in found])
-                continue
-            ended: list[Settlement] = []
-            made: list[tuple[HeldJob, Decision]] = []
-            for entry, raw in found:
-                try:
-                    held, decision = read_parked_job(entry), read_decision(raw)
-                    ended.append(finish_with(held, decision, now_ms=now_ms))
-                    made.append((held, decision))
-                except READING_ERRORS:
-                    ended.append(unreadable(entry, now_ms))
-            keep(made)
-            told += made
-            self._settler.settle(stream, POOL_GROUP, ended, must_hold=True)
-            self._decisions.forget(stream, [entry.entry for entry, _ in found])
+                over = [entry.entry for entry, raw in found if end_check(entry, raw)]
+            else:
+                decided, over = self._settle_jobs(stream, found, keep)
+                told += decided
+            # What another person is asked may be decided anew by now.
+            self._decisions.forget(stream, over)
         return told
+
+    def _settle_jobs(
+        self,
+        stream: str,
+        found: Sequence[tuple[StreamEntry, bytes]],
+        keep: Callable[[Sequence[Decided]], object],
+    ) -> tuple[list[Decided], list[str]]:
+        """Settle what is decided of one stream; give it, and the entries that are over."""
+        now_ms, ended = self.now_ms(), list[Settlement]()
+        made = list[Decided]()
+        earlier = self._decisions.earlier(stream, [entry.entry for entry, _ in found])
+        for entry, raw in found:
+            try:
+                held, decision = read_parked_job(entry), read_decision(raw)
+            except READING_ERRORS:
+                ended.append(unreadable(entry, now_ms))
+                continue
+            decisions = all_of(earlier.get(entry.entry, ()), decision)
+            decided = decided_by(held, decisions)
+            if decided is None:
+                self.ask_another(entry, raw, decision.person, self._note_of(held, decisions))
+            else:
+                made.append(decided)
+        keep(made)
+        for each in made:
+            self._decisions.note_pair_of(each.held, each.decisions)
+            ended.append(finish_with(each, now_ms=now_ms))
+        self._settler.settle(stream, POOL_GROUP, ended, must_hold=True)
+        return made, [each.entry for each in ended]
+
+    def _note_of(self, held: HeldJob, decisions: Sequence[Decision]) -> Note | None:
+        pair = pair_of(decisions)
+        if pair is None:
+            return None
+        key = self._keys.pairs(held.slip.task)
+        return Note(key, "pair", pair.to_json(), MAX_PAIRS, PAIRS_TTL_SECONDS)
 
     def _is_check(self, stream: str) -> bool:
         return task_of_checks(self._keys.task_of(stream)) is not None

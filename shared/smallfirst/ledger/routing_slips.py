@@ -37,6 +37,9 @@ class StepRequest(Wire):
         description="The time until which the job waits for a person, on Redis's clock; none for a"
         " step that asks a model.",
     )
+    reviewers: int = Field(
+        default=1, ge=1, description="The number of people who have to agree on the answer."
+    )
     audit: AuditOrder | None = Field(
         default=None, description="How many accepted answers are checked blind; none: nothing is."
     )

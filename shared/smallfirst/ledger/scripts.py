@@ -15,7 +15,7 @@ Call = tuple[Sequence[str], Sequence[Any]]
 _SHARED: dict[str, tuple[str, ...]] = {
     "read": ("rows",),
     "recover": ("rows", "holders"),
-    "settle": ("holders", "pending", "checks"),
+    "settle": ("holders", "pending", "earlier", "checks"),
     "take_due": ("holders",),
     "claim": (),
     "keep": ("pending",),
@@ -36,9 +36,11 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "undo": (),
     "take_decided": (),
     "review": (),
-    "drop_checks": ("checks",),
-    "record_check": ("checks",),
-    "add_golden": ("checks",),
+    "ask_another": (),
+    "note_pair": (),
+    "drop_checks": ("earlier", "checks"),
+    "record_check": ("earlier", "checks"),
+    "add_golden": ("earlier", "checks"),
     "golden_due": (),
 }
 

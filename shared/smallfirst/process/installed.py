@@ -10,5 +10,6 @@ def can_run_flower() -> bool:
 
 def can_run_desk() -> bool:
     """Whether the review desk is installed, and what serves its pages."""
-    needed = ("smallfirst_desk", "argon2", "itsdangerous", "jinja2", "starlette", "uvicorn")
+    pages = ("argon2", "itsdangerous", "jinja2", "starlette", "uvicorn")
+    needed = ("smallfirst_desk", "krippendorff", *pages)
     return all(importlib.util.find_spec(name) for name in needed)

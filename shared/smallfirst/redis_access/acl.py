@@ -206,6 +206,9 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
         Grant("hget hdel", (f"~{keys.decisions}",)),
         Grant("zrem", (f"%W~{keys.decided}",)),
+        *_forgetting_earlier(keys),
+        Grant("evalsha", (f"~{keys.earlier('*', '*', '*')}", f"~{keys.pairs('*')}")),
+        *_noting_pairs(keys),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
@@ -256,15 +259,22 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
     """
     backlogs = (f"~{keys.backlogs_of(people_of('*'))}",)
     own = tuple(f"~{key}" for key in (keys.review("*"), keys.skipped("*", "*"), keys.decisions))
+    others = (keys.earlier("*", "*", "*"), keys.answered("*", "*"), keys.pairs("*"))
+    noted = tuple(f"~{key}" for key in (*others, keys.audited("*")))
     results = f"~{keys.of_producer('*').result('*')}"
     return (
         Grant(f"{_SCRIPTS} time"),
         Grant("xpending xclaim xrange xack xdel", backlogs),
         Grant(
             "evalsha",
-            (*backlogs, *own, f"~{keys.decided}", results, f"~{keys.booked('*')}", f"~{keys.due}"),
+            (
+                *(*backlogs, *own, *noted, f"~{keys.decided}", results),
+                *(f"~{keys.booked('*')}", f"~{keys.due}"),
+            ),
         ),
         Grant("zrange zscore zcard zrem", (f"~{keys.review('*')}",)),
+        *_asking_another(keys),
+        *_noting_pairs(keys),
         Grant("sismember sadd expire del", (f"%W~{keys.skipped('*', '*')}",)),
         Grant("hset hget hdel expire", (f"~{keys.decisions}",)),
         Grant("zadd zscore zrem zrangebyscore expire", (f"~{keys.decided}",)),
@@ -273,6 +283,33 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         *_auditing(keys),
         *_showing(keys),
         *_writing_letters(keys),
+    )
+
+
+def _forgetting_earlier(keys: Keys) -> tuple[Grant, ...]:
+    """What earlier.lua does where a job ends that several people are asked."""
+    return (
+        Grant("hkeys del", (f"~{keys.earlier('*', '*', '*')}",)),
+        Grant("zrem", (f"%W~{keys.answered('*', '*')}",)),
+    )
+
+
+def _noting_pairs(keys: Keys) -> tuple[Grant, ...]:
+    """What note_pair.lua does, and who reads what was decided before."""
+    return (
+        Grant("hgetall hexists exists hset", (f"~{keys.earlier('*', '*', '*')}",)),
+        Grant("xadd expire", (f"%W~{keys.pairs('*')}",)),
+    )
+
+
+def _asking_another(keys: Keys) -> tuple[Grant, ...]:
+    """What ask_another.lua does, and who is not asked again what they have answered."""
+    answered = f"~{keys.answered('*', '*')}"
+    return (
+        Grant("pexpireat", (f"%W~{keys.earlier('*', '*', '*')}",)),
+        Grant("exists zscore zcount zadd expire", (answered,)),
+        Grant("xrange", (f"%R~{keys.pairs('*')}",)),
+        *_forgetting_earlier(keys),
     )
 
 
@@ -331,7 +368,7 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
     return (
         _counting(keys),
         *_adding_checks(keys),
-        Grant("evalsha", (f"~{keys.checks('*')}", review, audit, f"~{keys.audited('*')}")),
+        Grant("evalsha", (f"~{keys.checks('*')}", review, audit)),
         Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
         Grant("hmget hgetall", (f"%R{audit}",)),
     )

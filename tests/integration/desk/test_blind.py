@@ -47,7 +47,7 @@ def audited_folder(folder: Path) -> Path:
     """A catalogue with an audited task, its golden rows, a reviewer and a lead."""
     rows = "".join(f"{json.dumps(row)}\n" for row in GOLDEN)
     (folder / "golden.jsonl").write_text(rows, "utf-8")
-    users = {"ann": ("topic",), "eve": ("asked",)}
+    users = {"ann": ("topic",), "ben": ("topic",), "eve": ("asked",)}
     return folder_for(folder, users, catalogue=CATALOGUE, role=Role.LEAD)
 
 
@@ -76,7 +76,14 @@ def order(folder: Path) -> AuditOrder:
 
 def records_of(redis: Any) -> list[dict[str, Any]]:
     """How checks ended."""
-    return [json.loads(fields[b"record"]) for _, fields in redis.xrange(KEYS.audited("topic"))]
+    rows = redis.xrange(KEYS.audited("topic"))
+    return [json.loads(fields[b"record"]) for _, fields in rows if b"record" in fields]
+
+
+def open_of(redis: Any) -> list[dict[str, Any]]:
+    """The checks that another person was to look at, at some time."""
+    rows = redis.xrange(KEYS.audited("topic"))
+    return [json.loads(fields[b"open"]) for _, fields in rows if b"open" in fields]
 
 
 def test_a_blind_page_shows_text_and_task_alone(
@@ -94,22 +101,41 @@ def test_a_blind_page_shows_text_and_task_alone(
     assert "j0" not in ann.html
 
 
-def test_an_answer_to_a_check_is_recorded_and_changes_no_result(
-    redis: Any, ann: Browser, order: AuditOrder, wait_until: WaitUntil, folder: Path
+def test_a_check_is_wrong_once_two_people_say_so_and_changes_no_result(
+    redis: Any,
+    desk: RunningDesk,
+    ann: Browser,
+    order: AuditOrder,
+    wait_until: WaitUntil,
+    folder: Path,
 ) -> None:
-    """It is a row for training, too, with the chance by which it came."""
+    """The second is not shown what the first said. It is a row for training, with its chance."""
     settled(redis, 1, order, label="b")
     before = redis.get(OWN.result("j0"))
     ann.begin(BLIND)
     while "text 0" not in ann.html:
         ann.answer(label="a")
+    page, path = ann.html, ann.path
     ann.answer(label="c")
+    open_check = lambda: [each for each in open_of(redis) if not each.get("golden")]  # noqa: E731
+    wait_until(open_check, description="a second person is asked")
+    assert not [each for each in records_of(redis) if not each.get("golden")]
+    ann.get(path)
+    assert "You have answered this; another person is asked now." in ann.html
+    ben = desk.browser("ben")
+    ben.begin(BLIND)
+    while ben.path != path:
+        ben.answer(label="a")
+    assert plain(path, ben.html).replace("ben", "ann") == plain(path, page)
+    ben.answer(label="c")
+    ben.close()
     wait_until(
         lambda: any(not each.get("golden") for each in records_of(redis)),
         description="the check is recorded",
     )
     [record] = [each for each in records_of(redis) if not each.get("golden")]
     assert (record["is_wrong"], record["chance"], record["num_words"]) == (True, 1.0, 2)
+    assert [each["is_wrong"] for each in record["answers"]] == [True, True]
     assert redis.get(OWN.result("j0")) == before
     lines = (folder / "answers" / "topic.jsonl").read_text("utf-8").splitlines()
     [row] = [json.loads(line) for line in lines if '"id": "j0"' in line and '"c"' in line]
@@ -175,6 +201,8 @@ def test_golden_rows_join_what_was_drawn_and_tell_of_reviewers(
     found = report()
     assert found is not None
     assert found.rate is not None
+    # Each golden row that is no `a` waits for another person.
+    assert found.num_undecided == 0
     [reviewer] = found.reviewers
     assert reviewer.num_answers <= num_answered
     assert 0 <= reviewer.num_golden_wrong <= reviewer.num_golden <= len(GOLDEN)
@@ -211,15 +239,25 @@ def test_all_golden_rows_come_before_one_comes_again() -> None:
 
 
 def test_the_terminal_shows_what_the_desk_says(
-    redis: Any, redis_url: str, ann: Browser, order: AuditOrder, wait_until: WaitUntil, folder: Path
+    redis: Any,
+    redis_url: str,
+    desk: RunningDesk,
+    ann: Browser,
+    order: AuditOrder,
+    wait_until: WaitUntil,
+    folder: Path,
 ) -> None:
     """In a line, and as JSON; rows that were given blind are told from others."""
     settled(redis, 3, order, label="b")
-    ann.begin(BLIND)
-    while "/jobs/" in ann.path:
-        # Golden rows join by chance. Answered rightly, they take nothing off.
-        known = re.search(r"a text that is known (\d)", ann.html)
-        ann.answer(label=GOLDEN[int(known[1])]["label"] if known else "a")
+    ben = desk.browser("ben")
+    for person in (ann, ben):
+        person.begin(BLIND)
+        while "/jobs/" in person.path:
+            # Golden rows join by chance. Answered rightly, they take nothing off.
+            known = re.search(r"a text that is known (\d)", person.html)
+            person.answer(label=GOLDEN[int(known[1])]["label"] if known else "a")
+        wait_until(lambda: not redis.exists(KEYS.decided), description="it is kept, or settled")
+    ben.close()
 
     def smallfirst(*words: str) -> str:
         told = ["--redis-url", redis_url, *words, "--catalogue", str(folder / "catalogue.yaml")]

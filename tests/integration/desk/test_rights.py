@@ -22,6 +22,7 @@ from tests.support.reviews import (
     wait_for_people,
 )
 
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.history import end_before
@@ -52,8 +53,18 @@ def test_the_whole_work_of_a_desk_is_done_without_a_refusal(guarded: Guarded) ->
     """List, lease, renew, skip, decide, undo, settle, give up: nobody asks for more."""
     with guarded.connect() as admin, guarded.connect(Role.DESK) as redis:
         admin.flushall()
-        wait_for_people(admin, *(topic(f"a{n}") for n in range(4)))
         review = Review(redis, KEYS, lease=timedelta(minutes=1), undo=timedelta(seconds=5))
+        wait_for_people(admin, topic("two"), reviewers=2)
+        for person, label in (("r1", "a"), ("r2", "b"), ("r3", "a")):
+            both = leased(review, person)
+            said = LabelAnswer(label=label, confidence=1.0)
+            review.decide(both.held, both.place, decision(person, both, said))
+            make_final(admin)
+            review.settle_decided()
+            assert review.load("topic", person, listed=10).num_jobs == 0
+        assert admin.exists(OWN.result("two"))
+        assert len(review.pairs("topic")) == 1
+        wait_for_people(admin, *(topic(f"a{n}") for n in range(4)))
         first = leased(review, "r1")
         assert review.read(first.place)
         assert review.renew("topic", "r1", first.place, first.start) is None

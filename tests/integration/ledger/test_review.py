@@ -50,9 +50,9 @@ def test_a_persons_answer_is_the_jobs_result(redis: Any, notices: Notices) -> No
     review.decide(mine.held, mine.place, decision("r1", mine))
     assert result_of(redis, "a1") is None
     make_final(redis)
-    [(held, made)] = review.settle_decided()
+    [decided] = review.settle_decided()
 
-    assert (held.job.id, made.person) == ("a1", "r1")
+    assert (decided.held.job.id, decided.last.person) == ("a1", "r1")
     result = result_of(redis, "a1")
     assert result is not None
     assert (result.status, result.tier, result.unsure) == (Status.ANSWERED, Tier.HUMAN, False)
@@ -270,7 +270,7 @@ def test_a_thousand_lapsed_leases_lose_no_job(redis: Any) -> None:
         refusal = review.decide(each.held, each.place, decision("old", each))
         assert refusal in {Refusal.ANSWERED, Refusal.LOST}
     make_final(redis)
-    settled = [held.job.id for _ in range(10) for held, _ in review.settle_decided()]
+    settled = [held.job.id for _ in range(10) for held, *_ in review.settle_decided()]
     assert sorted(settled) == sorted(ids)
     assert redis.exists(*map(OWN.result, ids)) == 1000
     assert not redis.xlen(STREAM)

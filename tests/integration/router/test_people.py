@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.reviews import decision, leased, review_of
+from tests.support.reviews import answered, decision, leased, review_of
 from tests.support.routers import (
     KEYS,
     published,
@@ -231,6 +231,72 @@ def test_jobs_are_planned_anew_when_their_task_asks_no_person_any_more(
     assert result.problem is not None
     assert result.problem.code == "unsure"
     assert not redis.xlen(PEOPLE)
+
+
+TWO = ALONE.replace("wait: 1h", "wait: 1h, reviewers: 2")
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "labels", "label"),
+    [
+        ("abstain", "a", None),
+        ("abstain", "ab", None),
+        ("best", "", None),
+        ("best", "a", "a"),
+        ("best", "ab", "b"),
+    ],
+)
+def test_where_too_few_people_answered_in_time_the_catalogue_says_what_stands(
+    redis: Any, redis_url: str, tmp_path: Path, otherwise: str, labels: str, label: str | None
+) -> None:
+    """Nothing; or the answer that was given last, as unsure. The trail has each answer."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(TWO.replace("reviewers: 2", f"reviewers: 2, otherwise: {otherwise}"))
+    router = router_of(redis, redis_url, path)
+    parked(redis, router, topic("a1"))
+    review = review_of(redis)
+    for number, each in enumerate(labels):
+        answered(redis, review, f"r{number}", each)
+    let_pass(redis, "a1")
+    router.end_due()
+    result = result_of(redis, "a1")
+    told = [(each.revision, each.outcome) for each in result.trail]
+    assert told[:-1] == [(f"r{n}", Outcome.ESCALATED) for n in range(len(labels))]
+    assert told[-1] == ("", Outcome.ABSTAINED)
+    words = ("no person", "no second person", "no third person")[len(labels)]
+    assert result.trail[-1].reason == f"{words} answered within 1h"
+    assert result.unsure == (label is not None)
+    if label is None:
+        assert (result.status, result.answer) == (Status.ABSTAINED, None)
+    else:
+        assert isinstance(result.answer, LabelAnswer)
+        assert (result.answer.label, result.tier) == (label, Tier.HUMAN)
+    assert not redis.xlen(PEOPLE)
+    assert not [*redis.scan_iter("*:earlier:*"), *redis.scan_iter("*:answered:*")]
+
+
+@pytest.mark.parametrize(("second", "status"), [("a", Status.ANSWERED), ("b", Status.ABSTAINED)])
+def test_a_second_answer_decides_though_every_desk_is_gone(
+    redis: Any, redis_url: str, tmp_path: Path, second: str, status: Status
+) -> None:
+    """A router counts it with the first, once the wait is over; their pair is noted."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(TWO)
+    router = router_of(redis, redis_url, path)
+    [entry] = parked(redis, router, topic("a1"))
+    review = review_of(redis)
+    answered(redis, review, "r1", "a")
+    mine = leased(review, "r2")
+    said = decision("r2", mine, LabelAnswer(label=second, confidence=1.0))
+    assert isinstance(review.decide(mine.held, mine.place, said), int)
+    redis.xclaim(PEOPLE, POOL_GROUP, DECIDED_CONSUMER, 0, [entry], idle=601_000, justid=True)
+    let_pass(redis, "a1")
+    router.end_due()
+    result = result_of(redis, "a1")
+    assert result.status is status
+    assert [each.revision for each in result.trail][:2] == ["r1", "r2"]
+    assert [pair.said for pair in review.pairs("topic")] == [("a", second)]
+    assert not [*redis.scan_iter("*:earlier:*"), *redis.scan_iter("*:answered:*")]
 
 
 def test_what_a_person_answered_stands_though_every_desk_is_gone(

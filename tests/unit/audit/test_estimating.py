@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallfirst.agreement.deciding import is_check_wrong
 from smallfirst.audit.betting import log_capital, log_mean, wagers
 from smallfirst.audit.drawing import (
     EDGES,
@@ -20,7 +22,7 @@ from smallfirst.audit.drawing import (
     highest_chance,
     stratum_of,
 )
-from smallfirst.audit.estimating import MAX_WEIGHT, Checked, corrected, estimate
+from smallfirst.audit.estimating import MAX_WEIGHT, Checked, _Capital, corrected, estimate
 
 counts = st.integers(0, 400)
 chances = st.floats(0.001, 1.0)
@@ -114,13 +116,75 @@ def test_nothing_is_said_before_anything_was_checked() -> None:
     assert estimate(Checked(0, num_golden=20)) is None
 
 
-@given(st.floats(0.0, 0.5), st.floats(0.0, 0.3), st.floats(0.0, 1.0))
+@given(st.floats(0.0, 0.5), st.floats(0.0, 0.3), st.floats(0.0, 0.3))
 def test_the_correction_undoes_what_reviewers_slips_do(
-    error: float, slips: float, same: float
+    error: float, slips: float, missed: float
 ) -> None:
     """What shows of an error is led back to it."""
-    shows = error * (1 - slips * same) + (1 - error) * slips
-    assert corrected(shows, slips, same) == pytest.approx(error)
+    shows = error * (1 - missed) + (1 - error) * slips
+    assert corrected(shows, slips, missed) == pytest.approx(error)
+
+
+def test_a_second_look_tells_more_than_one() -> None:
+    """Of the same reviewers: their slips are mended, and so the interval is narrower."""
+    one = estimate(Checked(1800, [1.0] * 120, 200, 10, same=0.3))
+    several = estimate(
+        Checked(1800, [1.0] * 40, 200, 0, same=0.3, num_first_wrong=10, mended=[1.0] * 80)
+    )
+    assert one is not None
+    assert several is not None
+    assert several.upper - several.lower < 0.7 * (one.upper - one.lower)
+
+
+def test_errors_that_people_make_together_show_in_golden_rows() -> None:
+    """Where others uphold what the first has wrong, the interval reaches down to no error."""
+    found = [
+        estimate(
+            Checked(1800, [1.0] * 60, 2000, upheld, num_first_wrong=100, mended=[1.0] * mended)
+        )
+        for upheld, mended in ((2, 85), (60, 30))
+    ]
+    lowers = [each.lower for each in found if each]
+    assert lowers[0] > 0.01
+    assert lowers[1] == 0.0
+
+
+def test_an_error_that_nobody_could_have_overlooked_is_ruled_out() -> None:
+    """However few golden rows there are: the first person found nearly all checks right."""
+    found = estimate(Checked(220, [1.0] * 2, 24, 0, num_first_wrong=2, mended=[1.0] * 14))
+    assert found is not None
+    assert found.upper < 0.15
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 10), st.integers(0, 10))
+def test_what_is_undecided_may_end_either_way(
+    wrong: int, undecided: int, first: int, golden_undecided: int
+) -> None:
+    """The interval holds those that come of both, and the estimate lies between theirs."""
+    golden_undecided = min(first, golden_undecided)
+    now = Checked(
+        500,
+        [1.0] * wrong,
+        100,
+        0,
+        undecided=[1.2] * undecided,
+        num_golden_undecided=golden_undecided,
+        num_first_wrong=first,
+        mended=[1.0] * 5,
+        same=0.3,
+    )
+    found = estimate(now)
+    ends = [
+        estimate(now.ended(as_wrong=as_wrong, golden_as_wrong=not as_wrong))
+        for as_wrong in (False, True)
+    ]
+    assert found is not None
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert found.lower <= ends[0].lower
+    assert found.upper >= ends[1].upper
+    assert ends[0].rate <= found.rate + 1e-9
+    assert found.rate <= ends[1].rate + 1e-9
 
 
 def test_slips_that_golden_rows_show_are_taken_off() -> None:
@@ -144,18 +208,44 @@ def test_few_golden_rows_widen_the_interval() -> None:
 
 
 @pytest.mark.parametrize("error", [0.05, 0.002])
-@pytest.mark.parametrize("slips", [0.0, 0.05])
-def test_the_truth_is_ruled_out_in_one_stream_of_twenty_at_most(error: float, slips: float) -> None:
+@pytest.mark.parametrize(("slips", "looks"), [(0.0, 1), (0.05, 1), (0.05, 3)])
+def test_the_truth_is_ruled_out_in_one_stream_of_twenty_at_most(
+    error: float, slips: float, looks: int
+) -> None:
     """Looked at after every answer; the whole simulation is a benchmark."""
     sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
     simulated: Any = import_module("audit_simulated")
-    world, streams = simulated.World(error, slips), 300
+    world, streams = simulated.World(error, slips, looks=looks), 300
     drawn = simulated.draw(world, streams, 600, np.random.default_rng(5))
     # Beyond 95 % by chance alone in one run of ten thousand.
     assert simulated.covered(world, drawn).mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / streams)
     estimates = simulated.raw_estimates(world, drawn)
     spread = 4 * estimates.std() / np.sqrt(streams)
     assert estimates.mean() == pytest.approx(error, abs=spread + 0.003)
+
+
+@given(st.lists(st.floats(0.5, 1.5), max_size=30), st.floats(0.001, 0.9), st.floats(0.0, 0.09))
+def test_what_was_won_against_a_range_is_the_least_within_it(
+    others: list[float], low: float, more: float
+) -> None:
+    """As a search through the range finds it, to what reading off between means costs."""
+    capital = _Capital(300, others, 1.6)
+    within = capital.within(np.array([low]), np.array([low + more]))[0]
+    assert within == pytest.approx(capital.at(np.linspace(low, low + more, 50)).min(), abs=0.05)
+
+
+def test_checks_end_in_the_simulation_as_they_do_at_the_desk() -> None:
+    """Whatever three people say."""
+    sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+    simulated: Any = import_module("audit_simulated")
+    said = list(product(range(4), repeat=3))
+    ends = simulated.is_wrong(np.array(said).T, simulated.PEOPLE)
+    for three, wrong in zip(said, ends, strict=True):
+        told = [
+            is_check_wrong([each != 0 for each in three[:n]], [*map(str, three[:n])])
+            for n in (1, 2, 3)
+        ]
+        assert next(each for each in told if each is not None) == wrong
 
 
 def test_the_drawing_is_as_even_as_the_weights_reckon_with() -> None:

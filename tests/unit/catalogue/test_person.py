@@ -57,6 +57,13 @@ def test_a_person_is_asked_on_a_backlog_of_the_tasks_own() -> None:
     assert (step.person.wait, step.person.otherwise) == (timedelta(minutes=90), Otherwise.BEST)
 
 
+def test_two_reviewers_may_leave_a_best_answer_where_no_model_is_asked() -> None:
+    """One of the two may have answered in time."""
+    task = catalogue({"person": {"reviewers": 2, "otherwise": "best"}}).tasks["topic"]
+    assert task.asks_several
+    assert not catalogue({"person": {}}).tasks["topic"].asks_several
+
+
 def test_a_person_is_waited_for_a_day_where_nobody_says() -> None:
     """And where none answers the job is abstained from."""
     step = catalogue({"person": {}}).tasks["topic"].person_step
@@ -72,6 +79,10 @@ def test_a_person_is_waited_for_a_day_where_nobody_says() -> None:
         ((MODEL, {"person": {}}), "embed", "a person cannot write the answer of an embed task"),
         (({"person": {"otherwise": "best"}},), "classify", "no other step answers"),
         (({"person": {"otherwise": "fail"}},), "classify", "must be `abstain` or `best`"),
+        *(
+            (({"person": {"reviewers": number}},), "classify", "must be 1 or 2: where two differ")
+            for number in (0, 3, True, "two", [2], 2.5)
+        ),
         (({"person": {"wait": 24}},), "classify", "a duration with its unit, such as 90s"),
         (({"person": {"wait": "1 fortnight"}},), "classify", "a duration with its unit"),
         (({"person": {"wait": "31d"}},), "classify", "must be from 1s to 30d"),

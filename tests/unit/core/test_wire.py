@@ -14,6 +14,7 @@ from pydantic import JsonValue, ValidationError
 
 from smallfirst import JobLocation, State, results
 from smallfirst.acceptance import Acceptance
+from smallfirst.agreement.measuring import PairRecord
 from smallfirst.answers import (
     Answer,
     Evidence,
@@ -30,7 +31,7 @@ from smallfirst.answers import (
 from smallfirst.audit.drawing import AuditOrder
 from smallfirst.audit.reporting import AuditReport, ReviewerReport
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
-from smallfirst.ledger.checks import Check, CheckRecord
+from smallfirst.ledger.checks import BlindAnswer, Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
@@ -103,6 +104,7 @@ SLIP = RoutingSlip(
 )
 WIRE: list[Wire] = [
     Decision(person="r1", answer=ANSWERS[0], decided_ms=1, start=1),
+    PairRecord(people=("r1", "r2"), said=("a", "b"), decided_ms=1),
     Check(series="0123456789abcdef", answer=ANSWERS[0]),
     CheckRecord(
         series="0123456789abcdef",
@@ -115,6 +117,9 @@ WIRE: list[Wire] = [
         decided_ms=1,
         seconds=1.0,
         num_words=2,
+        check="1-0",
+        second_look=True,
+        answers=(BlindAnswer(person="r1", is_wrong=True, seconds=1.0),),
     ),
     AuditReport(
         series="0123456789abcdef",

@@ -1,6 +1,8 @@
 -- luacheck: ignore count_accepted add_check end_check
+-- luacheck: read globals forget_earlier
 -- What scripts share that put blind checks before people, or end them; it is put before their own text. A
--- check stands on a backlog of its task's own, and in the list of what people take there, like a job.
+-- check stands on a backlog of its task's own, and in the list of what people take there, like a job. Comes after
+-- earlier.lua.
 --
 --   {slice}:backlog:@people.@blind.{task}:bulk   XADD, XRANGE, XLEN, XACK, XDEL, XGROUP CREATE, PEXPIREAT
 --                                      the checks: job, slip, check, chance
@@ -23,6 +25,7 @@ local function end_check(ns, task, entry)
   local stream, review, counts = places(ns, task)
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   redis.call('ZREM', review, 'bulk:' .. entry)
+  forget_earlier(ns, '@blind.' .. task, 'bulk', entry)
   if not found then return false end
   local size = 0
   for _, each in ipairs(found[2]) do size = size + #each end

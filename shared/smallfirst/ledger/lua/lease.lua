@@ -4,17 +4,18 @@
 --
 --   {slice}:review:{task}             ZRANGE, ZSCORE, ZREM   the jobs, by when their wait ends
 --   {slice}:skipped:{task}:{person}   SISMEMBER, DEL   what this person passed over
+--   {slice}:answered:{task}:{person}  ZSCORE   what this person has answered, and another is asked
 --   {backlog}                         XPENDING, XCLAIM FORCE JUSTID, XRANGE, XDEL, XACK
 --   {slice}:result:{producer}:{id}    EXISTS   a job that has its result is dropped
 --
--- KEYS[1] review, KEYS[2] skipped
+-- KEYS[1] review, KEYS[2] skipped, KEYS[3] answered
 -- ARGV[1] namespace, [2] what stands before a priority in a backlog's name, [3] group, [4] the person,
 -- ARGV[5] lease in ms, [6] idle in ms to begin with, [7] the consumer of what was decided, [8] the wanted
 -- job as `priority:entry`, or '' for the next, [9] the most jobs to look at, [10] '1' to be given only what
 -- is this person's already
 -- Returns {'leased', now in ms, due in ms, stream, entry, start, fields}; {'held'} where somebody else
--- has the wanted job, {'decided'} where its answer is given, {'free'} where it is not this person's;
--- {'none'} where it is gone, or none is free.
+-- has the wanted job, {'decided'} where its answer is given, {'given'} where this person gave one and another
+-- is asked, {'free'} where it is not this person's; {'none'} where it is gone, or none is free.
 -- The first start is 1, and each new holder's is one more: by it a late answer is known.
 
 local ns, before, group, person = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -70,6 +71,8 @@ local function try(member, is_wanted)
   return 'leased', { 'leased', now, due, stream, entry, start, fields }
 end
 
+local has_answered = redis.call('EXISTS', KEYS[3]) == 1
+
 -- Goes through the jobs, the most urgent first.
 local function next_one(leaves_skipped)
   local has_skipped, at, most = false, 0, tonumber(ARGV[9])
@@ -78,7 +81,10 @@ local function next_one(leaves_skipped)
     if #members == 0 then break end
     local num_gone = 0
     for _, member in ipairs(members) do
-      if leaves_skipped and redis.call('SISMEMBER', KEYS[2], member) == 1 then
+      if has_answered and redis.call('ZSCORE', KEYS[3], member) then
+        -- However many these are, they keep nobody from what is behind them.
+        most = most + 1
+      elseif leaves_skipped and redis.call('SISMEMBER', KEYS[2], member) == 1 then
         has_skipped = true
       else
         local state, leased = try(member, false)
@@ -92,6 +98,7 @@ local function next_one(leaves_skipped)
 end
 
 if ARGV[8] ~= '' then
+  if redis.call('ZSCORE', KEYS[3], ARGV[8]) then return { 'given' } end
   local state, leased = try(ARGV[8], true)
   return leased or { state }
 end

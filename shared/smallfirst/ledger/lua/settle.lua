@@ -1,5 +1,5 @@
 -- luacheck: read globals is_router is_worker producer_of group_of people_of count_accepted
--- luacheck: read globals look_ahead pending_of forget_pending
+-- luacheck: read globals forget_earlier look_ahead pending_of forget_pending
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -9,8 +9,8 @@
 -- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
 -- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into. Comes
--- after holders.lua, pending.lua and checks.lua, which says what is written where an accepted answer is
--- counted.
+-- after holders.lua, pending.lua, earlier.lua and checks.lua, which says what is written where an accepted
+-- answer is counted.
 --
 --   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -125,6 +125,7 @@ local function drop(stream, its_group, in_hand, unread)
     end
     on_each(forget, in_hand)
     on_each(forget, unread)
+    for _, entry in ipairs(in_hand) do forget_earlier(ns, task, priority, entry) end
   end
   on_each(acknowledge, in_hand)
   if num_unread > 0 and its_group == 'pool' then mend_lag(stream, num_unread) end

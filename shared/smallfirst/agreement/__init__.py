@@ -1,0 +1,1 @@
+"""Agreement: what stands where several people answer one job, and how often they agree. Pure."""
