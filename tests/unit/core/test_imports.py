@@ -40,7 +40,7 @@ def test_the_desk_loads_no_model_and_no_queue() -> None:
 
 
 def test_a_dashboard_is_drawn_without_statistics() -> None:
-    """Matplotlib is in the desk's extra; what fits and tests hypotheses is not."""
+    """Drawing is in the desk's extra, what fits and tests hypotheses is not."""
     others = ("smallfirst_router", "smallfirst_workers", "sklearn", "scipy", "celery", "torch")
     assert loaded_by("smallfirst_desk.dashboard.panels", others) == "[]"
 
