@@ -58,8 +58,9 @@ def test_every_key_is_told() -> None:
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
     made |= {keys.decisions, keys.decided, keys.audit("{task}"), keys.audited("{task}")}
-    made |= {keys.accepted("{task}", "{series}")}
     made |= {keys.history("{task}"), keys.reviewers("{date}")}
+    made |= {keys.accepted("{task}", "{series}"), keys.pairs("{task}")}
+    made |= {keys.earlier("{task}", "{priority}", "{entry}"), keys.answered("{task}", "{person}")}
     of_slice = {key.replace(keys.tag, "{slice}") for key in made}
     assert told == {*of_slice, "{ns}:celery:*"}
 
