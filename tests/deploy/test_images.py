@@ -101,6 +101,15 @@ def test_the_packages_are_those_of_the_lock(images: Images, name: str) -> None:
     }
 
 
+def test_two_builds_are_the_same(tmp_path: Path) -> None:
+    """What is compiled goes by its source's content: a layer is the same whenever it is built."""
+    image = follow("desk", tmp_path / "image", compiles=True)
+    compiled = list(image.venv.rglob("*.pyc"))
+    assert {path.parent.parent.name for path in compiled} >= {"smallfirst_desk", "starlette"}
+    # Neither a time nor a size: https://docs.python.org/3.11/reference/import.html#pyc-invalidation.
+    assert {path.read_bytes()[4:8] for path in compiled} == {b"\1\0\0\0"}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_everybody_may_read_it(images: Images, name: str) -> None:
     """Whoever runs it is nobody, and a package may have come with files for its owner alone."""

@@ -89,8 +89,14 @@ class Image:
             process.kill()
 
 
-def follow(name: str, folder: Path) -> Image:
+def follow(name: str, folder: Path, *, compiles: bool = False) -> Image:
     """Follow an image's recipe in an empty folder.
+
+    Args:
+        name: Of the image.
+        folder: Where its root is laid.
+        compiles: Whether its modules are compiled, as who builds it has it done. What is tried here
+            imports a small part of most images, so that all else would be compiled for nobody.
 
     Raises:
         RecipeError: When an instruction fails, with the end of what it said.
@@ -100,7 +106,8 @@ def follow(name: str, folder: Path) -> Image:
     _lay_out(folder)
     machine = {key: each for key, each in os.environ.items() if OF_THE_MACHINE.fullmatch(key)}
     settings = uv.for_command(uv.settings(), ["--require-hashes"])
-    build = Image(folder, {**settings, **machine, "PATH": str(folder / "bin")})
+    told = {"COMPILE": "1"} if compiles else {}
+    build = Image(folder, {**settings, **machine, **told, "PATH": str(folder / "bin")})
     built: dict[str, Image] = {}
     last = whole(ROOT / path, every[target])
     for source in last.sources:
@@ -124,11 +131,7 @@ def _lay_out(folder: Path) -> None:
 
 
 def _build(every: Mapping[str, Stage], name: str, start: Image, built: dict[str, Image]) -> Image:
-    """Follow a stage, and first those that it stands on and copies from, each once.
-
-    Arguments are not given: what is tried here imports a small part of it, so that all else would
-    be compiled for nobody.
-    """
+    """Follow a stage, and first those that it stands on and copies from, each once."""
     if name not in built:
         stage = every[name]
         base = _build(every, stage.base, start, built) if stage.base in every else start
