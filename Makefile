@@ -140,18 +140,19 @@ HELM = $(shell $(PYTHON) helm/get_helm.py | head -n 1)
 REGISTRY ?=
 REVISION ?= $(shell git rev-parse HEAD)
 PLATFORMS ?= linux/amd64,linux/arm64
+DIST ?= dist
 OF_BUILD := .cache/images.json
 
 release:  ## Make a release: make release VERSION=0.2.0. Versions, changelog, commit, tag; nothing is published.
-	@$(RELEASE) make $(VERSION)
+	@$(RELEASE) make '$(VERSION)'
 
 release-check:  ## See that everything is of this version.
-	@$(RELEASE) check $(VERSION)
+	@$(RELEASE) check '$(VERSION)'
 
 wheel:  ## Build the package, in dist.
 	$(PYTHON) -m venv --clear .cache/build
 	.cache/build/bin/python -m pip install --quiet --require-hashes -r requirements/tools.txt
-	.cache/build/bin/python -m hatchling build -d dist
+	.cache/build/bin/python -m hatchling build -d $(DIST)
 
 images:  ## Build the images for this machine, by docker buildx.
 	VERSION=$(or $(VERSION),unreleased) REVISION=$(REVISION) REGISTRY=$(REGISTRY) docker buildx bake --load
@@ -162,21 +163,20 @@ push-images:  ## Build the images for each kind of processor and push them, with
 	VERSION=$(VERSION) REVISION=$(REVISION) REGISTRY=$(REGISTRY) CACHE=$(CACHE) docker buildx bake \
 	  --sbom=true --provenance=mode=max --metadata-file $(OF_BUILD) \
 	  --set '*.platform=$(PLATFORMS)' --set '*.output=type=image,push=true,rewrite-timestamp=true'
-	mkdir -p dist && $(RELEASE) values $(OF_BUILD) > dist/images.yaml
+	mkdir -p $(DIST) && $(RELEASE) values $(OF_BUILD) > $(DIST)/images.yaml
 
 sign-images:  ## Sign what was pushed, as whoever the forge says this is (cosign, without a key).
 	$(RELEASE) names $(OF_BUILD) | xargs -n 1 cosign sign --yes --recursive
 
 chart:  ## Pack the chart, in dist.
-	$(HELM) package helm/smallfirst --destination dist
+	$(HELM) package helm/smallfirst --destination $(DIST)
 
 push-chart: chart  ## Push the chart: make push-chart VERSION=0.2.0 REGISTRY=registry.example.com/.
-	mkdir -p .cache
-	$(HELM) push dist/smallfirst-$(VERSION).tgz oci://$(REGISTRY)charts $(HELM_FLAGS) > .cache/chart.txt 2>&1 \
-	  || { cat .cache/chart.txt; exit 1; }
+	$(HELM) push $(DIST)/smallfirst-$(VERSION).tgz oci://$(REGISTRY)charts $(HELM_FLAGS) > $(DIST)/chart.txt 2>&1 \
+	  || { cat $(DIST)/chart.txt; exit 1; }
 
 sign-chart:  ## Sign the chart that was pushed.
-	cosign sign --yes $(REGISTRY)charts/smallfirst@$$(sed -n 's/^Digest: //p' .cache/chart.txt)
+	cosign sign --yes $(REGISTRY)charts/smallfirst@$$(sed -n 's/^Digest: //p' $(DIST)/chart.txt)
 
 # The advisories' database as OSV exports it (PyPI/all.zip at osv.dev's bucket): the file is fetched by who
 # may, and read without a network.

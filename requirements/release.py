@@ -157,17 +157,19 @@ def _make(version: str) -> str:
     _refuse_unless_possible(version, tag)
     changelog = ROOT / "CHANGELOG.md"
     text = dated(changelog.read_text("utf-8"), version, f"{datetime.now(UTC):%Y-%m-%d}")
+    before = _git("rev-parse", "HEAD").strip()
     try:
         for path, form in PLACES:
             file = ROOT / path
             file.write_text(with_version(file.read_text("utf-8"), form, version), "utf-8")
         changelog.write_text(text, "utf-8")
         _check(version)
+        _git("commit", "--quiet", "--all", "--message", f"Release {version}")
+        _git("tag", "--annotate", tag, "--message", f"Smallfirst {version}\n\n{_notes(version)}")
     except ReleaseError:
-        _git("checkout", "--", ".")
+        # The tree had no changes, so nothing of anybody's is lost.
+        _git("reset", "--quiet", "--hard", before)
         raise
-    _git("commit", "--quiet", "--all", "--message", f"Release {version}")
-    _git("tag", "--annotate", tag, "--message", f"Smallfirst {version}\n\n{_notes(version)}")
     return f"{tag} is made. It is published by: git push --atomic origin HEAD {tag}\n"
 
 

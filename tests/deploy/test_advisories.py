@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def test_an_empty_export_is_no_good_news(tmp_path: Path) -> None:
 
 def test_each_that_is_accepted_says_why() -> None:
     """A reason is a sentence, and has a day."""
-    accepted = advisories.tomllib.loads(advisories.ACCEPTED.read_text("utf-8"))
+    accepted = tomllib.loads(advisories.ACCEPTED.read_text("utf-8"))
     for name, entry in accepted.items():
         assert entry["because"].endswith("."), name
         assert isinstance(entry["until"], date), name

@@ -75,10 +75,12 @@ def test_a_wheel_fits_the_machines_that_its_name_says(wheel: str, fits: set[str]
 
 def package(*files: str) -> dict[str, Any]:
     """Make an entry of uv's lock; each file's hash is its name."""
-    made = [{"url": f"https://x.example/{name}", "hashes": {"sha256": name}} for name in files]
-    wheels = [one for one in made if one["url"].endswith(".whl")]
-    sources = [one for one in made if one["url"].endswith(".tar.gz")]
-    entry: dict[str, Any] = {"name": "a", "version": "1", "wheels": wheels}
+    made = {
+        name: {"url": f"https://x.example/{name}", "hashes": {"sha256": name}} for name in files
+    }
+    entry: dict[str, Any] = {"name": "a", "version": "1"}
+    entry["wheels"] = [one for name, one in made.items() if name.endswith(".whl")]
+    sources = [one for name, one in made.items() if name.endswith(".tar.gz")]
     return entry | ({"sdist": sources[0]} if sources else {})
 
 

@@ -126,6 +126,23 @@ def test_versions_that_disagree_are_refused(
     assert git(checkout, "status", "--porcelain") + git(checkout, "tag", "--list") == ""
 
 
+@pytest.mark.parametrize("refusal", ["hook", "signature"])
+def test_what_git_refuses_leaves_nothing(checkout: Path, refusal: str) -> None:
+    """Neither a commit without its tag nor changed files."""
+    before = git(checkout, "rev-parse", "HEAD")
+    if refusal == "hook":
+        hook = checkout / ".git" / "hooks" / "pre-commit"
+        hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+        hook.chmod(0o755)
+    else:
+        git(checkout, "config", "tag.gpgSign", "true")
+        git(checkout, "config", "gpg.program", "/bin/false")
+    done = run(checkout, "make", VERSION)
+    assert done.returncode == 1
+    assert git(checkout, "rev-parse", "HEAD") == before
+    assert git(checkout, "status", "--porcelain") + git(checkout, "tag", "--list") == ""
+
+
 def test_this_tree_agrees_with_itself() -> None:
     """What a release would refuse is seen before it is due."""
     (version,) = release.found(ROOT, release.PLACES[0])

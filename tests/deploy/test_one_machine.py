@@ -122,7 +122,7 @@ def test_a_worker_may_finish_its_pass(way: str) -> None:
 
 
 def test_the_page_names_what_there_is() -> None:
-    """Each unit that is to be enabled, each service that is to be scaled, each file to be copied."""
+    """Each unit that is to be enabled and each service that is to be scaled."""
     page = (ROOT / "docs" / "how-to" / "one-machine.md").read_text("utf-8")
     started = page.partition("enable --now")[2]
     enabled = re.findall(r"\bsmallfirst-(\w+(?:@[\w-]+)?)(?= |\n)", started)
@@ -137,7 +137,7 @@ def test_the_page_names_what_there_is() -> None:
 
 @needs_systemd
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    """No key that it does not know, no unit that is not there, little that could be attacked."""
+    """It knows each key and finds each unit; there is little that could be attacked."""
     for path in (EXAMPLE / "systemd").iterdir():
         text = path.read_text("utf-8").replace(
             "/opt/smallfirst/bin", str(Path(sys.executable).parent)

@@ -1,5 +1,6 @@
 """What the forge does for a tag: each step is a verb of the Makefile, no action can move."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import hcl2
 import pytest
 import yaml
 from tests.support.charts import CHART, ROOT, script
+from tests.support.oci_registry import registry
 from tests.support.recipes import FILES, ends
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -126,3 +128,38 @@ def test_the_chart_is_packed_whole(tmp_path: Path) -> None:
         held = {name.removeprefix("smallfirst/") for name in archive.getnames()}
     own = {path.relative_to(CHART) for path in CHART.rglob("*") if path.is_file()}
     assert held == {str(path) for path in own if path.parts[0] != "examples"}
+
+
+def test_the_chart_is_pushed_and_can_be_signed(tmp_path: Path) -> None:
+    """`make push-chart` leaves it in a registry, and its digest where `make sign-chart` looks."""
+    (version,) = re.findall(
+        r"^version: (\S+)$", (CHART / "Chart.yaml").read_text("utf-8"), re.MULTILINE
+    )
+    cosign = tmp_path / "cosign"
+    cosign.write_text('#!/bin/sh\necho "$@" > "$SIGNED"\n')
+    cosign.chmod(0o755)
+    with registry() as pushed:
+        told = [f"VERSION={version}", f"REGISTRY={pushed.host}/ours/", "HELM_FLAGS=--plain-http"]
+        told.append(f"DIST={tmp_path}/dist")
+        done = subprocess.run(
+            ["make", "push-chart", "sign-chart", f"PYTHON={sys.executable}", *told],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "SIGNED": f"{tmp_path}/s",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        manifest = pushed.manifests["ours/charts/smallfirst", version]
+    (layer,) = manifest["layers"]
+    assert layer["mediaType"] == "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+    assert layer["digest"] in pushed.blobs
+    signed = (tmp_path / "s").read_text("utf-8")
+    assert re.fullmatch(
+        rf"sign --yes {pushed.host}/ours/charts/smallfirst@sha256:[0-9a-f]{{64}}\n", signed
+    )

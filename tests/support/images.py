@@ -106,6 +106,10 @@ def follow(name: str, folder: Path, *, compiles: bool = False) -> Image:
     _lay_out(folder)
     machine = {key: each for key, each in os.environ.items() if OF_THE_MACHINE.fullmatch(key)}
     settings = uv.for_command(uv.settings(), ["--require-hashes"])
+    if name == "llm":
+        # Where torch for processors may lie, under the version of the one for GPUs that is locked.
+        settings.pop("UV_FIND_LINKS", None)
+        machine.pop("UV_FIND_LINKS", None)
     told = {"COMPILE": "1"} if compiles else {}
     build = Image(folder, {**settings, **machine, **told, "PATH": str(folder / "bin")})
     built: dict[str, Image] = {}
