@@ -181,7 +181,7 @@ sign-chart:  ## Sign the chart that was pushed.
 # The advisories' database as OSV exports it (PyPI/all.zip at osv.dev's bucket): the file is fetched by who
 # may, and read without a network.
 advisories: .venv/ready  ## Compare what is locked with known advisories: make advisories OSV=all.zip.
-	$(BIN)/python requirements/advisories.py $(OSV) requirements/lock.txt requirements/checkov.txt \
+	$(BIN)/python requirements/advisories.py '$(OSV)' requirements/lock.txt requirements/checkov.txt \
 	  requirements/tools.txt requirements/images/llm.txt
 
 licences: .venv/ready  ## List the licences of what is locked.

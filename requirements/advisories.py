@@ -6,7 +6,8 @@ harm here stands in `accepted.toml`, with the reason and the day on which it is 
 
     python requirements/advisories.py all.zip requirements/lock.txt requirements/images/llm.txt
 
-Ends with 1 where an advisory concerns a locked version and is not accepted, or is no longer.
+Ends with 1 where an advisory concerns a locked version and is not accepted, or is no longer; with
+2 where there is no such file.
 Source: https://ossf.github.io/osv-schema/#affectedranges-field, and its section on evaluation.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -60,12 +61,12 @@ def records(archive: Path) -> Iterator[Record]:
     """Read every advisory of an export.
 
     Raises:
-        ValueError: When there is none, which would look as if all were well.
+        ValueError: When there is none, which would look as if all were well, or one is no JSON.
     """
     with ZipFile(archive) as opened:
         names = [name for name in opened.namelist() if name.endswith(".json")]
         if not names:
-            raise ValueError(f"{archive} holds no advisory")
+            raise ValueError("it holds no advisory")
         for name in names:
             yield json.loads(opened.read(name))
 
@@ -88,10 +89,15 @@ def findings(advisories: Iterable[Record], packages: Mapping[str, str]) -> list[
 def concerns(affected: Record, version: str) -> bool:
     """Whether a version is among those listed, or within a range; a range's end is not in it."""
     return version in affected.get("versions", ()) or any(
-        _is_within(each["events"], Version(version))
-        for each in affected.get("ranges", ())
-        if each["type"] == "ECOSYSTEM"
+        _is_within(events, Version(version)) for events in _ranges(affected)
     )
+
+
+def _ranges(affected: Record) -> Iterator[list[Mapping[str, str]]]:
+    """Give the events of each range of versions; others are of commits."""
+    for each in affected.get("ranges", ()):
+        if each["type"] == "ECOSYSTEM":
+            yield each["events"]
 
 
 def _is_within(events: Iterable[Mapping[str, str]], version: Version) -> bool:
@@ -116,7 +122,7 @@ def _ordered(events: Iterable[Mapping[str, str]]) -> Iterator[tuple[Version, str
 
 
 def _finding(record: Record, affected: Record, package: str, version: str) -> Finding:
-    events = [event for each in affected.get("ranges", ()) for event in each["events"]]
+    events = [event for each in _ranges(affected) for event in each]
     later = [at for at, kind in _ordered(events) if kind == "fixed" and at > Version(version)]
     text = str(record.get("summary") or record.get("details") or "no summary")
     return Finding(
@@ -146,7 +152,11 @@ def main(arguments: list[str]) -> int:
     """Compare, and say what there is."""
     archive, *locks = map(Path, arguments)
     accepted = tomllib.loads(ACCEPTED.read_text("utf-8"))
-    advisories = list(records(archive))
+    try:
+        advisories = list(records(archive))
+    except (OSError, BadZipFile, ValueError) as error:
+        sys.stderr.write(f"{archive} is no export of OSV: {error}\n")
+        return 2
     found = {
         each for lock in locks for each in findings(advisories, locked(lock.read_text("utf-8")))
     }

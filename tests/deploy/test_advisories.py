@@ -68,6 +68,14 @@ def test_what_concerns_a_locked_version_is_found() -> None:
     ]
 
 
+def test_a_range_of_commits_is_no_version() -> None:
+    """A hash of digits alone would be a high version."""
+    told = record("jinja2", versions=["3.1.5"])
+    told["affected"][0]["ranges"] = [{"type": "GIT", "events": [{"fixed": "4" * 40}]}]
+    (found,) = advisories.findings([told], advisories.locked(LOCK))
+    assert found.fixed == ""
+
+
 def test_what_is_accepted_is_until_its_day() -> None:
     """Under any of its names; afterwards it is told again, and what concerns nothing is told."""
     told = [record("jinja2", versions=["3.1.5"], aliases=["CVE-1"])]
@@ -102,8 +110,21 @@ def test_the_command_fails_where_there_is_one(tmp_path: Path) -> None:
 def test_an_empty_export_is_no_good_news(tmp_path: Path) -> None:
     """What holds no advisory is refused: it would look as if all were well."""
     done = run(tmp_path)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "holds no advisory" in done.stderr
+
+
+def test_what_is_no_export_is_refused() -> None:
+    """A lock in its place, as where the file's name was forgotten."""
+    command = [
+        sys.executable,
+        "requirements/advisories.py",
+        "requirements/lock.txt",
+        "requirements",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("requirements/lock.txt is no export of OSV")
 
 
 def test_each_that_is_accepted_says_why() -> None:
