@@ -108,7 +108,9 @@ TOOLS := uv==0.13.9 hatchling==1.33.0
 
 EVERY := router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2
 IN_LOCK := .cache/lock/bin/python
-COMPILE := $(IN_LOCK) requirements/uv.py pip compile --quiet --no-annotate --no-header --python-version 3.11.7
+# uv by itself, and not as requirements/uv.py has it: hashes are of what the package index has. In a folder
+# of this machine's there may be fewer files, or another build of the same version, such as torch's.
+COMPILE := .cache/lock/bin/uv pip compile --quiet --no-annotate --no-header --python-version 3.11.7 --python $(IN_LOCK)
 # $(call hashed,VERSIONS,LOCK): every file's hash for the versions that stand in VERSIONS.
 hashed = $(COMPILE) --universal --no-deps --format pylock.toml $(1) -o .cache/lock/pylock.toml \
 	&& $(IN_LOCK) requirements/hashes.py .cache/lock/pylock.toml > $(2)
