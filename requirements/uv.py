@@ -30,6 +30,13 @@ def settings() -> dict[str, str]:
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **translated(told)}
 
 
+def for_command(found: dict[str, str], arguments: list[str]) -> dict[str, str]:
+    """Leave constraints out where every version and hash is named: uv refuses looser ones there."""
+    if "--require-hashes" not in arguments:
+        return found
+    return {name: value for name, value in found.items() if name != "UV_CONSTRAINT"}
+
+
 def translated(told: str) -> dict[str, str]:
     """Say in uv's words what `pip config list` prints: a name and a Python string on each line."""
     found = {}
@@ -45,5 +52,7 @@ if __name__ == "__main__":
     uv = Path(sys.executable).with_name("uv")
     own = {"VIRTUAL_ENV": sys.prefix, "UV_NO_CACHE": "1"}
     os.execve(  # noqa: S606 - it takes this process's place
-        uv, [str(uv), *sys.argv[1:]], {**settings(), **own, **os.environ}
+        uv,
+        [str(uv), *sys.argv[1:]],
+        {**for_command(settings(), sys.argv), **own, **os.environ},
     )

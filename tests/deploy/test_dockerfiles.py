@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from requirements.image_locks import IMAGES
 from tests.support.charts import CHART, ROOT
-from tests.support.recipes import FILES, shipped, stages
+from tests.support.recipes import FILES, ends, shipped, stages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+TORCH = "torch==2.13.0"
+#: Of the stage that all others stand on: the one thing that it takes from the checkout.
+TOOLS = "COPY requirements/tools.txt requirements/tools.txt"
 #: With what no last stage may be made, but for the one that says why.
 COMPILERS = re.compile(r"\b(gcc|g\+\+|clang|build-essential|make|cargo)\b")
 
@@ -50,19 +54,58 @@ def test_what_is_copied_is_there(path: Path) -> None:
             if line.startswith("COPY ") and "--from" not in line:
                 for source in line.split()[1:-1]:
                     assert (ROOT / source).exists(), source
-                    assert f"!{source}" in kept, source
+                    above = (Path(source), *Path(source).parents)
+                    assert any(f"!{each}" in kept for each in above), source
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_change_of_ours_is_a_small_layer(path: Path) -> None:
+    """What others wrote is made of a list alone, and shipped below what is ours."""
+    by_name = {stage.name: stage for stage in stages(path)}
+    for end in ends(path):
+        packages, own = end.sources
+        assert [line for line in end.lines if line.startswith("COPY")] == [
+            f"COPY --from={packages} /venv /venv",
+            f"COPY --from={own} /own /venv",
+        ]
+        copied = re.findall(r"^COPY (.*)$", by_name[packages].text, re.MULTILINE)
+        assert copied == [" ".join([f"requirements/images/{end.name}.txt"] * 2)]
+        assert not re.search(r"^(COPY|ADD)", by_name["tools"].text.replace(TOOLS, ""), re.MULTILINE)
+        assert by_name[own].base == by_name[packages].base == "tools"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_that_is_fetched_has_a_hash(path: Path) -> None:
+    """Every installation is of a list with hashes, or of our own wheel; torch has its index's."""
+    for stage in stages(path):
+        for line in re.findall(r"^RUN (.*pip install.*)$", stage.text, re.MULTILINE):
+            is_ours = line.endswith("--no-deps --prefix /own /src/dist/*.whl")
+            is_torch = line.endswith(f" {TORCH}")
+            assert is_ours or is_torch or "--require-hashes -r requirements/" in line, line
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_labels_say_what_it_is_made_of(path: Path) -> None:
+    """Whoever finds an image sees its version, commit, sources and licence."""
+    for end in ends(path):
+        labels = dict(re.findall(r"org\.opencontainers\.image\.(\w+)=(\S+)", end.text))
+        assert labels == {
+            "title": f"smallfirst-{end.name}",
+            "version": "${VERSION}",
+            "revision": "${REVISION}",
+            "source": PROJECT["urls"]["Repository"],
+            "licenses": PROJECT["license"],
+        }
 
 
 def test_versions_are_those_of_the_project() -> None:
-    """What a recipe pins is what pyproject.toml pins; each extra exists."""
-    pinned = {one for extra in PROJECT["optional-dependencies"].values() for one in extra}
-    text = "\n".join(path.read_text("utf-8") for path in FILES)
-    for requirement in re.findall(r"\b(?:torch|flower)==[\d.]+", text):
-        assert requirement in pinned
-    named = re.findall(r"'\.\[([\w,]+)\]'", text)
-    extras = {extra for one in named for extra in one.split(",")}
-    wanted = {"router", "linear", "desk", "slm", "int8", "remote", "llm", "tracing"}
-    assert extras == wanted <= set(PROJECT["optional-dependencies"])
+    """What a recipe and its list pin is what pyproject.toml pins; each extra exists."""
+    extras = PROJECT["optional-dependencies"]
+    pinned = {one for extra in extras.values() for one in extra}
+    assert {TORCH, "flower==2.2.0"} <= pinned
+    assert "flower==2.2.0 " in (ROOT / "requirements/images/flower.txt").read_text("utf-8")
+    named = [one for each in IMAGES.values() for one in re.findall(r"\[([\w,]+)\]", "".join(each))]
+    assert {extra for one in named for extra in one.split(",")} <= set(extras)
 
 
 def test_users_and_commands_are_those_of_the_chart() -> None:

@@ -110,7 +110,7 @@ def test_each_that_is_kept_says_why() -> None:
 def test_the_page_names_the_release() -> None:
     """docs/how-to/deploy.md names the release of checkov that `make lock` locks."""
     (release,) = re.findall(
-        r"^checkov==(\S+)$",
+        r"^checkov==(\S+)",
         (ROOT / "requirements" / "checkov.txt").read_text("utf-8"),
         re.MULTILINE,
     )

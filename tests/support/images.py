@@ -1,8 +1,9 @@
 """The images without a container engine: each recipe is followed here, instruction by instruction.
 
-A folder stands for the root of the file system. What builds the environment runs as it stands
-there, with little on its path but that environment and a Python: no compiler of this machine.
-Not followed: the base itself, packages of the distribution, the user.
+A folder stands for the root of the file system, the same one for all stages of a recipe. What
+builds the environment runs as it stands there, with little on its path but that environment and a
+Python: no compiler of this machine. Not followed: the base itself, packages of the distribution,
+the user.
 """
 
 import json
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -26,9 +27,9 @@ from tests.support.recipes import Stage, stages, whole
 RECIPES = {
     "router": ("router/Dockerfile", "router"),
     "flower": ("router/Dockerfile", "flower"),
-    "desk": ("workers/Dockerfile.desk", ""),
-    "slm": ("workers/Dockerfile.slm", ""),
-    "llm": ("workers/Dockerfile.llm", ""),
+    "desk": ("workers/Dockerfile.desk", "desk"),
+    "slm": ("workers/Dockerfile.slm", "slm"),
+    "llm": ("workers/Dockerfile.llm", "llm"),
 }
 #: How this machine finds packages, which the one that builds an image finds in its own way.
 OF_THE_MACHINE = re.compile(r"(?i)(PIP|UV)_\w+|\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|HOME")
@@ -88,25 +89,35 @@ class Image:
             process.kill()
 
 
-def follow(name: str, folder: Path) -> Image:
+def follow(name: str, folder: Path, *, compiles: bool = False) -> Image:
     """Follow an image's recipe in an empty folder.
+
+    Args:
+        name: Of the image.
+        folder: Where its root is laid.
+        compiles: Whether its modules are compiled, as who builds it has it done. What is tried here
+            imports a small part of most images, so that all else would be compiled for nobody.
 
     Raises:
         RecipeError: When an instruction fails, with the end of what it said.
     """
     path, target = RECIPES[name]
-    last = _stage(ROOT / path, target)
-    (source,) = last.sources
+    every = {stage.name: stage for stage in stages(ROOT / path)}
     _lay_out(folder)
-    _build(_stage(ROOT / path, source), folder)
-    # The last stage takes the environment over; its own RUN is for packages of the distribution.
-    return _followed(last, folder, {"PATH": str(folder / "bin")}, skipped={"RUN", "COPY"})
-
-
-def _stage(path: Path, name: str) -> Stage:
-    """Take a stage by name, with what it stands on."""
-    (stage,) = (stage for stage in stages(path) if stage.name == name)
-    return whole(path, stage)
+    machine = {key: each for key, each in os.environ.items() if OF_THE_MACHINE.fullmatch(key)}
+    settings = uv.for_command(uv.settings(), ["--require-hashes"])
+    if name == "llm":
+        # Where torch for processors may lie, under the version of the one for GPUs that is locked.
+        settings.pop("UV_FIND_LINKS", None)
+        machine.pop("UV_FIND_LINKS", None)
+    told = {"COMPILE": "1"} if compiles else {}
+    build = Image(folder, {**settings, **machine, **told, "PATH": str(folder / "bin")})
+    built: dict[str, Image] = {}
+    last = whole(ROOT / path, every[target])
+    for source in last.sources:
+        _build(every, source, build, built)
+    # What is shipped knows nothing of this machine; its RUN is for the distribution's packages.
+    return _followed(last, Image(folder, {"PATH": str(folder / "bin")}), skipped={"RUN"})
 
 
 def _lay_out(folder: Path) -> None:
@@ -123,31 +134,29 @@ def _lay_out(folder: Path) -> None:
             (folder / "bin" / name).symlink_to(found)
 
 
-def _build(stage: Stage, folder: Path) -> None:
-    """Follow what makes the environment.
+def _build(every: Mapping[str, Stage], name: str, start: Image, built: dict[str, Image]) -> Image:
+    """Follow a stage, and first those that it stands on and copies from, each once."""
+    if name not in built:
+        stage = every[name]
+        base = _build(every, stage.base, start, built) if stage.base in every else start
+        for source in stage.sources:
+            _build(every, source, start, built)
+        built[name] = _followed(stage, base, skipped=set())
+    return built[name]
 
-    Arguments are not given: what is tried here imports a small part of it, so that all else would
-    be compiled for nobody.
-    """
-    machine = {name: each for name, each in os.environ.items() if OF_THE_MACHINE.fullmatch(name)}
-    settings = {**uv.settings(), **machine, "PATH": str(folder / "bin")}
-    _followed(stage, folder, settings, skipped=set())
 
-
-def _followed(
-    stage: Stage, folder: Path, environment: dict[str, str], *, skipped: set[str]
-) -> Image:
-    image = Image(folder, environment)
+def _followed(stage: Stage, base: Image, *, skipped: set[str]) -> Image:
+    image = replace(base, environment=dict(base.environment))
     for line in stage.lines:
         instruction, rest = line.split(" ", 1)
         if instruction not in skipped:
-            _obey(image, instruction, _moved(rest, folder))
+            _obey(image, instruction, _moved(rest, image.folder))
     return image
 
 
 def _moved(text: str, folder: Path) -> str:
     """Have the root's folders be those of this one."""
-    return re.sub(r"(?<![\w./])/(?=(venv|uv|src|tmp)\b)", f"{folder}/", text)
+    return re.sub(r"(?<![\w./])/(?=(venv|uv|src|own|tmp)\b)", f"{folder}/", text)
 
 
 def _obey(image: Image, instruction: str, rest: str) -> None:
@@ -160,7 +169,10 @@ def _obey(image: Image, instruction: str, rest: str) -> None:
             image.workdir = Path(rest)
         case "COPY":
             *sources, target = rest.split()
-            _copy(sources, image.workdir / target)
+            if sources[0].startswith("--from="):
+                _copy_over(Path(sources[1]), Path(target))
+            else:
+                _copy(sources, image.workdir / target)
         case "RUN":
             _run(image, rest)
         case "CMD":
@@ -181,6 +193,14 @@ def _copy(sources: list[str], target: Path) -> None:
             place = target / Path(name).name if len(sources) > 1 or target.is_dir() else target
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, place)
+
+
+def _copy_over(source: Path, target: Path) -> None:
+    """Copy a folder of another stage; where it goes to the same place, it lies there already."""
+    if not source.is_dir():
+        raise RecipeError(f"no stage made {source}")
+    if source != target:
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
 
 
 def _run(image: Image, line: str) -> None:

@@ -1,6 +1,6 @@
 """What pip was told is told to uv, which reads none of it."""
 
-from requirements.uv import translated
+from requirements.uv import for_command, translated
 
 
 def test_several_values_stand_as_uv_wants_them() -> None:
@@ -15,4 +15,13 @@ global.index-url='https://c.example/simple'
         "UV_FIND_LINKS": "/wheels,/more",
         "UV_INDEX": "https://a.example/simple https://b.example/simple",
         "UV_DEFAULT_INDEX": "https://c.example/simple",
+    }
+
+
+def test_constraints_are_left_out_where_all_is_pinned() -> None:
+    """A machine's `torch<=2` would have uv refuse a lock with hashes, and adds nothing to it."""
+    found = {"UV_CONSTRAINT": "torch<=2", "UV_FIND_LINKS": "/wheels"}
+    assert for_command(found, ["pip", "install", "torch"]) == found
+    assert for_command(found, ["pip", "install", "--require-hashes"]) == {
+        "UV_FIND_LINKS": "/wheels"
     }
