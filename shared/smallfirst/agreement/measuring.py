@@ -7,15 +7,10 @@ would speak of hard jobs more than of others.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import Field
 
 from smallfirst.wire import Wire
-
-#: The most cells that Krippendorff's alpha is worked out with: jobs, times answers squared. The
-#: library makes three arrays of eight bytes each; beyond it, the newest jobs alone are counted.
-MAX_CELLS: Final = 4_000_000
 
 
 class PairRecord(Wire):
@@ -52,14 +47,12 @@ class Agreement:
         num_jobs: How many two people answered.
         raw: The share of those that both answered the same.
         alpha: Krippendorff's, nominal; None where nobody says anything else than others do.
-        num_alpha_jobs: The newest ones, of which that is told.
         pairs: Of each two, who have most jobs in common first.
     """
 
     num_jobs: int
     raw: float
     alpha: float | None
-    num_alpha_jobs: int
     pairs: tuple[PairAgreement, ...]
 
 
@@ -71,12 +64,10 @@ def agreement_of(records: Sequence[PairRecord]) -> Agreement | None:
     """
     if not records:
         return None
-    counted = _countable(records)
     return Agreement(
         num_jobs=len(records),
         raw=_raw(records),
-        alpha=alpha_of(counted),
-        num_alpha_jobs=len(counted),
+        alpha=alpha_of(records),
         pairs=tuple(_pairs(records)),
     )
 
@@ -97,31 +88,16 @@ def kappa_of(said: Sequence[tuple[str, str]]) -> float | None:
 def alpha_of(records: Sequence[PairRecord]) -> float | None:
     """Krippendorff's alpha of all jobs, whoever answered each; None where nobody differs in any.
 
-    Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability.
+    By hand, as it is short for two answers to each job: the library that is named for it is under
+    the GPL, and NLTK's loads scipy.
+
+    Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability, nominal data.
     """
-    import krippendorff  # noqa: PLC0415 - numpy comes with it
-    import numpy as np  # noqa: PLC0415 - the same
-
-    people = sorted({person for record in records for person in record.people})
-    values = {said: n for n, said in enumerate(_values(records))}
-    if len(values) < 2:
-        return None
-    told = np.full((len(people), len(records)), np.nan)  # (people, jobs)
-    for job, record in enumerate(records):
-        for person, said in zip(record.people, record.said, strict=True):
-            told[people.index(person), job] = values[said]
-    return float(krippendorff.alpha(reliability_data=told, level_of_measurement="nominal"))
-
-
-def _countable(records: Sequence[PairRecord]) -> Sequence[PairRecord]:
-    """As many of the newest as alpha can be worked out with."""
-    while len(records) * len(_values(records)) ** 2 > MAX_CELLS:
-        records = records[(len(records) + 1) // 2 :]
-    return records
-
-
-def _values(records: Iterable[PairRecord]) -> list[str]:
-    return sorted({said for record in records for said in record.said})
+    counts = Counter(said for record in records for said in record.said)
+    num_values = counts.total()
+    num_alike = sum(count * (count - 1) for count in counts.values())
+    by_chance = 1.0 - num_alike / (num_values * (num_values - 1))
+    return None if len(counts) < 2 else 1.0 - (1.0 - _raw(records)) / by_chance
 
 
 def _raw(records: Sequence[PairRecord]) -> float:

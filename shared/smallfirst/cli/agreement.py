@@ -53,8 +53,6 @@ def _show(name: str, found: Agreement | None) -> None:
         f"{name}: of {counted(found.num_jobs, 'job')} that two people answered"
         f" {100 * found.raw:.1f} % alike; Krippendorff's alpha {_number(found.alpha)}"
     )
-    if found.num_alpha_jobs < found.num_jobs:
-        out.print(f"  alpha speaks of the newest {found.num_alpha_jobs:,}")
     out.print(table(_COLUMNS, _rows(found)))
 
 

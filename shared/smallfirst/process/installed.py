@@ -11,5 +11,4 @@ def can_run_flower() -> bool:
 def can_run_desk() -> bool:
     """Whether the review desk is installed, and what serves its pages."""
     pages = ("argon2", "itsdangerous", "jinja2", "starlette", "uvicorn")
-    needed = ("smallfirst_desk", "krippendorff", *pages)
-    return all(importlib.util.find_spec(name) for name in needed)
+    return all(importlib.util.find_spec(name) for name in ("smallfirst_desk", *pages))

@@ -1,6 +1,7 @@
 """How often two people agree, and how far beyond chance."""
 
 from collections.abc import Iterable
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -51,10 +52,12 @@ def test_who_answered_first_makes_no_difference(said: list[tuple[str, str]]) -> 
     assert agreement_of(forward) == agreement_of(mixed)
 
 
-def test_answers_of_many_forms_are_measured_in_bounded_memory() -> None:
-    """Of the newest jobs alone, and it is said of how many."""
-    found = agreement_of(pairs(map(str, range(5000)), map(str, range(5000))))
-    assert found is not None
-    assert found.num_jobs == 5000
-    assert 100 < found.num_alpha_jobs < 1000
-    assert found.alpha == pytest.approx(1.0)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1))
+def test_alpha_is_of_all_answers_whoever_gave_them(said: list[tuple[str, str]]) -> None:
+    """From its definition: what differs within jobs, by what differs among all answers."""
+    alpha = alpha_of(pairs(*zip(*said, strict=True)))
+    answers = [each for both in said for each in both]
+    within = sum(one != other for one, other in said) / len(said)
+    among = [one != other for one, other in permutations(answers, 2)]
+    expected = None if not any(among) else 1 - within / (sum(among) / len(among))
+    assert alpha == (expected if expected is None else pytest.approx(expected))
