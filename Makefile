@@ -16,7 +16,7 @@ BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua lint-workflows docs fuzz chaos bench bench-quick format lock clean
-.PHONY: release release-check wheel images push-images sign-images chart push-chart sign-chart advisories licences
+.PHONY: hashes release release-check wheel images push-images sign-images chart push-chart sign-chart advisories licences
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -111,7 +111,8 @@ EVERY := router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,
 IN_LOCK := .cache/lock/bin/python
 # uv by itself, and not as requirements/uv.py has it: hashes are of what the package index has. In a folder
 # of this machine's there may be fewer files, or another build of the same version, such as torch's.
-COMPILE := .cache/lock/bin/uv pip compile --quiet --no-annotate --no-header --python-version 3.11.7 --python $(IN_LOCK)
+COMPILE_WITH = pip compile --quiet --no-annotate --no-header --python-version 3.11.7
+COMPILE := .cache/lock/bin/uv $(COMPILE_WITH) --python $(IN_LOCK)
 # $(call hashed,VERSIONS,LOCK): every file's hash for the versions that stand in VERSIONS.
 hashed = $(COMPILE) --universal --no-deps --format pylock.toml $(1) -o .cache/lock/pylock.toml \
 	&& $(IN_LOCK) requirements/hashes.py .cache/lock/pylock.toml > $(2)
@@ -134,6 +135,14 @@ lock:  ## Work out requirements/ anew from pyproject.toml.
 	$(IN_LOCK) -m pip freeze --all $(UNWANTED:%=--exclude %) > .cache/lock/versions.txt
 	$(call hashed,.cache/lock/versions.txt,requirements/lock.txt)
 	$(IN_LOCK) requirements/image_locks.py requirements/lock.txt requirements/images
+
+hashes:  ## Work out the hashes anew for the versions that stand in the lock, as after a merge; then the images' lists.
+	mkdir -p .cache
+	grep -oE '^[^ #]+==[^ ;\\]+' requirements/lock.txt > .cache/versions.txt
+	$(BIN)/uv $(COMPILE_WITH) --python $(BIN)/python --universal --no-deps --format pylock.toml \
+	  .cache/versions.txt -o .cache/pylock.toml
+	$(BIN)/python requirements/hashes.py .cache/pylock.toml > requirements/lock.txt
+	$(BIN)/python requirements/image_locks.py requirements/lock.txt requirements/images
 
 # What the forge's workflow does for a tag, step by step, each to be run by itself. These need Python and
 # docker, helm, cosign as they come: no .venv.
