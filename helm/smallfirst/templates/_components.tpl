@@ -139,6 +139,11 @@ hasMetrics: true
 hasTraces: true
 probes:
   {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
+{{- if and (eq $pool.image "llm") (not (int $pool.gpu.count)) }}
+env:
+  # The image asks for all of them: a node whose runtime obeys would show GPUs that nobody counted.
+  - {name: NVIDIA_VISIBLE_DEVICES, value: void}
+{{- end }}
 group: pool
 streams:
   {{- range $number := until (int .root.Values.slices) }}
@@ -430,11 +435,9 @@ config:
 {{/* The tasks of the values' own catalogue whose cascade ends at a person, as a list. */}}
 {{- define "smallfirst.tasksOfPeople" -}}
 {{- $tasks := list -}}
-{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
-{{- range $task, $about := (.Values.catalogue.content | fromYaml).tasks -}}
-{{- range $step := (kindIs "map" $about | ternary $about dict).cascade -}}
-{{- if kindIs "map" $step -}}{{- if hasKey $step "person" -}}{{- $tasks = append $tasks $task -}}{{- end -}}{{- end -}}
-{{- end -}}
+{{- range $task, $about := include "smallfirst.entries" (dict "root" . "key" "tasks") | fromJson -}}
+{{- range include "smallfirst.steps" $about | fromJsonArray -}}
+{{- if hasKey . "person" -}}{{- $tasks = append $tasks $task -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $tasks -}}
@@ -443,12 +446,10 @@ config:
 {{/* What `helm test` submits, by task, as JSON: not what may wait for a person for days, unless it is named. */}}
 {{- define "smallfirst.testJobs" -}}
 {{- $jobs := dict -}}
-{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
 {{- $asking := include "smallfirst.tasksOfPeople" . | fromJsonArray -}}
-{{- range $task, $_ := (.Values.catalogue.content | fromYaml).tasks -}}
+{{- range $task, $_ := include "smallfirst.entries" (dict "root" . "key" "tasks") | fromJson -}}
 {{- if not (has $task $asking) -}}
 {{- $_ := set $jobs $task $.Values.test.text -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- mergeOverwrite $jobs (deepCopy .Values.test.jobs) | toJson -}}

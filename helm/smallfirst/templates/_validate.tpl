@@ -2,20 +2,32 @@
 
 {{- define "smallfirst.validate" -}}
 {{- $faults := list -}}
-{{- range list "redis" "catalogue" "models" "flower" "desk" "airGapped" -}}
+{{- range list "names" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
-{{- range include "smallfirst.poolNames" . | fromJsonArray -}}
-{{- $faults = concat $faults (include "smallfirst.faults.pool" (dict "root" $ "name" .) | fromJsonArray) -}}
+{{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
+{{- range $kind := list "pool" "fit" -}}
+{{- $faults = concat $faults (include (printf "smallfirst.faults.%s" $kind) (dict "root" $ "name" $name) | fromJsonArray) -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $component := include "smallfirst.components" . | fromYaml -}}
-{{- if eq $component.kind "Deployment" -}}
-{{- $faults = concat $faults (include "smallfirst.faults.scaling" (dict "name" $name "component" $component) | fromJsonArray) -}}
+{{- $scope := dict "root" $ "name" $name "component" $component -}}
+{{- range $kind := ternary (list "owned" "resources" "scaling") (list "resources") (eq $component.kind "Deployment") -}}
+{{- $faults = concat $faults (include (printf "smallfirst.faults.%s" $kind) $scope | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
 {{- if $faults -}}
 {{- fail (printf "\n\nThese values cannot work:\n- %s\n" (join "\n- " $faults)) -}}
 {{- end -}}
+{{- end }}
+
+{{- define "smallfirst.faults.names" -}}
+{{- $faults := list -}}
+{{- $name := include "smallfirst.fullname" . -}}
+{{- if contains "." $name -}}
+{{- $faults = append $faults (printf "the release's name gives objects the name %s, and no Service may have a dot: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- toJson $faults -}}
 {{- end }}
 
 {{- define "smallfirst.faults.redis" -}}
@@ -54,7 +66,10 @@
 {{- $faults := list -}}
 {{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
 {{- $catalogue := .Values.catalogue.content | fromYaml -}}
-{{- if $catalogue.Error -}}
+{{- $declared := include "smallfirst.entries" (dict "root" . "key" "pools") | fromJson -}}
+{{- if not (trim .Values.catalogue.content) -}}
+{{- $faults = append $faults "the fleet needs a catalogue: --set-file catalogue.content=catalogue.yaml (at an upgrade too, or --reset-then-reuse-values), catalogue.existingConfigMap or catalogue.existingClaim" -}}
+{{- else if $catalogue.Error -}}
 {{- $faults = append $faults (printf "catalogue.content is no YAML: %s" $catalogue.Error) -}}
 {{- else -}}
 {{- $served := list -}}
@@ -64,17 +79,17 @@
 {{- $name := $pool.pool | default . -}}
 {{- $served = append $served $name -}}
 {{- $gpus = append $gpus (int $pool.gpu.count) -}}
-{{- if not (hasKey ($catalogue.pools | default dict) $name) -}}
+{{- if not (hasKey $declared $name) -}}
 {{- $faults = append $faults (printf "pools.%s serves the pool %s, which the catalogue does not declare" . $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $model := $catalogue.models -}}
-{{- $wanted := int (dig "tensor_parallel_size" 1 $model) -}}
+{{- range $name, $model := include "smallfirst.entries" (dict "root" . "key" "models") | fromJson -}}
+{{- $wanted := int ($model.tensor_parallel_size | default 1) -}}
 {{- if and (gt $wanted 1) (not (has $wanted $gpus)) -}}
 {{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel_size), and no pool has gpu.count %d" $name $wanted $wanted) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $_ := $catalogue.pools -}}
+{{- range $name, $_ := $declared -}}
 {{- if not (has $name $served) -}}
 {{- $faults = append $faults (printf "no entry of pools serves the catalogue's pool %s: its jobs would wait for ever" $name) -}}
 {{- end -}}
@@ -199,9 +214,37 @@
 {{- if ge (float64 $beat) (float64 $lease) -}}
 {{- $faults = append $faults (printf "pools.%s: a heartbeat every %v s cannot keep a lease of %v s (leaseSeconds)" .name $beat $lease) -}}
 {{- end -}}
-{{- range list "POOL" "PASS_SECONDS" "LEASE_SECONDS" "THREADS" "CACHE_DIR" -}}
-{{- if hasKey ($pool.settings | default dict) . -}}
-{{- $faults = append $faults (printf "pools.%s: settings.%s comes from another value" $.name .) -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* Settings that the chart makes from other values, or on which its probes and mounts rest. */}}
+{{- define "smallfirst.faults.owned" -}}
+{{- $faults := list -}}
+{{- $owned := list "NAMESPACE" "SLICES" "PRODUCERS" "CATALOGUE" "REDIS_URL" "BROKER_URL" "HEALTH_DIR" "METRICS_HOST" "METRICS_PORT" "TRACING" -}}
+{{- $owned = concat $owned (keys (.component.settings | default dict)) | uniq | sortAlpha -}}
+{{- range $setting := $owned -}}
+{{- if and (hasKey ($.component.config.settings | default dict) $setting) (not (hasPrefix "DESK_" $setting)) -}}
+{{- $faults = append $faults (printf "%s: settings.%s comes from another value" $.name $setting) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* A quantity as a number: 250m, 1Gi; or a count of the catalogue: 7.6B. */}}
+{{- define "smallfirst.number" -}}
+{{- $units := dict "m" 0.001 "k" 1e3 "K" 1e3 "M" 1e6 "G" 1e9 "B" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]+$" $text -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $units $unit | default 1.0) -}}
+{{- end }}
+
+{{- define "smallfirst.faults.resources" -}}
+{{- $faults := list -}}
+{{- $resources := include "smallfirst.resources" .component.config | fromYaml -}}
+{{- range $name, $request := $resources.requests -}}
+{{- $limit := get ($resources.limits | default dict) $name -}}
+{{- if and $limit (gt (include "smallfirst.number" $request | float64) (include "smallfirst.number" $limit | float64)) -}}
+{{- $faults = append $faults (printf "%s: resources.requests.%s %v is more than its limit, %v" $.name $name $request $limit) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
@@ -210,9 +253,6 @@
 {{- define "smallfirst.faults.scaling" -}}
 {{- $faults := list -}}
 {{- $config := .component.config -}}
-{{- if hasKey ($config.settings | default dict) "SLICES" -}}
-{{- $faults = append $faults (printf "%s: settings.SLICES comes from another value" .name) -}}
-{{- end -}}
 {{- $scaling := $config.autoscaling -}}
 {{- $name := .name -}}
 {{- if ne $scaling.type "none" -}}
