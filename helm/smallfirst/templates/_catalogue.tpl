@@ -81,6 +81,24 @@
 {{- end -}}
 {{- end }}
 
+{{/* Whether a pool may run a model that is not in its image: (dict "root" $ "pool" "gpu"). A size that is not told may fit. */}}
+{{- define "smallfirst.needsModels" -}}
+{{- $pool := get (include "smallfirst.entries" (dict "root" .root "key" "pools") | fromJson) .pool | default dict -}}
+{{- $isNeeded := or .root.Values.catalogue.existingConfigMap .root.Values.catalogue.existingClaim -}}
+{{- range $model := include "smallfirst.entries" (dict "root" .root "key" "models") | fromJson -}}
+{{- $fits := eq ($model.tier | default "slm" | toString) ($pool.tier | default "slm" | toString) -}}
+{{- if and $fits $model.parameters $pool.max_parameters -}}
+{{- $fits = le (include "smallfirst.number" $model.parameters | float64) (include "smallfirst.number" $pool.max_parameters | float64) -}}
+{{- end -}}
+{{- $places := list (include "smallfirst.modelPlace" $model) -}}
+{{- range $_, $folder := ternary $model.adapters dict (kindIs "map" $model.adapters) -}}
+{{- $places = append $places (include "smallfirst.modelPlace" (dict "source" $folder)) -}}
+{{- end -}}
+{{- if and $fits (not $pool.remote) (or (has "hub" $places) (has "claim" $places)) -}}{{- $isNeeded = true -}}{{- end -}}
+{{- end -}}
+{{- if $isNeeded -}}true{{- end -}}
+{{- end }}
+
 {{/* A file that the catalogue names and the fleet would not find. */}}
 {{- define "smallfirst.faults.files" -}}
 {{- $faults := list -}}

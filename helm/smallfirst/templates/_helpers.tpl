@@ -18,19 +18,18 @@
 
 {{- define "smallfirst.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
+{{/* With `more`, of this object alone; whoever comes later wins, and no key stands twice. */}}
 {{- define "smallfirst.labels" -}}
-{{ include "smallfirst.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: {{ .root.Chart.Name }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $labels := include "smallfirst.selector" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $labels "app.kubernetes.io/part-of" .root.Chart.Name -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- mergeOverwrite $labels (deepCopy .root.Values.commonLabels) (deepCopy (.more | default dict)) | toYaml -}}
 {{- end }}
 
 {{/* The port of who takes the spans: the address's, or its scheme's. */}}
@@ -51,7 +50,7 @@ labels:
 {{- define "smallfirst.image" -}}
 {{- $image := index .root.Values.images .image -}}
 {{- $name := $image.repository -}}
-{{- with .root.Values.images.registry -}}
+{{- with $image.registry | default .root.Values.images.registry -}}
 {{- $name = printf "%s/%s" (trimSuffix "/" .) $name -}}
 {{- end -}}
 {{- if $image.digest -}}

@@ -2,7 +2,7 @@
 
 {{- define "smallfirst.validate" -}}
 {{- $faults := list -}}
-{{- range list "names" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
+{{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
@@ -26,6 +26,39 @@
 {{- $name := include "smallfirst.fullname" . -}}
 {{- if contains "." $name -}}
 {{- $faults = append $faults (printf "the release's name gives objects the name %s, and no Service may have a dot: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/*
+Kinds that Kubernetes does not bring. Only a cluster that was asked tells kinds too ("v1/Pod"), as does
+whoever renders for one; `helm template` alone knows of none, and nothing is refused there.
+*/}}
+{{- define "smallfirst.faults.kinds" -}}
+{{- $faults := list -}}
+{{- $needed := dict -}}
+{{- if .Values.metrics.enabled -}}
+{{- if .Values.metrics.podMonitor.enabled -}}
+{{- $_ := set $needed "monitoring.coreos.com/v1/PodMonitor" "metrics.podMonitor.enabled needs Prometheus's operator, or false" -}}
+{{- end -}}
+{{- if .Values.metrics.alerts.enabled -}}
+{{- $_ := set $needed "monitoring.coreos.com/v1/PrometheusRule" "metrics.alerts.enabled needs Prometheus's operator, or false" -}}
+{{- end -}}
+{{- end -}}
+{{- if or .Values.flower.httpRoute.enabled .Values.desk.httpRoute.enabled -}}
+{{- $_ := set $needed "gateway.networking.k8s.io/v1/HTTPRoute" "httpRoute.enabled needs the Gateway API, or an ingress in its place" -}}
+{{- end -}}
+{{- range include "smallfirst.components" . | fromYaml -}}
+{{- if and (eq .kind "Deployment") (eq (dig "config" "autoscaling" "type" "none" .) "keda") -}}
+{{- $_ := set $needed "keda.sh/v1alpha1/ScaledObject" "autoscaling.type keda needs KEDA, or hpa" -}}
+{{- end -}}
+{{- end -}}
+{{- if .Capabilities.APIVersions.Has "v1/Pod" -}}
+{{- range $kind, $told := $needed -}}
+{{- if not ($.Capabilities.APIVersions.Has $kind) -}}
+{{- $faults = append $faults (printf "the cluster knows no %s: %s" $kind $told) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end }}
