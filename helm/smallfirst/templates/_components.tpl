@@ -471,8 +471,13 @@ kind: Pod
 image: router
 role: producer
 containers:
+  {{- $named := dict }}
   {{- range $task, $text := include "smallfirst.testJobs" . | fromJson }}
-  - name: {{ $task | replace "_" "-" | trunc 63 | trimSuffix "-" }}
+  {{- $name := $task | replace "_" "-" | trunc 63 | trimAll "-" }}
+  {{- /* Tasks a-b and a_b are two. */}}
+  {{- if hasKey $named $name }}{{ $name = printf "%s-%s" (trunc 54 $name | trimAll "-") (sha256sum $task | trunc 8) }}{{ end }}
+  {{- $_ := set $named $name $task }}
+  - name: {{ $name | quote }}
     command:
       - python
       - -m

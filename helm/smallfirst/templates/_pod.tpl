@@ -181,6 +181,13 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.env" -}}
+{{ include "smallfirst.chartEnv" . }}
+{{- with .component.config.extraEnv }}
+{{ tpl (toYaml .) $.root }}
+{{- end }}
+{{- end }}
+
+{{- define "smallfirst.chartEnv" -}}
 {{- $root := .root -}}
 {{- $component := .component -}}
 {{- $settings := dict -}}
@@ -210,7 +217,7 @@ securityContext:
 {{- if and (include "smallfirst.hasBroker" $root) (has ($component.role | default "") (list "producer" "desk")) }}
 {{- /* It is no client of Celery's: it has no right there, and connects never. */}}
 - name: SMALLFIRST_BROKER_URL
-  value: {{ printf "redis://%s:%d/0" $root.Values.redis.external.broker.host (int $root.Values.redis.external.broker.port) | quote }}
+  value: {{ printf "redis://%s/0" (include "smallfirst.hostPort" (dict "host" $root.Values.redis.external.broker.host "port" (int $root.Values.redis.external.broker.port))) | quote }}
 {{- end }}
 {{- range $name, $value := $settings }}
 - {name: SMALLFIRST_{{ $name }}, value: {{ include "smallfirst.plain" $value | quote }}}
@@ -233,9 +240,6 @@ securityContext:
 {{- end }}
 {{- with $component.env }}
 {{ toYaml . }}
-{{- end }}
-{{- with $component.config.extraEnv }}
-{{ tpl (toYaml .) $root }}
 {{- end }}
 {{- end }}
 
@@ -275,6 +279,13 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.mounts" -}}
+{{ include "smallfirst.chartMounts" . }}
+{{- with .component.config.extraVolumeMounts }}
+{{ tpl (toYaml .) $.root }}
+{{- end }}
+{{- end }}
+
+{{- define "smallfirst.chartMounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- if include "smallfirst.hasSecretFiles" . }}
 - {name: secrets, mountPath: /run/secrets, readOnly: true}
@@ -297,12 +308,16 @@ securityContext:
 {{- with .component.mounts }}
 {{ toYaml . }}
 {{- end }}
-{{- with .component.config.extraVolumeMounts }}
+{{- end }}
+
+{{- define "smallfirst.volumes" -}}
+{{ include "smallfirst.chartVolumes" . }}
+{{- with .component.config.extraVolumes }}
 {{ tpl (toYaml .) $.root }}
 {{- end }}
 {{- end }}
 
-{{- define "smallfirst.volumes" -}}
+{{- define "smallfirst.chartVolumes" -}}
 {{- $root := .root -}}
 - name: tmp
   emptyDir: {sizeLimit: {{ .component.config.tmpSize }}}
@@ -342,9 +357,6 @@ securityContext:
 {{- end }}
 {{- with .component.volumes }}
 {{ toYaml . }}
-{{- end }}
-{{- with .component.config.extraVolumes }}
-{{ tpl (toYaml .) $root }}
 {{- end }}
 {{- end }}
 

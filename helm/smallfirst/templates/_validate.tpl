@@ -1,7 +1,9 @@
 {{/* What no schema can say. Every fault is told at once, each with the value that mends it. */}}
 
 {{- define "smallfirst.validate" -}}
-{{- $faults := list -}}
+{{- $faults := include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- /* Nothing else can be looked at without what is missing. */}}
+{{- if not $faults -}}
 {{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
@@ -12,8 +14,9 @@
 {{- end -}}
 {{- range $name, $component := include "smallfirst.components" . | fromYaml -}}
 {{- $scope := dict "root" $ "name" $name "component" $component -}}
-{{- range $kind := ternary (list "owned" "resources" "scaling") (list "resources") (eq $component.kind "Deployment") -}}
+{{- range $kind := ternary (list "owned" "clashes" "resources" "scaling") (list "clashes" "resources") (eq $component.kind "Deployment") -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" $kind) $scope | fromJsonArray) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if $faults -}}
@@ -21,8 +24,62 @@
 {{- end -}}
 {{- end }}
 
+{{/* A default that null took away, and without which nothing is rendered. */}}
+{{- define "smallfirst.faults.nulls" -}}
+{{- $faults := list -}}
+{{- $needed := dict "defaults" (list "replicas" "graceSeconds" "startupSeconds" "resources" "tmpSize" "autoscaling" "pdb" "spread" "serviceAccount") -}}
+{{- $_ := set $needed "poolDefaults" (list "enabled" "image" "threads" "passSeconds" "graceMarginSeconds" "startupSeconds" "resources" "gpu" "cacheSize" "autoscaling") -}}
+{{- $_ := set $needed "catalogue" (list "content" "files") -}}
+{{- range $part, $keys := $needed -}}
+{{- range $keys -}}
+{{- if or (not (hasKey (get $.Values $part) .)) (kindIs "invalid" (get (get $.Values $part) .)) -}}
+{{- $faults = append $faults (printf "%s.%s may not be null: say what it is, or leave it out for what the chart has" $part .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* What stands twice in a pod, which a server-side apply refuses and others take by chance. */}}
+{{- define "smallfirst.faults.clashes" -}}
+{{- $faults := list -}}
+{{- $config := .component.config -}}
+{{- $root := .root -}}
+{{- range $list := list (list "extraEnv" "chartEnv" "name") (list "extraVolumes" "chartVolumes" "name") (list "extraVolumeMounts" "chartMounts" "mountPath") -}}
+{{- $taken := list -}}
+{{- range include (printf "smallfirst.%s" (index $list 1)) $ | fromYamlArray }}{{ $taken = append $taken (get . (index $list 2)) }}{{ end -}}
+{{- if and (eq $.component.kind "StatefulSet") (eq (index $list 0) "extraVolumes") }}{{ $taken = append $taken "data" }}{{ end -}}
+{{- range tpl (get $config (index $list 0) | default list | toYaml) $root | fromYamlArray -}}
+{{- $name := get . (index $list 2) -}}
+{{- if has $name $taken -}}
+{{- $faults = append $faults (printf "%s: %s has %s, which is the chart's or stands there twice" $.name (index $list 0) $name) -}}
+{{- end -}}
+{{- $taken = append $taken $name -}}
+{{- end -}}
+{{- end -}}
+{{- $names := list "wait-for-models" -}}
+{{- range .component.containers }}{{ $names = append $names .name }}{{ end -}}
+{{- range tpl (concat ($config.initContainers | default list) ($config.sidecars | default list) | toYaml) $root | fromYamlArray -}}
+{{- if has .name $names -}}
+{{- $faults = append $faults (printf "%s: two containers would have the name %s" $.name .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range $label, $_ := $config.podLabels -}}
+{{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
+{{- $faults = append $faults (printf "%s: podLabels.%s is what its pods are selected by" $.name $label) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
 {{- define "smallfirst.faults.names" -}}
 {{- $faults := list -}}
+{{- range $label, $_ := merge (dict) .Values.commonLabels .Values.metrics.dashboards.labels .Values.metrics.podMonitor.labels .Values.metrics.alerts.labels -}}
+{{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/managed-by" "helm.sh/chart") -}}
+{{- $faults = append $faults (printf "a label %s of yours would hide from whom an object is: choose another" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- $name := include "smallfirst.fullname" . -}}
 {{- if contains "." $name -}}
 {{- $faults = append $faults (printf "the release's name gives objects the name %s, and no Service may have a dot: set fullnameOverride" $name) -}}
@@ -288,6 +345,9 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- $config := .component.config -}}
 {{- $scaling := $config.autoscaling -}}
 {{- $name := .name -}}
+{{- if and (eq .name "router") (eq $scaling.type "none") (lt (int $config.replicas) 1) -}}
+{{- $faults = append $faults "router: without replicas no job would be read: 1 or more, and kubectl scale for a pause" -}}
+{{- end -}}
 {{- if ne $scaling.type "none" -}}
 {{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}
 {{- $faults = append $faults (printf "%s: autoscaling.maxReplicas is less than minReplicas" $name) -}}
