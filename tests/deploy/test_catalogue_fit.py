@@ -120,11 +120,11 @@ def test_what_a_catalogue_names_must_be_there(values: dict[str, Any], told: str)
     assert told in refusal(values)
 
 
-MOUNT = [{"name": "own", "mountPath": "/data"}]
+MOUNT = [{"name": "own", "mountPath": "/rows"}]
 VOLUME = [{"name": "own", "persistentVolumeClaim": {"claimName": "own"}}]
 FOUND = [
     task(examples=[{"text": "a", "spans": []}]),
-    task(examples="/data/pii.jsonl")
+    task(examples="/rows/pii.jsonl")
     | {"defaults": {"extraVolumeMounts": MOUNT, "extraVolumes": VOLUME}},
     model(source="/models/tuned") | {"modelCache": {"existingClaim": "c"}},
     model(source="/opt/models/baked"),

@@ -308,12 +308,13 @@ def test_pods_listen_on_addresses_of_ipv6() -> None:
 
 def test_typing_errors_of_these_are_refused() -> None:
     """The schema is as closed here as elsewhere."""
-    for values in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"networkPolicy": {"dns": []}},
         {"networkPolicy": {"dns": {"ports": []}}},
         {"listenAddress": "localhost"},
         {"defaults": {"serviceAccount": {"create": True}}},
         {"modelCache": {"download": {"replicas": 2}}},
         {"metrics": {"podMonitor": {"label": {}}}},
-    ):
+    )
+    for values in wrong:
         assert "schema" in refusal(values)

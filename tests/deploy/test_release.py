@@ -64,6 +64,22 @@ def test_a_release_lives_and_goes(release: tuple[Cluster, Helm]) -> None:
     assert not cluster.objects
 
 
+def test_an_upgrade_keeps_the_catalogue_or_is_refused(release: tuple[Cluster, Helm]) -> None:
+    """Helm forgets values where only --set is given; the fleet's catalogue is no other then."""
+    cluster, run = release
+    name = f"{RELEASE}-smallfirst-catalogue"
+    _install(run, "install")
+    before = cluster.of("ConfigMap")[name]["data"]
+    bare = ("upgrade", RELEASE, str(CHART), "--disable-openapi-validation")
+    with pytest.raises(AssertionError, match="the fleet needs a catalogue"):
+        run(*bare, "--set", "router.replicas=3")
+    assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == 2
+    for number, kept in enumerate(("--reuse-values", "--reset-then-reuse-values"), start=3):
+        run(*bare, kept, "--set", f"router.replicas={number}")
+        assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == number
+        assert cluster.of("ConfigMap")[name]["data"] == before
+
+
 def test_passwords_outlive_an_upgrade(release: tuple[Cluster, Helm]) -> None:
     """What was drawn at the first installation is found again, users and addresses with it."""
     cluster, run = release
