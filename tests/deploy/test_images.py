@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 import yaml
-from tests.support.charts import CHART, ROOT
+from tests.support.charts import PLAIN, ROOT
 from tests.support.images import Image, follow
 from tests.support.waiting import WaitUntil
 
@@ -200,7 +200,7 @@ def locked() -> dict[str, str]:
 
 def catalogue(folder: Path) -> str:
     """Write the chart's own catalogue."""
-    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    values = yaml.safe_load(PLAIN.read_text("utf-8"))
     path = folder / "catalogue.yaml"
     path.write_text(values["catalogue"]["content"], "utf-8")
     return str(path)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.charts import CHART, HELMS, NAMESPACE, RELEASE, helm
+from tests.support.charts import CHART, HELMS, NAMESPACE, PLAIN, RELEASE, helm
 from tests.support.kube_api import Cluster, api_server
 
 from smallfirst.redis_access.acl import Role
 
 Helm = Callable[..., Any]
+#: The chart with a catalogue; the server has no schemas to validate by.
+CHOSEN = (str(CHART), "--values", str(PLAIN), "--disable-openapi-validation")
 ROUTER, REDIS = f"{RELEASE}-smallfirst-router", f"{RELEASE}-smallfirst-redis"
 
 
@@ -44,7 +46,7 @@ def _kubeconfig(port: int) -> dict[str, object]:
 
 
 def _install(run: Helm, verb: str, *more: str) -> None:
-    run(verb, RELEASE, str(CHART), "--disable-openapi-validation", *more)
+    run(verb, RELEASE, *CHOSEN, *more)
 
 
 def test_a_release_lives_and_goes(release: tuple[Cluster, Helm]) -> None:
@@ -60,6 +62,22 @@ def test_a_release_lives_and_goes(release: tuple[Cluster, Helm]) -> None:
     assert [one["status"] for one in history] == ["superseded", "superseded", "deployed"]
     run("uninstall", RELEASE)
     assert not cluster.objects
+
+
+def test_an_upgrade_keeps_the_catalogue_or_is_refused(release: tuple[Cluster, Helm]) -> None:
+    """Helm forgets values where only --set is given; the fleet's catalogue is no other then."""
+    cluster, run = release
+    name = f"{RELEASE}-smallfirst-catalogue"
+    _install(run, "install")
+    before = cluster.of("ConfigMap")[name]["data"]
+    bare = ("upgrade", RELEASE, str(CHART), "--disable-openapi-validation")
+    with pytest.raises(AssertionError, match="the fleet needs a catalogue"):
+        run(*bare, "--set", "router.replicas=3")
+    assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == 2
+    for number, kept in enumerate(("--reuse-values", "--reset-then-reuse-values"), start=3):
+        run(*bare, kept, "--set", f"router.replicas={number}")
+        assert cluster.of("Deployment")[ROUTER]["spec"]["replicas"] == number
+        assert cluster.of("ConfigMap")[name]["data"] == before
 
 
 def test_passwords_outlive_an_upgrade(release: tuple[Cluster, Helm]) -> None:
@@ -101,7 +119,7 @@ def test_two_releases_draw_differently(release: tuple[Cluster, Helm]) -> None:
     """No password comes from anything that another release shares."""
     cluster, run = release
     _install(run, "install")
-    run("install", "other", str(CHART), "--disable-openapi-validation")
+    run("install", "other", *CHOSEN)
     one, other = (_secrets(cluster)[f"{name}-smallfirst-redis"] for name in (RELEASE, "other"))
     drawn = [key for key in one if key.endswith("-password")]
     assert len(drawn) == len([*Role, "admin"])

@@ -12,6 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "smallfirst"
+#: What every rendering here begins with, as the chart has no catalogue of its own.
+PLAIN = Path(__file__).with_name("plain_values.yaml")
 #: Values files that come with the chart; None is the chart as it comes.
 EXAMPLES = (None, *sorted(path.stem for path in (CHART / "examples").glob("*.yaml")))
 KUBERNETES = ("1.29", "1.32", "1.35", "1.37")
@@ -78,7 +80,7 @@ def refusal(values: Mapping[str, object], example: str | None = None, version: s
 def _template(example: str | None, values: str, version: str, kubernetes: str) -> Any:
     chosen = () if example is None else ("--values", str(CHART / "examples" / f"{example}.yaml"))
     place = ("--namespace", NAMESPACE, "--kube-version", kubernetes)
-    arguments = ("template", RELEASE, str(CHART), *place, *chosen)
+    arguments = ("template", RELEASE, str(CHART), *place, "--values", str(PLAIN), *chosen)
     return helm(*arguments, version=version, values=yaml.safe_load(values))
 
 

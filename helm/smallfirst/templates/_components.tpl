@@ -11,6 +11,7 @@ one more `define` here and one more line in `smallfirst.components`.
     hasTraces   whether it sends spans, where `tracing.enabled`
     hasMetrics  whether Prometheus may read it, where `metrics.enabled`
     env         other variables, as in a container
+    secretVariables  {variable: {name, key}}: those whose value is a key of a Secret
     secrets     paths of the mounts that it needs beside those of the shared template
     ports       [{name, port}]
     probes      {startup, liveness, readiness}, as in a container
@@ -55,7 +56,16 @@ one more `define` here and one more line in `smallfirst.components`.
 
 {{/* `defaults` with a component's own values over them: (dict "root" $ "own" .Values.router). */}}
 {{- define "smallfirst.config" -}}
-{{- mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy .own) | toYaml -}}
+{{- $config := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy .own) -}}
+{{- range $context := list "podSecurityContext" "containerSecurityContext" -}}
+{{- $keys := get $config $context | default dict -}}
+{{- range $key, $value := get $.own $context | default dict -}}
+{{- if kindIs "invalid" $value -}}{{- $keys = omit $keys $key -}}{{- end -}}
+{{- end -}}
+{{- if $.root.Values.openshift -}}{{- $keys = omit $keys "runAsUser" "runAsGroup" "fsGroup" -}}{{- end -}}
+{{- $_ := set $config $context $keys -}}
+{{- end -}}
+{{- toYaml $config -}}
 {{- end }}
 
 {{/* The probes of a router or worker, each if there is a command for it: (dict "root" $ "startupSeconds" 60). */}}
@@ -124,7 +134,7 @@ kind: Deployment
 image: {{ $pool.image }}
 role: {{ include "smallfirst.workerUser" (dict "root" .root "pool" $served) }}
 catalogue: true
-modelCache: true
+modelCache: {{ include "smallfirst.needsModels" (dict "root" .root "pool" $served) | default "false" }}
 containers:
   - name: worker
     command: [python, -m, smallfirst_workers]
@@ -139,6 +149,11 @@ hasMetrics: true
 hasTraces: true
 probes:
   {{- include "smallfirst.probes" (dict "root" .root "startupSeconds" $config.startupSeconds) | nindent 2 }}
+{{- if and (eq $pool.image "llm") (not (int $pool.gpu.count)) }}
+env:
+  # The image asks for all of them: a node whose runtime obeys would show GPUs that nobody counted.
+  - {name: NVIDIA_VISIBLE_DEVICES, value: void}
+{{- end }}
 group: pool
 streams:
   {{- range $number := until (int .root.Values.slices) }}
@@ -167,7 +182,7 @@ containers:
       - -A
       - smallfirst.watch
       - flower
-      - --address={{ ternary "0.0.0.0" "127.0.0.1" (not (empty $hasAuth)) }}
+      - {{ printf "--address=%s" (ternary .Values.listenAddress "127.0.0.1" (not (empty $hasAuth))) | quote }}
       - --port=5555
       - --read_only=True
       - --max_tasks=10000
@@ -187,7 +202,9 @@ service:
   type: {{ .Values.flower.service.type }}
   port: {{ int .Values.flower.service.port }}
 {{- end }}
-{{- $look := printf "from urllib.request import urlopen; urlopen('http://127.0.0.1:5555/healthcheck', timeout=4)" }}
+{{- /* On :: it listens on no address of IPv4. */}}
+{{- $loopback := ternary "[::1]" "127.0.0.1" (and (not (empty $hasAuth)) (eq .Values.listenAddress "::")) }}
+{{- $look := printf "from urllib.request import urlopen; urlopen('http://%s:5555/healthcheck', timeout=4)" $loopback }}
 probes:
   startup: {exec: {command: [python, -c, {{ $look | quote }}]}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}
   liveness: {exec: {command: [python, -c, {{ $look | quote }}]}, periodSeconds: 30, timeoutSeconds: 5, failureThreshold: 3}
@@ -235,7 +252,7 @@ containers:
     command: [python, -m, smallfirst_desk]
 settings:
   HEALTH_DIR: /tmp/health
-  DESK_HOST: 0.0.0.0
+  DESK_HOST: {{ .Values.listenAddress | quote }}
   DESK_PORT: 8470
   DESK_USERS: /etc/smallfirst/desk/users.yaml
   {{- if or .Values.desk.ingress.enabled .Values.desk.httpRoute.enabled }}
@@ -262,9 +279,8 @@ settings:
   {{- end }}
   {{- end }}
   {{- end }}
-env:
-  - name: SMALLFIRST_DESK_SECRET
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: session-key}}
+secretVariables:
+  SMALLFIRST_DESK_SECRET: {name: {{ $secret }}, key: session-key}
 volumes:
   # Whole, so that a user who is taken out of it is signed out within a minute, without a restart.
   - name: desk-users
@@ -421,20 +437,18 @@ env:
   []
   {{- end }}
 egress:
-  - to: [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: "::/0"}}]
-    ports: [{port: 443, protocol: TCP}]
+  {{- toYaml .Values.modelCache.download.egress | nindent 2 }}
 config:
-  {{- include "smallfirst.config" (dict "root" . "own" dict) | nindent 2 }}
+  {{- $own := omit .Values.modelCache.download "enabled" "models" "tokenSecret" "deadlineSeconds" "ttlSecondsAfterFinished" "egress" }}
+  {{- include "smallfirst.config" (dict "root" . "own" $own) | nindent 2 }}
 {{- end }}
 
 {{/* The tasks of the values' own catalogue whose cascade ends at a person, as a list. */}}
 {{- define "smallfirst.tasksOfPeople" -}}
 {{- $tasks := list -}}
-{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
-{{- range $task, $about := (.Values.catalogue.content | fromYaml).tasks -}}
-{{- range $step := (kindIs "map" $about | ternary $about dict).cascade -}}
-{{- if kindIs "map" $step -}}{{- if hasKey $step "person" -}}{{- $tasks = append $tasks $task -}}{{- end -}}{{- end -}}
-{{- end -}}
+{{- range $task, $about := include "smallfirst.entries" (dict "root" . "key" "tasks") | fromJson -}}
+{{- range include "smallfirst.steps" $about | fromJsonArray -}}
+{{- if hasKey . "person" -}}{{- $tasks = append $tasks $task -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $tasks -}}
@@ -443,12 +457,10 @@ config:
 {{/* What `helm test` submits, by task, as JSON: not what may wait for a person for days, unless it is named. */}}
 {{- define "smallfirst.testJobs" -}}
 {{- $jobs := dict -}}
-{{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
 {{- $asking := include "smallfirst.tasksOfPeople" . | fromJsonArray -}}
-{{- range $task, $_ := (.Values.catalogue.content | fromYaml).tasks -}}
+{{- range $task, $_ := include "smallfirst.entries" (dict "root" . "key" "tasks") | fromJson -}}
 {{- if not (has $task $asking) -}}
 {{- $_ := set $jobs $task $.Values.test.text -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- mergeOverwrite $jobs (deepCopy .Values.test.jobs) | toJson -}}
@@ -459,8 +471,13 @@ kind: Pod
 image: router
 role: producer
 containers:
+  {{- $named := dict }}
   {{- range $task, $text := include "smallfirst.testJobs" . | fromJson }}
-  - name: {{ $task | replace "_" "-" | trunc 63 | trimSuffix "-" }}
+  {{- $name := $task | replace "_" "-" | trunc 63 | trimAll "-" }}
+  {{- /* Tasks a-b and a_b are two. */}}
+  {{- if hasKey $named $name }}{{ $name = printf "%s-%s" (trunc 54 $name | trimAll "-") (sha256sum $task | trunc 8) }}{{ end }}
+  {{- $_ := set $named $name $task }}
+  - name: {{ $name | quote }}
     command:
       - python
       - -m

@@ -2,13 +2,28 @@
 
 {{/* 37 characters leave room for the longest component, `-pool-` and 20 of a pool's name, within 63. */}}
 {{- define "smallfirst.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name .Chart.Name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 37 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride -}}
 {{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 37 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 37 | trimSuffix "-" -}}
+{{- $name = .Release.Name -}}
 {{- end -}}
+{{- include "smallfirst.cut" (dict "name" $name "length" 37) -}}
+{{- end }}
+
+{{/* A name of at most so many characters; what is cut ends in a hash, so that no two become one. */}}
+{{- define "smallfirst.cut" -}}
+{{- if le (len .name) .length -}}
+{{- .name -}}
+{{- else -}}
+{{- printf "%s-%s" (trunc (int (sub .length 9)) .name | trimSuffix "-") (sha256sum .name | trunc 8) -}}
+{{- end -}}
+{{- end }}
+
+{{/* A host and its port, as in an address: (dict "host" "fd00::1" "port" 6379). */}}
+{{- define "smallfirst.hostPort" -}}
+{{- $host := .host | trimPrefix "[" | trimSuffix "]" -}}
+{{- printf (ternary "[%s]:%v" "%s:%v" (contains ":" $host)) $host .port -}}
 {{- end }}
 
 {{/* Of one component: (dict "root" $ "name" "router"). */}}
@@ -18,19 +33,18 @@
 
 {{- define "smallfirst.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
+{{/* With `more`, of this object alone; whoever comes later wins, and no key stands twice. */}}
 {{- define "smallfirst.labels" -}}
-{{ include "smallfirst.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: {{ .root.Chart.Name }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $labels := include "smallfirst.selector" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $labels "app.kubernetes.io/part-of" .root.Chart.Name -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- mergeOverwrite $labels (deepCopy .root.Values.commonLabels) (deepCopy (.more | default dict)) | toYaml -}}
 {{- end }}
 
 {{/* The port of who takes the spans: the address's, or its scheme's. */}}
@@ -51,7 +65,7 @@ labels:
 {{- define "smallfirst.image" -}}
 {{- $image := index .root.Values.images .image -}}
 {{- $name := $image.repository -}}
-{{- with .root.Values.images.registry -}}
+{{- with $image.registry | default .root.Values.images.registry -}}
 {{- $name = printf "%s/%s" (trimSuffix "/" .) $name -}}
 {{- end -}}
 {{- if $image.digest -}}
@@ -172,7 +186,7 @@ databaseIndex: {{ include "smallfirst.redisDatabase" . | quote }}
 addresses: {{ join "," $external.sentinel.hosts | quote }}
 sentinelMaster: {{ $external.sentinel.master | quote }}
 {{- else }}
-address: {{ printf "%s:%s" (include "smallfirst.redisHost" .) (include "smallfirst.redisPort" .) | quote }}
+address: {{ include "smallfirst.hostPort" (dict "host" (include "smallfirst.redisHost" .) "port" (include "smallfirst.redisPort" .)) | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

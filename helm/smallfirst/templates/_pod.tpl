@@ -34,7 +34,8 @@ spec:
 {{- $root := .root -}}
 {{- $component := .component -}}
 {{- $config := $component.config -}}
-serviceAccountName: {{ include "smallfirst.name" . }}
+{{- $isLasting := has $component.kind (list "Deployment" "StatefulSet") -}}
+serviceAccountName: {{ $config.serviceAccount.name | default (include "smallfirst.name" .) }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ int $config.graceSeconds }}
@@ -42,12 +43,14 @@ terminationGracePeriodSeconds: {{ int $config.graceSeconds }}
 restartPolicy: {{ ternary "OnFailure" "Never" (eq $component.kind "Job") }}
 {{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile: {type: RuntimeDefault}
+  {{- toYaml $config.podSecurityContext | nindent 2 }}
+{{- with $config.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- with $config.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $root.Values.images.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -81,8 +84,11 @@ topologySpreadConstraints:
       matchLabels:
         {{- include "smallfirst.selector" . | nindent 8 }}
 {{- end }}
-{{- if include "smallfirst.waitsForModels" . }}
+{{- $first := include "smallfirst.ownContainers" (dict "root" $root "config" $config "key" "initContainers") }}
+{{- if or $first (include "smallfirst.waitsForModels" .) }}
 initContainers:
+{{- end }}
+{{- if include "smallfirst.waitsForModels" . }}
   - name: wait-for-models
     image: {{ include "smallfirst.image" (dict "root" $root "image" $component.image) }}
     imagePullPolicy: {{ $root.Values.images.pullPolicy }}
@@ -94,6 +100,9 @@ initContainers:
     volumeMounts:
       - {name: models, mountPath: /models, readOnly: true}
 {{- end }}
+{{- with $first }}
+  {{- . | nindent 2 }}
+{{- end }}
 containers:
   {{- range $container := $component.containers }}
   - name: {{ $container.name }}
@@ -103,6 +112,16 @@ containers:
       {{- toYaml $container.command | nindent 6 }}
     env:
       {{- include "smallfirst.env" $ | nindent 6 }}
+    {{- with $config.envFrom }}
+    envFrom:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- if $isLasting }}
+    {{- with $config.lifecycle }}
+    lifecycle:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- end }}
     {{- with $component.ports }}
     ports:
       {{- range . }}
@@ -123,15 +142,27 @@ containers:
     volumeMounts:
       {{- include "smallfirst.mounts" $ | nindent 6 }}
   {{- end }}
+  {{- if $isLasting }}
+  {{- with include "smallfirst.ownContainers" (dict "root" $root "config" $config "key" "sidecars") }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- end }}
 volumes:
   {{- include "smallfirst.volumes" . | nindent 2 }}
 {{- end }}
 
 {{- define "smallfirst.containerSecurity" -}}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+  {{- toYaml .component.config.containerSecurityContext | nindent 2 }}
+{{- end }}
+
+{{/* Containers of the values' own, as restricted as the chart's unless they say otherwise; empty where there is none. */}}
+{{- define "smallfirst.ownContainers" -}}
+{{- $containers := list -}}
+{{- range tpl (get .config .key | toYaml) .root | fromYamlArray -}}
+{{- $containers = append $containers (merge . (dict "securityContext" (deepCopy $.config.containerSecurityContext))) -}}
+{{- end -}}
+{{- with $containers }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{- define "smallfirst.waitsForModels" -}}
@@ -150,6 +181,13 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.env" -}}
+{{ include "smallfirst.chartEnv" . }}
+{{- with .component.config.extraEnv }}
+{{ tpl (toYaml .) $.root }}
+{{- end }}
+{{- end }}
+
+{{- define "smallfirst.chartEnv" -}}
 {{- $root := .root -}}
 {{- $component := .component -}}
 {{- $settings := dict -}}
@@ -160,7 +198,7 @@ securityContext:
 {{- $_ := set $settings "CATALOGUE" "/etc/smallfirst/catalogue/catalogue.yaml" -}}
 {{- end -}}
 {{- if and $component.hasMetrics $root.Values.metrics.enabled -}}
-{{- $settings = merge $settings (dict "METRICS_HOST" "0.0.0.0" "METRICS_PORT" (int $root.Values.metrics.port)) -}}
+{{- $settings = merge $settings (dict "METRICS_HOST" $root.Values.listenAddress "METRICS_PORT" (int $root.Values.metrics.port)) -}}
 {{- end -}}
 {{- $isTraced := and $component.hasTraces $root.Values.tracing.enabled -}}
 {{- if $isTraced -}}
@@ -168,24 +206,18 @@ securityContext:
 {{- end -}}
 {{- $settings = mergeOverwrite $settings (deepCopy ($component.settings | default dict)) (deepCopy ($component.config.settings | default dict)) -}}
 - {name: HOME, value: /tmp}
-{{- with $component.role }}
-- name: SMALLFIRST_REDIS_URL
+{{- if not $root.Values.secretsAsFiles }}
+{{- range $variable, $key := include "smallfirst.secretVariables" . | fromYaml }}
+- name: {{ $variable }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "smallfirst.redisSecret" $root }}
-      key: {{ include "smallfirst.redisKey" (dict "root" $root "key" (printf "%s-url" .)) }}
-{{- if include "smallfirst.hasBroker" $root }}
-- name: SMALLFIRST_BROKER_URL
-  {{- if has . (list "producer" "desk") }}
-  {{- /* It is no client of Celery's: it has no right there, and connects never. */}}
-  value: {{ printf "redis://%s:%d/0" $root.Values.redis.external.broker.host (int $root.Values.redis.external.broker.port) | quote }}
-  {{- else }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "smallfirst.redisSecret" $root }}
-      key: {{ include "smallfirst.redisKey" (dict "root" $root "key" (include "smallfirst.brokerKey" (dict "root" $root "role" .))) }}
-  {{- end }}
+      {{- toYaml $key | nindent 6 }}
 {{- end }}
+{{- end }}
+{{- if and (include "smallfirst.hasBroker" $root) (has ($component.role | default "") (list "producer" "desk")) }}
+{{- /* It is no client of Celery's: it has no right there, and connects never. */}}
+- name: SMALLFIRST_BROKER_URL
+  value: {{ printf "redis://%s/0" (include "smallfirst.hostPort" (dict "host" $root.Values.redis.external.broker.host "port" (int $root.Values.redis.external.broker.port))) | quote }}
 {{- end }}
 {{- range $name, $value := $settings }}
 - {name: SMALLFIRST_{{ $name }}, value: {{ include "smallfirst.plain" $value | quote }}}
@@ -209,9 +241,27 @@ securityContext:
 {{- with $component.env }}
 {{ toYaml . }}
 {{- end }}
-{{- with $component.config.extraEnv }}
-{{ tpl (toYaml .) $root }}
 {{- end }}
+
+{{/* Which settings are keys of Secrets: {variable: {name, key}}. */}}
+{{- define "smallfirst.secretVariables" -}}
+{{- $found := deepCopy (.component.secretVariables | default dict) -}}
+{{- $root := .root -}}
+{{- with .component.role -}}
+{{- $secret := include "smallfirst.redisSecret" $root -}}
+{{- $key := include "smallfirst.redisKey" (dict "root" $root "key" (printf "%s-url" .)) -}}
+{{- $_ := set $found "SMALLFIRST_REDIS_URL" (dict "name" $secret "key" $key) -}}
+{{- if and (include "smallfirst.hasBroker" $root) (not (has . (list "producer" "desk"))) -}}
+{{- $key = include "smallfirst.redisKey" (dict "root" $root "key" (include "smallfirst.brokerKey" (dict "root" $root "role" .))) -}}
+{{- $_ := set $found "SMALLFIRST_BROKER_URL" (dict "name" $secret "key" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end }}
+
+{{/* Whether they are files, of the names that settings are looked for by. */}}
+{{- define "smallfirst.hasSecretFiles" -}}
+{{- if and .root.Values.secretsAsFiles (include "smallfirst.secretVariables" . | fromYaml) }}true{{ end -}}
 {{- end }}
 
 {{/* A number as a person writes it: whole ones without a point or an exponent. */}}
@@ -229,7 +279,17 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.mounts" -}}
+{{ include "smallfirst.chartMounts" . }}
+{{- with .component.config.extraVolumeMounts }}
+{{ tpl (toYaml .) $.root }}
+{{- end }}
+{{- end }}
+
+{{- define "smallfirst.chartMounts" -}}
 - {name: tmp, mountPath: /tmp}
+{{- if include "smallfirst.hasSecretFiles" . }}
+- {name: secrets, mountPath: /run/secrets, readOnly: true}
+{{- end }}
 {{- if .component.catalogue }}
 - {name: catalogue, mountPath: /etc/smallfirst/catalogue, readOnly: true}
 {{- end }}
@@ -248,15 +308,29 @@ securityContext:
 {{- with .component.mounts }}
 {{ toYaml . }}
 {{- end }}
-{{- with .component.config.extraVolumeMounts }}
+{{- end }}
+
+{{- define "smallfirst.volumes" -}}
+{{ include "smallfirst.chartVolumes" . }}
+{{- with .component.config.extraVolumes }}
 {{ tpl (toYaml .) $.root }}
 {{- end }}
 {{- end }}
 
-{{- define "smallfirst.volumes" -}}
+{{- define "smallfirst.chartVolumes" -}}
 {{- $root := .root -}}
 - name: tmp
   emptyDir: {sizeLimit: {{ .component.config.tmpSize }}}
+{{- if include "smallfirst.hasSecretFiles" . }}
+- name: secrets
+  projected:
+    sources:
+      {{- range $variable, $key := include "smallfirst.secretVariables" . | fromYaml }}
+      - secret:
+          name: {{ $key.name }}
+          items: [{key: {{ $key.key }}, path: {{ $variable }}}]
+      {{- end }}
+{{- end }}
 {{- if .component.catalogue }}
 - name: catalogue
   {{- include "smallfirst.catalogueVolume" $root | nindent 2 }}
@@ -283,9 +357,6 @@ securityContext:
 {{- end }}
 {{- with .component.volumes }}
 {{ toYaml . }}
-{{- end }}
-{{- with .component.config.extraVolumes }}
-{{ tpl (toYaml .) $root }}
 {{- end }}
 {{- end }}
 

@@ -1,21 +1,123 @@
 {{/* What no schema can say. Every fault is told at once, each with the value that mends it. */}}
 
 {{- define "smallfirst.validate" -}}
-{{- $faults := list -}}
-{{- range list "redis" "catalogue" "models" "flower" "desk" "airGapped" -}}
+{{- $faults := include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- /* Nothing else can be looked at without what is missing. */}}
+{{- if not $faults -}}
+{{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
-{{- range include "smallfirst.poolNames" . | fromJsonArray -}}
-{{- $faults = concat $faults (include "smallfirst.faults.pool" (dict "root" $ "name" .) | fromJsonArray) -}}
+{{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
+{{- range $kind := list "pool" "fit" -}}
+{{- $faults = concat $faults (include (printf "smallfirst.faults.%s" $kind) (dict "root" $ "name" $name) | fromJsonArray) -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $component := include "smallfirst.components" . | fromYaml -}}
-{{- if eq $component.kind "Deployment" -}}
-{{- $faults = concat $faults (include "smallfirst.faults.scaling" (dict "name" $name "component" $component) | fromJsonArray) -}}
+{{- $scope := dict "root" $ "name" $name "component" $component -}}
+{{- range $kind := ternary (list "owned" "clashes" "resources" "scaling") (list "clashes" "resources") (eq $component.kind "Deployment") -}}
+{{- $faults = concat $faults (include (printf "smallfirst.faults.%s" $kind) $scope | fromJsonArray) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if $faults -}}
 {{- fail (printf "\n\nThese values cannot work:\n- %s\n" (join "\n- " $faults)) -}}
 {{- end -}}
+{{- end }}
+
+{{/* A default that null took away, and without which nothing is rendered. */}}
+{{- define "smallfirst.faults.nulls" -}}
+{{- $faults := list -}}
+{{- $needed := dict "defaults" (list "replicas" "graceSeconds" "startupSeconds" "resources" "tmpSize" "autoscaling" "pdb" "spread" "serviceAccount") -}}
+{{- $_ := set $needed "poolDefaults" (list "enabled" "image" "threads" "passSeconds" "graceMarginSeconds" "startupSeconds" "resources" "gpu" "cacheSize" "autoscaling") -}}
+{{- $_ := set $needed "catalogue" (list "content" "files") -}}
+{{- range $part, $keys := $needed -}}
+{{- range $keys -}}
+{{- if or (not (hasKey (get $.Values $part) .)) (kindIs "invalid" (get (get $.Values $part) .)) -}}
+{{- $faults = append $faults (printf "%s.%s may not be null: say what it is, or leave it out for what the chart has" $part .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* What stands twice in a pod, which a server-side apply refuses and others take by chance. */}}
+{{- define "smallfirst.faults.clashes" -}}
+{{- $faults := list -}}
+{{- $config := .component.config -}}
+{{- $root := .root -}}
+{{- range $list := list (list "extraEnv" "chartEnv" "name") (list "extraVolumes" "chartVolumes" "name") (list "extraVolumeMounts" "chartMounts" "mountPath") -}}
+{{- $taken := list -}}
+{{- range include (printf "smallfirst.%s" (index $list 1)) $ | fromYamlArray }}{{ $taken = append $taken (get . (index $list 2)) }}{{ end -}}
+{{- if and (eq $.component.kind "StatefulSet") (eq (index $list 0) "extraVolumes") }}{{ $taken = append $taken "data" }}{{ end -}}
+{{- range tpl (get $config (index $list 0) | default list | toYaml) $root | fromYamlArray -}}
+{{- $name := get . (index $list 2) -}}
+{{- if has $name $taken -}}
+{{- $faults = append $faults (printf "%s: %s has %s, which is the chart's or stands there twice" $.name (index $list 0) $name) -}}
+{{- end -}}
+{{- $taken = append $taken $name -}}
+{{- end -}}
+{{- end -}}
+{{- $names := list "wait-for-models" -}}
+{{- range .component.containers }}{{ $names = append $names .name }}{{ end -}}
+{{- range tpl (concat ($config.initContainers | default list) ($config.sidecars | default list) | toYaml) $root | fromYamlArray -}}
+{{- if has .name $names -}}
+{{- $faults = append $faults (printf "%s: two containers would have the name %s" $.name .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range $label, $_ := $config.podLabels -}}
+{{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
+{{- $faults = append $faults (printf "%s: podLabels.%s is what its pods are selected by" $.name $label) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{- define "smallfirst.faults.names" -}}
+{{- $faults := list -}}
+{{- range $label, $_ := merge (dict) .Values.commonLabels .Values.metrics.dashboards.labels .Values.metrics.podMonitor.labels .Values.metrics.alerts.labels -}}
+{{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/managed-by" "helm.sh/chart") -}}
+{{- $faults = append $faults (printf "a label %s of yours would hide from whom an object is: choose another" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- $name := include "smallfirst.fullname" . -}}
+{{- if contains "." $name -}}
+{{- $faults = append $faults (printf "the release's name gives objects the name %s, and no Service may have a dot: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/*
+Kinds that Kubernetes does not bring. Only a cluster that was asked tells kinds too ("v1/Pod"), as does
+whoever renders for one; `helm template` alone knows of none, and nothing is refused there.
+*/}}
+{{- define "smallfirst.faults.kinds" -}}
+{{- $faults := list -}}
+{{- $needed := dict -}}
+{{- if .Values.metrics.enabled -}}
+{{- if .Values.metrics.podMonitor.enabled -}}
+{{- $_ := set $needed "monitoring.coreos.com/v1/PodMonitor" "metrics.podMonitor.enabled needs Prometheus's operator, or false" -}}
+{{- end -}}
+{{- if .Values.metrics.alerts.enabled -}}
+{{- $_ := set $needed "monitoring.coreos.com/v1/PrometheusRule" "metrics.alerts.enabled needs Prometheus's operator, or false" -}}
+{{- end -}}
+{{- end -}}
+{{- if or .Values.flower.httpRoute.enabled .Values.desk.httpRoute.enabled -}}
+{{- $_ := set $needed "gateway.networking.k8s.io/v1/HTTPRoute" "httpRoute.enabled needs the Gateway API, or an ingress in its place" -}}
+{{- end -}}
+{{- range include "smallfirst.components" . | fromYaml -}}
+{{- if and (eq .kind "Deployment") (eq (dig "config" "autoscaling" "type" "none" .) "keda") -}}
+{{- $_ := set $needed "keda.sh/v1alpha1/ScaledObject" "autoscaling.type keda needs KEDA, or hpa" -}}
+{{- end -}}
+{{- end -}}
+{{- if .Capabilities.APIVersions.Has "v1/Pod" -}}
+{{- range $kind, $told := $needed -}}
+{{- if not ($.Capabilities.APIVersions.Has $kind) -}}
+{{- $faults = append $faults (printf "the cluster knows no %s: %s" $kind $told) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
 {{- end }}
 
 {{- define "smallfirst.faults.redis" -}}
@@ -54,7 +156,10 @@
 {{- $faults := list -}}
 {{- if not (or .Values.catalogue.existingConfigMap .Values.catalogue.existingClaim) -}}
 {{- $catalogue := .Values.catalogue.content | fromYaml -}}
-{{- if $catalogue.Error -}}
+{{- $declared := include "smallfirst.entries" (dict "root" . "key" "pools") | fromJson -}}
+{{- if not (trim .Values.catalogue.content) -}}
+{{- $faults = append $faults "the fleet needs a catalogue: --set-file catalogue.content=catalogue.yaml (at an upgrade too, or --reset-then-reuse-values), catalogue.existingConfigMap or catalogue.existingClaim" -}}
+{{- else if $catalogue.Error -}}
 {{- $faults = append $faults (printf "catalogue.content is no YAML: %s" $catalogue.Error) -}}
 {{- else -}}
 {{- $served := list -}}
@@ -64,17 +169,17 @@
 {{- $name := $pool.pool | default . -}}
 {{- $served = append $served $name -}}
 {{- $gpus = append $gpus (int $pool.gpu.count) -}}
-{{- if not (hasKey ($catalogue.pools | default dict) $name) -}}
+{{- if not (hasKey $declared $name) -}}
 {{- $faults = append $faults (printf "pools.%s serves the pool %s, which the catalogue does not declare" . $name) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $model := $catalogue.models -}}
-{{- $wanted := int (dig "tensor_parallel_size" 1 $model) -}}
+{{- range $name, $model := include "smallfirst.entries" (dict "root" . "key" "models") | fromJson -}}
+{{- $wanted := int ($model.tensor_parallel_size | default 1) -}}
 {{- if and (gt $wanted 1) (not (has $wanted $gpus)) -}}
 {{- $faults = append $faults (printf "the catalogue's model %s is spread over %d GPUs (tensor_parallel_size), and no pool has gpu.count %d" $name $wanted $wanted) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $_ := $catalogue.pools -}}
+{{- range $name, $_ := $declared -}}
 {{- if not (has $name $served) -}}
 {{- $faults = append $faults (printf "no entry of pools serves the catalogue's pool %s: its jobs would wait for ever" $name) -}}
 {{- end -}}
@@ -199,9 +304,37 @@
 {{- if ge (float64 $beat) (float64 $lease) -}}
 {{- $faults = append $faults (printf "pools.%s: a heartbeat every %v s cannot keep a lease of %v s (leaseSeconds)" .name $beat $lease) -}}
 {{- end -}}
-{{- range list "POOL" "PASS_SECONDS" "LEASE_SECONDS" "THREADS" "CACHE_DIR" -}}
-{{- if hasKey ($pool.settings | default dict) . -}}
-{{- $faults = append $faults (printf "pools.%s: settings.%s comes from another value" $.name .) -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* Settings that the chart makes from other values, or on which its probes and mounts rest. */}}
+{{- define "smallfirst.faults.owned" -}}
+{{- $faults := list -}}
+{{- $owned := list "NAMESPACE" "SLICES" "PRODUCERS" "CATALOGUE" "REDIS_URL" "BROKER_URL" "HEALTH_DIR" "METRICS_HOST" "METRICS_PORT" "TRACING" -}}
+{{- $owned = concat $owned (keys (.component.settings | default dict)) | uniq | sortAlpha -}}
+{{- range $setting := $owned -}}
+{{- if and (hasKey ($.component.config.settings | default dict) $setting) (not (hasPrefix "DESK_" $setting)) -}}
+{{- $faults = append $faults (printf "%s: settings.%s comes from another value" $.name $setting) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* A quantity as a number: 250m, 1Gi; or a count of the catalogue: 7.6B. */}}
+{{- define "smallfirst.number" -}}
+{{- $units := dict "m" 0.001 "k" 1e3 "K" 1e3 "M" 1e6 "G" 1e9 "B" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]+$" $text -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $units $unit | default 1.0) -}}
+{{- end }}
+
+{{- define "smallfirst.faults.resources" -}}
+{{- $faults := list -}}
+{{- $resources := include "smallfirst.resources" .component.config | fromYaml -}}
+{{- range $name, $request := $resources.requests -}}
+{{- $limit := get ($resources.limits | default dict) $name -}}
+{{- if and $limit (gt (include "smallfirst.number" $request | float64) (include "smallfirst.number" $limit | float64)) -}}
+{{- $faults = append $faults (printf "%s: resources.requests.%s %v is more than its limit, %v" $.name $name $request $limit) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
@@ -210,11 +343,11 @@
 {{- define "smallfirst.faults.scaling" -}}
 {{- $faults := list -}}
 {{- $config := .component.config -}}
-{{- if hasKey ($config.settings | default dict) "SLICES" -}}
-{{- $faults = append $faults (printf "%s: settings.SLICES comes from another value" .name) -}}
-{{- end -}}
 {{- $scaling := $config.autoscaling -}}
 {{- $name := .name -}}
+{{- if and (eq .name "router") (eq $scaling.type "none") (lt (int $config.replicas) 1) -}}
+{{- $faults = append $faults "router: without replicas no job would be read: 1 or more, and kubectl scale for a pause" -}}
+{{- end -}}
 {{- if ne $scaling.type "none" -}}
 {{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}
 {{- $faults = append $faults (printf "%s: autoscaling.maxReplicas is less than minReplicas" $name) -}}
