@@ -77,14 +77,14 @@ def test_two_people_answer_one_job_and_neither_sees_what_the_other_did(
     redis: Any, people: dict[str, Browser], wait_until: WaitUntil, folder: Path
 ) -> None:
     """It is gone from the first one's pages; the second one's show no trace; the row names both."""
-    wait_for_people(redis, topic("a1"), reviewers=2)
+    wait_for_people(redis, topic("asked-of-two"), reviewers=2)
     ann, ben = people["ann"], people["ben"]
     ann.begin()
     path = ann.path
     ann.answer(label="b")
     wait_until(lambda: is_free(redis), description="the first answer is kept")
     ann.get("/tasks/topic")
-    assert "a1" not in ann.html
+    assert "asked-of-two" not in ann.html
     assert re.search(r"waiting</dt><dd>0<", ann.html)
     ann.get(path)
     assert "You have answered this; another person is asked now." in ann.html
@@ -95,14 +95,14 @@ def test_two_people_answer_one_job_and_neither_sees_what_the_other_did(
     assert "ann" not in before
     assert not re.search(r"\br-[0-9a-f]{8}", re.sub(r'value="[^"]*"', "", before))
     ben.answer(label="b")
-    wait_until(lambda: redis.exists(OWN.result("a1")), description="the result is there")
-    result = result_of(redis, "a1")
+    wait_until(lambda: redis.exists(OWN.result("asked-of-two")), description="the result is there")
+    result = result_of(redis, "asked-of-two")
     assert isinstance(result.answer, LabelAnswer)
     assert result.answer.label == "b"
     names = [attempt.revision for attempt in result.trail]
     assert len(set(names)) == 2
     lines = (folder / "answers" / "topic.jsonl").read_text("utf-8").splitlines()
-    [row] = [each for each in map(json.loads, lines) if each["id"] == "a1"]
+    [row] = [each for each in map(json.loads, lines) if each["id"] == "asked-of-two"]
     about = row["human"]
     assert (row["label"], about["asked"], about["agreed"], about["people"]) == ("b", 2, 2, names)
 
