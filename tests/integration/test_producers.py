@@ -239,7 +239,7 @@ def test_what_is_let_in_is_served_in_that_order(redis: Any, redis_url: str, tmp_
     redis.xadd(own.jobs, {"job": job("old", "an old mail", task="topic")}, id=minute_ago)
     router.step()
     start_worker(redis)
-    order = []
+    order: list[str] = []
     for _ in range(2):
         router.step()
         [message] = published(redis)
