@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from redis import Redis
 from redis.exceptions import AuthenticationError
-from tests.support.charts import CHART, Object, named, of_kind, rendered, script
+from tests.support.charts import (
+    CHART,
+    PLAIN,
+    RELEASE,
+    Object,
+    helm,
+    named,
+    of_kind,
+    rendered,
+    script,
+)
 from tests.support.running import Deployment, pings
 from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, rules, worker_user
+from smallfirst.redis_access.acl import Role, acl_file, producer_user, rules, worker_user
+from smallfirst.redis_access.kubernetes_secret import secret_manifest
 
 needs_redis_7 = pytest.mark.skipif(
     version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"
@@ -41,6 +53,36 @@ def test_the_rendered_file_is_what_the_command_prints() -> None:
     ).splitlines()
     assert len(set(passwords.values())) == len(users)
     assert " ".join(rules(worker_user("cpu-small"), "shop")) in secret["users.acl"]
+
+
+def test_what_is_applied_by_gitops_is_the_same_each_time() -> None:
+    """With a Secret by `smallfirst acl` nothing is drawn; it has every key that is asked for."""
+    redis = {"internal": {"existingSecret": "users"}}
+    scaled = {"cpu-small": {"image": "slm", "autoscaling": {"type": "keda"}}}
+    values = {"redis": redis, "producers": [{"name": "shop"}], "pools": scaled}
+    users = [*Role, worker_user("cpu-small"), producer_user("shop")]
+    known = secret_manifest("users", "sf", "redis:6379", {user: ["secret"] for user in users})
+    command = ("template", RELEASE, str(CHART), "--values", str(PLAIN))
+    first, second = (helm(*command, values=values) for _ in range(2))
+    assert (first.returncode, first.stdout) == (0, second.stdout), first.stderr
+    objects = [each for each in yaml.safe_load_all(first.stdout) if each]
+    assert not of_kind(objects, "Secret")
+    asked = set(_keys_of_secret(objects, "users"))
+    assert {"router-url", "worker-cpu-small-url", "users.acl", "scaler-password"} <= asked
+    assert asked <= set(known["stringData"])
+
+
+def _keys_of_secret(found: Any, name: str) -> Iterator[str]:
+    """Every key of a Secret that anything asks for, however it asks."""
+    if isinstance(found, list):
+        for each in found:
+            yield from _keys_of_secret(each, name)
+    if isinstance(found, dict):
+        if found.get("name") == name and "key" in found:
+            yield found["key"]
+        if found.get("secretName") == name:
+            yield from (item["key"] for item in found["items"])
+        yield from _keys_of_secret(list(found.values()), name)
 
 
 def test_the_workers_of_a_pool_connect_as_its_own() -> None:

@@ -1,10 +1,13 @@
 """`smallfirst acl`: the file of Redis's users, from a folder of passwords."""
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from smallfirst.redis_access.acl import hash_of
+import yaml
+
+from smallfirst.redis_access.acl import Role, hash_of
 
 Smallfirst = Callable[..., Any]
 
@@ -48,3 +51,48 @@ def test_a_file_named_after_no_user_is_refused(smallfirst: Smallfirst, tmp_path:
         assert role in smallfirst("acl", "--help").out
     (tmp_path / "exportr").rename(tmp_path / "producer-A")
     assert "producer-A: is named after no user" in smallfirst("acl", tmp_path).err
+
+
+def test_passwords_are_drawn_for_who_has_none(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """Every role, and who has an empty file; a password that is there stays, however often."""
+    (tmp_path / "router").write_text("mine\n")
+    (tmp_path / "producer-shop").touch(mode=0o644)
+    first = smallfirst("acl", tmp_path, "--draw")
+    assert (first.code, smallfirst("acl", tmp_path, "--draw").out) == (0, first.out)
+    assert {file.name for file in tmp_path.iterdir()} == {*Role, "producer-shop"}
+    assert (tmp_path / "router").read_text() == "mine\n"
+    drawn = [file for file in tmp_path.iterdir() if file.name != "router"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in drawn} == {0o600}
+    assert len({file.read_text() for file in drawn}) == len(drawn)
+
+
+def test_a_secret_has_what_the_file_names(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """The same file, and of each user the password and the address, the second one's too."""
+    (tmp_path / "router").write_text("r1\n")
+    (tmp_path / "producer-shop").write_text("old\nn:e/w@\n")
+    (tmp_path / "scaler").write_text("s1\n")
+    told = smallfirst("acl", tmp_path, "--secret", "users", "--redis-host", "redis:6379").out
+    keys = yaml.safe_load(told)["stringData"]
+    assert keys.pop("users.acl") == smallfirst("acl", tmp_path).out
+    assert keys.pop("producer-shop-second-url") == (
+        "redis://producer-shop:n%3Ae%2Fw%40@redis:6379/0"
+    )
+    assert keys == {
+        "router-password": "r1",
+        "router-url": "redis://router:r1@redis:6379/0",
+        "producer-shop-password": "old",
+        "producer-shop-url": "redis://producer-shop:old@redis:6379/0",
+        "producer-shop-second-password": "n:e/w@",
+        "scaler-username": "scaler",
+        "scaler-password": "s1",
+        "scaler-url": "redis://scaler:s1@redis:6379/0",
+    }
+
+
+def test_a_secret_needs_an_address(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """Without it the components would find no Redis; and three passwords are one too many."""
+    (tmp_path / "router").write_text("a\nb\nc\n")
+    alone = smallfirst("acl", tmp_path, "--secret", "users")
+    assert (alone.code, "--redis-host" in alone.err) == (2, True)
+    three = smallfirst("acl", tmp_path)
+    assert (three.code, "two at most" in three.err) == (2, True)
