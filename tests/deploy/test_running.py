@@ -17,7 +17,7 @@ import yaml
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.support.charts import CHART, named, rendered
+from tests.support.charts import PLAIN, named, rendered
 from tests.support.invariants import assert_each_ended_once, assert_unchanged, digests, remains
 from tests.support.keda import Autoscaler
 from tests.support.kubelet import Kubelet, Pod
@@ -309,5 +309,5 @@ def test_probes_are_content_and_nothing_restarts(drill: Drill) -> None:
 
 def test_the_chart_s_own_test_passes(drill: Drill) -> None:
     """`helm test` has a container for each task, and a pool that rests is woken by it."""
-    tasks = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))["catalogue"]["content"]
+    tasks = yaml.safe_load(PLAIN.read_text("utf-8"))["catalogue"]["content"]
     assert drill.exit_codes == dict.fromkeys(yaml.safe_load(tasks)["tasks"], 0)
