@@ -112,7 +112,8 @@ def test_users_and_commands_are_those_of_the_chart() -> None:
     """Chart and images agree on the version, on who runs, and on what is run."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert chart["appVersion"] == PROJECT["version"]
-    assert "runAsUser: 10001" in (CHART / "templates" / "_pod.tpl").read_text("utf-8")
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    assert values["defaults"]["podSecurityContext"]["runAsUser"] == 10001
     components = (CHART / "templates" / "_components.tpl").read_text("utf-8")
     for module in ("smallfirst_router", "smallfirst_workers", "smallfirst_desk"):
         assert f"command: [python, -m, {module}]" in components
