@@ -307,7 +307,7 @@ def _asking_another(keys: Keys) -> tuple[Grant, ...]:
     answered = f"~{keys.answered('*', '*')}"
     return (
         Grant("pexpireat", (f"%W~{keys.earlier('*', '*', '*')}",)),
-        Grant("exists zscore zcount zadd expire", (answered,)),
+        Grant("exists zscore zmscore zcount zadd expire", (answered,)),
         Grant("xrange", (f"%R~{keys.pairs('*')}",)),
         *_forgetting_earlier(keys),
     )

@@ -244,8 +244,13 @@ def test_what_one_person_has_answered_keeps_nobody_from_what_is_behind(redis: An
     redis.zadd(KEYS.review("topic"), names)
     redis.zadd(KEYS.answered("topic", "r1"), names)
     redis.expire(KEYS.answered("topic", "r1"), 60)
+    odd = {"odd": now_ms + 1, "bulk:what": now_ms + 2}
+    redis.zadd(KEYS.review("topic"), odd)
+    assert [each.job_id for each in review.load("topic", "r1", listed=5).listed] == ["a1"]
+    redis.zrem(KEYS.review("topic"), *odd)
     assert leased(review, "r1").held.job.id == "a1"
     assert seen_by(review, "r1")[0] == 1
+    assert review.load("topic", "r2").num_jobs == 6001
 
 
 def test_an_earlier_answer_that_nobody_can_read_counts_for_nothing(redis: Any) -> None:

@@ -4,7 +4,7 @@
 --
 --   {slice}:review:{task}             ZRANGE, ZSCORE, ZREM   the jobs, by when their wait ends
 --   {slice}:skipped:{task}:{person}   SISMEMBER, DEL   what this person passed over
---   {slice}:answered:{task}:{person}  ZSCORE   what this person has answered, and another is asked
+--   {slice}:answered:{task}:{person}  EXISTS, ZSCORE, ZMSCORE   what this person has answered, and another is asked
 --   {backlog}                         XPENDING, XCLAIM FORCE JUSTID, XRANGE, XDEL, XACK
 --   {slice}:result:{producer}:{id}    EXISTS   a job that has its result is dropped
 --
@@ -79,9 +79,9 @@ local function next_one(leaves_skipped)
   while at < most do
     local members = redis.call('ZRANGE', KEYS[1], at, at + 99)
     if #members == 0 then break end
-    local num_gone = 0
-    for _, member in ipairs(members) do
-      if has_answered and redis.call('ZSCORE', KEYS[3], member) then
+    local num_gone, answered = 0, has_answered and redis.call('ZMSCORE', KEYS[3], unpack(members)) or {}
+    for i, member in ipairs(members) do
+      if answered[i] then
         -- However many these are, they keep nobody from what is behind them.
         most = most + 1
       elseif leaves_skipped and redis.call('SISMEMBER', KEYS[2], member) == 1 then

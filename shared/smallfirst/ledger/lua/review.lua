@@ -2,7 +2,7 @@
 -- person who asks has answered, where another is asked, is not there for that person.
 --
 --   {slice}:review:{task}              ZCARD, ZRANGE
---   {slice}:answered:{task}:{person}   EXISTS, ZCOUNT, ZSCORE
+--   {slice}:answered:{task}:{person}   EXISTS, ZCOUNT, ZMSCORE
 --   {backlogs}                         XPENDING, XRANGE
 --
 -- KEYS[1] review, KEYS[2] and KEYS[3] the backlogs (interactive, bulk), KEYS[4] answered
@@ -10,7 +10,8 @@
 -- priorities of the backlogs
 -- Returns {now in ms, jobs, in hand, decided, when the first wait ends of what is free, in ms, or '', {entry
 -- of the oldest of each backlog}, {{priority, entry, due, holder, idle in ms, fields but the job}, ...}}.
--- Who is in hand is counted among the first 1,000 that anybody ever took; the oldest is looked for among 1,000.
+-- Who is in hand is counted among the first 1,000 that anybody ever took; to who has answered some, the
+-- oldest is that of the 1,000 whose waits end first.
 
 local lease, decided = tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
@@ -20,16 +21,37 @@ local streams = { [ARGV[5]] = KEYS[2], [ARGV[6]] = KEYS[3] }
 local priorities = { [KEYS[2]] = ARGV[5], [KEYS[3]] = ARGV[6] }
 local has_answered = redis.call('EXISTS', KEYS[4]) == 1
 
-local function is_hidden(member) return has_answered and redis.call('ZSCORE', KEYS[4], member) end
+-- By place, what of these members the person who asks has answered; not more than a thousand of them.
+local function hidden_of(members)
+  if not has_answered or #members == 0 then return {} end
+  return redis.call('ZMSCORE', KEYS[4], unpack(members))
+end
+
+-- The most urgent jobs that the person may see: {member, due}, of the first 20,000.
+local function visible(most)
+  local found, at = {}, 0
+  while #found < most and at < 20000 do
+    local page, members = redis.call('ZRANGE', KEYS[1], at, at + 499, 'WITHSCORES'), {}
+    if #page == 0 then break end
+    for i = 1, #page, 2 do members[#members + 1] = page[i] end
+    local hidden = hidden_of(members)
+    for i = 1, #members do
+      if not hidden[i] and #found < most then found[#found + 1] = { members[i], page[2 * i] } end
+    end
+    at = at + 500
+  end
+  return found
+end
 
 local function count(stream)
-  local rows = redis.pcall('XPENDING', stream, ARGV[1], '-', '+', 1000)
+  local rows, members = redis.pcall('XPENDING', stream, ARGV[1], '-', '+', 1000), {}
   if rows.err then return end
-  for _, row in ipairs(rows) do
-    local is_counted = not is_hidden(priorities[stream] .. ':' .. row[1])
-    if is_counted and row[2] == decided then
+  for i, row in ipairs(rows) do members[i] = priorities[stream] .. ':' .. row[1] end
+  local hidden = hidden_of(members)
+  for i, row in ipairs(rows) do
+    if not hidden[i] and row[2] == decided then
       num_decided = num_decided + 1
-    elseif is_counted and row[3] < lease then
+    elseif not hidden[i] and row[3] < lease then
       num_held = num_held + 1
     end
   end
@@ -46,7 +68,7 @@ local function without_job(fields)
 end
 
 local function row_of(member, due)
-  local priority, entry = string.match(member, '^([^:]+):([^:]+)$')
+  local priority, entry = string.match(member, '^([^:]+):(%d+%-%d+)$')
   local stream = streams[priority]
   local found = stream and redis.call('XRANGE', stream, entry, entry)[1]
   if not found then return nil end
@@ -54,47 +76,36 @@ local function row_of(member, due)
   return { priority, entry, due, pending[2], pending[3], without_job(found[2]) }
 end
 
--- The oldest entry of a stream that this person may see.
-local function oldest_of(stream)
-  local after = '-'
-  for _ = 1, 1000 do
-    local found = redis.call('XRANGE', stream, after, '+', 'COUNT', 1)[1]
-    if not found then return nil end
-    if not is_hidden(priorities[stream] .. ':' .. found[1]) then return found[1] end
-    after = '(' .. found[1]
-  end
-end
-
-for i = 2, 3 do
-  count(KEYS[i])
-  oldest[#oldest + 1] = oldest_of(KEYS[i])
-end
+local listed, most = {}, tonumber(ARGV[4])
+local urgent = visible(math.max(most, has_answered and 1000 or 100))
 
 -- When the first wait ends of the jobs that nobody has in hand; '' where none is among the first 100.
 local function first_due()
-  local members = redis.call('ZRANGE', KEYS[1], 0, 99, 'WITHSCORES')
-  for i = 1, #members, 2 do
-    local priority, entry = string.match(members[i], '^([^:]+):([^:]+)$')
+  for i = 1, math.min(100, #urgent) do
+    local priority, entry = string.match(urgent[i][1], '^([^:]+):(%d+%-%d+)$')
     local stream = streams[priority]
     local rows = stream and redis.pcall('XPENDING', stream, ARGV[1], entry, entry, 1) or {}
     local pending = not rows.err and rows[1]
-    local is_free = not pending or pending[2] ~= decided and pending[3] >= lease
-    if is_free and not is_hidden(members[i]) then return members[i + 1] end
+    if not pending or pending[2] ~= decided and pending[3] >= lease then return urgent[i][2] end
   end
   return ''
 end
 
-local listed, at = {}, 0
-while #listed < tonumber(ARGV[4]) and at < 5000 do
-  local members = redis.call('ZRANGE', KEYS[1], at, at + ARGV[4] - 1, 'WITHSCORES')
-  if #members == 0 then break end
-  for i = 1, #members, 2 do
-    if #listed < tonumber(ARGV[4]) and not is_hidden(members[i]) then
-      listed[#listed + 1] = row_of(members[i], members[i + 1])
-    end
-  end
-  at = at + ARGV[4]
+local function milliseconds(entry) return tonumber(string.match(entry, '^%d+')) end
+
+for i = 2, 3 do
+  count(KEYS[i])
+  local first = not has_answered and redis.call('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)[1]
+  if first then oldest[#oldest + 1] = first[1] end
 end
+-- To look through the streams would be to look through texts.
+for i = 1, has_answered and #urgent or 0 do
+  local entry = string.match(urgent[i][1], ':(%d+%-%d+)$')
+  local is_older = entry and (not oldest[1] or milliseconds(entry) < milliseconds(oldest[1]))
+  if is_older then oldest[1] = entry end
+end
+
+for i = 1, math.min(most, #urgent) do listed[#listed + 1] = row_of(urgent[i][1], urgent[i][2]) end
 -- What is past the end of its wait, and still listed here, is counted as ended.
 local num_hidden = has_answered and redis.call('ZCOUNT', KEYS[4], now, '+inf') or 0
 local num_jobs = math.max(0, redis.call('ZCARD', KEYS[1]) - num_hidden)
