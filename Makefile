@@ -16,7 +16,7 @@ BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua lint-workflows docs fuzz chaos bench bench-quick format lock clean
-.PHONY: hashes release release-check wheel images push-images sign-images chart push-chart sign-chart advisories licences
+.PHONY: hashes release release-check has-torch-index wheel images push-images sign-images chart push-chart sign-chart advisories licences
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -166,11 +166,17 @@ wheel:  ## Build the package, in dist.
 	.cache/build/bin/python -m pip install --quiet --require-hashes -r requirements/tools.txt
 	.cache/build/bin/python -m hatchling build -d $(DIST)
 
-images:  ## Build the images for this machine, by docker buildx.
+# Its address stands on PyTorch's page of installation. Without it the image of small models would hold a build
+# for GPUs, of several gigabytes.
+has-torch-index:
+	@test -n "$(TORCH_INDEX)" || { echo "TORCH_INDEX: set it to the address of PyTorch's builds for processors," \
+	  "which PyTorch's page of installation names" >&2; exit 2; }
+
+images: has-torch-index  ## Build the images for this machine, by docker buildx.
 	VERSION=$(or $(VERSION),unreleased) REVISION=$(REVISION) REGISTRY=$(REGISTRY) docker buildx bake --load
 
 # rewrite-timestamp: see SOURCE_DATE_EPOCH in docker-bake.hcl.
-push-images:  ## Build the images for each kind of processor and push them, with what is in them and whence.
+push-images: has-torch-index  ## Build the images for each kind of processor and push them, with what is in them and whence.
 	mkdir -p $(dir $(OF_BUILD))
 	VERSION=$(VERSION) REVISION=$(REVISION) REGISTRY=$(REGISTRY) CACHE=$(CACHE) docker buildx bake \
 	  --sbom=true --provenance=mode=max --metadata-file $(OF_BUILD) \

@@ -15,8 +15,8 @@ variable "REVISION" {
   description = "The commit that is built."
 }
 variable "TORCH_INDEX" {
-  default     = "https://download.pytorch.org/whl/cpu"
-  description = "Index of PyTorch's builds for processors."
+  default     = ""
+  description = "Address of the index of PyTorch's builds for processors; the Makefile builds nothing without it."
 }
 variable "CACHE" {
   default     = ""

@@ -109,6 +109,15 @@ def test_what_is_baked_is_told_what_the_recipes_ask() -> None:
         assert asked - {"BASE", "COMPILE"} == (given - {"SOURCE_DATE_EPOCH"}) | of_it, path
 
 
+@pytest.mark.parametrize("verb", ["images", "push-images"])
+def test_no_image_is_built_with_torch_for_gpus_by_mistake(verb: str) -> None:
+    """Which build a version means depends on the index, so the index has to be named."""
+    make = ["make", "-C", str(ROOT), "--no-print-directory", verb, "TORCH_INDEX="]
+    done = subprocess.run(make, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "TORCH_INDEX: set it to the address" in done.stderr
+
+
 def test_images_carry_what_is_in_them_and_whence() -> None:
     """The verb that pushes asks for both kinds of processors, SBOM, provenance and equal layers."""
     (recipe,) = re.findall(r"^push-images:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)

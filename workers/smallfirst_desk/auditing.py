@@ -40,7 +40,7 @@ from smallfirst.ledger.checks import (
 )
 from smallfirst.ledger.decisions import Decision, all_of, read_decision
 from smallfirst.ledger.entries import StreamEntry
-from smallfirst.ledger.held_jobs import read_parked_job
+from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.desk import Desk
@@ -105,13 +105,10 @@ class Auditor:
         Raises:
             OSError: When its row cannot be written; then nothing is recorded yet.
         """
-        try:
-            held, decision = read_parked_job(entry), read_decision(raw)
-            check = Check.model_validate_json(entry.fields[CHECK_FIELD])
-            chance = float(entry.fields[CHANCE_FIELD])
-        except READING_ERRORS:
-            log.warning("check.unreadable", entry=entry.entry, consequence="it counts for nothing")
+        read = _read_check(entry, raw)
+        if read is None:
             return True
+        held, decision, check, chance = read
         task = self._desk.catalogue.tasks.get(held.job.task)
         review, audits = self._desk.reviews[number], self._desk.audits[number]
         decisions = all_of(review.earlier(entry.stream, entry.entry), decision)
@@ -276,6 +273,20 @@ class Looked:
     check: Check
     chance: float
     text: str
+
+
+def _read_check(entry: StreamEntry, raw: bytes) -> tuple[HeldJob, Decision, Check, float] | None:
+    """Read a check that was decided, and with which chance it was drawn; None for what is none."""
+    try:
+        return (
+            read_parked_job(entry),
+            read_decision(raw),
+            Check.model_validate_json(entry.fields[CHECK_FIELD]),
+            float(entry.fields[CHANCE_FIELD]),
+        )
+    except READING_ERRORS:
+        log.warning("check.unreadable", entry=entry.entry, consequence="it counts for nothing")
+        return None
 
 
 def record_of(

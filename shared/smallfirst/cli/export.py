@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -75,17 +75,22 @@ def export(
     options = globals_of(context)
     path = catalogue or settings_of(options).catalogue
     known = _task(path, task)
-    folders = answers or [_folder(options.folder)]
-    files = [folder / f"{task}.jsonl" for folder in folders]
-    if not any(file.is_file() for file in files):
-        named = ", ".join(map(str, files))
-        fail(f"{named}: no such file: no answer was kept; see SMALLFIRST_DESK_ANSWERS")
+    files = _files(answers or [_folder(options.folder)], task)
     reasons = Counter[str]()
     rows = [row for row in last_of_each(_rows(files, reasons)) if _is_blind(row) or not blind]
     with ExitStack() as opening:
         to: TextIO = opening.enter_context(out.open("w", encoding="utf-8")) if out else sys.stdout
         written = _write(rows, known, reasons, to, keeps_provenance=provenance)
     _tell(task, written, reasons, as_json=as_json)
+
+
+def _files(folders: Sequence[Path], task: str) -> list[Path]:
+    """Where the answers to a task are kept; an error where none was."""
+    files = [folder / f"{task}.jsonl" for folder in folders]
+    if not any(file.is_file() for file in files):
+        named = ", ".join(map(str, files))
+        fail(f"{named}: no such file: no answer was kept; see SMALLFIRST_DESK_ANSWERS")
+    return files
 
 
 def _write(

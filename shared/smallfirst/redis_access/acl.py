@@ -202,13 +202,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         # Whether an audit has broken a promise.
         Grant("hmget", (f"%R~{keys.audit('*')}",)),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
-        # What waits for a person, and what a person decided where no desk is there to end it.
-        Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
-        Grant("hget hdel", (f"~{keys.decisions}",)),
-        Grant("zrem", (f"%W~{keys.decided}",)),
-        *_forgetting_earlier(keys),
-        Grant("evalsha", (f"~{keys.earlier('*', '*', '*')}", f"~{keys.pairs('*')}")),
-        *_noting_pairs(keys),
+        *_ending_for_people(keys),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
@@ -223,6 +217,18 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("hlen del", tuple(f"%W~{key}" for key in unacked)),
         Grant("get", (f"%R~{keys.end('*')}",)),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
+    )
+
+
+def _ending_for_people(keys: Keys) -> tuple[Grant, ...]:
+    """What waits for a person, and what a person decided where no desk is there to end it."""
+    return (
+        Grant("zadd zrem expire", (f"%W~{keys.review('*')}",)),
+        Grant("hget hdel", (f"~{keys.decisions}",)),
+        Grant("zrem", (f"%W~{keys.decided}",)),
+        *_forgetting_earlier(keys),
+        Grant("evalsha", (f"~{keys.earlier('*', '*', '*')}", f"~{keys.pairs('*')}")),
+        *_noting_pairs(keys),
     )
 
 
