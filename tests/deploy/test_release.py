@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.charts import CHART, HELMS, NAMESPACE, PLAIN, RELEASE, helm
+from tests.support.guide import kubeconfig_of
 from tests.support.kube_api import Cluster, api_server
 
 from smallfirst.redis_access.acl import Role
@@ -23,7 +24,7 @@ def release(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cl
     """Give an empty cluster, and helm pointed at it."""
     with api_server() as (cluster, port):
         kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
+        kubeconfig.write_text(yaml.safe_dump(kubeconfig_of(port)))
 
         def run(*arguments: str) -> Any:
             place = ("--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig))
@@ -32,17 +33,6 @@ def release(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cl
             return done
 
         yield cluster, run
-
-
-def _kubeconfig(port: int) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "current-context": "here",
-        "users": [{"name": "me", "user": {}}],
-    }
 
 
 def _install(run: Helm, verb: str, *more: str) -> None:
