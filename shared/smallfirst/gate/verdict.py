@@ -1,0 +1,181 @@
+"""The verdict on a candidate: what was seen, what it had to show, and what it lacks. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from smallfirst.acceptance import Acceptance
+from smallfirst.evaluation.alternatives import cascade
+from smallfirst.evaluation.answers import answers_of
+from smallfirst.evaluation.scores import ScoredRow, Scores
+from smallfirst.evaluation.thresholds import Unsupported
+from smallfirst.gate.paired import Pairs, labels_missing, p_value
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What "not worse" means.
+
+    Attributes:
+        share: By how much less often than the live cascade the candidate may be right, of all rows.
+        confidence: How sure it has to be, over all looks together.
+    """
+
+    share: float
+    confidence: float
+
+    def level(self, look: int) -> float:
+        """What the p-value of a look, counted from 1, must not exceed.
+
+        Each look may pass by chance, and whoever looks until one does would pass in the end. So the
+        first spends half of the error that is allowed, and each later one half of what is left: all
+        of them together never spend more (Bonferroni's inequality).
+        """
+        return (1 - self.confidence) / 2.0**look
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a candidate.
+
+    Attributes:
+        number: Of this candidate's looks, from 1.
+        pairs: What people said.
+        p_value: How likely it is where the candidate is too bad.
+        level: What that must not exceed.
+    """
+
+    number: int
+    pairs: Pairs
+    p_value: float
+    level: float
+
+    @classmethod
+    def at(cls, pairs: Pairs, margin: Margin, number: int) -> Self:
+        """Take a look."""
+        return cls(number, pairs, p_value(pairs, margin.share), margin.level(number))
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the candidate has shown that it is not worse."""
+        return self.p_value <= self.level
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a candidate.
+
+    Attributes:
+        task: Its name.
+        margin: What was asked of it.
+        look: What was seen.
+        unsupported: Why no promise came of it with the same rows; None where one did, or the live
+            cascade has none either.
+        labels_missing: How many more labels would do; None where it has enough, or none would.
+    """
+
+    task: str
+    margin: Margin
+    look: Look
+    unsupported: Unsupported | None
+    labels_missing: int | None
+
+    @classmethod
+    def of(cls, task: str, margin: Margin, look: Look, unsupported: Unsupported | None) -> Self:
+        """Put together what a look came to, and whether a promise holds."""
+        missing = None
+        if not look.is_passed:
+            next_level = margin.level(look.number + 1)
+            missing = labels_missing(look.pairs, margin.share, next_level)
+        return cls(task, margin, look, unsupported, missing)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the candidate may take the live cascade's place."""
+        return self.look.is_passed and self.unsupported is None
+
+    def as_json(self) -> dict[str, Any]:
+        """Lay it out for programs."""
+        pairs = self.look.pairs
+        return {
+            "task": self.task,
+            "is_passed": self.is_passed,
+            "rows": pairs.rows,
+            "live_alone_right": pairs.lost,
+            "candidate_alone_right": pairs.won,
+            "difference": pairs.difference,
+            "margin": self.margin.share,
+            "confidence": self.margin.confidence,
+            "look": self.look.number,
+            "p_value": self.look.p_value,
+            "level": self.look.level,
+            "is_promise_kept": self.unsupported is None,
+            "labels_missing": self.labels_missing,
+        }
+
+
+def pairs_of(
+    live: tuple[Scores, Sequence[Acceptance]], candidate: tuple[Scores, Sequence[Acceptance]]
+) -> Pairs:
+    """Compare two cascades on the same rows, each text once, and of texts that are alike one.
+
+    A cascade is right on a row where the answer that stands is. Where none does it is not: who
+    answers less has to make up for it. Rows that no label fits are told apart by `foreign`, and
+    count here where either answers them: as not right.
+
+    Args:
+        live: What its steps said, and when their answers stand.
+        candidate: The same, of the same rows in the same order.
+    """
+    is_first = _one_of_each(live[0].rows)
+    was = _is_right(*live)[is_first]
+    would_be = _is_right(*candidate)[is_first]
+    lost, won = int((was & ~would_be).sum()), int((would_be & ~was).sum())
+    return Pairs(int(is_first.sum()), lost, won)
+
+
+def _is_right(scores: Scores, acceptances: Sequence[Acceptance]) -> Any:
+    answers = answers_of(scores, acceptances)
+    return (cascade(answers).answered * answers.is_right).sum(axis=1) > 0
+
+
+def _one_of_each(rows: Sequence[ScoredRow]) -> Any:
+    """Which rows are the first of their text, and of the texts that are alike."""
+    seen: set[object] = set()
+    kept = np.zeros(len(rows), np.bool_)
+    for number, row in enumerate(rows):
+        mark = row.key if row.cluster is None else row.cluster
+        kept[number] = mark not in seen
+        seen.add(mark)
+    return kept
+
+
+def sentences(verdict: Verdict) -> list[str]:
+    """Say the verdict, what it rests on, and what is missing."""
+    pairs, margin, look = verdict.look.pairs, verdict.margin, verdict.look
+    passes = "may take the live cascade's place" if verdict.is_passed else "stays where it is"
+    seen = (
+        f"Of {pairs.rows:,} texts that people answered, the live cascade alone is right on"
+        f" {pairs.lost:,}, the candidate alone on {pairs.won:,}: {pairs.difference:+.2%} of all."
+    )
+    shown = (
+        f"That it is not worse by {margin.share:.2%} or more has p = {look.p_value:.4f}, and look"
+        f" {look.number} at it asks for {look.level:.4f} or less (of {1 - margin.confidence:.2%}"
+        " over all looks)."
+    )
+    said = [f"{verdict.task}: the candidate {passes}.", seen, shown]
+    if not look.is_passed:
+        said.append(_missing(verdict))
+    if verdict.unsupported is not None:
+        said.append("With these rows no promise of the same target comes of it.")
+    return said
+
+
+def _missing(verdict: Verdict) -> str:
+    if verdict.labels_missing is not None:
+        return (
+            f"{verdict.labels_missing:,} more labels would show it, if it is as good as it looks."
+        )
+    return "It looks worse than the margin allows: no number of labels would show otherwise."
