@@ -98,6 +98,15 @@ COMMANDS = {
         "smallfirst.cli.fit:fit",
         "Find the cheapest cascade for a task from labelled rows, and write it ready to serve.",
     ),
+    "promote": CommandEntry(
+        "smallfirst.cli.promote:promote",
+        "Put a candidate in the place of a task's cascade, where people's labels show it is not"
+        " worse.",
+    ),
+    "rollback": CommandEntry(
+        "smallfirst.cli.promote:rollback",
+        "Bring a task back as it was before its last promotion.",
+    ),
     "calibrate": CommandEntry(
         "smallfirst.cli.calibrate:calibrate",
         "Choose the thresholds of a task's whole cascade, so that a promise about its errors"

@@ -1,17 +1,20 @@
 """The verdict on a candidate: what was seen, what it had to show, and what it lacks. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
 import numpy as np
+from scipy import stats
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.evaluation.alternatives import cascade
 from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.scores import ScoredRow, Scores
-from smallfirst.evaluation.thresholds import Unsupported
 from smallfirst.gate.paired import Pairs, labels_missing, p_value
+
+#: A promise counts as broken where chance alone would look so bad no more often.
+_BROKEN: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,26 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Whether a promise is kept on rows that it was not made from.
+
+    Attributes:
+        target: The largest share of accepted answers that may be wrong.
+        accepted: Of the rows' answers, those that stand.
+        wrong: Of these.
+    """
+
+    target: float
+    accepted: int
+    wrong: int
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether so many wrong ones come of a kept promise in one of twenty draws at most."""
+        return float(stats.binom.sf(self.wrong - 1, self.accepted, self.target)) <= _BROKEN
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What becomes of a candidate.
 
@@ -71,30 +94,34 @@ class Verdict:
         task: Its name.
         margin: What was asked of it.
         look: What was seen.
-        unsupported: Why no promise came of it with the same rows; None where one did, or the live
-            cascade has none either.
+        kept: What the same labels say of its promise; None where it has none.
         labels_missing: How many more labels would do; None where it has enough, or none would.
     """
 
     task: str
     margin: Margin
     look: Look
-    unsupported: Unsupported | None
+    kept: Kept | None
     labels_missing: int | None
 
     @classmethod
-    def of(cls, task: str, margin: Margin, look: Look, unsupported: Unsupported | None) -> Self:
-        """Put together what a look came to, and whether a promise holds."""
+    def of(cls, task: str, margin: Margin, look: Look, kept: Kept | None = None) -> Self:
+        """Put together what a look came to, and whether the promise is kept."""
         missing = None
         if not look.is_passed:
             next_level = margin.level(look.number + 1)
             missing = labels_missing(look.pairs, margin.share, next_level)
-        return cls(task, margin, look, unsupported, missing)
+        return cls(task, margin, look, kept, missing)
 
     @property
     def is_passed(self) -> bool:
         """Whether the candidate may take the live cascade's place."""
-        return self.look.is_passed and self.unsupported is None
+        return self.look.is_passed and not self.is_promise_broken
+
+    @property
+    def is_promise_broken(self) -> bool:
+        """Whether the labels speak against the candidate's promise."""
+        return self.kept is not None and self.kept.is_broken
 
     def as_json(self) -> dict[str, Any]:
         """Lay it out for programs."""
@@ -111,7 +138,8 @@ class Verdict:
             "look": self.look.number,
             "p_value": self.look.p_value,
             "level": self.look.level,
-            "is_promise_kept": self.unsupported is None,
+            "promise": None if self.kept is None else asdict(self.kept),
+            "is_promise_broken": self.is_promise_broken,
             "labels_missing": self.labels_missing,
         }
 
@@ -134,6 +162,15 @@ def pairs_of(
     would_be = _is_right(*candidate)[is_first]
     lost, won = int((was & ~would_be).sum()), int((would_be & ~was).sum())
     return Pairs(int(is_first.sum()), lost, won)
+
+
+def kept_by(scores: Scores, acceptances: Sequence[Acceptance], target: float) -> Kept:
+    """Count what stands of a cascade's answers, and what of it is wrong; each text once."""
+    answers = answers_of(scores, acceptances)
+    answered = cascade(answers).answered[_one_of_each(scores.rows)]
+    right = (answered * answers.is_right[_one_of_each(scores.rows)]).sum()
+    accepted = round(float(answered.sum()))
+    return Kept(target, accepted, accepted - round(float(right)))
 
 
 def _is_right(scores: Scores, acceptances: Sequence[Acceptance]) -> Any:
@@ -168,8 +205,12 @@ def sentences(verdict: Verdict) -> list[str]:
     said = [f"{verdict.task}: the candidate {passes}.", seen, shown]
     if not look.is_passed:
         said.append(_missing(verdict))
-    if verdict.unsupported is not None:
-        said.append("With these rows no promise of the same target comes of it.")
+    if (kept := verdict.kept) is not None:
+        word = "broken" if kept.is_broken else "kept, as far as these labels tell"
+        said.append(
+            f"Its promise of {kept.target:.2%} is {word}: {kept.wrong:,} of {kept.accepted:,}"
+            " answers that stand are wrong."
+        )
     return said
 
 

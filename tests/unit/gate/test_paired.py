@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from smallfirst.gate.paired import POWER, Pairs, labels_missing, p_value
-from smallfirst.gate.verdict import Look, Margin, Verdict, sentences
+from smallfirst.gate.verdict import Kept, Look, Margin, Verdict, sentences
 
 MARGIN = 0.01
 
@@ -76,7 +76,7 @@ def test_where_no_label_helps_that_is_said(pairs: Pairs) -> None:
     """One that looks worse than the margin is told so, and no number."""
     margin = Margin(MARGIN, 0.95)
     assert labels_missing(pairs, MARGIN, 0.025) is None
-    verdict = Verdict.of("topic", margin, Look.at(pairs, margin, 1), None)
+    verdict = Verdict.of("topic", margin, Look.at(pairs, margin, 1))
     assert not verdict.is_passed
     assert "no number of labels" in sentences(verdict)[-1]
 
@@ -91,3 +91,16 @@ def test_impossible_counts_are_refused() -> None:
     """More rows that differ than rows are a mistake of whoever counted."""
     with pytest.raises(ValueError, match="parts of the rows"):
         Pairs(10, 6, 5)
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_broken"),
+    [(Kept(0.02, 1000, 20), False), (Kept(0.02, 1000, 40), True), (Kept(0.02, 0, 0), False)],
+)
+def test_a_candidate_that_breaks_its_promise_stays(kept: Kept, *, is_broken: bool) -> None:
+    """However much better it is: what was promised of it has to be kept on the new labels."""
+    margin = Margin(MARGIN, 0.95)
+    verdict = Verdict.of("topic", margin, Look.at(Pairs(2000, 10, 90), margin, 1), kept)
+    assert verdict.look.is_passed
+    assert verdict.is_passed is not is_broken
+    assert ("broken" in sentences(verdict)[-1]) is is_broken

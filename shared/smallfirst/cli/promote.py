@@ -1,0 +1,175 @@
+"""`smallfirst promote` and `smallfirst rollback`: a candidate past the gate, and back again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from smallfirst.catalogue import Catalogue, step_specs
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.cli.options import (
+    CatalogueOption,
+    DropSeenOption,
+    SlmProcessesOption,
+    TaskArgument,
+    share_between,
+)
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    console,
+    fail,
+    note,
+    print_json,
+)
+from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, catalogue_with, unseen_rows_of
+from smallfirst.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from smallfirst.evaluation.rows import Row
+    from smallfirst.gate.verdict import Margin, Verdict
+
+CandidateOption = Annotated[
+    Path,
+    typer.Option(
+        help="The candidate's catalogue, or its folder: what `smallfirst fit TASK --out` wrote."
+    ),
+]
+HumanRowsOption = Annotated[
+    Path,
+    typer.Option(
+        help="A file of rows that people labelled and neither cascade learned from: what"
+        " `smallfirst export TASK --blind` writes, or rows held out."
+    ),
+]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        parser=share_between(0.0001, 0.2),
+        metavar="SHARE",
+        help="The share of rows by which the candidate may be right less often, 0.0001 to 0.2.",
+    ),
+]
+GateConfidenceOption = Annotated[
+    float,
+    typer.Option(
+        parser=share_between(0.5, 0.9999),
+        metavar="SHARE",
+        help="The probability, over all looks together, that one which is worse stays, 0.5 to"
+        " 0.9999.",
+    ),
+]
+
+
+def promote(  # noqa: PLR0913 - a command's signature is its options
+    task: TaskArgument,
+    *,
+    candidate: CandidateOption,
+    data: HumanRowsOption,
+    margin: MarginOption = 0.01,
+    confidence: GateConfidenceOption = 0.95,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Judge the candidate, and change nothing.")
+    ] = False,
+    drop_seen: DropSeenOption = False,
+    catalogue: CatalogueOption = None,
+    slm_processes: SlmProcessesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a candidate in the place of a task's cascade, where people's labels show it is not worse.
+
+    Both are asked about every row, in a fleet of their own. An exact test compares them, and the
+    candidate's promise has to be kept. Each look is written down, and makes the next one stricter.
+    Exit 1 where the candidate stays outside, with the number of labels that are missing. A fleet
+    that runs takes a promotion up by itself; `smallfirst rollback` goes back.
+    """
+    _, path = catalogue_with(task, catalogue)
+    from smallfirst.gate.promoting import check_comparable  # noqa: PLC0415 - an extra
+    from smallfirst.gate.verdict import Margin, sentences  # noqa: PLC0415 - the same
+
+    other = candidate / "catalogue.yaml" if candidate.is_dir() else candidate
+    if not other.is_file():
+        fail(f"{other}: no such file; see --candidate", exit_code=USAGE)
+    live, rival = _read(path, task), _read(other, task)
+    check_comparable(task, live, rival)
+    rows, _ = unseen_rows_of(live, task, data, drop_seen=drop_seen)
+    kept, _ = unseen_rows_of(rival, task, data, drop_seen=drop_seen, says_doubts=False)
+    lines = {row.line for row in kept}
+    judges = tuple(row for row in rows if row.line in lines)
+    if not judges:
+        fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
+    verdict = _judge(task, (path, other), judges, Margin(margin, confidence), slm_processes)
+    if as_json:
+        print_json(verdict.as_json())
+    else:
+        for sentence in sentences(verdict):
+            console().print(sentence, markup=False, soft_wrap=True)
+    if not verdict.is_passed:
+        raise typer.Exit(SOME_FAILED)
+    if not dry_run:
+        _promote(task, path, other, rival)
+
+
+def rollback(
+    task: TaskArgument, *, catalogue: CatalogueOption = None, as_json: JsonOption = False
+) -> None:
+    """Bring the task back as it was before its last promotion: entry, examples and promise.
+
+    A fleet that runs takes it up by itself. Exit 1 where no version is kept.
+    """
+    from smallfirst.gate.versions import Versions  # noqa: PLC0415 - an extra
+
+    path = load_settings(Settings, catalogue=catalogue).catalogue
+    number = Versions(path.absolute(), task).bring_back()
+    if as_json:
+        print_json({"task": task, "version": number})
+    else:
+        note(f"{task} is again as version {number} has it")
+
+
+def _read(path: Path, task: str) -> Catalogue:
+    """Read a catalogue with its promises, but for steps that ask a person."""
+    found = load_catalogue(path).without_people()
+    if task not in found.tasks:
+        fail(f"{path} has no task {task!r}", exit_code=USAGE)
+    return found
+
+
+def _judge(
+    task: str,
+    paths: tuple[Path, Path],
+    rows: "tuple[Row, ...]",
+    margin: "Margin",
+    slm_processes: int | None,
+) -> "Verdict":
+    """Ask both about the rows, compare, and write the look down."""
+    from smallfirst.evaluation import scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
+    from smallfirst.gate.verdict import Look, Verdict, kept_by, pairs_of  # noqa: PLC0415 - the same
+    from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
+
+    read = [_read(path, task) for path in paths]
+    steps = [[step.acceptance for step in each.tasks[task].cascade] for each in read]
+    scores = [
+        scoring_run.ask_every_step(
+            path, task, rows, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
+        )
+        for path in paths
+    ]
+    versions = Versions(paths[0].absolute(), task)
+    name = "/".join(step_specs(read[1].tasks[task], read[1].models))
+    pairs = pairs_of((scores[0], steps[0]), (scores[1], steps[1]))
+    look = Look.at(pairs, margin, versions.num_looks(name) + 1)
+    promise = promise_of(paths[1], task)
+    kept = kept_by(scores[1], steps[1], promise.target) if promise else None
+    verdict = Verdict.of(task, margin, look, kept)
+    versions.note_look(name, verdict)
+    return verdict
+
+
+def _promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> None:
+    from smallfirst.gate.promoting import promote as put  # noqa: PLC0415 - an extra
+
+    number = put(task, live.absolute(), candidate.absolute(), loaded)
+    note(f"{live}: the candidate is live; what was there is version {number} (smallfirst rollback)")

@@ -1,0 +1,113 @@
+"""Putting a candidate in the place of a live cascade: its entry, examples, models and promise."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smallfirst.catalogue import Catalogue, Promise, promise_path
+from smallfirst.evaluation.rows import Row
+from smallfirst.fitting.writing import Destination, check_edit, edited, write
+from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.versions import Versions, entry_of
+
+
+def check_comparable(task: str, live: Catalogue, candidate: Catalogue) -> None:
+    """See that both answer the same question.
+
+    Raises:
+        CandidateError: When their kinds or labels differ, or one promises and the other does not.
+    """
+    was, would_be = live.tasks[task], candidate.tasks[task]
+    if was.kind != would_be.kind:
+        raise CandidateError(
+            f"tasks.{task}.kind: is {was.kind} in the live catalogue and {would_be.kind} in the"
+            " candidate's; only like can be compared"
+        )
+    if dict(was.labels).keys() != dict(would_be.labels).keys():
+        apart = sorted(dict(was.labels).keys() ^ dict(would_be.labels).keys())
+        raise CandidateError(
+            f"tasks.{task}.labels: {', '.join(map(repr, apart))} stand in one catalogue alone; a"
+            " task with other labels is another task"
+        )
+    promises = any(step.is_calibrated for step in was.cascade)
+    if promises and not any(step.is_calibrated for step in would_be.cascade):
+        raise CandidateError(
+            f"tasks.{task}.cascade: the live one goes by a promise, and the candidate by none;"
+            " `smallfirst fit` makes one that does"
+        )
+
+
+def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
+    """Put the candidate in the live cascade's place; return the number of the version kept.
+
+    Everything is checked before anything is written, and what was there is kept first.
+
+    Args:
+        task: Its name in both.
+        live: The live catalogue's file.
+        candidate: The candidate's.
+        loaded: The candidate's, read.
+
+    Raises:
+        CandidateError: When it names a model as the live catalogue has it otherwise.
+    """
+    to = Destination(live, task)
+    rows = [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
+    folders = dict(_folders(task, live, candidate, loaded))
+    added = {"models": dict(_models(task, live, candidate, loaded))}
+    entry = entry_of(candidate, task)
+    text = edited(to, _read(live), added, entry, has_examples=bool(rows))
+    for source, place in folders.items():
+        shutil.copytree(source, place)
+    check_edit(to, text, rows)
+    number = Versions(live, task).keep()
+    write(to, text, rows, promise_of(candidate, task))
+    return number
+
+
+def _models(
+    task: str, live: Path, candidate: Path, loaded: Catalogue
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The models that the live catalogue lacks, as the candidate's has them."""
+    ours, theirs = _read(live).get("models") or {}, _read(candidate).get("models") or {}
+    for name in _asked(task, loaded):
+        if name not in ours:
+            yield name, theirs[name]
+        elif ours[name] != theirs[name]:
+            raise CandidateError(
+                f"models.{name}: stands in both catalogues, and not the same; give the candidate's"
+                " another name"
+            )
+
+
+def _folders(
+    task: str, live: Path, candidate: Path, loaded: Catalogue
+) -> Iterator[tuple[Path, Path]]:
+    """The folders of such models, and where they will lie."""
+    for _, model in _models(task, live, candidate, loaded):
+        source = str(model.get("source", ""))
+        if source.startswith("./"):
+            place = live.parent / source
+            if place.exists():
+                raise CandidateError(
+                    f"{place}: is there already; give the candidate's another name"
+                )
+            yield candidate.parent / source, place
+
+
+def _asked(task: str, loaded: Catalogue) -> dict[str, None]:
+    return dict.fromkeys(model for step in loaded.tasks[task].cascade for model in step.asks)
+
+
+def promise_of(candidate: Path, task: str) -> Promise | None:
+    """The promise beside a catalogue; None where there is none."""
+    path = promise_path(candidate, task)
+    return Promise.model_validate_json(path.read_bytes(), strict=True) if path.is_file() else None
+
+
+def _read(catalogue: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(catalogue.read_text("utf-8-sig"))
+    return found

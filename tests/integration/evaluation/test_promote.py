@@ -1,0 +1,159 @@
+"""The gate as a command: a better candidate takes the place, a worse one stays, and back again."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from smallfirst.catalogue.loading import load_catalogue
+
+pytestmark = pytest.mark.timeout(300)
+
+CATALOGUE = """
+version: 1
+# A comment that stays.
+pools:
+  cpu: {tier: slm, max_parameters: 50M}
+models:
+  words: {tier: linear, source: "bundled:words"}
+tasks:
+  topic:
+    kind: classify
+    labels: {billing: money, delivery: parcels}
+    examples: examples.jsonl
+    cascade:
+      - {model: words, accept: 0.5}
+  other:
+    kind: tag
+    labels: {email: an e-mail address}
+    cascade:
+      - {rule: {find: [email]}, accept: always}
+"""
+#: Words of letters alone: texts that differ in numbers only are taken for one.
+WORDS = ["".join(parts) for parts in product("bdkmprst", "aeiou", "lnrs", "eiou", "kmt")]
+#: What tells one label from the other; the live cascade has learned the first of them.
+TELLING = {"billing": WORDS[0:480:20], "delivery": WORDS[480:960:20]}
+KNOWN = 6
+FILLING = WORDS[960:1900]
+
+
+def rows(number: int, words: int, seed: int, *, wrong: float = 0.0) -> list[dict[str, str]]:
+    """Labelled rows whose telling word is one of the first so many; some labelled wrong."""
+    draw = random.Random(seed)
+    found = []
+    for n in range(number):
+        label, other = draw.sample(sorted(TELLING), 2)
+        text = " ".join([TELLING[label][n % words], *draw.sample(FILLING, 9)])
+        found.append({"text": text, "label": other if draw.random() < wrong else label})
+    return found
+
+
+def written(folder: Path, examples: Sequence[dict[str, str]]) -> Path:
+    """Write a catalogue whose model learns from some rows."""
+    folder.mkdir()
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    (folder / "examples.jsonl").write_text(lines(examples))
+    return folder / "catalogue.yaml"
+
+
+def lines(found: Sequence[dict[str, str]]) -> str:
+    """Rows as a file has them."""
+    return "".join(f"{json.dumps(row)}\n" for row in found)
+
+
+def smallfirst(folder: Path, *arguments: object) -> Any:
+    """Run a command beside the live catalogue."""
+    return subprocess.run(
+        [sys.executable, "-m", "smallfirst", *map(str, arguments)],
+        cwd=folder / "live",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A live catalogue that knows few words, and rows that people labelled."""
+    written(tmp_path / "live", rows(60, KNOWN, seed=1))
+    (tmp_path / "human.jsonl").write_text(lines(rows(240, 24, seed=2)))
+    return tmp_path
+
+
+def test_a_better_candidate_is_promoted_and_brought_back(place: Path) -> None:
+    """Its examples and entry are live, all else as it was; rollback has the first ones again."""
+    written(place / "better", rows(240, 24, seed=3))
+    before = (place / "live" / "examples.jsonl").read_text()
+    gate = ("promote", "topic", "--candidate", place / "better", "--data", place / "human.jsonl")
+    done = smallfirst(place, *gate, "--json")
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
+    assert (verdict["is_passed"], verdict["rows"], verdict["look"]) == (True, 240, 1)
+    assert verdict["candidate_alone_right"] > 60
+    text = (place / "live" / "catalogue.yaml").read_text()
+    assert "# A comment that stays." in text
+    live = load_catalogue(place / "live" / "catalogue.yaml")
+    assert len(live.tasks["topic"].examples) == 240
+    assert len(live.tasks["other"].cascade) == 1
+    back = smallfirst(place, "rollback", "topic")
+    assert back.returncode == 0, back.stderr
+    read = yaml.safe_load((place / "live" / "catalogue.yaml").read_text())
+    assert read == yaml.safe_load(CATALOGUE)
+    assert (place / "live" / "examples.jsonl").read_text() == before
+    assert smallfirst(place, "rollback", "topic").returncode == 1
+
+
+def test_one_that_learned_from_corrupted_labels_stays_outside(place: Path) -> None:
+    """Its rows are wrong in a fifth; nothing is written, and it is said what is missing."""
+    (place / "live" / "examples.jsonl").write_text(lines(rows(240, 24, seed=3)))
+    written(place / "corrupted", rows(240, 24, seed=4, wrong=0.2))
+    before = (place / "live" / "catalogue.yaml").read_text()
+    done = smallfirst(
+        place, "promote", "topic", "--candidate", place / "corrupted", "--data",
+        place / "human.jsonl",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout
+    assert "stays where it is" in done.stdout
+    assert "labels would show" in done.stdout
+    [look] = (place / "live" / "versions" / "topic" / "looks.jsonl").read_text().splitlines()
+    assert json.loads(look)["is_passed"] is False
+    assert (place / "live" / "catalogue.yaml").read_text() == before
+
+
+def test_rows_that_either_has_learned_from_are_refused(place: Path) -> None:
+    """By their lines, whichever of the two it is that knows them."""
+    leaked = rows(240, 24, seed=2)[7:9]
+    written(place / "leaky", [*rows(100, 24, seed=3), *leaked])
+    done = smallfirst(
+        place, "promote", "topic", "--candidate", place / "leaky", "--data", place / "human.jsonl"
+    )
+    assert done.returncode == 1
+    assert "seen in training" in done.stderr
+    assert "lines 8, 9" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("delivery: parcels", "delivery: parcels, other: rest", "'other' stand in one"),
+        ("kind: classify", "kind: embed", "embed"),
+        ('"bundled:words"', '"bundled:words", parameters: 1M', "models.words"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(place: Path, old: str, new: str, reason: str) -> None:
+    """Another question, or a model of the same name that is another."""
+    path = written(place / "other", rows(240, 24, seed=3))
+    path.write_text(CATALOGUE.replace(old, new))
+    done = smallfirst(
+        place, "promote", "topic", "--candidate", path, "--data", place / "human.jsonl"
+    )
+    assert done.returncode != 0
+    assert reason in done.stderr

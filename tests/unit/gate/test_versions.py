@@ -1,0 +1,61 @@
+"""Versions of a task, and the looks at candidates, as files beside the catalogue."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.paired import Pairs
+from smallfirst.gate.verdict import Look, Margin, Verdict
+from smallfirst.gate.versions import Versions
+
+CATALOGUE = "version: 1\ntasks:\n  a:\n    examples: a.jsonl\n    labels: {x: one}\n  b: {}\n"
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Versions:
+    """Of a task with a file of examples and a promise."""
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
+    (tmp_path / "a.jsonl").write_text("first\n")
+    return Versions(tmp_path / "catalogue.yaml", "a")
+
+
+def test_each_version_comes_back_in_turn(versions: Versions) -> None:
+    """The newest first; the entry, its examples and its promise, or that it had none."""
+    folder = versions.catalogue.parent
+    promise = folder / "calibration" / "a.json"
+    assert versions.keep() == 1
+    promise.parent.mkdir()
+    promise.write_text("promised\n")
+    (folder / "a.jsonl").write_text("second\n")
+    assert versions.keep() == 2
+    (folder / "a.jsonl").write_text("third\n")
+    promise.write_text("promised anew\n")
+    versions.catalogue.write_text(CATALOGUE.replace("one", "two"))
+    assert versions.bring_back() == 2
+    assert yaml.safe_load(versions.catalogue.read_text()) == yaml.safe_load(CATALOGUE)
+    assert (folder / "a.jsonl").read_text() == "second\n"
+    assert promise.read_text() == "promised\n"
+    assert versions.bring_back() == 1
+    assert (folder / "a.jsonl").read_text() == "first\n"
+    assert not promise.exists()
+    with pytest.raises(CandidateError, match="keeps no version of 'a'"):
+        versions.bring_back()
+
+
+def test_a_version_that_was_brought_back_keeps_its_number(versions: Versions) -> None:
+    """A number names one thing for ever, so that what was written of it can be found."""
+    versions.keep()
+    versions.bring_back()
+    assert versions.keep() == 2
+
+
+def test_looks_are_counted_by_candidate(versions: Versions) -> None:
+    """Another candidate begins anew; the same one pays for each look."""
+    margin = Margin(0.01, 0.95)
+    verdict = Verdict.of("a", margin, Look.at(Pairs(100, 1, 2), margin, 1))
+    assert versions.num_looks("first") == 0
+    for name in ("first", "second", "first"):
+        versions.note_look(name, verdict)
+    assert (versions.num_looks("first"), versions.num_looks("second")) == (2, 1)
