@@ -72,3 +72,20 @@ def log_mean(won: Floats) -> Floats:
     highest = parts.max(axis=-1, keepdims=True)
     total: Floats = highest[..., 0] + np.log(np.exp(parts - highest).sum(axis=-1))
     return total
+
+
+def log_won_against(mean: float, num_zeros: int, num_ones: int) -> float:
+    """The logarithm of what bets that the mean is higher won, of observations that are 0 or 1.
+
+    That the true mean is `mean` or less is refuted at a confidence of 1 - alpha where this exceeds
+    -log(alpha), however often one looks while observations come.
+
+    Args:
+        mean: Above 0 and below 1.
+        num_zeros: How many observations were 0.
+        num_ones: How many were 1.
+    """
+    bets = _UP / mean
+    won = num_zeros * np.log1p(-bets * mean) + num_ones * np.log1p(bets * (1 - mean))
+    highest = float(won.max())
+    return highest + float(np.log(np.exp(won - highest).mean()))

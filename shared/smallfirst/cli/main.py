@@ -103,6 +103,10 @@ COMMANDS = {
         "Put a candidate in the place of a task's cascade, where people's labels show it is not"
         " worse.",
     ),
+    "promise": CommandEntry(
+        "smallfirst.cli.promote:promise",
+        "Say whether a task's promise is kept on newer labels; exit 1 where they refute it.",
+    ),
     "rollback": CommandEntry(
         "smallfirst.cli.promote:rollback",
         "Bring a task back as it was before its last promotion.",

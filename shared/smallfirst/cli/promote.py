@@ -1,5 +1,6 @@
 """`smallfirst promote` and `smallfirst rollback`: a candidate past the gate, and back again."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,6 +127,50 @@ def rollback(
         print_json({"task": task, "version": number})
     else:
         note(f"{task} is again as version {number} has it")
+
+
+def promise(
+    task: TaskArgument,
+    *,
+    data: HumanRowsOption,
+    drop_seen: DropSeenOption = False,
+    catalogue: CatalogueOption = None,
+    slm_processes: SlmProcessesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a task's promise is kept on newer labels; exit 1 where they refute it.
+
+    For CI, each time that labels have come: give it all that came since the promise was made.
+    However often it is asked while the file grows, it refutes a promise that is kept in one of
+    twenty files at most.
+    """
+    _, path = catalogue_with(task, catalogue)
+    from smallfirst.evaluation import scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
+    from smallfirst.gate.verdict import kept_by  # noqa: PLC0415 - the same
+
+    live = _read(path, task)
+    promised = promise_of(path, task)
+    if promised is None:
+        fail(f"tasks.{task}: nothing is promised; `smallfirst calibrate` does", exit_code=USAGE)
+    rows, _ = unseen_rows_of(live, task, data, drop_seen=drop_seen)
+    scores = scoring_run.ask_every_step(
+        path, task, rows, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
+    )
+    steps = [step.acceptance for step in live.tasks[task].cascade]
+    kept = kept_by(scores, steps, promised.target)
+    told = {**asdict(kept), "task": task, "is_refuted": kept.is_refuted}
+    word = "refute it" if kept.is_refuted else "do not speak against it"
+    if as_json:
+        print_json(told)
+    else:
+        console().print(
+            f"{task}: at most {kept.target:.2%} of its answers are wrong, it is promised; of"
+            f" {kept.accepted:,} here {kept.wrong:,} are, which {word}.",
+            soft_wrap=True,
+        )
+    if kept.is_refuted:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _read(path: Path, task: str) -> Catalogue:

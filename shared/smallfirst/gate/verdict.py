@@ -1,5 +1,6 @@
 """The verdict on a candidate: what was seen, what it had to show, and what it lacks. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
@@ -8,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from smallfirst.acceptance import Acceptance
+from smallfirst.audit.betting import log_won_against
 from smallfirst.evaluation.alternatives import cascade
 from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.scores import ScoredRow, Scores
@@ -84,6 +86,15 @@ class Kept:
     def is_broken(self) -> bool:
         """Whether so many wrong ones come of a kept promise in one of twenty draws at most."""
         return float(stats.binom.sf(self.wrong - 1, self.accepted, self.target)) <= _BROKEN
+
+    @property
+    def is_refuted(self) -> bool:
+        """The same at every look while rows come: over all looks in one of twenty streams at most.
+
+        It takes more wrong answers than one look alone would.
+        """
+        won = log_won_against(self.target, self.accepted - self.wrong, self.wrong)
+        return won >= -math.log(_BROKEN)
 
 
 @dataclass(frozen=True)

@@ -157,3 +157,22 @@ def test_what_cannot_be_compared_is_named(place: Path, old: str, new: str, reaso
     )
     assert done.returncode != 0
     assert reason in done.stderr
+
+
+def test_newer_labels_bear_a_promise_out_or_refute_it(place: Path) -> None:
+    """What was calibrated is kept on rows like those it was made from, and on others it is not."""
+    live = place / "live"
+    (live / "examples.jsonl").write_text(lines(rows(240, 24, seed=3)))
+    promising = CATALOGUE.replace("accept: 0.5", "accept: calibrated")
+    (live / "catalogue.yaml").write_text(promising)
+    (place / "chosen.jsonl").write_text(lines(rows(300, 24, seed=5)))
+    made = smallfirst(
+        place, "calibrate", "topic", "--data", place / "chosen.jsonl", "--target-error", "0.4"
+    )
+    assert made.returncode == 0, made.stderr
+    kept = smallfirst(place, "promise", "topic", "--data", place / "human.jsonl", "--json")
+    assert kept.returncode == 0, kept.stderr
+    assert json.loads(kept.stdout)["is_refuted"] is False
+    (place / "other.jsonl").write_text(lines(rows(240, 24, seed=6, wrong=0.8)))
+    broken = smallfirst(place, "promise", "topic", "--data", place / "other.jsonl")
+    assert (broken.returncode, "refute it" in broken.stdout) == (1, True), broken.stderr

@@ -104,3 +104,19 @@ def test_a_candidate_that_breaks_its_promise_stays(kept: Kept, *, is_broken: boo
     assert verdict.look.is_passed
     assert verdict.is_passed is not is_broken
     assert ("broken" in sentences(verdict)[-1]) is is_broken
+
+
+def test_a_kept_promise_is_refuted_in_one_of_twenty_streams_at_most() -> None:
+    """However often one looks: after every row, over 2,000 rows, of an error at the target."""
+    draws = np.random.default_rng(3).random((200, 2000)) < 0.02
+    looks = range(50, 2001, 50)
+    refuted = sum(
+        any(Kept(0.02, n, int(stream[:n].sum())).is_refuted for n in looks) for stream in draws
+    )
+    assert refuted <= 10
+
+
+def test_a_broken_promise_is_refuted() -> None:
+    """An error of three times the target shows within a thousand rows."""
+    assert Kept(0.02, 1000, 60).is_refuted
+    assert not Kept(0.02, 1000, 25).is_refuted
