@@ -1,7 +1,7 @@
 """The dashboard of the whole fleet: what waits, who answers, at what cost, and how well."""
 
 from helm.dashboard_layout import Dashboard, Panel
-from helm.dashboard_queries import HERE, booked, grown, part_of, per_attempt, share_of, told
+from helm.dashboard_queries import booked, grown, part_of, per_attempt, share_of, told
 
 FLEET = Dashboard(
     uid="smallfirst-fleet",
@@ -18,8 +18,8 @@ FLEET = Dashboard(
                 Panel(
                     "The oldest job",
                     [
-                        ("age", f"max(smallfirst_oldest_job_age_seconds{{{HERE}}})"),
-                        ("ids ahead", f"max(smallfirst_job_ids_ahead_seconds{{{HERE}}})"),
+                        ("age", told("smallfirst_oldest_job_age_seconds")),
+                        ("ids ahead", told("smallfirst_job_ids_ahead_seconds")),
                     ],
                     unit="s",
                     about="Its age is not known while ids of submissions are ahead of the clock.",
@@ -28,7 +28,8 @@ FLEET = Dashboard(
                 Panel(
                     "Dead letters",
                     [
-                        ("letters", told("smallfirst_dead_letters")),
+                        ("kept", told("smallfirst_dead_letters")),
+                        ("written", told("smallfirst_dead_letters_written_total")),
                         ("destroyed", told("smallfirst_destroyed_jobs_total", "producer")),
                     ],
                     about="smallfirst dead list says why, smallfirst dead replay sends them again."

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from helm.dashboard_queries import HERE
+
 #: Grafana's grid is 24 columns wide.
 WIDTH, HEIGHT, COLUMNS = 8, 7, 3
 
@@ -95,17 +97,33 @@ def _defaults(panel: Panel) -> dict[str, Any]:
 
 
 def _variables() -> list[dict[str, Any]]:
+    source = {"name": "datasource", "type": "datasource", "query": "prometheus"}
     return [
-        {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
-        {
-            "name": "namespace",
-            "type": "query",
-            "label": "Namespace",
-            "datasource": {"type": "prometheus", "uid": "${datasource}"},
-            "query": "label_values(smallfirst_redis_up, namespace)",
-            "refresh": 2,
-        },
+        {**source, "label": "Prometheus"},
+        _variable("namespace", "Namespace", "smallfirst_redis_up"),
+        _variable("release", "Release", 'smallfirst_redis_up{namespace="$namespace"}'),
+        _choice("task", "Task", f"smallfirst_attempts_total{{{HERE}}}"),
+        _choice("pool", "Pool", f"smallfirst_workers{{{HERE}}}"),
     ]
+
+
+def _variable(name: str, label: str, series: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "query",
+        "label": label,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": f"label_values({series}, {name})",
+        "refresh": 2,
+        "sort": 1,
+    }
+
+
+def _choice(name: str, label: str, series: str) -> dict[str, Any]:
+    """A variable of which one, several or all may be chosen; all, to begin with."""
+    everything = {"text": "All", "value": "$__all"}
+    many = {"multi": True, "includeAll": True, "allValue": ".*", "current": everything}
+    return {**_variable(name, label, series), **many}
 
 
 def written(dashboard: Dashboard) -> str:

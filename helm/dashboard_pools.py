@@ -1,7 +1,7 @@
 """The dashboard of what computes: pools, workers, routers, Redis."""
 
 from helm.dashboard_layout import Dashboard, Panel
-from helm.dashboard_queries import HERE, grown, mean, part_of, quantile, told
+from helm.dashboard_queries import grown, mean, part_of, quantile, told
 
 POOLS = Dashboard(
     uid="smallfirst-pools",
@@ -153,14 +153,14 @@ POOLS = Dashboard(
                 Panel(
                     "Redis's memory",
                     [
-                        ("used", f"max(smallfirst_redis_memory_bytes{{{HERE}}})"),
-                        ("bound", f"max(smallfirst_redis_max_memory_bytes{{{HERE}}})"),
+                        ("used", told("smallfirst_redis_memory_bytes")),
+                        ("bound", told("smallfirst_redis_max_memory_bytes")),
                     ],
                     unit="bytes",
                 ),
                 Panel(
                     "Redis answers",
-                    [("up", f"max(smallfirst_redis_up{{{HERE}}})")],
+                    [("up", told("smallfirst_redis_up"))],
                     kind="stat",
                 ),
             ),

@@ -95,6 +95,7 @@ class Fleet(Collector):
         yield from self._pools(load)
         yield from self._people(catalogue, load.now_ms)
         yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
+        yield self._written()
         yield self._destroyed(load.producers)
         yield from self._memory()
         yield from self._booked(catalogue, load.now_ms)
@@ -174,6 +175,12 @@ class Fleet(Collector):
             "The least share of its wait that is left to a job that nobody has in hand.",
             {task: load.least_left for task, load in loads.items()},
         )
+
+    def _written(self) -> Metric:
+        words = "Dead letters that were written, those among them that are kept no longer."
+        told: list[Any] = [each.redis.get(each.keys.dead_written) for each in self._slices]
+        written = sum(int(number or 0) for number in told)
+        return CounterMetricFamily("smallfirst_dead_letters_written", words, value=written)
 
     def _destroyed(self, producers: Iterable[str]) -> Metric:
         words = "Submissions that somebody deleted before they were settled."

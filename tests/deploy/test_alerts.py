@@ -14,6 +14,15 @@ from tests.support.observed import Observed
 PROMTOOL = shutil.which("promtool")
 CASES = Path(__file__).parent / "alerts_test.yaml"
 METRICS = {"enabled": True, "alerts": {"enabled": True}}
+#: How a series says which of two releases in one namespace it is of.
+OURS, THEIRS = 'release="acme"', 'release="healthy"'
+#: What is 1 in a healthy fleet; everything else that alerts look at is 0, or grows evenly.
+GOOD_AT_ONE = {
+    "smallfirst_redis_up",
+    "smallfirst_workers",
+    "smallfirst_jobs_unread",
+    "smallfirst_people_least_left_ratio",
+}
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None, reason="promtool is not installed: apt install prometheus"
 )
@@ -25,12 +34,67 @@ def groups() -> Any:
     return rule["spec"]["groups"]
 
 
-def promtool(*arguments: str) -> None:
-    """Run promtool; fail with what it says."""
+def rules() -> list[dict[str, Any]]:
+    """All rules."""
+    return [rule for group in groups() for rule in group["rules"]]
+
+
+def promtool(*arguments: str) -> str:
+    """Run promtool; return what it complains of, nothing where all is well."""
     done = subprocess.run(
         [str(PROMTOOL), *arguments], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0 or done.stdout + done.stderr
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def healthy_values(series: str) -> str:
+    """What a fleet that lacks nothing tells, in a series of this name and with these labels."""
+    if series.startswith("smallfirst_attempts_total"):
+        return "0x400" if "abstained" in series else "0+50x400"
+    name = series.partition("{")[0]
+    return f"{1 if name in GOOD_AT_ONE else 1000 if 'max_memory' in name else 0}x400"
+
+
+def with_a_healthy_neighbour(test: dict[str, Any]) -> dict[str, Any]:
+    """The same case in a namespace where another fleet has every series too, and nothing amiss."""
+    written = [one["series"] for one in test["input_series"]]
+    assert all(OURS in series for series in written), written
+    beside = [
+        {"series": series.replace(OURS, THEIRS), "values": healthy_values(series)}
+        for series in written
+    ]
+    return {**test, "input_series": [*test["input_series"], *beside]}
+
+
+def of(release: str, rule: dict[str, Any]) -> dict[str, Any]:
+    """The same rule as another release has it."""
+    return {**rule, "expr": rule["expr"].replace(OURS, release)}
+
+
+def write_case(path: Path, test: dict[str, Any], made: list[dict[str, Any]]) -> str:
+    """Write one case for promtool, with the rules that it is about, for both releases."""
+    due = {case["alertname"] for case in test["alert_rule_test"]}
+    about = [rule for rule in made if rule.get("alert", "") in due or "record" in rule]
+    both = [
+        {"name": release, "rules": [of(release, rule) for rule in about]}
+        for release in (OURS, THEIRS)
+    ]
+    path.with_suffix(".rules").write_text(yaml.safe_dump({"groups": both}))
+    case = {
+        "rule_files": [path.with_suffix(".rules").name],
+        "evaluation_interval": test["interval"],
+        "tests": [with_a_healthy_neighbour(test)],
+    }
+    path.write_text(yaml.safe_dump(case))
+    return str(path)
+
+
+def try_rules(folder: Path, made: list[dict[str, Any]]) -> str:
+    """Put rules to the cases; return what promtool complains of."""
+    tests = yaml.safe_load(CASES.read_text())["tests"]
+    files = [write_case(folder / f"{n}.yaml", test, made) for n, test in enumerate(tests)]
+    return promtool("test", "rules", *files)
 
 
 def test_no_alert_unless_asked_for() -> None:
@@ -41,11 +105,24 @@ def test_no_alert_unless_asked_for() -> None:
 
 @needs_promtool
 def test_each_alert_fires_when_it_should_and_not_before(tmp_path: Path) -> None:
-    """On series that are written down beside this test."""
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups()}))
-    shutil.copy(CASES, tmp_path)
-    promtool("check", "rules", str(tmp_path / "rules.yaml"))
-    promtool("test", "rules", str(tmp_path / CASES.name))
+    """On series that are written down beside this test, with a healthy fleet in the namespace."""
+    assert try_rules(tmp_path, rules()) == ""
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"groups": groups()}))
+    assert promtool("check", "rules", str(tmp_path / "all.yaml")) == ""
+
+
+@needs_promtool
+def test_rules_that_forget_the_release_are_blind(tmp_path: Path) -> None:
+    """So says the test above of rules as they were: a healthy fleet hid one without its Redis."""
+    said = try_rules(tmp_path, [without_release(rule) for rule in rules()])
+    for alert in ("SmallfirstRedisDown", "SmallfirstUnseen", "SmallfirstNoWorker"):
+        silent = rf"alertname: {alert},(?:(?!alertname:).)*got:\[\]"
+        assert re.search(silent, said, flags=re.DOTALL), alert
+
+
+def without_release(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule over whatever the namespace holds."""
+    return {**rule, "expr": rule["expr"].replace(f",{OURS}", "").replace(", release", "")}
 
 
 def test_every_alert_is_tried() -> None:
@@ -56,22 +133,29 @@ def test_every_alert_is_tried() -> None:
         for case in test["alert_rule_test"]
         if case["exp_alerts"]
     }
-    assert tried == {rule["alert"] for group in groups() for rule in group["rules"]}
+    assert tried == {rule["alert"] for rule in rules() if "alert" in rule}
+
+
+def test_every_alert_says_which_fleet_it_is_of() -> None:
+    """It looks at the series of its own release alone, and keeps the release among its labels."""
+    for rule in rules():
+        chosen = re.findall(r"\{([^}]*)\}", rule["expr"])
+        assert chosen, str(rule)
+        assert all(f'namespace="prod",{OURS}' in each for each in chosen), str(rule)
+        for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", rule["expr"]):
+            assert labels.startswith("namespace, release"), str(rule)
 
 
 def test_the_bound_of_waiting_comes_from_the_values() -> None:
     """In seconds."""
     alerts = {"enabled": True, "oldestJobSeconds": 42}
     objects = rendered(values={"metrics": {"enabled": True, "alerts": alerts}})
-    assert "smallfirst_oldest_job_age_seconds) > 42" in str(of_kind(objects, "PrometheusRule"))
+    assert 'smallfirst_oldest_job_age_seconds{namespace="prod",release="acme"}) > 42' in str(
+        of_kind(objects, "PrometheusRule")
+    )
 
 
 def test_every_metric_of_an_alert_is_exported(fleet_observed: Observed) -> None:
     """By the names that a live fleet gives."""
-    used = {
-        name
-        for group in groups()
-        for rule in group["rules"]
-        for name in re.findall(r"smallfirst_\w+", rule["expr"])
-    }
+    used = {name for rule in rules() for name in re.findall(r"smallfirst_\w+", rule["expr"])}
     assert used <= fleet_observed.names()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.charts import CHART, NAMESPACE, named, rendered, script
+from tests.support.charts import CHART, NAMESPACE, RELEASE, named, rendered, script
 from tests.support.observed import Observed
 from tests.support.waiting import WaitUntil
 
@@ -35,6 +35,15 @@ NOTHING_TO_TELL = {
 }
 METRICS = {"enabled": True, "dashboards": {"enabled": True, "annotations": {"folder": "mail"}}}
 
+#: What Grafana puts in the place of its variables, where nothing is chosen.
+FILLED_IN = {
+    "$namespace": NAMESPACE,
+    "$release": RELEASE,
+    "$task": ".*",
+    "$pool": ".*",
+    "$__rate_interval": "1m",
+}
+
 Ask = Callable[[str], list[float]]
 
 
@@ -48,8 +57,11 @@ def queries(path: Path) -> Iterator[tuple[str, str]]:
     """What each panel asks, by its title, as Grafana would fill it in."""
     for panel in panels(path):
         for target in panel["targets"]:
-            asked = target["expr"].replace("$namespace", NAMESPACE)
-            yield panel["title"], asked.replace("$__rate_interval", "1m")
+            asked = target["expr"]
+            for word, meant in FILLED_IN.items():
+                asked = asked.replace(word, meant)
+            assert "$" not in asked, asked
+            yield panel["title"], asked
 
 
 def test_the_files_are_what_the_script_writes() -> None:
@@ -103,11 +115,28 @@ def test_every_metric_of_a_dashboard_is_exported(fleet_observed: Observed) -> No
     assert {re.sub(r"_total$", "", name) for name in ours} <= shown
 
 
+def test_every_query_is_of_one_fleet_and_of_what_is_chosen(fleet_observed: Observed) -> None:
+    """Two fleets are never added up, and what has the label of a variable is narrowed by it."""
+    labels = {
+        sample.name: set(sample.labels)
+        for family in fleet_observed.scrape().values()
+        for sample in family.samples
+    }
+    for path in FILES:
+        for panel in panels(path):
+            for target in panel["targets"]:
+                for name, where in re.findall(r"(smallfirst_\w+)(\{[^}]*\})?", target["expr"]):
+                    assert 'namespace="$namespace", release="$release"' in where, panel["title"]
+                    for label in {"task", "pool"} & labels.get(name, set()):
+                        assert f'{label}=~"${label}"' in where, (panel["title"], name)
+
+
 @pytest.fixture
 def ask(fleet_observed: Observed, tmp_path: Path, wait_until: WaitUntil) -> Iterator[Ask]:
     """A Prometheus that scrapes the fleet each second; ask it for the values of a query."""
+    place = {"namespace": NAMESPACE, "release": RELEASE}
     targets = [
-        {"targets": [url.split("/")[2]], "labels": {"namespace": NAMESPACE, "pod": name}}
+        {"targets": [url.split("/")[2]], "labels": {**place, "pod": name}}
         for name, url in fleet_observed.pages.items()
     ]
     jobs = [{"job_name": "fleet", "static_configs": targets}]

@@ -144,6 +144,16 @@ def test_what_was_booked_is_counted(
     assert value("cost_total", **labels) == 0.5
 
 
+def test_dead_letters_are_counted_as_they_are_written(
+    redis: Any, value: Callable[..., float | None]
+) -> None:
+    """From nought, so that the first one is seen to be one more."""
+    assert value("dead_letters_written_total") == 0
+    redis.set(KEYS.dead_written, 12_345, ex=60)
+    assert value("dead_letters_written_total") == 12_345
+    assert value("dead_letters") == 0
+
+
 def test_what_an_audit_says_is_told_of_audited_tasks_alone(redis: Redis) -> None:
     """The estimate, its interval, the promise, and whether it is broken; what is unknown is not."""
     written = yaml.safe_load(CATALOGUE)
