@@ -1,7 +1,7 @@
 """The dashboard of the whole fleet: what waits, who answers, at what cost, and how well."""
 
 from helm.dashboard_layout import Dashboard, Panel
-from helm.dashboard_queries import booked, grown, part_of, per_attempt, share_of, told
+from helm.dashboard_queries import booked, grown, part_of, per_attempt, quantile, share_of, told
 
 FLEET = Dashboard(
     uid="smallfirst-fleet",
@@ -66,6 +66,16 @@ FLEET = Dashboard(
                     [("{{status}}", grown("smallfirst_ended_jobs_total", "status"))],
                     unit="reqps",
                     is_stacked=True,
+                ),
+                Panel(
+                    "From submission to result",
+                    [
+                        ("{{task}}, half", quantile(0.5, "smallfirst_job_seconds", "task")),
+                        ("{{task}}, 99 of 100", quantile(0.99, "smallfirst_job_seconds", "task")),
+                    ],
+                    unit="s",
+                    about="However a job ended. Read off buckets: 0.3, 1, 3, 10, 30, 60, 300, 3600"
+                    " and 86400 s.",
                 ),
                 Panel(
                     "Which tier answers",

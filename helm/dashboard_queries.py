@@ -6,7 +6,16 @@ RATE = "$__rate_interval"
 #: What can be narrowed to some tasks, and to some pools: how names of metrics that have that label
 #: begin. A metric without the label would show nothing where somebody chooses.
 _BY_LABEL = {
-    "task": ("attempts", "worker_seconds", "cost", "ended_jobs", "confidence", "people_", "audit_"),
+    "task": (
+        "attempts",
+        "worker_seconds",
+        "cost",
+        "ended_jobs",
+        "job_seconds",
+        "confidence",
+        "people_",
+        "audit_",
+    ),
     "pool": (
         "jobs_",
         "oldest_job_age",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from smallfirst.ledger.settlements import Settlement
-from smallfirst.telemetry.metrics import count_endings, ended_jobs
+from smallfirst.telemetry.ended_jobs import EndedJobs
 
 #: Shares of what a batch may hold.
 FILL_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -33,7 +33,7 @@ class RouterMetrics:
             ["decision"],
             registry=self.registry,
         )
-        self._ended = ended_jobs(self.registry)
+        self._ended = EndedJobs(self.registry)
         self._fill = Histogram(
             "smallfirst_batch_fill",
             "Share of what a batch may hold, in jobs or in tokens, whichever is fuller.",
@@ -80,7 +80,7 @@ class RouterMetrics:
 
     def count_endings(self, settlements: Sequence[Settlement]) -> None:
         """Count the jobs that end with these."""
-        count_endings(self._ended, settlements)
+        self._ended.count(settlements)
 
     def count_batch(self, pool: str, model: str, *, fill: float) -> None:
         """Count a batch that was published, by the share of it that is used."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from smallfirst.jobs import Attempt
 from smallfirst.ledger.settlements import Settlement
-from smallfirst.telemetry.metrics import count_endings, ended_jobs
+from smallfirst.telemetry.ended_jobs import EndedJobs
 
 #: Powers of two, as batches grow; the last is the most that a pool may state.
 JOBS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -69,7 +69,7 @@ class WorkerMetrics:
             buckets=SECONDS_BUCKETS,
             registry=self.registry,
         )
-        self._ended = ended_jobs(self.registry)
+        self._ended = EndedJobs(self.registry)
         self._fenced = Counter(
             "smallfirst_fenced_jobs",
             "Answers that were dropped, since the job had ended before.",
@@ -86,7 +86,7 @@ class WorkerMetrics:
 
     def count_endings(self, settlements: Sequence[Settlement]) -> None:
         """Count the jobs that end with these."""
-        count_endings(self._ended, settlements)
+        self._ended.count(settlements)
 
     def count_positions(self, model: str, *, tokens: int, positions: int) -> None:
         """Count what a pass computed: `positions` of it, of which `tokens` were no padding."""
