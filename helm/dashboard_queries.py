@@ -45,6 +45,16 @@ def told(metric: str, *labels: str, by: str = "") -> str:
     return f"sum by ({by}) ({inner})" if by else f"sum({inner})"
 
 
+def told_growth(metric: str) -> str:
+    """Read how fast a counter of the exporter grows that has no labels."""
+    return f"max(rate({chosen(metric)}[{RATE}]))"
+
+
+def running(metric: str, by: str) -> str:
+    """Count the processes that say each thing of themselves."""
+    return f"count by ({by}) ({chosen(metric)})"
+
+
 def booked(metric: str, by: str, where: str = "") -> str:
     """Read how fast a counter of the exporter grows, whichever replica says so."""
     rate = f"rate({chosen(metric, where)}[{RATE}])"

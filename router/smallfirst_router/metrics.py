@@ -1,10 +1,11 @@
 """What a router tells of itself: what it decided, how full batches are, what it rescued."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from smallfirst.ledger.settlements import Settlement
+from smallfirst.telemetry.builds import Build
 from smallfirst.telemetry.ended_jobs import EndedJobs
 
 #: Shares of what a batch may hold.
@@ -26,6 +27,8 @@ class RouterMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
+        self._build = Build("router")
+        self.registry.register(self._build)
         self._decisions = Counter(
             "smallfirst_triaged_jobs",
             "Decisions on jobs, new or back from a step: ended, parked, waiting for room, refused,"
@@ -71,6 +74,10 @@ class RouterMetrics:
             buckets=ROUND_BUCKETS,
             registry=self.registry,
         )
+
+    def tell_catalogue(self, revision: Callable[[], str]) -> None:
+        """Tell of the catalogue from now on, by what gives its revision."""
+        self._build.revision = revision
 
     def count_decisions(self, settlements: Sequence[Settlement]) -> None:
         """Count what triage decided, and the jobs that it ended."""

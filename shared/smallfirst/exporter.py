@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from math import inf
 from typing import Any
 
 import structlog
@@ -40,9 +39,11 @@ from smallfirst.process.exit_codes import EXIT_CONFIG
 from smallfirst.process.settings_help import answer_arguments
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.audits import audit_metrics
+from smallfirst.telemetry.builds import Build
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.outages import tell
+from smallfirst.telemetry.redis_servers import distinct, memory_metrics, persistence_metrics
 
 log = structlog.get_logger()
 
@@ -97,7 +98,7 @@ class Fleet(Collector):
         yield _gauge("dead_letters", "Dead letters that are kept.", load.dead_letters)
         yield self._written()
         yield self._destroyed(load.producers)
-        yield from self._memory()
+        yield from self._servers()
         yield from self._booked(catalogue, load.now_ms)
         audited = [name for name, task in catalogue.tasks.items() if task.audit is not None]
         first = self._slices[0]
@@ -195,17 +196,10 @@ class Fleet(Collector):
             found: Any = each.redis.hmget(key, "destroyed")
             yield int(found[0] or 0)
 
-    def _memory(self) -> Iterator[Metric]:
-        """Of the Redis that is the fullest, where slices are on several."""
-        told: list[Any] = [each.redis.info("memory") for each in self._slices]
-        fullest = max(told, key=lambda memory: memory["used_memory"] / (memory["maxmemory"] or inf))
-        used, most = fullest["used_memory"], fullest["maxmemory"]
-        yield _gauge("redis_memory_bytes", "Bytes that Redis holds in memory.", used)
-        yield _gauge(
-            "redis_max_memory_bytes",
-            "Bytes of memory beyond which Redis refuses writes; 0 means no bound.",
-            most,
-        )
+    def _servers(self) -> Iterator[Metric]:
+        servers = distinct([each.redis.info() for each in self._slices])
+        yield from memory_metrics(servers)
+        yield from persistence_metrics(servers)
 
     def _booked(self, catalogue: Catalogue, now_ms: int) -> Iterator[Metric]:
         """What was booked since midnight (UTC): counters that begin anew each day."""
@@ -271,6 +265,7 @@ def serve(settings: ExporterSettings, stop: threading.Event) -> None:
         return watch.current
 
     registry = CollectorRegistry(auto_describe=False)
+    registry.register(Build("exporter", lambda: watch.revision))
     slices = connect_slices(settings, role="exporter")
     broker = connect_broker(settings, slices[0].redis, role="exporter")
     first, address = slices[0], settings.redis_address

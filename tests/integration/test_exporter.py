@@ -154,6 +154,21 @@ def test_dead_letters_are_counted_as_they_are_written(
     assert value("dead_letters") == 0
 
 
+def test_whether_redis_saves_is_told(redis: Any, value: Callable[..., float | None]) -> None:
+    """Of the real one: without its append-only file, and with it."""
+    assert value("redis_aof_enabled") == 0
+    redis.config_set("appendonly", "yes")
+    try:
+        assert value("redis_aof_enabled") == 1
+        assert value("redis_aof_write_ok") == value("redis_rdb_save_ok") == 1
+        assert value("redis_aof_delayed_fsync_total") == 0
+    finally:
+        redis.config_set("appendonly", "no")
+    assert value("redis_evicted_keys_total") == 0
+    assert value("redis_aof_delayed_fsync_total") is None
+    assert (value("redis_memory_bytes") or 0) > 0
+
+
 def test_what_an_audit_says_is_told_of_audited_tasks_alone(redis: Redis) -> None:
     """The estimate, its interval, the promise, and whether it is broken; what is unknown is not."""
     written = yaml.safe_load(CATALOGUE)

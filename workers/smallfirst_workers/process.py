@@ -78,7 +78,7 @@ class WorkerProcess:
         open_lanes(self.app, settings.pool)
         lease = timedelta(seconds=settings.lease_seconds)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
-        self.metrics = WorkerMetrics(settings.pool)
+        self.metrics = WorkerMetrics(settings.pool, lambda: self.watch.revision)
         observers = standard_observers(watchdog, self.metrics, tracing)
         self._isolation = Isolation()
         self.slices = [
