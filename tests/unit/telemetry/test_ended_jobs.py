@@ -62,6 +62,18 @@ def test_ways_to_end_are_told_apart(registry: CollectorRegistry) -> None:
     assert told == {("t", "answered"): 1, ("t", "failed"): 1}
 
 
+def test_what_failed_was_never_in_time(registry: CollectorRegistry) -> None:
+    """However soon: it counts in the last bucket alone, and so as later than any bound."""
+    EndedJobs(registry).count([ended(0.1, Status.FAILED), ended(0.1, Status.EXPIRED)])
+    buckets = [
+        (sample.labels["status"], sample.labels["le"], sample.value)
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "smallfirst_job_seconds_bucket"
+    ]
+    assert buckets == [("failed", "+Inf", 1), ("expired", "+Inf", 1)]
+
+
 def test_a_clock_that_was_set_back_takes_no_time_away(registry: CollectorRegistry) -> None:
     """A sum never falls: Prometheus would take it for a process that began anew."""
     EndedJobs(registry).count([ended(2), ended(-7)])
