@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.charts import CHART, of_kind, rendered
+from tests.support.charts import CHART, ROOT, of_kind, rendered
 from tests.support.observed import Observed
 
+from smallfirst.cli.main import COMMANDS
 from smallfirst.telemetry.ended_jobs import JOB_SECONDS_BUCKETS
 
 PROMTOOL = shutil.which("promtool")
 CASES = Path(__file__).parent / "alerts_test.yaml"
 METRICS = {"enabled": True, "alerts": {"enabled": True}}
+RUNBOOK = ROOT / "docs" / "how-to" / "runbook.md"
+APP_VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))["appVersion"]
 #: How a series says which of two releases in one namespace it is of.
 OURS, THEIRS = 'release="acme"', 'release="healthy"'
 #: What is 1 in a healthy fleet; everything else that alerts look at is 0, or grows evenly.
@@ -76,8 +79,10 @@ def with_a_healthy_neighbour(test: dict[str, Any]) -> dict[str, Any]:
 
 
 def of(release: str, rule: dict[str, Any]) -> dict[str, Any]:
-    """The same rule as another release has it."""
-    return {**rule, "expr": rule["expr"].replace(OURS, release)}
+    """The same rule as another release has it, without the address that every alert has."""
+    said = {k: v for k, v in rule.get("annotations", {}).items() if k != "runbook_url"}
+    about = {"annotations": said} if said else {}
+    return {**rule, **about, "expr": rule["expr"].replace(OURS, release)}
 
 
 def write_case(path: Path, test: dict[str, Any], made: list[dict[str, Any]]) -> str:
@@ -190,3 +195,39 @@ def test_every_metric_of_an_alert_is_exported(fleet_observed: Observed) -> None:
     """By the names that a live fleet gives."""
     used = {name for rule in rules() for name in re.findall(r"smallfirst_\w+", rule["expr"])}
     assert used <= fleet_observed.names()
+
+
+def test_every_alert_has_a_section_of_the_runbook_and_leads_to_it() -> None:
+    """In the order of the rules; each says what it means, where to look, and what to do."""
+    names = [rule["alert"] for rule in rules() if "alert" in rule]
+    _, *sections = RUNBOOK.read_text("utf-8").split("\n## ")
+    assert [section.partition("\n")[0] for section in sections] == names
+    for section in sections:
+        assert re.findall(r"^\*\*(\w+):\*\*", section, re.MULTILINE) == ["Means", "Look", "Do"]
+    place = f"https://github.com/smallfirst/smallfirst/blob/v{APP_VERSION}/docs/how-to/runbook.md"
+    for rule in rules():
+        if "alert" in rule:
+            assert rule["annotations"]["runbook_url"] == f"{place}#{rule['alert'].lower()}"
+
+
+def test_the_runbook_may_be_a_team_s_own() -> None:
+    """Whose page has a section for each alert too."""
+    alerts = {"enabled": True, "runbookUrl": "https://wiki.example.com/mail"}
+    made = of_kind(
+        rendered(values={"metrics": {"enabled": True, "alerts": alerts}}), "PrometheusRule"
+    )
+    assert "https://wiki.example.com/mail#smallfirstredisdown" in str(made)
+
+
+def test_the_runbook_names_commands_and_objects_that_there_are() -> None:
+    """Whoever is woken at night types them as they stand."""
+    page = RUNBOOK.read_text("utf-8")
+    written = "\n".join(map("".join, re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", page, re.DOTALL)))
+    assert set(re.findall(r"^smallfirst ([a-z]+)", written, re.MULTILINE)) <= set(COMMANDS)
+    objects = {
+        f"{each['kind'].lower()}/{each['metadata']['name']}"
+        for each in rendered(values={"metrics": METRICS})
+    }
+    named = re.findall(r"\b(?:deployment|statefulset|podmonitor)/[\w-]+", written)
+    assert named
+    assert set(named) <= objects
