@@ -275,12 +275,12 @@ def register(process: WorkerProcess, model: str) -> None:
         return
 
     @process.app.task(name=name)  # type: ignore[untyped-decorator]
-    def run_batch(message: dict[str, object]) -> dict[str, object]:
+    def run_batch(message: dict[str, object]) -> str:
         """Run one batch; what is returned is what Flower shows."""
         batch = BatchMessage.model_validate(message, strict=False, extra="ignore")
         if batch.slice >= len(process.slices):
             # It is left over from more slices; none of its jobs waits any more.
-            return {}
+            return "left over"
         try:
             served = process.models.served(model)
             return run_message(process.slices[batch.slice].runner, batch, served)
