@@ -154,6 +154,25 @@ def test_dead_letters_are_counted_as_they_are_written(
     assert value("dead_letters") == 0
 
 
+def test_rules_of_an_older_version_hide_the_count_alone(redis_url: str, redis: Any) -> None:
+    """In the midst of an upgrade everything else is told."""
+    redis.acl_setuser(
+        "older", enabled=True, nopass=True, categories=["+@all"], keys=["*"], reset=True
+    )
+    redis.execute_command("ACL", "SETUSER", "older", "-get", "(+get", f"%R~{KEYS.num_slices})")
+    registry = CollectorRegistry(auto_describe=False)
+    catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
+    try:
+        with Redis.from_url(redis_url, username="older", password="any") as older:  # noqa: S106 - it has none
+            fleet = Fleet([Slice(older, KEYS)], CeleryLists(older, KEYS), lambda: catalogue)
+            registry.register(fleet)
+            assert registry.get_sample_value("smallfirst_dead_letters_written_total") is None
+            assert registry.get_sample_value("smallfirst_redis_up") == 1
+            assert registry.get_sample_value("smallfirst_dead_letters") == 0
+    finally:
+        redis.acl_deluser("older")
+
+
 def test_whether_redis_saves_is_told(redis: Any, value: Callable[..., float | None]) -> None:
     """Of the real one: without its append-only file, and with it."""
     assert value("redis_aof_enabled") == 0
