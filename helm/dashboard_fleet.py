@@ -1,7 +1,7 @@
 """The dashboard of the whole fleet: what waits, who answers, at what cost, and how well."""
 
-from helm.dashboard_layout import Dashboard, Panel
-from helm.dashboard_queries import HERE, booked, grown, part_of, per_attempt, share_of, told
+from helm.dashboard_layout import COST, Dashboard, Panel
+from helm.dashboard_queries import booked, grown, part_of, per_attempt, quantile, share_of, told
 
 FLEET = Dashboard(
     uid="smallfirst-fleet",
@@ -12,36 +12,40 @@ FLEET = Dashboard(
             (
                 Panel(
                     "Jobs that wait",
+                    "Submissions that no router has read, and jobs that wait for a pool "
+                    "or for the next step.",
                     [("jobs", told("smallfirst_jobs_unread", "pool", "stream"))],
                     kind="stat",
                 ),
                 Panel(
                     "The oldest job",
+                    "Its age is not known while ids of submissions are ahead of the clock.",
                     [
-                        ("age", f"max(smallfirst_oldest_job_age_seconds{{{HERE}}})"),
-                        ("ids ahead", f"max(smallfirst_job_ids_ahead_seconds{{{HERE}}})"),
+                        ("age", told("smallfirst_oldest_job_age_seconds")),
+                        ("ids ahead", told("smallfirst_job_ids_ahead_seconds")),
                     ],
                     unit="s",
-                    about="Its age is not known while ids of submissions are ahead of the clock.",
                     kind="stat",
                 ),
                 Panel(
                     "Dead letters",
+                    "smallfirst dead list says why, smallfirst dead replay sends them again."
+                    " What was destroyed was trimmed away by somebody before it was settled.",
                     [
-                        ("letters", told("smallfirst_dead_letters")),
+                        ("kept", told("smallfirst_dead_letters")),
+                        ("written", told("smallfirst_dead_letters_written_total")),
                         ("destroyed", told("smallfirst_destroyed_jobs_total", "producer")),
                     ],
-                    about="smallfirst dead list says why, smallfirst dead replay sends them again."
-                    " What was destroyed was trimmed away by somebody before it was settled.",
                     kind="stat",
                 ),
                 Panel(
                     "Producers that wait",
+                    "Jobs that no router has decided on yet.",
                     [("{{producer}}", told("smallfirst_producer_jobs", "producer", by="producer"))],
-                    about="Jobs that no router has decided on yet.",
                 ),
                 Panel(
                     "Their oldest jobs",
+                    "Each has its share by weight; who submits more waits longer.",
                     [
                         (
                             "{{producer}}",
@@ -53,7 +57,6 @@ FLEET = Dashboard(
                         )
                     ],
                     unit="s",
-                    about="Each has its share by weight; who submits more waits longer.",
                 ),
             ),
         ),
@@ -62,24 +65,37 @@ FLEET = Dashboard(
             (
                 Panel(
                     "Jobs that ended",
+                    "Results by status. What is answered and abstained is as it should "
+                    "be; expired and failed is not.",
                     [("{{status}}", grown("smallfirst_ended_jobs_total", "status"))],
-                    unit="reqps",
+                    unit="cps",
                     is_stacked=True,
                 ),
                 Panel(
+                    "From submission to result",
+                    "However a job ended. Read off buckets: 0.3, 1, 3, 10, 30, 60, 300, 3600"
+                    " and 86400 s.",
+                    [
+                        ("{{task}}, half", quantile(0.5, "smallfirst_job_seconds", "task")),
+                        ("{{task}}, 99 of 100", quantile(0.99, "smallfirst_job_seconds", "task")),
+                    ],
+                    unit="s",
+                ),
+                Panel(
                     "Which tier answers",
+                    "The smallest should carry most.",
                     [
                         (
                             "{{tier}}",
                             booked("smallfirst_attempts_total", "tier", 'outcome="accepted"'),
                         )
                     ],
-                    unit="reqps",
-                    about="The smallest should carry most.",
+                    unit="cps",
                     is_stacked=True,
                 ),
                 Panel(
                     "Abstained",
+                    "No step was sure enough.",
                     [
                         (
                             "{{task}}",
@@ -87,21 +103,23 @@ FLEET = Dashboard(
                         )
                     ],
                     unit="percentunit",
-                    about="No step was sure enough.",
                 ),
                 Panel(
                     "Escalated",
+                    "A drift says that texts have changed, or a model has.",
                     [("{{task}} {{step}}", share_of("escalated", "task, step"))],
                     unit="percentunit",
-                    about="A drift says that texts have changed, or a model has.",
                 ),
                 Panel(
                     "Failed attempts",
+                    "Share of the attempts in which a model gave an error, and no answer.",
                     [("{{task}} {{step}}", share_of("failed", "task, step"))],
                     unit="percentunit",
                 ),
                 Panel(
                     "Refused submissions",
+                    "What was no job, or none that the catalogue serves; smallfirst dead list says "
+                    "why.",
                     [
                         (
                             "refused",
@@ -110,7 +128,7 @@ FLEET = Dashboard(
                             ),
                         )
                     ],
-                    unit="reqps",
+                    unit="cps",
                 ),
             ),
         ),
@@ -119,6 +137,7 @@ FLEET = Dashboard(
             (
                 Panel(
                     "Jobs that wait for people",
+                    "Waiting, in somebody's hands, or decided and not final yet.",
                     [
                         (
                             "{{task}} {{state}}",
@@ -128,6 +147,7 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Their oldest, and the first wait to end",
+                    "The end is that of a job that nobody has in hand.",
                     [
                         (
                             "{{task}} oldest",
@@ -139,10 +159,10 @@ FLEET = Dashboard(
                         ),
                     ],
                     unit="s",
-                    about="The end is that of a job that nobody has in hand.",
                 ),
                 Panel(
                     "The least that is left of a wait",
+                    "At nought a job ends as `otherwise` says.",
                     [
                         (
                             "{{task}}",
@@ -150,18 +170,17 @@ FLEET = Dashboard(
                         )
                     ],
                     unit="percentunit",
-                    about="At nought a job ends as `otherwise` says.",
                 ),
                 Panel(
                     "Answered by people",
+                    "Abstained: nobody came to it within its wait.",
                     [
                         (
                             "{{task}} {{outcome}}",
                             booked("smallfirst_attempts_total", "task, outcome", 'tier="human"'),
                         )
                     ],
-                    unit="reqps",
-                    about="Abstained: nobody came to it within its wait.",
+                    unit="cps",
                 ),
             ),
         ),
@@ -170,34 +189,39 @@ FLEET = Dashboard(
             (
                 Panel(
                     "Worker seconds a second",
+                    "So many workers are busy with it.",
                     [
                         (
                             "{{task}} {{tier}}",
                             booked("smallfirst_worker_seconds_total", "task, tier"),
                         )
                     ],
-                    about="So many workers are busy with it.",
+                    unit="short",
                     is_stacked=True,
                 ),
                 Panel(
                     "Cost an hour",
+                    "By the prices in the catalogue, in its currency.",
                     [
                         (
                             "{{task}} {{tier}}",
                             f"3600 * {booked('smallfirst_cost_total', 'task, tier')}",
                         )
                     ],
-                    about="In the catalogue's currency.",
+                    unit=COST,
                     is_stacked=True,
                 ),
                 Panel(
                     "Cost of a million attempts",
+                    "By the prices in the catalogue; the seconds of a worker that is "
+                    "idle cost nothing here.",
                     [
                         (
                             "{{task}} {{tier}}",
                             per_attempt("smallfirst_cost_total", "task, tier", times=1_000_000),
                         )
                     ],
+                    unit=COST,
                 ),
             ),
         ),
@@ -206,6 +230,8 @@ FLEET = Dashboard(
             (
                 Panel(
                     "Error among accepted answers",
+                    "Of all answers accepted under the present promise. The interval holds at all"
+                    " looks together.",
                     [
                         ("{{task}}", told("smallfirst_audit_error_ratio", "task", by="task")),
                         (
@@ -221,12 +247,12 @@ FLEET = Dashboard(
                             told("smallfirst_audit_promised_ratio", "task", by="task"),
                         ),
                     ],
-                    "percentunit",
-                    "Of all answers accepted under the present promise. The interval holds at all"
-                    " looks together.",
+                    unit="percentunit",
                 ),
                 Panel(
                     "Blind checks",
+                    "Done under the present promise, waiting for people, and dropped "
+                    "since nobody came; broken is 0 or 1.",
                     [
                         ("{{task}} done", told("smallfirst_audit_checks", "task", by="task")),
                         ("{{task}} wait", told("smallfirst_audit_waiting", "task", by="task")),
@@ -242,14 +268,14 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Reviewers' own errors",
+                    "On golden rows; taken off the error.",
                     [
                         (
                             "{{task}}",
                             told("smallfirst_audit_reviewer_error_ratio", "task", by="task"),
                         )
                     ],
-                    "percentunit",
-                    "On golden rows; taken off the error.",
+                    unit="percentunit",
                 ),
             ),
         ),

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from helm.dashboard_queries import HERE
+
+#: The unit of prices. The chart writes the catalogue's currency in its place.
+COST = "currency:USD"
+#: By which dashboards find each other.
+TAG = "smallfirst"
 #: Grafana's grid is 24 columns wide.
 WIDTH, HEIGHT, COLUMNS = 8, 7, 3
 
@@ -15,17 +21,17 @@ class Panel:
 
     Attributes:
         title: What it shows.
-        queries: Legends and what stands behind them, in PromQL.
-        unit: Of Grafana's: `short`, `s`, `percentunit`, `bytes`, `reqps`.
         about: What is worth knowing when one looks at it.
+        queries: Legends and what stands behind them, in PromQL.
+        unit: Of Grafana's: `short`, `s`, `percentunit`, `bytes`, `cps` (counts a second), `COST`.
         kind: `timeseries`, `stat` or `heatmap`.
         is_stacked: Whether the lines add up.
     """
 
     title: str
+    about: str
     queries: Sequence[tuple[str, str]]
     unit: str = "short"
-    about: str = ""
     kind: str = "timeseries"
     is_stacked: bool = False
 
@@ -53,13 +59,47 @@ def page(dashboard: Dashboard) -> dict[str, Any]:
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,
-        "tags": ["smallfirst"],
+        "tags": [TAG],
+        "links": [_LINK],
         "schemaVersion": 39,
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": _variables()},
+        "annotations": {"list": _annotations()},
         "panels": panels,
+    }
+
+
+#: To the other dashboards, about the same fleet and the same time.
+_LINK = {
+    "type": "dashboards",
+    "title": "Smallfirst",
+    "tags": [TAG],
+    "includeVars": True,
+    "keepTime": True,
+    "asDropdown": False,
+}
+
+
+def _annotations() -> list[dict[str, Any]]:
+    """Mark when another version or another catalogue began to run: where figures change, ask it."""
+    return [
+        _annotation("Versions", "version", "smallfirst_build_info", "blue"),
+        _annotation("Catalogues", "revision", "smallfirst_catalogue_info", "purple"),
+    ]
+
+
+def _annotation(name: str, label: str, metric: str, color: str) -> dict[str, Any]:
+    now, before = (f"count by ({label}) ({metric}{{{HERE}}}{then})" for then in ("", " offset 5m"))
+    return {
+        "name": name,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "enable": True,
+        "expr": f"{now} unless {before}",
+        "step": "60s",
+        "titleFormat": f"{label} {{{{{label}}}}}",
+        "iconColor": color,
     }
 
 
@@ -95,17 +135,33 @@ def _defaults(panel: Panel) -> dict[str, Any]:
 
 
 def _variables() -> list[dict[str, Any]]:
+    source = {"name": "datasource", "type": "datasource", "query": "prometheus"}
     return [
-        {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
-        {
-            "name": "namespace",
-            "type": "query",
-            "label": "Namespace",
-            "datasource": {"type": "prometheus", "uid": "${datasource}"},
-            "query": "label_values(smallfirst_redis_up, namespace)",
-            "refresh": 2,
-        },
+        {**source, "label": "Prometheus"},
+        _variable("namespace", "Namespace", "smallfirst_redis_up"),
+        _variable("release", "Release", 'smallfirst_redis_up{namespace="$namespace"}'),
+        _choice("task", "Task", f"smallfirst_attempts_total{{{HERE}}}"),
+        _choice("pool", "Pool", f"smallfirst_workers{{{HERE}}}"),
     ]
+
+
+def _variable(name: str, label: str, series: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "query",
+        "label": label,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": f"label_values({series}, {name})",
+        "refresh": 2,
+        "sort": 1,
+    }
+
+
+def _choice(name: str, label: str, series: str) -> dict[str, Any]:
+    """A variable of which one, several or all may be chosen; all, to begin with."""
+    everything = {"text": "All", "value": "$__all"}
+    many = {"multi": True, "includeAll": True, "allValue": ".*", "current": everything}
+    return {**_variable(name, label, series), **many}
 
 
 def written(dashboard: Dashboard) -> str:

@@ -1,27 +1,69 @@
 """Queries of Prometheus that panels are made of: each reads one metric in one way."""
 
-#: Whoever is looked at; `namespace` is what Prometheus's operator calls the place of a pod.
-HERE = 'namespace="$namespace"'
+#: The fleet that is looked at, as PodMonitors label its series.
+HERE = 'namespace="$namespace", release="$release"'
 RATE = "$__rate_interval"
+#: What can be narrowed to some tasks, and to some pools: how names of metrics that have that label
+#: begin. A metric without the label would show nothing where somebody chooses.
+_BY_LABEL = {
+    "task": (
+        "attempts",
+        "worker_seconds",
+        "cost",
+        "ended_jobs",
+        "job_seconds",
+        "confidence",
+        "people_",
+        "audit_",
+    ),
+    "pool": (
+        "jobs_",
+        "oldest_job_age",
+        "queue_batches",
+        "workers",
+        "batch",
+        "positions",
+        "job_wait",
+        "fenced_jobs",
+        "recovered_jobs",
+        "republished_jobs",
+        "lost_workers",
+    ),
+}
+
+
+def chosen(metric: str, where: str = "") -> str:
+    """Choose a metric's series: of the fleet, and of the tasks or pools that somebody chose."""
+    name = metric.removeprefix("smallfirst_")
+    narrowed = [f'{label}=~"${label}"' for label, of in _BY_LABEL.items() if name.startswith(of)]
+    return f"{metric}{{{', '.join((HERE, *narrowed, *filter(None, (where,))))}}}"
 
 
 def told(metric: str, *labels: str, by: str = "") -> str:
     """Read a gauge of the exporter, of which any number of replicas say the same."""
-    inner = f"max by ({', '.join(labels) or 'namespace'}) ({metric}{{{HERE}}})"
+    inner = f"max by ({', '.join(labels) or 'release'}) ({chosen(metric)})"
     return f"sum by ({by}) ({inner})" if by else f"sum({inner})"
+
+
+def told_growth(metric: str) -> str:
+    """Read how fast a counter of the exporter grows that has no labels."""
+    return f"max(rate({chosen(metric)}[{RATE}]))"
+
+
+def running(metric: str, by: str) -> str:
+    """Count the processes that say each thing of themselves."""
+    return f"count by ({by}) ({chosen(metric)})"
 
 
 def booked(metric: str, by: str, where: str = "") -> str:
     """Read how fast a counter of the exporter grows, whichever replica says so."""
-    chosen = f"{HERE}, {where}" if where else HERE
-    rate = f"rate({metric}{{{chosen}}}[{RATE}])"
+    rate = f"rate({chosen(metric, where)}[{RATE}])"
     return f"sum by ({by}) (max by (task, step, tier, outcome) ({rate}))"
 
 
 def grown(metric: str, by: str, where: str = "") -> str:
     """Read how fast a counter of routers or workers grows, all of them together."""
-    chosen = f"{HERE}, {where}" if where else HERE
-    return f"sum by ({by}) (rate({metric}{{{chosen}}}[{RATE}]))"
+    return f"sum by ({by}) (rate({chosen(metric, where)}[{RATE}]))"
 
 
 def quantile(share: float, metric: str, by: str) -> str:
@@ -46,5 +88,5 @@ def part_of(metric: str, by: str, where: str) -> str:
 
 def share_of(outcome: str, by: str) -> str:
     """Read what share of the attempts had an outcome."""
-    chosen = booked("smallfirst_attempts_total", by, f'outcome="{outcome}"')
-    return f"{chosen} / {booked('smallfirst_attempts_total', by)}"
+    part = booked("smallfirst_attempts_total", by, f'outcome="{outcome}"')
+    return f"{part} / {booked('smallfirst_attempts_total', by)}"

@@ -120,6 +120,7 @@ def build(
     broker = connect_broker(settings, redis, role="router", on_retry=health.beat)
     publisher = Publisher(make_app(settings, role="router"), int(keys.slice))
     watch = CatalogueWatch(settings.catalogue)
+    metrics.tell_catalogue(lambda: watch.revision)
     linear_models = linear_models or LinearModels(settings.cache_dir)
     linear_models.train(watch.current, on_wait=health.beat)
     router = Router(

@@ -1,11 +1,12 @@
 """What a router tells of itself: what it decided, how full batches are, what it rescued."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from smallfirst.ledger.settlements import Settlement
-from smallfirst.telemetry.metrics import count_endings, ended_jobs
+from smallfirst.telemetry.builds import Build
+from smallfirst.telemetry.ended_jobs import EndedJobs
 
 #: Shares of what a batch may hold.
 FILL_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -26,6 +27,8 @@ class RouterMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
+        self._build = Build("router")
+        self.registry.register(self._build)
         self._decisions = Counter(
             "smallfirst_triaged_jobs",
             "Decisions on jobs, new or back from a step: ended, parked, waiting for room, refused,"
@@ -33,7 +36,7 @@ class RouterMetrics:
             ["decision"],
             registry=self.registry,
         )
-        self._ended = ended_jobs(self.registry)
+        self._ended = EndedJobs(self.registry)
         self._fill = Histogram(
             "smallfirst_batch_fill",
             "Share of what a batch may hold, in jobs or in tokens, whichever is fuller.",
@@ -72,6 +75,10 @@ class RouterMetrics:
             registry=self.registry,
         )
 
+    def tell_catalogue(self, revision: Callable[[], str]) -> None:
+        """Tell of the catalogue from now on, by what gives its revision."""
+        self._build.revision = revision
+
     def count_decisions(self, settlements: Sequence[Settlement]) -> None:
         """Count what triage decided, and the jobs that it ended."""
         for settlement in settlements:
@@ -80,7 +87,7 @@ class RouterMetrics:
 
     def count_endings(self, settlements: Sequence[Settlement]) -> None:
         """Count the jobs that end with these."""
-        count_endings(self._ended, settlements)
+        self._ended.count(settlements)
 
     def count_batch(self, pool: str, model: str, *, fill: float) -> None:
         """Count a batch that was published, by the share of it that is used."""

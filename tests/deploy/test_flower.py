@@ -49,9 +49,16 @@ def test_it_is_read_only_and_shows_no_texts() -> None:
     """It refuses control, and its columns are those that hold sizes, as on one machine."""
     command = _container(rendered())["command"]
     assert "--read_only=True" in command
-    columns = "name,uuid,state,args,result,received,started,runtime,worker"
+    columns = "state,name,runtime,worker,received,result,args,uuid,started"
     assert f"--tasks_columns={columns}" in command
     assert set(FLOWER_OPTIONS) <= set(command)
+
+
+def test_it_knows_the_queues_of_the_pools() -> None:
+    """As the chart serves them: two releases' pools of one name are one queue."""
+    pools = {"cpu-small": {}, "spare": {"pool": "cpu-small"}, "off": {"enabled": False}}
+    told = environment(_container(rendered(values={"pools": pools})))
+    assert told["SMALLFIRST_FLOWER_POOLS"] == "cpu-small"
 
 
 @pytest.mark.parametrize("name", ["FLOWER_UNAUTHENTICATED_API", "FLOWER_READ_ONLY"])

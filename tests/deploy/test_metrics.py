@@ -1,7 +1,15 @@
 """Metrics: nothing of them unless asked for; then a port, a PodMonitor, and Prometheus let in."""
 
+import re
+from typing import Any
+
 import pytest
-from tests.support.charts import RELEASE, environment, named, of_kind, rendered
+import yaml
+from tests.support.charts import RELEASE, ROOT, Object, environment, named, of_kind, pods, rendered
+from tests.support.pages import texts_of
+
+#: How its service discovery writes a label's name.
+_AS_PROMETHEUS = str.maketrans("./-", "___")
 
 
 def test_nothing_is_promised_that_is_not_served() -> None:
@@ -27,7 +35,8 @@ def test_where_asked_for_they_are_read(component: str, user: str) -> None:
     assert told["SMALLFIRST_REDIS_URL"]["secretKeyRef"]["key"] == f"{user}-url"
     monitor = named(objects, "PodMonitor", component)
     assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-    assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "15s"}]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["interval"]) == ("metrics", "15s")
     (rule,) = named(objects, "NetworkPolicy", component)["spec"]["ingress"]
     assert rule["ports"] == [{"port": 9200, "protocol": "TCP"}]
 
@@ -39,3 +48,58 @@ def test_nobody_else_is_read() -> None:
     assert monitors == {
         f"{RELEASE}-smallfirst-{c}" for c in ("exporter", "router", "pool-cpu-small")
     }
+
+
+def test_every_series_is_told_whose_it_is() -> None:
+    """Each monitor takes the label `release` from a label that its pods have, before yours."""
+    own = {"targetLabel": "region", "replacement": "eu"}
+    metrics = {"enabled": True, "podMonitor": {"relabelings": [own]}}
+    objects = rendered(values={"metrics": metrics})
+    for monitor in of_kind(objects, "PodMonitor"):
+        component = monitor["metadata"]["name"].removeprefix(f"{RELEASE}-smallfirst-")
+        pod = named(objects, "Deployment", component)["spec"]["template"]
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        ours, yours = endpoint["relabelings"]
+        [source] = ours["sourceLabels"]
+        labels = {
+            name.translate(_AS_PROMETHEUS): v for name, v in pod["metadata"]["labels"].items()
+        }
+        assert labels[source.removeprefix("__meta_kubernetes_pod_label_")] == RELEASE
+        assert ours["targetLabel"] == "release"
+        assert yours == own
+
+
+def test_a_scraper_without_the_operator_sets_the_same_labels() -> None:
+    """What the page says keeps the pods that have metrics, and tells whose they are."""
+    [text] = texts_of(ROOT / "docs" / "how-to" / "deploy.md", "yml")
+    [scrape] = yaml.safe_load(text)["scrape_configs"]
+    kept = {
+        name: target
+        for name, pod in pods(rendered(values={"metrics": {"enabled": True}}))
+        if (target := relabelled(pod, scrape["relabel_configs"])) is not None
+    }
+    assert {name.removeprefix(f"Deployment/{RELEASE}-smallfirst-") for name in kept} == {
+        "exporter",
+        "router",
+        "pool-cpu-small",
+    }
+    assert {target["release"] for target in kept.values()} == {RELEASE}
+
+
+def relabelled(pod: Object, configs: list[Any]) -> dict[str, str] | None:
+    """A target's labels as Prometheus makes them of a pod; None where it is not kept."""
+    ports = [each["name"] for each in pod["spec"]["containers"][0].get("ports", [])]
+    found = {
+        f"__meta_kubernetes_pod_label_{name.translate(_AS_PROMETHEUS)}": value
+        for name, value in pod["metadata"]["labels"].items()
+    }
+    found["__meta_kubernetes_pod_container_port_name"] = ports[0] if ports else ""
+    for config in configs:
+        [source] = config["source_labels"]
+        value = found.get(source, "")
+        if config.get("action") == "keep":
+            if not re.fullmatch(str(config["regex"]), value):
+                return None
+        else:
+            found[str(config["target_label"])] = value
+    return found

@@ -54,7 +54,7 @@ def test_every_key_is_told() -> None:
         keys.workers("{pool}"),
     }
     made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
-    made |= {keys.dead_kept, keys.dead_bytes, own.submissions}
+    made |= {keys.dead_kept, keys.dead_bytes, keys.dead_written, own.submissions}
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
     made |= {keys.decisions, keys.decided, keys.audit("{task}"), keys.audited("{task}")}

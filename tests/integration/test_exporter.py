@@ -144,6 +144,50 @@ def test_what_was_booked_is_counted(
     assert value("cost_total", **labels) == 0.5
 
 
+def test_dead_letters_are_counted_as_they_are_written(
+    redis: Any, value: Callable[..., float | None]
+) -> None:
+    """From nought, so that the first one is seen to be one more."""
+    assert value("dead_letters_written_total") == 0
+    redis.set(KEYS.dead_written, 12_345, ex=60)
+    assert value("dead_letters_written_total") == 12_345
+    assert value("dead_letters") == 0
+
+
+def test_rules_of_an_older_version_hide_the_count_alone(redis_url: str, redis: Any) -> None:
+    """In the midst of an upgrade everything else is told."""
+    redis.acl_setuser(
+        "older", enabled=True, nopass=True, categories=["+@all"], keys=["*"], reset=True
+    )
+    redis.execute_command("ACL", "SETUSER", "older", "-get", "(+get", f"%R~{KEYS.num_slices})")
+    registry = CollectorRegistry(auto_describe=False)
+    catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
+    try:
+        with Redis.from_url(redis_url, username="older", password="any") as older:  # noqa: S106 - it has none
+            fleet = Fleet([Slice(older, KEYS)], CeleryLists(older, KEYS), lambda: catalogue)
+            registry.register(fleet)
+            assert registry.get_sample_value("smallfirst_dead_letters_written_total") is None
+            assert registry.get_sample_value("smallfirst_redis_up") == 1
+            assert registry.get_sample_value("smallfirst_dead_letters") == 0
+    finally:
+        redis.acl_deluser("older")
+
+
+def test_whether_redis_saves_is_told(redis: Any, value: Callable[..., float | None]) -> None:
+    """Of the real one: without its append-only file, and with it."""
+    assert value("redis_aof_enabled") == 0
+    redis.config_set("appendonly", "yes")
+    try:
+        assert value("redis_aof_enabled") == 1
+        assert value("redis_aof_write_ok") == value("redis_rdb_save_ok") == 1
+        assert value("redis_aof_delayed_fsync_total") == 0
+    finally:
+        redis.config_set("appendonly", "no")
+    assert value("redis_evicted_keys_total") == 0
+    assert value("redis_aof_delayed_fsync_total") is None
+    assert (value("redis_memory_bytes") or 0) > 0
+
+
 def test_what_an_audit_says_is_told_of_audited_tasks_alone(redis: Redis) -> None:
     """The estimate, its interval, the promise, and whether it is broken; what is unknown is not."""
     written = yaml.safe_load(CATALOGUE)

@@ -1,6 +1,9 @@
 """Routers and workers tell Prometheus of themselves, and nothing of what the jobs say."""
 
+import platform
+import re
 import socket
+from importlib.metadata import version
 
 import pytest
 from tests.support.observed import Observed, ended
@@ -32,13 +35,40 @@ def test_a_router_tells_what_it_decided(busy: Observed) -> None:
         decision: busy.value("router", "smallfirst_triaged_jobs_total", decision=decision)
         for decision in ("parked", "refused", "ended")
     }
-    unsure = busy.value("worker", "smallfirst_confidence_count", outcome="escalated")
+    unsure = busy.value("exporter", "smallfirst_attempts_total", outcome="escalated")
     assert decided == {"parked": 2 * NUM_JOBS, "refused": 1, "ended": unsure}
     answered = busy.value("worker", "smallfirst_ended_jobs_total", status="answered")
     assert answered == 2 * NUM_JOBS - unsure
     assert busy.value("router", "smallfirst_ended_jobs_total", status="abstained") == unsure
     assert busy.value("router", "smallfirst_ended_jobs_total", task="no_such_task") == 0
     assert busy.value("router", "smallfirst_round_seconds_count") > 1
+
+
+def test_jobs_are_timed_from_their_submission(busy: Observed) -> None:
+    """Once each, however they ended, by whoever ended them; a refusal is no job."""
+    for component in ("router", "worker"):
+        timed = busy.value(component, "smallfirst_job_seconds_count")
+        assert timed == busy.value(component, "smallfirst_ended_jobs_total")
+        assert timed == busy.value(component, "smallfirst_job_seconds_bucket", le="86400.0")
+    waited = busy.value("worker", "smallfirst_job_wait_seconds_sum")
+    assert busy.value("worker", "smallfirst_job_seconds_sum", status="answered") > 0
+    assert sum(busy.value(c, "smallfirst_job_seconds_sum") for c in ("router", "worker")) > waited
+
+
+def test_each_says_what_it_is(busy: Observed) -> None:
+    """Its version, its Python, and by which catalogue it goes: all of a fleet by the same."""
+    told = {component: busy.scrape(component) for component in busy.pages}
+    for component, families in told.items():
+        [build] = families["smallfirst_build_info"].samples
+        assert build.labels == {
+            "component": component,
+            "version": version("smallfirst"),
+            "python": platform.python_version(),
+        }
+    said = [families["smallfirst_catalogue_info"].samples for families in told.values()]
+    assert [sample.labels["component"] for [sample] in said] == list(told)
+    [revision] = {sample.labels["revision"] for [sample] in said}
+    assert re.fullmatch("[0-9a-f]{12}", revision)
 
 
 def test_batches_have_the_fill_that_the_router_gave_them(busy: Observed) -> None:
@@ -52,10 +82,10 @@ def test_batches_have_the_fill_that_the_router_gave_them(busy: Observed) -> None
 
 
 def test_a_worker_tells_how_sure_it_was(busy: Observed) -> None:
-    """One observation for each answer, by task, step and outcome."""
+    """One observation for each answer, by task and step."""
     of_topics = busy.value("worker", "smallfirst_confidence_count", task="topic", step="0")
     assert of_topics == NUM_JOBS
-    everything = busy.value("worker", "smallfirst_confidence_bucket", le="1.0")
+    everything = busy.value("worker", "smallfirst_confidence_bucket", le="+Inf")
     assert everything == busy.value("worker", "smallfirst_confidence_count") == 2 * NUM_JOBS
     assert busy.value("worker", "smallfirst_job_wait_seconds_count") == 2 * NUM_JOBS
 

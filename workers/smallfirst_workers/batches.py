@@ -230,18 +230,17 @@ def _request(held: HeldJob, batch: RunningBatch) -> EngineRequest:
     )
 
 
-def run_message(
-    runner: BatchRunner, message: BatchMessage, served: ServedModel
-) -> dict[str, object]:
-    """Run a batch; what raises, raises as an ordinary error, and is told to the observers.
+def run_message(runner: BatchRunner, message: BatchMessage, served: ServedModel) -> str:
+    """Run a batch, and say in short what came of it.
 
+    What raises, raises as an ordinary error, and is told to the observers.
     `SystemExit` and `MemoryError` would silently cost Celery's threads pool its one slot.
     """
     with structlog.contextvars.bound_contextvars(
         batch=message.batch, pool=message.pool, model=message.model
     ):
         try:
-            return runner.run(message, served).summary()
+            return runner.run(message, served).in_short()
         except (EngineDead, ModelBroken) as error:
             runner.note_raised(message, "broken", error)
             raise

@@ -3,20 +3,21 @@
 What came of jobs in the whole fleet is not here but at the exporter, which reads it from Redis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from smallfirst.jobs import Attempt
 from smallfirst.ledger.settlements import Settlement
-from smallfirst.telemetry.metrics import count_endings, ended_jobs
+from smallfirst.telemetry.builds import Build
+from smallfirst.telemetry.ended_jobs import EndedJobs
 
 #: Powers of two, as batches grow; the last is the most that a pool may state.
 JOBS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 #: From a pass of a small model over one text to a long answer of a large one.
 SECONDS_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
-#: Narrow where thresholds lie.
-CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+#: Narrow where thresholds lie. Each one more is a series for every step in every worker.
+CONFIDENCE_BUCKETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 class WorkerMetrics:
@@ -24,11 +25,13 @@ class WorkerMetrics:
 
     Args:
         pool: The pool that the worker serves; a label of each metric.
+        revision: Gives the revision of the catalogue that the worker has read.
     """
 
-    def __init__(self, pool: str) -> None:
+    def __init__(self, pool: str, revision: Callable[[], str | None] = lambda: None) -> None:
         self._pool = pool
         self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(Build("worker", revision))
         self._batches = Counter(
             "smallfirst_batches",
             "Batches by what came of them: settled, given_back, failed, broken.",
@@ -58,18 +61,18 @@ class WorkerMetrics:
         self._confidence = Histogram(
             "smallfirst_confidence",
             "Confidence of the answers.",
-            ["task", "step", "outcome"],
+            ["task", "step"],
             buckets=CONFIDENCE_BUCKETS,
             registry=self.registry,
         )
         self._waited = Histogram(
             "smallfirst_job_wait_seconds",
             "Seconds from joining the pool's backlog to being claimed.",
-            ["pool", "task"],
+            ["pool"],
             buckets=SECONDS_BUCKETS,
             registry=self.registry,
         )
-        self._ended = ended_jobs(self.registry)
+        self._ended = EndedJobs(self.registry)
         self._fenced = Counter(
             "smallfirst_fenced_jobs",
             "Answers that were dropped, since the job had ended before.",
@@ -79,14 +82,13 @@ class WorkerMetrics:
 
     def count_attempt(self, task: str, attempt: Attempt) -> None:
         """Count one answer, or none, of a model."""
-        self._waited.labels(self._pool, task).observe(attempt.waited_seconds or 0.0)
+        self._waited.labels(self._pool).observe(attempt.waited_seconds or 0.0)
         if attempt.confidence is not None:
-            labels = (task, str(attempt.step), str(attempt.outcome))
-            self._confidence.labels(*labels).observe(attempt.confidence)
+            self._confidence.labels(task, str(attempt.step)).observe(attempt.confidence)
 
     def count_endings(self, settlements: Sequence[Settlement]) -> None:
         """Count the jobs that end with these."""
-        count_endings(self._ended, settlements)
+        self._ended.count(settlements)
 
     def count_positions(self, model: str, *, tokens: int, positions: int) -> None:
         """Count what a pass computed: `positions` of it, of which `tokens` were no padding."""

@@ -78,7 +78,7 @@ class WorkerProcess:
         open_lanes(self.app, settings.pool)
         lease = timedelta(seconds=settings.lease_seconds)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
-        self.metrics = WorkerMetrics(settings.pool)
+        self.metrics = WorkerMetrics(settings.pool, lambda: self.watch.revision)
         observers = standard_observers(watchdog, self.metrics, tracing)
         self._isolation = Isolation()
         self.slices = [
@@ -275,12 +275,12 @@ def register(process: WorkerProcess, model: str) -> None:
         return
 
     @process.app.task(name=name)  # type: ignore[untyped-decorator]
-    def run_batch(message: dict[str, object]) -> dict[str, object]:
+    def run_batch(message: dict[str, object]) -> str:
         """Run one batch; what is returned is what Flower shows."""
         batch = BatchMessage.model_validate(message, strict=False, extra="ignore")
         if batch.slice >= len(process.slices):
             # It is left over from more slices; none of its jobs waits any more.
-            return {}
+            return "left over"
         try:
             served = process.models.served(model)
             return run_message(process.slices[batch.slice].runner, batch, served)

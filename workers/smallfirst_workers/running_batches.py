@@ -68,7 +68,7 @@ class RunningBatch:
         self.seconds += done.seconds
 
     def summary(self) -> dict[str, object]:
-        """What the batch came to, for the log and for Flower.
+        """What the batch came to, for the log.
 
         `fill` is how much of what was computed was no padding.
         """
@@ -81,6 +81,15 @@ class RunningBatch:
             "fill": round(self.tokens / self.positions, 3) if self.positions else 1.0,
             "seconds": round(self.seconds, 4),
         }
+
+    def in_short(self) -> str:
+        """The same as Flower shows it, in a column of its list: how its jobs ended, and no more."""
+        counts = {
+            "results": self.settled.results,
+            "escalated": self.settled.moves,
+            "fenced": self.settled.fenced,
+        }
+        return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "none"
 
 
 def entries_of(jobs: Iterable[HeldJob]) -> dict[str, list[str]]:

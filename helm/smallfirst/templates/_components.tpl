@@ -186,7 +186,9 @@ containers:
       - --port=5555
       - --read_only=True
       - --max_tasks=10000
-      - --tasks_columns=name,uuid,state,args,result,received,started,runtime,worker
+      - --tasks_columns=state,name,runtime,worker,received,result,args,uuid,started
+settings:
+  FLOWER_POOLS: {{ include "smallfirst.servedPools" . | fromJsonArray | join "," | quote }}
 env:
   {{- if $hasAuth }}
   - name: FLOWER_BASIC_AUTH

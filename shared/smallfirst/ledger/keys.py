@@ -70,6 +70,8 @@ Key, type, bound, writer; content:
         The `bytes` of each raw submission that is kept, under its letter's entry.
     {slice}:dead:bytes                 string; TTL `dead_ttl`; settle.lua
         The bytes of all raw submissions that are kept.
+    {slice}:dead:written               string; TTL `dead_ttl`; settle.lua
+        How many dead letters were written, those among them that are kept no longer.
     {slice}:workers:{pool}             zset; trimmed, TTL; beat.lua
         Live workers by last heartbeat, in Redis's milliseconds.
     {slice}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
@@ -302,6 +304,11 @@ class Keys:
     def dead_bytes(self) -> str:
         """How many bytes these have together."""
         return f"{self.dead}:bytes"
+
+    @property
+    def dead_written(self) -> str:
+        """How many dead letters were written; it begins anew after a while without any."""
+        return f"{self.dead}:written"
 
     def workers(self, pool: str) -> str:
         """The live workers of a pool."""

@@ -47,7 +47,7 @@ DESK_GRACE = timedelta(seconds=10)
 FLOWER_OPTIONS = (
     "--read_only=True",
     "--max_tasks=10000",
-    "--tasks_columns=name,uuid,state,args,result,received,started,runtime,worker",
+    "--tasks_columns=state,name,runtime,worker,received,result,args,uuid,started",
 )
 #: What no process of the fleet is told: two cannot share a port of metrics, nor a folder of health,
 #: and one Redis has no use for several slices, whatever another fleet's producers here are told.
@@ -163,7 +163,7 @@ class LocalFleet:
             opening.callback(self._supervisor.close)
             server = self._start_redis(opening)
             self.addresses = self._addresses(server.url, catalogue)
-            self._start_flower(opening)
+            self._start_flower(opening, catalogue)
             self._start_desk(opening)
             self._start_workers(opening, catalogue)
             self._start_routers(opening)
@@ -256,14 +256,15 @@ class LocalFleet:
         self._redis = opening.enter_context(Redis.from_url(server.url, socket_timeout=1))
         return server
 
-    def _start_flower(self, opening: ExitStack) -> None:
+    def _start_flower(self, opening: ExitStack, catalogue: Catalogue) -> None:
         assert self.addresses is not None
         if self.addresses.flower_url is None:
             return
         port = self.addresses.flower_url.rpartition(":")[2]
         place = ("--address=127.0.0.1", f"--port={port}")
         module = ("celery", "-A", "smallfirst.watch", "flower", *FLOWER_OPTIONS, *place)
-        self._start(opening, "flower", ["flower"], module, grace=FLOWER_GRACE)
+        extra = {"SMALLFIRST_FLOWER_POOLS": ",".join(catalogue.pools)}
+        self._start(opening, "flower", ["flower"], module, extra, grace=FLOWER_GRACE)
 
     def _start_desk(self, opening: ExitStack) -> None:
         assert self.addresses is not None

@@ -326,7 +326,7 @@ def _writing_letters(keys: Keys) -> tuple[Grant, ...]:
         Grant("set del", (f"%W~{keys.dead_raw('*')}",)),
         # What is kept of refused submissions has a bound, and so is counted.
         Grant("xadd xlen xrange xdel expire", (f"~{keys.dead_kept}",)),
-        Grant("incrby expire", (f"~{keys.dead_bytes}",)),
+        Grant("incrby expire", (f"~{keys.dead_bytes}", f"~{keys.dead_written}")),
     )
 
 
@@ -460,7 +460,7 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
         Grant("hmget", (f"%R~{keys.of_producer('*').submissions}", f"%R~{keys.audit('*')}")),
-        Grant("get", (f"%R~{keys.num_slices}",)),
+        Grant("get", (f"%R~{keys.num_slices}", f"%R~{keys.dead_written}")),
     )
 
 

@@ -8,6 +8,7 @@ knows is refused, since a setting that does nothing is worse than an error.
 
 from smallfirst.settings.components import (
     ExporterSettings,
+    FlowerSettings,
     MetricsSettings,
     ProducerSettings,
     RouterSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "SECRETS_DIR",
     "DeskSettings",
     "ExporterSettings",
+    "FlowerSettings",
     "MetricsSettings",
     "ProducerSettings",
     "RouterSettings",

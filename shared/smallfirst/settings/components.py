@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from smallfirst.jobs import DEFAULT_PRODUCER, Name
+from smallfirst.jobs import DEFAULT_PRODUCER, Name, is_name
 from smallfirst.ledger.producers import Weight
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.settings.fields import (
@@ -277,3 +277,28 @@ class ExporterSettings(MetricsSettings):
     metrics_port: int = Field(
         default=9464, ge=1, le=65_535, description="The port on which metrics are served."
     )
+
+
+def _pools(value: str) -> str:
+    """Refuse what is no list of pools' names."""
+    for name in filter(None, value.split(",")):
+        if not is_name(name):
+            raise ValueError(
+                f"must be names of pools with commas between them, and {name!r} is none"
+            )
+    return value
+
+
+class FlowerSettings(Settings):
+    """What Flower needs besides, to show the queues of pools."""
+
+    flower_pools: Annotated[str, AfterValidator(_pools)] = Field(
+        default="",
+        description="The names of the pools whose queues Flower's page of the broker shows, commas"
+        " between them.",
+    )
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(filter(None, self.flower_pools.split(",")))

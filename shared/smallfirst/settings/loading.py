@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from smallfirst.errors import SettingsError, SettingsProblem
 from smallfirst.settings.components import (
     ExporterSettings,
+    FlowerSettings,
     ProducerSettings,
     RouterSettings,
     Settings,
@@ -38,6 +39,7 @@ COMPONENTS: Final[tuple[type[Settings], ...]] = (
     RouterSettings,
     WorkerSettings,
     ExporterSettings,
+    FlowerSettings,
     DeskSettings,
 )
 

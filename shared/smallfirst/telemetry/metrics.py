@@ -4,36 +4,21 @@ No component forks: workers run their batches in threads, and vLLM's processes h
 ours. So a process's one registry holds all there is to tell; nothing is gathered from children.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
-    Counter,
     disable_created_metrics,
     start_http_server,
 )
 
 from smallfirst.errors import SettingsError, SettingsProblem
-from smallfirst.ledger.settlements import Finish, Settlement
 from smallfirst.settings import MetricsSettings, variable_of
 
 log = structlog.get_logger()
-
-
-def ended_jobs(registry: CollectorRegistry) -> Counter:
-    """Make the one counter that routers and workers share: whoever ends a job counts it."""
-    words = "Jobs by how they ended; a router or a worker ends each."
-    return Counter("smallfirst_ended_jobs", words, ["task", "status"], registry=registry)
-
-
-def count_endings(counter: Counter, settlements: Sequence[Settlement]) -> None:
-    """Count the jobs that end with these. A task that a producer made up is not among them."""
-    for settlement in settlements:
-        if isinstance(settlement, Finish) and settlement.result.task is not None:
-            counter.labels(settlement.result.task, str(settlement.result.status)).inc()
 
 
 @contextmanager

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis
 
 from smallfirst import Client
 from smallfirst.local.fleet import LocalFleet
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,6 +30,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, small_catalogue: Path) -> It
     with LocalFleet(small_catalogue, folder, routers=2, persistent=False) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         yield fleet
+
+
+@pytest.fixture
+def browser() -> Iterator["Browser"]:
+    """One Chromium, for one test: an event loop runs in this thread as long as it is open."""
+    pytest.importorskip("playwright", reason="playwright is not installed: pip install '.[dev]'")
+    from tests.support.browsers import CHROMIUM, chromium  # noqa: PLC0415 - where it is installed
+
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not there (Debian: apt-get install chromium)")
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

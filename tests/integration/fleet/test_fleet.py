@@ -1,12 +1,13 @@
 """The whole fleet at work: real processes, real models, real Celery."""
 
 import json
+import re
 import subprocess
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.waiting import WaitUntil
@@ -17,6 +18,9 @@ from smallfirst.jobs import Outcome, Priority, Result, Status, Tier
 from smallfirst.ledger.keys import Keys
 from smallfirst.local.fleet import LocalFleet
 from smallfirst.local.redis_server import find_binary
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -193,6 +197,34 @@ def test_flower_shows_each_batch_and_no_text(
     assert all("job" in task["args"] and "B" in task["args"] for task in batches)
     assert any("topic" in task["kwargs"] for task in batches)
     assert "canary-5d1c" not in raw
+
+
+def test_flower_shows_the_queues_of_the_pools(fleet: LocalFleet) -> None:
+    """By their names, with what waits in them; no other queue."""
+    assert fleet.addresses is not None
+    with urllib.request.urlopen(f"{fleet.addresses.flower_url}/broker") as reply:  # noqa: S310
+        rows = re.findall(
+            r'<tr id="([^"]*)">\s*<td>([^<]*)</td>\s*<td[^>]*>(\d+)<', reply.read().decode()
+        )
+    assert rows == [("cpu-small", "cpu-small", "0")]
+
+
+def test_flower_s_first_screen_has_what_people_look_for(
+    fleet: LocalFleet, client: Client, browser: "Browser"
+) -> None:
+    """At 1400 pixels, without scrolling to the side: how a batch ended, when, where, how fast."""
+    ask(client, task="topic", text="Where is my parcel?")
+    assert fleet.addresses is not None
+    page = browser.new_page(viewport={"width": 1400, "height": 700})
+    page.goto(f"{fleet.addresses.flower_url}/tasks")
+    page.locator("#tasks-table tbody .badge").first.wait_for()
+    for column in ("state", "name", "runtime", "worker", "received", "result"):
+        head = page.locator(f"#tasks-table th[data-column={column}]").bounding_box()
+        assert head is not None, column
+        assert head["x"] + head["width"] <= 1400, column
+    cells = page.locator("#tasks-table tbody tr").first.locator("td").all_inner_texts()
+    assert re.fullmatch(r"'\d+ (results|escalated).*'", cells[5]), cells
+    page.close()
 
 
 def test_no_log_holds_a_text(fleet: LocalFleet, client: Client) -> None:

@@ -62,6 +62,23 @@ def test_raw_submissions_go_with_their_letters(redis: Any) -> None:
     assert redis.get(KEYS.dead_bytes) == b"6"
 
 
+def test_letters_are_counted_beyond_those_that_are_kept(redis: Any) -> None:
+    """The count grows on where their number cannot, and a replay takes nothing off it."""
+    bury(redis, Bounds(max_dead=3), *(b"%d" % number for number in range(50)))
+    assert redis.get(KEYS.dead_written) == b"50"
+    [*_, entry] = bury(redis, Bounds(max_dead=3), b"50")
+    redis.xdel(KEYS.dead, entry)
+    assert redis.get(KEYS.dead_written) == b"51"
+
+
+def test_a_role_that_may_not_count_letters_writes_them(redis: Any) -> None:
+    """In the midst of an upgrade, rules of Redis's may not know the count yet."""
+    redis.rpush(KEYS.dead_written, "in the way")
+    assert len(bury(redis, Bounds(), b"a", b"b")) == 2
+    assert not redis.xlen(OWN.jobs)
+    redis.delete(KEYS.dead_written)
+
+
 def test_raw_submissions_are_bounded_in_bytes(redis: Any) -> None:
     """The oldest go first, also where one alone is too large; their letters stay."""
     bounds = Bounds(max_dead_bytes=1000)
@@ -79,7 +96,7 @@ def test_what_is_told_of_raw_submissions_ends_with_them(redis: Any) -> None:
     """Where nothing is refused any more, all that was kept goes after the time that it is kept."""
     bounds = Bounds(dead_ttl=timedelta(seconds=60))
     [entry] = bury(redis, bounds, b"x")
-    for key in (KEYS.dead_raw(entry), KEYS.dead_kept, KEYS.dead_bytes):
+    for key in (KEYS.dead_raw(entry), KEYS.dead_kept, KEYS.dead_bytes, KEYS.dead_written):
         assert 0 < redis.ttl(key) <= 60
 
 

@@ -27,6 +27,7 @@
 --   {slice}:dead:{entry}          string, TTL   the raw submission behind one
 --   {slice}:dead:kept             stream, TTL   the bytes of each raw submission that is kept
 --   {slice}:dead:bytes            string, TTL   the bytes of all of them
+--   {slice}:dead:written          string, TTL   how many letters were written
 --   {slice}:booked:{date}         hash, TTL     what was spent
 --   {slice}:submissions:{producer}   hash       how many were settled, by which it is seen that one is missing
 --
@@ -192,6 +193,10 @@ local function write_dead_letter(letter, raw)
   local bytes = redis.call('INCRBY', sum, #raw)
   redis.call('EXPIRE', kept, dead_ttl)
   redis.call('EXPIRE', sum, dead_ttl)
+  -- A count for alerts: the letters that are kept have a bound, and at it grow no more. Where Redis lets
+  -- this role do no such thing yet, as in the midst of an upgrade, the letter is written all the same.
+  redis.pcall('INCRBY', ns .. ':dead:written', 1)
+  redis.pcall('EXPIRE', ns .. ':dead:written', dead_ttl)
   drop_oldest_raws(bytes, milliseconds(entry))
 end
 
