@@ -65,6 +65,13 @@
 {{- end -}}
 {{- $names = append $names .name -}}
 {{- end -}}
+{{- $addresses := list -}}
+{{- range $config.hostAliases -}}
+{{- if has .ip $addresses -}}
+{{- $faults = append $faults (printf "%s: hostAliases has %s twice: give one entry all its hostnames" $.name .ip) -}}
+{{- end -}}
+{{- $addresses = append $addresses .ip -}}
+{{- end -}}
 {{- range $label, $_ := $config.podLabels -}}
 {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
 {{- $faults = append $faults (printf "%s: podLabels.%s is what its pods are selected by" $.name $label) -}}
