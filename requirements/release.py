@@ -27,6 +27,7 @@ PLACES = (
     ("pyproject.toml", r'^version = "([^"]+)"$'),
     ("helm/smallfirst/Chart.yaml", r"^version: (\S+)$"),
     ("helm/smallfirst/Chart.yaml", r"^appVersion: (\S+)$"),
+    ("helm/smallfirst/values.yaml", r"^chartVersion: (\S+)$"),
     ("helm/smallfirst/examples/laptop.yaml", r"smallfirst-\$image:([\w.]+\w)"),
     ("examples/one_machine/compose.yaml", r"\$\{SMALLFIRST_VERSION:-([^}]+)\}"),
 )

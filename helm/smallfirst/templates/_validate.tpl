@@ -1,8 +1,11 @@
 {{/* What no schema can say. Every fault is told at once, each with the value that mends it. */}}
 
 {{- define "smallfirst.validate" -}}
-{{- $faults := include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- $faults := include "smallfirst.faults.version" . | fromJsonArray -}}
 {{- /* Nothing else can be looked at without what is missing. */}}
+{{- if not $faults -}}
+{{- $faults = include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- end -}}
 {{- if not $faults -}}
 {{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
@@ -22,6 +25,19 @@
 {{- if $faults -}}
 {{- fail (printf "\n\nThese values cannot work:\n- %s\n" (join "\n- " $faults)) -}}
 {{- end -}}
+{{- end }}
+
+{{/*
+Values of another chart: helm's --reuse-values keeps the defaults of the chart that was installed, too, and so
+lacks what is new in this one. It cannot be told from its keys: null takes keys away as well.
+*/}}
+{{- define "smallfirst.faults.version" -}}
+{{- $faults := list -}}
+{{- $of := .Values.chartVersion | default "an older one" -}}
+{{- if ne $of .Chart.Version -}}
+{{- $faults = append $faults (printf "they are those of another chart (%s, and this is %s), with what it had where you said nothing: upgrade with --reset-then-reuse-values in the place of --reuse-values, and leave chartVersion out of your own" $of .Chart.Version) -}}
+{{- end -}}
+{{- toJson $faults -}}
 {{- end }}
 
 {{/* A default that null took away, and without which nothing is rendered. */}}
