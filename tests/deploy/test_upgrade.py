@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.support.charts import CHART, HELMS, PLAIN, RELEASE, Object, rendered
+from tests.support.charts import CHART, HELMS, NAMESPACE, PLAIN, RELEASE, Object, pods, rendered
 from tests.support.kube_api import Cluster
 from tests.support.releases import Helm, cluster_with_helm
 
@@ -72,6 +72,63 @@ def test_an_older_charts_defaults_are_not_taken_for_ones_own(
     with pytest.raises(AssertionError, match="upgrade with --reset-then-reuse-values"):
         upgrade(run, "--reuse-values")
     assert stored_in(cluster) == before
+
+
+OWN_KEY = {"name": "own", "key": "hub"}
+#: A Redis elsewhere, with an address for each role in a Secret that the chart did not make.
+ELSEWHERE = {
+    "redis": {
+        "external": {
+            "enabled": True,
+            "host": "redis.example.com",
+            "existingSecret": "fleet",
+            "keys": {"worker-cpu-small-url": "worker-cpu-small-url"},
+        }
+    },
+    "defaults": {"extraEnv": [{"name": "HUB_KEY", "valueFrom": {"secretKeyRef": OWN_KEY}}]},
+}
+
+
+def checksums(cluster: Cluster) -> dict[str, str]:
+    """Map each Deployment to the hash of the Secrets that its pods read."""
+    return {
+        name: one["spec"]["template"]["metadata"]["annotations"]["checksum/secrets"]
+        for name, one in cluster.of("Deployment").items()
+    }
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_changed_password_restarts_who_has_it(tmp_path: Path, *, is_file: bool) -> None:
+    """An upgrade that changes nothing else changes the pods that read that key, and no others."""
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({**ELSEWHERE, "secretsAsFiles": is_file}))
+    place = (RELEASE, str(CHART), "--disable-openapi-validation", *CATALOGUE, "-f", str(values))
+    with cluster_with_helm(tmp_path, HELMS[0]) as (cluster, run):
+        keys = ("router-url", "worker-cpu-small-url", "flower-url", "unread")
+        for name, held in (("fleet", dict.fromkeys(keys, "YQ==")), ("own", {"hub": "YQ=="})):
+            cluster.put(("v1", "secrets", NAMESPACE, name), {"data": held})
+        run("install", *place)
+        first = checksums(cluster)
+        fleet = cluster.objects["v1", "secrets", NAMESPACE, "fleet"]["data"]
+        fleet |= {"worker-cpu-small-url": "Yg==", "unread": "Yg=="}
+        run("upgrade", *place)
+        second = checksums(cluster)
+        changed = {name for name in first if first[name] != second[name]}
+        assert changed == {f"{RELEASE}-smallfirst-pool-cpu-small"}
+        cluster.objects["v1", "secrets", NAMESPACE, "own"]["data"]["hub"] = "Yg=="
+        run("upgrade", *place)
+        assert not set(second.values()) & set(checksums(cluster).values())
+
+
+def test_where_no_cluster_is_asked_an_annotation_restarts_pods() -> None:
+    """A rendering has no hash of Secrets; a word of one's own changes every pod, Redis's too."""
+    values = {"defaults": {"podAnnotations": {"smallfirst/secrets": "2026-11"}}}
+    found = dict(pods(rendered(values=values)))
+    del found["Pod/acme-smallfirst-test"]
+    assert {pod["metadata"]["annotations"]["smallfirst/secrets"] for pod in found.values()} == {
+        "2026-11"
+    }
+    assert not any("checksum/secrets" in pod["metadata"]["annotations"] for pod in found.values())
 
 
 def test_the_previous_chart_is_no_later_one() -> None:
