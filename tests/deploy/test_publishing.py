@@ -128,7 +128,7 @@ def test_images_carry_what_is_in_them_and_whence() -> None:
 
 def test_the_chart_is_packed_whole(tmp_path: Path) -> None:
     """`helm package`, as `make chart` runs it, takes every file of the chart but its examples."""
-    helm = script("get_helm").helm_of(script("get_helm").RELEASES[0])
+    helm = script("get_helm").binary_of(script("get_helm").RELEASES[0])
     command = [str(helm), "package", str(CHART), "--destination", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -38,9 +38,10 @@ def test_the_readme_names_every_example() -> None:
     assert named == set(EXAMPLES) - {None}
 
 
-def test_deploy_page_names_values_that_exist() -> None:
-    """Whatever docs/how-to/deploy.md calls a value of the chart is one."""
-    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["deploy", "production"])
+def test_a_page_names_values_that_exist(name: str) -> None:
+    """Whatever a page of deploying calls a value of the chart is one."""
+    page = (ROOT / "docs" / "how-to" / f"{name}.md").read_text("utf-8")
     values = set(_paths(yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))))
     heads = {path.split(".")[0] for path in values}
     words = re.findall(r"`([a-z]\w+(?:\.[\w-]+)+)`", page)

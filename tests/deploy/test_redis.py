@@ -28,6 +28,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, acl_file, producer_user, rules, worker_user
+from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.kubernetes_secret import secret_manifest
 
 needs_redis_7 = pytest.mark.skipif(
@@ -61,7 +62,8 @@ def test_what_is_applied_by_gitops_is_the_same_each_time() -> None:
     scaled = {"cpu-small": {"image": "slm", "autoscaling": {"type": "keda"}}}
     values = {"redis": redis, "producers": [{"name": "shop"}], "pools": scaled}
     users = [*Role, worker_user("cpu-small"), producer_user("shop")]
-    known = secret_manifest("users", "sf", "redis:6379", {user: ["secret"] for user in users})
+    address = RedisAddress.parse("redis://redis:6379/0")
+    known = secret_manifest("users", "sf", address, {user: ["secret"] for user in users})
     command = ("template", RELEASE, str(CHART), "--values", str(PLAIN))
     first, second = (helm(*command, values=values) for _ in range(2))
     assert (first.returncode, first.stdout) == (0, second.stdout), first.stderr

@@ -31,6 +31,7 @@ NOT_OURS = (
     "python -m",
     "cluster-autoscaler",
     "smallfirst/producer",
+    "nvidia.com/",
     "POOL/",
 )
 

@@ -43,7 +43,7 @@ NEWEST = HELMS[0]
 def helm(*arguments: str, version: str = NEWEST, values: object = None) -> Any:
     """Run the real helm; return the finished process."""
     releases = {release.version: release for release in script("get_helm").RELEASES}
-    binary = script("get_helm").helm_of(releases[version])
+    binary = script("get_helm").binary_of(releases[version])
     stdin = "" if values is None else yaml.safe_dump(values)
     with_values = () if values is None else ("--values", "-")
     return subprocess.run(

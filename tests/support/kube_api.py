@@ -1,8 +1,8 @@
-"""A small API server that remembers: enough of Kubernetes for helm to install and upgrade against.
+"""A small API server that remembers: enough of Kubernetes for helm and kubectl to work against.
 
 It stores what it is sent, by kind, namespace and name, merged as a real one merges it, and refuses
-what a real one would (`kube_admission.py`); it runs nothing. helm writes its own Secrets in
-protobuf, so that much is read of it.
+what a real one would (`kube_admission.py`); it runs nothing. helm and kubectl write Secrets and
+namespaces in protobuf, so that much is read of it.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -52,6 +52,7 @@ KINDS = {
     "networking.k8s.io/v1": {"ingresses": "Ingress", "networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
 }
+_SCHEMAS = "/openapi/v3"
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
@@ -151,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(found)
             return
         version, plural, namespace, name = self._place()
+        if plural not in KINDS.get(version, {}):
+            self._refuse(404, "NotFound")
+            return
         with self.cluster.lock:
             if name:
                 self._answer_one(self.cluster.objects.get((version, plural, namespace, name)))
@@ -200,9 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
             (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
         )
         namespace = ""
-        if rest[0] == "namespaces" and len(rest) > 2:
+        if rest[:1] == ["namespaces"] and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
-        return version, rest[0], namespace, rest[1] if len(rest) > 1 else ""
+        return version, "".join(rest[:1]), namespace, rest[1] if len(rest) > 1 else ""
 
     def _listed(self, version: str, plural: str, namespace: str) -> Iterator[Object]:
         """Give what a list would, by the equalities of its label selector."""
@@ -219,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> Object:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if content.startswith(b"k8s\0"):
-            return _secret_of(content)
+            return _object_of(content)
         found: Object = yaml.safe_load(content) if content else {}
         return found
 
@@ -258,13 +262,36 @@ def _discovered(path: str) -> Object | None:
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
         return {"kind": "APIGroupList", "groups": [_group(one) for one in KINDS if "/" in one]}
-    if path == "/openapi/v3":
-        return {"paths": {}}
+    if path.startswith(_SCHEMAS):
+        return _schemas(path.removeprefix(_SCHEMAS).strip("/"))
     version = path.removeprefix("/apis/").removeprefix("/api/")
     if version not in KINDS:
         return None
     kinds = [_kind(*one) for one in KINDS[version].items()]
     return {"kind": "APIResourceList", "groupVersion": version, "resources": kinds}
+
+
+def _root(version: str) -> str:
+    return f"apis/{version}" if "/" in version else f"api/{version}"
+
+
+def _schemas(root: str) -> Object:
+    """Say where schemas are; of each kind only that unknown fields are refused, as kubectl asks.
+
+    Source: query_param_verifier_v3.go in k8s.io/cli-runtime/pkg/resource
+    """
+    if not root:
+        roots = [_root(each) for each in KINDS]
+        return {"paths": {one: {"serverRelativeURL": f"{_SCHEMAS}/{one}"} for one in roots}}
+    version = root.partition("/")[2]
+    group, _, number = version.rpartition("/")
+    paths = {}
+    for plural, kind in KINDS[version].items():
+        known = {"group": group, "version": number, "kind": kind}
+        patch = {"parameters": [{"name": "fieldValidation", "in": "query"}]}
+        path = f"/{root}/namespaces/{{namespace}}/{plural}/{{name}}"
+        paths[path] = {"patch": patch | {"x-kubernetes-group-version-kind": known}}
+    return {"openapi": "3.0.0", "info": {"title": "", "version": ""}, "paths": paths}
 
 
 def _group(version: str) -> Object:
@@ -279,27 +306,29 @@ def _kind(plural: str, kind: str) -> Object:
     return known | {"namespaced": namespaced, "verbs": _VERBS}
 
 
-def _secret_of(content: bytes) -> Object:
-    """Read a Secret, the only kind that helm writes so.
+def _object_of(content: bytes) -> Object:
+    """Read a Secret or a namespace, the kinds that are written so.
 
     Source: `Unknown` in k8s.io/apimachinery/pkg/runtime/generated.proto, `ObjectMeta` in
     k8s.io/apimachinery/pkg/apis/meta/v1, `Secret` in k8s.io/api/core/v1.
     """
-    secret: Object = {"metadata": {"labels": {}}, "data": {}}
-    for field, value in _fields(dict(_fields(content[4:]))[2]):
+    unknown = dict(_fields(content[4:]))
+    is_secret = dict(_fields(unknown[1]))[2] == b"Secret"
+    found: Object = {"metadata": {"labels": {}}} | ({"data": {}} if is_secret else {})
+    for field, value in _fields(unknown[2]):
         if field == 1:
             for part, known in _fields(value):
                 if part == 1:
-                    secret["metadata"]["name"] = known.decode()
+                    found["metadata"]["name"] = known.decode()
                 elif part == 11:
                     pair = dict(_fields(known))
-                    secret["metadata"]["labels"][pair[1].decode()] = pair.get(2, b"").decode()
-        elif field == 2:
+                    found["metadata"]["labels"][pair[1].decode()] = pair.get(2, b"").decode()
+        elif field == 2 and is_secret:
             pair = dict(_fields(value))
-            secret["data"][pair[1].decode()] = base64.b64encode(pair.get(2, b"")).decode()
-        elif field == 3:
-            secret["type"] = value.decode()
-    return secret
+            found["data"][pair[1].decode()] = base64.b64encode(pair.get(2, b"")).decode()
+        elif field == 3 and is_secret:
+            found["type"] = value.decode()
+    return found
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, Any]]:

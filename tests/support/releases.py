@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from tests.support.charts import CHART, NAMESPACE, PLAIN, Object, helm
+from tests.support.guide import kubeconfig_of
 from tests.support.kube_api import KINDS, Cluster, api_server
 
 Helm = Callable[..., Any]
@@ -21,7 +22,7 @@ def cluster_with_helm(folder: Path, version: str) -> Iterator[tuple[Cluster, Hel
     """Give an empty cluster, and a helm pointed at it that fails where it refuses."""
     with api_server() as (cluster, port):
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
+        kubeconfig.write_text(yaml.safe_dump(kubeconfig_of(port)))
 
         def run(*arguments: str) -> Any:
             place = ("--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig))
@@ -52,14 +53,3 @@ def _path(one: Object) -> str:
     plural = next(plural for plural, kind in KINDS[version].items() if kind == one["kind"])
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     return f"{root}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
-
-
-def _kubeconfig(port: int) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "current-context": "here",
-        "users": [{"name": "me", "user": {}}],
-    }

@@ -19,6 +19,8 @@ from smallfirst.local.redis_server import find_binary, free_port
 
 #: The host of the chart's own Redis.
 HOST = f"{RELEASE}-smallfirst-redis.{NAMESPACE}.svc:6379"
+#: Where the chart mounts the certificate of who signed Redis's.
+REDIS_CA = "/etc/smallfirst/redis-ca"
 #: Ports that the chart renders: of Redis, the exporter, Flower and the desk.
 PORTS = ("6379", "9464", "5555", "8470")
 METRICS_PORT = "SMALLFIRST_METRICS_PORT"
@@ -34,12 +36,16 @@ class Deployment:
         self.folder = folder
         self.ports = {port: free_port() for port in PORTS}
         self._metrics_ports: dict[str, str] = {}
-        self.secret: Mapping[str, str] = named(objects, "Secret", "redis")["stringData"]
-        self._write("users", {"users.acl": self.secret["users.acl"]})
-        self._write("catalogue", named(objects, "ConfigMap", "catalogue")["data"])
         self._secrets: dict[str, Mapping[str, str]] = {
             each["metadata"]["name"]: each["stringData"] for each in of_kind(objects, "Secret")
         }
+        #: That of Redis: of the chart's own, or of another's addresses.
+        self.secret = next(each for each in self._secrets.values() if "router-url" in each)
+        self._write("users", {"users.acl": self.secret["users.acl"]})
+        self._write("catalogue", named(objects, "ConfigMap", "catalogue")["data"])
+        for each in self._secrets.values():
+            if set(each) == {"ca.crt"}:
+                self._write("redis-ca", each)
         if desk := self._secrets.get(f"{RELEASE}-smallfirst-desk"):
             self._write("desk-users", {"users.yaml": desk["users.yaml"]})
 
@@ -50,7 +56,8 @@ class Deployment:
 
     def url(self, role: str) -> str:
         """A role's address from the Secret, where the server is here."""
-        return str(self.secret[f"{role}-url"]).replace(HOST, f"127.0.0.1:{self.port}")
+        told = str(self.secret[f"{role}-url"]).replace(HOST, f"127.0.0.1:{self.port}")
+        return told.replace(REDIS_CA, str(self.folder / "volumes" / "redis-ca"))
 
     def spec(self, kind: str, component: str) -> Object:
         """Take the specification of a component's pods."""

@@ -10,6 +10,7 @@ from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
 from smallfirst.redis_access.acl import Role, acl_file, is_user
+from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.kubernetes_secret import as_yaml, drawn_password, secret_manifest
 from smallfirst.wording import did_you_mean
 
@@ -31,7 +32,11 @@ _KUBERNETES = (
     "The name of a Secret of Kubernetes to print instead, for `redis.internal.existingSecret`: the"
     " file, and each user's password and address. It is as secret as the folder."
 )
-_HOST = "The address of that Redis as pods find it, such as acme-smallfirst-redis:6379."
+_ADDRESS = (
+    "The address of that Redis as pods find it, without a user:"
+    " redis://acme-smallfirst-redis:6379/0, or with the scheme and options of any other Redis."
+)
+_BROKER = "The address of the plain Redis of Celery's lists, beside a cluster, in the same form."
 
 
 def acl(
@@ -40,7 +45,8 @@ def acl(
     *,
     draw: Annotated[bool, typer.Option("--draw", help=_DRAW)] = False,
     secret: Annotated[str | None, typer.Option(help=_KUBERNETES)] = None,
-    redis_host: Annotated[str | None, typer.Option(help=_HOST)] = None,
+    redis_address: Annotated[str | None, typer.Option(help=_ADDRESS)] = None,
+    broker_address: Annotated[str | None, typer.Option(help=_BROKER)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what Redis's setting `aclfile` is to name: who may do what, and nothing more.
@@ -48,22 +54,38 @@ def acl(
     A user without a password cannot connect. Only hashes of passwords are printed, but with
     `--secret`. Redis 7 is needed.
     """
-    if (secret is None) is not (redis_host is None):
-        fail("--secret and --redis-host go together", exit_code=USAGE)
+    if (secret is None) is not (redis_address is None):
+        fail("--secret and --redis-address go together", exit_code=USAGE)
+    address = _address_of("--redis-address", redis_address)
+    broker = _address_of("--broker-address", broker_address)
     if draw:
         _draw(secrets)
     passwords = dict(_passwords(secrets))
     if not passwords:
         fail(f"{secrets}: has no file that is named after a user: {_USERS}", exit_code=USAGE)
     namespace = settings_of(globals_of(context)).namespace
-    if secret is not None and redis_host is not None:
-        typer.echo(as_yaml(secret_manifest(secret, namespace, redis_host, passwords)), nl=False)
+    if secret is not None and address is not None:
+        manifest = secret_manifest(secret, namespace, address, passwords, broker=broker)
+        typer.echo(as_yaml(manifest), nl=False)
         return
     written = acl_file(namespace, passwords)
     if as_json:
         print_json({"lines": written.splitlines()})
         return
     typer.echo(written, nl=False)
+
+
+def _address_of(option: str, url: str | None) -> RedisAddress | None:
+    """Read the address; a user in it would be one password too many."""
+    if url is None:
+        return None
+    try:
+        address = RedisAddress.parse(url)
+    except ValueError as error:
+        fail(f"{option}: {error}", exit_code=USAGE)
+    if "@" in url.partition("?")[0]:
+        fail(f"{option}: must name no user; each has a file", exit_code=USAGE)
+    return address
 
 
 def _draw(secrets: Path) -> None:

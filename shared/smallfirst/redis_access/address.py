@@ -122,7 +122,7 @@ class RedisAddress:
         parts = _split(self.url)
         hosts = parts.netloc.rpartition("@")[2]
         user = f"{quote(name, safe='')}:{quote(password, safe='')}@"
-        return parts._replace(netloc=f"{user}{hosts}").geturl()
+        return parts._replace(scheme=self.scheme, netloc=f"{user}{hosts}").geturl()
 
     @property
     def options(self) -> dict[str, str]:

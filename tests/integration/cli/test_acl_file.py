@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from smallfirst.redis_access.acl import Role, hash_of
@@ -71,7 +72,8 @@ def test_a_secret_has_what_the_file_names(smallfirst: Smallfirst, tmp_path: Path
     (tmp_path / "router").write_text("r1\n")
     (tmp_path / "producer-shop").write_text("old\nn:e/w@\n")
     (tmp_path / "scaler").write_text("s1\n")
-    told = smallfirst("acl", tmp_path, "--secret", "users", "--redis-host", "redis:6379").out
+    place = ("--secret", "users", "--redis-address", "redis://redis:6379/0")
+    told = smallfirst("acl", tmp_path, *place).out
     keys = yaml.safe_load(told)["stringData"]
     assert keys.pop("users.acl") == smallfirst("acl", tmp_path).out
     assert keys.pop("producer-shop-second-url") == (
@@ -89,10 +91,36 @@ def test_a_secret_has_what_the_file_names(smallfirst: Smallfirst, tmp_path: Path
     }
 
 
+def test_addresses_of_a_secret_are_whole(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """Of any kind of Redis, with its options; the broker's stand beside a cluster's."""
+    (tmp_path / "worker").write_text("w1\n")
+    place = ("--redis-address", "rediss+cluster://a:6379,b:6379?ssl_ca_certs=/ca.crt")
+    more = ("--broker-address", "rediss://c:6379/0?ssl_ca_certs=/ca.crt")
+    keys = yaml.safe_load(smallfirst("acl", tmp_path, "--secret", "users", *place, *more).out)
+    assert {key: url for key, url in keys["stringData"].items() if key.endswith("url")} == {
+        "worker-url": "rediss+cluster://worker:w1@a:6379,b:6379?ssl_ca_certs=/ca.crt",
+        "broker-worker-url": "rediss://worker:w1@c:6379/0?ssl_ca_certs=/ca.crt",
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("redis:6379", "must begin with redis://"), ("redis://me:secret@redis:6379", "no user")],
+)
+def test_an_address_that_is_none_is_refused(
+    smallfirst: Smallfirst, tmp_path: Path, address: str, reason: str
+) -> None:
+    """The option is named, and nothing of what may be a password."""
+    (tmp_path / "worker").write_text("w1\n")
+    told = smallfirst("acl", tmp_path, "--secret", "users", "--redis-address", address)
+    assert (told.code, "--redis-address: must" in told.err, reason in told.err) == (2, True, True)
+    assert "me:" not in told.err
+
+
 def test_a_secret_needs_an_address(smallfirst: Smallfirst, tmp_path: Path) -> None:
     """Without it the components would find no Redis; and three passwords are one too many."""
     (tmp_path / "router").write_text("a\nb\nc\n")
     alone = smallfirst("acl", tmp_path, "--secret", "users")
-    assert (alone.code, "--redis-host" in alone.err) == (2, True)
+    assert (alone.code, "--redis-address" in alone.err) == (2, True)
     three = smallfirst("acl", tmp_path)
     assert (three.code, "two at most" in three.err) == (2, True)

@@ -133,3 +133,18 @@ def test_celery_needs_a_redis_of_its_own_beside_a_cluster() -> None:
         load_settings(Settings, broker_url="redis+cluster://a")
     told = load_settings(Settings, redis_url="redis+cluster://a", broker_url="redis://b/1")
     assert (told.redis.is_cluster, told.broker.shown) == (True, "redis://b/1")
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("redis://[::1]:6379", "redis://me:p%40@[::1]:6379"),
+        ("rediss://you:x@a:1/0?ssl_ca_certs=/x", "rediss://me:p%40@a:1/0?ssl_ca_certs=/x"),
+        ("redis+sentinel://a,b:3/master/0", "redis+sentinel://me:p%40@a,b:3/master/0"),
+        ("rediss+cluster://a:1,b:2", "rediss+cluster://me:p%40@a:1,b:2"),
+    ],
+)
+def test_another_user_is_as_safe(url: str, other: str) -> None:
+    """The address for another user is the same one: its kind, its encryption, its options."""
+    assert RedisAddress.parse(url).as_user("me", "p@") == other
+    RedisAddress.parse(other)
