@@ -18,14 +18,16 @@ CHOSEN = (str(CHART), "--values", str(PLAIN), "--disable-openapi-validation")
 
 
 @contextmanager
-def cluster_with_helm(folder: Path, version: str) -> Iterator[tuple[Cluster, Helm]]:
+def cluster_with_helm(
+    folder: Path, version: str, namespace: str = NAMESPACE
+) -> Iterator[tuple[Cluster, Helm]]:
     """Give an empty cluster, and a helm pointed at it that fails where it refuses."""
     with api_server() as (cluster, port):
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump(kubeconfig_of(port)))
 
         def run(*arguments: str) -> Any:
-            place = ("--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig))
+            place = ("--namespace", namespace, "--kubeconfig", str(kubeconfig))
             done = helm(*arguments, *place, version=version)
             assert done.returncode == 0, done.stderr
             return done
