@@ -297,7 +297,7 @@ def test_long_names_stay_apart() -> None:
 def redis_at(host: str) -> dict[str, Any]:
     """Give values with a Redis elsewhere that KEDA asks."""
     return {
-        "redis": {"external": {"enabled": True, "host": host, "existingSecret": "s"}},
+        "redis": {"external": {"enabled": True, "host": host, "existingSecret": "s", "peers": []}},
         "router": {"autoscaling": {"type": "keda"}},
     }
 

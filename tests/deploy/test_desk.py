@@ -97,6 +97,7 @@ OIDC = {"issuer": "https://id.example.com:8443/realm", "clientId": "desk"}
         ({"proxy": {"from": ["10.0.0.0/8"]}}, {}, "desk.auth.proxy.header is needed"),
         ({"oidc": {"issuer": "https://id.example.com"}}, IN, "desk.auth.oidc.clientId is needed"),
         ({"oidc": OIDC}, {}, "set desk.ingress or desk.httpRoute"),
+        ({"oidc": OIDC}, IN, "desk.auth.oidc.peers is needed where networkPolicy.enabled"),
         ({"oidc": {"clientId": "desk"}}, IN, "desk.auth.oidc.issuer is needed"),
         ({"oidc": OIDC | {"issuer": "http://id.example.com"}}, IN, "schema"),
         ({"proxy": {"header": "X-User", "from": ["everybody"]}}, {}, "schema"),
@@ -111,7 +112,9 @@ def test_half_a_way_to_sign_in_is_refused(
 
 def test_a_provider_is_reached_on_its_port_alone() -> None:
     """The desk knows both names, the client's secret is a file, and the way out is one."""
-    auth = {"users": USERS, "oidc": OIDC | {"existingSecret": "desk-client"}}
+    peers = [{"ipBlock": {"cidr": "10.9.0.0/16"}}]
+    oidc = OIDC | {"existingSecret": "desk-client", "peers": peers}
+    auth = {"users": USERS, "oidc": oidc}
     objects = rendered(values=with_desk(ON | {"auth": auth} | IN))
     given = environment(_container(objects))
     assert given["SMALLFIRST_DESK_OIDC_ISSUER"] == OIDC["issuer"]
@@ -119,7 +122,7 @@ def test_a_provider_is_reached_on_its_port_alone() -> None:
     mounts = {one["name"]: one["mountPath"] for one in _container(objects)["volumeMounts"]}
     assert given["SMALLFIRST_DESK_OIDC_SECRET_FILE"] == f"{mounts['desk-oidc']}/client-secret"
     rules = named(objects, "NetworkPolicy", "desk")["spec"]["egress"]
-    assert {"ports": [{"port": 8443, "protocol": "TCP"}]} in rules
+    assert {"to": peers, "ports": [{"port": 8443, "protocol": "TCP"}]} in rules
 
 
 def test_a_proxy_is_believed_from_its_own_networks() -> None:

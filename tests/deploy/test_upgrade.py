@@ -82,6 +82,7 @@ ELSEWHERE = {
             "enabled": True,
             "host": "redis.example.com",
             "existingSecret": "fleet",
+            "peers": [],
             "keys": {"worker-cpu-small-url": "worker-cpu-small-url"},
         }
     },

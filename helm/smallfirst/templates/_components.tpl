@@ -318,13 +318,11 @@ ingress:
   []
   {{- end }}
 {{- with .Values.desk.auth.oidc }}
-{{- if .issuer }}
+{{- if and .issuer .peers }}
 egress:
-  - ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
-    {{- with .peers }}
-    to:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+  - to:
+      {{- toYaml .peers | nindent 6 }}
+    ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
 {{- end }}
 {{- end }}
 config:

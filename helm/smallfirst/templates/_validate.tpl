@@ -7,7 +7,7 @@
 {{- $faults = include "smallfirst.faults.nulls" . | fromJsonArray -}}
 {{- end -}}
 {{- if not $faults -}}
-{{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
+{{- range list "names" "kinds" "redis" "peers" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
@@ -170,6 +170,23 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- end -}}
 {{- else if not .Values.redis.internal.enabled -}}
 {{- $faults = append $faults "a fleet needs a Redis: redis.internal.enabled or redis.external.enabled" -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* A way out that is left unsaid would be one to anywhere, or none: it is to be said which. */}}
+{{- define "smallfirst.faults.peers" -}}
+{{- $faults := list -}}
+{{- $external := .Values.redis.external -}}
+{{- $oidc := .Values.desk.auth.oidc -}}
+{{- $ways := dict -}}
+{{- if $external.enabled }}{{ $_ := set $ways "redis.external.peers" (dict "peers" $external.peers "of" "Redis") }}{{ end -}}
+{{- if include "smallfirst.hasBroker" . }}{{ $_ := set $ways "redis.external.broker.peers" (dict "peers" $external.broker.peers "of" "the broker") }}{{ end -}}
+{{- if and .Values.desk.enabled $oidc.issuer }}{{ $_ := set $ways "desk.auth.oidc.peers" (dict "peers" $oidc.peers "of" "the provider") }}{{ end -}}
+{{- range $name, $way := $ways -}}
+{{- if and $.Values.networkPolicy.enabled (kindIs "invalid" $way.peers) -}}
+{{- $faults = append $faults (printf "%s is needed where networkPolicy.enabled: where %s is, [{ipBlock: {cidr: 10.20.0.0/16}}], or anywhere, [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: \"::/0\"}}]" $name $way.of) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end }}
