@@ -148,7 +148,7 @@ initContainers:
 containers:
   {{- range $container := $component.containers }}
   - name: {{ $container.name }}
-    image: {{ include "smallfirst.image" (dict "root" $root "image" $component.image) }}
+    image: {{ $component.ownImage | default (include "smallfirst.image" (dict "root" $root "image" $component.image)) }}
     imagePullPolicy: {{ $root.Values.images.pullPolicy }}
     command:
       {{- toYaml $container.command | nindent 6 }}
@@ -312,7 +312,7 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.mountsModels" -}}
-{{- if and .component.modelCache (include "smallfirst.modelClaim" .root) }}true{{ end -}}
+{{- if and .component.modelCache (include "smallfirst.hasModels" .root) }}true{{ end -}}
 {{- end }}
 
 {{- define "smallfirst.mountsRedisCa" -}}
@@ -383,9 +383,13 @@ securityContext:
 {{- end }}
 {{- if include "smallfirst.mountsModels" . }}
 - name: models
+  {{- with $root.Values.modelCache.image }}
+  image: {reference: {{ . | quote }}, pullPolicy: {{ $root.Values.images.pullPolicy }}}
+  {{- else }}
   persistentVolumeClaim:
     claimName: {{ include "smallfirst.modelClaim" $root }}
     readOnly: {{ not .component.writesModels }}
+  {{- end }}
 {{- end }}
 {{- if include "smallfirst.mountsRedisCa" . }}
 - name: redis-ca

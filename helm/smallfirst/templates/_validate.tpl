@@ -232,8 +232,22 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- define "smallfirst.faults.models" -}}
 {{- $faults := list -}}
 {{- $download := .Values.modelCache.download -}}
-{{- if and $download.enabled (not $download.models) -}}
-{{- $faults = append $faults "modelCache.download.models names nothing to fetch" -}}
+{{- if and $download.enabled (not (or $download.models $download.script)) -}}
+{{- $faults = append $faults "modelCache.download.models names nothing to fetch, and there is no modelCache.download.script" -}}
+{{- end -}}
+{{- if and $download.models $download.script -}}
+{{- $faults = append $faults "modelCache.download has models or a script, not both: call `hf download` in the script" -}}
+{{- end -}}
+{{- if and $download.image (not $download.script) -}}
+{{- $faults = append $faults "modelCache.download.image runs modelCache.download.script, which is empty" -}}
+{{- end -}}
+{{- if .Values.modelCache.image -}}
+{{- if or $download.enabled (include "smallfirst.modelClaim" .) -}}
+{{- $faults = append $faults "modelCache.image is mounted as /models in the place of a claim: leave create, existingClaim and download out" -}}
+{{- end -}}
+{{- if semverCompare "<1.31.0-0" .Capabilities.KubeVersion.Version -}}
+{{- $faults = append $faults (printf "modelCache.image needs Kubernetes 1.31 or later, and this is %s: use a claim" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $download.enabled (not (include "smallfirst.modelClaim" .)) -}}
 {{- $faults = append $faults "modelCache.download needs a claim: modelCache.create or modelCache.existingClaim" -}}
@@ -322,7 +336,7 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- $faults := list -}}
 {{- if .Values.airGapped -}}
 {{- if .Values.modelCache.download.enabled -}}
-{{- $faults = append $faults "airGapped forbids modelCache.download: fill modelCache.existingClaim from within" -}}
+{{- $faults = append $faults "airGapped forbids modelCache.download: fill modelCache.existingClaim from within, or mount modelCache.image" -}}
 {{- end -}}
 {{- if not (or .Values.images.registry (eq .Values.images.pullPolicy "Never")) -}}
 {{- $faults = append $faults "airGapped needs images.registry, or images.pullPolicy Never where nodes hold the images" -}}
