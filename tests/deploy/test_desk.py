@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.support.charts import environment, named, of_kind, refusal, rendered
 from tests.support.desks import PASSWORD, Browser
-from tests.support.running import Deployment, pings
+from tests.support.running import Deployment, can_mount, has_ipv6, pings
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -33,6 +33,8 @@ tasks:
 USERS = yaml.safe_dump(
     added(Users(), "ann", PASSWORD, role=Role.LEAD, tasks=["topic"]).model_dump(mode="json")
 )
+#: Where the desk listens in its pod, and where it is found here.
+LISTEN, HERE = ("::", "[::1]") if has_ipv6() else ("0.0.0.0", "127.0.0.1")  # noqa: S104
 ON: dict[str, Any] = {"enabled": True, "auth": {"users": USERS}}
 #: Ways that would show texts, or take passwords, in the clear; and what makes each of them fit.
 OPEN_WAYS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -184,7 +186,8 @@ def test_beside_a_cluster_it_reaches_no_broker() -> None:
 @pytest.fixture
 def deployment(tmp_path: Path, wait_until: WaitUntil) -> Iterator[Deployment]:
     """The chart's Redis, a router and a desk, each as its pod would run."""
-    deployment = Deployment(rendered(values=with_desk(ON)), tmp_path)
+    values = with_desk(ON) | {"secretsAsFiles": can_mount(), "listenAddress": LISTEN}
+    deployment = Deployment(rendered(values=values), tmp_path)
     with ExitStack() as running:
 
         def start(kind: str, name: str) -> None:
@@ -214,7 +217,7 @@ def test_a_person_answers_at_what_was_rendered(
     wait_until(is_ready, description="the desk is ready", timeout=60)
     with Client(deployment.url("producer")) as client:
         job_id = client.submit(Job(task="topic", text="hello"))
-        browser = Browser(f"http://127.0.0.1:{deployment.ports['8470']}")
+        browser = Browser(f"http://{HERE}:{deployment.ports['8470']}")
         browser.sign_in("ann")
 
         def begun() -> bool:
