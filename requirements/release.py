@@ -27,7 +27,10 @@ PLACES = (
     ("pyproject.toml", r'^version = "([^"]+)"$'),
     ("helm/smallfirst/Chart.yaml", r"^version: (\S+)$"),
     ("helm/smallfirst/Chart.yaml", r"^appVersion: (\S+)$"),
+    ("helm/smallfirst/values.yaml", r"^chartVersion: (\S+)$"),
     ("helm/smallfirst/examples/laptop.yaml", r"smallfirst-\$image:([\w.]+\w)"),
+    ("examples/gitops/argo-cd.yaml", r"^    targetRevision: (\S+)$"),
+    ("examples/gitops/flux.yaml", r"^    tag: (\S+)$"),
     ("examples/one_machine/compose.yaml", r"\$\{SMALLFIRST_VERSION:-([^}]+)\}"),
 )
 #: Of which one release holds one version: what runs in the images is what is tested.

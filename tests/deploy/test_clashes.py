@@ -1,11 +1,16 @@
 """What would stand twice in an object, or take away what the chart needs, is refused or merged."""
 
+import copy
+import shutil
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.support.charts import (
     CHART,
+    EXAMPLES,
     HELMS,
     PLAIN,
     Object,
@@ -18,6 +23,8 @@ from tests.support.charts import (
     refusal,
     rendered,
 )
+from tests.support.kube_api import api_server
+from tests.support.releases import apply
 
 OWN = {"name": "own", "image": "registry.example.com/own:1.0.0"}
 SELECTED = "app.kubernetes.io/component"
@@ -28,48 +35,162 @@ def of_all(**values: Any) -> dict[str, Any]:
     return {"defaults": values}
 
 
-CLASHES = [
-    (of_all(extraEnv=[{"name": "HOME", "value": "/"}]), "router: extraEnv has HOME"),
+#: Values, what the chart tells of them, and what a server tells of what they render; None where it
+#: would store it.
+CLASHES: list[tuple[dict[str, Any], str, str | None]] = [
+    (
+        of_all(extraEnv=[{"name": "HOME", "value": "/"}]),
+        "router: extraEnv has HOME",
+        'duplicate entries for key [name="HOME"]',
+    ),
     (
         of_all(extraEnv=[{"name": "SMALLFIRST_REDIS_URL", "value": "x"}]),
         "extraEnv has SMALLFIRST_REDIS_URL",
+        'duplicate entries for key [name="SMALLFIRST_REDIS_URL"]',
     ),
-    (of_all(extraEnv=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]), "extraEnv has A"),
-    (of_all(extraVolumes=[{"name": "tmp", "emptyDir": {}}]), "router: extraVolumes has tmp"),
+    (
+        of_all(extraEnv=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+        "extraEnv has A",
+        'duplicate entries for key [name="A"]',
+    ),
+    (
+        of_all(extraVolumes=[{"name": "tmp", "emptyDir": {}}]),
+        "router: extraVolumes has tmp",
+        'duplicate entries for key [name="tmp"]',
+    ),
     (
         {"redis": {"internal": {"extraVolumes": [{"name": "data", "emptyDir": {}}]}}},
         "redis: extraVolumes has data",
+        'volumes.name: Duplicate value: "data"',
     ),
     (
         of_all(extraVolumeMounts=[{"name": "tmp", "mountPath": "/tmp"}]),
         "extraVolumeMounts has /tmp",
+        'duplicate entries for key [mountPath="/tmp"]',
     ),
-    (of_all(initContainers=[OWN], sidecars=[OWN]), "two containers would have the name own"),
+    (
+        of_all(initContainers=[OWN], sidecars=[OWN]),
+        "two containers would have the name own",
+        'containers.name: Duplicate value: "own"',
+    ),
     (
         of_all(initContainers=[{**OWN, "name": "router"}]),
         "two containers would have the name router",
+        'containers.name: Duplicate value: "router"',
     ),
-    (of_all(podLabels={SELECTED: "x"}), f"router: podLabels.{SELECTED}"),
-    ({"commonLabels": {SELECTED: "x"}}, f"a label {SELECTED} of yours"),
+    (
+        of_all(hostAliases=[{"ip": "10.0.0.1"}, {"ip": "10.0.0.1"}]),
+        "router: hostAliases has 10.0.0.1 twice",
+        'duplicate entries for key [ip="10.0.0.1"]',
+    ),
+    (
+        {"images": {"pullSecrets": ["a", "a"]}},
+        "pullSecrets",
+        'duplicate entries for key [name="a"]',
+    ),
+    (
+        of_all(podLabels={SELECTED: "x"}),
+        f"router: podLabels.{SELECTED}",
+        "`selector` does not match template `labels`",
+    ),
+    ({"commonLabels": {SELECTED: "x"}}, f"a label {SELECTED} of yours", None),
     (
         {"commonLabels": {"app.kubernetes.io/managed-by": "x"}},
         "a label app.kubernetes.io/managed-by",
+        None,
     ),
-    ({"metrics": {"podMonitor": {"labels": {SELECTED: "x"}}}}, f"a label {SELECTED} of yours"),
+    (
+        {"metrics": {"podMonitor": {"labels": {SELECTED: "x"}}}},
+        f"a label {SELECTED} of yours",
+        None,
+    ),
     (
         {"catalogue": {"files": {"a/b.jsonl": "", "a__b.jsonl": ""}}},
         "would have the key a__b.jsonl of the ConfigMap",
+        None,
     ),
-    ({"catalogue": {"files": {"catalogue.yaml": ""}}}, "as catalogue.content has: rename one"),
-    ({"catalogue": {"files": {"a": "", "a/b": ""}}}, "cannot be a file and the folder of a/b"),
-    ({"router": {"replicas": 0}}, "router: without replicas no job would be read"),
+    (
+        {"catalogue": {"files": {"catalogue.yaml": ""}}},
+        "as catalogue.content has: rename one",
+        None,
+    ),
+    (
+        {"catalogue": {"files": {"a": "", "a/b": ""}}},
+        "cannot be a file and the folder of a/b",
+        None,
+    ),
+    (
+        {"catalogue": {"files": {"a": "x" * 2**20}}},
+        "a ConfigMap holds 1048576",
+        "Too long: may not be more than 1048576 bytes",
+    ),
+    ({"router": {"replicas": 0}}, "router: without replicas no job would be read", None),
 ]
+#: What a server would refuse too.
+REFUSED = [(values, answer) for values, _, answer in CLASHES if answer]
 
 
-@pytest.mark.parametrize(("values", "told"), CLASHES, ids=[told for _, told in CLASHES])
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(values, told) for values, told, _ in CLASHES],
+    ids=[told for _, told, _ in CLASHES],
+)
 def test_what_clashes_is_refused(values: dict[str, Any], told: str) -> None:
     """A name that the chart has already is told, with the value that has it."""
     assert told in refusal(values)
+
+
+@pytest.fixture(scope="module")
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the chart, and take from it what refuses values before they are rendered."""
+    chart = tmp_path_factory.mktemp("unguarded") / "smallfirst"
+    shutil.copytree(CHART, chart)
+    guard = chart / "templates" / "_validate.tpl"
+    text = guard.read_text("utf-8")
+    assert text.count("fail (printf") == 1
+    guard.write_text(text.replace("fail (printf", "$_ := (printf"), "utf-8")
+    schema = chart / "values.schema.json"
+    schema.write_text("{}", "utf-8")
+    return chart
+
+
+def _together(one: Any, other: Any) -> Any:
+    """Lay values over others; their lists are one after the other."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {
+            key: _together(one[key], other[key])
+            if key in one and key in other
+            else {**one, **other}[key]
+            for key in {**one, **other}
+        }
+    return [*one, *other] if isinstance(one, list) else other
+
+
+@pytest.mark.parametrize("is_of_lists", [True, False])
+def test_a_server_would_refuse_it_later(unguarded: Path, *, is_of_lists: bool) -> None:
+    """What the chart refuses beforehand, a server-side apply refuses in mid-release."""
+    # A server that cannot tell a list's entries apart looks at nothing else.
+    chosen = [each for each in REFUSED if each[1].startswith("duplicate entries") is is_of_lists]
+    values = reduce(_together, (each for each, _ in chosen))
+    place = ("--namespace", "prod", "--values", str(PLAIN))
+    done = helm("template", "acme", str(unguarded), *place, values=values)
+    assert done.returncode == 0, done.stderr
+    objects = list(yaml.load_all(done.stdout, yaml.CSafeLoader))
+    with api_server() as (_, port):
+        refused = " ".join(apply(port, [one for one in objects if one]))
+    assert not [answer for _, answer in chosen if answer not in refused]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_can_be_applied_again_and_again(example: str | None) -> None:
+    """A server takes each object by a server-side apply, and the second changes nothing."""
+    objects = rendered(example)
+    with api_server() as (cluster, port):
+        assert not apply(port, objects)
+        before = copy.deepcopy(cluster.objects)
+        assert not apply(port, objects)
+        assert cluster.objects == before
+        assert len(before) == len(objects)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +297,7 @@ def test_long_names_stay_apart() -> None:
 def redis_at(host: str) -> dict[str, Any]:
     """Give values with a Redis elsewhere that KEDA asks."""
     return {
-        "redis": {"external": {"enabled": True, "host": host, "existingSecret": "s"}},
+        "redis": {"external": {"enabled": True, "host": host, "existingSecret": "s", "peers": []}},
         "router": {"autoscaling": {"type": "keda"}},
     }
 

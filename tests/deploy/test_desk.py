@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.support.charts import environment, named, of_kind, refusal, rendered
 from tests.support.desks import PASSWORD, Browser
-from tests.support.running import Deployment, pings
+from tests.support.running import Deployment, can_mount, has_ipv6, pings
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -33,6 +33,8 @@ tasks:
 USERS = yaml.safe_dump(
     added(Users(), "ann", PASSWORD, role=Role.LEAD, tasks=["topic"]).model_dump(mode="json")
 )
+#: Where the desk listens in its pod, and where it is found here.
+LISTEN, HERE = ("::", "[::1]") if has_ipv6() else ("0.0.0.0", "127.0.0.1")  # noqa: S104
 ON: dict[str, Any] = {"enabled": True, "auth": {"users": USERS}}
 #: Ways that would show texts, or take passwords, in the clear; and what makes each of them fit.
 OPEN_WAYS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -97,6 +99,7 @@ OIDC = {"issuer": "https://id.example.com:8443/realm", "clientId": "desk"}
         ({"proxy": {"from": ["10.0.0.0/8"]}}, {}, "desk.auth.proxy.header is needed"),
         ({"oidc": {"issuer": "https://id.example.com"}}, IN, "desk.auth.oidc.clientId is needed"),
         ({"oidc": OIDC}, {}, "set desk.ingress or desk.httpRoute"),
+        ({"oidc": OIDC}, IN, "desk.auth.oidc.peers is needed where networkPolicy.enabled"),
         ({"oidc": {"clientId": "desk"}}, IN, "desk.auth.oidc.issuer is needed"),
         ({"oidc": OIDC | {"issuer": "http://id.example.com"}}, IN, "schema"),
         ({"proxy": {"header": "X-User", "from": ["everybody"]}}, {}, "schema"),
@@ -111,7 +114,9 @@ def test_half_a_way_to_sign_in_is_refused(
 
 def test_a_provider_is_reached_on_its_port_alone() -> None:
     """The desk knows both names, the client's secret is a file, and the way out is one."""
-    auth = {"users": USERS, "oidc": OIDC | {"existingSecret": "desk-client"}}
+    peers = [{"ipBlock": {"cidr": "10.9.0.0/16"}}]
+    oidc = OIDC | {"existingSecret": "desk-client", "peers": peers}
+    auth = {"users": USERS, "oidc": oidc}
     objects = rendered(values=with_desk(ON | {"auth": auth} | IN))
     given = environment(_container(objects))
     assert given["SMALLFIRST_DESK_OIDC_ISSUER"] == OIDC["issuer"]
@@ -119,7 +124,7 @@ def test_a_provider_is_reached_on_its_port_alone() -> None:
     mounts = {one["name"]: one["mountPath"] for one in _container(objects)["volumeMounts"]}
     assert given["SMALLFIRST_DESK_OIDC_SECRET_FILE"] == f"{mounts['desk-oidc']}/client-secret"
     rules = named(objects, "NetworkPolicy", "desk")["spec"]["egress"]
-    assert {"ports": [{"port": 8443, "protocol": "TCP"}]} in rules
+    assert {"to": peers, "ports": [{"port": 8443, "protocol": "TCP"}]} in rules
 
 
 def test_a_proxy_is_believed_from_its_own_networks() -> None:
@@ -181,7 +186,8 @@ def test_beside_a_cluster_it_reaches_no_broker() -> None:
 @pytest.fixture
 def deployment(tmp_path: Path, wait_until: WaitUntil) -> Iterator[Deployment]:
     """The chart's Redis, a router and a desk, each as its pod would run."""
-    deployment = Deployment(rendered(values=with_desk(ON)), tmp_path)
+    values = with_desk(ON) | {"secretsAsFiles": can_mount(), "listenAddress": LISTEN}
+    deployment = Deployment(rendered(values=values), tmp_path)
     with ExitStack() as running:
 
         def start(kind: str, name: str) -> None:
@@ -211,7 +217,7 @@ def test_a_person_answers_at_what_was_rendered(
     wait_until(is_ready, description="the desk is ready", timeout=60)
     with Client(deployment.url("producer")) as client:
         job_id = client.submit(Job(task="topic", text="hello"))
-        browser = Browser(f"http://127.0.0.1:{deployment.ports['8470']}")
+        browser = Browser(f"http://{HERE}:{deployment.ports['8470']}")
         browser.sign_in("ann")
 
         def begun() -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.charts import EXAMPLES, Object, of_kind, rendered
+from tests.support.charts import EXAMPLES, Object, of_kind, refusal, rendered
 
 DNS = ("namespace kube-system", (53, 53))
 #: With keda, a producer and the chart's own Redis.
@@ -69,6 +69,29 @@ def test_a_redis_elsewhere_is_reached_on_its_port_alone() -> None:
     """With an external Redis, its peers and port are the only way out but names."""
     ways = arrows(rendered("external-redis-tls"), "egress")
     assert {(peer, ports) for _, peer, ports in ways} == {("10.20.0.0/16", (6380,)), DNS}
+
+
+EXTERNAL: dict[str, Any] = {"enabled": True, "host": "redis.example.com", "existingSecret": "s"}
+BROKER = {"cluster": {"hosts": ["c:6379"]}, "broker": {"host": "b.example.com", "port": 6380}}
+ANYWHERE = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
+
+
+def test_where_redis_is_has_to_be_said() -> None:
+    """Left out, it is neither anywhere nor nowhere: each way is asked for by its name."""
+    told = refusal({"redis": {"external": EXTERNAL | BROKER}})
+    assert "redis.external.peers is needed where networkPolicy.enabled" in told
+    assert "redis.external.broker.peers is needed where networkPolicy.enabled" in told
+    without = {"networkPolicy": {"enabled": False}, "redis": {"external": EXTERNAL | BROKER}}
+    assert not of_kind(rendered(values=without), "NetworkPolicy")
+
+
+def test_nowhere_and_anywhere_are_said() -> None:
+    """An empty list opens no way; anywhere is two networks, on the port of Redis alone."""
+    nowhere = rendered(values={"redis": {"external": EXTERNAL | {"peers": []}}})
+    assert {(peer, ports) for _, peer, ports in arrows(nowhere, "egress")} == {DNS}
+    anywhere = rendered(values={"redis": {"external": EXTERNAL | {"peers": ANYWHERE}}})
+    ways = {(peer, ports) for _, peer, ports in arrows(anywhere, "egress")}
+    assert ways == {("0.0.0.0/0", (6379,)), ("::/0", (6379,)), DNS}
 
 
 def test_sentinels_are_reached_too() -> None:

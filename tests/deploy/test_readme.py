@@ -38,7 +38,7 @@ def test_the_readme_names_every_example() -> None:
     assert named == set(EXAMPLES) - {None}
 
 
-@pytest.mark.parametrize("name", ["deploy", "production"])
+@pytest.mark.parametrize("name", ["deploy", "gitops", "models-in-a-cluster", "production"])
 def test_a_page_names_values_that_exist(name: str) -> None:
     """Whatever a page of deploying calls a value of the chart is one."""
     page = (ROOT / "docs" / "how-to" / f"{name}.md").read_text("utf-8")

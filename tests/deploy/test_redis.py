@@ -90,7 +90,12 @@ def _keys_of_secret(found: Any, name: str) -> Iterator[str]:
 def test_the_workers_of_a_pool_connect_as_its_own() -> None:
     """With a Redis of somebody else's they do where its Secret has an address for them."""
     assert redis_key(rendered(), "pool-cpu-small") == "worker-cpu-small-url"
-    external = {"enabled": True, "host": "redis.example.com", "existingSecret": "theirs"}
+    external = {
+        "enabled": True,
+        "host": "redis.example.com",
+        "existingSecret": "theirs",
+        "peers": [],
+    }
     keys = {"worker-cpu-small-url": "small"}
     for more, key in (({}, "worker-url"), ({"keys": keys}, "small")):
         redis = {"internal": {"enabled": False}, "external": external | more}

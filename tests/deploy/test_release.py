@@ -1,38 +1,25 @@
 """A release's life under the real helm: installed, upgraded, rolled back, taken away."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from tests.support.charts import CHART, HELMS, NAMESPACE, PLAIN, RELEASE, helm
-from tests.support.guide import kubeconfig_of
-from tests.support.kube_api import Cluster, api_server
+from tests.support.charts import CHART, HELMS, RELEASE
+from tests.support.kube_api import Cluster
+from tests.support.releases import CHOSEN, Helm, cluster_with_helm
 
 from smallfirst.redis_access.acl import Role
 
-Helm = Callable[..., Any]
-#: The chart with a catalogue; the server has no schemas to validate by.
-CHOSEN = (str(CHART), "--values", str(PLAIN), "--disable-openapi-validation")
 ROUTER, REDIS = f"{RELEASE}-smallfirst-router", f"{RELEASE}-smallfirst-redis"
 
 
 @pytest.fixture(params=HELMS)
 def release(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cluster, Helm]]:
     """Give an empty cluster, and helm pointed at it."""
-    with api_server() as (cluster, port):
-        kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(kubeconfig_of(port)))
-
-        def run(*arguments: str) -> Any:
-            place = ("--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig))
-            done = helm(*arguments, *place, version=request.param)
-            assert done.returncode == 0, done.stderr
-            return done
-
-        yield cluster, run
+    with cluster_with_helm(tmp_path, request.param) as found:
+        yield found
 
 
 def _install(run: Helm, verb: str, *more: str) -> None:

@@ -108,11 +108,11 @@ def test_each_that_is_kept_says_why() -> None:
 
 
 def test_the_page_names_the_release() -> None:
-    """docs/how-to/deploy.md names the release of checkov that `make lock` locks."""
+    """docs/explanation/chart.md names the release of checkov that `make lock` locks."""
     (release,) = re.findall(
         r"^checkov==(\S+)",
         (ROOT / "requirements" / "checkov.txt").read_text("utf-8"),
         re.MULTILINE,
     )
-    assert f"checkov {release}" in (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+    assert f"checkov {release}" in (ROOT / "docs" / "explanation" / "chart.md").read_text("utf-8")
     assert f"CHECKOV := checkov=={release}\n" in (ROOT / "Makefile").read_text("utf-8")

@@ -1,7 +1,8 @@
 """A small API server that remembers: enough of Kubernetes for helm and kubectl to work against.
 
-It stores what it is sent, by kind, namespace and name; it runs nothing and admits everything. helm
-and kubectl write Secrets and namespaces in protobuf, so that much is read of it.
+It stores what it is sent, by kind, namespace and name, merged as a real one merges it, and refuses
+what a real one would (`kube_admission.py`); it runs nothing. helm and kubectl write Secrets and
+namespaces in protobuf, so that much is read of it.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -11,15 +12,20 @@ import copy
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
+from tests.support.kube_admission import refusals
+from tests.support.kube_merging import applied, merged, patched
+from tests.support.kube_schema import duplicates, schema_of
 
 Object = dict[str, Any]
+#: Group and version, plural, namespace, name.
+Place = tuple[str, str, str, str]
 #: Each kind's plural, by group and version.
 KINDS = {
     "v1": {
@@ -39,6 +45,10 @@ KINDS = {
         "scaledobjects": "ScaledObject",
         "triggerauthentications": "TriggerAuthentication",
     },
+    "monitoring.coreos.com/v1": {
+        "podmonitors": "PodMonitor",
+        "prometheusrules": "PrometheusRule",
+    },
     "networking.k8s.io/v1": {"ingresses": "Ingress", "networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
 }
@@ -46,22 +56,35 @@ _SCHEMAS = "/openapi/v3"
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
+class Refused(Exception):
+    """Raised when a real server would not store an object."""
+
+
 class Cluster:
     """What the server remembers: objects by group and version, plural, namespace and name."""
 
     def __init__(self) -> None:
-        self.objects: dict[tuple[str, str, str, str], Object] = {}
+        self.objects: dict[Place, Object] = {}
         self.lock = threading.Lock()
         self._revision = 0
+        #: What each manager applied last, by object.
+        self._applied: dict[tuple[Place, str], Object] = {}
 
-    def put(self, place: tuple[str, str, str, str], one: Object) -> Object:
-        """Store an object under its place, as the server would complete it."""
-        self._revision += 1
+    def put(self, place: Place, one: Object) -> Object:
+        """Store an object under its place, as the server would complete it.
+
+        An object that is stored already as it is keeps its `resourceVersion`.
+
+        Raises:
+            Refused: A real server would not store it.
+        """
         version, plural, namespace, name = place
+        before = self.objects.get(place)
         one |= {"apiVersion": version, "kind": KINDS[version][plural]}
         known = {"name": name, "namespace": namespace, "uid": str(uuid.uuid4())}
         one["metadata"] = {**known, **one.get("metadata", {})}
-        one["metadata"]["resourceVersion"] = str(self._revision)
+        if told := refusals(one, before=before):
+            raise Refused(f'{one["kind"]} "{name}" is invalid: {"; ".join(told)}')
         if one["kind"] == "Secret":
             plain = one.pop("stringData", {})
             coded = {
@@ -70,8 +93,25 @@ class Cluster:
                 if text is not None
             }
             one["data"] = one.get("data", {}) | coded
+        if before is None or one != before:
+            self._revision += 1
+            one["metadata"]["resourceVersion"] = str(self._revision)
         self.objects[place] = one
         return one
+
+    def apply(self, place: Place, one: Object, manager: str) -> Object:
+        """Apply an object server-side: what this manager does not name any more goes.
+
+        Raises:
+            Refused: A real server would not store it.
+        """
+        wanted = copy.deepcopy(one)
+        whole = applied(self.objects.get(place), self._applied.get((place, manager)), one)
+        if told := list(duplicates(wanted, schema_of(wanted))):
+            raise Refused(f"failed to create typed patch object: {'; '.join(told)}")
+        stored = self.put(place, whole)
+        self._applied[place, manager] = wanted
+        return stored
 
     def of(self, kind: str) -> dict[str, Object]:
         """All objects of a kind, by name, but for helm's own records."""
@@ -130,22 +170,27 @@ class _Handler(BaseHTTPRequestHandler):
             if place in self.cluster.objects:
                 self._refuse(409, "AlreadyExists")
             else:
-                self._answer(self.cluster.put(place, one), 201)
+                self._store(lambda: self.cluster.put(place, one), 201)
 
     def do_PUT(self) -> None:
+        place, one = self._place(), self._body()
         with self.cluster.lock:
-            self._answer(self.cluster.put(self._place(), self._body()))
+            self._store(lambda: self.cluster.put(place, one))
 
     def do_PATCH(self) -> None:
         change, place = self._body(), self._place()
-        is_apply = "apply-patch" in str(self.headers.get("Content-Type"))
+        kind = str(self.headers.get("Content-Type"))
+        manager = parse_qs(urlsplit(self.path).query).get("fieldManager", [""])[0]
         with self.cluster.lock:
             known = self.cluster.objects.get(place)
-            if known is None and not is_apply:
+            if "apply-patch" in kind:
+                code = 200 if known else 201
+                self._store(lambda: self.cluster.apply(place, change, manager), code)
+            elif known is None:
                 self._refuse(404, "NotFound")
-                return
-            merged = _merged(copy.deepcopy(known or {}), change)
-            self._answer(self.cluster.put(place, merged), 200 if known else 201)
+            else:
+                merge = patched if "strategic" in kind else merged
+                self._store(lambda: self.cluster.put(place, merge(copy.deepcopy(known), change)))
 
     def do_DELETE(self) -> None:
         self._body()
@@ -188,9 +233,17 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(one)
 
-    def _refuse(self, code: int, reason: str) -> None:
+    def _store(self, store: Callable[[], Object], code: int = 200) -> None:
+        try:
+            stored = store()
+        except Refused as refused:
+            self._refuse(422, "Invalid", str(refused))
+        else:
+            self._answer(stored, code)
+
+    def _refuse(self, code: int, reason: str, message: str = "") -> None:
         status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
-        self._answer(status | {"reason": reason, "message": reason}, code)
+        self._answer(status | {"reason": reason, "message": message or reason}, code)
 
     def _answer(self, one: Object, code: int = 200) -> None:
         content = json.dumps(one).encode()
@@ -251,18 +304,6 @@ def _kind(plural: str, kind: str) -> Object:
     namespaced = kind != "Namespace"
     known = {"name": plural, "singularName": kind.lower(), "kind": kind}
     return known | {"namespaced": namespaced, "verbs": _VERBS}
-
-
-def _merged(one: Object, change: Object) -> Object:
-    """Merge as JSON Merge Patch does. Source: RFC 7396."""
-    for key, value in change.items():
-        if value is None:
-            one.pop(key, None)
-        elif isinstance(value, dict) and isinstance(one.get(key), dict):
-            _merged(one[key], value)
-        else:
-            one[key] = value
-    return one
 
 
 def _object_of(content: bytes) -> Object:

@@ -6,9 +6,12 @@ and network would give (mounted paths, ports, the host of Redis) is replaced by 
 
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from redis import Redis
@@ -24,8 +27,34 @@ REDIS_CA = "/etc/smallfirst/redis-ca"
 #: Ports that the chart renders: of Redis, the exporter, Flower and the desk.
 PORTS = ("6379", "9464", "5555", "8470")
 METRICS_PORT = "SMALLFIRST_METRICS_PORT"
-#: Where a pod listens whose port others may reach.
-EVERYWHERE = "0.0.0.0"  # noqa: S104
+#: Where a pod listens whose port others may reach, and where it does here.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+#: Where a pod's secrets are files, for its processes alone.
+SECRETS = "/run/secrets"
+#: Runs a command that finds a folder at that place: what a container's own file system would give.
+WITH_SECRETS = (
+    *("unshare", "--map-root-user", "--mount", "sh", "-ec"),
+    f'mount -t tmpfs none /run; mkdir {SECRETS}; mount --bind "$0" {SECRETS}; exec "$@"',
+)
+
+
+@cache
+def can_mount() -> bool:
+    """Whether a process may have a file system of its own here, for its secrets."""
+    command = [*WITH_SECRETS, "/tmp", "true"]
+    return shutil.which("unshare") is not None and not subprocess.call(
+        command, stderr=subprocess.DEVNULL
+    )
+
+
+@cache
+def has_ipv6() -> bool:
+    """Whether this machine has a loopback address of IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class Deployment:
@@ -74,7 +103,10 @@ class Deployment:
     ) -> "subprocess.Popen[bytes]":
         """Run a command in one of a pod's containers, as `kubectl exec` would."""
         within = spec["containers"][container]
-        words = self._command(command, self._mounts(spec, within, name))
+        mounts = self._mounts(spec, within, name)
+        words = self._command(command, mounts)
+        if SECRETS in mounts:
+            words = [*WITH_SECRETS, mounts[SECRETS], *words]
         with self.log_of(name).open("ab") as log:
             return subprocess.Popen(
                 words, env=self._environment(spec, within, name), stdout=log, stderr=log
@@ -91,18 +123,41 @@ class Deployment:
             (folder / name).write_text(content, "utf-8")
 
     def _mounts(self, spec: Object, container: Object, pod: str) -> dict[str, str]:
-        """Map each mounted path to a folder: an empty volume is the pod's, others are shared."""
-        own = {one["name"] for one in spec.get("volumes", ()) if "emptyDir" in one}
+        """Map each mounted path to a folder: empty volumes and secrets are the pod's own."""
+        volumes = spec.get("volumes", ())
+        own = {one["name"] for one in volumes if "emptyDir" in one or "projected" in one}
         found = {}
         for mount in container["volumeMounts"]:
             above = self.folder / (pod if mount["name"] in own else "volumes")
             (above / mount["name"]).mkdir(parents=True, exist_ok=True)
             found[mount["mountPath"]] = str(above / mount["name"])
+        for volume in volumes:
+            if "projected" in volume:
+                self._write_secrets(volume["projected"], self.folder / pod / volume["name"])
         return found
+
+    def _write_secrets(self, projected: Object, folder: Path) -> None:
+        """Lay keys of Secrets out as files, each under the name that the volume says."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in projected["sources"]:
+            for item in source["secret"]["items"]:
+                held = self._held(source["secret"]["name"], item["key"])
+                # A process may be reading it: a probe writes nothing anew.
+                if not (folder / item["path"]).exists():
+                    (folder / item["path"]).write_text(held, "utf-8")
+
+    def _held(self, secret: str, key: str) -> str:
+        """What a key of a Secret holds, an address with the server that is here."""
+        return (
+            self.url(key.removesuffix("-url"))
+            if key.endswith("-url")
+            else str(self._secrets[secret][key])
+        )
 
     def _command(self, command: list[str], mounts: Mapping[str, str]) -> list[str]:
         words = [_placed(self._ported(word), mounts) for word in command]
         words = [word.replace("redis-cli ", f"redis-cli -p {self.port} ") for word in words]
+        words = ["--address=::1" if word == "--address=::" else word for word in words]
         if words[0] == "redis-server":
             # In a pod everybody's address is its own.
             return [find_binary(), *words[1:], "--bind", "127.0.0.1"]
@@ -116,13 +171,12 @@ class Deployment:
         given = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         for name, value in environment(container).items():
             if isinstance(value, dict):
-                key = value["secretKeyRef"]["key"]
-                role = key.removesuffix("-url")
-                held = self._secrets[value["secretKeyRef"]["name"]]
-                given[name] = self.url(role) if key.endswith("-url") else held[key]
+                given[name] = self._held(
+                    value["secretKeyRef"]["name"], value["secretKeyRef"]["key"]
+                )
             else:
                 here = _placed(self._ported(value), mounts)
-                given[name] = "127.0.0.1" if here == EVERYWHERE else here
+                given[name] = EVERYWHERE.get(here, here)
         if METRICS_PORT in given and container["name"] != "exporter":
             # In a pod the port is its own; here many pods share one machine's.
             given[METRICS_PORT] = self._metrics_ports.setdefault(pod, str(free_port()))

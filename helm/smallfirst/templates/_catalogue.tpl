@@ -138,7 +138,7 @@
 {{/* A model that would be found nowhere. */}}
 {{- define "smallfirst.faults.places" -}}
 {{- $faults := list -}}
-{{- $claim := include "smallfirst.modelClaim" . -}}
+{{- $claim := include "smallfirst.hasModels" . -}}
 {{- range $name, $model := include "smallfirst.entries" (dict "root" . "key" "models") | fromJson -}}
 {{- $places := dict "source" $model -}}
 {{- range $adapter, $folder := ternary $model.adapters dict (kindIs "map" $model.adapters) -}}
@@ -151,7 +151,7 @@
 {{- $faults = append $faults (printf "%s is a folder beside the catalogue, which no ConfigMap holds: put it on modelCache.existingClaim and name it /models/…" $what) -}}
 {{- else if and (eq $place "claim") (not (include "smallfirst.isMounted" (dict "root" $ "path" (toString $one.source)))) -}}
 {{- if not $claim -}}
-{{- $faults = append $faults (printf "%s needs a claim mounted as /models: modelCache.existingClaim, or modelCache.create" $what) -}}
+{{- $faults = append $faults (printf "%s needs a claim mounted as /models: modelCache.existingClaim, modelCache.create or, with models in an image, modelCache.image" $what) -}}
 {{- else if and (eq (toString $model.tier) "linear") (not $.Values.modelCache.mountInRouter) -}}
 {{- $faults = append $faults (printf "%s runs in the router, which does not mount /models: set modelCache.mountInRouter" $what) -}}
 {{- end -}}

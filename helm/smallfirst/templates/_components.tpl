@@ -13,6 +13,7 @@ one more `define` here and one more line in `smallfirst.components`.
     env         other variables, as in a container
     secretVariables  {variable: {name, key}}: those whose value is a key of a Secret
     secrets     paths of the mounts that it needs beside those of the shared template
+    ownImage    an image's full name, in the place of one of `images`
     ports       [{name, port}]
     probes      {startup, liveness, readiness}, as in a container
     streams     {short name: stream}, and `group`: what waits for it, for KEDA
@@ -320,13 +321,11 @@ ingress:
   []
   {{- end }}
 {{- with .Values.desk.auth.oidc }}
-{{- if .issuer }}
+{{- if and .issuer .peers }}
 egress:
-  - ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
-    {{- with .peers }}
-    to:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+  - to:
+      {{- toYaml .peers | nindent 6 }}
+    ports: [{port: {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse .issuer).host) | default "443" }}, protocol: TCP}]
 {{- end }}
 {{- end }}
 config:
@@ -416,16 +415,23 @@ config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}
 
-{{/* Fetches models of the hub into the claim, and leaves a mark when all of them are there. */}}
+{{/* Fetches models of the hub, or as a script says, into the claim, and leaves a mark when all of them are there. */}}
 {{- define "smallfirst.component.download" -}}
 {{- $commands := list -}}
+{{- with .Values.modelCache.download.script -}}
+{{- $commands = append $commands (trimSuffix "\n" .) -}}
+{{- else -}}
 {{- range .Values.modelCache.download.models -}}
 {{- $commands = append $commands (printf "hf download %s --revision %s" .repository .revision) -}}
+{{- end -}}
 {{- end -}}
 {{- $mark := printf "/models/.complete-%s" (include "smallfirst.downloadHash" .) -}}
 {{- $commands = append $commands (printf "touch %s" $mark) -}}
 kind: Job
 image: slm
+{{- with .Values.modelCache.download.image }}
+ownImage: {{ . | quote }}
+{{- end }}
 modelCache: true
 writesModels: true
 containers:
@@ -441,7 +447,7 @@ env:
 egress:
   {{- toYaml .Values.modelCache.download.egress | nindent 2 }}
 config:
-  {{- $own := omit .Values.modelCache.download "enabled" "models" "tokenSecret" "deadlineSeconds" "ttlSecondsAfterFinished" "egress" }}
+  {{- $own := omit .Values.modelCache.download "enabled" "models" "script" "image" "tokenSecret" "deadlineSeconds" "ttlSecondsAfterFinished" "egress" }}
   {{- include "smallfirst.config" (dict "root" . "own" $own) | nindent 2 }}
 {{- end }}
 

@@ -123,9 +123,15 @@ labels:
 {{- end -}}
 {{- end }}
 
+{{/* Whether there is a place for models beside those in the workers' image: a claim, or an image of theirs. */}}
+{{- define "smallfirst.hasModels" -}}
+{{- if or (include "smallfirst.modelClaim" .) .Values.modelCache.image }}true{{ end -}}
+{{- end }}
+
 {{/* What is to be fetched, as one short hash: names the mark that the Job leaves when it is done. */}}
 {{- define "smallfirst.downloadHash" -}}
-{{- .Values.modelCache.download.models | toJson | sha256sum | trunc 10 -}}
+{{- $download := .Values.modelCache.download -}}
+{{- ternary $download.script (toJson $download.models) (not (empty $download.script)) | sha256sum | trunc 10 -}}
 {{- end }}
 
 {{/* One pool's values: the defaults with the pool's own laid over them; (dict "root" $ "name" "cpu"). */}}

@@ -36,18 +36,18 @@ A rule without peers would let everybody in, so an empty list of peers makes no 
 {{- end }}
 {{- if $component.role }}
 {{- if $root.Values.redis.external.enabled }}
-- ports:
+{{- with $root.Values.redis.external.peers }}
+- to:
+    {{- toYaml . | nindent 4 }}
+  ports:
     {{- include "smallfirst.externalPorts" $root | nindent 4 }}
-  {{- with $root.Values.redis.external.peers }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{- end }}
 {{- if and (include "smallfirst.hasBroker" $root) (not (has $component.role (list "producer" "desk"))) }}
-- ports: [{port: {{ int $root.Values.redis.external.broker.port }}, protocol: TCP}]
-  {{- with $root.Values.redis.external.broker.peers }}
-  to:
+{{- with $root.Values.redis.external.broker.peers }}
+- to:
     {{- toYaml . | nindent 4 }}
-  {{- end }}
+  ports: [{port: {{ int $root.Values.redis.external.broker.port }}, protocol: TCP}]
+{{- end }}
 {{- end }}
 {{- else }}
 - to:

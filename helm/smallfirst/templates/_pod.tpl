@@ -27,7 +27,49 @@ spec:
 {{- if and .component.catalogue $catalogue.restartOnChange -}}
 {{- $_ := set $all "checksum/catalogue" (printf "%s%s" $catalogue.content (toJson $catalogue.files) | sha256sum) -}}
 {{- end -}}
+{{- if ne .component.kind "Job" -}}
+{{- with include "smallfirst.secretsChecksum" . }}{{ $_ := set $all "checksum/secrets" . }}{{ end -}}
+{{- end -}}
 {{- mergeOverwrite $all (.component.annotations | default dict) | toYaml -}}
+{{- end }}
+
+{{/*
+What a pod reads at its start from Secrets that others made, as one hash, so that a changed password restarts
+whoever has it, and nobody else. Empty where no cluster can be asked, and for what is read anew while it runs.
+*/}}
+{{- define "smallfirst.secretsChecksum" -}}
+{{- $keys := list -}}
+{{- range concat (include "smallfirst.chartEnv" . | fromYamlArray) (tpl (.component.config.extraEnv | default list | toYaml) .root | fromYamlArray) -}}
+{{- with dig "valueFrom" "secretKeyRef" dict . }}{{ $keys = append $keys (printf "%s/%s" .name .key) }}{{ end -}}
+{{- end -}}
+{{- range .component.config.envFrom -}}
+{{- with .secretRef }}{{ $keys = append $keys (printf "%s/" .name) }}{{ end -}}
+{{- end -}}
+{{- range concat (include "smallfirst.chartVolumes" . | fromYamlArray) (tpl (.component.config.extraVolumes | default list | toYaml) .root | fromYamlArray) -}}
+{{- if ne .name "desk-users" -}}
+{{- $sources := list (dict "name" (dig "secret" "secretName" "" .) "items" (dig "secret" "items" list .)) -}}
+{{- range dig "projected" "sources" list . }}{{ $sources = append $sources (.secret | default dict) }}{{ end -}}
+{{- range $source := $sources -}}
+{{- if $source.name -}}
+{{- range $source.items | default (list (dict "key" "")) }}{{ $keys = append $keys (printf "%s/%s" $source.name .key) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $values := .root.Values -}}
+{{- $theirs := list $values.redis.internal.existingSecret $values.redis.external.existingSecret $values.flower.auth.existingSecret $values.desk.auth.existingSecret -}}
+{{- $ours := list -}}
+{{- range list "redis" "flower" "desk" }}{{ $ours = append $ours (include "smallfirst.name" (dict "root" $.root "name" .)) }}{{ end -}}
+{{- $held := list -}}
+{{- range $keys | uniq | sortAlpha -}}
+{{- $name := splitList "/" . | first -}}
+{{- $key := trimPrefix (printf "%s/" $name) . -}}
+{{- if or (has $name $theirs) (not (has $name $ours)) -}}
+{{- $data := (lookup "v1" "Secret" $.root.Release.Namespace $name).data | default dict -}}
+{{- with ternary $data (pick $data $key) (empty $key) }}{{ $held = append $held (printf "%s %s" $name (toJson .)) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with $held }}{{ toJson . | sha256sum }}{{ end -}}
 {{- end }}
 
 {{- define "smallfirst.podSpec" -}}
@@ -106,7 +148,7 @@ initContainers:
 containers:
   {{- range $container := $component.containers }}
   - name: {{ $container.name }}
-    image: {{ include "smallfirst.image" (dict "root" $root "image" $component.image) }}
+    image: {{ $component.ownImage | default (include "smallfirst.image" (dict "root" $root "image" $component.image)) }}
     imagePullPolicy: {{ $root.Values.images.pullPolicy }}
     command:
       {{- toYaml $container.command | nindent 6 }}
@@ -270,7 +312,7 @@ securityContext:
 {{- end }}
 
 {{- define "smallfirst.mountsModels" -}}
-{{- if and .component.modelCache (include "smallfirst.modelClaim" .root) }}true{{ end -}}
+{{- if and .component.modelCache (include "smallfirst.hasModels" .root) }}true{{ end -}}
 {{- end }}
 
 {{- define "smallfirst.mountsRedisCa" -}}
@@ -341,9 +383,13 @@ securityContext:
 {{- end }}
 {{- if include "smallfirst.mountsModels" . }}
 - name: models
+  {{- with $root.Values.modelCache.image }}
+  image: {reference: {{ . | quote }}, pullPolicy: {{ $root.Values.images.pullPolicy }}}
+  {{- else }}
   persistentVolumeClaim:
     claimName: {{ include "smallfirst.modelClaim" $root }}
     readOnly: {{ not .component.writesModels }}
+  {{- end }}
 {{- end }}
 {{- if include "smallfirst.mountsRedisCa" . }}
 - name: redis-ca

@@ -1,10 +1,13 @@
 {{/* What no schema can say. Every fault is told at once, each with the value that mends it. */}}
 
 {{- define "smallfirst.validate" -}}
-{{- $faults := include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- $faults := include "smallfirst.faults.version" . | fromJsonArray -}}
 {{- /* Nothing else can be looked at without what is missing. */}}
 {{- if not $faults -}}
-{{- range list "names" "kinds" "redis" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
+{{- $faults = include "smallfirst.faults.nulls" . | fromJsonArray -}}
+{{- end -}}
+{{- if not $faults -}}
+{{- range list "names" "kinds" "redis" "peers" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
@@ -22,6 +25,19 @@
 {{- if $faults -}}
 {{- fail (printf "\n\nThese values cannot work:\n- %s\n" (join "\n- " $faults)) -}}
 {{- end -}}
+{{- end }}
+
+{{/*
+Values of another chart: helm's --reuse-values keeps the defaults of the chart that was installed, too, and so
+lacks what is new in this one. It cannot be told from its keys: null takes keys away as well.
+*/}}
+{{- define "smallfirst.faults.version" -}}
+{{- $faults := list -}}
+{{- $of := .Values.chartVersion | default "an older one" -}}
+{{- if ne $of .Chart.Version -}}
+{{- $faults = append $faults (printf "they are those of another chart (%s, and this is %s), with what it had where you said nothing: upgrade with --reset-then-reuse-values in the place of --reuse-values, and leave chartVersion out of your own" $of .Chart.Version) -}}
+{{- end -}}
+{{- toJson $faults -}}
 {{- end }}
 
 {{/* A default that null took away, and without which nothing is rendered. */}}
@@ -64,6 +80,13 @@
 {{- $faults = append $faults (printf "%s: two containers would have the name %s" $.name .name) -}}
 {{- end -}}
 {{- $names = append $names .name -}}
+{{- end -}}
+{{- $addresses := list -}}
+{{- range $config.hostAliases -}}
+{{- if has .ip $addresses -}}
+{{- $faults = append $faults (printf "%s: hostAliases has %s twice: give one entry all its hostnames" $.name .ip) -}}
+{{- end -}}
+{{- $addresses = append $addresses .ip -}}
 {{- end -}}
 {{- range $label, $_ := $config.podLabels -}}
 {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
@@ -151,6 +174,23 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- toJson $faults -}}
 {{- end }}
 
+{{/* A way out that is left unsaid would be one to anywhere, or none: it is to be said which. */}}
+{{- define "smallfirst.faults.peers" -}}
+{{- $faults := list -}}
+{{- $external := .Values.redis.external -}}
+{{- $oidc := .Values.desk.auth.oidc -}}
+{{- $ways := dict -}}
+{{- if $external.enabled }}{{ $_ := set $ways "redis.external.peers" (dict "peers" $external.peers "of" "Redis") }}{{ end -}}
+{{- if include "smallfirst.hasBroker" . }}{{ $_ := set $ways "redis.external.broker.peers" (dict "peers" $external.broker.peers "of" "the broker") }}{{ end -}}
+{{- if and .Values.desk.enabled $oidc.issuer }}{{ $_ := set $ways "desk.auth.oidc.peers" (dict "peers" $oidc.peers "of" "the provider") }}{{ end -}}
+{{- range $name, $way := $ways -}}
+{{- if and $.Values.networkPolicy.enabled (kindIs "invalid" $way.peers) -}}
+{{- $faults = append $faults (printf "%s is needed where networkPolicy.enabled: where %s is, [{ipBlock: {cidr: 10.20.0.0/16}}], or anywhere, [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: \"::/0\"}}]" $name $way.of) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
 {{/* Pools of the catalogue and pools of the chart must be the same ones. */}}
 {{- define "smallfirst.faults.catalogue" -}}
 {{- $faults := list -}}
@@ -192,8 +232,22 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- define "smallfirst.faults.models" -}}
 {{- $faults := list -}}
 {{- $download := .Values.modelCache.download -}}
-{{- if and $download.enabled (not $download.models) -}}
-{{- $faults = append $faults "modelCache.download.models names nothing to fetch" -}}
+{{- if and $download.enabled (not (or $download.models $download.script)) -}}
+{{- $faults = append $faults "modelCache.download.models names nothing to fetch, and there is no modelCache.download.script" -}}
+{{- end -}}
+{{- if and $download.models $download.script -}}
+{{- $faults = append $faults "modelCache.download has models or a script, not both: call `hf download` in the script" -}}
+{{- end -}}
+{{- if and $download.image (not $download.script) -}}
+{{- $faults = append $faults "modelCache.download.image runs modelCache.download.script, which is empty" -}}
+{{- end -}}
+{{- if .Values.modelCache.image -}}
+{{- if or $download.enabled (include "smallfirst.modelClaim" .) -}}
+{{- $faults = append $faults "modelCache.image is mounted as /models in the place of a claim: leave create, existingClaim and download out" -}}
+{{- end -}}
+{{- if semverCompare "<1.31.0-0" .Capabilities.KubeVersion.Version -}}
+{{- $faults = append $faults (printf "modelCache.image needs Kubernetes 1.31 or later, and this is %s: use a claim" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $download.enabled (not (include "smallfirst.modelClaim" .)) -}}
 {{- $faults = append $faults "modelCache.download needs a claim: modelCache.create or modelCache.existingClaim" -}}
@@ -282,7 +336,7 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- $faults := list -}}
 {{- if .Values.airGapped -}}
 {{- if .Values.modelCache.download.enabled -}}
-{{- $faults = append $faults "airGapped forbids modelCache.download: fill modelCache.existingClaim from within" -}}
+{{- $faults = append $faults "airGapped forbids modelCache.download: fill modelCache.existingClaim from within, or mount modelCache.image" -}}
 {{- end -}}
 {{- if not (or .Values.images.registry (eq .Values.images.pullPolicy "Never")) -}}
 {{- $faults = append $faults "airGapped needs images.registry, or images.pullPolicy Never where nodes hold the images" -}}
