@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from smallfirst.errors import SettingsError, SettingsProblem
+from smallfirst.settings.audit_log import AuditLogSettings
 from smallfirst.settings.components import (
     ExporterSettings,
     ProducerSettings,
@@ -39,6 +40,7 @@ COMPONENTS: Final[tuple[type[Settings], ...]] = (
     WorkerSettings,
     ExporterSettings,
     DeskSettings,
+    AuditLogSettings,
 )
 
 S = TypeVar("S", bound=Settings)
