@@ -242,8 +242,8 @@ def page(
     lines = [
         "# What the audit log costs",
         "",
-        f"{options.jobs:,} results a round, {options.rounds} rounds; {options.per_second} records a",
-        "checkpoint; us of CPU a result, median (lowest to highest).",
+        f"{options.jobs:,} results a round, {options.rounds} rounds; {options.per_second} records",
+        "a checkpoint; us of CPU a result, median (lowest to highest).",
         "",
         "| part | us a result |",
         "|---|---|",

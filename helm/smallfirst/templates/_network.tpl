@@ -42,7 +42,7 @@ A rule without peers would let everybody in, so an empty list of peers makes no 
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- if and (include "smallfirst.hasBroker" $root) (not (has $component.role (list "producer" "desk"))) }}
+{{- if and (include "smallfirst.hasBroker" $root) (not (has $component.role (list "producer" "desk" "audit-log"))) }}
 - ports: [{port: {{ int $root.Values.redis.external.broker.port }}, protocol: TCP}]
   {{- with $root.Values.redis.external.broker.peers }}
   to:
