@@ -6,13 +6,14 @@ differs, and the tile of hashes over it tells which. So one changed byte anywher
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from smallfirst.audit_log.folder import read_checkpoint
 from smallfirst.audit_log.growing import Growth, Tile
-from smallfirst.audit_log.index import Index
+from smallfirst.audit_log.index import Index, Row
 from smallfirst.audit_log.merkle import HASH_BYTES, hash_of_leaf
 from smallfirst.audit_log.notes import Checkpoint, VerifierKey
 from smallfirst.audit_log.tiles import ENTRIES, WIDTH, hashes_in, packed, tile_name, unpacked
@@ -58,15 +59,16 @@ class _Look:
     Attributes:
         records: The tree that the records give.
         hashes: The tree that the tiles of their hashes give.
+        salts: How the index fits the records.
         changed: The records of which these differ.
-        salts: What each record of a result says of its salt.
+        longer: What has bytes that belong to no record, and parts of earlier checkpoints.
     """
 
+    salts: "_Salts"
     records: _Tree = field(default_factory=_Tree)
     hashes: _Tree = field(default_factory=_Tree)
     changed: list[Break] = field(default_factory=list)
     longer: list[Break] = field(default_factory=list)
-    salts: dict[int, str] = field(default_factory=dict)
 
 
 def verify(
@@ -83,10 +85,11 @@ def verify(
         signed = read_checkpoint(folder, key)
     except AuditLogError as error:
         return None, [Break("checkpoint", None, error.reason)]
-    look = _Look()
-    for tile in range(-(-signed.size // WIDTH)):
-        _look_at(folder, signed.size, tile, look, since)
-    breaks = [*_named(folder, look, signed), *look.longer, *_salts(folder, look)]
+    with _Salts(folder) as salts:
+        look = _Look(salts)
+        for tile in range(-(-signed.size // WIDTH)):
+            _look_at(folder, signed.size, tile, look, since)
+    breaks = [*_named(folder, look, signed), *look.longer, *salts.breaks]
     if since is not None and since.size > 0 and not look.records.has_since:
         said = f"the {since.size} records of the earlier checkpoint are not the first ones here"
         breaks.append(Break("checkpoint", None, said))
@@ -106,7 +109,7 @@ def _look_at(folder: Path, size: int, tile: int, look: _Look, since: Checkpoint 
         if entry is None or mine != told:
             name = tile_name(ENTRIES, tile, wanted)
             look.changed.append(Break(name, number, _GONE if entry is None else _CHANGED))
-        look.salts |= _salt_told(number, entry)
+        look.salts.compare(number, entry)
         for tree, leaf in ((look.records, mine), (look.hashes, told)):
             for above in tree.growth.add_leaf(leaf):
                 tree.damage += _differences(folder, above)
@@ -123,14 +126,6 @@ def _longer(tile: int, wanted: int, level: int | str, found: bytes, read: bytes)
         yield Break(
             tile_name(level, tile, wanted), tile * WIDTH + wanted - 1, "has bytes behind it"
         )
-
-
-def _salt_told(number: int, entry: bytes | None) -> dict[int, str]:
-    try:
-        record = read_record(entry or b"")
-    except ValueError:
-        return {}
-    return {number: record.salt} if isinstance(record, ResultRecord) else {}
 
 
 def _named(folder: Path, look: _Look, signed: Checkpoint) -> list[Break]:
@@ -176,16 +171,48 @@ def _first(tile: Tile, place: int) -> int:
     return (tile.number * WIDTH + place) << 8 * level
 
 
-def _salts(folder: Path, look: _Look) -> Iterator[Break]:
-    """The salts that are not those of their records; one that was destroyed is none."""
-    try:
-        with Index(folder) as index:
-            for row in index.rows():
-                told = look.salts.get(row.number)
-                if told is not None and told != salt_digest(row.salt):
-                    yield Break("index", row.number, "has another salt")
-    except AuditLogError as error:
-        yield Break(error.place, None, error.reason)
+class _Salts:
+    """Whether the salts are those of their records; one that was destroyed is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._index = Index(folder)
+        self._exits = ExitStack()
+        self._rows: Iterator[Row] = iter(())
+        self._row: Row | None = None
+        self.breaks: list[Break] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._rows = self._exits.enter_context(self._index).rows()
+        except AuditLogError as error:
+            self._note(error)
+        self._step()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def compare(self, number: int, entry: bytes | None) -> None:
+        """Hold what a record says of its salt against the index."""
+        while self._row is not None and self._row.number < number:
+            self._step()
+        if self._row is None or self._row.number > number:
+            return
+        with suppress(ValueError):
+            record = read_record(entry or b"")
+            told = record.salt if isinstance(record, ResultRecord) else ""
+            if told != salt_digest(self._row.salt):
+                self.breaks.append(Break("index", number, "has another salt"))
+
+    def _step(self) -> None:
+        try:
+            self._row = next(self._rows, None)
+        except AuditLogError as error:
+            self._note(error)
+
+    def _note(self, error: AuditLogError) -> None:
+        self._row = None
+        self.breaks.append(Break(error.place, None, error.reason))
 
 
 def _content(folder: Path, level: int | str, tile: int, width: int) -> bytes:
