@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -46,6 +46,7 @@ class LogFolder:
         self._folder = folder
         self._key = key
         self._growth = Growth()
+        self._is_stale = False
         self._exits = ExitStack()
         #: How far each slice is.
         self.positions: dict[int, Position] = {}
@@ -89,10 +90,15 @@ class LogFolder:
             OSError: When they cannot be written; then the log is as it was.
             AuditLogError: When the index cannot be written, likewise.
         """
+        if self._is_stale:
+            self._load()
         try:
             self._append(entries, {**self.positions, **positions})
         except BaseException:
-            self._load()
+            # What was added in memory alone must not be what the next records are added to.
+            self._is_stale = True
+            with suppress(OSError, AuditLogError):
+                self._load()
             raise
 
     def _append(self, entries: Sequence[Entry], positions: dict[int, Position]) -> None:
@@ -137,6 +143,7 @@ class LogFolder:
             remedy = "smallfirst audit-log verify says where; nothing is added to a broken log"
             raise AuditLogError(CHECKPOINT, "is not of the tiles that are there", remedy)
         self.positions = self._index.settle(found.size) or positions_in(tiles)
+        self._is_stale = False
 
 
 def positions_in(tiles: Tiles) -> dict[int, Position]:

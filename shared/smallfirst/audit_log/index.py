@@ -4,6 +4,7 @@ It lies beside the log and is no part of it: what is deleted here leaves the log
 file of SQLite, in which deleted content is overwritten.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -65,12 +66,15 @@ class Index:
         return self
 
     def _open(self) -> None:
-        mode = "rwc" if self._may_write else "rw"
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        mode = "mode=rwc" if self._may_write else "mode=rw"
+        if not os.access(self._path.parent, os.W_OK):
+            # A copy: nobody writes there, and SQLite could not make the files of its own either.
+            mode = "mode=ro&immutable=1"
+        uri = f"{self._path.absolute().as_uri()}?{mode}"
         # The keeper's thread is not the one that opened it.
         self._rows = sqlite3.connect(uri, uri=True, timeout=10, check_same_thread=False)
-        self._rows.execute("PRAGMA secure_delete = ON")
         if self._may_write:
+            self._rows.execute("PRAGMA secure_delete = ON")
             self._path.chmod(0o600)
             self._rows.execute("PRAGMA journal_mode = WAL")
             self._rows.execute("PRAGMA synchronous = FULL")

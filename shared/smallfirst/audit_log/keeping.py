@@ -123,7 +123,7 @@ class Keeper:
                 beat()
         except RedisError as error:
             tell(error, consequence="records wait in Redis")
-        except OSError as error:
+        except (OSError, AuditLogError) as error:
             log.exception(
                 "audit_log.unwritten",
                 error=type(error).__name__,

@@ -72,7 +72,7 @@ class Tiles:
         self._folder = folder
         self.size = size
         self._hashes = lru_cache(maxsize=64)(self._read_hashes)
-        self._entries = lru_cache(maxsize=8)(self._read_entries)
+        self._bundles = lru_cache(maxsize=8)(self._read_bundle)
 
     def entry(self, number: int) -> bytes:
         """One record as it was written.
@@ -81,7 +81,14 @@ class Tiles:
             AuditLogError: When its tile is gone or damaged.
         """
         tile, place = divmod(number, WIDTH)
-        return self._entries(tile)[place]
+        bundle, at = self._bundles(tile), 0
+        for _ in range(place):
+            at += _LENGTH_BYTES + int.from_bytes(bundle[at : at + _LENGTH_BYTES])
+        begin = at + _LENGTH_BYTES
+        found = bundle[begin : begin + int.from_bytes(bundle[at:begin])]
+        if not found:
+            raise AuditLogError(tile_name(ENTRIES, tile), "is cut off", _DAMAGE)
+        return found
 
     def entries(self) -> Iterator[bytes]:
         """All records, in order.
@@ -134,9 +141,12 @@ class Tiles:
             raise AuditLogError(name, "is cut off", _DAMAGE)
         return found
 
+    def _read_bundle(self, tile: int) -> bytes:
+        return self._read(ENTRIES, tile, min(self.size - tile * WIDTH, WIDTH))
+
     def _read_entries(self, tile: int) -> list[bytes]:
         wanted = min(self.size - tile * WIDTH, WIDTH)
-        found = unpacked(self._read(ENTRIES, tile, wanted))[:wanted]
+        found = unpacked(self._read_bundle(tile))[:wanted]
         if len(found) < wanted:
             raise AuditLogError(tile_name(ENTRIES, tile, wanted), "is cut off", _DAMAGE)
         return found

@@ -8,14 +8,15 @@ destroyed nobody can, not even by trying every short text.
 
 import json
 import os
+from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from smallfirst.agreement.answer_keys import answer_key
 from smallfirst.answers import UnknownAnswer
-from smallfirst.jobs import Outcome, Status, Tier
+from smallfirst.jobs import Attempt, Outcome, Status, Tier
 from smallfirst.ledger.settlements import Finish, Move, Settlement, Wait
 from smallfirst.wire import OrNewer, Wire
 
@@ -165,11 +166,16 @@ def record_of(settlement: Settlement) -> tuple[str, bytes]:
     if isinstance(settlement, Move | Wait) or settlement.result is None:
         return "", b""
     salt, result = os.urandom(SALT_BYTES), settlement.result
-    about = {
+    about: dict[str, object] = {
         "kind": "result",
         "producer": settlement.producer,
         "job": salted(salt, "job", settlement.producer, result.id),
         "salt": salt_digest(salt),
+        "task": result.task,
+        "status": result.status,
+        "tier": result.tier,
+        "submitted_at": result.submitted_at.isoformat(timespec="milliseconds"),
+        "finished_at": result.finished_at.isoformat(timespec="milliseconds"),
         "num_attempts": len(result.trail),
     }
     if isinstance(settlement, Finish) and settlement.basis is not None:
@@ -180,17 +186,43 @@ def record_of(settlement: Settlement) -> tuple[str, bytes]:
         about["problem"] = result.problem.code
     if result.answer is not None and not isinstance(result.answer, UnknownAnswer):
         about["answer"] = salted(salt, "answer", answer_key(result.answer))
-    if len(result.trail) > MAX_ATTEMPTS:
-        result = result.model_copy(update={"trail": result.trail[-MAX_ATTEMPTS:]})
-    own = result.model_dump_json(exclude=_LEFT_OUT, exclude_defaults=True)
-    return f"{_WRITE(about)[:-1]},{own[1:]}", salt
+    if result.late or result.unsure:
+        about |= {"late": result.late, "unsure": result.unsure}
+    trail = ",".join(map(_written, result.trail[-MAX_ATTEMPTS:]))
+    return f'{_WRITE(about)[:-1]},"trail":[{trail}]}}', salt
 
 
-#: What a record does not take over from a result: what is text, or may hold some, or is not asked.
-_LEFT_OUT: Final[Any] = {
-    **dict.fromkeys(
-        ("v", "id", "answer", "problem", "fingerprint", "metadata", "traceparent"), True
-    ),
-    "trail": {"__all__": {"answer", "reason", "waited_seconds", "windows"}},
-}
 _WRITE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def _written(attempt: Attempt) -> str:
+    """An attempt as JSON; its reason and its answer, which may hold text, are left out."""
+    begin = _begin(
+        attempt.step,
+        attempt.tier,
+        attempt.model,
+        attempt.revision,
+        attempt.pool,
+        attempt.outcome,
+        attempt.threshold,
+    )
+    sure = "" if attempt.confidence is None else f'"confidence":{attempt.confidence!r},'
+    return (
+        f'{begin},{sure}"seconds":{attempt.seconds!r},"tokens":{attempt.tokens},'
+        f'"cost":{attempt.cost!r}}}'
+    )
+
+
+@lru_cache(maxsize=4096)
+def _begin(
+    step: int,
+    tier: str,
+    model: str,
+    revision: str,
+    pool: str | None,
+    outcome: str,
+    threshold: float | None,
+) -> str:
+    told = {"step": step, "tier": tier, "model": model, "revision": revision, "outcome": outcome}
+    more = {"pool": pool, "threshold": threshold}
+    return _WRITE(told | {n: value for n, value in more.items() if value is not None})[:-1]

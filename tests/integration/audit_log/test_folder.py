@@ -242,3 +242,20 @@ def test_an_empty_log_is_a_log(tmp_path: Path) -> None:
     assert signed is not None
     assert (signed.size, signed.root, breaks) == (0, root_of([]), [])
     TilesReader(LocalBackend(log)).get_checkpoint().verify(VKEY)
+
+
+def test_a_log_whose_disk_failed_twice_adds_nothing_to_what_is_not_there(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the records nor the way back could be written or read; then all is well again."""
+    with LogFolder(log, KEY) as one:
+        checkpoint = (log / CHECKPOINT).read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _disk_that_fails_after(2))
+            (log / CHECKPOINT).unlink()
+            with pytest.raises(OSError, match="Input/output error"):
+                one.append(records(SIZE, SIZE + 5), {0: Position("605-0")})
+        (log / CHECKPOINT).write_bytes(checkpoint)
+        one.append(records(SIZE, SIZE + 5), {0: Position("605-0")})
+    assert verify(log, KEY.verifier)[1] == []
+    assert [_entry_number(raw) for raw in Tiles(log, SIZE + 5).entries()] == list(range(SIZE + 5))

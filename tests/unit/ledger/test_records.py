@@ -45,7 +45,7 @@ def test_a_record_tells_what_answered_by_which_rules() -> None:
     assert (record.status, record.tier, record.late) == (Status.ANSWERED, Tier.HUMAN, True)
     assert [each.revision for each in record.trail] == ["1", "r7"]
     assert (record.trail[0].threshold, record.trail[0].cost) == (0.9, 0.25)
-    assert record.finished_at == "2026-01-01T00:00:00Z"
+    assert record.finished_at == "2026-01-01T00:00:00.000+00:00"
     assert record.input == sha256(salt + b"input\0text").hexdigest()
     assert record.job == sha256(salt + b"job\0default\0a1").hexdigest()
     assert record.answer == sha256(salt + b"answer\0yes").hexdigest()
