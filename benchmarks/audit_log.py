@@ -216,7 +216,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.jobs, options.rounds, options.records = 2000, 1, 20_000
-    cpu_ms = fleet_cpu_ms(options.data, 4000) if options.data else FLEET_CPU_MS
+    cpu_ms = fleet_cpu_ms(options.data, 3000) if options.data else FLEET_CPU_MS
     costs = [cost_of(options.jobs, options.per_second) for _ in range(options.rounds)]
     text = page(costs, proofs(options.records, 300), cpu_ms, options)
     if options.write:
