@@ -137,6 +137,8 @@ WORK: dict[str, tuple[Role, Make, str, str]] = {
 }
 #: What ends in a result, and so in a record where the fleet keeps an audit log.
 RECORDED = ("answer", "answer at once", "refuse", "cancel", "park a cancelled one")
+#: Before, between and after a record and its result.
+NEAR_RECORDS = frozenset({"set", "hset", "hdel", "xadd", "exists", "expire", "xdel", "xack"})
 #: What stands in the way, and at which key.
 BLOCKED = {
     "the job's hash": OWN.job("a1"),
@@ -298,11 +300,13 @@ def num_recorded(redis: Any) -> int:
 def test_a_right_that_is_missing_doubles_no_record_and_loses_none(
     guarded: Guarded, work: str
 ) -> None:
-    """Where the fleet keeps an audit log, whichever right it is, but that to see the log."""
+    """Where the fleet keeps an audit log: whatever fails near the two, but the sight of the log."""
     role, make, stream, state = WORK[work]
     num_failed = 0
     with guarded.connect() as admin:
         for right, selector, grants in narrowings(all_grants(role, "sf")):
+            if right not in NEAR_RECORDS:
+                continue
             entry = in_hand(admin, stream, state)
             RecordStream(admin, KEYS).open()
             if state == "cancelled":
@@ -313,6 +317,5 @@ def test_a_right_that_is_missing_doubles_no_record_and_loses_none(
                 except ResponseError:
                     num_failed += 1
                     settled(admin, make, stream, entry)
-            is_unseen = right in ("exists", f"%W~{Keys(slice=EVERY_SLICE).log}")
-            assert num_recorded(admin) == 1 or is_unseen, (right, selector)
-    assert num_failed > 3
+            assert num_recorded(admin) == 1 or right == "exists", (right, selector)
+    assert num_failed >= 3
