@@ -65,7 +65,7 @@ chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and che
 	$(BIN)/python -m tests.support.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 # Public rows are no part of this repository: SMALLFIRST_DATA names their folder (examples/public_data).
-OF_SPEED := router_speed growth speed many_tasks latency load precision capacity
+OF_SPEED := router_speed growth speed many_tasks latency load precision capacity audit_log
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(foreach name,$(OF_SPEED) slm_runtimes llm_throughput llm_bounds llm_memory promise demo_mail fair_shares review_desk audit_simulated,\
@@ -107,7 +107,7 @@ CHECKOV := checkov==3.3.30
 # What builds: the installer, and the backend of the wheel. Both stay outside of what is shipped.
 TOOLS := uv==0.13.9 hatchling==1.33.0
 
-EVERY := router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,local,dev,docs,smollm2
+EVERY := router,slm,int8,train,llm-cpu,remote,desk,evaluation,tracing,audit-log,local,dev,docs,smollm2
 IN_LOCK := .cache/lock/bin/python
 # uv by itself, and not as requirements/uv.py has it: hashes are of what the package index has. In a folder
 # of this machine's there may be fewer files, or another build of the same version, such as torch's.

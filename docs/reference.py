@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import typer
 from docs import measurements
+from pydantic import BaseModel
 from typer.cli import get_docs_for_click
 
 from smallfirst.catalogue import Promise
@@ -21,6 +22,7 @@ from smallfirst.cli import app
 from smallfirst.cli.lazy_group import LazyGroup
 from smallfirst.jobs import PROBLEM_CODES, Job, Result
 from smallfirst.ledger import keys
+from smallfirst.ledger.records import GapRecord, ResultRecord, VoidRecord
 from smallfirst.settings import COMPONENTS, Settings, variable_of
 
 REQUIRED: Final = "required"
@@ -81,6 +83,11 @@ def catalogue() -> str:
 def promise() -> str:
     """Describe the file that `smallfirst calibrate` writes."""
     return _models(Promise.model_json_schema(mode="serialization"))
+
+
+def record(model: type[BaseModel]) -> str:
+    """Describe one kind of record of the audit log."""
+    return _models(model.model_json_schema(mode="serialization")).replace("\n## ", "\n### ")
 
 
 def commands() -> str:
@@ -228,6 +235,9 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "problem_codes": problem_codes,
         "catalogue": catalogue,
         "promise": promise,
+        "result_record": partial(record, ResultRecord),
+        "gap_record": partial(record, GapRecord),
+        "void_record": partial(record, VoidRecord),
         "settings": settings,
         "commands": commands,
         "redis_keys": redis_keys,

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 #: What each image needs: extras of ours, and what is beside them.
 IMAGES = {
-    "router": ("smallfirst[router,linear,tracing]",),
+    "router": ("smallfirst[router,linear,tracing,audit-log]",),
     "flower": ("smallfirst[router,tracing]", "flower"),
     "desk": ("smallfirst[desk]",),
     "slm": ("smallfirst[slm,int8,remote,tracing]",),

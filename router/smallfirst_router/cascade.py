@@ -24,6 +24,7 @@ from smallfirst.catalogue import (
 from smallfirst.catalogue.audit_orders import audit_order
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
+from smallfirst.catalogue.promises import promise_digest
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
@@ -145,6 +146,7 @@ class TaskPlan:
         steps: In order.
         audit: How many accepted answers are checked; None where nothing is.
         is_stopped: Whether an audit has broken the promise, so that no machine is asked.
+        promise: The hash of the promise in force; empty for none.
     """
 
     name: str
@@ -153,6 +155,7 @@ class TaskPlan:
     steps: tuple[PlannedStep, ...]
     audit: AuditOrder | None = None
     is_stopped: bool = False
+    promise: str = ""
 
     @property
     def last(self) -> PlannedStep:
@@ -304,6 +307,7 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
         task.max_chars,
         steps,
         audit_order(task, by.catalogue.models),
+        promise=promise_digest(task.promise) if task.promise else "",
     )
 
 

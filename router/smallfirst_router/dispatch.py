@@ -21,11 +21,11 @@ from smallfirst.jobs import Job, Priority, Problem, Status, Tier
 from smallfirst.ledger.celery_lists import CeleryLists, PublishedBatches
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.fleet_state import FleetState, PoolState
-from smallfirst.ledger.held_jobs import read_parked_job
+from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip
-from smallfirst.ledger.settlements import Finish, Move, Settlement, dead_letter
+from smallfirst.ledger.settlements import Basis, Finish, Move, Settlement, dead_letter
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.people import task_of_people
 from smallfirst.redis_access.refusals import refuse_cluster_as_broker
@@ -451,4 +451,5 @@ def _give_up(
         reply_to=job.reply_to,
         letter=letter,
         raw=raw if letter else b"",
+        basis=Basis.of(HeldJob(entry, job, slip)),
     )

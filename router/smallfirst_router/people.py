@@ -24,7 +24,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.keys import POOL_GROUP
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.ledger.settlements import Finish, Move, Settlement
+from smallfirst.ledger.settlements import Basis, Finish, Move, Settlement
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.people import PERSON
 from smallfirst_router.cascade import Plan, PlannedStep
@@ -128,6 +128,7 @@ def _finish(held: HeldJob, result: Result, spent: Attempt | None = None) -> Fini
         result=result,
         reply_to=held.job.reply_to,
         spent=spent,
+        basis=Basis.of(held),
     )
 
 

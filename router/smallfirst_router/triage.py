@@ -23,6 +23,7 @@ from smallfirst.ledger.keys import ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip, StepRequest
 from smallfirst.ledger.settlements import (
+    Basis,
     Cancel,
     Finish,
     Move,
@@ -210,7 +211,7 @@ class Triage:
             result = results.unanswered(
                 job, Status.EXPIRED, results.expired(slip.trail), trail=slip.trail, **times
             )
-            return _end(held, result)
+            return _end(held, result, Basis.of(held))
         plan = self._plan.tasks.get(job.task)
         if plan is None:
             return _end_without_task(held, now_ms)
@@ -225,10 +226,13 @@ class Triage:
         self._trace_here(job, move.trail[len(slip.trail) :], mark)
         if isinstance(move, Ask):
             return self._wait(held, plan, move) or self._park(held, move, mark, now_ms)
+        basis = Basis(job.text, self._plan.revision, plan.promise)
         if isinstance(move, Accept):
             result = results.answered(job, move.answer, move.trail, **times)
-            return replace(_end(held, result), accepted=_counted(held, move, plan, now_ms))
-        return _end(held, results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times))
+            counted = _counted(held, move, plan, now_ms)
+            return replace(_end(held, result, basis), accepted=counted)
+        run_out = results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times)
+        return _end(held, run_out, basis)
 
     def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
         """Ask a rule or a linear model, and time it: they cost the router's seconds."""
@@ -309,6 +313,7 @@ class Triage:
             acceptance=ask.step.acceptance,
             options=ask.step.options,
             catalogue=self._plan.revision,
+            promise=self._plan.tasks[held.slip.task].promise,
             until_ms=min(now_ms + wait_ms, results.LAST_MS) if person else None,
             reviewers=person.reviewers if person else 1,
             audit=None if person else self._plan.tasks[held.slip.task].audit,
@@ -430,10 +435,11 @@ def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
         reply_to=job.reply_to,
         letter=letter,
         raw=held.raw,
+        basis=Basis.of(held),
     )
 
 
-def _end(held: HeldJob, result: Result) -> Finish:
+def _end(held: HeldJob, result: Result, basis: Basis) -> Finish:
     return Finish(
         entry=held.entry.entry,
         producer=held.slip.producer,
@@ -441,6 +447,7 @@ def _end(held: HeldJob, result: Result) -> Finish:
         reply_to=held.job.reply_to,
         is_first_seen=held.is_first_seen,
         spent=_rule_that_ended(result),
+        basis=basis,
     )
 
 

@@ -20,12 +20,15 @@ from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
+from smallfirst.audit_log.keeping import written
 from smallfirst.client.transports import State
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Result, Status
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, ROUTERS, Keys, ProducerKeys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.record_streams import RecordStream
+from smallfirst.ledger.records import ResultRecord, read_record
 from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import find_binary, version_of
 from smallfirst.redis_access.acl import Role, acl_file, producer_user, worker_user
@@ -61,7 +64,12 @@ def fleet(guarded: Guarded, tmp_path: Path, wait_until: WaitUntil) -> Iterator[R
 
 
 def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: WaitUntil) -> None:
-    """Submit, answer, refuse, cancel, join, look for, watch, count: nobody asks for more."""
+    """Submit, answer, refuse, cancel, join, look for, watch, count: nobody asks for more.
+
+    And whoever writes a result, a router or a worker, writes its record beside it: one each.
+    """
+    with fleet.redis.connect(Role.AUDIT_LOG) as keeper:
+        RecordStream(keeper, KEYS).open()
     with Client(fleet.redis.url(Role.PRODUCER)) as client:
         jobs = [Job(task="similar", text=f"parcel {n}") for n in range(50)]
         jobs += [Job(id="twice", task="ids", text="4111 1111 1111 1111")] * 2
@@ -89,10 +97,17 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
             description="what was read last is settled",
         )
     with fleet.redis.connect(Role.EXPORTER) as exporter:
-        told = Fleet([Slice(exporter, KEYS)], CeleryLists(exporter, KEYS), catalogue_with).collect()
-        metrics = {metric.name for metric in told}
+        exported = Fleet([Slice(exporter, KEYS)], CeleryLists(exporter, KEYS), catalogue_with)
+        metrics = {metric.name for metric in exported.collect()}
     assert "smallfirst_people_jobs" in metrics
     assert {"smallfirst_jobs_unread", "smallfirst_attempts", "smallfirst_workers"} <= metrics
+    with fleet.redis.connect(Role.AUDIT_LOG) as keeper, fleet.redis.connect() as admin:
+        found = RecordStream(keeper, KEYS).read("", 1000)
+        told = [(each.fields[b"producer"].decode(), each.fields[b"id"].decode()) for each in found]
+        recorded = [KEYS.of_producer(producer).result(job_id) for producer, job_id in told]
+        results = [key.decode() for key in admin.scan_iter("{sf:0}:result:*", count=1000)]
+        assert sorted(recorded) == sorted(results)
+        assert all(isinstance(read_record(each.record), ResultRecord) for each in written(0, found))
     assert fleet.redis.refused() == []
 
 
@@ -148,6 +163,13 @@ def test_a_job_that_nobody_can_read_ends_all_the_same(
         (Role.EXPORTER, ("XRANGE", KEYS.dead, "-", "+")),
         (Role.EXPORTER, ("GET", "{sf:0}:result:default:a1")),
         (Role.EXPORTER, ("DEL", KEYS.booked("2026-01-01"))),
+        (Role.AUDIT_LOG, ("GET", "{sf:0}:result:default:a1")),
+        (Role.AUDIT_LOG, ("XRANGE", OWN.jobs, "-", "+")),
+        (Role.AUDIT_LOG, ("XRANGE", BULK, "-", "+")),
+        (Role.AUDIT_LOG, ("XADD", KEYS.log, "*", "record", "{}")),
+        (Role.WORKER, ("XRANGE", KEYS.log, "-", "+")),
+        (Role.WORKER, ("XTRIM", KEYS.log, "MAXLEN", "0")),
+        (Role.ROUTER, ("DEL", KEYS.log)),
         *(
             (role, (command,))
             for role in Role

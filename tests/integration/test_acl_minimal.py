@@ -7,6 +7,7 @@ right after another is taken away, and something that was asked must be refused.
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
 from tests.support.desks import folder_for
 from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
 from tests.support.keda import count
+from tests.support.ledgers import finish_of
 from tests.support.reviews import decision, leased, make_final
 from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
@@ -35,6 +37,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.history import end_before
 from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.ledger.review import Refusal, Review
 from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
@@ -81,6 +84,7 @@ RARE: dict[str, dict[str, str]] = {
     Role.SCALER: {},
     Role.EXPORTER: {"ping": _IDLE},
     Role.DESK: {"ping": _IDLE},
+    Role.AUDIT_LOG: {"ping": _IDLE},
 }
 #: What anybody may say who is connected.
 FREE = {"auth", "hello", "quit", "reset"}
@@ -110,6 +114,7 @@ def trace(
         wait_in_vain(client)
         ask_whether_it_was_read(producer, trace, wait_until)
         lose_a_message(guarded)
+        keep_records(guarded)
         with guarded_fleet(guarded, folder, wait_until) as fleet:
             submit_all_kinds(client)
             submit_nonsense(guarded)
@@ -118,7 +123,8 @@ def trace(
             count_everything(guarded)
             walk_rare_paths(guarded)
             end_what_nobody_reads(guarded, wait_until)
-            ask_people(guarded, client, wait_until)
+            with no_room_for_records(guarded):
+                ask_people(guarded, client, wait_until)
             ask_two_people(guarded, client, wait_until)
             check_blind(guarded, wait_until)
             show_the_dashboard(guarded, tmp_path_factory.mktemp("dashboard"))
@@ -153,6 +159,40 @@ def wait_in_vain(client: Client) -> None:
     with pytest.raises(ResultTimeout):
         client.result(job_id, timeout=0.1)
     assert client.status(job_id).state is State.SUBMITTED
+
+
+def keep_records(guarded: Guarded) -> None:
+    """The audit log's keeper has results recorded from now on, and does what it ever does."""
+    with guarded.connect(Role.AUDIT_LOG) as redis:
+        assert not check_slices(redis, KEYS, 1, address="")
+        stream = RecordStream(redis, KEYS)
+        assert stream.open()
+        assert stream.is_open
+        assert stream.read("", 10) == []
+        stream.note_head(b"a checkpoint")
+        assert stream.head == b"a checkpoint"
+
+
+@contextmanager
+def no_room_for_records(guarded: Guarded) -> Iterator[None]:
+    """Nobody has taken up records for long, so that a worker, a router and a desk count them."""
+    fill = "for i = 1, 100000 do redis.call('XADD', KEYS[1], '*', 'void', '0-1') end"
+    with guarded.connect() as admin, guarded.connect(Role.AUDIT_LOG) as redis:
+        stream, backlog = RecordStream(redis, KEYS), KEYS.backlog("cpu", Priority.INTERACTIVE)
+        admin.eval(fill, 1, KEYS.log)
+        adding = admin.pipeline(transaction=True)
+        adding.xadd(backlog, {"producer": "default", "id": "unkept", "job": "{}", "slip": "{}"})
+        adding.xreadgroup(POOL_GROUP, "worker-of-the-drill", {backlog: ">"})
+        entry = adding.execute()[0].decode()
+        with guarded.connect(CPU) as cpu:
+            worker = Ledger(cpu, KEYS, "worker-of-the-drill")
+            worker.settle(backlog, POOL_GROUP, [finish_of(entry, "unkept")])
+        num_lost = stream.lost
+        assert num_lost > 0
+        yield
+        assert stream.lost > num_lost
+        last = stream.read("", 200_000)[-1]
+        stream.forget(last.entry)
 
 
 def ask_whether_it_was_read(url: str, trace: Trace, wait_until: WaitUntil) -> None:

@@ -15,9 +15,11 @@ from tests.support.guarded import Guarded, guarded_redis
 from tests.support.notices import Notices, listening
 from tests.support.shapes import attempt_for, result_for, slip_for
 
+from smallfirst.audit_log.keeping import written
 from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.keys import EVERY_SLICE, POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.ledger.settlements import (
     Cancel,
     Finish,
@@ -133,6 +135,10 @@ WORK: dict[str, tuple[Role, Make, str, str]] = {
     "wait": (Role.ROUTER, wait, OWN.jobs, "unknown"),
     "join": (Role.ROUTER, park, OWN.jobs, "flying"),
 }
+#: What ends in a result, and so in a record where the fleet keeps an audit log.
+RECORDED = ("answer", "answer at once", "refuse", "cancel", "park a cancelled one")
+#: Before, between and after a record and its result.
+NEAR_RECORDS = frozenset({"set", "hset", "hdel", "xadd", "exists", "expire", "xdel", "xack"})
 #: What stands in the way, and at which key.
 BLOCKED = {
     "the job's hash": OWN.job("a1"),
@@ -283,3 +289,33 @@ def test_a_key_that_holds_something_else_loses_no_job(
                 admin.restore(key, 0, saved)
             settled(admin, make, stream, entry)
             assert state_of(admin, notices, stream) == usual
+
+
+def num_recorded(redis: Any) -> int:
+    """How many records the log's keeper would write: those that are not void."""
+    return len(written(0, RecordStream(redis, KEYS).read("", 100)))
+
+
+@pytest.mark.parametrize("work", RECORDED)
+def test_a_right_that_is_missing_doubles_no_record_and_loses_none(
+    guarded: Guarded, work: str
+) -> None:
+    """Where the fleet keeps an audit log: whatever fails near the two, but the sight of the log."""
+    role, make, stream, state = WORK[work]
+    num_failed = 0
+    with guarded.connect() as admin:
+        for right, selector, grants in narrowings(all_grants(role, "sf")):
+            if right not in NEAR_RECORDS:
+                continue
+            entry = in_hand(admin, stream, state)
+            RecordStream(admin, KEYS).open()
+            if state == "cancelled":
+                admin.hset(OWN.job("a1"), mapping={"record": "", "salt": ""})
+            with user_with(admin, guarded, grants) as cut:
+                try:
+                    settled(cut, make, stream, entry)
+                except ResponseError:
+                    num_failed += 1
+                    settled(admin, make, stream, entry)
+            assert num_recorded(admin) == 1 or right == "exists", (right, selector)
+    assert num_failed >= 3

@@ -18,7 +18,7 @@ from smallfirst.ledger.slices import slice_of
 
 #: Keys that need no TTL: `ledger.keys` declares what bounds them.
 LASTING_KEYS = re.compile(
-    r"\{[^:]+:\d+\}:(slices|producers|pools|(jobs|submissions):[^:]+|escalations|dead"
+    r"\{[^:]+:\d+\}:(slices|producers|pools|log|log:lost|log:head|(jobs|submissions):[^:]+|escalations|dead"
     r"|backlog:[^:]+:(interactive|bulk))|[^:]+:celery:.+"
 )
 #: How a job ends whose answer was not prevented by its own fault.

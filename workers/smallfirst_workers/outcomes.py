@@ -11,7 +11,7 @@ from smallfirst.jobs import Attempt, Outcome, Problem, Status, Tier
 from smallfirst.ledger.checks import accepted
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import RoutingSlip
-from smallfirst.ledger.settlements import Finish, Move
+from smallfirst.ledger.settlements import Basis, Finish, Move
 from smallfirst_workers.engines import EngineResult
 from smallfirst_workers.problems import INVALID
 
@@ -87,6 +87,7 @@ def settlement_of(
             reply_to=job.reply_to,
             spent=attempt,
             accepted=accepted(held, attempt, answer, order, now_ms) if order else None,
+            basis=Basis.of(held),
         )
     return Move(
         entry=held.entry.entry,
@@ -114,6 +115,7 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
+        basis=Basis.of(held),
     )
 
 

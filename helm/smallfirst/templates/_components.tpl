@@ -19,6 +19,7 @@ one more `define` here and one more line in `smallfirst.components`.
     streams     {short name: stream}, and `group`: what waits for it, for KEDA
     ingress     rules of its NetworkPolicy; `egress` likewise, beside names and Redis
     catalogue, modelCache: whether it mounts them
+    isAlone     whether a new pod waits until the old one is gone
 */}}
 
 {{- define "smallfirst.components" -}}
@@ -32,6 +33,9 @@ one more `define` here and one more line in `smallfirst.components`.
 {{- end -}}
 {{- if .Values.desk.enabled -}}
 {{- $_ := set $all "desk" (include "smallfirst.component.desk" . | fromYaml) -}}
+{{- end -}}
+{{- if .Values.auditLog.enabled -}}
+{{- $_ := set $all "audit-log" (include "smallfirst.component.auditLog" . | fromYaml) -}}
 {{- end -}}
 {{- if .Values.metrics.enabled -}}
 {{- $_ := set $all "exporter" (include "smallfirst.component.exporter" . | fromYaml) -}}
@@ -347,6 +351,38 @@ probes:
   startup: {tcpSocket: {port: metrics}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: {{ int (ceil (divf $config.startupSeconds 5)) }}}
   liveness: {tcpSocket: {port: metrics}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
   readiness: {tcpSocket: {port: metrics}, periodSeconds: 20, timeoutSeconds: 5, failureThreshold: 3}
+config:
+  {{- toYaml $config | nindent 2 }}
+{{- end }}
+
+{{/* Keeps the audit log. One pod has its folder at a time: a second would be turned away. */}}
+{{- define "smallfirst.component.auditLog" -}}
+{{- $own := omit .Values.auditLog "enabled" "existingClaim" "existingSecret" -}}
+{{- $config := include "smallfirst.config" (dict "root" . "own" $own) | fromYaml -}}
+{{- $_ := set $config "replicas" 1 -}}
+kind: Deployment
+isAlone: true
+image: router
+role: audit-log
+containers:
+  - name: audit-log
+    command: [python, -m, smallfirst.audit_log]
+settings:
+  HEALTH_DIR: /tmp/health
+  AUDIT_LOG: /var/lib/smallfirst/audit-log
+  AUDIT_LOG_KEY: /etc/smallfirst/audit-log/key
+volumes:
+  - name: audit-log-key
+    secret:
+      secretName: {{ .Values.auditLog.existingSecret }}
+      items: [{key: key, path: key}]
+  - name: kept
+    persistentVolumeClaim: {claimName: {{ .Values.auditLog.existingClaim }}}
+mounts:
+  - {name: audit-log-key, mountPath: /etc/smallfirst/audit-log, readOnly: true}
+  - {name: kept, mountPath: /var/lib/smallfirst}
+probes:
+  {{- include "smallfirst.probes" (dict "root" . "startupSeconds" $config.startupSeconds) | nindent 2 }}
 config:
   {{- toYaml $config | nindent 2 }}
 {{- end }}

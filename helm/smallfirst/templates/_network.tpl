@@ -42,7 +42,7 @@ A rule without peers would let everybody in, so an empty list of peers makes no 
   ports:
     {{- include "smallfirst.externalPorts" $root | nindent 4 }}
 {{- end }}
-{{- if and (include "smallfirst.hasBroker" $root) (not (has $component.role (list "producer" "desk"))) }}
+{{- if and (include "smallfirst.hasBroker" $root) (not (has $component.role (list "producer" "desk" "audit-log"))) }}
 {{- with $root.Values.redis.external.broker.peers }}
 - to:
     {{- toYaml . | nindent 4 }}

@@ -256,7 +256,7 @@ securityContext:
       {{- toYaml $key | nindent 6 }}
 {{- end }}
 {{- end }}
-{{- if and (include "smallfirst.hasBroker" $root) (has ($component.role | default "") (list "producer" "desk")) }}
+{{- if and (include "smallfirst.hasBroker" $root) (has ($component.role | default "") (list "producer" "desk" "audit-log")) }}
 {{- /* It is no client of Celery's: it has no right there, and connects never. */}}
 - name: SMALLFIRST_BROKER_URL
   value: {{ printf "redis://%s/0" (include "smallfirst.hostPort" (dict "host" $root.Values.redis.external.broker.host "port" (int $root.Values.redis.external.broker.port))) | quote }}
@@ -293,7 +293,7 @@ securityContext:
 {{- $secret := include "smallfirst.redisSecret" $root -}}
 {{- $key := include "smallfirst.redisKey" (dict "root" $root "key" (printf "%s-url" .)) -}}
 {{- $_ := set $found "SMALLFIRST_REDIS_URL" (dict "name" $secret "key" $key) -}}
-{{- if and (include "smallfirst.hasBroker" $root) (not (has . (list "producer" "desk"))) -}}
+{{- if and (include "smallfirst.hasBroker" $root) (not (has . (list "producer" "desk" "audit-log"))) -}}
 {{- $key = include "smallfirst.redisKey" (dict "root" $root "key" (include "smallfirst.brokerKey" (dict "root" $root "role" .))) -}}
 {{- $_ := set $found "SMALLFIRST_BROKER_URL" (dict "name" $secret "key" $key) -}}
 {{- end -}}

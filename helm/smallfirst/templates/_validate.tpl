@@ -7,7 +7,7 @@
 {{- $faults = include "smallfirst.faults.nulls" . | fromJsonArray -}}
 {{- end -}}
 {{- if not $faults -}}
-{{- range list "names" "kinds" "redis" "peers" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "airGapped" -}}
+{{- range list "names" "kinds" "redis" "peers" "catalogue" "files" "places" "models" "scaledTwice" "flower" "desk" "auditLog" "airGapped" -}}
 {{- $faults = concat $faults (include (printf "smallfirst.faults.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- range $name := include "smallfirst.poolNames" . | fromJsonArray -}}
@@ -276,6 +276,15 @@ whoever renders for one; `helm template` alone knows of none, and nothing is ref
 {{- if has .name (list "FLOWER_UNAUTHENTICATED_API" "FLOWER_READ_ONLY" "FLOWER_AUTH_PROVIDER") -}}
 {{- $faults = append $faults (printf "%s is not to be set: Flower here is read-only, and asks who is there" .name) -}}
 {{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end }}
+
+{{/* A log lies on a disk that outlives its pod, and is signed by a key that no chart makes. */}}
+{{- define "smallfirst.faults.auditLog" -}}
+{{- $faults := list -}}
+{{- if and .Values.auditLog.enabled (not (and .Values.auditLog.existingClaim .Values.auditLog.existingSecret)) -}}
+{{- $faults = append $faults "an audit log needs a place and a key: set auditLog.existingClaim, and auditLog.existingSecret (its key `key`: the file that `smallfirst audit-log key` writes)" -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end }}

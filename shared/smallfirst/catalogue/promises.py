@@ -4,6 +4,7 @@
 promised of them, and of which cascade. It is void as soon as that cascade is another one.
 """
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -135,6 +136,16 @@ class Promise(Entry):
     steps: tuple[StepPromise, ...] = Field(
         min_length=1, description="The steps of the cascade, in order."
     )
+
+
+def promise_text(promise: Promise) -> str:
+    """A promise as its file has it."""
+    return promise.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def promise_digest(promise: Promise) -> str:
+    """By which records tell a promise: the first 16 hex digits of the SHA-256 of its file."""
+    return hashlib.sha256(promise_text(promise).encode()).hexdigest()[:16]
 
 
 def promise_path(catalogue_path: Path, task: str) -> Path:

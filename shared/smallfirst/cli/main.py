@@ -120,6 +120,10 @@ COMMANDS = {
         "smallfirst.cli.audit:audit",
         "Show how often accepted answers are wrong, by blind checks, and how reviewers answer.",
     ),
+    "audit-log": CommandEntry(
+        "smallfirst.cli.audit_log:app",
+        "Keep, prove and verify the log of what the fleet answered, and by what.",
+    ),
     "evaluate": CommandEntry(
         "smallfirst.cli.evaluate:evaluate",
         "Compare a task's cascade with everything else its models could do.",

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
+from smallfirst.catalogue.promises import promise_text
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.bounds import fewest_rows
 from smallfirst.evaluation.foreign import ForeignAccepted
@@ -23,7 +24,7 @@ def write_promise(promise: Promise, catalogue_path: Path) -> Path:
     """
     path = promise_path(catalogue_path, promise.task)
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, promise.model_dump_json(indent=2, exclude_none=True) + "\n")
+    write_whole(path, promise_text(promise))
     return path
 
 

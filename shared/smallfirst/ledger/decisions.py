@@ -21,7 +21,7 @@ from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.routing_slips import Moment
 from smallfirst.ledger.scripts import Scripts
-from smallfirst.ledger.settlements import Finish
+from smallfirst.ledger.settlements import Basis, Finish
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst.people import PERSON
 from smallfirst.wire import Wire
@@ -132,6 +132,7 @@ def finish_with(decided: Decided, *, now_ms: int) -> Finish:
         result=result,
         reply_to=held.job.reply_to,
         spent=with_all_seconds(attempt, decided.decisions[:-1]),
+        basis=Basis.of(held),
     )
 
 

@@ -78,6 +78,14 @@ Key, type, bound, writer; content:
         How a worker's last failed batch, or its process, ended: an error's name, an exit code.
     {slice}:booked:{date}              hash; TTL 35 days; settle.lua
         Jobs, seconds and cost by task, step and outcome.
+    {slice}:log                        stream; `MAX_RECORDS` of records.lua; settle.lua
+        Where the fleet keeps an audit log: the record of each result (JSON, without a text) with
+        its `salt`, `producer` and `id`, until the log's keeper has taken it up.
+    {slice}:log:lost                   hash; one number; settle.lua
+        How many results have no record, since nobody took records up for too long.
+    {slice}:log:head                   string; one checkpoint; the log's keeper
+        The last checkpoint of the audit log, so that an older copy of its folder is known as one;
+        in the first slice alone.
     {ns}:celery:*                   Celery's own; two batches a worker; Celery
         Two short lists per pool, the messages held unstarted, bindings.
 
@@ -309,6 +317,21 @@ class Keys:
     def dead_written(self) -> str:
         """How many dead letters were written; it begins anew after a while without any."""
         return f"{self.dead}:written"
+
+    @property
+    def log(self) -> str:
+        """The records that the audit log's keeper has not taken up yet."""
+        return f"{self.tag}:log"
+
+    @property
+    def log_lost(self) -> str:
+        """How many results have no record."""
+        return f"{self.log}:lost"
+
+    @property
+    def log_head(self) -> str:
+        """The last checkpoint of the audit log."""
+        return f"{self.log}:head"
 
     def workers(self, pool: str) -> str:
         """The live workers of a pool."""

@@ -6,7 +6,9 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -29,8 +31,9 @@ from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.lives import DEAD_AFTER, Lives
+from smallfirst.ledger.records import record_of
 from smallfirst.ledger.scripts import Scripts
-from smallfirst.ledger.settlements import Settled, Settlement, rows_of
+from smallfirst.ledger.settlements import Settled, Settlement, no_record, rows_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.ledger.submissions import Submissions
 
@@ -54,6 +57,8 @@ DUE_AGAIN = timedelta(seconds=5)
 #: The longest that a person's claim holds without being renewed. A desk that is to hold it for less
 #: counts the difference as silence.
 PERSON_LEASE = timedelta(minutes=10)
+#: The ways in which an entry ends, as settle.lua counts them; behind them it says whether it logs.
+_NUM_WAYS = len(fields(Settled))
 #: What an entry may have around its job: the fields' names, and what else a producer writes.
 FRAMING_BYTES = 4096
 
@@ -76,6 +81,8 @@ class Ledger:
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
+        #: Whether the fleet kept an audit log when it was last told.
+        self._is_logged = False
 
     @property
     def keys(self) -> Keys:
@@ -387,8 +394,11 @@ class Ledger:
         """
         settled = Settled()
         for part in _parts(settlements, SETTLED_AT_ONCE):
-            keys, arguments = self._settling(stream, group, part, must_hold=must_hold)
-            settled += Settled(*(int(n) for n in self._scripts.run("settle", keys, arguments)))
+            call = partial(self._settling, stream, group, part, must_hold=must_hold)
+            reply = self._scripts.run("settle", *call())
+            if self._must_record(reply):
+                reply = self._scripts.run("settle", *call())
+            settled += Settled(*(int(n) for n in reply[:_NUM_WAYS]))
         return settled
 
     def settle_streams(
@@ -404,9 +414,26 @@ class Ledger:
             for stream, rows in settlements.items()
             for part in _parts(rows, SETTLED_AT_ONCE)
         ]
-        calls = [self._settling(stream, group, part) for stream, part in parts]
-        replies = zip(parts, self._scripts.run_each("settle", calls), strict=True)
+        replies = zip(parts, self._settle_each(parts, group), strict=True)
         return {stream: reply for (stream, _), reply in replies if isinstance(reply, ResponseError)}
+
+    def _settle_each(
+        self, parts: Sequence[tuple[str, Sequence[Settlement]]], group: str
+    ) -> list[Any]:
+        calls = [self._settling(stream, group, part) for stream, part in parts]
+        replies = self._scripts.run_each("settle", calls)
+        again = [place for place, reply in enumerate(replies) if self._must_record(reply)]
+        calls = [self._settling(parts[place][0], group, parts[place][1]) for place in again]
+        for place, reply in zip(again, self._scripts.run_each("settle", calls), strict=True):
+            replies[place] = reply
+        return replies
+
+    def _must_record(self, reply: Any) -> bool:
+        """Note whether there is an audit log; say whether nothing was done for want of records."""
+        if isinstance(reply, ResponseError):
+            return False
+        self._is_logged = not reply or bool(reply[_NUM_WAYS])
+        return not reply
 
     def _settling(
         self, stream: str, group: str, settlements: Sequence[Settlement], *, must_hold: bool = False
@@ -415,8 +442,8 @@ class Ledger:
         bounds = self._bounds.as_arguments()
         arguments: list[object] = [group, self._holder, self._keys.tag, *bounds]
         arguments.append("1" if must_hold else "0")
-        num_rows, rows = rows_of(settlements)
-        arguments += [num_rows, *rows]
+        num_rows, rows = rows_of(settlements, record_of if self._is_logged else no_record)
+        arguments += [num_rows, "1" if self._is_logged else "0", *rows]
         return [stream, self._today(), self._keys.due], arguments
 
     def open_pools(self, pools: Iterable[str]) -> None:

@@ -32,6 +32,9 @@ class StepRequest(Wire):
     catalogue: str = Field(
         default="", description="The revision of the catalogue by which the router planned it."
     )
+    promise: str = Field(
+        default="", description="The hash of the task's promise in that catalogue; empty for none."
+    )
     until_ms: Moment | None = Field(
         default=None,
         description="The time until which the job waits for a person, on Redis's clock; none for a"

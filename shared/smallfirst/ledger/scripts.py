@@ -15,7 +15,7 @@ Call = tuple[Sequence[str], Sequence[Any]]
 _SHARED: dict[str, tuple[str, ...]] = {
     "read": ("rows",),
     "recover": ("rows", "holders"),
-    "settle": ("holders", "pending", "earlier", "checks"),
+    "settle": ("holders", "pending", "earlier", "checks", "records"),
     "take_due": ("holders",),
     "claim": (),
     "keep": ("pending",),

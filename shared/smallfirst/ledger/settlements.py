@@ -5,16 +5,38 @@ its own: it never looks into JSON.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from smallfirst.jobs import Attempt, Result
 from smallfirst.ledger.checks import Accepted
 from smallfirst.ledger.entries import Excerpt
+from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
 Verb = Literal["result", "move", "wait", "refuse", "cancel"]
+
+
+class Basis(NamedTuple):
+    """What a job was asked, and by what: of this the audit log's record holds hashes.
+
+    Attributes:
+        text: The job's.
+        catalogue: The revision of the catalogue by which the last step was planned.
+        promise: The hash of the promise in force; empty for none.
+    """
+
+    text: str
+    catalogue: str
+    promise: str
+
+    @classmethod
+    def of(cls, held: HeldJob) -> "Basis":
+        """Of a job that a step was asked of."""
+        request = held.slip.request
+        planned = (request.catalogue, request.promise) if request else ("", "")
+        return cls(held.job.text, *planned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +53,7 @@ class Finish:
         letter: Why the job was given up, where it was.
         raw: The submission, kept behind the letter.
         accepted: What counts a machine's accepted answer, where its task is audited.
+        basis: What the job was asked, where it could be read.
     """
 
     verb: ClassVar[Verb] = "result"
@@ -44,6 +67,7 @@ class Finish:
     letter: DeadLetter | None = None
     raw: bytes = b""
     accepted: Accepted | None = None
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +159,8 @@ class Cancel:
 
 
 Settlement = Finish | Move | Wait | Refuse | Cancel
+#: Gives the record of the result by which an entry ends, and its salt.
+RecordOf = Callable[[Settlement], tuple[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -165,7 +191,14 @@ class Settled:
         )
 
 
-def row_of(settlement: Settlement, place: int = 0) -> Iterator[str | bytes]:
+def no_record(_: Settlement) -> tuple[str, bytes]:
+    """What is recorded where the fleet keeps no audit log."""
+    return "", b""
+
+
+def row_of(
+    settlement: Settlement, place: int = 0, record: RecordOf = no_record
+) -> Iterator[str | bytes]:
     """One row of settle.lua's arguments, in the order of its columns; empty where absent.
 
     `place` is where the answer's check stands among what comes behind the rows; 0 for none.
@@ -192,6 +225,7 @@ def row_of(settlement: Settlement, place: int = 0) -> Iterator[str | bytes]:
     yield settlement.raw if isinstance(settlement, Finish | Refuse) else b""
     yield from _booking(settlement)
     yield _counted(settlement, place)
+    yield from record(settlement)
 
 
 def _counted(settlement: Settlement, place: int) -> str:
@@ -200,7 +234,9 @@ def _counted(settlement: Settlement, place: int) -> str:
     return f"{counted.counted} {place}" if counted else ""
 
 
-def rows_of(settlements: Iterable[Settlement]) -> tuple[int, list[str | bytes]]:
+def rows_of(
+    settlements: Iterable[Settlement], record: RecordOf = no_record
+) -> tuple[int, list[str | bytes]]:
     """Write the rows of settle.lua, and behind them the checks that may be drawn.
 
     Returns:
@@ -209,7 +245,7 @@ def rows_of(settlements: Iterable[Settlement]) -> tuple[int, list[str | bytes]]:
     rows, checks, num_rows = list[str | bytes](), list[str | bytes](), 0
     for num_rows, settlement in enumerate(settlements, start=1):  # noqa: B007 - counted
         check = list(_check_of(settlement))
-        rows += row_of(settlement, len(checks) + 1 if check else 0)
+        rows += row_of(settlement, len(checks) + 1 if check else 0, record)
         checks += check
     return num_rows, rows + checks
 

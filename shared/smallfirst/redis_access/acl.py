@@ -31,6 +31,7 @@ class Role(StrEnum):
     SCALER = "scaler"
     EXPORTER = "exporter"
     DESK = "desk"
+    AUDIT_LOG = "audit-log"
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def grants(user: str, namespace: str) -> tuple[Grant, ...]:
         Role.SCALER: _of_scaler,
         Role.EXPORTER: _of_exporter,
         Role.DESK: _of_desk,
+        Role.AUDIT_LOG: _of_audit_log,
     }
     return made[Role(user)](keys)
 
@@ -339,6 +341,9 @@ def _settling(keys: Keys) -> tuple[Grant, ...]:
         Grant("hmget hset hdel expire", (f"~{every.job('*')}",)),
         Grant("zrem", (f"%W~{keys.due}",)),
         Grant("hincrby hincrbyfloat expire", (f"~{keys.booked('*')}",)),
+        # Its record, where the fleet keeps an audit log; who may write one may read none.
+        Grant("exists xadd xlen", (f"%W~{keys.log}",)),
+        Grant("hincrby", (f"~{keys.log_lost}",)),
     )
 
 
@@ -461,6 +466,16 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
         Grant("hmget", (f"%R~{keys.of_producer('*').submissions}", f"%R~{keys.audit('*')}")),
         Grant("get", (f"%R~{keys.num_slices}", f"%R~{keys.dead_written}")),
+    )
+
+
+def _of_audit_log(keys: Keys) -> tuple[Grant, ...]:
+    """Takes up the records of results; never reads a job or a result."""
+    return (
+        Grant("xgroup|create xrange xtrim exists", (f"~{keys.log}",)),
+        Grant("hget", (f"%R~{keys.log_lost}",)),
+        Grant("get set", (f"~{keys.log_head}",)),
+        Grant("get", (f"%R~{keys.num_slices}",)),
     )
 
 

@@ -6,6 +6,7 @@ One environment may serve all components: each takes what is its own, and a name
 knows is refused, since a setting that does nothing is worse than an error.
 """
 
+from smallfirst.settings.audit_log import AuditLogSettings
 from smallfirst.settings.components import (
     ExporterSettings,
     FlowerSettings,
@@ -30,6 +31,7 @@ __all__ = [
     "COMPONENTS",
     "MAX_SLICES",
     "SECRETS_DIR",
+    "AuditLogSettings",
     "DeskSettings",
     "ExporterSettings",
     "FlowerSettings",

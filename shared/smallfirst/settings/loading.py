@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from smallfirst.errors import SettingsError, SettingsProblem
+from smallfirst.settings.audit_log import AuditLogSettings
 from smallfirst.settings.components import (
     ExporterSettings,
     FlowerSettings,
@@ -41,6 +42,7 @@ COMPONENTS: Final[tuple[type[Settings], ...]] = (
     ExporterSettings,
     FlowerSettings,
     DeskSettings,
+    AuditLogSettings,
 )
 
 S = TypeVar("S", bound=Settings)

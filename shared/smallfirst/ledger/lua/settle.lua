@@ -1,5 +1,6 @@
 -- luacheck: read globals is_router is_worker producer_of group_of people_of count_accepted
 -- luacheck: read globals forget_earlier look_ahead pending_of forget_pending
+-- luacheck: read globals is_logged log_record void_record
 -- Ends entries of one stream: each job gets its result, moves on to another stream, or stays and waits
 -- for a pool to have room. Atomic, and fenced twice: an entry that has ended already is left alone
 -- (XPENDING says so), and a result that stands is never replaced (SET NX). Who ends an entry first, wins,
@@ -9,8 +10,9 @@
 -- pool rests. An entry is acknowledged last, when all that comes of it is written: of a script that an
 -- error ends Redis undoes nothing, so the entry stays to be ended again, and each step may come twice.
 -- What is decided, is decided by columns and by fields of the job's hash; no JSON is looked into. Comes
--- after holders.lua, pending.lua, earlier.lua and checks.lua, which says what is written where an accepted
--- answer is counted.
+-- after holders.lua, pending.lua, earlier.lua, checks.lua, which says what is written where an accepted
+-- answer is counted, and records.lua, which says what is written where the fleet keeps an audit log. There
+-- each result has its record before it stands: an error between the two makes the record void.
 --
 --   {source}                   XPENDING, XRANGE, XACK, XDEL   the entry that ends here
 --                              XCLAIM JUSTID          the entry that waits
@@ -18,7 +20,8 @@
 --   {backlog}                  XINFO STREAM, XSETID   keep its lag right, where nobody had read one
 --   {slice}:job:{producer}:{id}   hash, TTL     in flight: origin, fingerprint, reply, at, entry, from
 --                                            ended: status, fingerprint
---                                            cancelled before it came: cancelled
+--                                            cancelled before it came: cancelled, record, salt
+--                                            refused, where there is an audit log: refusal
 --   {slice}:result:{producer}:{id}          string, TTL   the result, written once
 --   {slice}:due                   zset, TTL     the jobs in flight by deadline, in ms
 --   {slice}:review:{task}         zset, TTL     the jobs that wait for a person, by when that ends, in ms
@@ -33,7 +36,7 @@
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
--- the entries, [11] how many rows, then rows of 18 columns ('' where absent):
+-- the entries, [11] how many rows, [12] '1' where they bring records, then rows of 20 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
 --   producer     whose job it is
@@ -52,15 +55,19 @@
 --   seconds      to book
 --   cost         to book
 --   accepted     result: what is counted of a machine's answer, where its task is audited; see checks.lua
+--   record, salt what the audit log keeps of the result
 -- and behind them, of each answer that may be drawn, its check: job, slip, check, when it is dropped.
--- Returns {results, moves, waiting, joined, fenced}: how many rows ended each way.
+-- Returns {results, moves, waiting, joined, fenced, logged}: how many rows ended each way, and whether there
+-- is an audit log; or, before anything is written, nothing, where there is one and the rows bring no records.
 
-local COLUMNS, FIRST = 18, 12
+local COLUMNS, FIRST = 20, 13
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
 local max_dead, max_dead_bytes, max_waiters = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local must_hold = ARGV[10] == '1'
+local has_log = is_logged(ns)
+if has_log and ARGV[12] ~= '1' then return {} end
 local BOOKED_TTL = 35 * 86400
 local MANY = 8
 -- How long a cancellation waits for its job: a submission that is on its way comes within seconds.
@@ -240,18 +247,31 @@ local function audit(row)
   if row.accepted ~= '' then pcall(count_accepted, ns, row.accepted, check_at) end
 end
 
+-- Writes a result if there is none; gives whether it did.
+local function write_result(row)
+  if not has_log then return redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl) end
+  if redis.call('EXISTS', result_key(row)) == 1 then return false end
+  local entry = log_record(ns, row)
+  local is_done, written = pcall(redis.call, 'SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  if not is_done then
+    void_record(ns, entry)
+    error(written)
+  end
+  return written
+end
+
 local function note_end(row, fingerprint)
   local key = job_key(row)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', fingerprint)
   redis.call('EXPIRE', key, result_ttl)
   redis.call('ZREM', due, job_of(row))
-  redis.call('HDEL', key, 'origin', 'reply', 'at', 'entry', 'from', 'cancelled')
+  redis.call('HDEL', key, 'origin', 'reply', 'at', 'entry', 'from', 'cancelled', 'record', 'salt')
 end
 
 local function finish(row)
   local known = redis.call('HMGET', job_key(row), 'reply', 'fingerprint')
   local reply, fingerprint = known[1] or row.reply_to, known[2] or row.fingerprint
-  local is_new = redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  local is_new = write_result(row)
   for name in string.gmatch(reply, '[^\n]+') do notify(name, row) end
   -- Still in flight with a result: an error ended an earlier try right here.
   if is_new or known[1] then note_end(row, fingerprint) end
@@ -274,8 +294,9 @@ end
 local function admit(row, at)
   if row.first ~= '1' then return nil end
   local key, result = job_key(row), result_key(row)
-  local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled')
-  local origin, fingerprint, reply, status, cancelled = unpack(known)
+  local known = redis.call('HMGET', key, 'origin', 'fingerprint', 'reply', 'status', 'cancelled', 'record',
+    'salt')
+  local origin, fingerprint, reply, status, cancelled, record, salt = unpack(known)
   -- Its own registration: it waited since, or an error ended an earlier try.
   local is_known = origin == row.entry
   if not is_known and redis.call('EXISTS', result) == 1 and status ~= 'refused' then
@@ -303,6 +324,7 @@ local function admit(row, at)
   redis.call('EXPIRE', key, job_ttl)
   if not cancelled then return nil, not is_known end
   row.status, row.body, row.task, row.accepted = 'cancelled', cancelled, '', ''
+  row.record, row.salt = record or '', salt or ''
   return finish(row)
 end
 
@@ -312,7 +334,7 @@ local function finish_new(row)
   local key = job_key(row)
   redis.call('HSET', key, 'status', row.status, 'fingerprint', row.fingerprint)
   redis.call('EXPIRE', key, result_ttl)
-  local is_new = redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  local is_new = write_result(row)
   notify(row.reply_to, row)
   if is_new then audit(row) end
   book(row)
@@ -374,6 +396,22 @@ local function wait(row)
   return 'waiting'
 end
 
+-- Writes the result of a refusal, in place of one before. An error may have ended an earlier try after it.
+local function refuse_with(row, its_result, refusal)
+  local entry
+  if has_log and refusal ~= row.entry then
+    entry = log_record(ns, row)
+    redis.call('HSET', job_key(row), 'refusal', row.entry)
+  end
+  local is_done, problem = pcall(redis.call, 'SET', its_result, row.body, 'EX', result_ttl)
+  if is_done then return end
+  if entry then
+    redis.call('HDEL', job_key(row), 'refusal')
+    void_record(ns, entry)
+  end
+  error(problem)
+end
+
 -- Answers a submission that is no job, or none any more, where it waited for a pool that is gone. It
 -- ends no other job of that id, in flight or done: who sent the refused one is told what stands, or
 -- what will.
@@ -381,7 +419,7 @@ local function refuse(row)
   write_dead_letter(row.letter, row.raw)
   if row.id == '' then return 'results' end
   local key, its_result = job_key(row), result_key(row)
-  local known = redis.call('HMGET', key, 'origin', 'status', 'reply')
+  local known = redis.call('HMGET', key, 'origin', 'status', 'reply', 'refusal')
   local origin, status, reply = known[1], known[2], known[3] or row.reply_to
   if origin and origin ~= row.entry then
     join(key, known[3], row.reply_to)
@@ -391,7 +429,7 @@ local function refuse(row)
   for name in string.gmatch(reply, '[^\n]+') do notify(name, row) end
   if is_new then
     note_end(row, '')
-    redis.call('SET', its_result, row.body, 'EX', result_ttl)
+    refuse_with(row, its_result, known[4])
   end
   return is_new and 'results' or 'joined'
 end
@@ -406,6 +444,7 @@ local function cancel(row)
   if not origin then
     if status or redis.call('EXISTS', result_key(row)) == 1 then return 'joined' end
     redis.call('HSET', key, 'cancelled', row.body)
+    if has_log then redis.call('HSET', key, 'record', row.record, 'salt', row.salt) end
     redis.call('EXPIRE', key, CANCEL_TTL)
     return 'joined'
   end
@@ -458,7 +497,7 @@ for i = FIRST, FIRST + ARGV[11] * COLUMNS - 1, COLUMNS do
   local row = {}
   row.verb, row.entry, row.producer, row.id, row.first, row.fingerprint, row.status, row.reply_to,
     row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost,
-    row.accepted
+    row.accepted, row.record, row.salt
     = unpack(ARGV, i, i + COLUMNS - 1)
   local is_settled, ended = pcall(settle, row)
   if not is_settled then
@@ -470,4 +509,4 @@ end
 local is_closed, problem = pcall(close)
 if not is_closed then return failed(problem) end
 publish()
-return { counts.results, counts.moves, counts.waiting, counts.joined, counts.fenced }
+return { counts.results, counts.moves, counts.waiting, counts.joined, counts.fenced, has_log and 1 or 0 }

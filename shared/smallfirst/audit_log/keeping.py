@@ -1,0 +1,159 @@
+"""Keeping the log: records are taken up from every slice, written, and only then forgotten there.
+
+A record that is on disk names the entry it came from; after a crash the keeper goes on behind the
+last of them, so that none is in the log twice and none is missing.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from redis.exceptions import RedisError
+
+from smallfirst.audit_log.folder import Entry, LogFolder
+from smallfirst.audit_log.index import Position
+from smallfirst.audit_log.notes import Checkpoint, VerifierKey
+from smallfirst.audit_log.tiles import MAX_ENTRY_BYTES
+from smallfirst.errors import AuditLogError
+from smallfirst.ledger.record_streams import RecordStream, Waiting
+from smallfirst.ledger.records import SALT_BYTES, GapRecord, VoidRecord, bare_record
+from smallfirst.telemetry.outages import tell
+
+log = structlog.get_logger()
+
+#: The most records of a slice that one checkpoint takes in.
+READ_COUNT = 2000
+_BEGIN = b'{"kind":"result",'
+
+
+class Keeper:
+    """Takes up the records of all slices.
+
+    Args:
+        folder: The open log.
+        streams: Of all slices, the first one first.
+        verifier: The key of the log.
+    """
+
+    def __init__(
+        self, folder: LogFolder, streams: Sequence[RecordStream], verifier: VerifierKey
+    ) -> None:
+        self._folder = folder
+        self._streams = streams
+        self._verifier = verifier
+
+    def open(self) -> None:
+        """Have results recorded from now on.
+
+        Raises:
+            AuditLogError: When the folder is older than what was signed, or of another log.
+        """
+        head = self._streams[0].head
+        if head:
+            self._compare(self._verifier.opened(head))
+        is_first = not (head or self._folder.size)
+        gone = [each for each in self._streams if each.open() and not is_first]
+        self._append(
+            [self._gap(each, None) for each in gone], {each.slice: Position() for each in gone}
+        )
+
+    def _compare(self, head: Checkpoint) -> None:
+        mine = self._verifier.opened(self._folder.checkpoint)
+        if head.size < mine.size or head == mine:
+            return
+        reason = f"has {mine.size} records, and {head.size} were signed"
+        if head.size == mine.size:
+            reason = "is not what was signed"
+        remedy = "bring back the newest copy; or begin anew after smallfirst audit-log close"
+        raise AuditLogError("the log's folder", reason, remedy)
+
+    def turn(self) -> int:
+        """Take up what waits; give how many entries that was.
+
+        Raises:
+            OSError: When it cannot be written; nothing is forgotten then.
+        """
+        entries, positions = list[Entry](), dict[int, Position]()
+        for stream in self._streams:
+            position = self._folder.positions.get(stream.slice, Position())
+            found = stream.read(position.entry, READ_COUNT)
+            lost = stream.lost
+            entries += written(stream.slice, found)
+            if not found and not stream.is_open:
+                stream.open()
+                entries.append(self._gap(stream, None))
+                positions[stream.slice] = position = Position("", lost)
+            if lost > position.lost:
+                entries.append(self._gap(stream, lost))
+            if found or lost != position.lost:
+                last = found[-1].entry if found else position.entry
+                positions[stream.slice] = Position(last, lost)
+        self._append(entries, positions)
+        return len(entries)
+
+    def _append(self, entries: Sequence[Entry], positions: dict[int, Position]) -> None:
+        if entries or positions:
+            self._folder.append(entries, positions)
+            self._streams[0].note_head(self._folder.checkpoint)
+        for stream in self._streams:
+            if stream.slice in positions and positions[stream.slice].entry:
+                stream.forget(positions[stream.slice].entry)
+
+    def _gap(self, stream: RecordStream, lost: int | None) -> Entry:
+        consequence = (
+            "so many results have no record" if lost else "some results may have no record"
+        )
+        log.error("audit_log.gap", slice=stream.slice, lost=lost, consequence=consequence)
+        position = self._folder.positions.get(stream.slice, Position())
+        gap = GapRecord(kind="gap", slice=stream.slice, entry=position.entry, lost=lost)
+        return Entry(gap.model_dump_json().encode())
+
+    def run(self, stop: threading.Event, pause: timedelta, beat: Callable[[], object]) -> None:
+        """Take up records until told to stop, through outages; and once more at the end."""
+        while not stop.wait(pause.total_seconds()):
+            self._take_up(beat)
+        self._take_up(beat)
+
+    def _take_up(self, beat: Callable[[], object]) -> None:
+        try:
+            beat()
+            while self.turn() >= READ_COUNT // 2:
+                beat()
+        except RedisError as error:
+            tell(error, consequence="records wait in Redis")
+        except (OSError, AuditLogError) as error:
+            log.exception(
+                "audit_log.unwritten",
+                error=type(error).__name__,
+                consequence="records wait in Redis until they can be written",
+                remedy="make room in the folder that SMALLFIRST_AUDIT_LOG names",
+            )
+
+
+def written(number: int, found: Sequence[Waiting]) -> list[Entry]:
+    """The records of a slice as the log has them; of what is void there is none."""
+    void = {fields[b"void"].decode() for _, fields in found if b"void" in fields}
+    there = {each.entry for each in found}
+    entries = list[Entry]()
+    for entry, fields in found:
+        if b"void" not in fields and entry not in void:
+            entries.append(_entry_of(number, entry, fields))
+        elif b"void" in fields and fields[b"void"].decode() not in there:
+            of = fields[b"void"].decode()
+            record = VoidRecord(kind="void", slice=number, entry=entry, of=of)
+            entries.append(Entry(record.model_dump_json().encode()))
+    return entries
+
+
+def _entry_of(number: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
+    producer, job_id = (fields.get(name, b"").decode() for name in (b"producer", b"id"))
+    salt, record = fields.get(b"salt", b""), fields.get(b"record", b"")
+    place = f'{{"slice":{number},"entry":"{entry}",'.encode()
+    whole = place + record[1:]
+    if not record.startswith(_BEGIN) or not salt or len(whole) > MAX_ENTRY_BYTES:
+        salt = os.urandom(SALT_BYTES)
+        bare = bare_record(producer, job_id, salt).model_dump_json(exclude_defaults=True)
+        whole = place + bare.encode()[1:]
+    return Entry(whole, salt, producer, job_id)

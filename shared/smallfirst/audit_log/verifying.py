@@ -1,0 +1,224 @@
+"""Looking through a whole log: whether each record is as it was signed, and which is not.
+
+Every record is hashed anew, and the whole tree above it. Where the root is the one that was signed,
+all records are as they were, and a tile that differs is what is damaged. Where it is not, a record
+differs, and the tile of hashes over it tells which. So one changed byte anywhere has a name.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from smallfirst.audit_log.folder import read_checkpoint
+from smallfirst.audit_log.growing import Growth, Tile
+from smallfirst.audit_log.index import Index, Row
+from smallfirst.audit_log.merkle import HASH_BYTES, hash_of_leaf
+from smallfirst.audit_log.notes import Checkpoint, VerifierKey
+from smallfirst.audit_log.tiles import ENTRIES, WIDTH, hashes_in, packed, tile_name, unpacked
+from smallfirst.errors import AuditLogError
+from smallfirst.ledger.records import ResultRecord, read_record, salt_digest
+
+_CHANGED: Final = "was changed"
+_GONE: Final = "is gone"
+
+
+@dataclass(frozen=True)
+class Break:
+    """A place where a log is broken.
+
+    Attributes:
+        file: Below the log's folder.
+        record: The first record that it concerns, from 0; None for none.
+        problem: What is wrong.
+    """
+
+    file: str
+    record: int | None
+    problem: str
+
+    def __str__(self) -> str:
+        which = "" if self.record is None else f"record {self.record} "
+        return f"{self.file}: {which}{self.problem}"
+
+
+@dataclass
+class _Tree:
+    """A tree as it grows, with the tiles above its leaves that do not lie there as they should."""
+
+    growth: Growth = field(default_factory=Growth)
+    damage: list[Break] = field(default_factory=list)
+    has_since: bool = False
+
+
+@dataclass
+class _Look:
+    """What a look through the records has found so far.
+
+    Attributes:
+        records: The tree that the records give.
+        hashes: The tree that the tiles of their hashes give.
+        salts: How the index fits the records.
+        changed: The records of which these differ.
+        longer: What has bytes that belong to no record, and parts of earlier checkpoints.
+    """
+
+    salts: "_Salts"
+    records: _Tree = field(default_factory=_Tree)
+    hashes: _Tree = field(default_factory=_Tree)
+    changed: list[Break] = field(default_factory=list)
+    longer: list[Break] = field(default_factory=list)
+
+
+def verify(
+    folder: Path, key: VerifierKey, since: Checkpoint | None = None
+) -> tuple[Checkpoint | None, list[Break]]:
+    """Look through a log; say what it signed last, and where it is broken, the first place first.
+
+    Args:
+        folder: Of the log.
+        key: Of the log.
+        since: A checkpoint that was kept elsewhere, which the log must still hold.
+    """
+    try:
+        signed = read_checkpoint(folder, key)
+    except AuditLogError as error:
+        return None, [Break("checkpoint", None, error.reason)]
+    with _Salts(folder) as salts:
+        look = _Look(salts)
+        for tile in range(-(-signed.size // WIDTH)):
+            _look_at(folder, signed.size, tile, look, since)
+    breaks = [*_named(folder, look, signed), *look.longer, *salts.breaks]
+    if since is not None and since.size > 0 and not look.records.has_since:
+        said = f"the {since.size} records of the earlier checkpoint are not the first ones here"
+        breaks.append(Break("checkpoint", None, said))
+    return signed, sorted(breaks, key=lambda each: (each.record is None, each.record or 0))
+
+
+def _look_at(folder: Path, size: int, tile: int, look: _Look, since: Checkpoint | None) -> None:
+    """Look at the records of one tile."""
+    wanted = min(size - tile * WIDTH, WIDTH)
+    bundle, hashes = (_content(folder, level, tile, wanted) for level in (ENTRIES, 0))
+    entries, leaves = unpacked(bundle)[:wanted], hashes_in(hashes)[:wanted]
+    for place in range(wanted):
+        number = tile * WIDTH + place
+        entry = entries[place] if place < len(entries) else None
+        mine = hash_of_leaf(entry or b"")
+        told = leaves[place] if place < len(leaves) else bytes(HASH_BYTES)
+        if entry is None or mine != told:
+            name = tile_name(ENTRIES, tile, wanted)
+            look.changed.append(Break(name, number, _GONE if entry is None else _CHANGED))
+        look.salts.compare(number, entry)
+        for tree, leaf in ((look.records, mine), (look.hashes, told)):
+            for above in tree.growth.add_leaf(leaf):
+                tree.damage += _differences(folder, above)
+        if since is not None and number + 1 == since.size:
+            look.records.has_since = look.records.growth.root == since.root
+    look.longer += _longer(tile, wanted, ENTRIES, bundle, packed(entries))
+    look.longer += _longer(tile, wanted, 0, hashes, b"".join(leaves))
+    if wanted < WIDTH:
+        look.longer += _narrower(folder, Tile(ENTRIES, tile, wanted, packed(entries)))
+
+
+def _longer(tile: int, wanted: int, level: int | str, found: bytes, read: bytes) -> Iterator[Break]:
+    if len(found) > len(read):
+        yield Break(
+            tile_name(level, tile, wanted), tile * WIDTH + wanted - 1, "has bytes behind it"
+        )
+
+
+def _named(folder: Path, look: _Look, signed: Checkpoint) -> list[Break]:
+    """What is broken, by what was signed."""
+    for tree in (look.records, look.hashes):
+        for tile in tree.growth.unfinished():
+            tree.damage += [*_differences(folder, tile), *_narrower(folder, tile)]
+    if look.records.growth.root == signed.root:
+        # The tiles of the lowest level are among them.
+        return look.records.damage
+    if look.hashes.growth.root == signed.root:
+        return [*look.changed, *look.hashes.damage]
+    said = (
+        "is not of these records and tiles: both were changed, or all was replaced; what differs"
+        " first is named here, and a copy tells what was changed first"
+    )
+    return [*look.changed, *look.records.damage, Break("checkpoint", None, said)]
+
+
+def _differences(folder: Path, tile: Tile) -> Iterator[Break]:
+    """Hold a tile of hashes against the one that is there."""
+    found = hashes_in(_content(folder, tile.level, tile.number, tile.width))
+    for place, one in enumerate(hashes_in(tile.content)):
+        if place >= len(found) or found[place] != one:
+            name = tile_name(tile.level, tile.number, tile.width)
+            yield Break(name, _first(tile, place), f"has another hash at place {place}")
+            return
+
+
+def _narrower(folder: Path, tile: Tile) -> Iterator[Break]:
+    """Hold a tile that is not whole yet against what earlier checkpoints left of it."""
+    parts = folder / f"{tile_name(tile.level, tile.number)}.p"
+    for path in sorted(parts.glob("*")):
+        found, name = path.read_bytes(), path.relative_to(folder).as_posix()
+        is_older = path.name.isdigit() and int(path.name) < tile.width
+        if is_older and not (tile.content.startswith(found) and found):
+            yield Break(name, _first(tile, 0), "differs: a part of an earlier checkpoint")
+
+
+def _first(tile: Tile, place: int) -> int:
+    """The first record that a place in a tile is about."""
+    level = 0 if isinstance(tile.level, str) else tile.level
+    return (tile.number * WIDTH + place) << 8 * level
+
+
+class _Salts:
+    """Whether the salts are those of their records; one that was destroyed is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._index = Index(folder)
+        self._exits = ExitStack()
+        self._rows: Iterator[Row] = iter(())
+        self._row: Row | None = None
+        self.breaks: list[Break] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._rows = self._exits.enter_context(self._index).rows()
+        except AuditLogError as error:
+            self._note(error)
+        self._step()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def compare(self, number: int, entry: bytes | None) -> None:
+        """Hold what a record says of its salt against the index."""
+        while self._row is not None and self._row.number < number:
+            self._step()
+        if self._row is None or self._row.number > number:
+            return
+        with suppress(ValueError):
+            record = read_record(entry or b"")
+            told = record.salt if isinstance(record, ResultRecord) else ""
+            if told != salt_digest(self._row.salt):
+                self.breaks.append(Break("index", number, "has another salt"))
+
+    def _step(self) -> None:
+        try:
+            self._row = next(self._rows, None)
+        except AuditLogError as error:
+            self._note(error)
+
+    def _note(self, error: AuditLogError) -> None:
+        self._row = None
+        self.breaks.append(Break(error.place, None, error.reason))
+
+
+def _content(folder: Path, level: int | str, tile: int, width: int) -> bytes:
+    """What is in a tile, or in the whole one that it has become; nothing where it is gone."""
+    for name in dict.fromkeys((tile_name(level, tile, width), tile_name(level, tile))):
+        path = folder / name
+        if path.is_file():
+            return path.read_bytes()
+    return b""

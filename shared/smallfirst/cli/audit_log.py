@@ -1,0 +1,196 @@
+"""`smallfirst audit-log`: what the fleet answered, in a log where no change goes unseen."""
+
+import json
+import signal
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallfirst.audit_log.folder import KEY_FILE, read_checkpoint
+from smallfirst.audit_log.index import Index
+from smallfirst.audit_log.notes import Checkpoint, VerifierKey, make_key, read_key
+from smallfirst.audit_log.process import keep as keep_log
+from smallfirst.audit_log.proofs import prove
+from smallfirst.audit_log.tiles import Tiles
+from smallfirst.audit_log.verifying import Break, verify
+from smallfirst.cli.fleet_connection import link_of, settings_of
+from smallfirst.cli.global_options import globals_of
+from smallfirst.cli.options import ProducerOption
+from smallfirst.cli.output import (
+    SOME_FAILED,
+    USAGE,
+    JsonOption,
+    fail,
+    note,
+    print_json,
+    say,
+)
+from smallfirst.ledger.record_streams import RecordStream
+from smallfirst.settings import AuditLogSettings, ProducerSettings, load_settings
+
+app = typer.Typer(
+    help="Keep, prove and verify the log of what the fleet answered, and by what.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--log", help="The folder of the log; if not given, SMALLFIRST_AUDIT_LOG, else audit-log."
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="The verifier key, or its file; if not given, the one that lies in the log's folder.",
+    ),
+]
+
+
+@app.command("key")
+def make_a_key(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    *,
+    name: Annotated[str, typer.Option(help="The name of the log, such as example.com/smallfirst.")],
+) -> None:
+    """Make the key by which a log is signed, and print the verifier key that belongs to it."""
+    say(make_key(name, file).verifier.line)
+
+
+@app.command("keep")
+def keep(
+    context: typer.Context,
+    *,
+    log: FolderOption = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file of the signing key; if not given, SMALLFIRST_AUDIT_LOG_KEY, else"
+            " audit-log.key."
+        ),
+    ] = None,
+) -> None:
+    """Keep the log of this fleet, in the foreground: its results are recorded from now on."""
+    fleet = settings_of(globals_of(context))
+    given: dict[str, object] = {"redis_url": fleet.redis_url, "namespace": fleet.namespace}
+    settings = load_settings(AuditLogSettings, **given, audit_log=log, audit_log_key=signing_key)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    note(f"keeping the audit log in {settings.audit_log}; Ctrl-C ends it")
+    keep_log(settings, stop)
+
+
+@app.command("close")
+def close(context: typer.Context) -> None:
+    """Have this fleet record no results any more; what is in the log's folder stays."""
+    with link_of(context) as link:
+        for each in link.slices:
+            RecordStream(each.redis, each.keys).close()
+    say("closed")
+
+
+@app.command("proof")
+def proof(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    *,
+    log: FolderOption = None,
+    key: KeyOption = None,
+    producer: ProducerOption = None,
+) -> None:
+    """Print a proof that a job's record is in the log; exit 1 where there is none.
+
+    It is of C2SP's form `tlog-proof`, and needs neither the log nor us to be verified.
+    """
+    folder, whose = _folder(log), _producer(producer)
+    found = prove(folder, _verifier(folder, key), whose, job_id)
+    if found is None:
+        fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
+    say(found.rstrip("\n"))
+
+
+@app.command("show")
+def show(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    *,
+    log: FolderOption = None,
+    key: KeyOption = None,
+    producer: ProducerOption = None,
+) -> None:
+    """Print the records of a job as JSON, one a line, each with its number and its salt."""
+    folder, whose = _folder(log), _producer(producer)
+    tiles = Tiles(folder, read_checkpoint(folder, _verifier(folder, key)).size)
+    with Index(folder) as index:
+        rows = [row for row in index.find(whose, job_id) if row.number < tiles.size]
+    if not rows:
+        fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
+    for row in rows:
+        record = json.loads(tiles.entry(row.number))
+        print_json({"number": row.number, "salt": row.salt.hex(), "record": record})
+
+
+@app.command("verify")
+def verify_log(
+    *,
+    log: FolderOption = None,
+    key: KeyOption = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint that was kept elsewhere, which the log must still hold."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look through the whole log; name each place where it is broken, and exit 1 where one is."""
+    folder = _folder(log)
+    verifier = _verifier(folder, key)
+    earlier = verifier.opened(_read(since)) if since else None
+    signed, breaks = verify(folder, verifier, earlier)
+    if as_json:
+        state = {"records": signed.size, "root": signed.root.hex()} if signed else None
+        print_json({"signed": state, "breaks": [asdict(each) for each in breaks]})
+    else:
+        _tell(signed, breaks)
+    if breaks:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _tell(signed: Checkpoint | None, breaks: list[Break]) -> None:
+    for each in breaks:
+        say(str(each))
+    what = f"{signed.size:,} records of {signed.origin}" if signed else "no checkpoint"
+    say(f"{f'broken at {len(breaks)} places' if breaks else 'whole'}: {what}")
+
+
+def _folder(given: Path | None) -> Path:
+    return load_settings(AuditLogSettings, audit_log=given).audit_log
+
+
+def _producer(given: str | None) -> str:
+    return load_settings(ProducerSettings, producer=given).producer
+
+
+def _verifier(folder: Path, given: str | None) -> VerifierKey:
+    """The key that is given, as itself or as a file; else the one beside the log."""
+    if given is None:
+        note(f"by the key in {folder / KEY_FILE}; name one that you trust by --key")
+        return _key_in(_read(folder / KEY_FILE))
+    if "+" in given:
+        return VerifierKey.read(given)
+    raw = _read(Path(given))
+    return read_key(Path(given)).verifier if raw.startswith(b"PRIVATE") else _key_in(raw)
+
+
+def _key_in(raw: bytes) -> VerifierKey:
+    return VerifierKey.read(raw.decode("utf-8", "replace"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fail(f"{path}: cannot be read: {error.strerror}", exit_code=USAGE)
