@@ -101,7 +101,7 @@ def _trained_table(data: Path, candidates: int) -> Iterator[str]:
         " judge, a first look."
     )
     yield ""
-    yield "| wrong labels | right less often than the live one, mean | worse by the margin | let in |"
+    yield "| wrong labels | less often right, mean | worse by the margin | let in |"
     yield "|---|---|---|---|"
     for wrong in CORRUPTED:
         losses, passed = _trained(data, wrong, candidates)
