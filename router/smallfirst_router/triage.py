@@ -15,7 +15,7 @@ import structlog
 
 from smallfirst import results
 from smallfirst.catalogue import Backlog
-from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
+from smallfirst.jobs import Attempt, Job, Problem, Result, Status
 from smallfirst.ledger.checks import Accepted, accepted
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
@@ -49,6 +49,7 @@ from smallfirst_router.cascade import (
     pools_ahead,
 )
 from smallfirst_router.metrics import RouterMetrics
+from smallfirst_router.router_time import RouterTime
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission, too_large
 
 log = structlog.get_logger()
@@ -67,8 +68,10 @@ class Triage:
         settings: RouterSettings,
         metrics: RouterMetrics,
         tracing: Tracing,
+        router_time: RouterTime | None = None,
     ) -> None:
         self._ledger = ledger
+        self._router_time = router_time
         self._keys = keys
         self._escalations = keys.escalations
         self._settings = settings
@@ -114,6 +117,7 @@ class Triage:
         for stream in decided.keys() - refusals.keys():
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(decided[stream])
+            self._count_asked(decided[stream])
         for refusal in refusals.values():
             raise refusal
         num_decided = sum(map(len, decided.values()))
@@ -126,6 +130,12 @@ class Triage:
         ended = [each for each in seen[:num_decided] if (each.stream, each.entry) not in waits]
         self._ledger.first_seen.forget(ended)
         return num_decided
+
+    def _count_asked(self, settlements: Sequence[Settlement]) -> None:
+        """Count the seconds that are booked with jobs, which the router's own books leave out."""
+        if self._router_time is not None:
+            ended = (each for each in settlements if isinstance(each, Finish | Move))
+            self._router_time.count_asked(sum(a.seconds for each in ended for a in each.spent))
 
     def _named_to_cancel(self, entries: Sequence[StreamEntry]) -> list[tuple[str, str]]:
         """The producers and ids that entries ask to cancel, where a job may have them."""
@@ -227,8 +237,10 @@ class Triage:
             return self._wait(held, plan, move) or self._park(held, move, mark, now_ms)
         if isinstance(move, Accept):
             result = results.answered(job, move.answer, move.trail, **times)
-            return replace(_end(held, result), accepted=_counted(held, move, plan, now_ms))
-        return _end(held, results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times))
+            ended = _end(held, result, move.trail)
+            return replace(ended, accepted=_counted(held, move, plan, now_ms))
+        result = results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times)
+        return _end(held, result, move.trail)
 
     def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
         """Ask a rule or a linear model, and time it: they cost the router's seconds."""
@@ -296,6 +308,7 @@ class Triage:
             reply_to=job.reply_to,
             fingerprint=job.fingerprint if held.is_first_seen else None,
             is_first_seen=held.is_first_seen,
+            spent=_asked_here(held, ask.trail),
         )
 
     def _slip_of(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> RoutingSlip:
@@ -433,14 +446,14 @@ def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
     )
 
 
-def _end(held: HeldJob, result: Result) -> Finish:
+def _end(held: HeldJob, result: Result, trail: Sequence[Attempt] = ()) -> Finish:
     return Finish(
         entry=held.entry.entry,
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
         is_first_seen=held.is_first_seen,
-        spent=_rule_that_ended(result),
+        spent=_asked_here(held, trail),
     )
 
 
@@ -451,9 +464,6 @@ def _counted(held: HeldJob, move: Accept, plan: TaskPlan, now_ms: int) -> Accept
     return accepted(held, move.trail[-1], move.answer, plan.audit, now_ms)
 
 
-def _rule_that_ended(result: Result) -> Attempt | None:
-    """The attempt of the answering rule. A model's attempt is booked by its worker."""
-    last = result.trail[-1] if result.trail else None
-    if last is None or last.pool is not None or last.outcome is Outcome.FAILED:
-        return None
-    return last
+def _asked_here(held: HeldJob, trail: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """What the router itself asked of a job in this round. A worker books its own attempts."""
+    return tuple(trail[len(held.slip.trail) :])

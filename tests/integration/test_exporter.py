@@ -134,7 +134,7 @@ def test_what_was_booked_is_counted(
         entry=entry,
         producer="default",
         result=result_for("j-0"),
-        spent=attempt_for(seconds=0.25, cost=0.5),
+        spent=(attempt_for(seconds=0.25, cost=0.5),),
     )
     ledger = Ledger(redis, KEYS, "cpu/h/1/abc")
     ledger.claim(BULK, [entry])

@@ -87,7 +87,7 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry])
     spent = attempt_for(seconds=0.25, cost=0.001)
-    done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=spent)
+    done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=(spent,))
     for _ in range(2):
         ledger.settle(BACKLOG, POOL_GROUP, [done])
     [key] = redis.keys(KEYS.booked("*"))
