@@ -107,6 +107,11 @@ COMMANDS = {
         "smallfirst.cli.audit:audit",
         "Show how often accepted answers are wrong, by blind checks, and how reviewers answer.",
     ),
+    "report": CommandEntry(
+        "smallfirst.cli.books:report",
+        "Show what jobs cost and what was saved, by task, step and pool; losses as plainly as"
+        " gains.",
+    ),
     "evaluate": CommandEntry(
         "smallfirst.cli.evaluate:evaluate",
         "Compare a task's cascade with everything else its models could do.",
