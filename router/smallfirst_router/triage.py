@@ -461,7 +461,7 @@ def _counted(held: HeldJob, move: Accept, plan: TaskPlan, now_ms: int) -> Accept
     """What counts an answer that stands, where the task is audited."""
     if plan.audit is None:
         return None
-    return accepted(held, move.trail[-1], move.answer, plan.audit, now_ms)
+    return accepted(held, move.trail, move.answer, plan.audit, now_ms)
 
 
 def _asked_here(held: HeldJob, trail: Sequence[Attempt]) -> tuple[Attempt, ...]:

@@ -88,7 +88,7 @@ def settlement_of(
             result=result,
             reply_to=job.reply_to,
             spent=(attempt,),
-            accepted=accepted(held, attempt, answer, order, now_ms) if order else None,
+            accepted=accepted(held, trail, answer, order, now_ms) if order else None,
         )
     return Move(
         entry=held.entry.entry,
