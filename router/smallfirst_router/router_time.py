@@ -1,8 +1,8 @@
 """Where a router's time goes: starting, jobs it answers itself, all else it does, and waiting.
 
-What it asks rules and linear models is booked with the jobs they were asked for, in seconds of the
-wall. All else that it does is told in seconds of its processor, since it waits for Redis in between
-and is paid for waiting too: that is idle.
+What it asks rules and linear models is booked with the jobs they were asked for. That and all else
+it does is told in seconds of its processor: its price is a core's, and in between it waits for
+Redis, or for others on its machine. It is paid for waiting too: that is idle.
 """
 
 import threading
