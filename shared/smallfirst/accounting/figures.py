@@ -140,7 +140,7 @@ class Figures:
         last: The last one.
         currency: Of the costs.
         tasks: Those with most jobs first.
-        pools: By name, routers last.
+        pools: By name, routers last; none where one task alone is told of.
     """
 
     first: str
@@ -168,7 +168,10 @@ class Figures:
 def figures_of(
     books: Mapping[str, DayBook], catalogue: Catalogue, task: str | None = None
 ) -> Figures:
-    """Work out what the books of some days come to; of one task alone, or of all."""
+    """Work out what the books of some days come to.
+
+    Of one task alone nothing is told of pools: whose their idle time is, nobody can say.
+    """
     attempts: dict[Cell, Spent] = {}
     for book in books.values():
         for cell, spent in book.attempts.items():
@@ -182,7 +185,7 @@ def figures_of(
         days[-1] if days else "",
         catalogue.currency,
         tuple(tasks),
-        tuple(_pools(books.values())),
+        tuple(_pools(books.values()) if task is None else ()),
     )
 
 

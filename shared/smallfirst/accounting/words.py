@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from smallfirst.accounting.figures import Figures, PoolFigures, Saving, StepFigures, TaskFigures
-from smallfirst.evaluation.conclusions import percent, price
+from smallfirst.evaluation.amounts import percent, price
 from smallfirst.ledger.books import Use
 from smallfirst.ledger.keys import ROUTERS
 

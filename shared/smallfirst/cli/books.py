@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,7 +10,6 @@ import typer
 
 from smallfirst.accounting.as_json import as_json as json_of
 from smallfirst.accounting.figures import Figures, PoolFigures, TaskFigures, figures_of
-from smallfirst.accounting.page import report_page
 from smallfirst.accounting.words import (
     USES,
     balance_words,
@@ -43,6 +43,8 @@ from smallfirst.wording import did_you_mean
 
 #: For how many days books are kept.
 MAX_DAYS: Final = BOOKED_TTL_SECONDS // 86_400
+#: What the page is made with.
+_PAGE_PACKAGES: Final = ("jinja2", "matplotlib", "numpy", "scipy")
 
 SinceOption = Annotated[
     str,
@@ -83,6 +85,7 @@ def report(
     What is compared are the costs of attempts, as booked: against asking the large model alone,
     and against the cheapest single step that calibration found to be as good.
     """
+    _check_page(html)
     with link_of(context) as link:
         declared = _catalogue(catalogue or link.settings.catalogue)
         days = _days(since, _today(link))
@@ -91,12 +94,28 @@ def report(
         known = did_you_mean(task, declared.tasks)
         fail(f"the catalogue has no task {task!r}{known}", exit_code=USAGE)
     if html is not None:
-        write_whole(html, report_page(found, estimate_energy))
-        note(f"written: {html}")
+        _write_page(html, found, estimate_energy)
     if as_json:
         print_json(json_of(found, estimate_energy))
     else:
         _show(found, estimate_energy)
+
+
+def _check_page(html: Path | None) -> None:
+    """See that the page can be written, before the fleet is asked."""
+    if html is None:
+        return
+    if not all(find_spec(name) for name in _PAGE_PACKAGES):
+        fail("the page needs what draws it: pip install 'smallfirst[evaluation]'")
+    if html.is_dir() or not html.absolute().parent.is_dir():
+        fail(f"{html}: must be a file in a folder that exists", exit_code=USAGE)
+
+
+def _write_page(html: Path, found: Figures, watts: float | None) -> None:
+    from smallfirst.accounting.page import report_page  # noqa: PLC0415 - an extra
+
+    write_whole(html, report_page(found, watts))
+    note(f"the page: {html}")
 
 
 def _catalogue(path: Path) -> Catalogue:

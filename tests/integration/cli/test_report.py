@@ -78,6 +78,7 @@ def test_a_loss_is_printed_as_a_loss(
         (("--since", "soon"), "neither a duration, such as 7d, nor a day"),
         (("--since", "2999-01-01"), "has not come yet"),
         (("--task", "topci"), "did you mean"),
+        (("--html", "/nowhere/at/all.html"), "must be a file in a folder that exists"),
     ],
 )
 @pytest.mark.usefixtures("redis")

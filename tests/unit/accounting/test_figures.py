@@ -128,6 +128,15 @@ def test_books_that_do_not_balance_are_said_to(asked: float, words: str) -> None
     assert found.not_charged.cost == 1.0
 
 
+def test_of_one_task_alone_no_pool_is_told() -> None:
+    """Nobody can say which task let a worker idle, and sums of one would not balance."""
+    book = DayBook(LOSING, {"cpu": {"idle": Use(seconds=9.0, cost=1.0)}})
+    found = figures_of({"2026-11-30": book}, CATALOGUE, "topic")
+    assert (found.pools, found.not_charged.cost) == ((), 0.0)
+    assert "EUR 15.40 was charged to jobs" in report_page(found)
+    assert figures_of({"2026-11-30": book}, CATALOGUE, "other").tasks == ()
+
+
 def test_energy_is_null_where_nothing_measured_it() -> None:
     """An estimate stands beside it only where it is asked for, and is called one."""
     assert as_json(figures())["energy"]["joules"] is None
