@@ -216,6 +216,7 @@ local function book(row)
   for cell, seconds, cost, tokens, written, joules in string.gmatch(row.booked, ATTEMPT) do
     book_one(cell, seconds, cost, tokens, written, joules)
   end
+  if row.changes == '' then return end
   for name in string.gmatch(row.changes, '%S+') do changed[name] = (changed[name] or 0) + 1 end
 end
 
