@@ -112,7 +112,10 @@ def _uses(pools: dict[str, dict[str, dict[str, float]]]) -> str:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=5, frameon=False)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.16, 1.0), ncols=5, frameon=False, fontsize=10,
+            handlelength=0.9, handleheight=0.9, columnspacing=1.2, borderpad=0,
+        )  # fmt: skip
         return _in_page(inline_svg(figure, "books", "Time of a fleet's workers by use", {}))
 
 
