@@ -45,7 +45,7 @@ def attempt_of(
         seconds=part.seconds,
         waited_seconds=max(0.0, (started_ms - held.slip.parked_ms) / 1000),
         tokens=part.tokens[0],
-        tokens_written=part.written[0],
+        tokens_written=part.written[0] if part.written else 0,
         windows=part.windows[0],
         cost=part.seconds * price_per_hour / 3600 + charge,
         joules=part.joules,
