@@ -277,7 +277,7 @@ def _finish(held: HeldJob, now_ms: int) -> Finish:
         producer=held.slip.producer,
         result=answered(held.job, answer, (attempt,), submitted_ms=submitted_ms, now_ms=now_ms),
         reply_to=held.job.reply_to,
-        spent=attempt,
+        spent=(attempt,),
     )
 
 

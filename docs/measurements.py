@@ -10,8 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from smallfirst.accounting.words import USES
 from smallfirst.evaluation.figure_style import figure_of
 from smallfirst.evaluation.svg import COLOURS, inline_svg
+from smallfirst.ledger.keys import ROUTERS
 
 _RESULTS: Final = Path(__file__).parents[1] / "benchmarks" / "results"
 _HEADING: Final = re.compile(r"^#+ .*\n+", re.MULTILINE)
@@ -86,6 +88,35 @@ def _shares(fleet: dict[str, Any]) -> str:
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.14)
         return _in_page(inline_svg(figure, "shares", "CPU of a job by process", {}))
+
+
+def books() -> str:
+    """Where the time of a fleet went that answered a file: a figure, then the tables."""
+    found = json.loads((_RESULTS / "books.json").read_text("utf-8"))
+    return "\n\n".join((_uses(found["pools"]), table_of("books")))
+
+
+def _uses(pools: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Draw each pool's time as one bar, its uses one behind the other."""
+    heading = "Where the time went, as a share of what was paid for"
+    with figure_of(heading, "", (6.4, 2.6)) as (figure, axes):
+        names = ["routers" if pool == ROUTERS else pool for pool in pools]
+        lefts = [0.0] * len(names)
+        for number, (use, called) in enumerate(USES.items()):
+            seconds = [each[use]["seconds"] for each in pools.values()]
+            wholes = [sum(use["seconds"] for use in each.values()) for each in pools.values()]
+            shares = [100 * max(0.0, s) / w for s, w in zip(seconds, wholes, strict=True)]
+            colour = COLOURS[f"series-{number}"]
+            axes.barh(names, shares, left=lefts, color=colour, height=0.5, label=called)
+            lefts = [left + share for left, share in zip(lefts, shares, strict=True)]
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.16, 1.0), ncols=5, frameon=False, fontsize=10,
+            handlelength=0.9, handleheight=0.9, columnspacing=1.2, borderpad=0,
+        )  # fmt: skip
+        return _in_page(inline_svg(figure, "books", "Time of a fleet's workers by use", {}))
 
 
 def _in_page(svg: str) -> str:

@@ -246,6 +246,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "speed_mixed": partial(measurements.table_of, "speed_banking77_mixed"),
         "speed_long": partial(measurements.table_of, "speed_banking77_long"),
         "load": measurements.load,
+        "books": measurements.books,
         "capacity": partial(measurements.table_of, "capacity"),
         "redis_calls": partial(measurements.table_of, "redis_calls"),
         "growth": partial(measurements.table_of, "growth"),

@@ -15,6 +15,7 @@ from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.slices import keys_of_slices
+from smallfirst.process.born import born
 from smallfirst.process.connection import bounds_of, connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
 from smallfirst.process.settings_help import answer_arguments
@@ -29,6 +30,7 @@ from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
+from smallfirst_router.router_time import RouterTime
 from smallfirst_router.slice_routers import SliceRouters, thread_of
 from smallfirst_router.triage import Triage
 from smallfirst_router.turns import Turns
@@ -80,8 +82,16 @@ def build_slices(
 ) -> SliceRouters:
     """Put a router of each slice together."""
     turns, (_, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
-    linear_models = LinearModels(settings.cache_dir)
-    first = build(settings, metrics, tracing, health, turns=turns, linear_models=linear_models)
+    linear_models, router_time = LinearModels(settings.cache_dir), RouterTime(born())
+    first = build(
+        settings,
+        metrics,
+        tracing,
+        health,
+        turns=turns,
+        linear_models=linear_models,
+        router_time=router_time,
+    )
     signs = [health.of_thread(thread_of(number)) for number in range(1, settings.slices)]
     return SliceRouters(
         [
@@ -95,6 +105,7 @@ def build_slices(
                     turns=turns,
                     keys=keys,
                     linear_models=linear_models,
+                    router_time=router_time,
                 )
                 for keys, sign in zip(others, signs, strict=True)
             ),
@@ -111,6 +122,7 @@ def build(
     turns: Turns | None = None,
     keys: Keys | None = None,
     linear_models: LinearModels | None = None,
+    router_time: RouterTime | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys, settings = keys or Keys(settings.namespace), settings.of_one_slice()
@@ -125,7 +137,7 @@ def build(
     linear_models.train(watch.current, on_wait=health.beat)
     router = Router(
         ledger=ledger,
-        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing()),
+        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing(), router_time),
         dispatch=Dispatch(
             ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics, turns
         ),
@@ -135,6 +147,8 @@ def build(
         health=health,
         linear_models=linear_models,
     )
+    if router_time is not None:
+        router.keep_books(router_time)
     router.serve(watch.current)
     return router
 

@@ -127,7 +127,7 @@ def _finish(held: HeldJob, result: Result, spent: Attempt | None = None) -> Fini
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
-        spent=spent,
+        spent=(spent,) if spent else (),
         basis=Basis.of(held),
     )
 

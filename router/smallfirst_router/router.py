@@ -26,6 +26,7 @@ from smallfirst.ledger.fleet_state import FleetState
 from smallfirst.ledger.groups import is_group_missing
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger
+from smallfirst.ledger.own_books import OwnBooks
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
@@ -37,6 +38,7 @@ from smallfirst_router.intake import Intake
 from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.people import People
+from smallfirst_router.router_time import RouterTime
 from smallfirst_router.triage import Triage
 
 log = structlog.get_logger()
@@ -92,6 +94,8 @@ class Router:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._health = health or Health(None)
         self._linear_models = linear_models or LinearModels(settings.cache_dir)
+        self._time: RouterTime | None = None
+        self._books: OwnBooks | None = None
         #: The plan of the catalogue, and the tasks of it whose promise an audit has broken.
         self._planned, self._broken = Plan(), frozenset[str]()
         self._in_hand = InHand(ledger, self._lease)
@@ -152,6 +156,14 @@ class Router:
         self._dispatch.serve(self._plan)
         self._people.serve(self._plan)
 
+    def keep_books(self, router_time: RouterTime) -> None:
+        """Book the process's time; the first slice's router enters it for all of them."""
+        self._time = router_time
+        if self._keys.slice == 0:
+            self._books = OwnBooks(
+                self._ledger, ROUTERS, router_time.read, lambda: self._plan.price_per_hour
+            )
+
     def run(self) -> None:
         """Route until told to stop, through outages of Redis.
 
@@ -161,6 +173,8 @@ class Router:
         while not self._stop.is_set() and not self._has_done(self.open):
             pass
         self._health.enter()
+        if self._time is not None:
+            self._time.end_loading()
         while not self._stop.is_set():
             # After a failure Redis may be another one, and empty: the streams are made sure of.
             self._has_done(self._open_and_step if self._failures else self.step)
@@ -173,6 +187,8 @@ class Router:
         self._in_hand.release()
         self._dispatch.release()
         self._ledger.lives.beat(ROUTERS, leaving=True)
+        if self._books is not None:
+            self._books.close()
 
     def stop(self) -> None:
         """Finish the step in hand, then close and return from `run`."""
@@ -354,6 +370,8 @@ class Router:
 
     def _beat(self) -> None:
         self._ledger.lives.beat(ROUTERS)
+        if self._books is not None:
+            self._books.enter_if_due()
 
     def look_at_ids(self) -> None:
         """Notice submissions whose ids claim the future: all ids after one do the same."""

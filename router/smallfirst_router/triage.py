@@ -15,7 +15,7 @@ import structlog
 
 from smallfirst import results
 from smallfirst.catalogue import Backlog
-from smallfirst.jobs import Attempt, Job, Outcome, Problem, Result, Status
+from smallfirst.jobs import Attempt, Job, Problem, Result, Status
 from smallfirst.ledger.checks import Accepted, accepted
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
@@ -50,6 +50,7 @@ from smallfirst_router.cascade import (
     pools_ahead,
 )
 from smallfirst_router.metrics import RouterMetrics
+from smallfirst_router.router_time import RouterTime
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission, too_large
 
 log = structlog.get_logger()
@@ -68,8 +69,10 @@ class Triage:
         settings: RouterSettings,
         metrics: RouterMetrics,
         tracing: Tracing,
+        router_time: RouterTime | None = None,
     ) -> None:
         self._ledger = ledger
+        self._router_time = router_time
         self._keys = keys
         self._escalations = keys.escalations
         self._settings = settings
@@ -115,6 +118,7 @@ class Triage:
         for stream in decided.keys() - refusals.keys():
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(decided[stream])
+            self._count_asked(decided[stream])
         for refusal in refusals.values():
             raise refusal
         num_decided = sum(map(len, decided.values()))
@@ -127,6 +131,12 @@ class Triage:
         ended = [each for each in seen[:num_decided] if (each.stream, each.entry) not in waits]
         self._ledger.first_seen.forget(ended)
         return num_decided
+
+    def _count_asked(self, settlements: Sequence[Settlement]) -> None:
+        """Count the seconds that are booked with jobs, which the router's own books leave out."""
+        if self._router_time is not None:
+            ended = (each for each in settlements if isinstance(each, Finish | Move))
+            self._router_time.count_asked(sum(a.seconds for each in ended for a in each.spent))
 
     def _named_to_cancel(self, entries: Sequence[StreamEntry]) -> list[tuple[str, str]]:
         """The producers and ids that entries ask to cancel, where a job may have them."""
@@ -229,10 +239,10 @@ class Triage:
         basis = Basis(job.text, self._plan.revision, plan.promise)
         if isinstance(move, Accept):
             result = results.answered(job, move.answer, move.trail, **times)
-            counted = _counted(held, move, plan, now_ms)
-            return replace(_end(held, result, basis), accepted=counted)
+            ended = _end(held, result, basis, move.trail)
+            return replace(ended, accepted=_counted(held, move, plan, now_ms))
         run_out = results.run_out(job, move.trail, is_stopped=plan.is_stopped, **times)
-        return _end(held, run_out, basis)
+        return _end(held, run_out, basis, move.trail)
 
     def _ask_here(self, entry: StreamEntry, step: PlannedStep, job: Job) -> Attempt:
         """Ask a rule or a linear model, and time it: they cost the router's seconds."""
@@ -300,6 +310,7 @@ class Triage:
             reply_to=job.reply_to,
             fingerprint=job.fingerprint if held.is_first_seen else None,
             is_first_seen=held.is_first_seen,
+            spent=_asked_here(held, ask.trail),
         )
 
     def _slip_of(self, held: HeldJob, ask: Ask, mark: Mark, now_ms: int) -> RoutingSlip:
@@ -367,9 +378,9 @@ class Triage:
 
 
 def _timed(asked: Local, job: Job) -> Timed:
-    start = time.perf_counter()
+    start = time.thread_time()
     said = asked.ask(job)
-    return Timed(said, time.perf_counter() - start)
+    return Timed(said, time.thread_time() - start)
 
 
 def _result_of(refusal: Refusal, submitted_ms: int, now_ms: int) -> Result | None:
@@ -439,14 +450,14 @@ def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
     )
 
 
-def _end(held: HeldJob, result: Result, basis: Basis) -> Finish:
+def _end(held: HeldJob, result: Result, basis: Basis, trail: Sequence[Attempt] = ()) -> Finish:
     return Finish(
         entry=held.entry.entry,
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
         is_first_seen=held.is_first_seen,
-        spent=_rule_that_ended(result),
+        spent=_asked_here(held, trail),
         basis=basis,
     )
 
@@ -455,12 +466,9 @@ def _counted(held: HeldJob, move: Accept, plan: TaskPlan, now_ms: int) -> Accept
     """What counts an answer that stands, where the task is audited."""
     if plan.audit is None:
         return None
-    return accepted(held, move.trail[-1], move.answer, plan.audit, now_ms)
+    return accepted(held, move.trail, move.answer, plan.audit, now_ms)
 
 
-def _rule_that_ended(result: Result) -> Attempt | None:
-    """The attempt of the answering rule. A model's attempt is booked by its worker."""
-    last = result.trail[-1] if result.trail else None
-    if last is None or last.pool is not None or last.outcome is Outcome.FAILED:
-        return None
-    return last
+def _asked_here(held: HeldJob, trail: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """What the router itself asked of a job in this round. A worker books its own attempts."""
+    return tuple(trail[len(held.slip.trail) :])

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -27,7 +27,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.ledger.audits import Audits
-from smallfirst.ledger.books import read_books
+from smallfirst.ledger.books import DayBook, Spent, Use, read_day_books
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import ROUTERS, date_of
 from smallfirst.ledger.people_loads import look_at_people
@@ -206,29 +206,64 @@ class Fleet(Collector):
 
     def _booked(self, catalogue: Catalogue, now_ms: int) -> Iterator[Metric]:
         """What was booked since midnight (UTC): counters that begin anew each day."""
-        kinds = {
-            "jobs": ("smallfirst_attempts", "Attempts by task, step and outcome."),
-            "seconds": (
-                "smallfirst_worker_seconds",
-                "Worker seconds that attempts took, by task, step and outcome.",
-            ),
-            "cost": (
-                "smallfirst_cost",
-                "Cost of attempts in the catalogue's currency, by task, step and outcome.",
-            ),
-        }
-        labels = ["task", "step", "tier", "outcome"]
-        metrics = {
-            kind: CounterMetricFamily(*words, labels=labels) for kind, words in kinds.items()
-        }
         today = date_of(now_ms)
-        for cell, spent in read_books(self._slices, [today])[today].items():
+        book = read_day_books(self._slices, [today])[today]
+        yield from self._attempts(catalogue, book)
+        yield from self._uses(book)
+
+    def _attempts(self, catalogue: Catalogue, book: DayBook) -> Iterator[Metric]:
+        labels = ["task", "step", "tier", "outcome"]
+        metrics = [
+            (CounterMetricFamily(f"smallfirst_{name}", words, labels=labels), value)
+            for name, (words, value) in _OF_ATTEMPTS.items()
+        ]
+        words = "Tokens of attempts by task, step and outcome, and whether they were written."
+        tokens = CounterMetricFamily("smallfirst_tokens", words, labels=[*labels, "kind"])
+        for cell, spent in book.attempts.items():
             tier = _tier_of(catalogue, cell.task, cell.step)
-            told = {"jobs": spent.num_attempts, "seconds": spent.seconds, "cost": spent.cost}
-            for kind, value in told.items():
-                labelled = [cell.task, str(cell.step), tier, cell.outcome]
-                metrics[kind].add_metric(labelled, float(value))
-        yield from metrics.values()
+            labelled = [cell.task, str(cell.step), tier, cell.outcome]
+            for metric, value in metrics:
+                metric.add_metric(labelled, float(value(spent)))
+            tokens.add_metric([*labelled, "read"], float(spent.num_tokens - spent.num_written))
+            tokens.add_metric([*labelled, "written"], float(spent.num_written))
+        yield from (*(metric for metric, _ in metrics), tokens)
+
+    def _uses(self, book: DayBook) -> Iterator[Metric]:
+        """What workers did with their time; of routers, whose pool is `@router`, the same."""
+        units: dict[str, Callable[[Use], float]] = {
+            "seconds": lambda use: use.seconds,
+            "cost": lambda use: use.cost,
+            "joules": lambda use: use.joules,
+        }
+        for unit, value in units.items():
+            words = (
+                f"{unit.capitalize()} of a pool's workers by use: asked for jobs, lost, handling,"
+                " idle, loading."
+            )
+            metric = CounterMetricFamily(f"smallfirst_pool_{unit}", words, labels=["pool", "use"])
+            for pool, uses in book.pools.items():
+                for name, use in uses.items():
+                    # What comes and goes with a pass under way would look like a counter's end.
+                    metric.add_metric([pool, name], max(0.0, value(use)))
+            yield metric
+
+
+#: What is told of attempts, by the metric's name.
+_OF_ATTEMPTS: Final[Mapping[str, tuple[str, Callable[[Spent], float]]]] = {
+    "attempts": ("Attempts by task, step and outcome.", lambda spent: spent.num_attempts),
+    "worker_seconds": (
+        "Worker seconds that attempts took, by task, step and outcome.",
+        lambda spent: spent.seconds,
+    ),
+    "cost": (
+        "Cost of attempts in the catalogue's currency, by task, step and outcome.",
+        lambda spent: spent.cost,
+    ),
+    "joules": (
+        "Energy that was measured of attempts, by task, step and outcome; 0 where nothing was.",
+        lambda spent: spent.joules,
+    ),
+}
 
 
 def _refuse(error: RedisUnfit) -> None:

@@ -348,7 +348,11 @@ class Attempt(Wire):
     tokens: int = Field(
         default=0,
         ge=0,
-        description="The number of this job's tokens that the model read, without padding.",
+        description="The number of this job's tokens that the model read and wrote, without"
+        " padding.",
+    )
+    tokens_written: int = Field(
+        default=0, ge=0, description="The number of those tokens that the model wrote."
     )
     windows: int = Field(
         default=1,
@@ -358,6 +362,12 @@ class Attempt(Wire):
     )
     cost: float = Field(
         default=0.0, ge=0.0, description="The attempt's cost, in the catalogue's currency."
+    )
+    joules: float | None = Field(
+        default=None,
+        ge=0.0,
+        description="This job's share of the energy that a meter measured meanwhile; none where"
+        " nothing measures it.",
     )
     answer: AnyAnswer | None = Field(
         default=None, description="The step's answer, unless that is the result's own."

@@ -24,6 +24,7 @@ from smallfirst.catalogue import Catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.audits import Audits
+from smallfirst.ledger.books import field_of_use
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
@@ -122,7 +123,7 @@ def test_the_age_is_that_of_the_oldest_job(
 def test_what_was_booked_is_counted(
     redis: Any, router: Any, value: Callable[..., float | None]
 ) -> None:
-    """By task, step and outcome: attempts, seconds and cost."""
+    """By task, step and outcome: attempts, seconds, cost, tokens and joules; by pool and use."""
     booked = KEYS.booked("2020-01-01")
     redis.hset(booked, "topic:0:accepted:jobs", 9)
     redis.expire(booked, 60)
@@ -134,7 +135,7 @@ def test_what_was_booked_is_counted(
         entry=entry,
         producer="default",
         result=result_for("j-0"),
-        spent=attempt_for(seconds=0.25, cost=0.5),
+        spent=(attempt_for(seconds=0.25, cost=0.5, tokens=9, tokens_written=2, joules=4.5),),
     )
     ledger = Ledger(redis, KEYS, "cpu/h/1/abc")
     ledger.claim(BULK, [entry])
@@ -142,6 +143,11 @@ def test_what_was_booked_is_counted(
     assert value("attempts_total", **labels) == 1
     assert value("worker_seconds_total", **labels) == 0.25
     assert value("cost_total", **labels) == 0.5
+    assert value("joules_total", **labels) == 4.5
+    assert value("tokens_total", **labels, kind="read") == 7
+    assert value("tokens_total", **labels, kind="written") == 2
+    ledger.book({field_of_use("@router", "idle", "seconds"): 3.0})
+    assert value("pool_seconds_total", pool="@router", use="idle") == 3.0
 
 
 def test_dead_letters_are_counted_as_they_are_written(

@@ -51,14 +51,14 @@ def answer(entry: str) -> Finish:
         producer="default",
         result=result_for(),
         reply_to="me",
-        spent=attempt_for(cost=0.1),
+        spent=(attempt_for(cost=0.1),),
     )
 
 
 def pass_on(entry: str) -> Move:
     """A worker was not sure."""
     slip, spent = slip_for(), attempt_for(cost=0.1)
-    return Move(entry=entry, job_id="a1", job=b"{}", slip=slip, to=KEYS.escalations, spent=spent)
+    return Move(entry=entry, job_id="a1", job=b"{}", slip=slip, to=KEYS.escalations, spent=(spent,))
 
 
 def park(entry: str) -> Move:

@@ -28,18 +28,22 @@ def order_of(share: float = 1.0, **more: Any) -> AuditOrder:
     return AuditOrder(**{"share": share, "keep_seconds": 3600, "series": SERIES, **more})
 
 
-def finish_of(held: HeldJob, order: AuditOrder | None, *, confidence: float, label: str) -> Finish:
-    """A worker's settlement of an answer that stands."""
+def finish_of(
+    held: HeldJob, order: AuditOrder | None, *, confidence: float, label: str, before: str = ""
+) -> Finish:
+    """A worker's settlement of an answer that stands, be it after another step's."""
     answer = LabelAnswer(label=label, confidence=confidence)
-    attempt = attempt_for(confidence=confidence, answer=answer)
+    earlier = attempt_for(answer=LabelAnswer(label=before, confidence=0.5)) if before else None
+    attempt = attempt_for(step=int(bool(before)), confidence=confidence, answer=answer)
+    trail = [each for each in (earlier, attempt) if each is not None]
     now_ms = held.slip.submitted_ms + 1
     return Finish(
         entry=held.entry.entry,
         producer="default",
         result=results.answered(
-            held.job, answer, [attempt], submitted_ms=held.slip.submitted_ms, now_ms=now_ms
+            held.job, answer, trail, submitted_ms=held.slip.submitted_ms, now_ms=now_ms
         ),
-        accepted=accepted(held, attempt, answer, order, now_ms) if order else None,
+        accepted=accepted(held, trail, answer, order, now_ms) if order else None,
     )
 
 
@@ -91,6 +95,7 @@ def settled(
     *,
     confidence: float | Callable[[int], float] = 0.95,
     label: str = "a",
+    before: str = "",
     **more: Any,
 ) -> list[HeldJob]:
     """Carry jobs to answers that stand, each as sure as is said of its number."""
@@ -99,7 +104,7 @@ def settled(
     held, worker = parked(redis, jobs), Ledger(redis, KEYS, "worker")
     ordered = order or order_of()
     rows = [
-        finish_of(each, ordered, confidence=sure(int(each.job.id[1:])), label=label)
+        finish_of(each, ordered, confidence=sure(int(each.job.id[1:])), label=label, before=before)
         for each in held
     ]
     for begin in range(0, len(rows), 128):

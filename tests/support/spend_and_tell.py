@@ -31,7 +31,9 @@ def settle_one(redis: Redis) -> None:
     ledger.open([STREAM], POOL_GROUP)
     redis.xadd(STREAM, {"id": "a"})
     [entry] = ledger.read([STREAM], POOL_GROUP, count=1)
-    row = Finish(entry=entry.entry, producer="default", result=result_for("a"), spent=attempt_for())
+    row = Finish(
+        entry=entry.entry, producer="default", result=result_for("a"), spent=(attempt_for(),)
+    )
     ledger.settle(STREAM, POOL_GROUP, [row])
 
 

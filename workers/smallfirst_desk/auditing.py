@@ -135,7 +135,19 @@ class Auditor:
             self._answers.keep_blind(held, decisions, check, chance)
         if audits.record(held.job.task, entry.entry, record):
             log.info("check.answered", person=decision.person, task=held.job.task)
+            self._book_judged(number, held.job.task, check, decision, record)
         return True
+
+    def _book_judged(
+        self, number: int, task: str, check: Check, decision: Decision, record: CheckRecord
+    ) -> None:
+        """Book what asking the step was worth, where another had answered before it."""
+        if check.before is None or check.golden is not None:
+            return
+        before = check.model_copy(update={"answer": check.before})
+        was_wrong = is_wrong_of(before, decision, self._desk.catalogue.tasks[task])
+        if was_wrong is not None:
+            self._desk.audits[number].book_judged(task, record, was_wrong=was_wrong)
 
     def tend(self) -> None:
         """Mix golden rows among what was drawn, and say what was found, where either is due."""

@@ -13,14 +13,15 @@ import structlog
 from redis.exceptions import RedisError
 
 from smallfirst.answers import Answer
-from smallfirst.jobs import Priority, Problem
+from smallfirst.jobs import Attempt, Priority, Problem
+from smallfirst.ledger.booking import FENCED
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.holders import process_here
 from smallfirst.ledger.keys import POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
-from smallfirst.ledger.settlements import Settled, Settlement
+from smallfirst.ledger.settlements import Finish, Move, Settled
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_workers.broken_promises import without_broken
 from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
@@ -28,7 +29,7 @@ from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.isolation import Isolation
 from smallfirst_workers.leases import BLAMELESS, LeaseKeeper
-from smallfirst_workers.observers.base import BatchObserver, BatchOutcome
+from smallfirst_workers.observers.base import BatchObserver, BatchOutcome, Unsettled
 from smallfirst_workers.outcomes import (
     attempt_of,
     expire,
@@ -42,7 +43,7 @@ log = structlog.get_logger()
 #: How a start ended whose worker is of too old a version.
 COULD_NOT_READ = "could not read it"
 #: How a job that was in hand ends.
-Ended = tuple[HeldJob, Settlement]
+Ended = tuple[HeldJob, Finish | Move]
 
 
 class BatchRunner:
@@ -157,26 +158,38 @@ class BatchRunner:
         batch.count_pass(done)
         for place, part in zip(done.places, done.parts(), strict=True):
             held, [answer] = batch.live[place], part.answers
+            attempt = self._attempt(batch, held, part)
             if self._waits_for_catalogue(batch, held, answer):
                 mine = _starts_of([held.entry])
                 self._leases.give_back(held.entry.stream, mine, is_undone=True, pause=PAUSE)
+                self._tell_unsettled(batch, held, attempt, "given_back")
                 continue
-            attempt = attempt_of(
-                held,
-                part,
-                tier=batch.served.tier,
-                revision=batch.served.engine.revision_of(held.job.task, held.slip.asked.options),
-                price_per_hour=batch.served.price_per_hour,
-                started_ms=batch.clock.ms,
-            )
-            for observer in self._observers:
-                observer.on_attempt(batch, held, attempt)
             now_ms = batch.clock.now_ms()
             if isinstance(answer, Problem) and answer.code == EXPIRED.code:
                 yield held, expire(held, now_ms=now_ms, attempt=attempt)
             else:
                 escalations = self._keys.escalations
                 yield held, settlement_of(held, attempt, escalations=escalations, now_ms=now_ms)
+
+    def _attempt(self, batch: RunningBatch, held: HeldJob, part: EngineResult) -> Attempt:
+        """Record what was asked of the engine, and tell the observers."""
+        attempt = attempt_of(
+            held,
+            part,
+            tier=batch.served.tier,
+            revision=batch.served.engine.revision_of(held.job.task, held.slip.asked.options),
+            price_per_hour=batch.served.price_per_hour,
+            started_ms=batch.clock.ms,
+        )
+        for observer in self._observers:
+            observer.on_attempt(batch, held, attempt)
+        return attempt
+
+    def _tell_unsettled(
+        self, batch: RunningBatch, held: HeldJob, attempt: Attempt, outcome: Unsettled
+    ) -> None:
+        for observer in self._observers:
+            observer.on_unsettled(batch, held, attempt, outcome)
 
     def _waits_for_catalogue(
         self, batch: RunningBatch, held: HeldJob, answer: Answer | Problem
@@ -191,6 +204,7 @@ class BatchRunner:
         kept = [(held, settlement) for held, settlement in ended if self._holds(held)]
         if num_lost := len(ended) - len(kept):
             batch.settled += Settled(fenced=num_lost)
+            self._tell_fenced(batch, [each for each in ended if each not in kept])
             log.warning("lease.lost", num_jobs=num_lost, consequence="they have ended elsewhere")
         for stream, entries in entries_of(held for held, _ in kept).items():
             rows = [settlement for held, settlement in kept if held.entry.stream == stream]
@@ -198,6 +212,12 @@ class BatchRunner:
             for observer in self._observers:
                 observer.on_settled(batch, rows)
             self._leases.drop(stream, entries)
+
+    def _tell_fenced(self, batch: RunningBatch, ended: Sequence[Ended]) -> None:
+        """Tell of attempts whose jobs have ended elsewhere: nobody else books what they took."""
+        for held, settlement in ended:
+            for attempt in settlement.spent:
+                self._tell_unsettled(batch, held, attempt, FENCED)
 
     def _holds(self, held: HeldJob) -> bool:
         return self._leases.holds(held.entry.stream, held.entry.entry)

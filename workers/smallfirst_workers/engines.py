@@ -13,6 +13,7 @@ from smallfirst.answers import Answer, Span
 from smallfirst.catalogue import Model, Task
 from smallfirst.jobs import Problem, Tier
 from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_workers.shared_clock import SharedClock
 
 #: Of a catalogue in which no step asks several models.
 NO_MODELS: Final[Mapping[str, Model]] = MappingProxyType({})
@@ -52,6 +53,8 @@ class EngineResult:
             nothing.
         places: Where the questions stood in the batch.
         windows: Through how many windows each text was read; empty where each was read at once.
+        written: Tokens written for each, of its tokens; empty where the engine only reads.
+        joules: Of the worker meanwhile; None where nothing measures them.
     """
 
     answers: list[Answer | Problem]
@@ -61,21 +64,31 @@ class EngineResult:
     charges: list[float] = field(default_factory=list)
     places: tuple[int, ...] = ()
     windows: list[int] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+    joules: float | None = None
 
     def at(self, *places: int) -> "EngineResult":
         """The same, of questions that stood at these places of the batch."""
         return replace(self, places=places)
 
     def parts(self) -> "list[EngineResult]":
-        """Each question's part: seconds by the tokens that it had read, and its own charges."""
+        """Each question's part: time and energy by its tokens, and its own charges."""
         counts = self.tokens if any(self.tokens) else [1] * len(self.tokens)
         charges = self.charges or [0.0] * len(counts)
         windows = self.windows or [1] * len(counts)
-        seconds = [self.seconds * count / sum(counts) for count in counts]
-        each = zip(self.answers, self.tokens, seconds, charges, windows, strict=True)
+        written, whole = self.written or [0] * len(counts), sum(counts)
         return [
-            EngineResult([answer], [count], count, took, [charge], windows=[num_windows])
-            for answer, count, took, charge, num_windows in each
+            EngineResult(
+                [answer],
+                [self.tokens[n]],
+                self.tokens[n],
+                self.seconds * counts[n] / whole,
+                [charges[n]],
+                windows=[windows[n]],
+                written=[written[n]],
+                joules=None if self.joules is None else self.joules * counts[n] / whole,
+            )
+            for n, answer in enumerate(self.answers)
         ]
 
 
@@ -107,11 +120,13 @@ class LoadContext:
         cache: Folder of what is made once and shared by all processes.
         threads: How many compute one pass on the processor.
         has_metrics: Whether somebody reads the metrics of an engine that has its own.
+        clock: By which all engines of the process share its seconds among their requests.
     """
 
     cache: Path
     threads: int = 1
     has_metrics: bool = False
+    clock: SharedClock = field(default_factory=SharedClock)
 
 
 class LoadEngine(Protocol):

@@ -10,7 +10,7 @@ of its passes longer than a lease, would start every job again and again and end
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,10 +38,27 @@ class PendingRelease:
 
 
 class LeaseKeeper:
-    """The entries in this process's hands, by stream, with which start of each is its own."""
+    """The entries in this process's hands, by stream, with which start of each is its own.
 
-    def __init__(self, ledger: Ledger, pool: str, *, lease: timedelta, beat: timedelta) -> None:
+    Args:
+        ledger: Of the slice.
+        pool: The worker's.
+        lease: For how long nobody else takes an entry over that is not renewed.
+        beat: Between two signs of life.
+        on_beat: What else is done at each, when all leases are renewed.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pool: str,
+        *,
+        lease: timedelta,
+        beat: timedelta,
+        on_beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ledger = ledger
+        self._on_beat = on_beat
         self._pool = pool
         self._lease = lease
         self._beat = min(beat, lease / 3)
@@ -175,3 +192,4 @@ class LeaseKeeper:
                 kept = self._ledger.keep(stream, held)
                 self._held[stream] = {entry: held[entry] for entry in kept}
         self._pay()
+        self._on_beat()

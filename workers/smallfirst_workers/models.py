@@ -21,6 +21,7 @@ from smallfirst_workers.engines import (
 )
 from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
 from smallfirst_workers.probing import is_sound
+from smallfirst_workers.shared_clock import SharedClock
 from smallfirst_workers.slm.one_pass import OnePass
 
 log = structlog.get_logger()
@@ -29,9 +30,17 @@ log = structlog.get_logger()
 class Models:
     """The engines of one pool, by model name. One change at a time."""
 
-    def __init__(self, pool: str, *, cache: Path, threads: int, has_metrics: bool = False) -> None:
+    def __init__(
+        self,
+        pool: str,
+        *,
+        cache: Path,
+        threads: int,
+        has_metrics: bool = False,
+        clock: SharedClock | None = None,
+    ) -> None:
         self._pool = pool
-        self._context = LoadContext(cache, threads, has_metrics)
+        self._context = LoadContext(cache, threads, has_metrics, clock or SharedClock())
         self._specs: dict[str, Model] = {}
         self._engines: dict[str, LoadedEngine] = {}
         self._catalogue: Catalogue | None = None

@@ -45,8 +45,10 @@ def attempt_of(
         seconds=part.seconds,
         waited_seconds=max(0.0, (started_ms - held.slip.parked_ms) / 1000),
         tokens=part.tokens[0],
+        tokens_written=part.written[0] if part.written else 0,
         windows=part.windows[0],
         cost=part.seconds * price_per_hour / 3600 + charge,
+        joules=part.joules,
         answer=given,
     )
 
@@ -85,8 +87,8 @@ def settlement_of(
             producer=slip.producer,
             result=result,
             reply_to=job.reply_to,
-            spent=attempt,
-            accepted=accepted(held, attempt, answer, order, now_ms) if order else None,
+            spent=(attempt,),
+            accepted=accepted(held, trail, answer, order, now_ms) if order else None,
             basis=Basis.of(held),
         )
     return Move(
@@ -95,7 +97,7 @@ def settlement_of(
         job=held.raw,
         slip=slip.model_copy(update={"trail": trail}),
         to=escalations,
-        spent=attempt,
+        spent=(attempt,),
     )
 
 
@@ -115,6 +117,7 @@ def expire(held: HeldJob, *, now_ms: int, attempt: Attempt | None = None) -> Fin
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
+        spent=(attempt,) if attempt else (),
         basis=Basis.of(held),
     )
 

@@ -21,11 +21,14 @@ from smallfirst.catalogue.following import CatalogueFollower
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.errors import RedisUnfit, SmallfirstError
 from smallfirst.health import Health
+from smallfirst.jobs import Tier
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.own_books import OwnBooks
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.slices import keys_of_slices
+from smallfirst.process.born import born
 from smallfirst.process.connection import bounds_of, connect
 from smallfirst.process.exit_codes import EXIT_ENGINE_DEAD, EXIT_TOLD
 from smallfirst.redis_access.refusals import refuse_cluster
@@ -34,6 +37,7 @@ from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.outages import tell
 from smallfirst.telemetry.tracing import Tracing
 from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.energy import meter_of
 from smallfirst_workers.errors import EngineDead, ModelBroken, PoolMissing, WorkerError
 from smallfirst_workers.isolation import Isolation
 from smallfirst_workers.leases import LeaseKeeper
@@ -41,8 +45,11 @@ from smallfirst_workers.main_loop import beat_in_main_loop
 from smallfirst_workers.metrics import WorkerMetrics
 from smallfirst_workers.models import Models
 from smallfirst_workers.observers.base import BatchObserver
+from smallfirst_workers.observers.books import BooksObserver
 from smallfirst_workers.observers.standard import standard_observers
+from smallfirst_workers.shared_clock import ReadMeter, SharedClock
 from smallfirst_workers.watchdog import Watchdog
+from smallfirst_workers.worker_time import WorkerTime
 
 log = structlog.get_logger()
 
@@ -66,12 +73,15 @@ class WorkerProcess:
         self.settings = settings
         self.name = Holder.here(settings.pool)
         self.watch = CatalogueWatch(settings.catalogue)
+        clock = SharedClock(self._meter())
         self.models = Models(
             settings.pool,
             cache=settings.cache_dir,
             threads=settings.threads,
             has_metrics=settings.metrics_port is not None,
+            clock=clock,
         )
+        self.time = WorkerTime(clock, born())
         self.app = make_app(settings, role="worker", pool=settings.pool)
         self.health = Health(settings.health_dir)
         beat_in_main_loop(self.app, self.health)
@@ -79,28 +89,44 @@ class WorkerProcess:
         lease = timedelta(seconds=settings.lease_seconds)
         watchdog = Watchdog(timedelta(seconds=settings.pass_seconds))
         self.metrics = WorkerMetrics(settings.pool, lambda: self.watch.revision)
-        observers = standard_observers(watchdog, self.metrics, tracing)
         self._isolation = Isolation()
-        self.slices = [
-            self._slice(keys, lease, observers)
-            for keys in keys_of_slices(settings.namespace, settings.slices)
+        ledgers = [
+            self._ledger(keys) for keys in keys_of_slices(settings.namespace, settings.slices)
         ]
+        self._books = OwnBooks(ledgers[0], settings.pool, self.time.read, self._price_per_hour)
+        booking = BooksObserver(self.time, self._books)
+        observers = standard_observers(watchdog, self.metrics, tracing, booking)
+        self.slices = [self._slice(ledger, lease, observers) for ledger in ledgers]
         self._stop = threading.Event()
         self._leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
         self._consumer: Any = None
         self._is_engine_dead = self._knows_slices = False
         self._unfit: RedisUnfit | None = None
 
-    def _slice(
-        self, keys: Keys, lease: timedelta, observers: Sequence[BatchObserver]
-    ) -> WorkerSlice:
-        """Put together what work on one slice takes."""
+    def _meter(self) -> ReadMeter | None:
+        """What measures this process's energy, where anything does."""
+        pool = self.watch.current.pools.get(self.settings.pool)
+        has_gpu = pool is not None and pool.tier is Tier.LLM and not pool.remote
+        return meter_of(has_gpu=has_gpu)
+
+    def _ledger(self, keys: Keys) -> Ledger:
         redis = connect(self.settings, role="worker", on_retry=self.health.beat)
-        ledger = Ledger(redis, keys, str(self.name), bounds_of(self.settings))
-        beat = timedelta(seconds=self.settings.heartbeat_seconds)
-        leases = LeaseKeeper(ledger, self.settings.pool, lease=lease, beat=beat)
+        return Ledger(redis, keys, str(self.name), bounds_of(self.settings))
+
+    def _slice(
+        self, ledger: Ledger, lease: timedelta, observers: Sequence[BatchObserver]
+    ) -> WorkerSlice:
+        """Put together what work on one slice takes; the first one's beats enter the books."""
+        beat, keys = timedelta(seconds=self.settings.heartbeat_seconds), ledger.keys
+        on_beat = self._books.enter_if_due if keys.slice == 0 else lambda: None
+        pool = self.settings.pool
+        leases = LeaseKeeper(ledger, pool, lease=lease, beat=beat, on_beat=on_beat)
         runner = BatchRunner(ledger, keys, leases, lease, observers, isolation=self._isolation)
         return WorkerSlice(ledger, leases, runner)
+
+    def _price_per_hour(self) -> float:
+        pool = self.watch.current.pools.get(self.settings.pool)
+        return pool.price_per_hour if pool else 0.0
 
     def run(self) -> int:
         """Load the models, then take batches until SIGTERM; return the exit status."""
@@ -132,6 +158,7 @@ class WorkerProcess:
             self._leaving.join(self.settings.lease_seconds)
         for each in self.slices:
             each.leases.close()
+        self._books.close()
         log.info("worker.stopped")
         if self._unfit is not None:
             raise self._unfit
@@ -196,6 +223,7 @@ class WorkerProcess:
 
     def _on_ready(self, sender: Any, **_: object) -> None:
         self._consumer = sender
+        self.time.end_loading()
         for each in self.slices:
             each.leases.open()
         self.health.enter()
@@ -227,6 +255,7 @@ class WorkerProcess:
     def _hand_back(self) -> None:
         try:
             num_entries = sum(each.leases.give_back_all() for each in self.slices)
+            self._books.enter()
             log.warning(
                 "worker.handed_back",
                 num_jobs=num_entries,
@@ -283,7 +312,8 @@ def register(process: WorkerProcess, model: str) -> None:
             return "left over"
         try:
             served = process.models.served(model)
-            return run_message(process.slices[batch.slice].runner, batch, served)
+            with process.time.batch_in_hand():
+                return run_message(process.slices[batch.slice].runner, batch, served)
         except (EngineDead, ModelBroken) as error:
             process.give_up(error)
             raise

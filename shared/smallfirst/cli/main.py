@@ -124,6 +124,11 @@ COMMANDS = {
         "smallfirst.cli.audit_log:app",
         "Keep, prove and verify the log of what the fleet answered, and by what.",
     ),
+    "report": CommandEntry(
+        "smallfirst.cli.books:report",
+        "Show what jobs cost and what was saved, by task, step and pool; losses as plainly as"
+        " gains.",
+    ),
     "evaluate": CommandEntry(
         "smallfirst.cli.evaluate:evaluate",
         "Compare a task's cascade with everything else its models could do.",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from smallfirst.catalogue import Promise
 from smallfirst.evaluation.alternatives import EQUAL_WITHIN, Alternative, Way
+from smallfirst.evaluation.amounts import percent, price
 from smallfirst.evaluation.errors import MAX_NAMED
 from smallfirst.evaluation.evaluating import Comparison, Evaluation, StepFailures, StepShare
 from smallfirst.evaluation.foreign_figures import ForeignFigures
@@ -120,18 +121,6 @@ def marks_of(each: Alternative, found: Evaluation) -> list[str]:
         if each is max(alike, key=lambda other: other.accuracy):
             marks.append(f"all to {tier}")
     return marks
-
-
-def price(amount: float, currency: str) -> str:
-    """Write an amount of money with the digits that mean something."""
-    if not amount:
-        return f"{currency} 0"
-    return f"{currency} {amount:,.2f}" if amount >= 0.1 else f"{currency} {amount:.2g}"
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Write a share in per cent; a dash where there is none."""
-    return "-" if value is None else f"{value * 100:.{digits}f} %"
 
 
 def _how_right(alternative: Alternative) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from smallfirst.evaluation.alternatives import Alternative, Way
-from smallfirst.evaluation.conclusions import percent, price
+from smallfirst.evaluation.amounts import percent, price
 from smallfirst.evaluation.evaluating import Evaluation
 from smallfirst.evaluation.figure_style import (
     PERCENT,

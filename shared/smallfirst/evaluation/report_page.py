@@ -13,7 +13,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from smallfirst.catalogue import Promise
-from smallfirst.evaluation.conclusions import headline, marks_of, percent, price, sentences
+from smallfirst.evaluation.amounts import percent, price
+from smallfirst.evaluation.conclusions import headline, marks_of, sentences
 from smallfirst.evaluation.evaluating import Evaluation, RowEnd, StepShare
 from smallfirst.evaluation.figures import Confusion
 from smallfirst.evaluation.intervals import Interval

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import ceil
 
 from smallfirst.catalogue import Promise
-from smallfirst.evaluation.conclusions import percent, price
+from smallfirst.evaluation.amounts import percent, price
 from smallfirst.evaluation.promises import in_words
 from smallfirst.fitting.candidates import Candidate
 from smallfirst.fitting.fitting import Found

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from smallfirst.evaluation.conclusions import percent
+from smallfirst.evaluation.amounts import percent
 from smallfirst.evaluation.plots import costs_svg
 from smallfirst.evaluation.report_page import Plot, page_environment, unbroken
 from smallfirst.fitting.conclusions import headline, sentences

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from smallfirst.evaluation.conclusions import percent, price
+from smallfirst.evaluation.amounts import percent, price
 from smallfirst.evaluation.figure_style import PERCENT, figure_of
 from smallfirst.evaluation.plots import scale_costs
 from smallfirst.evaluation.svg import COLOURS, inline_svg

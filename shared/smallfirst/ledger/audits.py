@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from redis import Redis
 
+from smallfirst.jobs import Outcome
+from smallfirst.ledger.books import BOOKED_TTL_SECONDS
 from smallfirst.ledger.checks import Check, CheckRecord, slip_of_check
 from smallfirst.ledger.decisions import Note
 from smallfirst.ledger.keys import DECIDED_CONSUMER, Keys
@@ -85,6 +87,18 @@ class Audits:
         more = [DECIDED_CONSUMER, record.to_json(), MAX_RECORDS, RECORDS_TTL_SECONDS]
         names = [keys.checks(task), keys.audited(task)]
         return bool(self._scripts.run("record_check", names, [keys.tag, task, entry, *more]))
+
+    def book_judged(self, task: str, record: CheckRecord, *, was_wrong: bool) -> None:
+        """Book whether a step changed the answer before it for the better, as people found."""
+        names = ["judged"]
+        if was_wrong != record.is_wrong:
+            names.append("better" if was_wrong else "worse")
+        key = self._keys.booked_at(record.decided_ms)
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.hincrby(key, f"{task}:{record.step}:{Outcome.ACCEPTED}:{name}", 1)
+        pipeline.expire(key, BOOKED_TTL_SECONDS)
+        pipeline.execute()
 
     def records(self, task: str, after: str = "-") -> tuple[str, list[CheckRecord]]:
         """Read how checks ended, oldest first, of those after an entry.

@@ -5,6 +5,7 @@ and taken back by the same scripts. What the machine said stands beside it and i
 It ends as one record without a text, and changes no result.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,11 @@ class Check(Wire):
     model: str = Field(default="", description="The name of the model that answered.")
     revision: str = Field(default="", description="The revision that answered.")
     answer: AnyAnswer | None = Field(default=None, description="The answer that was accepted.")
+    before: AnyAnswer | None = Field(
+        default=None,
+        description="The answer of the last step that was asked before; none where none was, or"
+        " from an older version.",
+    )
     golden: JsonValue = Field(
         default=None, description="The golden row that it is, and no machine's answer."
     )
@@ -116,9 +122,10 @@ class Accepted:
 
 
 def accepted(
-    held: HeldJob, attempt: Attempt, answer: AnyAnswer, order: AuditOrder, now_ms: int
+    held: HeldJob, trail: Sequence[Attempt], answer: AnyAnswer, order: AuditOrder, now_ms: int
 ) -> Accepted:
-    """Count an accepted answer, and bring along its check where it may be drawn."""
+    """Count an accepted answer, the last of its trail, and bring along its check, if any."""
+    *earlier, attempt = trail
     stratum, task = stratum_of(attempt.confidence), held.slip.task
     draw = draw_of(held.slip.producer, held.job.id, held.slip.submitted_ms)
     counted = (
@@ -135,6 +142,7 @@ def accepted(
         model=attempt.model,
         revision=attempt.revision,
         answer=answer,
+        before=next((each.answer for each in reversed(earlier) if each.answer), None),
     )
     until_ms = now_ms + order.keep_seconds * 1000
     slip = slip_of_check(

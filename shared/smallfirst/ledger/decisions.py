@@ -131,7 +131,7 @@ def finish_with(decided: Decided, *, now_ms: int) -> Finish:
         producer=held.slip.producer,
         result=result,
         reply_to=held.job.reply_to,
-        spent=with_all_seconds(attempt, decided.decisions[:-1]),
+        spent=(with_all_seconds(attempt, decided.decisions[:-1]),),
         basis=Basis.of(held),
     )
 

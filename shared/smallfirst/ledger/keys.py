@@ -76,8 +76,11 @@ Key, type, bound, writer; content:
         Live workers by last heartbeat, in Redis's milliseconds.
     {slice}:end:{host}/{pid}           string; TTL an hour; workers, the local supervisor
         How a worker's last failed batch, or its process, ended: an error's name, an exit code.
-    {slice}:booked:{date}              hash; TTL 35 days; settle.lua
-        Jobs, seconds and cost by task, step and outcome.
+    {slice}:booked:{date}              hash; TTL 35 days; settle.lua, workers, routers
+        What attempts came to, `{task}:{step}:{outcome}:{kind}`: jobs, seconds, cost, tokens, those
+        of them that were written, joules and the seconds in which they were metered; and of those
+        asked after another step: how many were compared, changed, judged, better, worse. In the
+        first slice what no job took of workers and routers, `@{pool}::{use}:{unit}`.
     {slice}:log                        stream; `MAX_RECORDS` of records.lua; settle.lua
         Where the fleet keeps an audit log: the record of each result (JSON, without a text) with
         its `salt`, `producer` and `id`, until the log's keeper has taken it up.

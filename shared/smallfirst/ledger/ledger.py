@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.audits import Audits
+from smallfirst.ledger.books import BOOKED_TTL_SECONDS
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decisions
 from smallfirst.ledger.entries import (
@@ -105,6 +106,15 @@ class Ledger:
         """
         told_ms, told_at = self._clock or (self.now_ms(), monotonic())
         return self._keys.booked_at(told_ms + round((monotonic() - told_at) * 1000))
+
+    def book(self, amounts: Mapping[str, float]) -> None:
+        """Add to what is spent today: amounts by field, see `keys`; what is nothing is left out."""
+        key, pipeline = self._today(), self._redis.pipeline(transaction=False)
+        found = {name: f"{amount:.9f}" for name, amount in amounts.items()}
+        for name in [name for name, amount in found.items() if float(amount)]:
+            pipeline.hincrbyfloat(key, name, float(found[name]))
+        pipeline.expire(key, BOOKED_TTL_SECONDS)
+        pipeline.execute()
 
     def hello(self) -> Any:
         """What Redis says of itself to whoever connects: its version, its mode. Needs no right."""

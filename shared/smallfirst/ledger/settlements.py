@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 from smallfirst.jobs import Attempt, Result
+from smallfirst.ledger.booking import booking_of, changes_of
 from smallfirst.ledger.checks import Accepted
 from smallfirst.ledger.entries import Excerpt
 from smallfirst.ledger.held_jobs import HeldJob
@@ -49,7 +50,7 @@ class Finish:
         result: What the producer gets.
         reply_to: Whom to tell, where the job's first submission is not known any more.
         is_first_seen: Whether the entry is a submission, whose id may be taken already.
-        spent: The attempt to book.
+        spent: The attempts to book.
         letter: Why the job was given up, where it was.
         raw: The submission, kept behind the letter.
         accepted: What counts a machine's accepted answer, where its task is audited.
@@ -63,7 +64,7 @@ class Finish:
     result: Result
     reply_to: str | None = None
     is_first_seen: bool = False
-    spent: Attempt | None = None
+    spent: tuple[Attempt, ...] = ()
     letter: DeadLetter | None = None
     raw: bytes = b""
     accepted: Accepted | None = None
@@ -83,7 +84,7 @@ class Move:
         reply_to: Whom to tell when it ends.
         fingerprint: By which a repeat of the job is known; only where `is_first_seen`.
         is_first_seen: Whether the entry is a submission, whose id may be taken already.
-        spent: The attempt to book.
+        spent: The attempts to book.
     """
 
     verb: ClassVar[Verb] = "move"
@@ -96,7 +97,7 @@ class Move:
     reply_to: str | None = None
     fingerprint: str | None = None
     is_first_seen: bool = False
-    spent: Attempt | None = None
+    spent: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,15 +262,16 @@ def _check_of(settlement: Settlement) -> Iterator[str | bytes]:
 
 
 def _booking(settlement: Settlement) -> Iterator[str]:
-    """What to book, under which name: the step of a task and its outcome, seconds, cost."""
-    if not isinstance(settlement, Finish | Move) or settlement.spent is None:
-        yield from ("", "", "")
+    """What to book of each attempt, a line each; and what to count by one of what they changed."""
+    if not isinstance(settlement, Finish | Move) or not settlement.spent:
+        yield from ("", "")
         return
-    spent = settlement.spent
-    task = settlement.slip.task if isinstance(settlement, Move) else settlement.result.task
-    yield f"{task}:{spent.step}:{spent.outcome}"
-    yield f"{spent.seconds:.6f}"
-    yield f"{spent.cost:.9f}"
+    if isinstance(settlement, Move):
+        task, trail = settlement.slip.task, settlement.slip.trail
+    else:
+        task, trail = settlement.result.task or "", settlement.result.trail
+    yield "\n".join(booking_of(task, attempt) for attempt in settlement.spent)
+    yield " ".join(changes_of(task, trail, settlement.spent)) if len(trail) > 1 else ""
 
 
 def dead_letter(

@@ -19,6 +19,7 @@ from smallfirst.catalogue.audit_orders import audit_order
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.jobs import Job
 from smallfirst.ledger.audits import Audits
+from smallfirst.ledger.books import Cell, Spent, book_of
 from smallfirst.ledger.checks import Check
 from smallfirst.local.redis_server import RedisServer
 from smallfirst_desk.auditing import golden_row
@@ -110,7 +111,7 @@ def test_a_check_is_wrong_once_two_people_say_so_and_changes_no_result(
     folder: Path,
 ) -> None:
     """The second is not shown what the first said. It is a row for training, with its chance."""
-    settled(redis, 1, order, label="b")
+    settled(redis, 1, order, label="b", before="c")
     before = redis.get(OWN.result("j0"))
     ann.begin(BLIND)
     while "text 0" not in ann.html:
@@ -141,6 +142,17 @@ def test_a_check_is_wrong_once_two_people_say_so_and_changes_no_result(
     [row] = [json.loads(line) for line in lines if '"id": "j0"' in line and '"c"' in line]
     about = row["human"]
     assert (row["label"], about["blind"], about["chance"], about["saw"]) == ("c", True, 1.0, [])
+    # The step before had said what people say: to ask another was for the worse, and is booked so.
+    wait_until(lambda: judged(redis).num_judged, description="what asking it was worth is booked")
+    told = judged(redis)
+    assert (told.num_judged, told.num_better, told.num_worse) == (1, 0, 1)
+
+
+def judged(redis: Any) -> Spent:
+    """What is booked of the second step's answers that stood, on whichever day."""
+    keys = redis.keys(KEYS.booked("*"))
+    told = {k.decode(): float(v) for key in keys for k, v in redis.hgetall(key).items()}
+    return book_of(told).get(Cell("topic", 1, "accepted"), Spent())
 
 
 def test_a_golden_row_is_like_any_check(redis: Any, ann: Browser, order: AuditOrder) -> None:

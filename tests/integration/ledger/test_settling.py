@@ -20,7 +20,9 @@ from tests.support.ledgers import (
 from tests.support.notices import Notices
 from tests.support.shapes import attempt_for, result_for, slip_for
 
-from smallfirst.jobs import Status
+from smallfirst.answers import LabelAnswer
+from smallfirst.jobs import Outcome, Status
+from smallfirst.ledger.books import Cell, Spent, book_of
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.ledger import Ledger
@@ -82,12 +84,12 @@ def test_a_stream_that_refuses_stops_no_other(redis: Any) -> None:
 
 
 def test_what_was_spent_is_booked_once(redis: Any) -> None:
-    """A fenced answer costs its worker's time, and books nothing."""
+    """A fenced answer has cost its worker's time: that is booked, and apart from what counts."""
     [entry] = dispatched(redis, "a1")
     ledger = ledger_of(redis)
     ledger.claim(BACKLOG, [entry])
     spent = attempt_for(seconds=0.25, cost=0.001)
-    done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=spent)
+    done = Finish(entry=entry, producer="default", result=result_for("a1"), spent=(spent,))
     for _ in range(2):
         ledger.settle(BACKLOG, POOL_GROUP, [done])
     [key] = redis.keys(KEYS.booked("*"))
@@ -95,6 +97,43 @@ def test_what_was_spent_is_booked_once(redis: Any) -> None:
     assert booked[b"topic:0:accepted:jobs"] == b"1"
     assert float(booked[b"topic:0:accepted:seconds"]) == pytest.approx(0.25)
     assert float(booked[b"topic:0:accepted:cost"]) == pytest.approx(0.001)
+    assert booked[b"topic:0:fenced:jobs"] == b"1"
+    assert float(booked[b"topic:0:fenced:seconds"]) == pytest.approx(0.25)
+    assert not [name for name in booked if name.endswith((b":joules", b":tokens"))]
+
+
+def test_every_attempt_of_a_row_is_booked_and_what_it_changed(redis: Any) -> None:
+    """A router asks several steps in one round; a submission that was answered before costs too."""
+    ledger = ledger_of(redis)
+    unsure = attempt_for(outcome=Outcome.ESCALATED, seconds=0.5, joules=2.0, tokens=3, **said("a"))
+    sure = attempt_for(step=1, seconds=0.25, tokens=4, tokens_written=1, **said("b"))
+    for _ in range(2):
+        redis.xadd(OWN.jobs, {"job": "{}"})
+        [entry] = ledger.read([OWN.jobs], ROUTER_GROUP, count=1)
+        result = result_for("a1", trail=(unsure, sure), fingerprint="f1")
+        row = Finish(
+            entry=entry.entry,
+            producer="default",
+            result=result,
+            is_first_seen=True,
+            spent=(unsure, sure),
+        )
+        ledger.settle(OWN.jobs, ROUTER_GROUP, [row])
+    [key] = redis.keys(KEYS.booked("*"))
+    told = {name.decode(): float(value) for name, value in redis.hgetall(key).items()}
+    assert book_of(told) == {
+        Cell("topic", 0, "escalated"): Spent(1, 0.5, num_tokens=3, joules=2.0, metered_seconds=0.5),
+        Cell("topic", 1, "accepted"): Spent(
+            1, 0.25, num_tokens=4, num_written=1, num_compared=1, num_changed=1
+        ),
+        Cell("topic", 0, "fenced"): Spent(1, 0.5, num_tokens=3, joules=2.0, metered_seconds=0.5),
+        Cell("topic", 1, "fenced"): Spent(1, 0.25, num_tokens=4, num_written=1),
+    }
+
+
+def said(label: str) -> dict[str, Any]:
+    """An answer of an attempt."""
+    return {"answer": LabelAnswer(label=label, confidence=0.5)}
 
 
 def test_nothing_is_kept_for_ever(redis: Any) -> None:

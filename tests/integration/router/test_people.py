@@ -89,7 +89,7 @@ def escalated(redis: Any, router: Router, job: Job, confidence: float) -> None:
         job=held.raw,
         slip=held.slip.model_copy(update={"trail": (said,)}),
         to=KEYS.escalations,
-        spent=said,
+        spent=(said,),
     )
     worker.settle(backlog, POOL_GROUP, [move])
     router.step()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallfirst.accounting.costs import FEWEST_ATTEMPTS, costs_of
 from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Catalogue, EqualSingle, Promise
 from smallfirst.jobs import Tier
@@ -20,7 +21,6 @@ from smallfirst.ledger.review import TaskLoad
 from smallfirst.ledger.reviewer_counts import Decided
 from smallfirst.ledger.stream_loads import StreamLoad
 from smallfirst_desk.dashboard import words
-from smallfirst_desk.dashboard.costs import FEWEST_ATTEMPTS, costs_of
 from smallfirst_desk.dashboard.figures import Bar, bars_svg
 from smallfirst_desk.dashboard.flow import (
     SERIES,
@@ -173,7 +173,7 @@ def test_days_begin_with_the_first_on_which_anything_stood() -> None:
 
 def test_what_another_version_books_is_passed_over() -> None:
     """A name of another form, or a kind that is not known here."""
-    told = {"topic:0:accepted:jobs": 3.0, "topic:0:accepted:tokens": 9.0, "x": 1.0, "a:b:c:jobs": 1}
+    told = {"topic:0:accepted:jobs": 3.0, "topic:0:accepted:moons": 9.0, "x": 1.0, "a:b:c:jobs": 1}
     assert book_of(told) == {Cell("topic", 0, "accepted"): Spent(3, 0.0, 0.0)}
 
 

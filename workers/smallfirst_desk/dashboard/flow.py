@@ -11,7 +11,7 @@ from typing import Final
 
 from smallfirst.catalogue import Catalogue
 from smallfirst.jobs import Outcome, Tier
-from smallfirst.ledger.books import Book
+from smallfirst.ledger.books import IN_VAIN, Book
 from smallfirst.ledger.history import EVERY_MS, MAX_READINGS, Reading, StepReading
 
 #: What jobs are counted as that the last step was not sure of, or failed on.
@@ -60,7 +60,8 @@ def step_readings(task: str, book: Book, catalogue: Catalogue) -> Reading:
     """What stands in the books of a task, for each step of its cascade."""
     steps = []
     for number, step in enumerate(catalogue.tasks[task].cascade):
-        tried = {cell.outcome: each for cell, each in book.items() if cell[:2] == (task, number)}
+        here = {cell.outcome: each for cell, each in book.items() if cell[:2] == (task, number)}
+        tried = {outcome: each for outcome, each in here.items() if outcome not in IN_VAIN}
         accepted = tried.get(Outcome.ACCEPTED)
         steps.append(
             StepReading(

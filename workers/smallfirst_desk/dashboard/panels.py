@@ -11,12 +11,12 @@ from typing import Final
 
 from markupsafe import Markup
 
+from smallfirst.accounting.costs import Cost, Rival, costs_of
 from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.reviewer_counts import Decided
 from smallfirst.people import task_of_checks
 from smallfirst_desk.dashboard import words
-from smallfirst_desk.dashboard.costs import Cost, Rival, costs_of
 from smallfirst_desk.dashboard.figures import (
     Bar,
     Mark,

@@ -12,6 +12,8 @@ from smallfirst_workers.running_batches import RunningBatch
 
 #: What became of a batch that raised: its model is broken, nobody is to blame, or it failed.
 BatchOutcome = Literal["broken", "given_back", "failed"]
+#: Why an answer ends no job: its job had ended elsewhere, or goes back to be started again.
+Unsettled = Literal["fenced", "given_back"]
 
 
 class BatchObserver:
@@ -34,6 +36,11 @@ class BatchObserver:
 
     def on_attempt(self, batch: RunningBatch, held: HeldJob, attempt: Attempt) -> None:
         """One answer was judged."""
+
+    def on_unsettled(
+        self, batch: RunningBatch, held: HeldJob, attempt: Attempt, outcome: Unsettled
+    ) -> None:
+        """One answer was judged, and its job is not settled here: it has ended, or went back."""
 
     def on_settled(self, batch: RunningBatch, settlements: Sequence[Settlement]) -> None:
         """Redis was told how these entries end."""

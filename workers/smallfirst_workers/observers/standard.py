@@ -13,9 +13,12 @@ from smallfirst_workers.watchdog import Watchdog
 
 
 def standard_observers(
-    watchdog: Watchdog, metrics: WorkerMetrics, tracing: Tracing
+    watchdog: Watchdog, metrics: WorkerMetrics, tracing: Tracing, *others: BatchObserver
 ) -> tuple[BatchObserver, ...]:
-    """Put the observers together: the watchdog next to the engine, the self-test round it."""
+    """Put the observers together: the watchdog next to the engine, the self-test round it.
+
+    Those of this process alone come last.
+    """
     return (
         WatchdogObserver(watchdog),
         SelfTestObserver(watchdog),
@@ -23,4 +26,5 @@ def standard_observers(
         TracingObserver(tracing),
         VoidPromiseObserver(),
         LogObserver(),
+        *others,
     )

@@ -281,7 +281,8 @@ def _skill_name(asked: EngineRequest) -> SkillName:
 def load(name: str, model: Model, context: LoadContext) -> OnePass:
     """Load a small model for a worker; see `LoadEngine`."""
     folder, cache = model_folder(model), context.cache
-    return OnePass(SlmEngine.load(name, model, folder, cache=cache, threads=context.threads))
+    engine = SlmEngine.load(name, model, folder, cache=cache, threads=context.threads)
+    return OnePass(engine, context.clock)
 
 
 def _share_tokens(read: Sequence[str], states: Mapping[str, TextStates]) -> list[int]:

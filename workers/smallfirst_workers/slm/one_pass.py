@@ -1,14 +1,17 @@
 """An engine that answers a batch in one pass, as a worker wants it: in portions, and unchanged."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from smallfirst.catalogue import Model, Task
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.encoding.runtimes.base import PASSES_AT_ONCE
 from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult
+from smallfirst_workers.shared_clock import SharedClock
 
 
 class PassEngine(Protocol):
@@ -28,10 +31,16 @@ class PassEngine(Protocol):
 
 
 class OnePass:
-    """Gives a pass out as one portion, and keeps the engine from changing in the midst of it."""
+    """Gives a pass out as one portion, and keeps the engine from changing in the midst of it.
 
-    def __init__(self, engine: PassEngine) -> None:
+    Args:
+        engine: That answers.
+        clock: By which passes that run side by side share the worker's seconds.
+    """
+
+    def __init__(self, engine: PassEngine, clock: SharedClock | None = None) -> None:
         self._engine = engine
+        self._clock = clock or SharedClock()
         self._passes = threading.Semaphore(PASSES_AT_ONCE)
         self._changing = threading.Lock()
 
@@ -44,8 +53,14 @@ class OnePass:
         if not asked:
             return
         with self._passes:
-            done = self._engine.run(asked)
-        yield done.at(*range(len(asked)))
+            mark = self._clock.start(time.monotonic())
+            try:
+                done = self._engine.run(asked)
+            finally:
+                took = self._clock.stop(mark, time.monotonic())
+        yield replace(
+            done, seconds=took.seconds, joules=took.joules, places=tuple(range(len(asked)))
+        )
 
     def prepare(self, tasks: Mapping[str, Task], models: Mapping[str, Model] = NO_MODELS) -> None:
         """Make ready for exactly these tasks, between two passes."""

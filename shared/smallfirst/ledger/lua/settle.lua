@@ -36,7 +36,7 @@
 --
 -- KEYS[1] source stream, KEYS[2] booked hash, KEYS[3] due
 -- ARGV[1] group, [2] who settles, then the namespace and the bounds, [10] '1' where who settles must hold
--- the entries, [11] how many rows, [12] '1' where they bring records, then rows of 20 columns ('' where absent):
+-- the entries, [11] how many rows, [12] '1' where they bring records, then rows of 19 columns ('' where absent):
 --   verb         result | move | wait | refuse | cancel
 --   entry        the entry in the source stream
 --   producer     whose job it is
@@ -51,16 +51,16 @@
 --   expires      move, wait: the job's deadline in ms; or, before it, the end of its wait for a person
 --   letter       the dead letter's JSON
 --   raw          the raw submission behind it
---   task         task:step:outcome, to book under
---   seconds      to book
---   cost         to book
+--   booked       what to book, a line an attempt: task:step:outcome, seconds, cost, tokens, those of
+--                them that were written, joules ('-' where nothing measured them)
+--   changes      what to count by one besides, where the job ends or moves here
 --   accepted     result: what is counted of a machine's answer, where its task is audited; see checks.lua
 --   record, salt what the audit log keeps of the result
 -- and behind them, of each answer that may be drawn, its check: job, slip, check, when it is dropped.
 -- Returns {results, moves, waiting, joined, fenced, logged}: how many rows ended each way, and whether there
 -- is an audit log; or, before anything is written, nothing, where there is one and the rows bring no records.
 
-local COLUMNS, FIRST = 20, 13
+local COLUMNS, FIRST = 19, 13
 local source, booked, due = KEYS[1], KEYS[2], KEYS[3]
 local group, settler, ns = ARGV[1], ARGV[2], ARGV[3]
 local result_ttl, job_ttl, dead_ttl = ARGV[4], ARGV[5], ARGV[6]
@@ -207,14 +207,35 @@ local function write_dead_letter(letter, raw)
   drop_oldest_raws(bytes, milliseconds(entry))
 end
 
--- What the rows spent, by the name to book it under.
-local spent = {}
+-- What the rows spent, by the name to book it under; and what is counted by one besides.
+local spent, changed = {}, {}
+
+local function book_one(cell, seconds, cost, tokens, written, joules)
+  local sums = spent[cell]
+  if not sums then
+    sums = { jobs = 0, seconds = 0, cost = 0, tokens = 0, written = 0, joules = 0, metered = 0 }
+    spent[cell] = sums
+  end
+  sums.jobs, sums.seconds, sums.cost = sums.jobs + 1, sums.seconds + seconds, sums.cost + cost
+  sums.tokens, sums.written = sums.tokens + tokens, sums.written + written
+  if joules ~= '-' then sums.joules, sums.metered = sums.joules + joules, sums.metered + seconds end
+end
+
+local ATTEMPT = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
 
 local function book(row)
-  if row.task == '' then return end
-  local sums = spent[row.task] or { jobs = 0, seconds = 0, cost = 0 }
-  sums.jobs, sums.seconds, sums.cost = sums.jobs + 1, sums.seconds + row.seconds, sums.cost + row.cost
-  spent[row.task] = sums
+  if row.booked == '' then return end
+  for cell, seconds, cost, tokens, written, joules in string.gmatch(row.booked, ATTEMPT) do
+    book_one(cell, seconds, cost, tokens, written, joules)
+  end
+  if row.changes == '' then return end
+  for name in string.gmatch(row.changes, '%S+') do changed[name] = (changed[name] or 0) + 1 end
+end
+
+-- Work was done and paid for, and its answer is not wanted: the job has ended before.
+local function book_in_vain(row)
+  row.booked, row.changes = string.gsub(row.booked, ':[^: ]+ ', ':fenced '), ''
+  book(row)
 end
 
 -- What was submitted. Only a row that moves it or keeps it brings it: the entry is still there, unless
@@ -323,7 +344,8 @@ local function admit(row, at)
   end
   redis.call('EXPIRE', key, job_ttl)
   if not cancelled then return nil, not is_known end
-  row.status, row.body, row.task, row.accepted = 'cancelled', cancelled, '', ''
+  book_in_vain(row)
+  row.status, row.body, row.booked, row.accepted = 'cancelled', cancelled, '', ''
   row.record, row.salt = record or '', salt or ''
   return finish(row)
 end
@@ -460,21 +482,36 @@ local in_hand, unread = {}, {}
 
 local function settle(row)
   local by = holder_of(source, group, row.entry)
-  if by and must_hold and by ~= settler or not by and not is_unread(row.entry) then return 'fenced' end
+  if by and must_hold and by ~= settler or not by and not is_unread(row.entry) then
+    book_in_vain(row)
+    return 'fenced'
+  end
   local ended = WAYS[row.verb](row)
+  if ended == 'fenced' or ended == 'joined' then book_in_vain(row) end
   local ends = by and in_hand or unread
   if ended ~= 'waiting' then ends[#ends + 1] = row.entry end
   return ended
 end
 
+local function add(cell, kind, amount, format)
+  if amount == 0 then return end
+  if not format then return redis.call('HINCRBY', booked, cell .. ':' .. kind, amount) end
+  redis.call('HINCRBYFLOAT', booked, cell .. ':' .. kind, string.format(format, amount))
+end
+
 -- Once for all rows: what they spent is booked, and their entries are acknowledged.
 local function close()
-  for task, sums in pairs(spent) do
-    redis.call('HINCRBY', booked, task .. ':jobs', sums.jobs)
-    redis.call('HINCRBYFLOAT', booked, task .. ':seconds', string.format('%.6f', sums.seconds))
-    redis.call('HINCRBYFLOAT', booked, task .. ':cost', string.format('%.9f', sums.cost))
-    redis.call('EXPIRE', booked, BOOKED_TTL)
+  for cell, sums in pairs(spent) do
+    add(cell, 'jobs', sums.jobs)
+    add(cell, 'seconds', sums.seconds, '%.6f')
+    add(cell, 'cost', sums.cost, '%.9f')
+    add(cell, 'tokens', sums.tokens)
+    add(cell, 'written', sums.written)
+    add(cell, 'joules', sums.joules, '%.6f')
+    add(cell, 'metered', sums.metered, '%.6f')
   end
+  for name, number in pairs(changed) do redis.call('HINCRBY', booked, name, number) end
+  if next(spent) then redis.call('EXPIRE', booked, BOOKED_TTL) end
   if group == 'router' then redis.call('EXPIRE', due, job_ttl) end
   drop(source, group, in_hand, unread)
 end
@@ -496,8 +533,8 @@ redis.call('EXPIRE', booked, BOOKED_TTL)
 for i = FIRST, FIRST + ARGV[11] * COLUMNS - 1, COLUMNS do
   local row = {}
   row.verb, row.entry, row.producer, row.id, row.first, row.fingerprint, row.status, row.reply_to,
-    row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.task, row.seconds, row.cost,
-    row.accepted, row.record, row.salt
+    row.body, row.slip, row.to, row.expires, row.letter, row.raw, row.booked, row.changes, row.accepted,
+    row.record, row.salt
     = unpack(ARGV, i, i + COLUMNS - 1)
   local is_settled, ended = pcall(settle, row)
   if not is_settled then

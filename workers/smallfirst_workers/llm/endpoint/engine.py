@@ -23,9 +23,9 @@ from smallfirst_workers.llm.endpoint.failures import Fault, RequestFailure
 from smallfirst_workers.llm.endpoint.replies import Choice, Reply, Usage
 from smallfirst_workers.llm.endpoint.requests import RequestTemplate, request_of, template_of
 from smallfirst_workers.llm.event_loop import EventLoop
-from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.problems import EXPIRED, INVALID, NOT_LOADED
 from smallfirst_workers.prompting.prompter import prompt_key
+from smallfirst_workers.shared_clock import Share, SharedClock
 
 
 @dataclass
@@ -35,6 +35,13 @@ class Bill:
     seconds: float = 0.0
     read: int = 0
     written: int = 0
+    joules: float | None = None
+
+    def take(self, share: Share) -> None:
+        """Add what one request took of the worker."""
+        self.seconds += share.seconds
+        if share.joules is not None:
+            self.joules = (self.joules or 0.0) + share.joules
 
     def add(self, usage: Usage) -> None:
         """Add what an endpoint says it used; one that does not say is taken to charge nothing."""
@@ -54,24 +61,26 @@ class EndpointRequest:
 class EndpointEngine:
     """A model that runs elsewhere, and the tasks it is asked for."""
 
-    def __init__(self, name: str, model: Model, endpoint: Endpoint) -> None:
+    def __init__(
+        self, name: str, model: Model, endpoint: Endpoint, clock: SharedClock | None = None
+    ) -> None:
         self.name = name
         self._model = model
         self._endpoint = endpoint
         self._loop = _loop()
         self._templates: dict[str, RequestTemplate] = {}
-        self._busy = SharedClock()
+        self._clock = clock or SharedClock()
         self._asking: set[asyncio.Task[Answer | Problem]] = set()
         self._is_closed = False
 
     @classmethod
-    def load(cls, name: str, model: Model, context: LoadContext) -> "EndpointEngine":  # noqa: ARG003
+    def load(cls, name: str, model: Model, context: LoadContext) -> "EndpointEngine":
         """Make ready to ask; see `LoadEngine`. The endpoint need not be up.
 
         Raises:
             ModelError: When its key is missing.
         """
-        return cls(name, model, Endpoint.open(name, model))
+        return cls(name, model, Endpoint.open(name, model), context.clock)
 
     def revision_of(
         self,
@@ -190,11 +199,11 @@ class EndpointEngine:
         """Send one request, and book what it took."""
         model = self._model.source
         request = request_of(question.template, question.text, model=model, num=num, varied=varied)
-        mark = self._busy.start(time.monotonic())
+        mark = self._clock.start(time.monotonic())
         try:
             found = await self._endpoint.ask(request)
         finally:
-            bill.seconds += self._busy.stop(mark, time.monotonic())
+            bill.take(self._clock.stop(mark, time.monotonic()))
         if isinstance(found, Reply):
             bill.add(found.usage)
         return found
@@ -224,7 +233,15 @@ def _pass_of(answer: Answer | Problem, bill: Bill, model: Model) -> EngineResult
     charge = (
         (bill.read * prices.input + bill.written * prices.output) / 1_000_000 if prices else 0.0
     )
-    return EngineResult([answer], [tokens], tokens, bill.seconds, [charge])
+    return EngineResult(
+        [answer],
+        [tokens],
+        tokens,
+        bill.seconds,
+        [charge],
+        written=[bill.written],
+        joules=bill.joules,
+    )
 
 
 @cache

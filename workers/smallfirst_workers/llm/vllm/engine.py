@@ -19,12 +19,12 @@ from smallfirst.kinds import KINDS
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
-from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.generating import GenerationRequest, Generator
 from smallfirst_workers.llm.vllm.unpacking import served_folder
 from smallfirst_workers.problems import EXPIRED, NOT_LOADED, REFUSED, TOO_LONG
 from smallfirst_workers.prompting.prompter import Prompter, TaskPrompt, prompt_key
+from smallfirst_workers.shared_clock import SharedClock
 
 log = structlog.get_logger()
 
@@ -45,7 +45,15 @@ class RefusedTask:
 class LlmEngine:
     """A large model, loaded, and the tasks it was prepared for."""
 
-    def __init__(self, name: str, revision: str, prompter: Prompter, vllm: AsyncEngine) -> None:
+    def __init__(
+        self,
+        name: str,
+        revision: str,
+        prompter: Prompter,
+        vllm: AsyncEngine,
+        *,
+        clock: SharedClock | None = None,
+    ) -> None:
         self.name = name
         self._revision = revision
         self._prompter = prompter
@@ -53,7 +61,7 @@ class LlmEngine:
         self._asker = Generator(prompter, vllm)
         self._prompts: dict[str, TaskPrompt] = {}
         self._refused: dict[str, RefusedTask] = {}
-        self._busy = SharedClock()
+        self._clock = clock or SharedClock()
 
     @classmethod
     def load(cls, name: str, model: Model, context: LoadContext) -> "LlmEngine":
@@ -68,7 +76,7 @@ class LlmEngine:
             vllm.stop()
             raise
         revision = f"{revision_of(model, folder)}+{vllm.precision}"
-        return cls(name, revision, prompter, vllm)
+        return cls(name, revision, prompter, vllm, clock=context.clock)
 
     def revision_of(
         self,
@@ -170,16 +178,18 @@ class LlmEngine:
         asked, question = put
         if isinstance(question, Problem):
             return EngineResult([question], [0], 0, 0.0)
-        mark = self._busy.start(time.monotonic())
+        mark = self._clock.start(time.monotonic())
         try:
             async with asyncio.timeout(asked.seconds_left):
                 answer, num_written = await self._asker.ask(question)
         except TimeoutError:
             answer, num_written = EXPIRED, 0
         finally:
-            seconds = self._busy.stop(mark, time.monotonic())
+            took = self._clock.stop(mark, time.monotonic())
         read = len(question.tokens) + num_written
-        return EngineResult([answer], [read], read, seconds)
+        return EngineResult(
+            [answer], [read], read, took.seconds, written=[num_written], joules=took.joules
+        )
 
 
 def revision_of(model: Model, folder: Path) -> str:

@@ -22,11 +22,11 @@ from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, L
 from smallfirst_workers.errors import ModelError, TaskError
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.skills import Skill
-from smallfirst_workers.llm.shared_clock import SharedClock
 from smallfirst_workers.llm.vllm.async_engine import AsyncEngine
 from smallfirst_workers.llm.vllm.pooling_encoder import PoolingEncoder, Tokens
 from smallfirst_workers.llm.vllm.unpacking import served_folder
 from smallfirst_workers.problems import EXPIRED, NOT_LOADED, NOTHING_TO_READ, TOO_LONG
+from smallfirst_workers.shared_clock import SharedClock
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,14 @@ class PoolingEngine:
     """
 
     def __init__(
-        self, name: str, revision: str, encoder: PoolingEncoder, *, features: str, cache: Path
+        self,
+        name: str,
+        revision: str,
+        encoder: PoolingEncoder,
+        *,
+        features: str,
+        cache: Path,
+        clock: SharedClock | None = None,
     ) -> None:
         self.name = name
         self._revision = revision
@@ -53,7 +60,7 @@ class PoolingEngine:
         self._features = features
         self._cache = cache
         self._skills: dict[str, Skill] = {}
-        self._busy = SharedClock()
+        self._clock = clock or SharedClock()
 
     @classmethod
     def load(cls, name: str, model: Model, context: LoadContext) -> "PoolingEngine":
@@ -71,7 +78,8 @@ class PoolingEngine:
         pooling = pooling_of(model, folder)
         decides = (content, "vllm", vllm.precision, model.quantization, pooling)
         revision = f"{model.revision or content[:12]}+{vllm.precision}"
-        return cls(name, revision, encoder, features=" ".join(map(str, decides)), cache=cache)
+        features, clock = " ".join(map(str, decides)), context.clock
+        return cls(name, revision, encoder, features=features, cache=cache, clock=clock)
 
     def revision_of(
         self,
@@ -146,7 +154,7 @@ class PoolingEngine:
             return _unread(reading, TOO_LONG)
         if reading.tokens.is_empty:
             return _unread(reading, NOTHING_TO_READ)
-        mark = self._busy.start(time.monotonic())
+        mark = self._clock.start(time.monotonic())
         started = time.monotonic()
         states = None
         try:
@@ -155,11 +163,12 @@ class PoolingEngine:
         except TimeoutError:
             pass
         finally:
-            seconds = self._busy.stop(mark, time.monotonic())
+            took = self._clock.stop(mark, time.monotonic())
         waited = time.monotonic() - started
         answers = [self._judge(one, states, waited) for one in reading.asked]
         num_tokens = len(reading.tokens.ids)
-        return EngineResult(answers, _share(num_tokens, len(answers)), num_tokens, seconds)
+        shares = _share(num_tokens, len(answers))
+        return EngineResult(answers, shares, num_tokens, took.seconds, joules=took.joules)
 
     def _judge(
         self, asked: EngineRequest, states: TextStates | None, waited: float

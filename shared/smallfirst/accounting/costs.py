@@ -80,6 +80,15 @@ def _cost(name: str, days: Iterable[Book], catalogue: Catalogue) -> Cost:
     )
 
 
+def rivals_of(name: str, booked: Mapping[Cell, Spent], catalogue: Catalogue) -> tuple[Rival, Rival]:
+    """A task's large model, and the cheapest single step of equal quality: what each costs."""
+    task = catalogue.tasks.get(name)
+    if task is None:
+        gone = Rival(why_not="the catalogue has the task no longer")
+        return gone, gone
+    return _llm(task, catalogue, booked), _single(task, booked)
+
+
 def _booked(name: str, days: Iterable[Book]) -> Mapping[Cell, Spent]:
     found: dict[Cell, Spent] = {}
     for book in days:
