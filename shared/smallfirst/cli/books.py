@@ -39,7 +39,7 @@ from smallfirst.cli.output import (
 from smallfirst.errors import CatalogueError
 from smallfirst.ledger.books import BOOKED_TTL_SECONDS, read_day_books
 from smallfirst.ledger.ledger import Ledger
-from smallfirst.wording import did_you_mean
+from smallfirst.wording import counted, did_you_mean
 
 #: For how many days books are kept.
 MAX_DAYS: Final = BOOKED_TTL_SECONDS // 86_400
@@ -174,7 +174,7 @@ def _show(found: Figures, watts: float | None) -> None:
 def _show_task(task: TaskFigures, currency: str) -> None:
     out = console()
     columns = (*_STEP_COLUMNS, f"{currency}/1,000", "worth of asking it after another")
-    title = f"{task.task}: {task.num_jobs:,} jobs, {share(task.coverage)} answered"
+    title = f"{task.task}: {counted(task.num_jobs, 'job')}, {share(task.coverage)} answered"
     out.print(table(columns, _step_rows(task, currency), title=title))
     out.print(f"  against all to the large model: {saving_words(task.llm, currency)}")
     out.print(f"  against the cheapest equal single step: {saving_words(task.single, currency)}")
