@@ -168,10 +168,18 @@ def test_a_pod_takes_what_a_cluster_needs() -> None:
         "sidecars": [{**OWN, "name": "beside"}],
         "lifecycle": {"preStop": {"exec": {"command": ["true"]}}},
         "serviceAccount": {"annotations": {"a": "b"}},
+        "spread": "hard",
+        "spreadOver": ["topology.kubernetes.io/zone", "kubernetes.io/hostname"],
     }
     more = {"openshift": True, "secretsAsFiles": True, "listenAddress": "::"}
-    objects = rendered("one-gpu", values={"defaults": own, **more})
+    claimed = {"gpu": {"resourceClaims": [{"name": "card", "resourceClaimTemplateName": "gpus"}]}}
+    objects = rendered("one-gpu", values={"defaults": own, "pools": claimed, **more})
     spec = spec_of(objects, "pool-gpu")
+    spread = spec_of(objects, "router")["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == own["spreadOver"]
+    assert spread[0]["labelSelector"] == spread[1]["labelSelector"]
+    assert spec["resourceClaims"] == claimed["gpu"]["resourceClaims"]
+    assert spec["containers"][0]["resources"]["claims"] == [{"name": "card"}]
     assert spec["schedulerName"] == "volcano"
     assert spec["hostAliases"] == own["hostAliases"]
     assert spec["containers"][0]["envFrom"] == own["envFrom"]
@@ -194,7 +202,9 @@ def test_monitors_and_rules_are_found_by_their_labels() -> None:
     found = of_kind(objects, "PodMonitor", "PrometheusRule")
     assert {one["metadata"]["labels"]["release"] for one in found} == {"kube-prometheus-stack"}
     (endpoint,) = named(objects, "PodMonitor", "router")["spec"]["podMetricsEndpoints"]
-    assert endpoint["relabelings"] == endpoint["metricRelabelings"] == relabelings
+    own, *more = endpoint["relabelings"]
+    assert own["targetLabel"] == "release"
+    assert more == endpoint["metricRelabelings"] == relabelings
 
 
 def test_metrics_need_no_operator() -> None:

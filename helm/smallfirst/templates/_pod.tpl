@@ -119,12 +119,18 @@ affinity:
 {{- end }}
 {{- if and (eq $component.kind "Deployment") (ne $config.spread "none") }}
 topologySpreadConstraints:
+  {{- range $config.spreadOver }}
   - maxSkew: 1
-    topologyKey: kubernetes.io/hostname
+    topologyKey: {{ . }}
     whenUnsatisfiable: {{ ternary "DoNotSchedule" "ScheduleAnyway" (eq $config.spread "hard") }}
     labelSelector:
       matchLabels:
-        {{- include "smallfirst.selector" . | nindent 8 }}
+        {{- include "smallfirst.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- with $config.resourceClaims }}
+resourceClaims:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- $first := include "smallfirst.ownContainers" (dict "root" $root "config" $config "key" "initContainers") }}
 {{- if or $first (include "smallfirst.waitsForModels" .) }}
@@ -218,6 +224,13 @@ securityContext:
 {{- if $count -}}
 {{- $gpus := dict .gpu.resourceName $count -}}
 {{- $resources = mergeOverwrite $resources (dict "requests" $gpus "limits" (deepCopy $gpus)) -}}
+{{- end -}}
+{{- with .resourceClaims -}}
+{{- $claims := list -}}
+{{- range . -}}
+{{- $claims = append $claims (dict "name" .name) -}}
+{{- end -}}
+{{- $_ := set $resources "claims" $claims -}}
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end }}
