@@ -120,6 +120,19 @@ class Index:
         except sqlite3.Error as error:
             raise _damaged(error) from error
 
+    def erase(self, producer: str, job_id: str) -> int:
+        """Erase the salts of a job's records, so that nobody can show whose they are; say how many.
+
+        The records stay, and the log's tree with them: without its salt a record's hashes say
+        nothing of the job, its text or its answer.
+        """
+        query = "DELETE FROM records WHERE job = ?"
+        try:
+            with self._rows:
+                return self._rows.execute(query, (job_key(producer, job_id),)).rowcount
+        except sqlite3.Error as error:
+            raise _damaged(error) from error
+
     def rows(self) -> Iterator[Row]:
         """All rows, in order, once it is seen that the file is whole.
 

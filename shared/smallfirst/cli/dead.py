@@ -182,7 +182,7 @@ def drop_dead(
     with link_of(context) as link:
         dropped = _chosen(link, entries, reason, every=every)
         for dead in dropped:
-            _forget(dead, dead.place.redis)
+            forget_letter(dead, dead.place.redis)
     if as_json:
         print_json([dead.name for dead in dropped])
         return
@@ -232,7 +232,7 @@ def _replay(link: Link, dead: Dead) -> Replayed:
         raw = renamed
     pipeline = place.redis.pipeline(transaction=True)
     pipeline.xadd(place.keys.of_producer(letter.producer).jobs, {"job": raw})
-    _forget(dead, pipeline)
+    forget_letter(dead, pipeline)
     pipeline.execute()
     return Replayed(dead.name, job_id)
 
@@ -260,7 +260,7 @@ def _renamed(raw: bytes, job_id: str) -> bytes | None:
     return json.dumps({**found, "id": job_id}, ensure_ascii=False).encode()
 
 
-def _forget(dead: Dead, redis: Any) -> None:
+def forget_letter(dead: Dead, redis: Any) -> None:
     """Forget one dead letter, by this connection or in this transaction."""
     keys = dead.place.keys
     names = (keys.dead, keys.dead_raw(dead.entry), keys.dead_kept, keys.dead_bytes)
@@ -300,12 +300,13 @@ def _free_id(place: Slice, letter: DeadLetter, *, num_slices: int) -> str:
 
 def _letters(link: Link, reason: str | None) -> Iterator[Dead]:
     """Read dead letters page by page, of all slices the newest first."""
-    each = (_letters_of(place, link) for place in link.slices)
+    each = (letters_of(place, link) for place in link.slices)
     found = heapq.merge(*each, key=lambda dead: dead.order, reverse=True)
     return (dead for dead in found if reason in (None, dead.letter.reason))
 
 
-def _letters_of(place: Slice, link: Link) -> Iterator[Dead]:
+def letters_of(place: Slice, link: Link) -> Iterator[Dead]:
+    """Read one slice's dead letters page by page, the newest first."""
     newest = "+"
     while page := _page(place, link, newest):
         yield from page

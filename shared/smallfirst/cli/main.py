@@ -68,6 +68,10 @@ COMMANDS = {
     "dead": CommandEntry(
         "smallfirst.cli.dead:app", "List, read, replay and drop what was refused or given up."
     ),
+    "forget": CommandEntry(
+        "smallfirst.cli.forget:forget",
+        "Remove jobs' texts and results from the fleet, from rows and from the audit log's index.",
+    ),
     "producer": CommandEntry(
         "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."
     ),

@@ -1,0 +1,161 @@
+"""A person's texts, results and rows are gone from wherever they stood, and nobody else's."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from tests.support.audit_logs import KEY
+
+from smallfirst import Client, Job
+from smallfirst.audit_log.folder import LogFolder
+from smallfirst.audit_log.index import Index
+from smallfirst.audit_log.keeping import Keeper
+from smallfirst.audit_log.verifying import verify
+from smallfirst.client.transports import State
+from smallfirst.jobs import Priority, Status
+from smallfirst.ledger.keys import Keys
+from smallfirst.ledger.record_streams import RecordStream
+from smallfirst.local import LocalFleet
+
+Smallfirst = Callable[..., Any]
+CATALOGUE = """
+version: 1
+pools: {cpu: {tier: slm, max_parameters: 50M}}
+tasks:
+  ids:
+    kind: tag
+    labels: {iban: international bank account number}
+    cascade: [{rule: {find: [iban]}, accept: always}]
+  topic:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{person: {wait: 1h, otherwise: abstain}}]
+"""
+CANARY = "wombatzibet"
+WHERE = ("forget", "--where", "metadata.person=ann")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+    """A router, and a Redis that keeps a file."""
+    folder = tmp_path_factory.mktemp("forget")
+    (folder / "catalogue.yaml").write_text(CATALOGUE)
+    with LocalFleet(folder / "catalogue.yaml", folder / "fleet", flower=False) as fleet:
+        fleet.wait_ready()
+        yield fleet
+
+
+def jobs_of(person: str, text: str) -> list[Job]:
+    """One that a rule answers, one that waits for a person, one that is refused."""
+    return [
+        Job(
+            id=f"{person}-{task}",
+            task=task,
+            text=f"{text} DE89370400440532013000",
+            metadata={"person": person},
+        )
+        for task in ("ids", "topic", "gone")
+    ]
+
+
+def holding(folder: Path, word: str) -> set[str]:
+    """The files below a folder that hold a word."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)) for path in files if word.encode() in path.read_bytes()}
+
+
+def run(fleet: LocalFleet, *arguments: object) -> Any:
+    """Run a command as the fleet's administrator."""
+    return subprocess.run(
+        [sys.executable, "-m", "smallfirst", "--redis-url", fleet.redis_url, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_nothing_is_left_of_a_person(fleet: LocalFleet, tmp_path: Path) -> None:
+    """Not in Redis, in its file, in rows; what was under way has ended; another's is as it was."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "ann-ids", "text": "wombatzibet"}\n{"id": "bob-ids", "text": "x"}\n')
+    with Client(fleet.redis_url) as client:
+        for job in (*jobs_of("ann", CANARY), *jobs_of("bob", "capybara")):
+            client.submit(job)
+        ended = [f"{person}-{task}" for person in ("ann", "bob") for task in ("ids", "gone")]
+        assert {client.result(one, timeout=20).status for one in ended} == {
+            Status.ANSWERED,
+            Status.REFUSED,
+        }
+        folder = Path(fleet.folder)
+        assert holding(folder, CANARY)
+        done = run(fleet, *WHERE, "--rows", rows, "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert sorted(told["jobs"]) == ["ann-gone", "ann-ids", "ann-topic"]
+        assert told["removed"] == {
+            "results": 3,
+            "dead letters": 1,
+            "blind checks": 0,
+            str(rows): 1,
+        }
+        # Beside it another's job waits, in the same few kilobytes of Redis's memory.
+        assert told["lingering"] == [Keys().backlog("@people.topic", Priority.BULK)]
+        assert holding(folder, "capybara")
+        assert client.status("ann-ids").state is State.UNKNOWN
+        assert client.status("bob-topic").state is State.QUEUED
+        assert client.result("bob-ids", timeout=5).status is Status.ANSWERED
+        assert json.loads(rows.read_text())["id"] == "bob-ids"
+        client.cancel("bob-topic")
+        assert client.result("bob-topic", timeout=20).status is Status.CANCELLED
+    again = run(fleet, *WHERE)
+    assert (again.returncode, "nothing was found" in again.stdout) == (1, True), again.stderr
+    assert "may be left" not in again.stdout
+    assert holding(folder, CANARY) == set()
+    assert holding(folder, "capybara")
+
+
+def test_the_logs_tree_stays_whole(fleet: LocalFleet, tmp_path: Path) -> None:
+    """The salt of a record goes, the record stays: nobody can show whose it is, or what it said."""
+    log = tmp_path / "log"
+    with (
+        Client(fleet.redis_url) as client,
+        Redis.from_url(fleet.redis_url) as redis,
+        LogFolder(log, KEY) as kept,
+    ):
+        keeper = Keeper(kept, [RecordStream(redis, Keys())], KEY.verifier)
+        keeper.open()
+        client.submit(Job(id="cleo-1", task="ids", text="IBAN DE89370400440532013000"))
+        client.result("cleo-1", timeout=20)
+        keeper.turn()
+    with Index(log) as index:
+        assert len(index.find("default", "cleo-1")) == 1
+    done = run(fleet, "forget", "--id", "cleo-1", "--log", log, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["removed"]["audit log"] == 1
+    with Index(log) as index:
+        assert index.find("default", "cleo-1") == []
+    _, breaks = verify(log, KEY.verifier)
+    assert breaks == []
+    assert run(fleet, "audit-log", "close").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "--id, or by --where"),
+        (("--where", "person=ann"), "metadata.KEY=VALUE"),
+        (("--id", "a", "--where", "metadata.a=b"), "--id, or by --where"),
+    ],
+)
+def test_whom_is_said_in_one_way(
+    smallfirst: Smallfirst, arguments: tuple[str, ...], reason: str
+) -> None:
+    """By ids or by metadata, and by nothing else."""
+    done = smallfirst("forget", *arguments)
+    assert (done.code, reason in done.err) == (2, True)
