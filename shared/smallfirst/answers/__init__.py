@@ -20,6 +20,8 @@ from smallfirst.answers.forms import (
     Answer,
     AnyAnswer,
     Evidence,
+    Explanation,
+    ExplanationMethod,
     Label,
     LabelAnswer,
     LabelsAnswer,
@@ -32,18 +34,23 @@ from smallfirst.answers.forms import (
     UnknownAnswer,
     VectorAnswer,
 )
+from smallfirst.answers.reasons import MAX_EVIDENCE, Reasons, with_reasons
 
 __all__ = [
     "DIGITS",
     "KNOWN_KINDS",
     "LIKELIEST",
+    "MAX_EVIDENCE",
     "Answer",
     "AnyAnswer",
     "Evidence",
+    "Explanation",
+    "ExplanationMethod",
     "Label",
     "LabelAnswer",
     "LabelsAnswer",
     "Probability",
+    "Reasons",
     "RecordAnswer",
     "Span",
     "SpansAnswer",
@@ -60,6 +67,7 @@ __all__ = [
     "tempered",
     "tempered_answer",
     "with_likeliest",
+    "with_reasons",
     "with_spans",
     "with_utf16",
 ]

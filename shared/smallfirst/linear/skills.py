@@ -9,14 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from smallfirst.answers import Evidence, LabelAnswer, LabelsAnswer, labels_with_likeliest
+from smallfirst.answers import LabelAnswer, LabelsAnswer, labels_with_likeliest, with_reasons
 from smallfirst.catalogue import Model, Task, place_text
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.distributions import rounded_rows, tempered_rows
-from smallfirst.linear.explaining import evidence
+from smallfirst.linear.explaining import explain
 from smallfirst.linear.features import MAX_CHARS
 from smallfirst.linear.fitting import folder_of, model_key
 from smallfirst.linear.label_answers import label_answers, labels_answer
@@ -64,11 +64,12 @@ class LinearSkill:
         """
         read = [self._read(text) for text in texts]
         judged = self.model.probabilities([text or "" for text in read])
-        words = [
-            self._words(text, row) if is_known and number in explained else ()
-            for number, (text, row, is_known) in enumerate(zip(read, *judged, strict=True))
-        ]
-        given = self._given(judged.probabilities, words, whole, temperature)
+        given = list(self._given(judged.probabilities, whole, temperature))
+        for number in explained:
+            if judged.is_known[number]:
+                winner = int(judged.probabilities[number].argmax())
+                reasons = explain(self.model, read[number] or "", winner)
+                given[number] = with_reasons(given[number], reasons)
         return [
             answer if is_known else TOO_LONG if text is None else NOTHING_KNOWN
             for answer, text, is_known in zip(given, read, judged.is_known, strict=True)
@@ -80,23 +81,15 @@ class LinearSkill:
             return None
         return own_words(text) if self.reads_message else text
 
-    def _words(self, text: str | None, probabilities: Floats) -> tuple[Evidence, ...]:
-        return evidence(self.model, text or "", int(probabilities.argmax()))
-
     def _given(
-        self,
-        probabilities: Floats,
-        words: Sequence[tuple[Evidence, ...]],
-        whole: Collection[int],
-        temperature: float,
+        self, probabilities: Floats, whole: Collection[int], temperature: float
     ) -> Sequence[LabelAnswer | LabelsAnswer]:
         labels = self.model.labels
         if self.model.form is HeadForm.EACH:
-            pairs = zip(probabilities, words, strict=True)
-            answers = [labels_answer(labels, *pair) for pair in pairs]
+            answers = [labels_answer(labels, row) for row in probabilities]
             return [a if n in whole else labels_with_likeliest(a) for n, a in enumerate(answers)]
         rows = tempered_rows(rounded_rows(probabilities.astype(np.float64)), temperature)
-        return label_answers(labels, rows, words, whole)
+        return label_answers(labels, rows, whole)
 
 
 def key_of(task: Task, model: Model) -> str:
