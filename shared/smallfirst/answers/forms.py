@@ -73,6 +73,18 @@ class ExplanationMethod(OpenEnum):
     MATCHES = "matches"
 
 
+class LikeExample(Wire):
+    """One of the task's examples that a text is like."""
+
+    number: int = Field(
+        ge=1, description="Which of the task's examples it is, from 1, in their order."
+    )
+    labels: tuple[Label, ...] = Field(description="What the example is said to be.")
+    likeness: float = Field(
+        ge=0.0, le=1.0, description="How like it is: the cosine of both texts' features."
+    )
+
+
 class Explanation(Wire):
     """How the evidence was found, and what of the label's score it does not show."""
 
@@ -94,6 +106,11 @@ class Explanation(Wire):
     )
     rest: float | None = Field(
         default=None, description="What all that the evidence does not name adds to the sum."
+    )
+    alike: tuple[LikeExample, ...] = Field(
+        default=(),
+        description="The three of the task's examples that the text is most like, first the most"
+        " alike; of linear models that were trained from them.",
     )
 
 

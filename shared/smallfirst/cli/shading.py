@@ -126,6 +126,9 @@ def harmless(text: str, encoding: str = "utf-8") -> str:
 def _in_words(explanation: Explanation, named: float) -> Iterator[str]:
     method = _METHODS.get(explanation.method, str(explanation.method))
     yield f"  {explanation.label}: {method}"
+    for one in explanation.alike:
+        labels = ", ".join(one.labels) or "no label"
+        yield f"  like example {one.number:,} ({labels}), {one.likeness:.2f} alike"
     if explanation.score is None:
         return
     if explanation.bias is None or explanation.rest is None:

@@ -22,6 +22,7 @@ from smallfirst.answers import (
     ExplanationMethod,
     LabelAnswer,
     LabelsAnswer,
+    LikeExample,
     RecordAnswer,
     Span,
     SpansAnswer,
@@ -45,7 +46,10 @@ from smallfirst.wire import Wire
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 EVIDENCE = (Evidence(start=0, end=3, weight=1.5),)
-WHY = Explanation(method=ExplanationMethod.WEIGHTS, label="up", score=2.0, bias=0.25, rest=0.25)
+ALIKE = (LikeExample(number=7, labels=("up",), likeness=0.5),)
+WHY = Explanation(
+    method=ExplanationMethod.WEIGHTS, label="up", score=2.0, bias=0.25, rest=0.25, alike=ALIKE
+)
 UP = {"up": 0.9}
 ANSWERS: list[Answer] = [
     LabelAnswer(label="up", confidence=0.9, distribution=UP, evidence=EVIDENCE, explanation=WHY),
