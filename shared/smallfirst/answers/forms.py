@@ -79,7 +79,9 @@ class LikeExample(Wire):
     number: int = Field(
         ge=1, description="Which of the task's examples it is, from 1, in their order."
     )
-    labels: tuple[Label, ...] = Field(description="What the example is said to be.")
+    labels: tuple[Label, ...] = Field(
+        description="What the example is said to be: of several labels the first five."
+    )
     likeness: float = Field(
         ge=0.0, le=1.0, description="How like it is: the cosine of both texts' features."
     )

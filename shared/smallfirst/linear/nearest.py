@@ -13,6 +13,8 @@ from smallfirst.linear.probabilities import Floats
 
 #: How many examples an answer names.
 MOST_ALIKE: Final = 3
+#: How many labels are told of an example: one of a hundred labels must not make a large result.
+_MOST_LABELS: Final = 5
 #: The most features of all examples together that are kept: 16 MB. The examples behind them are
 #: not compared; short texts have about a hundred features each.
 MAX_FEATURES: Final = 2_000_000
@@ -64,7 +66,7 @@ class NearestExamples:
         return tuple(
             LikeExample(
                 number=number + 1,
-                labels=self.labels[number],
+                labels=self.labels[number][:_MOST_LABELS],
                 likeness=round(min(1.0, float(products[number])), DIGITS),
             )
             for number in ranked

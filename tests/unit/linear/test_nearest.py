@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.support.mail_task import task_of
 
-from smallfirst.answers import LabelAnswer, LabelsAnswer
+from smallfirst.answers import LabelAnswer, LabelsAnswer, with_utf16
 from smallfirst.catalogue import Model, Task
 from smallfirst.linear import nearest
 from smallfirst.linear.fitting import fitted, train
@@ -82,6 +82,26 @@ def test_examples_may_have_several_labels() -> None:
     assert isinstance(answer, LabelsAnswer)
     assert answer.explanation is not None
     assert answer.explanation.alike[0].labels == task.examples[-1].labels
+
+
+def test_an_explanation_is_of_a_bounded_size() -> None:
+    """However long the text, and however many and long the labels: 12 KB on the wire."""
+    labels = [f"{number:02}".ljust(128, "\U0001f600") for number in range(12)]
+    words = [f"word{number}" for number in range(12)]
+    pairs = list(zip(words, labels, strict=True))
+    examples = [{"text": f"{word} {word} again", "labels": [label]} for word, label in pairs]
+    examples += [{"text": " ".join(words), "labels": labels}] * 3
+    said = {"kind": "multilabel", "labels": dict.fromkeys(labels, ""), "examples": examples * 2}
+    task = Task.model_validate({**said, "cascade": [{"model": "words"}]})
+    skill = LinearSkill(fitted(task).model, taught_by=task)
+    text = (" ".join(words) + " \U0001f600 ") * 100
+    plain, told = skill.answers([text, text], explained={1})
+    assert isinstance(plain, LabelsAnswer)
+    assert isinstance(told, LabelsAnswer)
+    assert told.explanation is not None
+    assert [len(each.labels) for each in told.explanation.alike] == [5] * MOST_ALIKE
+    size = len(with_utf16(told, text).to_json().encode()) - len(plain.to_json().encode())
+    assert 0 < size < 12 * 1024
 
 
 def test_examples_are_kept_within_a_bound(
