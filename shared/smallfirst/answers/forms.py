@@ -55,12 +55,12 @@ class Evidence(Stretch):
     """A stretch of the text and how much it spoke for the answer."""
 
     weight: float = Field(
-        description="How much it spoke for the label, in logits: positive for, negative against."
+        description="The weight in logits: positive for the label, negative against it."
         " 1 where a rule found it."
     )
     rule: str | None = Field(
         default=None,
-        description="What of a rule found it: `find.NAME`, or `patterns.NUMBER`, counted from 0.",
+        description="The part of a rule that found it: `find.NAME`, or `patterns.NUMBER` from 0.",
     )
 
 
@@ -76,38 +76,36 @@ class ExplanationMethod(OpenEnum):
 class LikeExample(Wire):
     """One of the task's examples that a text is like."""
 
-    number: int = Field(
-        ge=1, description="Which of the task's examples it is, from 1, in their order."
-    )
+    number: int = Field(ge=1, description="The number of the example among the task's, from 1.")
     labels: tuple[Label, ...] = Field(
-        description="What the example is said to be: of several labels the first five."
+        description="The labels of the example: of more than five the first ones."
     )
-    likeness: float = Field(
-        ge=0.0, le=1.0, description="How like it is: the cosine of both texts' features."
-    )
+    likeness: float = Field(ge=0.0, le=1.0, description="The cosine of both texts' features.")
 
 
 class Explanation(Wire):
     """How the evidence was found, and what of the label's score it does not show."""
 
     method: Annotated[ExplanationMethod, Field(strict=False), OrNewer()] = Field(
-        description="How: `weights` are those of a linear model's own sum, and exact; `states`"
-        " share out a head's exact sum over the tokens in their context; `occlusion` measures how"
-        " much the score falls without the words; `matches` are what a rule found."
+        description="The way in which words were weighed: `weights` are those of a linear model's"
+        " own sum, and exact; `states` share out a head's exact sum over the tokens in their"
+        " context; `occlusion` measures how much the score falls without the words; `matches` are"
+        " what a rule found."
     )
     label: Label = Field(description="The label that the weights speak for or against.")
     score: float | None = Field(
         default=None,
-        description="The label's score in logits: over the mean of all labels, where a sum is"
-        " shared out; its log-odds, where words were left out. None for a rule.",
+        description="The label's score in logits, before any temperature: over the mean of all"
+        " labels, where a sum is shared out; its log-odds, where words were left out or each label"
+        " is judged for itself. None for a rule.",
     )
     bias: float | None = Field(
         default=None,
-        description="What the label has before a word is read. The weights, `bias` and `rest` add"
-        " up to `score`; only where a sum is shared out.",
+        description="The score that the label has before a word is read. The weights, `bias` and"
+        " `rest` add up to `score`; only where a sum is shared out.",
     )
     rest: float | None = Field(
-        default=None, description="What all that the evidence does not name adds to the sum."
+        default=None, description="The part of the sum that is in nothing that the evidence names."
     )
     alike: tuple[LikeExample, ...] = Field(
         default=(),
