@@ -63,7 +63,7 @@ chaos: .venv/ready  ## Run a fleet for half an hour under random faults, and che
 	$(BIN)/python -m tests.support.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 # Public rows are no part of this repository: SMALLFIRST_DATA names their folder (examples/public_data).
-OF_SPEED := router_speed growth speed many_tasks latency load precision capacity audit_log
+OF_SPEED := router_speed growth speed many_tasks latency load precision capacity audit_log explanations
 
 bench: .venv/ready  ## Measure; writes tables to benchmarks/results.
 	$(foreach name,$(OF_SPEED) slm_runtimes llm_throughput llm_bounds llm_memory promise demo_mail fair_shares review_desk audit_simulated,\

@@ -256,6 +256,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "latency": partial(measurements.table_of, "latency"),
         "fair_shares": partial(measurements.table_of, "fair_shares"),
         "linear_tier": partial(measurements.table_of, "linear_tier_banking77"),
+        "explanations": partial(measurements.table_of, "explanations"),
         "runtimes": partial(measurements.table_of, "slm_runtimes"),
     }
 )

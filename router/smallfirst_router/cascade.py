@@ -72,7 +72,7 @@ class LocalRule:
 
     def ask(self, job: Job) -> Said:
         """Ask about a job's text: an answer that a bound cut short never stands."""
-        said = self.rule.answer(job.text)
+        said = self.rule.answer(job.text, is_explained=job.explain)
         outcome = Outcome.ESCALATED if said.bound else self.accept.outcome(said.answer)
         return Said(outcome, said.answer, said.bound)
 

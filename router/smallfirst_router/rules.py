@@ -8,15 +8,27 @@ whether it stands is the cascade's decision.
 import hashlib
 import json
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain, islice
 from typing import NamedTuple
 
 import stdnum
 
-from smallfirst.answers import Answer, Span
+from smallfirst.answers import (
+    MAX_EVIDENCE,
+    Answer,
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    LabelAnswer,
+    LabelsAnswer,
+    Reasons,
+    Span,
+    with_reasons,
+)
 from smallfirst.catalogue import Kind, Rule
 from smallfirst.kinds import KINDS, named
 from smallfirst_router.errors import RuleError
@@ -68,12 +80,20 @@ class CompiledRule:
     #: code, python-stdnum.
     revision: str
 
-    def answer(self, text: str) -> "RuleAnswer":
-        """Answer a text in the form of the task; without an answer where nothing of it applies."""
+    def answer(self, text: str, *, is_explained: bool = False) -> "RuleAnswer":
+        """Answer a text in the form of the task; without an answer where nothing of it applies.
+
+        Args:
+            text: The job's.
+            is_explained: Whether a label is answered with what was found for it. Spans tell that
+                by themselves.
+        """
         of_rule = KINDS[self.kind].of_rule
         assert of_rule is not None, "`compile_rule` refuses the others"
         read_text = TextReadings(text)
         answer: Answer | None = of_rule(_TextMatches(self, read_text))
+        if is_explained and isinstance(answer, LabelAnswer | LabelsAnswer):
+            answer = with_reasons(answer, self._reasons(text, answer))
         if not read_text.bounds:
             return RuleAnswer(answer, None)
         unsure = answer and answer.model_copy(update={"confidence": 0.0})
@@ -97,6 +117,36 @@ class CompiledRule:
         for pattern in self.patterns:
             if pattern.matches(text):
                 yield pattern.label
+
+    def _reasons(self, text: str, answer: LabelAnswer | LabelsAnswer) -> Reasons:
+        """Name the first that each recognizer and pattern of the answered labels found.
+
+        The text is read anew, since places are looked for in bounded stretches where labels are
+        not: a bound that is met here is none that the answer met.
+        """
+        labels = (answer.label,) if isinstance(answer, LabelAnswer) else answer.labels
+        found = islice(self._finds(TextReadings(text), labels), MAX_EVIDENCE)
+        evidence = tuple(sorted(found, key=lambda each: each.start))
+        explanation = Explanation(method=ExplanationMethod.MATCHES, label=labels[0])
+        return Reasons(evidence, explanation)
+
+    def _finds(self, text: TextReadings, labels: Collection[str]) -> Iterator[Evidence]:
+        """Yield stretches found for labels: of each finder the first, then of each the others."""
+        reading = text.reading()
+        finders = [
+            (f"find.{name}", (reading.place(*each) for each in recognizer.find(text.folded)))
+            for name, recognizer in self.recognizers
+            if name in labels
+        ] + [
+            (f"patterns.{number}", pattern.find(text))
+            for number, pattern in enumerate(self.patterns)
+            if pattern.label in labels
+        ]
+        firsts = [(name, next(found, None)) for name, found in finders]
+        others = ((name, place) for name, found in finders for place in found)
+        for name, place in chain(firsts, others):
+            if place is not None:
+                yield Evidence(start=place[0], end=place[1], weight=1.0, rule=name)
 
     def _claims(self, text: TextReadings) -> Iterator[RuleMatch]:
         reading = text.reading()

@@ -13,6 +13,7 @@ _NAMES = {
         "Answer",
         "AnyAnswer",
         "Evidence",
+        "Explanation",
         "LabelAnswer",
         "LabelsAnswer",
         "RecordAnswer",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from smallfirst.answers import Answer as Answer
     from smallfirst.answers import AnyAnswer as AnyAnswer
     from smallfirst.answers import Evidence as Evidence
+    from smallfirst.answers import Explanation as Explanation
     from smallfirst.answers import LabelAnswer as LabelAnswer
     from smallfirst.answers import LabelsAnswer as LabelsAnswer
     from smallfirst.answers import RecordAnswer as RecordAnswer

@@ -292,10 +292,29 @@ class Job(Wire):
 
         It covers the task, the text, and the options that change the answer.
         """
-        asked = [self.task, self.text, str(self.first_tier), str(self.last_tier), str(self.explain)]
-        if self.whole_distribution:
-            asked.append("whole_distribution")
-        return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
+        return fingerprint_of(
+            self.task,
+            self.text,
+            (self.first_tier, self.last_tier),
+            explain=self.explain,
+            whole_distribution=self.whole_distribution,
+        )
+
+
+def fingerprint_of(
+    task: str,
+    text: str,
+    tiers: tuple[Tier | None, Tier | None],
+    *,
+    explain: bool,
+    whole_distribution: bool,
+) -> str:
+    """Hash what a job asks; see `Job.fingerprint`. `tiers` are the first and the last."""
+    first, last = tiers
+    asked = [task, text, str(first), str(last), str(explain)]
+    if whole_distribution:
+        asked.append("whole_distribution")
+    return hashlib.sha256("\x00".join(asked).encode()).hexdigest()[:32]
 
 
 def _invalid_job(error: ValidationError) -> InvalidJob:

@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from smallfirst.wire import MAX_VALUE_CHARS, Wire
+from smallfirst.wire import MAX_VALUE_CHARS, OpenEnum, OrNewer, Wire
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -52,12 +52,66 @@ class Span(Stretch):
 
 
 class Evidence(Stretch):
-    """A stretch of the text and how much it spoke for the answer.
+    """A stretch of the text and how much it spoke for the answer."""
 
-    The weight is in logits: positive for, negative against.
-    """
+    weight: float = Field(
+        description="The weight in logits: positive for the label, negative against it."
+        " 1 where a rule found it."
+    )
+    rule: str | None = Field(
+        default=None,
+        description="The part of a rule that found it: `find.NAME`, or `patterns.NUMBER` from 0.",
+    )
 
-    weight: float
+
+class ExplanationMethod(OpenEnum):
+    """How it was found out which words drove an answer."""
+
+    WEIGHTS = "weights"
+    STATES = "states"
+    OCCLUSION = "occlusion"
+    MATCHES = "matches"
+
+
+class LikeExample(Wire):
+    """One of the task's examples that a text is like."""
+
+    number: int = Field(ge=1, description="The number of the example among the task's, from 1.")
+    labels: tuple[Label, ...] = Field(
+        description="The labels of the example: of more than five the first ones."
+    )
+    likeness: float = Field(ge=0.0, le=1.0, description="The cosine of both texts' features.")
+
+
+class Explanation(Wire):
+    """How the evidence was found, and what of the label's score it does not show."""
+
+    method: Annotated[ExplanationMethod, Field(strict=False), OrNewer()] = Field(
+        description="The way in which words were weighed: `weights` are those of a linear model's"
+        " own sum, and exact; `states` share out a head's exact sum over the tokens in their"
+        " context; `occlusion` measures how much the score falls without the words; `matches` are"
+        " what a rule found."
+    )
+    label: Label = Field(description="The label that the weights speak for or against.")
+    score: float | None = Field(
+        default=None,
+        description="The label's score in logits, before any temperature: over the mean of all"
+        " labels, where a sum is shared out; its log-odds, where words were left out or each label"
+        " is judged for itself. None for a rule.",
+    )
+    bias: float | None = Field(
+        default=None,
+        description="The score that the label has before a word is read. The weights, `bias` and"
+        " `rest` add up to `score`; only where a sum is shared out.",
+    )
+    rest: float | None = Field(
+        default=None, description="The part of the sum that is in nothing that the evidence names."
+    )
+    alike: tuple[LikeExample, ...] = Field(
+        default=(),
+        description="The three of the task's examples that the text is most like, first the most"
+        " alike; of linear models that were trained from them.",
+    )
 
 
 class LabelAnswer(Wire):
@@ -81,6 +135,7 @@ class LabelAnswer(Wire):
         " text is to any; only where the step has `foreign`.",
     )
     evidence: tuple[Evidence, ...] = ()
+    explanation: Explanation | None = None
 
 
 class LabelsAnswer(Wire):
@@ -97,6 +152,7 @@ class LabelsAnswer(Wire):
         " answered, or of all where the job asks for the whole distribution.",
     )
     evidence: tuple[Evidence, ...] = ()
+    explanation: Explanation | None = None
 
 
 class SpansAnswer(Wire):

@@ -15,6 +15,8 @@ from smallfirst.cli.options import (
     WholeDistributionOption,
 )
 from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
+from smallfirst.cli.shading import print_explanation
+from smallfirst.client import Client
 from smallfirst.client.transports import JobLocation, State
 from smallfirst.errors import ResultTimeout
 from smallfirst.jobs import Job, Priority, Result, Status, Tier
@@ -74,12 +76,12 @@ def submit(  # noqa: PLR0913 - a command's signature is its options
         "metadata": _pairs(metadata or []),
     }
     fields: dict[str, Any] = {"task": task, "priority": priority, **options}
-    job = _job_of({"text": _text(text), **fields})
+    job = _job_of({"text": text_of(text), **fields})
     with client_of(context, producer) as (client, _):
         client.submit(job)
         found = client.result(job.id, timeout=timeout) if wait else None
     if found is not None:
-        _show(found, as_json=as_json)
+        _show(found, as_json=as_json, text=job.text if explain else None)
     elif as_json:
         print_json({"id": job.id})
     else:
@@ -98,10 +100,7 @@ def result(
 ) -> None:
     """Print a job's result; exit 1 where there is none (yet), or it holds no answer."""
     with client_of(context, producer) as (client, _):
-        try:
-            found = client.result(job_id, timeout=timeout)
-        except ResultTimeout:
-            _without_result(client.status(job_id), as_json=as_json)
+        found = result_within(client, job_id, timeout, as_json=as_json)
     _show(found, as_json=as_json)
 
 
@@ -148,6 +147,14 @@ def cancel(
         raise typer.Exit(SOME_FAILED)
 
 
+def result_within(client: Client, job_id: str, timeout: float, *, as_json: bool) -> Result:
+    """Get a result; where there is none in so many seconds, the command says where the job is."""
+    try:
+        return client.result(job_id, timeout=timeout)
+    except ResultTimeout:
+        _without_result(client.status(job_id), as_json=as_json)
+
+
 def _without_result(found: JobLocation, *, as_json: bool) -> NoReturn:
     """Say where a job is that has no result; exit 1."""
     if as_json:
@@ -162,7 +169,8 @@ def _place(state: str, where: str | None) -> str:
     return f"{state} at {where}" if where else str(state)
 
 
-def _text(given: str | None) -> str:
+def text_of(given: str | None) -> str:
+    """The text that a command is given, or else what is piped into it."""
     if given not in {None, "-"}:
         return str(given)
     if given is None and sys.stdin.isatty():
@@ -187,18 +195,24 @@ def _job_of(fields: dict[str, Any]) -> Job:
         fail(faults_of(error, Job.model_fields), exit_code=USAGE)
 
 
-def _show(found: Result, *, as_json: bool) -> None:
-    """Print a result; exit 1 where a job that should have been answered was not."""
+def _show(found: Result, *, as_json: bool, text: str | None = None) -> None:
+    """Print a result; exit 1 where a job that should have been answered was not.
+
+    The words of the text that drove the answer are shaded, where a text is given.
+    """
     if as_json:
         print_json(found.model_dump(mode="json", exclude_none=True))
     else:
-        for line in _lines_of(found):
+        for line in lines_of(found):
             say(line)
+        if text is not None and found.answer is not None:
+            print_explanation(found.answer, text)
     if found.status not in FINE:
         raise typer.Exit(SOME_FAILED)
 
 
-def _lines_of(found: Result) -> list[str]:
+def lines_of(found: Result) -> list[str]:
+    """A result for people, but for why."""
     lines = [f"{found.id}: {found.status}{f' by {found.tier}' if found.tier else ''}"]
     if found.answer is not None:
         lines.append(f"  {in_words(found.answer)}")

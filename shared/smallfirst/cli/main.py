@@ -45,6 +45,10 @@ COMMANDS = {
         "smallfirst.cli.jobs:result",
         "Print a job's result; exit 1 where there is none (yet), or it holds no answer.",
     ),
+    "explain": CommandEntry(
+        "smallfirst.cli.explain:explain",
+        "Show which words drove a job's answer; exit 1 where nothing tells.",
+    ),
     "status": CommandEntry(
         "smallfirst.cli.jobs:status",
         "Say where a job is now; exit 1 where nothing is known of it.",

@@ -8,32 +8,81 @@ the bias, hold the rest.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.answers import DIGITS, Evidence
+from smallfirst.answers import (
+    DIGITS,
+    MAX_EVIDENCE,
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    Reasons,
+)
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.features import placed_features
 from smallfirst.linear.model import LinearModel
+from smallfirst.linear.probabilities import Floats
 
-#: How many words an answer names. Fewer than a screen has lines; enough to see a reason.
-MAX_EVIDENCE: Final = 8
 _WORD: Final = re.compile(r"\w+")
 
 
-def evidence(model: LinearModel, text: str, winner: int) -> tuple[Evidence, ...]:
-    """Name the words with most weight for or against an output, in order of the text."""
+class Sum(NamedTuple):
+    """A score that is a sum over words, and what else it has.
+
+    Attributes:
+        places: `(words, 2)`: start and end of each.
+        weights: `(words,)`: each word's part.
+        bias: What the label has before a word is read.
+        score: All of it.
+    """
+
+    places: NDArray[np.int64]
+    weights: NDArray[np.floating]
+    bias: float
+    score: float
+
+
+def explain(model: LinearModel, text: str, winner: int) -> Reasons:
+    """Name the words with most weight for or against an output, and what the others add up to."""
     weights = weights_of_characters(model, text, winner)
-    words = [match.span() for match in _WORD.finditer(text)]
-    starts, ends = np.array(words, np.int64).reshape(-1, 2).T
+    words = np.array([match.span() for match in _WORD.finditer(text)], np.int64).reshape(-1, 2)
     until = np.concatenate([[0.0], np.cumsum(weights)])
-    sums = until[ends] - until[starts]
-    top = sorted(np.argsort(-np.abs(sums), kind="stable")[:MAX_EVIDENCE]) if words else []
+    own = until[words[:, 1]] - until[words[:, 0]]
+    bias = bias_of(model.form, model.bias, winner)
+    found = Sum(words, own, bias, bias + float(weights.sum()))
+    return reasons_of(found, ExplanationMethod.WEIGHTS, model.labels[winner])
+
+
+def bias_of(form: HeadForm | None, bias: Floats, winner: int) -> float:
+    """What an output's margin has without a word: `bias` is `(outputs,)`."""
+    return float(bias[winner]) - (float(bias.mean()) if form is HeadForm.CHOICE else 0.0)
+
+
+def reasons_of(found: Sum, method: ExplanationMethod, label: str) -> Reasons:
+    """Tell of a sum what people read: the heaviest words, and all the others together."""
+    evidence = heaviest(found.places, found.weights)
+    named = sum(each.weight for each in evidence)
+    score, bias = round(found.score, DIGITS), round(found.bias, DIGITS)
+    rest = round(score - bias - named, DIGITS)
+    return Reasons(
+        evidence,
+        Explanation(method=method, label=label, score=score, bias=bias, rest=rest),
+    )
+
+
+def heaviest(places: NDArray[np.int64], weights: NDArray[np.floating]) -> tuple[Evidence, ...]:
+    """Choose the words `(words, 2)` with most weight, for or against, in order of the text."""
+    top = sorted(np.argsort(-np.abs(weights), kind="stable")[:MAX_EVIDENCE])
     return tuple(
-        Evidence(start=words[n][0], end=words[n][1], weight=round(float(sums[n]), DIGITS))
-        for n in top
+        Evidence(
+            start=int(places[number, 0]),
+            end=int(places[number, 1]),
+            weight=round(float(weights[number]), DIGITS),
+        )
+        for number in top
     )
 
 

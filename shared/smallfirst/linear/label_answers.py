@@ -4,14 +4,13 @@ The confidence of an answer is that of its least sure decision: of the one label
 on any label.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from smallfirst.answers import (
     DIGITS,
     LIKELIEST,
-    Evidence,
     LabelAnswer,
     LabelsAnswer,
     rounded,
@@ -20,15 +19,12 @@ from smallfirst.linear.distributions import Rows
 from smallfirst.linear.probabilities import Floats
 
 
-def whole_answers(
-    labels: tuple[str, ...], rows: Rows, words: Sequence[tuple[Evidence, ...]]
-) -> list[LabelAnswer]:
+def whole_answers(labels: tuple[str, ...], rows: Rows) -> list[LabelAnswer]:
     """The likeliest label of each row, with all of its distribution.
 
     Args:
         labels: In the order of the columns.
         rows: `(texts, labels)`, rounded.
-        words: What drove each answer.
     """
     likeliest = rows.argmax(axis=1).tolist()
     return [
@@ -36,30 +32,23 @@ def whole_answers(
             label=labels[column],
             confidence=row[column],
             distribution=dict(zip(labels, row, strict=True)),
-            evidence=evidence,
         )
-        for column, row, evidence in zip(likeliest, rows.tolist(), words, strict=True)
+        for column, row in zip(likeliest, rows.tolist(), strict=True)
     ]
 
 
-def label_answers(
-    labels: tuple[str, ...],
-    rows: Rows,
-    words: Sequence[tuple[Evidence, ...]],
-    wholes: Iterable[int],
-) -> list[LabelAnswer]:
+def label_answers(labels: tuple[str, ...], rows: Rows, wholes: Iterable[int]) -> list[LabelAnswer]:
     """The likeliest label of each row, with what an answer keeps of its distribution.
 
     Args:
         labels: In the order of the columns.
         rows: `(texts, labels)`, rounded.
-        words: What drove each answer.
         wholes: The numbers of those that keep all of their row.
     """
     likeliest = np.argsort(-rows, axis=1, kind="stable")[:, :LIKELIEST]
     chances = np.take_along_axis(rows, likeliest, axis=1)
     tops = zip(likeliest.tolist(), chances.tolist(), strict=True)
-    answers = [_of_top(labels, *top, evidence) for top, evidence in zip(tops, words, strict=True)]
+    answers = [_of_top(labels, *top) for top in tops]
     for number in wholes:
         whole = dict(zip(labels, rows[number].tolist(), strict=True))
         update = {"distribution": whole, "rest": 0.0}
@@ -67,24 +56,16 @@ def label_answers(
     return answers
 
 
-def _of_top(
-    labels: tuple[str, ...],
-    columns: list[int],
-    chances: list[float],
-    words: tuple[Evidence, ...],
-) -> LabelAnswer:
+def _of_top(labels: tuple[str, ...], columns: list[int], chances: list[float]) -> LabelAnswer:
     return LabelAnswer(
         label=labels[columns[0]],
         confidence=chances[0],
         distribution={labels[n]: chance for n, chance in zip(columns, chances, strict=True)},
         rest=rounded(1 - sum(chances)),
-        evidence=words,
     )
 
 
-def labels_answer(
-    labels: tuple[str, ...], probabilities: Floats, words: tuple[Evidence, ...]
-) -> LabelsAnswer:
+def labels_answer(labels: tuple[str, ...], probabilities: Floats) -> LabelsAnswer:
     """The labels that are likelier than not."""
     rounded = digits(probabilities)
     distribution = dict(zip(labels, rounded, strict=True))
@@ -93,7 +74,6 @@ def labels_answer(
         labels=tuple(label for label, probability in distribution.items() if probability >= 0.5),
         confidence=round(confidence, DIGITS),
         distribution=distribution,
-        evidence=words,
     )
 
 

@@ -15,7 +15,7 @@ from redis import Redis
 from tests.support.warm_commands import WarmCommands
 
 from smallfirst import results
-from smallfirst.answers import LabelAnswer
+from smallfirst.answers import Evidence, Explanation, ExplanationMethod, LabelAnswer
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Status, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
@@ -126,7 +126,7 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
     elif word == "abstain":
         result = results.run_out(job, (), **times)
     else:
-        answer = LabelAnswer(label=word, confidence=0.9)
+        answer = LabelAnswer(label=word, confidence=0.9, **_why(word, is_told=job.explain))
         result = results.answered(job, answer, (attempt,), **times)
     return Finish(
         entry=entry.entry,
@@ -136,6 +136,14 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         is_first_seen=True,
         raw=raw,
     )
+
+
+def _why(word: str, *, is_told: bool) -> dict[str, Any]:
+    """The first word is the whole reason."""
+    if not is_told:
+        return {}
+    told = Explanation(method=ExplanationMethod.WEIGHTS, label=word, score=2.0, bias=0.5, rest=0.0)
+    return {"evidence": (Evidence(start=0, end=len(word), weight=1.5),), "explanation": told}
 
 
 def _cancelled(entry: StreamEntry, now_ms: int) -> Settlement:

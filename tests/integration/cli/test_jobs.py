@@ -46,6 +46,40 @@ def test_a_failed_job_is_exit_1(smallfirst: Smallfirst) -> None:
     assert smallfirst("submit", "--task", "topic", "--wait", "abstain now").code == 0
 
 
+@pytest.mark.usefixtures("fleet")
+def test_an_answer_is_explained_at_once_or_later(smallfirst: Smallfirst) -> None:
+    """`submit --explain` shows the words; `explain` does by the id, in the text if it is given."""
+    job = ("submit", "--task", "topic", "--id", "job-1", "--explain", "--last-tier", "llm")
+    at_once = smallfirst(*job, "--wait", "billing please")
+    assert at_once.code == 0
+    assert "[billing +1.50] please\n" in at_once.out
+    done = smallfirst("explain", "job-1", "--text", "-", stdin="billing please\n")
+    assert (done.code, done.out) == (0, at_once.out)
+    done = smallfirst("explain", "job-1")
+    assert "characters 0 to 7: +1.50" in done.out
+    assert "billing please" not in done.out
+    done = smallfirst("explain", "job-1", "--json")
+    assert done.json["evidence"] == [{"start": 0, "end": 7, "weight": 1.5}]
+    assert done.json["explanation"]["method"] == "weights"
+
+
+@pytest.mark.usefixtures("fleet")
+def test_what_is_not_explained_is_said(smallfirst: Smallfirst) -> None:
+    """Another text than the job's, a job that did not ask, one without an answer, none at all."""
+    topic = ("submit", "--task", "topic", "--wait", "--id")
+    smallfirst(*topic, "job-1", "--explain", "billing please")
+    done = smallfirst("explain", "job-1", "--text", "billing, please")
+    assert (done.code, done.out) == (2, "")
+    assert "the text is not the one that job-1 was asked about" in done.err
+    smallfirst(*topic, "job-2", "billing please")
+    done = smallfirst("explain", "job-2")
+    assert done.code == 1
+    assert "nothing tells why job-2 was answered so: submit it with --explain" in done.err
+    smallfirst(*topic, "job-3", "abstain now")
+    assert "job-3 has no answer that could be explained" in smallfirst("explain", "job-3").err
+    assert "nothing is known of job-4" in smallfirst("explain", "job-4").err
+
+
 def test_what_is_not_there_yet_is_said(smallfirst: Smallfirst) -> None:
     """Without a router a job is `submitted`, and without a submission its id is `unknown`."""
     smallfirst("submit", "--task", "topic", "--id", "job-1", "billing please")

@@ -99,6 +99,8 @@ def test_an_explanation_names_words_of_the_text(client: Client) -> None:
     assert isinstance(result.answer, LabelAnswer)
     words = [text[e.start : e.end] for e in result.answer.evidence if e.weight > 0]
     assert any("password" in word for word in words)
+    assert result.answer.explanation is not None
+    assert result.answer.explanation.label == result.answer.label
 
 
 def test_metadata_and_trace_come_back(client: Client) -> None:

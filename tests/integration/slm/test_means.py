@@ -41,7 +41,7 @@ def test_a_step_gets_the_mean_that_it_asks(
     [logs] = np.log(head.of_texts([states]))
     winner = int(logs.argmax())
     parts = contributions(head, states, winner)
-    assert abs(parts.words.sum() + parts.rest - (logs[winner] - logs.mean())) < 1e-3
+    assert abs(parts.margin - (logs[winner] - logs.mean())) < 1e-3
     assert both.evidence
 
 

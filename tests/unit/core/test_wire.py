@@ -18,8 +18,11 @@ from smallfirst.agreement.measuring import PairRecord
 from smallfirst.answers import (
     Answer,
     Evidence,
+    Explanation,
+    ExplanationMethod,
     LabelAnswer,
     LabelsAnswer,
+    LikeExample,
     RecordAnswer,
     Span,
     SpansAnswer,
@@ -43,9 +46,16 @@ from smallfirst.wire import Wire
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 EVIDENCE = (Evidence(start=0, end=3, weight=1.5),)
+ALIKE = (LikeExample(number=7, labels=("up",), likeness=0.5),)
+WHY = Explanation(
+    method=ExplanationMethod.WEIGHTS, label="up", score=2.0, bias=0.25, rest=0.25, alike=ALIKE
+)
+UP = {"up": 0.9}
 ANSWERS: list[Answer] = [
-    LabelAnswer(label="up", confidence=0.9, distribution={"up": 0.9}, evidence=EVIDENCE),
-    LabelsAnswer(labels=("up",), confidence=0.9, distribution={"up": 0.9}, evidence=EVIDENCE),
+    LabelAnswer(label="up", confidence=0.9, distribution=UP, evidence=EVIDENCE, explanation=WHY),
+    LabelsAnswer(
+        labels=("up",), confidence=0.9, distribution=UP, evidence=EVIDENCE, explanation=WHY
+    ),
     SpansAnswer(spans=(Span(start=0, end=3, label="name"),), confidence=0.9, evidence=EVIDENCE),
     VectorAnswer(vector=(0.6, 0.8)),
     TextAnswer(text="well", confidence=0.9),

@@ -38,7 +38,7 @@ def test_an_answer_is_as_sure_with_all_its_labels_as_with_the_likeliest() -> Non
     """Thresholds are found by whole distributions, and jobs are answered without."""
     labels = tuple(f"l{n}" for n in range(9))
     rows = rounded_rows(np.array([[0.3, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05]] * 2))
-    short, whole = label_answers(labels, rows, [(), ()], [1])
+    short, whole = label_answers(labels, rows, [1])
     assert isinstance(short, LabelAnswer)
     assert (short.label, short.confidence) == (whole.label, whole.confidence)
     assert list(short.distribution) == ["l0", "l1", "l2", "l3", "l4"]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallfirst import catalogue
-from smallfirst.answers import LabelAnswer, LabelsAnswer, Span, SpansAnswer
+from smallfirst.answers import MAX_EVIDENCE, LabelAnswer, LabelsAnswer, Span, SpansAnswer
 from smallfirst.catalogue import Kind, Pattern, Rule
 from smallfirst_router.errors import RouterError, RuleError
 from smallfirst_router.patterns import MAX_CANDIDATES, MAX_MATCH_BYTES, search_all
@@ -121,6 +121,43 @@ def test_multilabel_rule_answers_every_label_once() -> None:
 def test_no_label_is_no_answer(kind: Kind) -> None:
     """Where nothing matches, a rule that labels has no answer."""
     assert compile_rule(rule_of(("a", "alpha")), kind).answer("beta").answer is None
+
+
+def test_a_label_is_explained_by_what_was_found() -> None:
+    """Each finder of the label names what it found and itself; others' finds are no reason."""
+    patterns = (
+        Pattern(label="refund", pattern=r"money back"),
+        Pattern(label="card", pattern=r"card"),
+        Pattern(label="refund", pattern=r"refund"),
+    )
+    text = "\U0001f600 A refund for my card! I want my money back, a refund."
+    rule = compile_rule(Rule(patterns=patterns), Kind.CLASSIFY)
+
+    plain, answer = rule.answer(text).answer, rule.answer(text, is_explained=True).answer
+
+    assert isinstance(plain, LabelAnswer)
+    assert isinstance(answer, LabelAnswer)
+    assert (plain.evidence, plain.explanation) == ((), None)
+    found = [(text[each.start : each.end], each.rule) for each in answer.evidence]
+    assert found == [
+        ("refund", "patterns.2"),
+        ("money back", "patterns.0"),
+        ("refund", "patterns.2"),
+    ]
+    assert answer.explanation is not None
+    assert (answer.explanation.method, answer.explanation.label) == ("matches", "refund")
+    assert answer.model_copy(update={"evidence": (), "explanation": None}) == plain
+
+
+def test_reasons_of_a_rule_are_bounded_and_change_no_answer() -> None:
+    """A text of nothing but matches names few, and a match too long to place is still a label."""
+    rule = compile_rule(rule_of(("a", "x+y"), ("a", "x")), Kind.MULTILABEL)
+    for text in ("x" * 100_000 + "y", "xy" * 50_000, "x", "  x"):
+        plain, said = rule.answer(text), rule.answer(text, is_explained=True)
+        assert isinstance(said.answer, LabelsAnswer)
+        assert 0 < len(said.answer.evidence) <= MAX_EVIDENCE
+        assert said.bound is plain.bound is None
+        assert said.answer.labels == ("a",)
 
 
 def test_embed_rule_is_refused() -> None:

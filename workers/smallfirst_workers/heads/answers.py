@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallfirst.answers import (
-    Evidence,
     LabelAnswer,
     LabelsAnswer,
     Span,
     SpansAnswer,
     VectorAnswer,
+    with_reasons,
 )
 from smallfirst.kinds import HeadForm
 from smallfirst.linear.distributions import rounded_rows
@@ -24,7 +24,7 @@ from smallfirst.linear.label_answers import digits, labels_answer, whole_answers
 from smallfirst.linear.probabilities import Floats, normalise
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import Tag, join_words
-from smallfirst_workers.heads.explain import evidence, is_explained
+from smallfirst_workers.heads.explain import explain, is_explained
 from smallfirst_workers.heads.heads import Head
 
 
@@ -45,18 +45,19 @@ def label(
         explained: The numbers of those that are answered with the words that drove the answer.
     """
     probabilities = head.of_texts(states)
-    words = [
-        _words(head, each, row) if number in explained else ()
-        for number, (each, row) in enumerate(zip(states, probabilities, strict=True))
-    ]
+    answers = _answers(form, head, probabilities)
+    if is_explained(head):
+        for number in explained:
+            reasons = explain(head, states[number], int(probabilities[number].argmax()))
+            if reasons is not None:
+                answers[number] = with_reasons(answers[number], reasons)
+    return answers
+
+
+def _answers(form: HeadForm, head: Head, probabilities: Floats) -> list[LabelAnswer | LabelsAnswer]:
     if form is HeadForm.EACH:
-        pairs = zip(probabilities, words, strict=True)
-        return [labels_answer(head.labels, *pair) for pair in pairs]
-    return whole_answers(head.labels, rounded_rows(probabilities.astype(np.float64)), words)
-
-
-def _words(head: Head, states: TextStates, probabilities: Floats) -> tuple[Evidence, ...]:
-    return evidence(head, states, int(probabilities.argmax())) if is_explained(head) else ()
+        return [labels_answer(head.labels, row) for row in probabilities]
+    return [*whole_answers(head.labels, rounded_rows(probabilities.astype(np.float64)))]
 
 
 def tag(head: Head, states: TextStates, known: Sequence[Span]) -> SpansAnswer:

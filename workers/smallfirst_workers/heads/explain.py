@@ -16,36 +16,46 @@ mean of both has the mean of both weights, each in the words that the encoder se
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 
-from smallfirst.answers import Evidence
+from smallfirst.answers import ExplanationMethod, Reasons
 from smallfirst.kinds import HeadForm
-from smallfirst.linear.explaining import weights_of_characters
+from smallfirst.linear.explaining import (
+    Sum,
+    bias_of,
+    reasons_of,
+    weights_of_characters,
+)
 from smallfirst.linear.features import MAX_CHARS
 from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.heads import Head, LinearHead
 from smallfirst_workers.heads.means import MeanHead, WordsHead
 
-#: How many words an answer names. Fewer than a screen has lines; enough to see a reason.
-MAX_EVIDENCE: Final = 8
 #: Heads whose judgement is a sum over words.
 Explained = LinearHead | WordsHead | MeanHead
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """A margin in logits, shared out: `words` and `rest` sum to it.
+    """A margin in logits, shared out: `words`, `rest` and `bias` sum to it.
 
     Attributes:
         words: `(words,)`: each word's part.
-        rest: What the special tokens and the bias add.
+        rest: What the special tokens add.
+        bias: What the output has before a word is read.
     """
 
     words: Floats
     rest: float
+    bias: float
+
+    @property
+    def margin(self) -> float:
+        """All of it."""
+        return float(self.words.sum()) + self.rest + self.bias
 
 
 def contributions(head: Explained, states: TextStates, winner: int) -> Contributions:
@@ -62,7 +72,9 @@ def contributions(head: Explained, states: TextStates, winner: int) -> Contribut
     parts = list(zip(found, head.weights, strict=True))
     words = sum(each.words * weight for each, weight in parts)
     return Contributions(
-        np.asarray(words, np.float32), sum(each.rest * weight for each, weight in parts)
+        np.asarray(words, np.float32),
+        rest=sum(each.rest * weight for each, weight in parts),
+        bias=sum(each.bias * weight for each, weight in parts),
     )
 
 
@@ -87,7 +99,8 @@ def _of_letters(head: WordsHead, states: TextStates, winner: int) -> Contributio
     logits = model.logits(model.weigh([text])[0])
     base = float(logits.mean()) if model.form is HeadForm.CHOICE else 0.0
     words = np.asarray(until[ends] - until[starts], np.float32)
-    return Contributions(words, float(logits[winner]) - base - float(words.sum()))
+    bias = bias_of(model.form, model.bias, winner)
+    return Contributions(words, float(logits[winner]) - base - bias - float(words.sum()), bias)
 
 
 def _of_states(head: LinearHead, states: TextStates, winner: int) -> Contributions:
@@ -96,28 +109,22 @@ def _of_states(head: LinearHead, states: TextStates, winner: int) -> Contributio
     Source: Sundararajan et al. 2017, "Axiomatic attribution for deep networks", section 2:
     completeness. For a linear function each part is its own term.
     """
-    weights, bias = head.weights[winner], float(head.bias[winner])
+    weights = head.weights[winner]
     if head.form is HeadForm.CHOICE:
         weights = weights - head.weights.mean(axis=0)
-        bias -= float(head.bias.mean())
     sums = states.words.sums if states.words is not None else states.total[None, :0]
     length = float(np.linalg.norm(states.total))  # n |m|
     words = np.asarray(sums @ weights / length, np.float32)
-    margin = float(states.total @ weights) / length + bias
-    return Contributions(words, margin - float(words.sum()))
+    of_states = float(states.total @ weights) / length
+    bias = bias_of(head.form, head.bias, winner)
+    return Contributions(words, of_states - float(words.sum()), bias)
 
 
-def evidence(head: Explained, states: TextStates, winner: int) -> tuple[Evidence, ...]:
-    """Name the words with most weight for or against an output, in order of the text."""
+def explain(head: Explained, states: TextStates, winner: int) -> Reasons | None:
+    """Name the words with most weight for or against an output; None without words to name."""
     if states.words is None:
-        return ()
-    weights = contributions(head, states, winner).words
-    top = sorted(np.argsort(-np.abs(weights), kind="stable")[:MAX_EVIDENCE])
-    return tuple(
-        Evidence(
-            start=int(states.words.places[number, 0]),
-            end=int(states.words.places[number, 1]),
-            weight=round(float(weights[number]), 6),
-        )
-        for number in top
-    )
+        return None
+    found = contributions(head, states, winner)
+    shared = Sum(states.words.places, found.words, found.bias, found.margin)
+    method = ExplanationMethod.WEIGHTS if isinstance(head, WordsHead) else ExplanationMethod.STATES
+    return reasons_of(shared, method, head.labels[winner])

@@ -8,13 +8,13 @@ import gc
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 import structlog
 
-from smallfirst.answers import Answer
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer, with_reasons
 from smallfirst.catalogue import Model, Task
 from smallfirst.catalogue.model_files import model_folder
 from smallfirst.jobs import Problem
@@ -28,11 +28,13 @@ from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, LoadContext
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.choosing import Chooser
+from smallfirst_workers.heads.explain import is_explained
 from smallfirst_workers.heads.fitting import trained_head
 from smallfirst_workers.heads.heads import Head, LinearHead, own_head, trained_beside
 from smallfirst_workers.heads.nearest import NearestExample, nearest_example
 from smallfirst_workers.heads.skills import Skill
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
+from smallfirst_workers.slm.occlusion import Occluded, Question, occlude
 from smallfirst_workers.slm.one_pass import OnePass
 
 #: A task, and the models whose mean its step asks; see `StepOptions.models`.
@@ -212,7 +214,41 @@ class SlmEngine:
         tokens = _share_tokens(read, states)
         shares = [positions, *[0] * (len(asked) - 1)]
         windows = [max(1, states[text].num_windows) for text in read]
-        return list(map(_Answered, answers, tokens, windows, shares))
+        answered = list(map(_Answered, answers, tokens, windows, shares))
+        return self._with_occlusion(asked, [states[text] for text in read], answered)
+
+    def _with_occlusion(
+        self,
+        asked: Sequence[EngineRequest],
+        states: Sequence[TextStates],
+        answered: list[_Answered],
+    ) -> list[_Answered]:
+        """Explain what is asked for and is no sum over words, in one batch more.
+
+        Its tokens are those of the questions that asked, so that no other pays for them.
+        """
+        heads = {number: self._occluded_head(one) for number, one in enumerate(asked)}
+        questions = {
+            number: Question(states[number], head)
+            for number, head in heads.items()
+            if head is not None and isinstance(answered[number].answer, LabelAnswer | LabelsAnswer)
+        }
+        if not questions:
+            return answered
+        found, positions = occlude(self.encoder, list(questions.values()))
+        told = list(answered)
+        for number, occluded in zip(questions, found, strict=True):
+            told[number] = _with_reasons(answered[number], occluded)
+        told[0] = replace(told[0], positions=told[0].positions + positions)
+        return told
+
+    def _occluded_head(self, asked: EngineRequest) -> Head | None:
+        """What judges a question that is to be explained by leaving words out; else None."""
+        skill = self._skill_of(asked) if asked.explain else None
+        if skill is None or skill.head is None or skill.reads_words:
+            return None
+        is_sum = self._can_explain and is_explained(skill.head)
+        return None if is_sum else skill.head
 
     def _skill_of(self, asked: EngineRequest) -> Skill | None:
         return self._skills.get(_skill_name(asked))
@@ -272,6 +308,14 @@ class SlmEngine:
         )
         problem = Problem(code=MODEL_ERROR, message=f"The model failed on this text ({kind}).")
         return [_Answered(problem, 0)]
+
+
+def _with_reasons(answered: _Answered, occluded: Occluded) -> _Answered:
+    answer, reasons = answered.answer, occluded.reasons
+    if reasons is not None and isinstance(answer, LabelAnswer | LabelsAnswer):
+        answer = with_reasons(answer, reasons)
+    num_tokens = answered.num_tokens + occluded.num_tokens
+    return replace(answered, answer=answer, num_tokens=num_tokens)
 
 
 def _skill_name(asked: EngineRequest) -> SkillName:
