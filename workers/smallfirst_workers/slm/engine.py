@@ -227,6 +227,8 @@ class SlmEngine:
 
         Its tokens are those of the questions that asked, so that no other pays for them.
         """
+        if not any(one.explain for one in asked):
+            return answered
         heads = {number: self._occluded_head(one) for number, one in enumerate(asked)}
         questions = {
             number: Question(states[number], head)
