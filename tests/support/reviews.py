@@ -94,10 +94,14 @@ def leased(review: Review, person: str, task: str = "topic") -> Leased:
     return found
 
 
+#: How long a person looks at a job.
+SECONDS = 4.0
+
+
 def decision(by: str, of: Leased, answer: Answer | None = None) -> Decision:
-    """What a person says of a job."""
+    """What a person says of a job, after a look at it."""
     given = answer or LabelAnswer(label="a", confidence=1.0)
-    return Decision(person=by, answer=given, decided_ms=of.now_ms, start=of.start)
+    return Decision(person=by, answer=given, decided_ms=of.now_ms, start=of.start, seconds=SECONDS)
 
 
 def answered(redis: Any, review: Review, person: str, label: str, task: str = "topic") -> Leased:
