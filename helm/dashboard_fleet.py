@@ -223,6 +223,34 @@ FLEET = Dashboard(
                     ],
                     unit=COST,
                 ),
+                Panel(
+                    "Tokens a second",
+                    "Those that models read, and those that they wrote.",
+                    [
+                        (
+                            "{{task}} {{tier}}, {{kind}}",
+                            booked(
+                                "smallfirst_tokens_total",
+                                "task, tier, kind",
+                                labels="task, step, tier, outcome, kind",
+                            ),
+                        )
+                    ],
+                    unit="cps",
+                    is_stacked=True,
+                ),
+                Panel(
+                    "Power of attempts",
+                    "Where workers can read a meter; 0 where they cannot.",
+                    [
+                        (
+                            "{{task}} {{tier}}",
+                            booked("smallfirst_joules_total", "task, tier"),
+                        )
+                    ],
+                    unit="watt",
+                    is_stacked=True,
+                ),
             ),
         ),
         (

@@ -1,6 +1,6 @@
 """The dashboard of what computes: pools, workers, routers, Redis."""
 
-from helm.dashboard_layout import Dashboard, Panel
+from helm.dashboard_layout import COST, Dashboard, Panel
 from helm.dashboard_queries import (
     chosen,
     grown,
@@ -8,6 +8,7 @@ from helm.dashboard_queries import (
     part_of,
     quantile,
     running,
+    spent,
     told,
     told_growth,
 )
@@ -133,6 +134,33 @@ POOLS = Dashboard(
                     "escalated.",
                     [("{{task}} {{step}}", quantile(0.1, "smallfirst_confidence", "task, step"))],
                     unit="percentunit",
+                ),
+            ),
+        ),
+        (
+            "What the pools' time goes to",
+            (
+                Panel(
+                    "Seconds a second, by use",
+                    "So many workers ask models for jobs, work in vain, handle batches, are idle or"
+                    " load; @router stands for the routers, in seconds of their processors.",
+                    [("{{pool}} {{use}}", spent("seconds"))],
+                    unit="short",
+                    is_stacked=True,
+                ),
+                Panel(
+                    "Cost an hour, by use",
+                    "What is asked is charged to jobs; all else is paid for and charged to nobody.",
+                    [("{{pool}} {{use}}", f"3600 * {spent('cost')}")],
+                    unit=COST,
+                    is_stacked=True,
+                ),
+                Panel(
+                    "Power, by use",
+                    "Where workers can read a meter; 0 where they cannot.",
+                    [("{{pool}} {{use}}", spent("joules"))],
+                    unit="watt",
+                    is_stacked=True,
                 ),
             ),
         ),

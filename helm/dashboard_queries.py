@@ -3,6 +3,7 @@
 #: The fleet that is looked at, as PodMonitors label its series.
 HERE = 'namespace="$namespace", release="$release"'
 RATE = "$__rate_interval"
+_OF_ATTEMPTS = "task, step, tier, outcome"
 #: What can be narrowed to some tasks, and to some pools: how names of metrics that have that label
 #: begin. A metric without the label would show nothing where somebody chooses.
 _BY_LABEL = {
@@ -10,6 +11,8 @@ _BY_LABEL = {
         "attempts",
         "worker_seconds",
         "cost",
+        "tokens",
+        "joules",
         "ended_jobs",
         "job_seconds",
         "confidence",
@@ -28,6 +31,7 @@ _BY_LABEL = {
         "recovered_jobs",
         "republished_jobs",
         "lost_workers",
+        "pool_",
     ),
 }
 
@@ -55,10 +59,15 @@ def running(metric: str, by: str) -> str:
     return f"count by ({by}) ({chosen(metric)})"
 
 
-def booked(metric: str, by: str, where: str = "") -> str:
+def booked(metric: str, by: str, where: str = "", *, labels: str = _OF_ATTEMPTS) -> str:
     """Read how fast a counter of the exporter grows, whichever replica says so."""
     rate = f"rate({chosen(metric, where)}[{RATE}])"
-    return f"sum by ({by}) (max by (task, step, tier, outcome) ({rate}))"
+    return f"sum by ({by}) (max by ({labels}) ({rate}))"
+
+
+def spent(unit: str) -> str:
+    """Read what pools spend in a second, by what for."""
+    return booked(f"smallfirst_pool_{unit}_total", "pool, use", labels="pool, use")
 
 
 def grown(metric: str, by: str, where: str = "") -> str:

@@ -100,7 +100,7 @@ def test_whoever_looks_is_told_what_it_means(path: Path) -> None:
     for panel in panels(path):
         assert panel["description"].endswith("."), panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
-        is_of_money = any("smallfirst_cost" in target["expr"] for target in panel["targets"])
+        is_of_money = any("_cost_total" in target["expr"] for target in panel["targets"])
         assert is_of_money == (panel["fieldConfig"]["defaults"]["unit"] == "currency:USD")
     page = json.loads(path.read_text("utf-8"))
     [link] = page["links"]

@@ -75,19 +75,19 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         jobs += [Job(id="twice", task="ids", text="4111 1111 1111 1111")] * 2
         answers = list(client.map(jobs))
         assert {result.status for result in answers} == {Status.ANSWERED}
-        refused = client.result(client.submit(Job(task="no_such_task", text="x")), timeout=20)
+        refused = client.result(client.submit(Job(task="no_such_task", text="x")), timeout=60)
         assert refused.status is Status.REFUSED
         client.cancel("twice")
         assert client.status("twice").state is State.DONE
         assert client.status("never-seen").state is State.UNKNOWN
     with Client(fleet.redis.url(SHOPS_USER), producer=PRODUCER) as client:
         job = Job(id="twice", task="similar", text="the same id, and another's job")
-        assert client.result(client.submit(job), timeout=20).fingerprint == job.fingerprint
+        assert client.result(client.submit(job), timeout=60).fingerprint == job.fingerprint
         assert client.status("twice").state is State.DONE
     wait_until(
         lambda: fleet.flower_has_seen("task-succeeded"),
         description="Flower saw a batch",
-        timeout=30,
+        timeout=60,
     )
     with fleet.redis.connect(Role.SCALER) as scaler:
         groups: Any = scaler.xinfo_groups(BULK)
@@ -105,7 +105,7 @@ def test_the_whole_work_is_done_without_a_refusal(fleet: Running, wait_until: Wa
         found = RecordStream(keeper, KEYS).read("", 1000)
         told = [(each.fields[b"producer"].decode(), each.fields[b"id"].decode()) for each in found]
         recorded = [KEYS.of_producer(producer).result(job_id) for producer, job_id in told]
-        results = [key.decode() for key in admin.scan_iter("{sf:0}:result:*", count=1000)]
+        results = {key.decode() for key in admin.scan_iter("{sf:0}:result:*", count=1000)}
         assert sorted(recorded) == sorted(results)
         assert all(isinstance(read_record(each.record), ResultRecord) for each in written(0, found))
     assert fleet.redis.refused() == []

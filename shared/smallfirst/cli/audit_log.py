@@ -57,9 +57,14 @@ def make_a_key(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
     *,
     name: Annotated[str, typer.Option(help="The name of the log, such as example.com/smallfirst.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Make the key by which a log is signed, and print the verifier key that belongs to it."""
-    say(make_key(name, file).verifier.line)
+    verifier = make_key(name, file).verifier.line
+    if as_json:
+        print_json({"file": str(file), "verifier": verifier})
+    else:
+        say(verifier)
 
 
 @app.command("keep")
@@ -74,6 +79,7 @@ def keep(
             " audit-log.key."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Keep the log of this fleet, in the foreground: its results are recorded from now on."""
     fleet = settings_of(globals_of(context))
@@ -82,17 +88,22 @@ def keep(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if as_json:
+        print_json({"log": str(settings.audit_log)})
     note(f"keeping the audit log in {settings.audit_log}; Ctrl-C ends it")
     keep_log(settings, stop)
 
 
 @app.command("close")
-def close(context: typer.Context) -> None:
+def close(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Have this fleet record no results any more; what is in the log's folder stays."""
     with link_of(context) as link:
         for each in link.slices:
             RecordStream(each.redis, each.keys).close()
-    say("closed")
+    if as_json:
+        print_json({"closed": True})
+    else:
+        say("closed")
 
 
 @app.command("proof")
@@ -102,6 +113,7 @@ def proof(
     log: FolderOption = None,
     key: KeyOption = None,
     producer: ProducerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a proof that a job's record is in the log; exit 1 where there is none.
 
@@ -111,7 +123,10 @@ def proof(
     found = prove(folder, _verifier(folder, key), whose, job_id)
     if found is None:
         fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
-    say(found.rstrip("\n"))
+    if as_json:
+        print_json({"proof": found})
+    else:
+        say(found.rstrip("\n"))
 
 
 @app.command("show")
@@ -121,8 +136,9 @@ def show(
     log: FolderOption = None,
     key: KeyOption = None,
     producer: ProducerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the records of a job as JSON, one a line, each with its number and its salt."""
+    """Print the records of a job, each with its number and its salt."""
     folder, whose = _folder(log), _producer(producer)
     tiles = Tiles(folder, read_checkpoint(folder, _verifier(folder, key)).size)
     with Index(folder) as index:
@@ -131,7 +147,11 @@ def show(
         fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
     for row in rows:
         record = json.loads(tiles.entry(row.number))
-        print_json({"number": row.number, "salt": row.salt.hex(), "record": record})
+        if as_json:
+            print_json({"number": row.number, "salt": row.salt.hex(), "record": record})
+        else:
+            say(f"record {row.number}, salt {row.salt.hex()}")
+            say(json.dumps(record, indent=2, ensure_ascii=False))
 
 
 @app.command("verify")

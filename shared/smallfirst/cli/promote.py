@@ -115,9 +115,10 @@ def promote(  # noqa: PLR0913 - a command's signature is its options
 def rollback(
     task: TaskArgument, *, catalogue: CatalogueOption = None, as_json: JsonOption = False
 ) -> None:
-    """Bring the task back as it was before its last promotion: entry, examples and promise.
+    """Bring a task back as it was before its last promotion.
 
-    A fleet that runs takes it up by itself. Exit 1 where no version is kept.
+    Its entry, examples and promise; a fleet that runs takes them up by itself. Exit 1 where no
+    version is kept.
     """
     from smallfirst.gate.versions import Versions  # noqa: PLC0415 - an extra
 

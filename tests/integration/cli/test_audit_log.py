@@ -1,5 +1,6 @@
 """`smallfirst audit-log`: a log kept by the process itself, proven, verified, and closed."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,7 +65,10 @@ def test_a_log_is_kept_proven_and_verified(
     assert (checkpoint.origin, checkpoint.size) == (NAME, 3)
     done = smallfirst("audit-log", "verify", *of, "--since", kept / "checkpoint")
     assert (done.code, done.out) == (0, f"whole: 3 records of {NAME}\n")
-    shown = smallfirst("audit-log", "show", "b1", *of).json
+    shown = smallfirst("audit-log", "show", "b1", *of, "--json").json
+    written = smallfirst("audit-log", "show", "b1", *of).out
+    assert written.startswith(f"record {shown['number']}, salt {shown['salt']}\n{{\n")
+    assert json.loads(written.partition("\n")[2]) == shown["record"]
     assert (shown["number"], shown["record"]["status"]) == (1, "answered")
     proof = smallfirst("audit-log", "proof", "b1", *of).out
     assert proof.startswith("c2sp.org/tlog-proof@v1\nextra ")

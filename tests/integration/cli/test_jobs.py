@@ -159,8 +159,9 @@ def test_without_redis_the_error_says_what_to_do(
 def test_every_command_speaks_json() -> None:
     """Each command has --json."""
     group: Any = typer.main.get_command(app)
-    commands = {name: group.load(name) for name in group.commands}
-    for name in ("dead", "desk", "producer", "slices"):
-        commands |= {f"{name} {own}": one for own, one in commands.pop(name).commands.items()}
+    commands = {(name,): group.load(name) for name in group.commands}
+    groups = {name for name, command in commands.items() if hasattr(command, "commands")}
+    for name in groups:
+        commands |= {(*name, own): one for own, one in commands.pop(name).commands.items()}
     for name, command in commands.items():
         assert any("--json" in option.opts for option in command.params), name
