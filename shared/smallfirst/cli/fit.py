@@ -181,9 +181,7 @@ def fit(  # noqa: PLR0913 - a command's signature is its options
 
 def _check(task: str, files: Mapping[str, Path | None]) -> None:
     """See that there is something to work with, before seconds go by."""
-    from importlib.util import find_spec  # noqa: PLC0415 - for this alone
-
-    if not all(find_spec(name) for name in _PACKAGES):
+    if missing_packages():
         fail("fitting needs what measures and draws: pip install 'smallfirst[linear,evaluation]'")
     if not re.fullmatch(NAME_PATTERN, task):
         fail(f"TASK: {task!a} is no name of a task; it must match {NAME_PATTERN}", exit_code=USAGE)
@@ -192,6 +190,13 @@ def _check(task: str, files: Mapping[str, Path | None]) -> None:
             fail(f"{path}: no such file; see --{name}", exit_code=USAGE)
     if files["teaching"] and not files["data"]:
         fail("--teaching: rows that only teach need others that judge; see --data", exit_code=USAGE)
+
+
+def missing_packages() -> list[str]:
+    """Name what a fitting needs and is not installed."""
+    from importlib.util import find_spec  # noqa: PLC0415 - for this alone
+
+    return [name for name in _PACKAGES if not find_spec(name)]
 
 
 def _label(written: str) -> tuple[str, str]:
@@ -249,11 +254,12 @@ def _tell(found: "Found", to: "Destination", *, as_json: bool) -> None:
     if as_json:
         print_json(card_of(found))
     else:
-        _show(found)
-    _tell_files(found, to)
+        show(found)
+    tell_files(found, to)
 
 
-def _show(found: "Found") -> None:
+def show(found: "Found") -> None:
+    """Print what a fitting came to, for people."""
     from smallfirst.fitting.conclusions import headline, sentences  # noqa: PLC0415 - the same
 
     out = console()
@@ -265,7 +271,7 @@ def _show(found: "Found") -> None:
         out.print("* of the rows that chose, a sample", markup=False)
 
 
-def _tell_files(found: "Found", to: "Destination") -> None:
+def tell_files(found: "Found", to: "Destination") -> None:
     """Say where what was written, and what to type next."""
     from smallfirst.fitting.from_rows import next_commands  # noqa: PLC0415 - the same
 

@@ -99,12 +99,21 @@ COMMANDS = {
         "smallfirst.cli.export:export",
         "Write what people answered as labelled rows, each job once, its last answer.",
     ),
+    "label": CommandEntry(
+        "smallfirst.cli.label:label",
+        "Ask the fleet to label a file of rows, and write each with who answered, and how surely.",
+    ),
     "train": CommandEntry(
         "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."
     ),
     "fit": CommandEntry(
         "smallfirst.cli.fit:fit",
         "Find the cheapest cascade for a task from labelled rows, and write it ready to serve.",
+    ),
+    "distil": CommandEntry(
+        "smallfirst.cli.distil:distil",
+        "Make a candidate from what large models and people answered, ready for `smallfirst"
+        " promote`.",
     ),
     "promote": CommandEntry(
         "smallfirst.cli.promote:promote",

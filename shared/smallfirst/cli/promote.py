@@ -86,7 +86,8 @@ def promote(  # noqa: PLR0913 - a command's signature is its options
     that runs takes a promotion up by itself; `smallfirst rollback` goes back.
     """
     _, path = catalogue_with(task, catalogue)
-    from smallfirst.gate.promoting import check_comparable  # noqa: PLC0415 - an extra
+    from smallfirst.gate.learned import check_not_its_own  # noqa: PLC0415 - an extra
+    from smallfirst.gate.promoting import check_comparable  # noqa: PLC0415 - the same
     from smallfirst.gate.verdict import Margin, sentences  # noqa: PLC0415 - the same
 
     other = candidate / "catalogue.yaml" if candidate.is_dir() else candidate
@@ -94,12 +95,8 @@ def promote(  # noqa: PLR0913 - a command's signature is its options
         fail(f"{other}: no such file; see --candidate", exit_code=USAGE)
     live, rival = _read(path, task), _read(other, task)
     check_comparable(task, live, rival)
-    rows, _ = unseen_rows_of(live, task, data, drop_seen=drop_seen)
-    kept, _ = unseen_rows_of(rival, task, data, drop_seen=drop_seen, says_doubts=False)
-    lines = {row.line for row in kept}
-    judges = tuple(row for row in rows if row.line in lines)
-    if not judges:
-        fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
+    check_not_its_own(task, other, rival)
+    judges = _judges(task, (live, rival), other, data, drop_seen=drop_seen)
     verdict = _judge(task, (path, other), judges, Margin(margin, confidence), slm_processes)
     if as_json:
         print_json(verdict.as_json())
@@ -180,6 +177,23 @@ def _read(path: Path, task: str) -> Catalogue:
     if task not in found.tasks:
         fail(f"{path} has no task {task!r}", exit_code=USAGE)
     return found
+
+
+def _judges(
+    task: str, read: tuple[Catalogue, Catalogue], candidate: Path, data: Path, *, drop_seen: bool
+) -> "tuple[Row, ...]":
+    """The rows that neither cascade has learned from, and that chose nothing of the candidate."""
+    from smallfirst.evaluation.rows import unseen_rows  # noqa: PLC0415 - an extra
+    from smallfirst.gate.learned import chosen_by  # noqa: PLC0415 - the same
+
+    rows, _ = unseen_rows_of(read[0], task, data, drop_seen=drop_seen)
+    kept, _ = unseen_rows_of(read[1], task, data, drop_seen=drop_seen, says_doubts=False)
+    kept = unseen_rows(kept, chosen_by(task, candidate), drop_seen=drop_seen)
+    lines = {row.line for row in kept}
+    judges = tuple(row for row in rows if row.line in lines)
+    if not judges:
+        fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
+    return judges
 
 
 def _judge(

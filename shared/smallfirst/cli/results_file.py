@@ -4,16 +4,17 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Self
+from typing import IO, BinaryIO, Self
 
 from pydantic import ValidationError
 
 from smallfirst.cli.id_set import IdSet
 from smallfirst.cli.output import CommandError
+from smallfirst.cli.rows import Row
 from smallfirst.jobs import Result, Status
 
 #: What `-` stands for in the place of a file.
@@ -25,6 +26,15 @@ _COPY = "--resume needs room for a second copy of the answers; the file itself i
 _LASTING = frozenset({Status.ANSWERED, Status.ABSTAINED})
 
 
+def answers_in(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
+    """Read the lines that are whole results and need no second try, each with its job's id."""
+    for line in file:
+        with suppress(ValidationError):
+            result = Result.model_validate_json(line)
+            if result.status in _LASTING and line.endswith(b"\n"):
+                yield line, result.id
+
+
 class ResultsFile:
     """Results as JSON Lines, each line written at once.
 
@@ -32,11 +42,19 @@ class ResultsFile:
         path: `-` for stdout.
         resume: Go on with what stands there: answers stay, and everything else goes (a line torn by
             a crash, jobs that failed), to be asked again.
+        lasting: Reads the lines that stay, each with its row's id.
     """
 
-    def __init__(self, path: Path, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        resume: bool = False,
+        lasting: Callable[[BinaryIO], Iterator[tuple[bytes, str]]] = answers_in,
+    ) -> None:
         self._path = path
         self._resume = resume
+        self._lasting = lasting
         self._resources = ExitStack()
         self._file: IO[bytes] = sys.stdout.buffer
         self._done: IdSet | None = None
@@ -61,15 +79,23 @@ class ResultsFile:
     ) -> None:
         self._resources.close()
 
-    def has(self, job_id: str) -> bool:
-        """Whether an earlier run has this job's answer."""
-        return self._done is not None and job_id in self._done
+    def has(self, row: Row) -> bool:
+        """Whether an earlier run has this row's answer."""
+        return self.has_id(row.job.id)
 
-    def write(self, result: Result, columns: Mapping[str, Any] | None = None) -> None:
+    def has_id(self, row_id: str) -> bool:
+        """Whether a line of an earlier run has this id."""
+        return self._done is not None and row_id in self._done
+
+    def write(self, result: Result, row: Row | None = None) -> None:
         """Add one result, and under `row` what else stood in its row."""
         line = result.model_dump_json(exclude_none=True)
-        if columns:
-            line = json.dumps({**json.loads(line), "row": columns}, ensure_ascii=False)
+        if row is not None and row.columns:
+            line = json.dumps({**json.loads(line), "row": row.columns}, ensure_ascii=False)
+        self.write_line(line)
+
+    def write_line(self, line: str) -> None:
+        """Add one line, whole."""
         with told_how_to_go_on(self._path, _GO_ON):
             self._file.write(line.encode("utf-8", "surrogatepass") + b"\n")
             if self._path == STDIO:
@@ -86,7 +112,7 @@ class ResultsFile:
                 self._path.open("rb") as old,
                 kept.open("wb") as new,
             ):
-                for line, job_id in _answers(old):
+                for line, job_id in self._lasting(old):
                     if done.add(job_id):
                         new.write(line)
                 new.flush()
@@ -110,15 +136,6 @@ def told_how_to_go_on(path: Path, remedy: str) -> Iterator[None]:
         if path == STDIO:
             raise
         raise CommandError(f"{path}: {error.strerror or error}; {remedy}") from error
-
-
-def _answers(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
-    """Read the lines that are whole results and need no second try."""
-    for line in file:
-        with suppress(ValidationError):
-            result = Result.model_validate_json(line)
-            if result.status in _LASTING and line.endswith(b"\n"):
-                yield line, result.id
 
 
 class ErrorsFile:

@@ -116,13 +116,13 @@ def run(  # noqa: PLR0913 - a command's signature is its options
     named = {"text": text_key, "id": id_key, "label": label_key}
     keys = {ours: own for ours, own in named.items() if own != ours}
     defaults = Defaults(task=task, options=given, id_prefix=id_prefix, keys=keys)
-    _check_options(defaults)
+    check_options(defaults)
     out = out if out == STDIO else out.resolve()
-    errors = errors or _errors_beside(out)
-    _check_files(file, out, errors, resume=resume)
+    errors = errors or errors_beside(out)
+    check_files(file, out, errors, resume=resume)
     with ExitStack() as opening:
         client, link = opening.enter_context(client_of(context, producer))
-        source, size = opening.enter_context(_open_source(file))
+        source, size = opening.enter_context(open_source(file))
         results = opening.enter_context(ResultsFile(out, resume=resume))
         bad_rows = opening.enter_context(ErrorsFile(errors))
         work = Run(
@@ -131,22 +131,22 @@ def run(  # noqa: PLR0913 - a command's signature is its options
             results,
             bad_rows,
             defaults=defaults,
-            started_at=_now(link),
+            started_at=redis_time(link),
             delimiter=delimiter_of(file),
             asks_again=resume,
         )
         opening.callback(work.close)
-        _warn_if_nobody_works(link)
-        is_whole, seconds = _send(client, work, max_in_flight)
+        warn_if_nobody_works(link)
+        is_whole, seconds = send(client, work, max_in_flight)
     if as_json:
         summary: dict[str, Any] = {**work.as_json(), "seconds": round(seconds, 3)}
         print_json(summary, to_stderr=out == STDIO)
     else:
         _sum_up(work, seconds, errors, _currency(link.settings))
-    _end(work, is_whole=is_whole)
+    end(work, is_whole=is_whole)
 
 
-def _end(work: Run, *, is_whole: bool) -> None:
+def end(work: Run, *, is_whole: bool) -> None:
     """Exit with what the run came to."""
     if not is_whole:
         note("interrupted; run it again with --resume to go on")
@@ -155,7 +155,7 @@ def _end(work: Run, *, is_whole: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _send(client: Client, work: Run, max_in_flight: int) -> tuple[bool, float]:
+def send(client: Client, work: Run, max_in_flight: int) -> tuple[bool, float]:
     """Send every job and take every result; return whether all came, and the seconds it took."""
     started = monotonic()
     try:
@@ -173,13 +173,13 @@ def _send(client: Client, work: Run, max_in_flight: int) -> tuple[bool, float]:
     return True, monotonic() - started
 
 
-def _errors_beside(out: Path) -> Path:
-    """Where bad lines go where nobody says: beside OUT, or to stderr where OUT is no plain file."""
+def errors_beside(out: Path) -> Path:
+    """Name the file of bad lines where nobody does: beside OUT; stderr where that is no file."""
     is_plain = out != STDIO and (out.is_file() or not out.exists())
     return out.with_name(f"{out.stem}.errors.jsonl") if is_plain else STDIO
 
 
-def _check_options(defaults: Defaults) -> None:
+def check_options(defaults: Defaults) -> None:
     """Try the options on a row, so that a wrong one is one error and not one a row."""
     options = replace(defaults, task=defaults.task or "any", keys={})
     row = read_row(Line(1, 0, b'{"id": "x", "text": "x"}'), options)
@@ -187,7 +187,8 @@ def _check_options(defaults: Defaults) -> None:
         fail(row.reason, exit_code=USAGE)
 
 
-def _check_files(file: Path, out: Path, errors: Path, *, resume: bool) -> None:
+def check_files(file: Path, out: Path, errors: Path, *, resume: bool) -> None:
+    """See that the rows can be read, and that what comes of them has a place of its own."""
     if resume and out == STDIO:
         fail("--resume needs a file to go on with: name it with --out", exit_code=USAGE)
     if resume and out.exists() and not out.is_file():
@@ -205,7 +206,7 @@ def _check_files(file: Path, out: Path, errors: Path, *, resume: bool) -> None:
 
 
 @contextmanager
-def _open_source(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+def open_source(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
     """Open the rows; only a plain file says how many bytes will come."""
     if file == STDIO:
         yield sys.stdin.buffer, None
@@ -215,12 +216,14 @@ def _open_source(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
         yield source, about.st_size if stat.S_ISREG(about.st_mode) else None
 
 
-def _now(link: Link) -> datetime:
+def redis_time(link: Link) -> datetime:
+    """Read Redis's clock."""
     ms = Ledger(link.redis, link.keys, "cli").now_ms()
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _warn_if_nobody_works(link: Link) -> None:
+def warn_if_nobody_works(link: Link) -> None:
+    """Tell a person who would wait in vain."""
     if not Ledger(link.redis, link.keys, "cli").lives.count(ROUTERS):
         note("no router is alive: jobs wait until one is (smallfirst doctor tells more)")
 
@@ -240,11 +243,11 @@ def _sum_up(work: Run, seconds: float, errors: Path, currency: str | None) -> No
         out.print(report_table(report, width=out.width, currency=currency))
     speed = f", {report.num_jobs / seconds:,.0f} a second" if report.num_jobs else ""
     note(f"\n{counted(report.num_jobs, 'job')} in {duration(seconds)}{speed}")
-    for line in _notices(work, errors):
+    for line in notices(work, errors):
         note(line)
 
 
-def _notices(work: Run, errors: Path) -> Iterator[str]:
+def notices(work: Run, errors: Path) -> Iterator[str]:
     """Say what a table cannot: what went wrong and why, and what was not asked at all."""
     for (status, code), (count, message) in work.problems.items():
         yield f"{count:,} {status}, {code}: {message}"

@@ -8,19 +8,29 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from smallfirst.catalogue.row_files import read_lines
 from smallfirst.cli.id_set import IdSet
 from smallfirst.cli.jobs import FINE
 from smallfirst.cli.report import Report
-from smallfirst.cli.results_file import ErrorsFile, ResultsFile
+from smallfirst.cli.results_file import ErrorsFile
 from smallfirst.cli.rows import BadRow, Defaults, Row, read_row
 from smallfirst.errors import IdConflict
 from smallfirst.jobs import Job, Result
 
 #: The most different reasons that lines are no jobs for which are counted one by one.
 MAX_REASONS = 100
+
+
+class KeepsAnswers(Protocol):
+    """Where the answers go, which says what is answered already; `ResultsFile` is one."""
+
+    def has(self, row: Row) -> bool:
+        """Whether this row needs no answer."""
+
+    def write(self, result: Result, row: Row) -> None:
+        """Add the result of a row."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Run:
         self,
         source: BinaryIO,
         size: int | None,
-        results: ResultsFile,
+        results: KeepsAnswers,
         errors: ErrorsFile,
         *,
         defaults: Defaults,
@@ -108,7 +118,7 @@ class Run:
             row = read_row(line, self._defaults)
             if isinstance(row, BadRow):
                 self._reject(row.number, row.reason)
-            elif self._results.has(row.job.id):
+            elif self._results.has(row):
                 self.num_skipped += 1
             elif not self._seen.add(row.job.id):
                 self._reject(row.number, "an earlier line has the same id", row.job.id)
@@ -143,7 +153,7 @@ class Run:
         if self._asks_again and is_earlier and result.status not in FINE:
             self._again.append(_Asked(row, asked.times + 1))
             return
-        self._results.write(result.model_copy(update={"id": row.job.id}), row.columns)
+        self._results.write(result.model_copy(update={"id": row.job.id}), row)
         self.report.add(result, row.gold)
         self.num_earlier += is_earlier
         if result.problem is not None and result.status not in FINE:

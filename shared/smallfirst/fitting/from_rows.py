@@ -43,6 +43,9 @@ from smallfirst.fitting.writing import (
     write,
 )
 from smallfirst.jobs import Tier
+from smallfirst.provenance.card import Part, write_card
+from smallfirst.provenance.files import provenance_by_key
+from smallfirst.provenance.record import Provenance
 from smallfirst.wording import faults_of
 
 
@@ -111,7 +114,19 @@ def fit_rows(order: Order, onlooker: ProgressObserver, tell: Callable[[str], Non
     if found.promise is not None:
         write(order.to, text, parts.learning, found.promise)
     _describe(order.to, found)
+    _say_provenance(order, found.dealt)
     return found
+
+
+def _say_provenance(order: Order, parts: Dealt) -> None:
+    """Write which rows had a part in the cascade, by their hashes, and who labelled them."""
+    by_key: dict[str, tuple[Provenance, ...]] = {}
+    for path in (each for each in (order.data, order.teaching) if each is not None):
+        for key, by in provenance_by_key(path).items():
+            by_key[key] = (*by_key.get(key, ()), *by)
+    used = {Part.LEARNING: parts.learning, Part.PROMISING: parts.promising}
+    keys = {part: [row.key for row in rows] for part, rows in used.items()}
+    write_card(order.to.provenance, keys, by_key)
 
 
 def _fitted(order: Order, fitting: Fitting, plain: Offer, asking: TunedAsking) -> tuple[Found, str]:
@@ -126,7 +141,7 @@ def _fitted(order: Order, fitting: Fitting, plain: Offer, asking: TunedAsking) -
     candidates = tuple(offer.candidates[n] for n in selection.choice.places)
     there = catalogue_at(order.to)
     missing = beside(order.to, lacking(offer.base, there, candidates))
-    served = with_people(task_of(fitting.written, candidates), there, order.task)
+    served = with_people(task_of(fitting.written, candidates), there or order.catalogue, order.task)
     text = edited(order.to, offer.base, missing, served)
     catalogue = check_edit(order.to, text, fitting.dealt.learning)
     found = fitting.promised(asking, selection, catalogue.without_people())
@@ -237,8 +252,13 @@ def _rows(order: Order, data: Path, tell: Callable[[str], None]) -> tuple[Writte
     return written, task, with_teaching(parts, teaching, task) if teaching else parts
 
 
+def fewest_rows(num_labels: int) -> int:
+    """How many rows it takes at least to learn from some and judge by others."""
+    return max(5 * num_labels, 3 * FEWEST_ROWS)
+
+
 def _too_few(texts: Sequence[str], num_labels: int) -> str:
-    wanted, distinct = max(5 * num_labels, 3 * FEWEST_ROWS), len(set(clusters_of(texts)))
+    wanted, distinct = fewest_rows(num_labels), len(set(clusters_of(texts)))
     alike = "" if distinct == len(texts) else f" ({distinct} where those that are alike count once)"
     return (
         f"{len(texts)} rows{alike} are too few to learn from some and judge by others: {wanted} are"

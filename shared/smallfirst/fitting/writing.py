@@ -57,6 +57,11 @@ class Destination:
         return self.beside / f"{self.task}.json"
 
     @property
+    def provenance(self) -> Path:
+        """Which rows were learned from and promised on, and who labelled them."""
+        return self.beside / f"{self.task}.provenance.jsonl"
+
+    @property
     def to_teach(self) -> Path:
         """Rows to label that teach most, and are no draw from the stream."""
         return self.beside / f"{self.task}.to-teach.jsonl"

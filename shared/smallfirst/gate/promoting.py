@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.writing import Destination, check_edit, edited, write
 from smallfirst.gate.errors import CandidateError
@@ -58,7 +59,9 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
     rows = [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
     folders = dict(_folders(task, live, candidate, loaded))
     added = {"models": dict(_models(task, live, candidate, loaded))}
-    entry = entry_of(candidate, task)
+    # Who checks answers blind goes on with it: that is the team's, and no part of a cascade.
+    kept = {key: said for key, said in entry_of(live, task).items() if key == "audit"}
+    entry = kept | entry_of(candidate, task)
     text = edited(to, _read(live), added, entry, has_examples=bool(rows))
     for source, place in folders.items():
         shutil.copytree(source, place)
@@ -72,11 +75,13 @@ def _models(
     task: str, live: Path, candidate: Path, loaded: Catalogue
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The models that the live catalogue lacks, as the candidate's has them."""
-    ours, theirs = _read(live).get("models") or {}, _read(candidate).get("models") or {}
+    theirs = _read(candidate).get("models") or {}
+    # As they are read: one file says `8B` and the other 8000000000.
+    ours = load_catalogue(live, needs_promises=False).models
     for name in _asked(task, loaded):
         if name not in ours:
             yield name, theirs[name]
-        elif ours[name] != theirs[name]:
+        elif ours[name] != loaded.models[name]:
             raise CandidateError(
                 f"models.{name}: stands in both catalogues, and not the same; give the candidate's"
                 " another name"

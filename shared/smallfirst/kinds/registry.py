@@ -47,6 +47,12 @@ class Example(
     """A text with its right answer: the one form of examples, gold files and training data."""
 
     id: str | None = Field(default=None, description="The id of the job that it came from, if any.")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="The weight of the row where a linear model or a head learns from it; none: 1.",
+    )
 
 
 KINDS: Final[Mapping[Kind, KindSpec[TaskKeys, Example, Any]]] = MappingProxyType(
@@ -61,7 +67,9 @@ KINDS: Final[Mapping[Kind, KindSpec[TaskKeys, Example, Any]]] = MappingProxyType
     }
 )
 #: Every key of an example that is part of some kind's right answer.
-EXAMPLE_KEYS: Final = tuple(key for key in Example.model_fields if key not in {"text", "id"})
+EXAMPLE_KEYS: Final = tuple(
+    key for key in Example.model_fields if key not in {"text", "id", "weight"}
+)
 
 
 def named(kind: Kind) -> str:

@@ -22,7 +22,14 @@ from smallfirst.kinds import KINDS
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
 from smallfirst.linear.messages import text_read
 from smallfirst.linear.model import LinearModel
-from smallfirst.linear.regression import LeftOut, Search, choose_by_rows, fit, rows_of
+from smallfirst.linear.regression import (
+    LeftOut,
+    Search,
+    choose_by_rows,
+    fit,
+    rows_of,
+    weights_of,
+)
 
 #: Changes whenever training would make another model of the same examples.
 RECIPE: Final = 2
@@ -51,6 +58,8 @@ def model_key(task: Task) -> str:
     answered = {"text", str(KINDS[task.kind].example_key)}
     examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
     made_from = [RECIPE, task.kind, list(task.labels), task.reads, examples]
+    if (weights := weights_of(task.examples)) is not None:
+        made_from.append(weights.tolist())
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

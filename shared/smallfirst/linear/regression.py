@@ -42,16 +42,21 @@ class Rows:
         vectors: `(rows, features)`: an array, or a sparse matrix of scipy.
         truth: Which outputs are right: `(rows, outputs)`.
         folds: `(rows,)`: where each row is left out.
+        weights: `(rows,)`: how much each counts; None where all count alike.
     """
 
     form: HeadForm | None
     vectors: Any
     truth: NDArray[np.bool_]
     folds: NDArray[np.int64]
+    weights: Floats | None = None
 
     def where(self, chosen: NDArray[np.bool_]) -> "Rows":
         """Some of the rows."""
-        return Rows(self.form, self.vectors[chosen], self.truth[chosen], self.folds[chosen])
+        weights = None if self.weights is None else self.weights[chosen]
+        return Rows(
+            self.form, self.vectors[chosen], self.truth[chosen], self.folds[chosen], weights
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,13 @@ def rows_of(task: Task, vectors: Any) -> Rows:
     form, truth = KINDS[task.kind].head, truth_of(task)
     is_choice = form is HeadForm.CHOICE
     groups = truth.argmax(axis=1) if is_choice else np.zeros(len(truth), np.int64)
-    return Rows(form, vectors, truth, deal(task.examples, groups))
+    return Rows(form, vectors, truth, deal(task.examples, groups), weights_of(task.examples))
+
+
+def weights_of(examples: Sequence[Example]) -> Floats | None:
+    """How much each example counts: `(examples,)`; None where all count alike."""
+    given = [1.0 if example.weight is None else example.weight for example in examples]
+    return np.array(given, np.float32) if len(set(given)) > 1 else None
 
 
 def truth_of(task: Task) -> NDArray[np.bool_]:
@@ -190,7 +201,7 @@ def _leave_out(rows: Rows, strength: float, tolerance: float) -> tuple[float, Le
         places.append(np.flatnonzero(rows.folds == fold))
         logits.append(np.asarray(out.vectors @ weights.T + bias, np.float32))
         said = probabilities_of(rows.form, logits[-1])
-        losses.append(log_losses(rows.form, said, out.truth).mean())
+        losses.append(np.average(log_losses(rows.form, said, out.truth), weights=out.weights))
     order = np.argsort(np.concatenate(places), kind="stable")
     left_out = LeftOut(np.concatenate(places)[order], np.concatenate(logits)[order])
     return float(np.mean(losses)), left_out
@@ -224,9 +235,9 @@ def fit(rows: Rows, strength: float, tolerance: float) -> Layer:
         tolerance: Largest slope of the loss at which it stops.
     """
     if rows.form is not HeadForm.EACH:
-        return fit_classes(rows.vectors, rows.truth, strength, tolerance)
+        return fit_classes(rows.vectors, rows.truth, strength, tolerance, rows.weights)
     layers = [
-        fit_classes(rows.vectors, np.stack([~own, own], axis=1), strength, tolerance)
+        fit_classes(rows.vectors, np.stack([~own, own], axis=1), strength, tolerance, rows.weights)
         for own in rows.truth.T
     ]
     # The margin of yes over no: softmax over both is the sigmoid of it.
@@ -235,7 +246,13 @@ def fit(rows: Rows, strength: float, tolerance: float) -> Layer:
     return weights, bias
 
 
-def fit_classes(vectors: Any, truth: NDArray[np.bool_], strength: float, tolerance: float) -> Layer:
+def fit_classes(
+    vectors: Any,
+    truth: NDArray[np.bool_],
+    strength: float,
+    tolerance: float,
+    weights_of_rows: Floats | None = None,
+) -> Layer:
     """Fit a multinomial regression; outputs that no row speaks for are never chosen."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - only who trains pays
 
@@ -250,7 +267,7 @@ def fit_classes(vectors: Any, truth: NDArray[np.bool_], strength: float, toleran
     with warnings.catch_warnings():
         # A fit that ran out of iterations is still one, and the loss left out judges it.
         warnings.simplefilter("ignore")
-        model.fit(vectors, classes)
+        model.fit(vectors, classes, sample_weight=weights_of_rows)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(present) == 2:  # sklearn gives the second class's margin over the first
         coefficients = np.concatenate([-coefficients, coefficients]) / 2

@@ -117,7 +117,13 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         letter = dead_letter(raw, "invalid", producer="default", detail="the job is not JSON")
         return Refuse(entry=entry.entry, producer="default", letter=letter, raw=raw)
     word = job.text.split()[0]
-    attempt = Attempt(step=0, tier=Tier.RULE, model="words", revision="1", outcome=Outcome.ACCEPTED)
+    attempt = Attempt(
+        step=0,
+        tier=job.first_tier or Tier.RULE,
+        model="words",
+        revision="1",
+        outcome=Outcome.ACCEPTED,
+    )
     if word == "hold":
         return None
     if word == "fail":
@@ -125,6 +131,11 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
         result = results.unanswered(job, Status.FAILED, problem, **times)
     elif word == "abstain":
         result = results.run_out(job, (), **times)
+    elif word == "doubt":
+        unsure = {"outcome": Outcome.ESCALATED, "confidence": 0.4, "threshold": 0.9}
+        said = LabelAnswer(label="billing", confidence=0.4)
+        tried = attempt.model_copy(update={**unsure, "answer": said})
+        result = results.run_out(job, (tried,), **times)
     else:
         answer = LabelAnswer(label=word, confidence=0.9, **_why(word, is_told=job.explain))
         result = results.answered(job, answer, (attempt,), **times)

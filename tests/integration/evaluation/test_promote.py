@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 
 pytestmark = pytest.mark.timeout(300)
@@ -138,6 +139,39 @@ def test_rows_that_either_has_learned_from_are_refused(place: Path) -> None:
     assert done.returncode == 1
     assert "seen in training" in done.stderr
     assert "lines 8, 9" in done.stderr
+
+
+def card_of(candidate: Path, *used: dict[str, object]) -> None:
+    """Write the card of what a candidate learned from."""
+    folder = candidate.parent / "fitted"
+    folder.mkdir()
+    (folder / "topic.provenance.jsonl").write_text("".join(f"{json.dumps(u)}\n" for u in used))
+
+
+def test_one_that_was_trained_on_its_own_answers_is_refused_by_name(place: Path) -> None:
+    """However good it looks: it would be sure of its mistakes; nothing is asked or written."""
+    better = written(place / "better", rows(240, 24, seed=3))
+    own = {"source": "cascade", "tier": "linear", "model": "words", "confidence": 0.99}
+    card_of(better, {"key": "00", "part": "learning", "by": [own]})
+    done = smallfirst(
+        place, "promote", "topic", "--candidate", better, "--data", place / "human.jsonl"
+    )
+    assert done.returncode == 1
+    assert "models.words: trained on its own answers: 1 row was labelled by 'words'" in done.stderr
+    assert not (place / "live" / "versions").exists()
+
+
+def test_rows_that_chose_its_thresholds_are_refused(place: Path) -> None:
+    """They are no test of it, and stand in its card with those that it learned from."""
+    better = written(place / "better", rows(240, 24, seed=3))
+    third = json.loads((place / "human.jsonl").read_text().splitlines()[2])["text"]
+    card_of(better, {"key": text_key(third), "part": "promising", "by": []})
+    done = smallfirst(
+        place, "promote", "topic", "--candidate", better, "--data", place / "human.jsonl"
+    )
+    assert done.returncode == 1
+    assert "topic.provenance.jsonl" in done.stderr
+    assert "lines 3;" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from smallfirst.catalogue.model_tasks import (
 )
 from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.probabilities import Floats, normalise, sigmoid, softmax
+from smallfirst.linear.regression import weights_of
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.states import TextStates, WordStates
 from smallfirst_workers.errors import TaskError
@@ -234,6 +235,8 @@ def head_key(task: Task, features: str) -> str:
     answered = {"text", str(KINDS[task.kind].example_key)}
     examples = [example.model_dump(mode="json", include=answered) for example in task.examples]
     made_from = [RECIPE, features, task.kind, list(task.labels), task.reads, examples]
+    if (weights := weights_of(task.examples)) is not None:
+        made_from.append(weights.tolist())
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 

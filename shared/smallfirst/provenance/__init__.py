@@ -1,0 +1,1 @@
+"""Where labelled rows are from: who answered each, and what was learned from which of them."""
