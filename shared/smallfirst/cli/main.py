@@ -103,6 +103,10 @@ COMMANDS = {
         "smallfirst.cli.label:label",
         "Ask the fleet to label a file of rows, and write each with who answered, and how surely.",
     ),
+    "generate-rows": CommandEntry(
+        "smallfirst.cli.generate_rows:generate_rows",
+        "Have a large model write rows of a task, from its labels' descriptions and examples.",
+    ),
     "train": CommandEntry(
         "smallfirst.cli.train:train", "Train a small model of a task's own on labelled rows."
     ),

@@ -1,0 +1,1 @@
+"""Rows that a large model writes: texts for labels, from descriptions and examples."""
