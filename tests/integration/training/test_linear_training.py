@@ -13,6 +13,7 @@ from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError
 from smallfirst.linear.skills import load_skill
 from smallfirst.process.training_plan import Method, TrainingPlan
+from smallfirst.provenance.card import MODEL_CARD, read_card
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.linear_models import train_linear
 from smallfirst_workers.training.trained import Trained
@@ -67,6 +68,18 @@ def test_what_it_leaves_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (answer.label, list(answer.distribution)) == ("billing", ["delivery", "billing"])
     files = {path.name for path in found.folder.iterdir()}
     assert {"README.md", "card.json", "trained_on.txt", "linear.json"} <= files
+
+
+def test_it_says_who_labelled_what_it_has_seen(tmp_path: Path) -> None:
+    """Where the rows say so; without a text, and not at all where they do not."""
+    by = {"source": "llm", "tier": "llm", "model": "large"}
+    rows = [json.dumps({**json.loads(line), "provenance": by}) for line in lines_of()]
+    used = list(read_card(trained(tmp_path, rows).folder / MODEL_CARD))
+    seen = (tmp_path / "models" / "topic-1" / "trained_on.txt").read_text().split()
+    assert [row.key for row in used] == seen
+    assert {who.model for row in used for who in row.by} == {"large"}
+    (tmp_path / "other").mkdir()
+    assert not (trained(tmp_path / "other", lines_of()).folder / MODEL_CARD).exists()
 
 
 def test_few_rows_judge_in_turn(tmp_path: Path) -> None:

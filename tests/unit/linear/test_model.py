@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tests.support.mail_task import task_of
 
 from smallfirst.answers import LabelAnswer, LabelsAnswer
-from smallfirst.catalogue import Model, Task
+from smallfirst.catalogue import Example, Model, Task
 from smallfirst.errors import CatalogueError, ModelFilesError
 from smallfirst.linear.features import BLOCKS, MAX_CHARS, folded
 from smallfirst.linear.fitting import check_examples, fitted, folder_of, model_key, train
@@ -51,6 +51,23 @@ def test_training_is_the_same_each_time(task: Task, model: LinearModel) -> None:
     again = fitted(task).model
     assert again.key == model.key
     np.testing.assert_array_equal(again.weights, model.weights)
+
+
+def test_a_row_counts_as_much_as_it_weighs(task: Task) -> None:
+    """Of two that differ the heavier decides; rows that weigh alike make the model as without."""
+    labels = ("billing", "delivery")
+    for heavy, light in (labels, labels[::-1]):
+        odd = [
+            {"text": "the odd zebra", "label": heavy, "weight": 50.0},
+            {"text": "the odd zebra", "label": light, "weight": 0.02},
+        ]
+        extra = tuple(Example.model_validate(each) for each in odd)
+        weighed = task.model_copy(update={"examples": (*task.examples, *extra)})
+        said = fitted(weighed).model.probabilities(["the odd zebra"]).probabilities[0]
+        assert list(task.labels)[int(said.argmax())] == heavy
+    alike = [each.model_copy(update={"weight": 3.0}) for each in task.examples]
+    same = task.model_copy(update={"examples": tuple(alike)})
+    assert model_key(same) == model_key(task) != model_key(weighed)
 
 
 def test_labels_may_hold_together() -> None:

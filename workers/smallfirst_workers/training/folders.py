@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from smallfirst.catalogue import Task
 from smallfirst.catalogue.model_tasks import TRAINED_POOLING
+from smallfirst.provenance.card import MODEL_CARD, Part, write_card
+from smallfirst.provenance.files import provenance_by_key
 
 if TYPE_CHECKING:  # torch, for who trains a linear model
     from smallfirst_workers.training.methods import Made
@@ -32,7 +34,7 @@ _WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
 
 
 def write_model(
-    to: Path, made: "Made", task: Task, *, keys: Sequence[str], card: Mapping[str, Any]
+    to: Path, made: "Made", task: Task, *, keys: Sequence[str], data: Path, card: Mapping[str, Any]
 ) -> None:
     """Write a trained model into an empty folder.
 
@@ -41,6 +43,7 @@ def write_model(
         made: Encoder and head.
         task: Whose labels, in this order, the folder names.
         keys: Of the texts that it was trained on.
+        data: The file of its rows, which may say who labelled them.
         card: What it was made from and how good it is, for programs.
     """
     for pattern in _KEPT + (() if made.encoder is not None else _WEIGHTS):
@@ -50,8 +53,24 @@ def write_model(
         made.encoder.save_pretrained(to)
     _write_config(to, made, task)
     made.head.save(to, {"pooling": TRAINED_POOLING})
-    (to / SEEN_FILE).write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    write_seen(to, keys, data)
     (to / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def write_seen(to: Path, keys: Sequence[str], data: Path) -> None:
+    """Write which texts a model has seen, and who labelled them where the rows say so.
+
+    Args:
+        to: The model's folder.
+        keys: Of the texts.
+        data: The file of the rows.
+
+    Raises:
+        ProvenanceError: When a row says something of it that cannot be read.
+    """
+    (to / SEEN_FILE).write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    if by_key := provenance_by_key(data):
+        write_card(to / MODEL_CARD, {Part.LEARNING: keys}, by_key)
 
 
 def _write_config(to: Path, made: "Made", task: Task) -> None:

@@ -21,7 +21,7 @@ from smallfirst.linear.skills import LinearSkill
 from smallfirst.process.training_plan import TrainingPlan
 from smallfirst_workers.errors import TrainingError
 from smallfirst_workers.training.cross_validation import FEWEST_HELD_OUT, folds_of
-from smallfirst_workers.training.folders import CARD_FILE, READ_ME, SEEN_FILE
+from smallfirst_workers.training.folders import CARD_FILE, READ_ME, write_seen
 from smallfirst_workers.training.measuring import Answered, Measured, measured_of
 from smallfirst_workers.training.model_card import (
     card_of,
@@ -116,7 +116,7 @@ def _write(
     model, facts, _ = fitted(whole)
     model.save(to, facts)
     keys = text_keys(row.text for row in rows.all)
-    (to / SEEN_FILE).write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
+    write_seen(to, keys, plan.data)
     made = card_of(plan, whole, rows, measured, is_refitted=bool(rows.held_out))
     card = made | {"versions": versions(_LIBRARIES), "weights_sha256": weights_sha256(to)}
     (to / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

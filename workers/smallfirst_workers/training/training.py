@@ -90,7 +90,7 @@ def _measure(bench: Bench, made: Made) -> Measured | None:
     if not bench.rows.held_out:
         return None
     plan, candidate = bench.plan, bench.work / "candidate"
-    build_once(candidate, lambda to: write_model(to, made, bench.task, keys=[], card={}))
+    build_once(candidate, lambda to: write_model(to, made, bench.task, keys=[], data=plan.data, card={}))
     measured = measure(
         served_as(bench.model, str(candidate)),
         plan.task,
@@ -106,7 +106,7 @@ def _measure(bench: Bench, made: Made) -> Measured | None:
 def _write(
     bench: Bench, made: Made, card: dict[str, Any], lines: str, started: float, to: Path
 ) -> None:
-    write_model(to, made, bench.task, keys=_keys(bench), card=card)
+    write_model(to, made, bench.task, keys=_keys(bench), data=bench.plan.data, card=card)
     card = {**card, "weights_sha256": weights_sha256(to)}
     (to / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     seconds, day = perf_counter() - started, datetime.now(UTC).date().isoformat()
