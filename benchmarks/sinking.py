@@ -58,7 +58,7 @@ DATA = Path(os.environ.get("SMALLFIRST_DATA", "../shared/data"))
 #: What a job costs whom it is asked of, in dollars.
 COST: Final = {Tier.LINEAR: 1e-7, Tier.LLM: 2e-3}
 #: The share of texts on which the large model is wrong, and of jobs that people answer blind.
-WRONG, CHECKED = 0.08, 0.08
+WRONG, CHECKED = 0.1, 0.08
 AIM = Aim(0.1, 0.95)
 RULES = Rules(min_confidence=0.8)
 LINEAR = Candidate("linear", Tier.LINEAR, {"model": "words"})
@@ -340,7 +340,7 @@ class Sinking:
         kept = unrefused(rows, test, frozenset({"words"}), drops_refused=True)
         unlike = unlike_test(kept, [row.example.text for row in test])
         found = settled(unlike, self.world.task, RULES)
-        chosen = roles(found, RULES, fewest_rows(len(self.stream.labels)))
+        chosen = roles(found, self.world.task, RULES, fewest_rows(len(self.stream.labels)))
         candidate = self._fitted(chosen)
         if candidate is None:
             return "too few rows for a promise"

@@ -23,6 +23,7 @@ from smallfirst.cli.lazy_group import LazyGroup
 from smallfirst.jobs import PROBLEM_CODES, Job, Result
 from smallfirst.ledger import keys
 from smallfirst.ledger.records import GapRecord, ResultRecord, VoidRecord
+from smallfirst.provenance.record import Provenance
 from smallfirst.settings import COMPONENTS, Settings, variable_of
 
 REQUIRED: Final = "required"
@@ -78,6 +79,11 @@ def problem_codes() -> str:
 def catalogue() -> str:
     """Describe the catalogue's file."""
     return _models(catalogue_schema())
+
+
+def provenance() -> str:
+    """Describe who labelled a row."""
+    return _models(Provenance.model_json_schema(mode="serialization"))
 
 
 def promise() -> str:
@@ -235,6 +241,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "problem_codes": problem_codes,
         "catalogue": catalogue,
         "promise": promise,
+        "provenance": provenance,
         "result_record": partial(record, ResultRecord),
         "gap_record": partial(record, GapRecord),
         "void_record": partial(record, VoidRecord),

@@ -138,6 +138,8 @@ def label(  # noqa: PLR0913 - a command's signature is its options
         opening.callback(work.close)
         warn_if_nobody_works(link)
         is_whole, seconds = send(client, work, max_in_flight)
+    # Rows that brought a label are told apart from those that were labelled before.
+    work.num_skipped -= labels.num_labelled_before
     _tell(_Labelled(work, labels, seconds), errors, as_json=as_json, to_stdout=out == STDIO)
     end(work, is_whole=is_whole)
     if labels.num_without:

@@ -16,6 +16,8 @@ from smallfirst.evaluation.rows import Row
 from smallfirst.kinds import KINDS
 from smallfirst.provenance.record import Provenance, Source
 
+#: People's rows of each label that it takes for them alone to judge.
+FEWEST_OF_LABEL: Final = 5
 #: Why rows are left out, as people read it.
 SETTLED: Final = "a person answered the same text"
 PEOPLE_DIFFER: Final = "people answered the same text otherwise"
@@ -172,16 +174,22 @@ def _answers(rows: Iterable[Labelled], task: Task) -> set[str]:
     return {repr(gold_of(each.row.example)) for each in rows}
 
 
-def roles(found: Settled, rules: Rules, fewest: int) -> Roles:
+def roles(found: Settled, task: Task, rules: Rules, fewest: int) -> Roles:
     """Let people's rows judge where there are enough of them, and all rows where there are not.
+
+    Enough of each label, too: of one that people's rows hardly have nothing would be promised.
 
     Args:
         found: The rows.
+        task: With its labels.
         rules: By which a machine's row counts less.
         fewest: How many rows it takes to judge.
     """
     machines = tuple(_weighed(each, 1 / rules.human_weight) for each in found.machines)
-    if len(found.people) >= fewest:
+    labels_of = KINDS[task.kind].labels_of
+    counts = Counter(label for each in found.people for label in labels_of(each.row.example))
+    has_labels = all(counts[label] >= FEWEST_OF_LABEL for label in task.labels)
+    if has_labels and len(found.people) >= fewest:
         return Roles(found.people, machines, is_by_people=True)
     return Roles((*found.people, *machines), (), is_by_people=False)
 

@@ -31,6 +31,7 @@ from smallfirst.fitting.fitting import Found
 from smallfirst.fitting.from_rows import Order, fewest_rows, fit_rows
 from smallfirst.fitting.writing import Destination
 from smallfirst.provenance.record import LEARNING_TIERS, PROVENANCE_KEY
+from smallfirst.wording import counted, numbered
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def distil(
     found = settled(unlike, task, order.rules)
     if alike := len(kept) - len(unlike):
         found = replace(found, left_out=found.left_out + type(found.left_out)({LIKE_TEST: alike}))
-    chosen = roles(found, order.rules, fewest_rows(len(task.labels)))
+    chosen = roles(found, task, order.rules, fewest_rows(len(task.labels)))
     for sentence in sentences(found, chosen, len(rows) - len(kept)):
         tell(sentence)
     fitted = fit_rows(_fit_order(order, chosen), onlooker, tell)
@@ -196,18 +197,19 @@ def read_task(catalogue: Catalogue, name: str) -> Task:
 
 def sentences(found: Settled, chosen: Roles, num_refused: int) -> list[str]:
     """Say which rows are learned from, why others are not, and who judges."""
-    said = [f"{len(found.people):,} rows of people and {len(found.machines):,} of machines"]
+    people, machines = len(found.people), len(found.machines)
+    said = [f"{counted(people, 'row')} of people and {machines:,} of machines"]
     if num_refused:
-        said.append(f"refused and left out: {num_refused:,}")
-    said += [f"left out: {count:,}: {reason}" for reason, count in found.left_out.most_common()]
+        said.append(f"refused, and left out: {counted(num_refused, 'row')}")
+    ranked = found.left_out.most_common()
+    said += [f"left out: {counted(count, 'row')}: {reason}" for reason, count in ranked]
     if found.num_overruled:
-        said.append(
-            f"people and machines differ on {found.num_overruled:,} texts, and people's answers"
-            " stand"
-        )
+        texts = numbered(found.num_overruled, "text", "texts")
+        said.append(f"people and machines differ on {texts}, and people's answers stand")
     if not chosen.is_by_people:
         said.append(
-            "too few rows of people judge the candidate, so machines' do, too: what is promised is"
-            " how often it answers as these say. `smallfirst promote` holds it against people's"
+            "people's rows, or those of a label, are too few to judge the candidate, so machines'"
+            " rows do too: what is promised is how often it answers as these say, and `smallfirst"
+            " promote` holds it against people's"
         )
     return said

@@ -100,8 +100,8 @@ def test_rows_that_bring_a_label_or_get_none_are_counted(label: Smallfirst, tmp_
     rows = [{"text": "billing", "label": "delivery"}, {"text": "fail"}, {"text": "abstain"}, {}]
     done = label(write_rows(tmp_path / "in.jsonl", *rows), "-o", tmp_path / "out.jsonl", "--json")
     assert done.code == 1
-    counts = ("labelled", "labelled_before", "without_answer", "bad_lines")
-    assert [done.json[name] for name in counts] == [0, 1, 2, 1]
+    counts = ("labelled", "labelled_before", "already_answered", "without_answer", "bad_lines")
+    assert [done.json[name] for name in counts] == [0, 1, 0, 2, 1]
     assert sorted(row["line"] for row in read_rows(tmp_path / "out.errors.jsonl")) == [2, 3, 4]
 
 

@@ -98,14 +98,21 @@ def test_a_text_that_was_written_for_its_label_needs_no_confidence() -> None:
 
 def test_people_weigh_more_and_judge_where_they_suffice() -> None:
     """A row of a machine counts as the part of one that was asked for, and only teaches."""
-    people = [row(f"p {n}", "a", PERSON) for n in range(3)]
+    people = [row(f"p {n}", "ab"[n % 2], PERSON) for n in range(10)]
     found = settled([*people, row("m", "a", by_llm())], TASK, Rules())
-    chosen = roles(found, Rules(human_weight=4), fewest=3)
-    assert (texts(chosen.judging), texts(chosen.teaching)) == (["p 0", "p 1", "p 2"], ["m"])
-    assert [each.row.example.weight for each in chosen.judging] == [None] * 3
+    chosen = roles(found, TASK, Rules(human_weight=4), fewest=10)
+    assert (len(chosen.judging), texts(chosen.teaching)) == (10, ["m"])
+    assert [each.row.example.weight for each in chosen.judging] == [None] * 10
     assert chosen.teaching[0].row.example.weight == 0.25
-    too_few = roles(found, Rules(), fewest=4)
-    assert (len(too_few.judging), too_few.teaching, too_few.is_by_people) == (4, (), False)
+    too_few = roles(found, TASK, Rules(), fewest=11)
+    assert (len(too_few.judging), too_few.teaching, too_few.is_by_people) == (11, (), False)
+
+
+def test_people_judge_alone_where_they_know_each_label() -> None:
+    """Of one that they hardly saw nothing would be promised, and nobody would be told why."""
+    people = [row(f"p {n}", "b" if n < 4 else "a", PERSON) for n in range(40)]
+    found = settled([*people, row("m", "b", by_llm())], TASK, Rules())
+    assert not roles(found, TASK, Rules(), fewest=10).is_by_people
 
 
 @pytest.mark.parametrize("model", ["words", "words+minilm", "topic-tuned-0123abcd"])

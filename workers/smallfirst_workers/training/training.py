@@ -90,7 +90,9 @@ def _measure(bench: Bench, made: Made) -> Measured | None:
     if not bench.rows.held_out:
         return None
     plan, candidate = bench.plan, bench.work / "candidate"
-    build_once(candidate, lambda to: write_model(to, made, bench.task, keys=[], data=plan.data, card={}))
+    build_once(
+        candidate, lambda to: write_model(to, made, bench.task, keys=[], data=plan.data, card={})
+    )
     measured = measure(
         served_as(bench.model, str(candidate)),
         plan.task,
