@@ -90,8 +90,13 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_a_better_candidate_is_promoted_and_brought_back(place: Path) -> None:
-    """Its examples and entry are live, all else as it was; rollback has the first ones again."""
+    """Its examples and entry are live, all else as it was; rollback has the first ones again.
+
+    Blind checks go on.
+    """
     written(place / "better", rows(240, 24, seed=3))
+    audited = CATALOGUE.replace("    examples:", "    audit: 0.01\n    examples:")
+    (place / "live" / "catalogue.yaml").write_text(audited)
     before = (place / "live" / "examples.jsonl").read_text()
     gate = ("promote", "topic", "--candidate", place / "better", "--data", place / "human.jsonl")
     done = smallfirst(place, *gate, "--json")
@@ -103,11 +108,12 @@ def test_a_better_candidate_is_promoted_and_brought_back(place: Path) -> None:
     assert "# A comment that stays." in text
     live = load_catalogue(place / "live" / "catalogue.yaml")
     assert len(live.tasks["topic"].examples) == 240
+    assert live.tasks["topic"].audit is not None
     assert len(live.tasks["other"].cascade) == 1
     back = smallfirst(place, "rollback", "topic")
     assert back.returncode == 0, back.stderr
     read = yaml.safe_load((place / "live" / "catalogue.yaml").read_text())
-    assert read == yaml.safe_load(CATALOGUE)
+    assert read == yaml.safe_load(audited)
     assert (place / "live" / "examples.jsonl").read_text() == before
     assert smallfirst(place, "rollback", "topic").returncode == 1
 

@@ -38,7 +38,7 @@ def test_every_key_of_an_example_is_some_kinds() -> None:
     keys = {spec.example_key for spec in KINDS.values()} - {None}
 
     assert set(EXAMPLE_KEYS) - keys == {"quote"}
-    assert list(Example.model_fields) == ["text", *EXAMPLE_KEYS, "id"]
+    assert list(Example.model_fields) == ["text", *EXAMPLE_KEYS, "id", "weight"]
 
 
 @pytest.mark.parametrize("kind", Kind)
