@@ -114,9 +114,9 @@ def distil(  # noqa: PLR0913 - a command's signature is its options
     check_writable(to, replace=True)
     order = distilling.DistilOrder(
         task=task,
-        labelled=tuple(labelled or ()),
-        people=tuple(people or ()),
-        test=tuple(test or ()),
+        labelled=_once(labelled),
+        people=_once(people),
+        test=_once(test),
         catalogue=load_catalogue(path, needs_promises=False),
         to=to,
         rules=Rules(min_confidence, min_agreeing, human_weight),
@@ -130,6 +130,11 @@ def distil(  # noqa: PLR0913 - a command's signature is its options
     _tell(made, order, path, as_json=as_json)
     if made.found.promise is None:
         raise typer.Exit(SOME_FAILED)
+
+
+def _once(paths: list[Path] | None) -> tuple[Path, ...]:
+    """Each file once: one that is named twice would count twice."""
+    return tuple({path.resolve(): path for path in paths or ()}.values())
 
 
 def _check(files: Mapping[str, list[Path] | None]) -> None:
