@@ -484,6 +484,8 @@ def _words(stream: Stream, options: argparse.Namespace) -> Iterator[str]:
 def _sums(rounds: Sequence[Round]) -> Iterator[str]:
     jobs, large = sum(each.jobs for each in rounds), sum(each.large_calls for each in rounds)
     cost = sum(each.cost for each in rounds)
+    yield "![Who was asked, and how often answers were wrong, by round](sinking.svg)"
+    yield ""
     yield (
         f"In all {large:,} of {jobs:,} jobs asked the large model; they cost ${cost:.2f}, and"
         f" ${jobs * COST[Tier.LLM]:.2f} by the large model alone."

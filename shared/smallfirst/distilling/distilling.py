@@ -155,7 +155,8 @@ def unrefused(
 
 def _fit_order(order: DistilOrder, chosen: Roles) -> Order:
     """Write the rows down, and order a fitting to them."""
-    folder = order.to.beside
+    # Not beside the page and the card, which are passed around without texts.
+    folder = order.to.examples.parent
     folder.mkdir(parents=True, exist_ok=True)
     judging = folder / f"{order.task}.judging.jsonl"
     teaching = folder / f"{order.task}.teaching.jsonl"

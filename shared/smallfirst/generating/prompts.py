@@ -87,7 +87,8 @@ def texts_in(answer: object) -> Iterator[str]:
         return
     for value in answer.record.values():
         if isinstance(value, str) and value.strip() and len(value) <= MAX_TEXT_CHARS:
-            yield value.strip()
+            # Half a character, which JSON can carry and a file cannot, becomes a question mark.
+            yield value.strip().encode(errors="replace").decode()
 
 
 def right_answer(task: Task, label: str) -> Mapping[str, Any]:

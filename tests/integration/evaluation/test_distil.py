@@ -95,6 +95,8 @@ def test_answers_become_a_candidate(place: Path) -> None:
         ("learning", "llm"), ("learning", "human"), ("promising", "human")
     }  # fmt: skip
     assert UNTOLD not in card + done.stderr + done.stdout
+    for path in (place / "candidate" / "fitted").iterdir():
+        assert UNTOLD not in path.read_text()
     assert "smallfirst promote topic --candidate" in done.stderr
 
 

@@ -68,6 +68,8 @@ def test_what_is_no_text_is_passed_over() -> None:
     assert list(texts_in(record)) == ["a"]
     assert list(texts_in(TextAnswer(text="a", confidence=1))) == []
     assert list(texts_in(None)) == []
+    half = RecordAnswer(record={"text_1": "half \ud83c"}, confidence=1)
+    assert list(texts_in(half)) == ["half ?"]
 
 
 def test_rows_are_dealt_to_labels_evenly() -> None:
