@@ -11,7 +11,7 @@ import typer
 
 from smallfirst.audit_log.folder import KEY_FILE, read_checkpoint
 from smallfirst.audit_log.index import Index
-from smallfirst.audit_log.notes import Checkpoint, VerifierKey, make_key, read_key
+from smallfirst.audit_log.notes import Checkpoint, VerifierKey, make_key, named_verifier
 from smallfirst.audit_log.process import keep as keep_log
 from smallfirst.audit_log.proofs import prove
 from smallfirst.audit_log.tiles import Tiles
@@ -196,17 +196,10 @@ def _producer(given: str | None) -> str:
 
 def _verifier(folder: Path, given: str | None) -> VerifierKey:
     """The key that is given, as itself or as a file; else the one beside the log."""
-    if given is None:
-        note(f"by the key in {folder / KEY_FILE}; name one that you trust by --key")
-        return _key_in(_read(folder / KEY_FILE))
-    if "+" in given:
-        return VerifierKey.read(given)
-    raw = _read(Path(given))
-    return read_key(Path(given)).verifier if raw.startswith(b"PRIVATE") else _key_in(raw)
-
-
-def _key_in(raw: bytes) -> VerifierKey:
-    return VerifierKey.read(raw.decode("utf-8", "replace"))
+    if given is not None:
+        return named_verifier(given)
+    note(f"by the key in {folder / KEY_FILE}; name one that you trust by --key")
+    return named_verifier(str(folder / KEY_FILE))
 
 
 def _read(path: Path) -> bytes:
