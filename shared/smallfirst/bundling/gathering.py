@@ -3,7 +3,7 @@
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +14,11 @@ from smallfirst.bundling.unpacking import DESCRIPTION
 from smallfirst.bundling.wheels import Wheel, lacking, requirements_of, wheels_in
 from smallfirst.bundling.writing import Content
 from smallfirst.catalogue import Catalogue, promise_path
-from smallfirst.catalogue.checking import check_catalogue
+from smallfirst.catalogue.checking import Finding, check_catalogue
 from smallfirst.catalogue.model_files import BUNDLED, model_files, model_folder
 from smallfirst.catalogue.named_paths import model_paths, row_paths
 from smallfirst.catalogue.yaml_tree import Place, read_yaml
-from smallfirst.errors import BundleError, CatalogueError
+from smallfirst.errors import BundleError, CatalogueError, CatalogueProblem
 
 _REQUIREMENTS: Final = "requirements.txt"
 _IMAGES: Final = "images.txt"
@@ -77,8 +77,13 @@ def gather(order: Order) -> Gathered:
 def _checked(path: Path) -> Catalogue:
     found = check_catalogue(path)
     if found.catalogue is None or found.fatal:
-        raise CatalogueError(*(finding.problem for finding in found.fatal))
+        raise CatalogueError(*map(_with_remedy, found.fatal))
     return found.catalogue
+
+
+def _with_remedy(finding: Finding) -> CatalogueProblem:
+    problem = finding.problem
+    return replace(problem, rule=f"{problem.rule}; {finding.remedy}") if finding.remedy else problem
 
 
 def _of_catalogue(catalogue: Catalogue, path: Path) -> Iterator[Content]:
