@@ -1,7 +1,7 @@
-"""Whoever gets a bundle where there is no network: installs it, starts its fleet, asks one job.
+"""Whoever gets a bundle where there is no network, and follows the page: install, start, ask one job.
 
-As a module it does so and prints, as JSON, what came of it. It uses what the bundle brought, and of
-the environment of the tests nothing but the way in which they wait.
+As a module it does so in its folder and prints, as JSON, what came of it. It uses what the bundle
+brought, and nothing of the environment of the tests but how they read pages and wait.
 """
 
 import json
@@ -13,28 +13,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.pages import ROOT, texts_under
 from tests.support.waiting import wait_until
 
-TEXT = "write to ada@example.com"
+PAGE = ROOT / "docs" / "how-to" / "air-gap.md"
+INSTALL = "Install it"
 #: What was installed has nothing of the tests on its path.
 ENVIRONMENT = {name: told for name, told in os.environ.items() if name != "PYTHONPATH"}
 
 
 def main() -> None:
-    """Follow the page: take the installer out of the bundle, run it, start, ask."""
-    bundle, key, folder = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    """Follow the page: take the installer out of the bundle, run it, check, start, ask."""
+    task, text = sys.argv[1:]
     told: dict[str, Any] = {"outside": reached("192.0.2.1"), "name": resolved("pypi.org")}
-    _run("tar", "-xf", str(bundle), "-C", str(folder), "install.pyz")
-    installer = (sys.executable, "-I", "-S", str(folder / "install.pyz"))
-    carried, venv = folder / "fleet", folder / "venv"
-    order = (str(bundle), "--key", key, "--to", str(carried), "--venv", str(venv))
-    told["first"], told["again"] = _run(*installer, *order), _run(*installer, *order)
-    command, catalogue = str(venv / "bin" / "smallfirst"), carried / "catalogue" / "catalogue.yaml"
-    told["checked"] = json.loads(_run(command, "check", str(catalogue), "--json"))
-    told["unbundled"] = json.loads(
-        _run(command, "unbundle", str(bundle), "--key", key, "--to", str(carried), "--json")
-    )
-    told["result"] = _answer(command, catalogue, folder)
+    install, check, up = texts_under(PAGE, INSTALL, "sh")
+    told["first"], told["again"] = follow(install), follow(install)
+    told["checked"] = follow(f"{check.strip()} --json")
+    told["result"] = _answer(up, task, text)
     print(json.dumps(told))  # noqa: T201 - that is what it is for
 
 
@@ -56,26 +51,31 @@ def resolved(name: str) -> bool:
     return True
 
 
-def _run(*command: str) -> str:
+def follow(block: str) -> str:
+    """Run a block of the page; return what it printed."""
+    command = ("bash", "-ec", block)
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
-def _answer(command: str, catalogue: Path, folder: Path) -> Any:
+def _answer(up: str, task: str, text: str) -> Any:
     """Start the fleet, have it answer one job, and stop it."""
-    of_fleet = (command, "--folder", str(folder / "state"))
-    up = (*of_fleet, "up", "--catalogue", str(catalogue), "--no-flower", "--json")
-    log = folder / "up.json"
-    with log.open("w") as out, subprocess.Popen(up, env=ENVIRONMENT, stdout=out) as fleet:
+    screen, command = Path("screen"), ("bash", "-ec", f"exec {up}")
+    with (
+        screen.open("w") as out,
+        subprocess.Popen(command, env=ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT) as fleet,
+    ):
         try:
             wait_until(
-                lambda: '"redis_url"' in log.read_text() or fleet.poll() is not None,
+                lambda: "ready; " in screen.read_text() or fleet.poll() is not None,
                 description="the fleet is ready",
-                timeout=90,
+                timeout=240,
             )
-            job = _run(*of_fleet, "submit", "--task", "found", TEXT).strip()
-            return json.loads(_run(*of_fleet, "result", job, "--timeout", "30", "--json"))
+            assert fleet.poll() is None, screen.read_text()
+            asked = ("venv/bin/smallfirst", "submit", "--task", task, text)
+            job = subprocess.check_output(asked, env=ENVIRONMENT, text=True).strip()
+            return json.loads(follow(f"venv/bin/smallfirst result {job} --timeout 60 --json"))
         finally:
             fleet.send_signal(signal.SIGINT)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 _WAYS = (
     ("unshare", "--net"),
@@ -48,13 +49,15 @@ def _works(each: tuple[str, ...]) -> bool:
 
 
 def run_without_route(
-    command: Sequence[str], environment: Mapping[str, str], *, timeout: float
+    command: Sequence[str], environment: Mapping[str, str], *, folder: Path, timeout: float
 ) -> "subprocess.CompletedProcess[str]":
     """Run a program to its end where no address but its own can be reached."""
     found = way()
     assert found is not None, "no network namespace can be made here"
     whole = _command(found, command, environment)
-    return subprocess.run(whole, capture_output=True, text=True, check=False, timeout=timeout)
+    return subprocess.run(
+        whole, cwd=folder, capture_output=True, text=True, check=False, timeout=timeout
+    )
 
 
 def _command(

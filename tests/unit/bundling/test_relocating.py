@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from smallfirst.bundling.relocating import Relocation, with_paths
+from smallfirst.catalogue.yaml_tree import Place
 
 BASE = Path("/srv/fleet")
 
@@ -67,7 +68,7 @@ tasks: {topic: {examples: /old/rows.jsonl, labels: {a: "/old/own"}}}
 
 def test_a_path_is_written_in_its_place_alone() -> None:
     """Comments, quotes and all else stay; what an alias brings is written where it stands."""
-    written = {
+    written: dict[Place, str] = {
         ("models", "large", "source"): "../models/large",
         ("models", "other", "source"): "../models/large",
         ("models", "own", "source"): '../models/o"ä',
