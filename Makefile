@@ -16,7 +16,7 @@ BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua lint-workflows docs fuzz chaos bench bench-quick format lock clean
-.PHONY: hashes release release-check has-torch-index wheel images push-images sign-images chart push-chart sign-chart bundle advisories licences
+.PHONY: hashes release release-check has-torch-index wheel images push-images sign-images chart push-chart sign-chart bundle air-gap advisories licences
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -211,6 +211,9 @@ bundle: .venv/ready  ## Write a fleet to one signed file: make bundle CATALOGUE=
 	$(if $(VALUES),$(IMAGES_OF) > $(IN_BUNDLE)/images.txt)
 	$(BIN)/smallfirst bundle $(DIST)/fleet.tar --catalogue '$(CATALOGUE)' --key '$(KEY)' --wheels $(IN_BUNDLE)/wheels \
 	  --chart $(IN_BUNDLE)/smallfirst-*.tgz $(if $(VALUES),--images $(IN_BUNDLE)/images.txt)
+
+air-gap: .venv/ready  ## Install every package of a fleet of small models from a bundle, without a network.
+	$(BIN)/python -m tests.support.bundles
 
 # The advisories' database as OSV exports it (PyPI/all.zip at osv.dev's bucket): the file is fetched by who
 # may, and read without a network.

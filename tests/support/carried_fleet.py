@@ -1,4 +1,4 @@
-"""Whoever gets a bundle where there is no network, and follows the page: install, start, ask one job.
+"""Whoever gets a bundle where there is no network, and follows the page: installs, starts, asks.
 
 As a module it does so in its folder and prints, as JSON, what came of it. It uses what the bundle
 brought, and nothing of the environment of the tests but how they read pages and wait.
