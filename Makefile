@@ -203,8 +203,9 @@ IMAGES_OF = $(HELM) template fleet helm/smallfirst --values '$(VALUES)' \
 	| grep -oE '(image|reference): "?[^ "{,}]+' | sed -E 's/.*: "?//' | sort -u
 
 bundle: .venv/ready  ## Write a fleet to one signed file: make bundle CATALOGUE=catalogue.yaml KEY=bundle.key.
-	rm -rf $(IN_BUNDLE) && mkdir -p $(DIST)
-	$(MAKE) wheel DIST=$(IN_BUNDLE)/wheels
+	rm -rf $(IN_BUNDLE) && mkdir -p $(DIST) $(IN_BUNDLE)/wheels
+	$(MAKE) wheel DIST=$(IN_BUNDLE)/own
+	cp $(IN_BUNDLE)/own/*.whl $(IN_BUNDLE)/wheels
 	$(MAKE) chart DIST=$(IN_BUNDLE)
 	$(foreach image,$(PACKAGES),$(DOWNLOAD) --require-hashes -r requirements/images/$(image).txt &&) true
 	$(if $(filter slm,$(PACKAGES)),$(DOWNLOAD) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') $(TORCH))

@@ -79,8 +79,9 @@ def read_files(bundle: BinaryIO, manifest: Manifest, sink: Sink) -> None:
 
 
 def _expect_header(bundle: BinaryIO, file: BundledFile) -> None:
-    block = bundle.read(BLOCK_BYTES)
-    if block == header(file.path, file.size):
+    expected = header(file.path, file.size)
+    block = bundle.read(len(expected))
+    if block == expected:
         return
     found = name_in(block)
     if len(block) < BLOCK_BYTES:

@@ -13,7 +13,13 @@ from smallfirst.bundling.writing import Content, write_bundle
 from smallfirst.errors import BundleError, SmallfirstError
 
 KEY = SigningKey("example.com/bundles", bytes(range(32)))
-CONTENTS = (Content("a.txt", b"hello"), Content("b/empty", b""), Content("b/c", bytes(600)))
+LONG = "wheels/" + "n" * 101 + ".whl"
+CONTENTS = (
+    Content("a.txt", b"hello"),
+    Content("b/empty", b""),
+    Content("b/c", bytes(600)),
+    Content(LONG, b"x"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def read(raw: bytes, key: SigningKey = KEY) -> list[str]:
 
 def test_a_bundle_is_read_to_its_end(bundle: bytes) -> None:
     """All of its files, in their order."""
-    assert read(bundle) == ["a.txt", "b/c", "b/empty"]
+    assert read(bundle) == ["a.txt", "b/c", "b/empty", LONG]
 
 
 def test_every_changed_byte_is_seen(bundle: bytes) -> None:
@@ -93,8 +99,10 @@ def test_a_missing_file_is_named(bundle: bytes) -> None:
     start, last = bundle.index(header("b/c", 600)), bundle.index(header("b/empty", 0))
     with pytest.raises(BundleError, match=r"^b/c: is missing"):
         read(bundle[:start] + bundle[last:])
-    with pytest.raises(BundleError, match=r"^b/empty: is missing"):
+    with pytest.raises(BundleError, match=r"^b/empty: is missing: the bundle ends"):
         read(bundle[:last] + END)
+    with pytest.raises(BundleError, match=r"^b/empty: is missing, and '.*Pax.*' stands"):
+        read(bundle[:last] + bundle[last + 512 :])
 
 
 def test_another_key_is_named(bundle: bytes) -> None:
@@ -123,7 +131,7 @@ def test_an_unsigned_manifest_is_refused() -> None:
 def test_the_same_files_are_the_same_bytes(bundle: bytes, tmp_path: Path) -> None:
     """In whatever order they came, from a file or from memory; and nothing is left beside it."""
     (tmp_path / "c").write_bytes(bytes(600))
-    others = (Content("b/c", tmp_path / "c"), *CONTENTS[:2])
+    others = (Content("b/c", tmp_path / "c"), *CONTENTS[:2], *CONTENTS[3:])
     write_bundle(tmp_path / "other.tar", others, KEY)
     assert (tmp_path / "other.tar").read_bytes() == bundle
     assert {path.name for path in tmp_path.iterdir()} == {"c", "other.tar"}
