@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from smallfirst.bundling.installer import INSTALLER, installer
 from smallfirst.bundling.relocating import CATALOGUE, HUB, Relocation, with_paths
 from smallfirst.bundling.unpacking import DESCRIPTION
 from smallfirst.bundling.wheels import Wheel, lacking, requirements_of, wheels_in
 from smallfirst.bundling.writing import Content
-from smallfirst.catalogue import Catalogue, promise_path
+from smallfirst.catalogue import Catalogue, Model, promise_path
 from smallfirst.catalogue.checking import Finding, check_catalogue
 from smallfirst.catalogue.model_files import BUNDLED, model_files, model_folder
 from smallfirst.catalogue.named_paths import model_paths, row_paths
+from smallfirst.catalogue.runtimes import RUNTIMES
 from smallfirst.catalogue.yaml_tree import Place, read_yaml
 from smallfirst.errors import BundleError, CatalogueError, CatalogueProblem
 
@@ -162,9 +163,18 @@ def _description(order: Order, paths: set[str]) -> bytes:
 
 def _imported_by(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
     """The modules that a fleet of this catalogue imports, by who does."""
-    wanted: dict[str, Any] = {"a router": _OF_ROUTERS}
+    wanted: dict[str, tuple[str, ...]] = {"a router": _OF_ROUTERS}
     for name, model in catalogue.models.items():
         bundled = BUNDLED.get(model.source.removeprefix("bundled:")) if model.is_bundled else None
         weights = (bundled.package,) if bundled else ()
-        wanted[f"models.{name}"] = (*model.engine_spec.implementation.packages, *weights)
+        engine = model.engine_spec
+        runtimes = _runtimes_of(model) if "runtime" in engine.keys else ()
+        wanted[f"models.{name}"] = (*engine.implementation.packages, *runtimes, *weights)
     return wanted
+
+
+def _runtimes_of(model: Model) -> Iterator[str]:
+    """What executes a small model, and what does where that cannot."""
+    spec = RUNTIMES[model.runtime]
+    for each in (spec, RUNTIMES[spec.fallback]) if spec.fallback else (spec,):
+        yield from each.implementation.packages

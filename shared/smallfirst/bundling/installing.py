@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from hashlib import sha256
-from os.path import abspath
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +47,7 @@ def install(bundle: Unpacked, folder: Path) -> Installed:
     Raises:
         BundleError: When the bundle has no packages, the folder holds something else, or pip fails.
     """
-    folder = Path(abspath(folder))  # noqa: PTH100 - `resolve` follows symlinks
+    folder = folder.resolve()
     requirements = bundle.place_of("requirements")
     if bundle.folder is None or requirements is None:
         raise BundleError("--venv", "the bundle holds no wheels", "leave it out")

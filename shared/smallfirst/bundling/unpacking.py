@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
-from os.path import abspath
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -69,7 +68,7 @@ def unpack(file: Path, verifier: VerifierKey, folder: Path) -> Unpacked:
     Raises:
         BundleError: When the bundle is not as it was signed, or the folder holds something else.
     """
-    folder = Path(abspath(folder))  # noqa: PTH100 - `resolve` follows symlinks
+    folder = folder.resolve()
     with _opened(file) as bundle:
         raw, manifest = read_manifest(bundle, verifier)
         if _is_taken(folder):

@@ -51,8 +51,8 @@ def bundle(
     path = load_settings(Settings, catalogue=catalogue).catalogue
     if not path.is_file():
         fail(f"{path}: no such file; name one with --catalogue", exit_code=USAGE)
-    if not out.absolute().parent.is_dir():
-        fail(f"{out}: there is no folder {out.parent}", exit_code=USAGE)
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        fail(f"{out}: is a folder, or in none; name a file to write", exit_code=USAGE)
     signing_key = read_key(key)
     gathered = gather(Order(path, wheels, chart, images))
     manifest = write_bundle(out, gathered.contents, signing_key)

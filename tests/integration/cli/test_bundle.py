@@ -93,6 +93,7 @@ def test_wrong_usage_is_told(smallfirst: Smallfirst, bundle: Path, tmp_path: Pat
     assert smallfirst("unbundle", bundle, *key, "--venv", tmp_path / "v").code == 2
     assert smallfirst("bundle", bundle, *key, "--catalogue", tmp_path / "no.yaml").code == 2
     assert smallfirst("bundle", tmp_path / "no" / "b.tar", *key, *catalogue).code == 2
+    assert smallfirst("bundle", tmp_path, *key, *catalogue).code == 2
     to = ("--to", tmp_path / "there", "--venv", tmp_path / "v")
     done = smallfirst("unbundle", bundle, *key, *to)
     assert (done.code, done.err) == (

