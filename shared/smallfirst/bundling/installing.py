@@ -19,6 +19,8 @@ from smallfirst.errors import BundleError
 #: Says which bundle an environment is of: its manifest's SHA-256, or that it is half made.
 MARK: Final = "smallfirst-bundle"
 _HALF: Final = "half made\n"
+_NO_VENV: Final = "install Python's own venv (Debian: apt install python3-venv)"
+_NO_FIT: Final = "see that the wheels are as they came, and for this Python and this processor"
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def _make(folder: Path, requirements: Path) -> None:
     # Without `--no-deps` pip would ask for what a lock leaves out on purpose.
     wheels = requirements.with_name("wheels")
     from_wheels = ("--no-index", "--find-links", str(wheels), "--no-deps", "--require-hashes")
-    _run(folder, sys.executable, "-m", "venv", str(folder))
-    _run(folder, *_pip(folder), "install", "--quiet", *from_wheels, "-r", str(requirements))
+    _run((sys.executable, "-m", "venv", str(folder)), folder, _NO_VENV)
+    order = ("install", "--quiet", *from_wheels, "-r", str(requirements))
+    _run((*_pip(folder), *order), folder, _NO_FIT)
 
 
 def _pip(folder: Path) -> tuple[str, ...]:
@@ -99,12 +102,13 @@ def _pip(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _run(folder: Path, *command: str) -> None:
+def _run(command: tuple[str, ...], folder: Path, remedy: str) -> None:
     done = _said_by(*command)
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
-        remedy = "make the bundle of wheels for this Python and this processor"
-        raise BundleError(str(folder), f"cannot be made: {lines[-1]}", remedy)
+        lines = f"{done.stdout}\n{done.stderr}".strip().splitlines() or ["it says nothing"]
+        # What pip says first is what is wrong; what it says last are numbers.
+        first = next((line for line in lines if line.startswith("ERROR: ")), lines[-1])
+        raise BundleError(str(folder), f"cannot be made: {first.rstrip('.')}", remedy)
 
 
 def _missing(folder: Path) -> tuple[str, ...]:

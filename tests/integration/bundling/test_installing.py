@@ -16,17 +16,16 @@ from smallfirst.errors import BundleError
 KEY = SigningKey("example.com/bundles", bytes(range(32)))
 
 
-def whole_wheel(folder: Path) -> Path:
+def whole_wheel(folder: Path, tag: str = "py3-none-any") -> Path:
     """Write a wheel that pip takes: of our name, with one module, and a wish that is not met."""
     about = "smallfirst-0.0.1.dist-info"
     files = {
         "smallfirst_carried.py": "",
         f"{about}/METADATA": "Metadata-Version: 2.1\nName: smallfirst\nVersion: 0.0.1\n"
         "Requires-Dist: nowhere-to-be-found\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
+        f"{about}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
-    path = folder / "smallfirst-0.0.1-py3-none-any.whl"
+    path = folder / f"smallfirst-0.0.1-{tag}.whl"
     with ZipFile(path, "w") as to:
         for name, text in files.items():
             to.writestr(name, text)
@@ -39,15 +38,27 @@ def whole_wheel(folder: Path) -> Path:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Unpacked:
     """A bundle with one wheel, unpacked."""
-    (tmp_path / "made").mkdir()
-    wheel = whole_wheel(tmp_path / "made")
+    return unpacked(tmp_path, "py3-none-any")
+
+
+def unpacked(folder: Path, tag: str) -> Unpacked:
+    """A bundle with one wheel for some kind of Python, unpacked."""
+    (folder / "made").mkdir()
+    wheel = whole_wheel(folder / "made", tag)
     contents = (
         Content("bundle.json", b'{"requirements": "requirements.txt"}'),
-        Content("requirements.txt", requirements_of(wheels_in(tmp_path / "made")).encode()),
+        Content("requirements.txt", requirements_of(wheels_in(folder / "made")).encode()),
         Content(f"wheels/{wheel.name}", wheel),
     )
-    write_bundle(tmp_path / "b.tar", contents, KEY)
-    return unpack(tmp_path / "b.tar", KEY.verifier, tmp_path / "there")
+    write_bundle(folder / "b.tar", contents, KEY)
+    return unpack(folder / "b.tar", KEY.verifier, folder / "there")
+
+
+def test_wheels_of_another_python_are_told_of(tmp_path: Path) -> None:
+    """By the package, and with what to look at."""
+    bundle = unpacked(tmp_path, "cp27-cp27m-win32")
+    with pytest.raises(BundleError, match=r"smallfirst==0\.0\.1 .*for this Python"):
+        install(bundle, tmp_path / "venv")
 
 
 def test_wheels_are_installed_once(bundle: Unpacked, tmp_path: Path) -> None:
@@ -74,7 +85,7 @@ def test_a_wheel_that_was_changed_since_is_not_installed(bundle: Unpacked, tmp_p
     with ZipFile(wheel, "a") as to:
         to.writestr("worm.py", "")
     assert sha256(wheel.read_bytes()).hexdigest() != before
-    with pytest.raises(BundleError, match="cannot be made"):
+    with pytest.raises(BundleError, match="cannot be made: ERROR: THESE PACKAGES DO NOT MATCH"):
         install(bundle, tmp_path / "venv")
     assert (tmp_path / "venv" / MARK).read_text("utf-8") == "half made\n"
 

@@ -1,6 +1,7 @@
 """The page of the air gap, followed: a bundle of real wheels, installed without a network."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from tests.support.carried_fleet import PAGE
 from tests.support.no_route import way
 from tests.support.pages import texts_under
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here"),
+]
 
 TEXT = "write to ada@example.com"
 CATALOGUE = """version: 1

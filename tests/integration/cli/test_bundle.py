@@ -1,5 +1,6 @@
 """`smallfirst bundle` and `unbundle`: what they print, exit with, and refuse."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,7 @@ def test_wrong_usage_is_told(smallfirst: Smallfirst, bundle: Path, tmp_path: Pat
     )
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
 def test_the_installer_verifies_by_openssl(
     smallfirst: Smallfirst, bundle: Path, verifier: str, tmp_path: Path
 ) -> None:
