@@ -18,6 +18,8 @@ from smallfirst.catalogue.yaml_tree import Place
 
 #: Where the catalogue lies in a bundle.
 CATALOGUE: Final = "catalogue"
+#: The hub's cache in a bundle.
+HUB: Final = "models/hub"
 #: Where other files lie, by the key that names them.
 _FOLDERS: Final = {"examples": "rows", "golden": "rows", "ca_file": "certificates"}
 
@@ -64,10 +66,6 @@ class Relocation:
             or other in inner.parents
             for each in taken
         )
-
-
-#: The hub's cache in a bundle.
-HUB: Final = "models/hub"
 
 
 def _stays_below(written: str) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, BinaryIO, Final
 
 from smallfirst.audit_log.notes import VerifierKey
@@ -133,6 +134,12 @@ def _half(folder: Path) -> Iterator[Path]:
     """
     half = folder.with_name(f".{folder.name}.partial")
     half.mkdir(parents=True, exist_ok=True)
+    about = half.lstat()
+    if not S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+        # Whoever owns it could change what was verified.
+        raise BundleError(
+            str(half), "is not a folder of this user's", "remove it, or name another --to"
+        )
     with _locked(half, folder):
         try:
             _empty(half)

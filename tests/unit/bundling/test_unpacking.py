@@ -109,6 +109,17 @@ def test_what_a_kill_left_is_cleared(bundle: Path, place: Path) -> None:
     assert bundle.exists()
 
 
+def test_somebody_elses_folder_is_not_unpacked_into(bundle: Path, place: Path) -> None:
+    """Whoever it is of could change what was verified, before it is moved to its place."""
+    half = place.with_name(".fleet.partial")
+    half.parent.mkdir()
+    half.symlink_to(bundle.parent)
+    with pytest.raises(BundleError, match="is not a folder of this user's"):
+        unpack(bundle, KEY.verifier, place)
+    assert bundle.exists()
+    half.unlink()
+
+
 def test_two_at_once_do_not_meet(bundle: Path, place: Path) -> None:
     """The second is told to wait, and takes nothing from the first."""
     half = place.with_name(".fleet.partial")
