@@ -24,7 +24,16 @@ MODULES: Final = (
     "bundling/telling.py",
     "bundling/unpacking.py",
 )
-_START: Final = "import sys\n\nfrom smallfirst.bundling.__main__ import main\n\nsys.exit(main())\n"
+#: An older Python must be able to read this much, to say so.
+_START: Final = """\
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("install.pyz: needs Python 3.11 or newer, and this is %d.%d" % sys.version_info[:2])
+from smallfirst.bundling.__main__ import main
+
+sys.exit(main())
+"""
 #: The earliest that a zip file knows: of the same modules comes the same file.
 _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 

@@ -81,7 +81,9 @@ def unbundle(
     *,
     key: Annotated[
         str,
-        typer.Option(help="The verifier key of who made the bundle, or its file; of your own way."),
+        typer.Option(
+            help="The verifier key of who made the bundle, or its file; not one that came with it."
+        ),
     ],
     to: Annotated[
         Path | None,
