@@ -45,7 +45,9 @@ def main() -> None:
     options = _options()
     draws, trained = (50, 3) if options.quick else (1_000, options.trained)
     parts = [*_drawn_table(draws), *_trained_table(options.data, trained)]
-    text = "\n".join(["# Whom the gate lets in", "", *parts, "", provenance("numpy", "scipy", "scikit-learn")])
+    text = "\n".join(
+        ["# Whom the gate lets in", "", *parts, "", provenance("numpy", "scipy", "scikit-learn")]
+    )
     print(text)
     if options.write:
         write_result("gate", text)
