@@ -194,7 +194,8 @@ push-chart: chart  ## Push the chart: make push-chart VERSION=0.2.0 REGISTRY=reg
 sign-chart:  ## Sign the chart that was pushed.
 	cosign sign --yes $(REGISTRY)charts/smallfirst@$$(sed -n 's/^Digest: //p' $(DIST)/chart.txt)
 
-# What a bundle carries: the images whose packages it has as wheels. torch has no hash; see TORCH_INDEX.
+# What a bundle carries: the images whose packages it has as wheels. torch has no hash, and its build for GPUs
+# would lack what it needs besides; see TORCH_INDEX.
 PACKAGES ?= router slm
 IN_BUNDLE := .cache/bundle
 DOWNLOAD := $(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest $(IN_BUNDLE)/wheels
@@ -202,13 +203,15 @@ DOWNLOAD := $(BIN)/python -m pip download --quiet --no-deps --only-binary :all: 
 IMAGES_OF = $(HELM) template fleet helm/smallfirst --values '$(VALUES)' \
 	| grep -oE '(image|reference): "?[^ "{,}]+' | sed -E 's/.*: "?//' | sort -u
 
-bundle: .venv/ready  ## Write a fleet to one signed file: make bundle CATALOGUE=catalogue.yaml KEY=bundle.key.
+bundle: .venv/ready $(if $(filter slm,$(PACKAGES)),has-torch-index)  ## Write a fleet to one signed file: make bundle CATALOGUE=catalogue.yaml KEY=bundle.key.
+	@test -f '$(CATALOGUE)' && test -f '$(KEY)' || { echo "CATALOGUE, KEY: name the catalogue, and the file of the" \
+	  "signing key, which smallfirst audit-log key makes" >&2; exit 2; }
 	rm -rf $(IN_BUNDLE) && mkdir -p $(DIST) $(IN_BUNDLE)/wheels
 	$(MAKE) wheel DIST=$(IN_BUNDLE)/own
 	cp $(IN_BUNDLE)/own/*.whl $(IN_BUNDLE)/wheels
 	$(MAKE) chart DIST=$(IN_BUNDLE)
 	$(foreach image,$(PACKAGES),$(DOWNLOAD) --require-hashes -r requirements/images/$(image).txt &&) true
-	$(if $(filter slm,$(PACKAGES)),$(DOWNLOAD) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') $(TORCH))
+	$(if $(filter slm,$(PACKAGES)),$(DOWNLOAD) --index-url '$(TORCH_INDEX)' $(TORCH))
 	$(if $(VALUES),$(IMAGES_OF) > $(IN_BUNDLE)/images.txt)
 	$(BIN)/smallfirst bundle $(DIST)/fleet.tar --catalogue '$(CATALOGUE)' --key '$(KEY)' --wheels $(IN_BUNDLE)/wheels \
 	  --chart $(IN_BUNDLE)/smallfirst-*.tgz $(if $(VALUES),--images $(IN_BUNDLE)/images.txt)
