@@ -81,6 +81,10 @@ Key, type, bound, writer; content:
         of them that were written, joules and the seconds in which they were metered; and of those
         asked after another step: how many were compared, changed, judged, better, worse. In the
         first slice what no job took of workers and routers, `@{pool}::{use}:{unit}`.
+    {slice}:booked:{date}:seen         hash; TTL 35 days; workers, routers
+        In the first slice: what jobs of tasks with a promise were like,
+        `{task}:{promise}:{what}:{step}:{bin}`: how many texts were so long and how many attempts so
+        sure, were accepted or escalated, and gave each label.
     {slice}:log                        stream; `MAX_RECORDS` of records.lua; settle.lua
         Where the fleet keeps an audit log: the record of each result (JSON, without a text) with
         its `salt`, `producer` and `id`, until the log's keeper has taken it up.
@@ -347,6 +351,10 @@ class Keys:
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
         return f"{self.tag}:booked:{date}"
+
+    def seen(self, date: str) -> str:
+        """What jobs were like on one day (UTC, as YYYY-MM-DD), for tasks with a promise."""
+        return f"{self.booked(date)}:seen"
 
     def booked_at(self, now_ms: int) -> str:
         """What was spent on the day of one moment of Redis's clock."""

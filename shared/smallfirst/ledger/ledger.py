@@ -116,6 +116,14 @@ class Ledger:
         pipeline.expire(key, BOOKED_TTL_SECONDS)
         pipeline.execute()
 
+    def count_seen(self, counts: Mapping[str, int]) -> None:
+        """Add to what jobs were like today: counts by field, see `keys`."""
+        key, pipeline = f"{self._today()}:seen", self._redis.pipeline(transaction=False)
+        for name, count in counts.items():
+            pipeline.hincrby(key, name, count)
+        pipeline.expire(key, BOOKED_TTL_SECONDS)
+        pipeline.execute()
+
     def hello(self) -> Any:
         """What Redis says of itself to whoever connects: its version, its mode. Needs no right."""
         redis: Any = self._redis

@@ -1,0 +1,154 @@
+"""What was seen of jobs whose task has a promise: counted in memory, written down with the books.
+
+A process counts what it has settled, and adds it to the day's hash every few seconds, so that no
+job waits for it and no script does more. What a process had not written when it was killed is
+missing, and a job whose work was done twice may count twice: neither makes jobs look otherwise.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from smallfirst.acceptance import label_of
+from smallfirst.answers import UnknownAnswer
+from smallfirst.drift.bins import (
+    ACCEPTED,
+    CONFIDENCE_BINS,
+    ESCALATED,
+    LENGTH_BINS,
+    What,
+    confidence_bin,
+    length_bin,
+)
+from smallfirst.jobs import Attempt, Outcome, Tier
+from smallfirst.ledger.settlements import Finish, Move, Settlement
+from smallfirst.ledger.slices import Slice
+
+#: What stands for a bin where none is counted.
+_NOT_COUNTED: Final = -1
+#: The most attempts of different kinds between two entries into the books; more are passed over.
+MAX_KINDS: Final = 50_000
+
+
+class Quantity(NamedTuple):
+    """What is counted apart: of a task under one promise, of one step or of none."""
+
+    task: str
+    promise: str
+    what: str
+    step: int | None
+
+
+#: One attempt as it is counted: task, promise, step, outcome, the place of its confidence, the
+#: accepted label, and the place of the text's length at the first attempt of a job.
+_Kind = tuple[str, str, int, str, int, str, int]
+
+
+class SeenJobs:
+    """What one process has seen, and not written down yet; for all its threads."""
+
+    def __init__(self) -> None:
+        self._kinds = defaultdict[_Kind, int](int)
+        self._lock = threading.Lock()
+
+    def count(self, settlements: Iterable[Settlement]) -> None:
+        """Count the attempts that these end, where their task has a promise."""
+        kinds = [kind for each in settlements for kind in _kinds_of(each)]
+        if not kinds:
+            return
+        with self._lock:
+            for kind in kinds:
+                if len(self._kinds) < MAX_KINDS or kind in self._kinds:
+                    self._kinds[kind] += 1
+
+    def take(self) -> dict[str, int]:
+        """Take out what was counted, by its field; see `keys`."""
+        with self._lock:
+            kinds, self._kinds = self._kinds, defaultdict(int)
+        fields = defaultdict[str, int](int)
+        for kind, number in kinds.items():
+            for name in _fields_of(kind):
+                fields[name] += number
+        return fields
+
+
+def _kinds_of(settlement: Settlement) -> Iterator[_Kind]:
+    if isinstance(settlement, Finish):
+        basis, trail = settlement.basis, settlement.result.trail
+        if basis is None or not basis.promise:
+            return
+        task, promise, num_chars = settlement.result.task or "", basis.promise, len(basis.text)
+    elif isinstance(settlement, Move) and settlement.slip.request is not None:
+        slip, trail = settlement.slip, settlement.slip.trail
+        task, promise, num_chars = slip.task, settlement.slip.request.promise, slip.num_chars
+    else:
+        return
+    if not promise:
+        return
+    first = len(trail) - len(settlement.spent)
+    for place, attempt in enumerate(settlement.spent, start=first):
+        if attempt.tier is not Tier.HUMAN:
+            length = _NOT_COUNTED if place else length_bin(num_chars)
+            yield (task, promise, attempt.step, attempt.outcome, *_answer_of(attempt), length)
+
+
+def _answer_of(attempt: Attempt) -> tuple[int, str]:
+    """How sure a model was, and the label that stands."""
+    sure = _NOT_COUNTED if attempt.tier is Tier.RULE else confidence_bin(attempt.confidence)
+    answer = attempt.answer
+    if answer is None or attempt.outcome is not Outcome.ACCEPTED:
+        return sure, ""
+    return sure, "" if isinstance(answer, UnknownAnswer) else label_of(answer) or ""
+
+
+def _fields_of(kind: _Kind) -> Iterator[str]:
+    """What one attempt adds one to, `{task}:{promise}:{what}:{step}:{bin}`."""
+    task, promise, step, outcome, confidence, label, length = kind
+    own = f"{task}:{promise}"
+    if length != _NOT_COUNTED:
+        yield f"{own}:{What.LENGTH}::{LENGTH_BINS[length]}"
+    # Of a model that failed nothing is known of the text; failures have alerts of their own.
+    if outcome == Outcome.FAILED:
+        return
+    yield f"{own}:{What.ESCALATION}:{step}:{ACCEPTED if outcome == ACCEPTED else ESCALATED}"
+    if confidence != _NOT_COUNTED:
+        yield f"{own}:{What.CONFIDENCE}:{step}:{CONFIDENCE_BINS[confidence]}"
+    if label:
+        yield f"{own}:{What.LABEL}::{label}"
+
+
+#: What was counted on one day: how many fell into each bin of each quantity.
+SeenDay = Mapping[Quantity, Mapping[str, int]]
+
+
+def read_seen(first: Slice, dates: Sequence[str]) -> dict[str, SeenDay]:
+    """Read what was seen on days (UTC, as YYYY-MM-DD); all of it is in the fleet's first slice."""
+    pipeline: Any = first.redis.pipeline(transaction=False)
+    for date in dates:
+        pipeline.hgetall(first.keys.seen(date))
+    replies = pipeline.execute() if dates else []
+    return {date: seen_of(found) for date, found in zip(dates, replies, strict=True)}
+
+
+def seen_of(fields: Mapping[bytes, bytes]) -> SeenDay:
+    """Sort what was counted on a day; another version's is passed over."""
+    found = defaultdict[Quantity, dict[str, int]](dict)
+    for name, value in fields.items():
+        with suppress(ValueError):
+            task, promise, what, step, each = name.decode().split(":", 4)
+            quantity = Quantity(task, promise, what, int(step) if step else None)
+            found[quantity][each] = max(0, int(value))
+    return found
+
+
+def forget_seen(first: Slice, task: str, dates: Iterable[str]) -> int:
+    """Begin anew: drop what was counted of a task; say how many counts were there."""
+    redis: Any = first.redis
+    num_dropped = 0
+    for date in dates:
+        key = first.keys.seen(date)
+        names = [name for name in redis.hkeys(key) if name.startswith(f"{task}:".encode())]
+        num_dropped += int(redis.hdel(key, *names)) if names else 0
+    return num_dropped

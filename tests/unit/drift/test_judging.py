@@ -1,0 +1,84 @@
+"""What is said of a quantity, from counts day by day."""
+
+import pytest
+
+from smallfirst.drift.judging import (
+    Days,
+    DriftState,
+    Limits,
+    Rows,
+    judge,
+    stability_index,
+    stability_terms,
+)
+
+ROWS = Rows(("low", "high"), (400, 600))
+LIMITS = Limits(false_alarms=0.01, least_index=0.1, num_quantities=8)
+
+
+def days_of(*counts: tuple[int, int]) -> Days:
+    """Days from the first of November, on which a promise was made."""
+    numbers = range(1, len(counts) + 1)
+    return Days(tuple(numbers), counts, [f"2026-11-{n:02}" for n in numbers])
+
+
+def test_jobs_like_their_rows_are_steady() -> None:
+    """Thirty days of them prove nothing, and the index is of all of them."""
+    judged = judge(ROWS, days_of(*[(400, 600)] * 30), LIMITS)
+    assert judged.state is DriftState.STEADY
+    assert judged.evidence == 0.0
+    assert judged.index == pytest.approx(0.0, abs=1e-4)
+    assert judged.num_jobs == 30_000
+    assert judged.since == "2026-11-01"
+
+
+def test_a_change_after_many_steady_days_is_seen_on_its_day() -> None:
+    """Twenty days of 50,000 jobs do not hide a thousand others, and the day is named."""
+    judged = judge(ROWS, days_of(*[(20_000, 30_000)] * 20, (700, 300)), LIMITS)
+    assert judged.state is DriftState.DRIFTED
+    assert judged.since == "2026-11-21"
+    assert judged.num_jobs == 1000
+    assert judged.now == {"low": 700, "high": 300}
+
+
+def test_a_change_that_is_proven_and_small_raises_no_alarm() -> None:
+    """Of a million jobs a few points are proven; the index tells that they are few."""
+    judged = judge(ROWS, days_of((480_000, 520_000)), LIMITS)
+    assert judged.evidence > 1.0
+    assert judged.index == pytest.approx(0.026, abs=0.002)
+    assert judged.state is DriftState.SMALL
+
+
+def test_a_few_odd_jobs_prove_nothing() -> None:
+    """Five jobs of one kind have a large index and no evidence to speak of."""
+    judged = judge(ROWS, days_of((5, 0)), LIMITS)
+    assert judged.state is DriftState.STEADY
+    assert judged.index is not None
+    assert judged.index > 0.1
+
+
+def test_rows_that_are_alike_prove_less() -> None:
+    """A thousand rows of fifty templates are as good as fifty."""
+    jobs = days_of((550, 450))
+    assert judge(ROWS, jobs, LIMITS).evidence > 1.0
+    few = Rows(ROWS.bins, ROWS.counts, share_distinct=0.05)
+    assert judge(few, jobs, LIMITS).evidence < 1.0
+
+
+@pytest.mark.parametrize("days", [days_of(), days_of((0, 0))])
+def test_without_jobs_nothing_is_known(days: Days) -> None:
+    """Before the first job, and of a day whose counts are nought."""
+    judged = judge(ROWS, days, LIMITS)
+    assert judged.state is DriftState.UNKNOWN
+    assert (judged.index, judged.since, judged.num_jobs) == (None, "", 0)
+
+
+def test_a_step_that_no_row_reached_says_nothing() -> None:
+    """With nothing to compare with, jobs prove no change."""
+    assert judge(Rows(("a", "b"), (0, 0)), days_of((9, 9)), LIMITS).state is DriftState.UNKNOWN
+
+
+def test_the_index_is_the_trades_own() -> None:
+    """By hand: from 40 and 60 to 60 and 40 of a hundred it is 2 * 0.2 * ln 1.5."""
+    assert stability_index([6000, 4000], [4000, 6000]) == pytest.approx(0.1622, abs=1e-3)
+    assert sum(stability_terms([1, 0], [0, 9])) == stability_index([1, 0], [0, 9])
