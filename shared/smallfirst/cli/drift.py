@@ -85,7 +85,16 @@ def _quantity_as_json(report: QuantityReport) -> dict[str, Any]:
     }
 
 
-_COLUMNS: Final = ("quantity", "rows", "jobs", "since", "moved most", "index", "evidence", "in words")
+_COLUMNS: Final = (
+    "quantity",
+    "rows",
+    "jobs",
+    "since",
+    "moved most",
+    "index",
+    "evidence",
+    "in words",
+)
 _WORDS: Final[Mapping[DriftState, str]] = {
     DriftState.UNKNOWN: "nothing counted yet",
     DriftState.STEADY: "no change is proven",

@@ -6,13 +6,12 @@ missing, and a job whose work was done twice may count twice: neither makes jobs
 """
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from smallfirst.acceptance import label_of
-from smallfirst.answers import UnknownAnswer
+from smallfirst.answers import LabelAnswer
 from smallfirst.drift.bins import (
     ACCEPTED,
     CONFIDENCE_BINS,
@@ -22,13 +21,13 @@ from smallfirst.drift.bins import (
     confidence_bin,
     length_bin,
 )
-from smallfirst.jobs import Attempt, Outcome, Tier
+from smallfirst.jobs import Outcome, Tier
 from smallfirst.ledger.settlements import Finish, Move, Settlement
 from smallfirst.ledger.slices import Slice
 
 #: What stands for a bin where none is counted.
 _NOT_COUNTED: Final = -1
-#: The most attempts of different kinds between two entries into the books; more are passed over.
+#: The most kinds of attempts between two entries into the books: some megabytes.
 MAX_KINDS: Final = 50_000
 
 
@@ -47,26 +46,33 @@ _Kind = tuple[str, str, int, str, int, str, int]
 
 
 class SeenJobs:
-    """What one process has seen, and not written down yet; for all its threads."""
+    """What one process has seen, and not written down yet; for all its threads.
 
-    def __init__(self) -> None:
-        self._kinds = defaultdict[_Kind, int](int)
+    Args:
+        max_kinds: How many kinds of attempts are told apart; others are passed over.
+    """
+
+    def __init__(self, max_kinds: int = MAX_KINDS) -> None:
+        self._max_kinds = max_kinds
+        self._kinds = Counter[_Kind]()
         self._lock = threading.Lock()
 
     def count(self, settlements: Iterable[Settlement]) -> None:
         """Count the attempts that these end, where their task has a promise."""
-        kinds = [kind for each in settlements for kind in _kinds_of(each)]
+        kinds = list[_Kind]()
+        for each in settlements:
+            _add_kinds(each, kinds)
         if not kinds:
             return
         with self._lock:
-            for kind in kinds:
-                if len(self._kinds) < MAX_KINDS or kind in self._kinds:
-                    self._kinds[kind] += 1
+            if len(self._kinds) >= self._max_kinds:
+                kinds = [kind for kind in kinds if kind in self._kinds]
+            self._kinds.update(kinds)
 
     def take(self) -> dict[str, int]:
         """Take out what was counted, by its field; see `keys`."""
         with self._lock:
-            kinds, self._kinds = self._kinds, defaultdict(int)
+            kinds, self._kinds = self._kinds, Counter()
         fields = defaultdict[str, int](int)
         for kind, number in kinds.items():
             for name in _fields_of(kind):
@@ -74,33 +80,32 @@ class SeenJobs:
         return fields
 
 
-def _kinds_of(settlement: Settlement) -> Iterator[_Kind]:
+def _add_kinds(settlement: Settlement, kinds: list[_Kind]) -> None:
+    """Add what one settlement counts: under a microsecond a job, as every job comes here."""
     if isinstance(settlement, Finish):
-        basis, trail = settlement.basis, settlement.result.trail
+        basis, result = settlement.basis, settlement.result
         if basis is None or not basis.promise:
             return
-        task, promise, num_chars = settlement.result.task or "", basis.promise, len(basis.text)
-    elif isinstance(settlement, Move) and settlement.slip.request is not None:
-        slip, trail = settlement.slip, settlement.slip.trail
-        task, promise, num_chars = slip.task, settlement.slip.request.promise, slip.num_chars
+        task, promise, num_chars = result.task or "", basis.promise, len(basis.text)
+        trail = result.trail
+    elif isinstance(settlement, Move):
+        slip, request = settlement.slip, settlement.slip.request
+        if request is None or not request.promise:
+            return
+        task, promise, num_chars = slip.task, request.promise, slip.num_chars
+        trail = slip.trail
     else:
         return
-    if not promise:
-        return
-    first = len(trail) - len(settlement.spent)
-    for place, attempt in enumerate(settlement.spent, start=first):
-        if attempt.tier is not Tier.HUMAN:
-            length = _NOT_COUNTED if place else length_bin(num_chars)
-            yield (task, promise, attempt.step, attempt.outcome, *_answer_of(attempt), length)
-
-
-def _answer_of(attempt: Attempt) -> tuple[int, str]:
-    """How sure a model was, and the label that stands."""
-    sure = _NOT_COUNTED if attempt.tier is Tier.RULE else confidence_bin(attempt.confidence)
-    answer = attempt.answer
-    if answer is None or attempt.outcome is not Outcome.ACCEPTED:
-        return sure, ""
-    return sure, "" if isinstance(answer, UnknownAnswer) else label_of(answer) or ""
+    # A job's first attempt tells of its text.
+    length = _NOT_COUNTED if len(trail) > len(settlement.spent) else length_bin(num_chars)
+    for attempt in settlement.spent:
+        tier, outcome = attempt.tier, attempt.outcome
+        if tier is not Tier.HUMAN:
+            sure = _NOT_COUNTED if tier is Tier.RULE else confidence_bin(attempt.confidence)
+            answer = attempt.answer if outcome is Outcome.ACCEPTED else None
+            label = answer.label if isinstance(answer, LabelAnswer) else ""
+            kinds.append((task, promise, attempt.step, outcome, sure, label, length))
+        length = _NOT_COUNTED
 
 
 def _fields_of(kind: _Kind) -> Iterator[str]:

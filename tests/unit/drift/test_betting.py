@@ -1,4 +1,4 @@
-"""What bets against "nothing has changed" win: seldom much where nothing has, and much where it has."""
+"""What bets against "nothing has changed" win: little where nothing has, much where it has."""
 
 from math import inf, log
 
@@ -42,7 +42,7 @@ def test_the_truth_is_seldom_out_of_reach_of_the_rows(num_bins: int, num_rows: i
 
 @pytest.mark.parametrize("num_rows", [60, 400])
 def test_streams_like_their_rows_are_seldom_held_to_have_changed(num_rows: int) -> None:
-    """Looked at 40 times over 4,000 jobs, at most the stated share of 100 streams raises an alarm."""
+    """Looked at 40 times over 4,000 jobs, at most the stated share of 100 raises an alarm."""
     random = np.random.default_rng(SEED)
     num_alarms = 0
     for _ in range(100):
@@ -55,7 +55,7 @@ def test_streams_like_their_rows_are_seldom_held_to_have_changed(num_rows: int) 
 
 
 def test_rows_taken_for_the_truth_would_raise_alarms() -> None:
-    """Without the rows' own error every stream in the end seems to have changed: hence the reach."""
+    """Without the rows' own error every stream seems to have changed in the end."""
     random = np.random.default_rng(SEED)
     truth = random.dirichlet(np.full(8, 2.0))
     rows = random.multinomial(200, truth).tolist()
