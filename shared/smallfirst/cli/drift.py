@@ -55,8 +55,8 @@ def drift(
         print_json({name: _as_json(each) for name, each in wanted.items()})
         return
     if not wanted:
-        who = "no task" if task is None else task
-        note(f"{who} goes by a promise, so there are no rows to compare jobs with")
+        who = "no task goes by a" if task is None else f"{task} goes by no"
+        note(f"{who} promise, so there are no rows to compare jobs with")
     for name, report in wanted.items():
         _show(name, report)
 

@@ -193,7 +193,7 @@ def test_jobs_are_counted_as_their_rows_were(
 
     def is_complete() -> bool:
         lengths = next(each for each in told() if each["what"] == "length")
-        return sum(lengths["now"].values()) == len(served.results)
+        return bool(sum(lengths["now"].values()) == len(served.results))
 
     wait_until(is_complete, description="what was seen is written", timeout=60, every=1)
     found = told()

@@ -105,7 +105,7 @@ def test_a_promise_says_what_its_testing_rows_were_like(catalogue: Catalogue) ->
     promise = promise_of(catalogue, replace(scores, rows=tuple(rows)), Aim(0.06))
     assert promise.reference is not None
     assert promise.reference.num_rows == promise.num_tested
-    told = {(each.what, each.step): each.counts for each in promise.reference.quantities}
+    told = {(str(each.what), each.step): each.counts for each in promise.reference.quantities}
     lengths, labels = told["length", None], told["label", None]
     assert {name for name, number in lengths.items() if number} == {"32", "128"}
     assert sum(lengths.values()) == promise.num_tested
