@@ -10,7 +10,7 @@ from smallfirst.cli.fleet_connection import link_of
 from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
 from smallfirst.drift.bins import ESCALATED, What
-from smallfirst.drift.judging import DriftState, Judged, stability_terms
+from smallfirst.drift.judging import DriftState, Judged
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.seen import forget_seen
 from smallfirst.telemetry.drift import DriftReport, QuantityReport, kept_dates, read_drift
@@ -137,18 +137,19 @@ def _named(report: QuantityReport) -> str:
 
 
 def _moved(what: What, counts: Mapping[str, int], judged: Judged) -> str:
-    """The bin that adds most to the index: its share of the rows, and of the jobs."""
+    """The bin whose share differs most: that of the rows, and that of the jobs."""
     if not judged.now or not sum(counts.values()):
         return "-"
-    terms = stability_terms(tuple(judged.now.values()), tuple(counts.values()))
     names = tuple(counts)
-    most = names.index(ESCALATED) if what is What.ESCALATION else terms.index(max(terms))
-    was, now = _share(counts, names, most), _share(judged.now, names, most)
-    return f"{_bin_named(what, names, most)} {was} to {now}"
+    before, after = _shares(counts, names), _shares(judged.now, names)
+    moves = [abs(one - other) for one, other in zip(before, after, strict=True)]
+    most = names.index(ESCALATED) if what is What.ESCALATION else moves.index(max(moves))
+    return f"{_bin_named(what, names, most)}: {share(before[most])} to {share(after[most])}"
 
 
-def _share(counts: Mapping[str, int], names: Sequence[str], at: int) -> str:
-    return share(counts[names[at]] / sum(counts.values()))
+def _shares(counts: Mapping[str, int], names: Sequence[str]) -> list[float]:
+    total = sum(counts.values())
+    return [counts[name] / total for name in names]
 
 
 def _bin_named(what: What, names: Sequence[str], at: int) -> str:

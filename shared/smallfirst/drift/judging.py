@@ -100,23 +100,18 @@ class Judged:
 
 
 def stability_index(jobs: Sequence[int], rows: Sequence[int]) -> float:
-    """The population stability index: the sum of `stability_terms`.
+    """The population stability index: the sum over bins of (a - b) ln(a / b), for shares a and b.
 
     Below 0.1 a change is called small, from 0.25 on large. Source: Siddiqi 2006, Credit Risk
     Scorecards.
     """
-    return sum(stability_terms(jobs, rows))
-
-
-def stability_terms(jobs: Sequence[int], rows: Sequence[int]) -> list[float]:
-    """What each bin adds to the index: (a - b) ln(a / b), for its shares a and b."""
     all_jobs = sum(jobs) + _BESIDE * len(jobs)
     all_rows = sum(rows) + _BESIDE * len(rows)
     shares = [
         ((job + _BESIDE) / all_jobs, (row + _BESIDE) / all_rows)
         for job, row in zip(jobs, rows, strict=True)
     ]
-    return [(a - b) * log(a / b) for a, b in shares]
+    return sum((a - b) * log(a / b) for a, b in shares)
 
 
 def judge(rows: Rows, days: Days, limits: Limits) -> Judged:

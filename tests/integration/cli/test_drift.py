@@ -39,9 +39,8 @@ def test_a_change_of_today_is_shown_with_what_moved(
     see(redis, promise, OTHERWISE)
     done = smallfirst("drift", "--catalogue", catalogue)
     assert done.code == 0, done.err
-    assert "2048 to 4095" in done.out
-    assert "0.0 % to 90.0 %" in done.out
-    assert "escalated 10.0 % to 50.0 %" in done.out
+    assert "2048 to 4095: 0.0 % to 90.0 %" in done.out
+    assert "escalated: 10.0 % to 50.0 %" in done.out
     assert "topic has drifted: calibrate it on rows of today" in done.out
     [told] = smallfirst("drift", "--catalogue", catalogue, "--json").json.values()
     states = {each["what"]: each["state"] for each in told["quantities"]}
