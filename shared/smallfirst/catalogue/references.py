@@ -1,5 +1,7 @@
 """References: what was counted of the rows that a promise was made on, to compare jobs with."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from smallfirst.drift.bins import What
@@ -18,7 +20,7 @@ class QuantityReference(Entry):
         ge=0,
         description="The place of the step in the cascade; none for what no step is asked for.",
     )
-    counts: dict[str, int] = Field(
+    counts: dict[str, Annotated[int, Field(ge=0)]] = Field(
         min_length=2,
         description="The number of rows by bin: a length or a confidence by where its bin begins,"
         " `none` for no answer, and the empty name for labels beyond the first hundred.",

@@ -19,6 +19,9 @@ from typing import Final
 
 from smallfirst.drift.betting import log_sum, log_won, reach_of
 
+#: Of so many days, the last ones, each day's bets are counted.
+_RECENT_DAYS: Final = 8
+_WEEK: Final = 7
 #: What an empty bin counts, so that its part of the index is finite.
 _BESIDE: Final = 0.5
 
@@ -86,8 +89,8 @@ class Judged:
         evidence: How near the proof is: 1 and above is one.
         index: The population stability index, of the jobs since `since`; None without jobs.
         num_jobs: How many these are.
-        since: The day from which on the jobs speak most for a change; the first one where they
-            prove none.
+        since: The day from which on the jobs speak most for a change, or one in its week; the first
+            one where they prove none.
         now: How many of these jobs fell into each bin.
     """
 
@@ -146,11 +149,25 @@ def _won(
     num_rows = sum(rows.counts) * rows.share_distinct
     risk = limits.false_alarms / (2 * limits.num_quantities)
     reach = reach_of(num_rows, len(rows.bins), risk) if len(rows.bins) > 1 else inf
-    won = [
-        log_won(jobs, rows.counts, reach) - log(number * (number + 1))
-        for number, jobs in zip(days.numbers, sums, strict=True)
-    ]
-    return log_sum(won), max(range(len(won)), key=won.__getitem__)
+    won = {
+        at: log_won(sums[at], rows.counts, reach) - log(days.numbers[at] * (days.numbers[at] + 1))
+        for at in _begins(days.numbers)
+    }
+    return log_sum(tuple(won.values())), max(won, key=won.__getitem__)
+
+
+def _begins(numbers: Sequence[int]) -> list[int]:
+    """The days whose bets are counted: the last ones, and before them one in a week.
+
+    What is left out could only win, so that alarms become rarer, and the work a third.
+    """
+    recent = len(numbers) - _RECENT_DAYS
+    weeks, begins = set[int](), list[int]()
+    for at, number in enumerate(numbers):
+        if at >= recent or number // _WEEK not in weeks:
+            begins.append(at)
+        weeks.add(number // _WEEK)
+    return begins
 
 
 def _since_each(counts: Sequence[Sequence[int]], num_bins: int) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """What is said of a quantity, from counts day by day."""
 
+import numpy as np
 import pytest
 
 from smallfirst.drift.judging import (
@@ -11,6 +12,7 @@ from smallfirst.drift.judging import (
     stability_index,
 )
 
+SEED = 20_261_130
 ROWS = Rows(("low", "high"), (400, 600))
 LIMITS = Limits(false_alarms=0.01, least_index=0.1, num_quantities=8)
 
@@ -81,3 +83,36 @@ def test_the_index_is_the_trades_own() -> None:
     """By hand: from 40 and 60 to 60 and 40 of a hundred it is 2 * 0.2 * ln 1.5."""
     assert stability_index([6000, 4000], [4000, 6000]) == pytest.approx(0.1622, abs=1e-3)
     assert 0 < stability_index([1, 0], [0, 9]) < 10
+
+
+def test_few_promises_ever_raise_an_alarm_whose_jobs_stay_like_their_rows() -> None:
+    """Looked at each day for five weeks, without a least index: at most the stated share of 60."""
+    random = np.random.default_rng(SEED)
+    limits = Limits(false_alarms=0.05, least_index=0.0, num_quantities=1)
+    num_alarms = 0
+    for _ in range(60):
+        truth = random.dirichlet(np.full(6, 2.0))
+        rows = Rows(tuple("abcdef"), random.multinomial(300, truth).tolist())
+        jobs = random.multinomial(400, truth, size=35).tolist()
+        names = [str(number) for number in range(1, 36)]
+        looks = range(1, 36)
+        num_alarms += any(
+            judge(rows, Days(tuple(looks)[:n], jobs[:n], names[:n]), limits).evidence >= 1.0
+            for n in looks
+        )
+    assert num_alarms <= 0.05 * 60
+
+
+def test_a_change_within_a_day_of_many_jobs_is_seen_that_day() -> None:
+    """After four steady weeks, and 20,000 steady jobs of the day itself."""
+    days = days_of(*[(20_000, 30_000)] * 28, (8000 + 2800, 12_000 + 1200))
+    judged = judge(ROWS, days, LIMITS)
+    assert judged.evidence > 1.0
+    assert judged.since == "2026-11-29"
+
+
+def test_of_older_days_one_in_a_week_is_named() -> None:
+    """A change two weeks ago is still proven, from a day of that week on."""
+    judged = judge(ROWS, days_of(*[(400, 600)] * 16, *[(600, 400)] * 14), LIMITS)
+    assert judged.state is DriftState.DRIFTED
+    assert "2026-11-14" <= judged.since <= "2026-11-21"
