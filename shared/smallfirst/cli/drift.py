@@ -13,7 +13,7 @@ from smallfirst.drift.bins import ESCALATED, What
 from smallfirst.drift.judging import DriftState, Judged
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.seen import forget_seen
-from smallfirst.telemetry.drift import DriftReport, QuantityReport, kept_dates, read_drift
+from smallfirst.telemetry.drift import DriftReport, QuantityReport, kept_periods, read_drift
 from smallfirst.wording import did_you_mean
 
 
@@ -47,7 +47,7 @@ def drift(
         first = link.slices[0]
         now_ms = Ledger(first.redis, first.keys, "cli").now_ms()
         if restart and task is not None:
-            num_counts = forget_seen(first, task, kept_dates(now_ms))
+            num_counts = forget_seen(first, task, kept_periods(now_ms))
             note(f"{task}: {num_counts:,} counts were dropped; jobs are compared from now on")
         reports = read_drift(first, read, now_ms)
     wanted = {name: each for name, each in reports.items() if task in {None, name}}

@@ -1,11 +1,11 @@
-"""Judging: from counts of rows, and of jobs day by day, to whether these have drifted. Pure.
+"""Judging: from counts of rows, and of jobs in time, to whether these have drifted. Pure.
 
 Nobody knows when a drift begins, and what was counted before it hides it. So bets begin anew each
-day, each with a part of the capital, and no day's is large: 1 / (day (day + 1)), which comes to 1
-over all days there will ever be. A sum of martingales is one, so all of them together are wrong as
-seldom as one alone (Shin, Ramdas and Rinaldo 2023, E-detectors, https://doi.org/10.51387/23-NEJSDS51,
-treat the same with another aim). The risk is shared among a task's quantities, and of each part
-half is that the rows were odd, and half that the jobs were.
+day and each hour, with a part of the capital each: 1 / (n (n + 1)) on the n-th, half of it for days
+and half for hours, which comes to 1 over all that there will ever be. A sum of martingales is one,
+so all of them together are wrong as seldom as one alone (Shin, Ramdas and Rinaldo 2023, E-detectors,
+https://doi.org/10.51387/23-NEJSDS51, treat the same with another aim). The risk is shared among a
+task's quantities, and of each part half is that the rows were odd, and half that the jobs were.
 
 An alarm wants both: a proof that something has changed, and that it has changed much. Proof alone
 would come of any difference once jobs are many; much alone of a few odd jobs.
@@ -14,14 +14,14 @@ would come of any difference once jobs are many; much alone of a few odd jobs.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf, log
+from math import log
 from typing import Final
 
 from smallfirst.drift.betting import log_sum, log_won, reach_of
 
-#: Of so many days, the last ones, each day's bets are counted.
-_RECENT_DAYS: Final = 8
-_WEEK: Final = 7
+#: Of so many periods, the last ones, each has its bets counted; before them one of a group.
+_RECENT: Final = 8
+_GROUP: Final = 7
 #: What an empty bin counts, so that its part of the index is finite.
 _BESIDE: Final = 0.5
 
@@ -51,18 +51,18 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Days:
-    """What was counted of jobs, oldest day first.
+class Periods:
+    """What was counted of jobs in days, or in hours; the oldest first, without gaps but empty ones.
 
     Attributes:
-        numbers: Of each day, from 1 for that on which the promise was made.
-        counts: `(days, bins)`.
-        dates: What each day is called.
+        numbers: Of each period, from 1 for that in which the promise was made.
+        counts: `(periods, bins)`.
+        names: What each period is called.
     """
 
     numbers: Sequence[int]
     counts: Sequence[Sequence[int]]
-    dates: Sequence[str]
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class Judged:
         evidence: How near the proof is: 1 and above is one.
         index: The population stability index, of the jobs since `since`; None without jobs.
         num_jobs: How many these are.
-        since: The day from which on the jobs speak most for a change, or one in its week; the first
-            one where they prove none.
+        since: The period from which on the jobs speak most for a change, or one close before it;
+            the first day where they prove none.
         now: How many of these jobs fell into each bin.
     """
 
@@ -117,22 +117,29 @@ def stability_index(jobs: Sequence[int], rows: Sequence[int]) -> float:
     return sum((a - b) * log(a / b) for a, b in shares)
 
 
-def judge(rows: Rows, days: Days, limits: Limits) -> Judged:
-    """Say whether jobs are still like rows."""
-    sums = _since_each(days.counts, len(rows.bins))
-    if not sums or not sum(sums[0]) or not sum(rows.counts):
+def judge(rows: Rows, days: Periods, hours: Periods, limits: Limits) -> Judged:
+    """Say whether jobs are still like rows.
+
+    Args:
+        rows: Of the promise.
+        days: All days that are kept.
+        hours: The last hours, whose jobs are among those of the last days.
+        limits: When an alarm is raised.
+    """
+    begins = [*_begins(days), *_begins(hours)]
+    if not begins or not sum(begins[0].jobs) or not sum(rows.counts):
         return Judged(DriftState.UNKNOWN, 0.0, None, 0, "", {})
-    won, best = _won(rows, days, sums, limits)
+    won, best = _won(rows, begins, limits)
     evidence = max(0.0, won / log(2 * limits.num_quantities / limits.false_alarms))
-    first = best if evidence >= 1.0 else 0
-    index = stability_index(sums[first], rows.counts)
+    told = best if evidence >= 1.0 else begins[0]
+    index = stability_index(told.jobs, rows.counts)
     return Judged(
         state=_state(evidence, index, limits.least_index),
         evidence=evidence,
         index=index,
-        num_jobs=sum(sums[first]),
-        since=days.dates[first],
-        now=dict(zip(rows.bins, sums[first], strict=True)),
+        num_jobs=sum(told.jobs),
+        since=told.name,
+        now=dict(zip(rows.bins, told.jobs, strict=True)),
     )
 
 
@@ -142,38 +149,52 @@ def _state(evidence: float, index: float, least_index: float) -> DriftState:
     return DriftState.DRIFTED if index >= least_index else DriftState.SMALL
 
 
-def _won(
-    rows: Rows, days: Days, sums: Sequence[Sequence[int]], limits: Limits
-) -> tuple[float, int]:
-    """The logarithm of what all days' bets won, and the day whose bets won most."""
-    num_rows = sum(rows.counts) * rows.share_distinct
-    risk = limits.false_alarms / (2 * limits.num_quantities)
-    reach = reach_of(num_rows, len(rows.bins), risk) if len(rows.bins) > 1 else inf
-    won = {
-        at: log_won(sums[at], rows.counts, reach) - log(days.numbers[at] * (days.numbers[at] + 1))
-        for at in _begins(days.numbers)
-    }
-    return log_sum(tuple(won.values())), max(won, key=won.__getitem__)
+@dataclass(frozen=True)
+class _Begin:
+    """Where bets begin.
+
+    Attributes:
+        name: Of the period.
+        number: Of the period, from 1.
+        jobs: How many fell into each bin from then on.
+    """
+
+    name: str
+    number: int
+    jobs: Sequence[int]
 
 
-def _begins(numbers: Sequence[int]) -> list[int]:
-    """The days whose bets are counted: the last ones, and before them one in a week.
+def _begins(periods: Periods) -> list[_Begin]:
+    """Where bets are counted: in each of the last periods, and before them in one of seven.
 
     What is left out could only win, so that alarms become rarer, and the work a third.
     """
-    recent = len(numbers) - _RECENT_DAYS
-    weeks, begins = set[int](), list[int]()
-    for at, number in enumerate(numbers):
-        if at >= recent or number // _WEEK not in weeks:
-            begins.append(at)
-        weeks.add(number // _WEEK)
+    sums = _since_each(periods.counts)
+    recent = len(sums) - _RECENT
+    groups, begins = set[int](), list[_Begin]()
+    for at, number in enumerate(periods.numbers):
+        if at >= recent or number // _GROUP not in groups:
+            begins.append(_Begin(periods.names[at], number, sums[at]))
+        groups.add(number // _GROUP)
     return begins
 
 
-def _since_each(counts: Sequence[Sequence[int]], num_bins: int) -> list[list[int]]:
-    """Of each day, what was counted from it on: `(days, bins)`."""
-    sums, later = list[list[int]](), [0] * num_bins
-    for day in reversed(counts):
-        later = [one + more for one, more in zip(later, day, strict=True)]
-        sums.append(later)
+def _won(rows: Rows, begins: Sequence[_Begin], limits: Limits) -> tuple[float, _Begin]:
+    """The logarithm of what all bets won, and where those began that won most."""
+    num_rows = sum(rows.counts) * rows.share_distinct
+    risk = limits.false_alarms / (2 * limits.num_quantities)
+    reach = reach_of(num_rows, len(rows.bins), risk)
+    won = [
+        log_won(each.jobs, rows.counts, reach) - log(2 * each.number * (each.number + 1))
+        for each in begins
+    ]
+    return log_sum(won), begins[max(range(len(won)), key=won.__getitem__)]
+
+
+def _since_each(counts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Of each period, what was counted from it on: `(periods, bins)`."""
+    sums = list[list[int]]()
+    for period in reversed(counts):
+        later = sums[-1] if sums else [0] * len(period)
+        sums.append([one + more for one, more in zip(later, period, strict=True)])
     return sums[::-1]

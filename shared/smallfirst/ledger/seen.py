@@ -124,21 +124,32 @@ def _fields_of(kind: _Kind) -> Iterator[str]:
         yield f"{own}:{What.LABEL}::{label}"
 
 
-#: What was counted on one day: how many fell into each bin of each quantity.
-SeenDay = Mapping[Quantity, Mapping[str, int]]
+#: What was counted in one period: how many fell into each bin of each quantity.
+SeenPeriod = Mapping[Quantity, Mapping[str, int]]
 
 
-def read_seen(first: Slice, dates: Sequence[str]) -> dict[str, SeenDay]:
-    """Read what was seen on days (UTC, as YYYY-MM-DD); all of it is in the fleet's first slice."""
+class Period(NamedTuple):
+    """A day (UTC, as YYYY-MM-DD), or an hour of it, 00 to 23."""
+
+    date: str
+    hour: str = ""
+
+    def __str__(self) -> str:
+        """As people read it."""
+        return f"{self.date} {self.hour}:00" if self.hour else self.date
+
+
+def read_seen(first: Slice, periods: Sequence[Period]) -> dict[Period, SeenPeriod]:
+    """Read what was seen in periods; all of it is in the fleet's first slice."""
     pipeline: Any = first.redis.pipeline(transaction=False)
-    for date in dates:
-        pipeline.hgetall(first.keys.seen(date))
-    replies = pipeline.execute() if dates else []
-    return {date: seen_of(found) for date, found in zip(dates, replies, strict=True)}
+    for period in periods:
+        pipeline.hgetall(first.keys.seen(*period))
+    replies = pipeline.execute() if periods else []
+    return {period: seen_of(found) for period, found in zip(periods, replies, strict=True)}
 
 
-def seen_of(fields: Mapping[bytes, bytes]) -> SeenDay:
-    """Sort what was counted on a day; another version's is passed over."""
+def seen_of(fields: Mapping[bytes, bytes]) -> SeenPeriod:
+    """Sort what was counted in a period; another version's is passed over."""
     found = defaultdict[Quantity, dict[str, int]](dict)
     for name, value in fields.items():
         with suppress(ValueError):
@@ -148,12 +159,12 @@ def seen_of(fields: Mapping[bytes, bytes]) -> SeenDay:
     return found
 
 
-def forget_seen(first: Slice, task: str, dates: Iterable[str]) -> int:
+def forget_seen(first: Slice, task: str, periods: Iterable[Period]) -> int:
     """Begin anew: drop what was counted of a task; say how many counts were there."""
     redis: Any = first.redis
     num_dropped = 0
-    for date in dates:
-        key = first.keys.seen(date)
+    for period in periods:
+        key = first.keys.seen(*period)
         names = [name for name in redis.hkeys(key) if name.startswith(f"{task}:".encode())]
         num_dropped += int(redis.hdel(key, *names)) if names else 0
     return num_dropped

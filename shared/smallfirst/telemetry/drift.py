@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
@@ -12,13 +12,16 @@ from prometheus_client.metrics_core import Metric
 from smallfirst.catalogue import Catalogue, Drift, Promise, QuantityReference
 from smallfirst.catalogue.promises import promise_digest
 from smallfirst.drift.bins import OTHER_LABELS
-from smallfirst.drift.judging import Days, DriftState, Judged, Limits, Rows, judge
-from smallfirst.ledger.keys import date_of
-from smallfirst.ledger.seen import Quantity, SeenDay, read_seen
+from smallfirst.drift.judging import DriftState, Judged, Limits, Periods, Rows, judge
+from smallfirst.ledger.keys import date_of, hour_of
+from smallfirst.ledger.seen import Period, Quantity, SeenPeriod, read_seen
 from smallfirst.ledger.slices import Slice
 
-#: As many days as books are kept.
+#: As many days as books are kept; and of so many hours what was counted is read.
 KEPT_DAYS: Final = 35
+KEPT_HOURS: Final = 24
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 #: Between two looks of a process that is asked more often.
 EVERY_SECONDS: Final = 60.0
 
@@ -56,14 +59,19 @@ class DriftReport:
         return any(each.judged.state is DriftState.DRIFTED for each in self.quantities)
 
 
-def kept_dates(now_ms: int) -> list[str]:
-    """The days of which counts are kept, oldest first."""
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    days = [now - timedelta(days=ago) for ago in reversed(range(KEPT_DAYS))]
-    return [date_of(round(day.timestamp() * 1000)) for day in days]
+def kept_periods(now_ms: int) -> list[Period]:
+    """The days of which counts are kept, and the last hours; the oldest of each first."""
+    days = [now_ms - ago * _DAY_MS for ago in reversed(range(KEPT_DAYS))]
+    hours = [now_ms - ago * _HOUR_MS for ago in reversed(range(KEPT_HOURS))]
+    return [
+        *(Period(date_of(each)) for each in days),
+        *(Period(date_of(each), hour_of(each)) for each in hours),
+    ]
 
 
-def drift_reports(catalogue: Catalogue, seen: Mapping[str, SeenDay]) -> dict[str, DriftReport]:
+def drift_reports(
+    catalogue: Catalogue, seen: Mapping[Period, SeenPeriod]
+) -> dict[str, DriftReport]:
     """Compare the jobs of each task that has a promise with its rows."""
     return {
         name: _report_of(name, task.promise, task.drift, seen)
@@ -74,38 +82,64 @@ def drift_reports(catalogue: Catalogue, seen: Mapping[str, SeenDay]) -> dict[str
 
 def read_drift(first: Slice, catalogue: Catalogue, now_ms: int) -> dict[str, DriftReport]:
     """Read what was counted, and compare; see `drift_reports`."""
-    return drift_reports(catalogue, read_seen(first, kept_dates(now_ms)))
+    return drift_reports(catalogue, read_seen(first, kept_periods(now_ms)))
 
 
 def _report_of(
-    name: str, promise: Promise, drift: Drift | None, seen: Mapping[str, SeenDay]
+    name: str, promise: Promise, drift: Drift | None, seen: Mapping[Period, SeenPeriod]
 ) -> DriftReport:
     reference, told = promise.reference, drift or Drift()
     if reference is None:
         return DriftReport(drift is not None, has_reference=False)
     limits = Limits(told.false_alarms, told.least_index, len(reference.quantities))
     distinct = reference.num_distinct / reference.num_rows
-    digest, began = promise_digest(promise), promise.made_at.date()
-    quantities = []
+    digest, quantities = promise_digest(promise), []
     for each in reference.quantities:
         rows = Rows(tuple(each.counts), tuple(each.counts.values()), min(1.0, distinct))
-        days = _days(Quantity(name, digest, each.what, each.step), rows.bins, seen, began)
-        quantities.append(QuantityReport(each, judge(rows, days, limits)))
+        found = _Found(Quantity(name, digest, each.what, each.step), rows.bins, promise.made_at)
+        days, hours = found.in_days(seen), found.in_hours(seen)
+        quantities.append(QuantityReport(each, judge(rows, days, hours, limits)))
     return DriftReport(drift is not None, has_reference=True, quantities=tuple(quantities))
 
 
-def _days(
-    quantity: Quantity, bins: Sequence[str], seen: Mapping[str, SeenDay], began: date
-) -> Days:
-    """The days with counts: without any, a day's bets are those of the next, with less capital."""
-    numbers, counts, dates = [], [], []
-    for day in sorted(seen):
-        found = seen[day].get(quantity)
-        if found:
-            numbers.append(max(1, (date.fromisoformat(day) - began).days + 1))
-            counts.append(_in_bins(found, bins))
-            dates.append(day)
-    return Days(numbers, counts, dates)
+@dataclass(frozen=True)
+class _Found:
+    """What to find of one quantity.
+
+    Attributes:
+        quantity: Its name.
+        bins: Of the reference.
+        made_at: When the promise was made.
+    """
+
+    quantity: Quantity
+    bins: Sequence[str]
+    made_at: datetime
+
+    def in_days(self, seen: Mapping[Period, SeenPeriod]) -> Periods:
+        """What was counted day by day."""
+        return self._in([each for each in seen if not each.hour], seen)
+
+    def in_hours(self, seen: Mapping[Period, SeenPeriod]) -> Periods:
+        """What was counted in the last hours."""
+        return self._in([each for each in seen if each.hour], seen)
+
+    def _in(self, periods: Sequence[Period], seen: Mapping[Period, SeenPeriod]) -> Periods:
+        """In periods with counts: bets of an empty one are those of the next, with less capital."""
+        told = [each for each in sorted(periods) if seen[each].get(self.quantity)]
+        return Periods(
+            [self._number(each) for each in told],
+            [_in_bins(seen[each][self.quantity], self.bins) for each in told],
+            [str(each) for each in told],
+        )
+
+    def _number(self, period: Period) -> int:
+        """How many days, or hours, there were since the promise was made; this one among them."""
+        if not period.hour:
+            return max(1, (date.fromisoformat(period.date) - self.made_at.date()).days + 1)
+        begins = datetime.fromisoformat(f"{period.date}T{period.hour}:00+00:00")
+        made = self.made_at.replace(minute=0, second=0, microsecond=0)
+        return max(1, (begins - made) // timedelta(hours=1) + 1)
 
 
 def _in_bins(found: Mapping[str, int], bins: Sequence[str]) -> list[int]:

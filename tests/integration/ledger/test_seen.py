@@ -8,11 +8,11 @@ from redis.exceptions import RedisError
 from tests.support.drifting import KEYS
 from tests.support.shapes import attempt_for, result_for
 
-from smallfirst.ledger.books import BOOKED_TTL_SECONDS
+from smallfirst.ledger.books import BOOKED_TTL_SECONDS, SEEN_HOUR_TTL_SECONDS
 from smallfirst.ledger.keys import date_of
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.own_books import OwnBooks
-from smallfirst.ledger.seen import Quantity, SeenJobs, read_seen
+from smallfirst.ledger.seen import Period, Quantity, SeenJobs, read_seen
 from smallfirst.ledger.settlements import Basis, Finish
 from smallfirst.ledger.slices import Slice
 
@@ -35,7 +35,7 @@ def books_of(redis: Any, seen: SeenJobs) -> OwnBooks:
 def lengths(redis: Any) -> dict[str, int]:
     """The lengths of today."""
     today = date_of(int(redis.time()[0]) * 1000)
-    [day] = read_seen(Slice(redis, KEYS), [today]).values()
+    [day] = read_seen(Slice(redis, KEYS), [Period(today)]).values()
     return dict(day.get(Quantity("topic", PROMISE, "length", None), {}))
 
 
@@ -47,8 +47,10 @@ def test_what_was_seen_is_entered_with_the_books(redis: Redis) -> None:
     books.enter()
     books.enter()
     assert lengths(redis) == {"32": 3}
-    [key] = redis.scan_iter(KEYS.seen("*"))
-    assert 0 < redis.ttl(key) <= BOOKED_TTL_SECONDS
+    of_hour, of_day = sorted(redis.scan_iter(KEYS.seen("*") + "*"), key=len, reverse=True)
+    assert 0 < redis.ttl(of_day) <= BOOKED_TTL_SECONDS
+    assert 0 < redis.ttl(of_hour) <= SEEN_HOUR_TTL_SECONDS
+    assert redis.hgetall(of_day) == redis.hgetall(of_hour)
     seen.count([finish()])
     books.close()
     assert lengths(redis) == {"32": 4}

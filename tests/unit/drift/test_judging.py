@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from smallfirst.drift.judging import (
-    Days,
     DriftState,
+    Judged,
     Limits,
+    Periods,
     Rows,
     judge,
     stability_index,
@@ -17,15 +18,23 @@ ROWS = Rows(("low", "high"), (400, 600))
 LIMITS = Limits(false_alarms=0.01, least_index=0.1, num_quantities=8)
 
 
-def days_of(*counts: tuple[int, int]) -> Days:
-    """Days from the first of November, on which a promise was made."""
+NO_HOURS = Periods((), (), ())
+
+
+def judged_of(days: Periods, hours: Periods = NO_HOURS, rows: Rows = ROWS) -> Judged:
+    """Judge by the usual limits."""
+    return judge(rows, days, hours, LIMITS)
+
+
+def days_of(*counts: tuple[int, int]) -> Periods:
+    """Periods from the first of November, on which a promise was made."""
     numbers = range(1, len(counts) + 1)
-    return Days(tuple(numbers), counts, [f"2026-11-{n:02}" for n in numbers])
+    return Periods(tuple(numbers), counts, [f"2026-11-{n:02}" for n in numbers])
 
 
 def test_jobs_like_their_rows_are_steady() -> None:
     """Thirty days of them prove nothing, and the index is of all of them."""
-    judged = judge(ROWS, days_of(*[(400, 600)] * 30), LIMITS)
+    judged = judged_of(days_of(*[(400, 600)] * 30))
     assert judged.state is DriftState.STEADY
     assert judged.evidence == 0.0
     assert judged.index == pytest.approx(0.0, abs=1e-4)
@@ -35,7 +44,7 @@ def test_jobs_like_their_rows_are_steady() -> None:
 
 def test_a_change_after_many_steady_days_is_seen_on_its_day() -> None:
     """Twenty days of 50,000 jobs do not hide a thousand others, and the day is named."""
-    judged = judge(ROWS, days_of(*[(20_000, 30_000)] * 20, (700, 300)), LIMITS)
+    judged = judged_of(days_of(*[(20_000, 30_000)] * 20, (700, 300)))
     assert judged.state is DriftState.DRIFTED
     assert judged.since == "2026-11-21"
     assert judged.num_jobs == 1000
@@ -44,7 +53,7 @@ def test_a_change_after_many_steady_days_is_seen_on_its_day() -> None:
 
 def test_a_change_that_is_proven_and_small_raises_no_alarm() -> None:
     """Of a million jobs a few points are proven; the index tells that they are few."""
-    judged = judge(ROWS, days_of((480_000, 520_000)), LIMITS)
+    judged = judged_of(days_of((480_000, 520_000)))
     assert judged.evidence > 1.0
     assert judged.index == pytest.approx(0.026, abs=0.002)
     assert judged.state is DriftState.SMALL
@@ -52,7 +61,7 @@ def test_a_change_that_is_proven_and_small_raises_no_alarm() -> None:
 
 def test_a_few_odd_jobs_prove_nothing() -> None:
     """Five jobs of one kind have a large index and no evidence to speak of."""
-    judged = judge(ROWS, days_of((5, 0)), LIMITS)
+    judged = judged_of(days_of((5, 0)))
     assert judged.state is DriftState.STEADY
     assert judged.index is not None
     assert judged.index > 0.1
@@ -60,23 +69,23 @@ def test_a_few_odd_jobs_prove_nothing() -> None:
 
 def test_rows_that_are_alike_prove_less() -> None:
     """A thousand rows of fifty templates are as good as fifty."""
-    jobs = days_of((550, 450))
-    assert judge(ROWS, jobs, LIMITS).evidence > 1.0
+    jobs = days_of((600, 400))
+    assert judged_of(jobs).evidence > 1.0
     few = Rows(ROWS.bins, ROWS.counts, share_distinct=0.05)
-    assert judge(few, jobs, LIMITS).evidence < 1.0
+    assert judged_of(jobs, rows=few).evidence < 1.0
 
 
 @pytest.mark.parametrize("days", [days_of(), days_of((0, 0))])
-def test_without_jobs_nothing_is_known(days: Days) -> None:
+def test_without_jobs_nothing_is_known(days: Periods) -> None:
     """Before the first job, and of a day whose counts are nought."""
-    judged = judge(ROWS, days, LIMITS)
+    judged = judged_of(days)
     assert judged.state is DriftState.UNKNOWN
     assert (judged.index, judged.since, judged.num_jobs) == (None, "", 0)
 
 
 def test_a_step_that_no_row_reached_says_nothing() -> None:
     """With nothing to compare with, jobs prove no change."""
-    assert judge(Rows(("a", "b"), (0, 0)), days_of((9, 9)), LIMITS).state is DriftState.UNKNOWN
+    assert judged_of(days_of((9, 9)), rows=Rows(("a", "b"), (0, 0))).state is DriftState.UNKNOWN
 
 
 def test_the_index_is_the_trades_own() -> None:
@@ -97,22 +106,29 @@ def test_few_promises_ever_raise_an_alarm_whose_jobs_stay_like_their_rows() -> N
         names = [str(number) for number in range(1, 36)]
         looks = range(1, 36)
         num_alarms += any(
-            judge(rows, Days(tuple(looks)[:n], jobs[:n], names[:n]), limits).evidence >= 1.0
+            judge(rows, Periods(tuple(looks)[:n], jobs[:n], names[:n]), NO_HOURS, limits).evidence
+            >= 1.0
             for n in looks
         )
     assert num_alarms <= 0.05 * 60
 
 
-def test_a_change_within_a_day_of_many_jobs_is_seen_that_day() -> None:
-    """After four steady weeks, and 20,000 steady jobs of the day itself."""
-    days = days_of(*[(20_000, 30_000)] * 28, (8000 + 2800, 12_000 + 1200))
-    judged = judge(ROWS, days, LIMITS)
-    assert judged.evidence > 1.0
-    assert judged.since == "2026-11-29"
+def test_a_change_within_a_day_of_many_jobs_is_seen_within_the_hour() -> None:
+    """After four steady weeks and 50,000 steady jobs of the day itself, which hide 1,000 others."""
+    steady = [(20_000, 30_000)] * 28
+    days = days_of(*steady, (20_700, 30_300))
+    assert judged_of(days).state is DriftState.STEADY
+    numbers = tuple(28 * 24 + hour for hour in range(1, 21))
+    counts = [(1000, 1500)] * 19 + [(700, 300)]
+    hours = Periods(numbers, counts, [f"2026-11-29 {n:02}:00" for n in range(20)])
+    judged = judged_of(days, hours)
+    assert judged.state is DriftState.DRIFTED
+    assert judged.since == "2026-11-29 19:00"
+    assert judged.num_jobs == 1000
 
 
 def test_of_older_days_one_in_a_week_is_named() -> None:
     """A change two weeks ago is still proven, from a day of that week on."""
-    judged = judge(ROWS, days_of(*[(400, 600)] * 16, *[(600, 400)] * 14), LIMITS)
+    judged = judged_of(days_of(*[(400, 600)] * 16, *[(600, 400)] * 14))
     assert judged.state is DriftState.DRIFTED
     assert "2026-11-14" <= judged.since <= "2026-11-21"

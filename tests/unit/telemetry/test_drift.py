@@ -11,19 +11,20 @@ from smallfirst.catalogue import Promise
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.promises import promise_digest
 from smallfirst.drift.judging import DriftState
-from smallfirst.ledger.seen import Quantity, SeenDay
+from smallfirst.ledger.seen import Period, Quantity, SeenPeriod
 from smallfirst.telemetry.drift import (
     KEPT_DAYS,
+    KEPT_HOURS,
     DriftReport,
     drift_metrics,
     drift_reports,
-    kept_dates,
+    kept_periods,
 )
 
-Counts = dict[str, SeenDay]
+Counts = dict[Period, SeenPeriod]
 
 
-def day_of(promise: Promise, jobs: object = ROWS) -> SeenDay:
+def day_of(promise: Promise, jobs: object = ROWS) -> SeenPeriod:
     """What a day's hash says of jobs."""
     own = promise_digest(promise)
     assert isinstance(jobs, dict)
@@ -35,7 +36,8 @@ def report_of(folder: Path, days: dict[int, object], **more: object) -> DriftRep
     path, promise = calibrated(folder, **more)  # type: ignore[arg-type]
     now = datetime.now(UTC)
     seen: Counts = {
-        f"{now - timedelta(days=ago):%Y-%m-%d}": day_of(promise, jobs) for ago, jobs in days.items()
+        Period(f"{now - timedelta(days=ago):%Y-%m-%d}"): day_of(promise, jobs)
+        for ago, jobs in days.items()
     }
     return drift_reports(load_catalogue(path), seen)["topic"]
 
@@ -85,7 +87,7 @@ def test_a_task_without_drift_is_compared_and_raises_no_alarm(tmp_path: Path) ->
     """`smallfirst drift` shows it; no metric tells of it."""
     path, promise = calibrated(tmp_path)
     path.write_text(CATALOGUE.replace("    drift: {alarm: alert}\n", ""))
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    today = Period(f"{datetime.now(UTC):%Y-%m-%d}")
     found = drift_reports(load_catalogue(path), {today: day_of(promise, OTHERWISE)})["topic"]
     assert found.has_drifted
     assert not found.raises_alarm
@@ -115,9 +117,26 @@ def value_of(found: list[Metric], name: str, quantity: str, step: str) -> float:
     return value
 
 
-def test_as_many_days_are_read_as_are_kept() -> None:
-    """Oldest first, today last, none twice."""
-    dates = kept_dates(1_800_000_000_000)
-    assert len(set(dates)) == KEPT_DAYS
-    assert dates == sorted(dates)
-    assert dates[-1] == "2027-01-15"
+def test_as_many_periods_are_read_as_are_kept() -> None:
+    """The oldest first, none twice: days and then the last hours, over midnight."""
+    periods = kept_periods(1_800_000_000_000)
+    days = [each for each in periods if not each.hour]
+    hours = [each for each in periods if each.hour]
+    assert (len(set(days)), len(set(hours))) == (KEPT_DAYS, KEPT_HOURS)
+    assert [*days, *hours] == [*sorted(days), *sorted(hours)]
+    assert str(days[-1]) == "2027-01-15"
+    assert (str(hours[0]), str(hours[-1])) == ("2027-01-14 09:00", "2027-01-15 08:00")
+
+
+def test_a_change_of_this_hour_is_named_by_it(tmp_path: Path) -> None:
+    """The day's many jobs hide it; the hour's bets do not."""
+    path, promise = calibrated(tmp_path)
+    now = datetime.now(UTC)
+    odd = {("length", None): {"2048": 500}}
+    whole_day = {("length", None): {"64": 150_000, "128": 350_000, "2048": 500}}
+    this_hour = Period(f"{now:%Y-%m-%d}", f"{now:%H}")
+    seen = {Period(this_hour.date): day_of(promise, whole_day), this_hour: day_of(promise, odd)}
+    length = drift_reports(load_catalogue(path), seen)["topic"].quantities[0].judged
+    assert length.state is DriftState.DRIFTED
+    assert length.since == str(this_hour)
+    assert length.num_jobs == 500
