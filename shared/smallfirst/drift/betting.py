@@ -14,7 +14,7 @@ the reference's own error raises no alarm, and few rows prove a large change alo
 Sources: Ville 1939; Ramdas, Gruenwald, Vovk and Shafer 2023, Game-theoretic statistics and safe
 anytime-valid inference, https://doi.org/10.1214/23-STS894 (sections 2 and 5); Agrawal 2020,
 Finite-sample concentration of the multinomial in relative entropy,
-https://doi.org/10.1109/TIT.2020.2996134 (theorem I.2).
+https://doi.org/10.1109/TIT.2020.2996134.
 """
 
 from collections.abc import Sequence

@@ -3,9 +3,9 @@
 Nobody knows when a drift begins, and what was counted before it hides it. So bets begin anew each
 day and each hour, with a part of the capital each: 1 / (n (n + 1)) on the n-th, half of it for days
 and half for hours, which comes to 1 over all that there will ever be. A sum of martingales is one,
-so all of them together are wrong as seldom as one alone (Shin, Ramdas and Rinaldo 2023, E-detectors,
-https://doi.org/10.51387/23-NEJSDS51, treat the same with another aim). The risk is shared among a
-task's quantities, and of each part half is that the rows were odd, and half that the jobs were.
+so all of them together are wrong as seldom as one alone (Shin, Ramdas, Rinaldo 2022, E-detectors,
+arXiv:2203.03532, treat the same with another aim). The risk is shared among a task's quantities,
+and of each part half is that the rows were odd, and half that the jobs were.
 
 An alarm wants both: a proof that something has changed, and that it has changed much. Proof alone
 would come of any difference once jobs are many; much alone of a few odd jobs.
