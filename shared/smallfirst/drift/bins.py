@@ -26,6 +26,10 @@ MAX_LABELS: Final = 100
 #: The bin of all other labels. No label is called so: each has a character that can be seen.
 OTHER_LABELS: Final = ""
 
+#: The place of a length's bin by how many bits the length has.
+_MOST_BITS: Final = _LENGTHS[-1].bit_length()
+_BIN_OF_BITS: Final = tuple(max(0, bits - 5) for bits in range(_MOST_BITS + 1))
+
 
 class What(StrEnum):
     """What of jobs is compared."""
@@ -43,7 +47,7 @@ def confidence_bin(confidence: float | None) -> int:
 
 def length_bin(num_chars: int) -> int:
     """The place in `LENGTH_BINS` of a text of so many characters."""
-    return min(max(num_chars.bit_length() - 5, 0), len(_LENGTHS))
+    return _BIN_OF_BITS[min(num_chars.bit_length(), _MOST_BITS)]
 
 
 def label_bins(labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,12 +21,14 @@ from smallfirst.drift.bins import (
     confidence_bin,
     length_bin,
 )
-from smallfirst.jobs import Outcome, Tier
+from smallfirst.jobs import Attempt, Outcome, Tier
 from smallfirst.ledger.settlements import Finish, Move, Settlement
 from smallfirst.ledger.slices import Slice
 
 #: What stands for a bin where none is counted.
 _NOT_COUNTED: Final = -1
+#: Looked up here once: every job comes by, and an enumeration is slow to go through.
+_HUMAN, _RULE, _ACCEPTED = Tier.HUMAN, Tier.RULE, Outcome.ACCEPTED
 #: The most kinds of attempts between two entries into the books: some megabytes.
 MAX_KINDS: Final = 50_000
 
@@ -61,7 +63,18 @@ class SeenJobs:
         """Count the attempts that these end, where their task has a promise."""
         kinds = list[_Kind]()
         for each in settlements:
-            _add_kinds(each, kinds)
+            if isinstance(each, Finish):
+                basis, result = each.basis, each.result
+                if basis is not None and basis.promise:
+                    num_others = len(result.trail) - len(each.spent)
+                    whose = (result.task or "", basis.promise, len(basis.text), num_others)
+                    _add_kinds(whose, each.spent, kinds)
+            elif isinstance(each, Move):
+                slip = each.slip
+                if slip.request is not None and slip.request.promise:
+                    num_others = len(slip.trail) - len(each.spent)
+                    whose = (slip.task, slip.request.promise, slip.num_chars, num_others)
+                    _add_kinds(whose, each.spent, kinds)
         if not kinds:
             return
         with self._lock:
@@ -80,29 +93,18 @@ class SeenJobs:
         return fields
 
 
-def _add_kinds(settlement: Settlement, kinds: list[_Kind]) -> None:
-    """Add what one settlement counts: under a microsecond a job, as every job comes here."""
-    if isinstance(settlement, Finish):
-        basis, result = settlement.basis, settlement.result
-        if basis is None or not basis.promise:
-            return
-        task, promise, num_chars = result.task or "", basis.promise, len(basis.text)
-        trail = result.trail
-    elif isinstance(settlement, Move):
-        slip, request = settlement.slip, settlement.slip.request
-        if request is None or not request.promise:
-            return
-        task, promise, num_chars = slip.task, request.promise, slip.num_chars
-        trail = slip.trail
-    else:
-        return
+def _add_kinds(
+    whose: tuple[str, str, int, int], spent: Sequence[Attempt], kinds: list[_Kind]
+) -> None:
+    """Add what a job's attempts count, given its task, promise, length and attempts before."""
+    task, promise, num_chars, num_before = whose
     # A job's first attempt tells of its text.
-    length = _NOT_COUNTED if len(trail) > len(settlement.spent) else length_bin(num_chars)
-    for attempt in settlement.spent:
+    length = _NOT_COUNTED if num_before else length_bin(num_chars)
+    for attempt in spent:
         tier, outcome = attempt.tier, attempt.outcome
-        if tier is not Tier.HUMAN:
-            sure = _NOT_COUNTED if tier is Tier.RULE else confidence_bin(attempt.confidence)
-            answer = attempt.answer if outcome is Outcome.ACCEPTED else None
+        if tier is not _HUMAN:
+            sure = _NOT_COUNTED if tier is _RULE else confidence_bin(attempt.confidence)
+            answer = attempt.answer if outcome is _ACCEPTED else None
             label = answer.label if isinstance(answer, LabelAnswer) else ""
             kinds.append((task, promise, attempt.step, outcome, sure, label, length))
         length = _NOT_COUNTED
