@@ -85,7 +85,7 @@ Key, type, bound, writer; content:
         In the first slice: what jobs of tasks with a promise were like,
         `{task}:{promise}:{what}:{step}:{bin}`: how many texts were so long and how many attempts so
         sure, were accepted or escalated, and gave each label.
-    {slice}:booked:{date}:seen:{hour}  hash; TTL 2 days; workers, routers
+    {slice}:booked:{date}:seen:{hour}  hash; TTL 25 hours; workers, routers
         The same of one hour, 00 to 23.
     {slice}:log                        stream; `MAX_RECORDS` of records.lua; settle.lua
         Where the fleet keeps an audit log: the record of each result (JSON, without a text) with
