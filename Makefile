@@ -16,7 +16,7 @@ BESIDE := -n $(NUM_PROCESSES) --maxprocesses=4 --dist loadscope --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint-lua lint-workflows docs fuzz chaos bench bench-quick format lock clean
-.PHONY: hashes release release-check has-torch-index wheel images push-images sign-images chart push-chart sign-chart advisories licences
+.PHONY: hashes release release-check has-torch-index wheel images push-images sign-images chart push-chart sign-chart bundle air-gap advisories licences
 
 help:  ## Say what there is.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -193,6 +193,31 @@ push-chart: chart  ## Push the chart: make push-chart VERSION=0.2.0 REGISTRY=reg
 
 sign-chart:  ## Sign the chart that was pushed.
 	cosign sign --yes $(REGISTRY)charts/smallfirst@$$(sed -n 's/^Digest: //p' $(DIST)/chart.txt)
+
+# What a bundle carries: the images whose packages it has as wheels. torch has no hash, and its build for GPUs
+# would lack what it needs besides; see TORCH_INDEX.
+PACKAGES ?= router slm
+IN_BUNDLE := .cache/bundle
+DOWNLOAD := $(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest $(IN_BUNDLE)/wheels
+# The images that values ask for. Source: docs/how-to/models-in-a-cluster.md
+IMAGES_OF = $(HELM) template fleet helm/smallfirst --values '$(VALUES)' \
+	| grep -oE '(image|reference): "?[^ "{,}]+' | sed -E 's/.*: "?//' | sort -u
+
+bundle: .venv/ready $(if $(filter slm,$(PACKAGES)),has-torch-index)  ## Write a fleet to one signed file: make bundle CATALOGUE=catalogue.yaml KEY=bundle.key.
+	@test -f '$(CATALOGUE)' && test -f '$(KEY)' || { echo "CATALOGUE, KEY: name the catalogue, and the file of the" \
+	  "signing key, which smallfirst audit-log key makes" >&2; exit 2; }
+	rm -rf $(IN_BUNDLE) && mkdir -p $(DIST) $(IN_BUNDLE)/wheels
+	$(MAKE) wheel DIST=$(IN_BUNDLE)/own
+	cp $(IN_BUNDLE)/own/*.whl $(IN_BUNDLE)/wheels
+	$(MAKE) chart DIST=$(IN_BUNDLE)
+	$(foreach image,$(PACKAGES),$(DOWNLOAD) --require-hashes -r requirements/images/$(image).txt &&) true
+	$(if $(filter slm,$(PACKAGES)),$(DOWNLOAD) --index-url '$(TORCH_INDEX)' $(TORCH))
+	$(if $(VALUES),$(IMAGES_OF) > $(IN_BUNDLE)/images.txt)
+	$(BIN)/smallfirst bundle $(DIST)/fleet.tar --catalogue '$(CATALOGUE)' --key '$(KEY)' --wheels $(IN_BUNDLE)/wheels \
+	  --chart $(IN_BUNDLE)/smallfirst-*.tgz $(if $(VALUES),--images $(IN_BUNDLE)/images.txt)
+
+air-gap: .venv/ready  ## Install every package of a fleet of small models from a bundle, without a network.
+	$(BIN)/python -m tests.support.bundles
 
 # The advisories' database as OSV exports it (PyPI/all.zip at osv.dev's bucket): the file is fetched by who
 # may, and read without a network.

@@ -6,8 +6,8 @@ a public set's rows, whose labels are right or wrong in a share of cases, judged
 model learned from against a model of right labels. Test rows are never read. Prints Markdown;
 `--write` also writes it to `benchmarks/results/gate.md`.
 
-    python benchmarks/gate.py --data ../shared/data --write
-    python benchmarks/gate.py --data ../shared/data --quick
+    python benchmarks/gate.py --write
+    python benchmarks/gate.py --quick
 """
 
 import argparse
@@ -45,7 +45,9 @@ def main() -> None:
     options = _options()
     draws, trained = (50, 3) if options.quick else (1_000, options.trained)
     parts = [*_drawn_table(draws), *_trained_table(options.data, trained)]
-    text = "\n".join(["# Whom the gate lets in", "", *parts, "", provenance("gate.py --write")])
+    text = "\n".join(
+        ["# Whom the gate lets in", "", *parts, "", provenance("numpy", "scipy", "scikit-learn")]
+    )
     print(text)
     if options.write:
         write_result("gate", text)

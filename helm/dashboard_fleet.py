@@ -47,6 +47,16 @@ FLEET = Dashboard(
                     kind="stat",
                 ),
                 Panel(
+                    "Records that wait",
+                    "Results that the keeper of the audit log has not taken up; from 100,000 of a "
+                    "slice on, results have no record. 0 where no log is kept.",
+                    [
+                        ("waiting", told("smallfirst_audit_log_waiting_records")),
+                        ("lost", told("smallfirst_audit_log_lost_records_total")),
+                    ],
+                    kind="stat",
+                ),
+                Panel(
                     "Producers that wait",
                     "Jobs that no router has decided on yet.",
                     [("{{producer}}", told("smallfirst_producer_jobs", "producer", by="producer"))],

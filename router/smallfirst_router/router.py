@@ -6,7 +6,7 @@ A round takes about a second at most: what is read is settled in parts, one a ro
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -122,20 +122,25 @@ class Router:
         )
         # However many slices, a router at rest asks no more.
         self._rest = max(1.0, settings.slices / SLICES_AT_FULL_PACE)
-        second = timedelta(seconds=1)
         self._idle_block = IDLE_BLOCK * settings.slices
-        self._periodic_tasks = [
-            PeriodicTask(second, self.reload),
-            PeriodicTask(second, self._intake.take_up_producers),
-            PeriodicTask(second, self.recover),
-            PeriodicTask(second, self.end_due),
-            PeriodicTask(second, self.look_at_audits),
-            PeriodicTask(self._lease / 3, self._renew, may_rest=False),
-            PeriodicTask(2 * second, self._beat, may_rest=False),
-            PeriodicTask(10 * second, self.look_at_ids),
-            PeriodicTask(10 * second, self._look_for_destroyed),
-            PeriodicTask(60 * second, self.tidy),
-        ]
+        self._periodic_tasks = list(self._make_periodic_tasks())
+
+    def _make_periodic_tasks(self) -> Iterator[PeriodicTask]:
+        """What is due every so often, in this order."""
+        second = timedelta(seconds=1)
+        for each in (
+            self.reload,
+            self._intake.take_up_producers,
+            self.recover,
+            self.end_due,
+            self.look_at_audits,
+        ):
+            yield PeriodicTask(second, each)
+        yield PeriodicTask(self._lease / 3, self._renew, may_rest=False)
+        yield PeriodicTask(2 * second, self._beat, may_rest=False)
+        yield PeriodicTask(10 * second, self.look_at_ids)
+        yield PeriodicTask(10 * second, self._look_for_destroyed)
+        yield PeriodicTask(60 * second, self.tidy)
 
     def serve(self, catalogue: Catalogue) -> None:
         """Take up a catalogue: every task planned, every pool's backlog made.

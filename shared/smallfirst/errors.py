@@ -7,6 +7,7 @@
     ├── RedisUnfit             Redis is of a kind that no fleet can use; an operator names another
     │   └── SlicesDiffer           its fleet has another number of slices; an operator says how many
     ├── AuditLogError          the audit log is not as it should be; an operator sees to it
+    ├── BundleError            a bundle is not as it was signed; an operator brings it anew
     ├── UsersNotAdministered   Redis lets this connection make no users; its administrator does
     ├── InvalidJob             what is to be a job breaks a rule; its producer mends it
     └── ClientError            a call of the client did not do what it says
@@ -112,6 +113,25 @@ class ModelFilesError(SmallfirstError):
 
 class AuditLogError(SmallfirstError):
     """Raised when the audit log, or a key of it, is missing, damaged or not what it should be.
+
+    Attributes:
+        place: The file, or what else is meant.
+        reason: What is wrong.
+        remedy: What the operator can do.
+    """
+
+    def __init__(self, place: str, reason: str, remedy: str) -> None:
+        super().__init__(place, reason, remedy)
+        self.place = place
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}; {self.remedy}"
+
+
+class BundleError(SmallfirstError):
+    """Raised when a bundle cannot be made, is not as it was signed, or cannot be installed.
 
     Attributes:
         place: The file, or what else is meant.

@@ -224,9 +224,10 @@ def test_the_runbook_names_commands_and_objects_that_there_are() -> None:
     page = RUNBOOK.read_text("utf-8")
     written = "\n".join(map("".join, re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", page, re.DOTALL)))
     assert set(re.findall(r"^smallfirst ([a-z]+)", written, re.MULTILINE)) <= set(COMMANDS)
+    log = {"enabled": True, "existingClaim": "log", "existingSecret": "log-key"}
     objects = {
         f"{each['kind'].lower()}/{each['metadata']['name']}"
-        for each in rendered(values={"metrics": METRICS})
+        for each in rendered(values={"metrics": METRICS, "auditLog": log})
     }
     named = re.findall(r"\b(?:deployment|statefulset|podmonitor)/[\w-]+", written)
     assert named

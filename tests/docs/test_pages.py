@@ -26,6 +26,7 @@ FOLDERS = ("shared", "router", "workers", "tests", "helm", "benchmarks", "exampl
 NOT_OURS = (
     "models/",
     "calibration/",
+    "fleet/",
     "versions/",
     "./",
     "/",

@@ -19,4 +19,5 @@ def test_a_fleet_under_random_faults_keeps_its_promise(tmp_path: Path) -> None:
     assert report.jobs.statuses["failed"] == NUM_POISON
     assert report.jobs.num_documents
     assert report.jobs.num_worded
+    assert report.num_keepers
     assert len(report.faults) >= MINUTES * 60 / (strikes.PAUSE[1] + 5)

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from tests.support.drifting import OTHERWISE, calibrated, see
+from tests.support.ledgers import ended
 from tests.support.one_task import CATALOGUE
 from tests.support.shapes import attempt_for, result_for
 from tests.support.waiting import WaitUntil
@@ -30,6 +31,7 @@ from smallfirst.ledger.books import field_of_use
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.ledger.settlements import Finish
 from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import free_port
@@ -162,12 +164,25 @@ def test_dead_letters_are_counted_as_they_are_written(
     assert value("dead_letters") == 0
 
 
+def test_records_that_wait_for_the_audit_log_are_counted(
+    redis: Any, value: Callable[..., float | None]
+) -> None:
+    """Whether or not a log is kept; and those that will never be in it."""
+    assert (value("audit_log_waiting_records"), value("audit_log_lost_records_total")) == (0, 0)
+    RecordStream(redis, KEYS).open()
+    ended(redis, "a1")
+    ended(redis, "b1")
+    redis.hset(KEYS.log_lost, "number", 7)
+    assert (value("audit_log_waiting_records"), value("audit_log_lost_records_total")) == (2, 7)
+
+
 def test_rules_of_an_older_version_hide_the_count_alone(redis_url: str, redis: Any) -> None:
     """In the midst of an upgrade everything else is told."""
     redis.acl_setuser(
         "older", enabled=True, nopass=True, categories=["+@all"], keys=["*"], reset=True
     )
-    redis.execute_command("ACL", "SETUSER", "older", "-get", "(+get", f"%R~{KEYS.num_slices})")
+    rights = ("-get", "-hget", "(+get", f"%R~{KEYS.num_slices})")
+    redis.execute_command("ACL", "SETUSER", "older", *rights)
     registry = CollectorRegistry(auto_describe=False)
     catalogue = Catalogue.model_validate(yaml.safe_load(CATALOGUE))
     try:
@@ -175,6 +190,7 @@ def test_rules_of_an_older_version_hide_the_count_alone(redis_url: str, redis: A
             fleet = Fleet([Slice(older, KEYS)], CeleryLists(older, KEYS), lambda: catalogue)
             registry.register(fleet)
             assert registry.get_sample_value("smallfirst_dead_letters_written_total") is None
+            assert registry.get_sample_value("smallfirst_audit_log_waiting_records") is None
             assert registry.get_sample_value("smallfirst_redis_up") == 1
             assert registry.get_sample_value("smallfirst_dead_letters") == 0
     finally:

@@ -5,9 +5,10 @@
     python -m tests.support.chaos --mixed                  # one of each kind is of an older version
     python -m tests.support.chaos --cluster                # four slices, which move in a cluster
 
-At its end every confirmed job must have exactly one result that never changed, and Redis must be at
-rest. It prints how long each kind of fault was felt. What is struck depends on who has work just
-then, so that two runs of a seed are alike, not equal.
+At its end every confirmed job must have exactly one result that never changed, and one record of it
+in an audit log whose keeper was killed too; and Redis must be at rest. It prints how long each kind
+of fault was felt. What is struck depends on who has work just then, so that two runs of a seed are
+alike, not equal.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from tests.support.invariants import (
     result_key,
 )
 from tests.support.links import LinkedFleet
+from tests.support.log_keepers import StruckKeeper, check_log
 from tests.support.producers import (
     CANARY,
     WIRE_WORDS,
@@ -106,7 +108,11 @@ class JobCounts:
 
 @dataclass
 class Report:
-    """What a run showed."""
+    """What a run showed.
+
+    Attributes:
+        num_keepers: How many keepers of the audit log were killed; None where none was kept.
+    """
 
     seed: int
     minutes: float
@@ -114,6 +120,7 @@ class Report:
     faults: list[Fault]
     num_repeats: int
     settled_seconds: float
+    num_keepers: int | None = None
 
     def __str__(self) -> str:
         """A table of the faults below the counts."""
@@ -131,6 +138,11 @@ class Report:
             f" {self.num_repeats} submissions repeated by id; at rest {self.settled_seconds:.0f} s"
             " after the last fault."
         )
+        if self.num_keepers is not None:
+            head += (
+                f" {self.num_keepers} keepers of the audit log were killed; it is whole, and has"
+                " one record of each result."
+            )
         rows = [_row(kind, counts[kind], felt[kind]) for kind in sorted(felt)]
         titles = (
             "| fault | times | with work in hand | median, s | longest, s |\n|---|---|---|---|---|"
@@ -198,7 +210,9 @@ def run(
         producers = _producers(url, seed, minutes, num_jobs, num_poison, len(slices))
         chaos = Chaos(fleet, redis, seed, producers, slices)
         results = Results(opening.enter_context(_connect(fleet, slices)), producers)
-        report = _strike(fleet, chaos, redis, minutes, seed, producers, results)
+        # Neither an older version nor a cluster's several slices are part of this check.
+        keeper = None if is_mixed or is_clustered else StruckKeeper(url, folder / "kept", seed)
+        report = _strike(fleet, chaos, redis, minutes, seed, producers, results, keeper)
     assert not orphans(chaos.pids), "processes outlived the fleet"
     leaks = [str(log) for log in fleet.logs.glob("*") if CANARY in log.read_text(errors="replace")]
     assert not leaks, f"texts of jobs in {leaks}"
@@ -246,7 +260,10 @@ def _strike(
     seed: int,
     producers: Sequence[Producer],
     results: Results,
+    keeper: StruckKeeper | None,
 ) -> Report:
+    if keeper is not None:
+        keeper.start()
     results.start()
     threads = [producer.start() for producer in producers]
     chaos.run(monotonic() + minutes * 60)
@@ -260,14 +277,17 @@ def _strike(
     settled = monotonic() - over
     results.stop()
     chaos.look()
+    if keeper is not None:
+        keeper.close()
     _check_careless(redis, chaos.num_careless)
     return Report(
         seed,
         minutes,
-        _check(redis, results, ids, len(chaos.slices)),
+        _check(redis, results, ids, len(chaos.slices), keeper),
         chaos.faults,
         sum(producer.num_repeats for producer in producers),
         settled,
+        keeper.num_killed if keeper else None,
     )
 
 
@@ -305,7 +325,13 @@ def _check_careless(redis: Any, num_times: int) -> None:
     assert last <= set(ids), f"without a result: {sorted(last - set(ids))}"
 
 
-def _check(redis: Any, results: Results, ids: Sequence[str], num_slices: int) -> JobCounts:
+def _check(
+    redis: Any,
+    results: Results,
+    ids: Sequence[str],
+    num_slices: int,
+    keeper: StruckKeeper | None,
+) -> JobCounts:
     """Check every job's end; count them."""
     assert set(results.digests) == set(ids), "not every confirmed job has a result"
     # Whoever submits an id again, as a client does that lost its connection, gets the same result:
@@ -314,13 +340,18 @@ def _check(redis: Any, results: Results, ids: Sequence[str], num_slices: int) ->
     left = lasting_keys(redis)
     assert not left, f"keys without a bound: {left}"
     counts = JobCounts()
+    for result in _read(redis, ids, num_slices):
+        _check_one(result)
+        counts.add(result)
+    if keeper is not None:
+        check_log(keeper.log, keeper.key, _read(redis, ids, num_slices))
+    return counts
+
+
+def _read(redis: Any, ids: Sequence[str], num_slices: int) -> Iterator[Result]:
     for start in range(0, len(ids), 1000):
         keys = [result_key(name, num_slices) for name in ids[start : start + 1000]]
-        for raw in redis.mget(keys):
-            result = Result.model_validate_json(raw)
-            _check_one(result)
-            counts.add(result)
-    return counts
+        yield from map(Result.model_validate_json, redis.mget(keys))
 
 
 def _check_one(result: Result) -> None:

@@ -31,6 +31,13 @@ def texts_of(page: Path, language: str) -> list[str]:
     return [block.text for block in blocks_of(page) if block.language == language]
 
 
+def texts_under(page: Path, heading: str, language: str) -> list[str]:
+    """The blocks in one language below a heading of the second level."""
+    sections = re.split(r"^## (.+)\n", page.read_text("utf-8"), flags=re.MULTILINE)
+    text = dict(zip(sections[1::2], sections[2::2], strict=True))[heading]
+    return [found for named, found in _FENCE.findall(text) if named == language]
+
+
 def readers_path(folder: Path) -> str:
     """A search path on which the commands of this environment come first, after the folder's."""
     return f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"

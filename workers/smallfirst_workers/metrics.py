@@ -58,13 +58,7 @@ class WorkerMetrics:
             ["pool", "model", "kind"],
             registry=self.registry,
         )
-        self._confidence = Histogram(
-            "smallfirst_confidence",
-            "Confidence of the answers.",
-            ["task", "step"],
-            buckets=CONFIDENCE_BUCKETS,
-            registry=self.registry,
-        )
+        self._confidence = _confidences(self.registry)
         self._waited = Histogram(
             "smallfirst_job_wait_seconds",
             "Seconds from joining the pool's backlog to being claimed.",
@@ -105,3 +99,13 @@ class WorkerMetrics:
     def count_outcome(self, model: str, outcome: str) -> None:
         """Count a batch by what came of it."""
         self._batches.labels(self._pool, model, outcome).inc()
+
+
+def _confidences(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "smallfirst_confidence",
+        "Confidence of the answers.",
+        ["task", "step"],
+        buckets=CONFIDENCE_BUCKETS,
+        registry=registry,
+    )

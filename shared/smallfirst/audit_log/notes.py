@@ -1,4 +1,4 @@
-"""Signed notes and checkpoints: what a log says of itself, and with which key.
+"""Signed notes and checkpoints: what a log or a bundle says of itself, and with which key.
 
 A verifier key is one line, `NAME+HASH+KEY`, that may stand anywhere; the signing key is a file of
 one line that only the log's writer reads. Both are written as Go's `golang.org/x/mod/sumdb/note`
@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from smallfirst.audit_log import openssl
 from smallfirst.audit_log.merkle import HASH_BYTES
 from smallfirst.errors import AuditLogError
 
@@ -81,14 +82,25 @@ class VerifierKey:
         Raises:
             AuditLogError: When it is no checkpoint, or not signed by this key.
         """
-        text, _, signatures = note.decode("utf-8", "replace").rpartition("\n\n")
-        signed, found = f"{text}\n", _checkpoint_of(text)
-        is_whole = note.endswith(b"\n") and note == f"{signed}\n{signatures}".encode()
-        if found is None or not is_whole:
+        text = text_of(note)
+        found = None if text is None else _checkpoint_of(text.removesuffix("\n"))
+        if found is None:
             raise AuditLogError("checkpoint", "is no signed checkpoint", _NOTE_REMEDY)
-        if not any(self._is_ours(line, signed) for line in signatures.splitlines()):
+        if not self.has_signed(note):
             raise AuditLogError("checkpoint", f"is not signed by {self.line}", _NOTE_REMEDY)
         return found
+
+    def has_signed(self, note: bytes) -> bool:
+        """Whether this key has signed a note.
+
+        Raises:
+            AuditLogError: When nothing is installed that can tell.
+        """
+        text = text_of(note)
+        if text is None:
+            return False
+        signatures = note.decode().removeprefix(f"{text}\n")
+        return any(self._is_ours(line, text) for line in signatures.splitlines())
 
     def _is_ours(self, line: str, signed: str) -> bool:
         parts = line.split(" ")
@@ -119,8 +131,37 @@ class SigningKey:
 
     def signed(self, checkpoint: Checkpoint) -> bytes:
         """The checkpoint as a signed note."""
-        signature = self.verifier.key_id + self._key.sign(checkpoint.text.encode())
-        return f"{checkpoint.text}\n{_DASH} {self.name} {_written(signature)}\n".encode()
+        return self.signed_text(checkpoint.text)
+
+    def signed_text(self, text: str) -> bytes:
+        """A text of whole lines, none of them empty, as a signed note."""
+        signature = self.verifier.key_id + self._key.sign(text.encode())
+        return f"{text}\n{_DASH} {self.name} {_written(signature)}\n".encode()
+
+
+def text_of(note: bytes) -> str | None:
+    """The text of a signed note, whoever has signed it; None where it is none."""
+    text, blank, signatures = note.decode("utf-8", "replace").rpartition("\n\n")
+    is_whole = bool(blank) and note.endswith(b"\n")
+    return f"{text}\n" if is_whole and note == f"{text}\n\n{signatures}".encode() else None
+
+
+def named_verifier(given: str) -> VerifierKey:
+    """The verifier key that is given: itself, or a file that holds it, or its signing key.
+
+    Raises:
+        AuditLogError: When it is none of them.
+    """
+    if "+" in given:
+        return VerifierKey.read(given)
+    path = Path(given)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise AuditLogError(given, f"cannot be read: {error.strerror}", _KEY_REMEDY) from error
+    is_signing_key = raw.startswith(_PRIVATE.encode())
+    text = raw.decode("utf-8", "replace")
+    return read_key(path).verifier if is_signing_key else VerifierKey.read(text)
 
 
 def make_key(name: str, path: Path) -> SigningKey:
@@ -169,7 +210,7 @@ _NOTE_REMEDY: Final = "see who can write to the log's folder, and bring back a c
 
 
 def _ed25519() -> Any:
-    """What signs and verifies; not every fleet has it.
+    """What signs; not every fleet has it.
 
     Raises:
         AuditLogError: When it is not installed.
@@ -178,16 +219,18 @@ def _ed25519() -> Any:
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
         remedy = "pip install 'smallfirst[audit-log]'"
-        raise AuditLogError("the audit log", "needs what signs it", remedy) from error
+        raise AuditLogError("signing", "needs what makes signatures", remedy) from error
     return ed25519
 
 
 def _has_signed(public: bytes, signature: bytes, text: bytes) -> bool:
-    key = _ed25519().Ed25519PublicKey.from_public_bytes(public)
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - it is there
-
+    """Verify a signature; where no package can, the program `openssl` does."""
     try:
-        key.verify(signature, text)
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+    except ModuleNotFoundError:
+        return openssl.has_signed(public, signature, text)
+    try:
+        _ed25519().Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
     except InvalidSignature:
         return False
     return True

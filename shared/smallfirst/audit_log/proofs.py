@@ -33,15 +33,24 @@ def prove(folder: Path, key: VerifierKey, producer: str, job_id: str) -> str | N
     if not rows:
         return None
     number, salt = rows[-1].number, rows[-1].salt
-    tiles = Tiles(folder, signed.size)
-    record = tiles.entry(number)
-    path = path_to(number, signed.size, tiles.root)
-    if root_by_path(hash_of_leaf(record), number, signed.size, path) != signed.root:
-        remedy = "smallfirst audit-log verify says where"
-        raise AuditLogError(str(folder), f"is broken on the way to record {number}", remedy)
+    record, path = proven_record(Tiles(folder, signed.size), signed.root, number)
     extra = json.dumps({"salt": salt.hex(), "record": record.decode()}).encode()
     lines = [_FORMAT, f"extra {_written(extra)}", f"index {number}", *map(_written, path)]
     return "\n".join(lines) + "\n\n" + (folder / CHECKPOINT).read_bytes().decode()
+
+
+def proven_record(tiles: Tiles, root: bytes, number: int) -> tuple[bytes, list[bytes]]:
+    """A record, and the hashes by which it is seen to be under a signed root.
+
+    Raises:
+        AuditLogError: When the log is damaged on the way.
+    """
+    record = tiles.entry(number)
+    path = path_to(number, tiles.size, tiles.root)
+    if root_by_path(hash_of_leaf(record), number, tiles.size, path) != root:
+        remedy = "smallfirst audit-log verify says where"
+        raise AuditLogError("audit log", f"is broken on the way to record {number}", remedy)
+    return record, path
 
 
 def _written(raw: bytes) -> str:

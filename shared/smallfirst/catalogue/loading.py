@@ -6,9 +6,7 @@ model or asks the network.
 """
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 from smallfirst.catalogue import Catalogue, Example, Task, place_text
 from smallfirst.catalogue.examples import read_examples
 from smallfirst.catalogue.file_stamps import StampedFiles
+from smallfirst.catalogue.named_paths import absolute_path, model_paths, row_paths
 from smallfirst.catalogue.problems import problems_of
 from smallfirst.catalogue.promise_files import with_promises
 from smallfirst.catalogue.yaml_tree import Place, YamlError, YamlTree, read_yaml
@@ -24,8 +23,6 @@ from smallfirst.errors import CatalogueError, CatalogueProblem
 
 #: The largest catalogue, and the largest file of examples, that are read.
 MAX_CATALOGUE_BYTES, MAX_EXAMPLES_BYTES = 5_000_000, 64_000_000
-
-_FOLDERS = ("./", "../", "/", "~")
 
 
 @dataclass(frozen=True)
@@ -100,12 +97,12 @@ def _read(path: Path, files: StampedFiles) -> tuple[Catalogue, YamlTree, list[Ca
     """
     tree = _read_tree(path, files)
     _make_paths_absolute(tree.data, path.parent)
-    row_paths = _take_row_paths(tree.data)
+    paths = _take_row_paths(tree.data)
     try:
         catalogue = Catalogue.model_validate_json(json.dumps(tree.data), strict=True)
     except ValidationError as err:
         raise CatalogueError(*problems_of(err, Catalogue, tree, path)) from None
-    found, problems = _with_rows(catalogue, row_paths, tree, path, files)
+    found, problems = _with_rows(catalogue, paths, tree, path, files)
     return found, tree, problems
 
 
@@ -132,50 +129,22 @@ def _read_file(path: Path, max_bytes: int, files: StampedFiles, at: CataloguePro
     raise CatalogueError(CatalogueProblem(at.path, at.line, at.where, rule))
 
 
-def _mappings(data: Any, key: str) -> dict[str, dict[str, Any]]:
-    """Find the mappings under one of the catalogue's keys, whatever else may be wrong with it."""
-    entries = data.get(key) if isinstance(data, dict) else None
-    pairs = entries.items() if isinstance(entries, dict) else ()
-    return {name: entry for name, entry in pairs if isinstance(entry, dict)}
-
-
 def _make_paths_absolute(data: Any, base: Path) -> None:
-    for model in _mappings(data, "models").values():
-        if "source" in model:
-            model["source"] = _absolute_path(model["source"], base)
-        if "ca_file" in model:
-            model["ca_file"] = _absolute_path(model["ca_file"], base)
-        adapters = model.get("adapters")
-        if isinstance(adapters, dict):
-            model["adapters"] = {n: _absolute_path(each, base) for n, each in adapters.items()}
-
-
-def _absolute_path(source: Any, base: Path) -> Any:
-    """Make a path absolute, and leave alone what is none."""
-    if isinstance(source, str) and (source in {".", ".."} or source.startswith(_FOLDERS)):
-        return str(_absolute(source, base))
-    return source
-
-
-def _absolute(written: str, base: Path) -> Path:
-    """Make a path absolute without following symlinks, which Kubernetes swaps under a catalogue."""
-    folder = Path(written)
-    with suppress(RuntimeError):
-        folder = folder.expanduser()
-    return Path(abspath(base / folder))  # noqa: PTH100 - `resolve` follows symlinks
+    for place, written in model_paths(data).items():
+        holder: Any = data
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = str(absolute_path(written, base))
 
 
 def _take_row_paths(data: Any) -> dict[Place, str]:
     """Take out the tasks' `examples`, and the `golden` rows of their audits, that are paths."""
-    paths: dict[Place, str] = {}
-    for name, task in _mappings(data, "tasks").items():
-        audit = task.get("audit")
-        holders: list[tuple[Place, dict[str, Any]]] = [(("tasks", name, "examples"), task)]
-        if isinstance(audit, dict):
-            holders.append((("tasks", name, "audit", "golden"), audit))
-        for place, holder in holders:
-            if isinstance(holder.get(str(place[-1])), str):
-                paths[place] = holder.pop(str(place[-1]))
+    paths = row_paths(data)
+    for place in paths:
+        holder: Any = data
+        for key in place[:-1]:
+            holder = holder[key]
+        del holder[place[-1]]
     return paths
 
 
@@ -192,7 +161,7 @@ def _with_rows(
     for at, written in paths.items():
         name, place_of = str(at[1]), place_text(at)
         place = CatalogueProblem(path, tree.line_of(at), place_of, "")
-        task, rows_path = tasks[name], _absolute(written, path.parent)
+        task, rows_path = tasks[name], absolute_path(written, path.parent)
         try:
             content = _read_file(rows_path, MAX_EXAMPLES_BYTES, files, place)
         except CatalogueError as err:

@@ -233,7 +233,7 @@ def content_hash(folder: Path) -> str:
     Raises:
         ModelFilesError: When a file cannot be read.
     """
-    files = _files(folder)
+    files = model_files(folder)
     stamps = {file: stamp_of(file) for file in files}
     known = _hashes.get(folder)
     if known is None or known[0] != stamps:
@@ -241,7 +241,12 @@ def content_hash(folder: Path) -> str:
     return known[1]
 
 
-def _files(folder: Path) -> list[Path]:
+def model_files(folder: Path) -> list[Path]:
+    """List what a model's folder holds, hidden files and what links lead to among it.
+
+    Raises:
+        ModelFilesError: When there is no such folder.
+    """
     if not folder.is_dir():
         remedy = "put the model's files there, or mend `source` in the catalogue"
         raise ModelFilesError(str(folder), "no such folder", remedy)

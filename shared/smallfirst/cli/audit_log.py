@@ -9,25 +9,26 @@ from typing import Annotated
 
 import typer
 
-from smallfirst.audit_log.folder import KEY_FILE, read_checkpoint
+from smallfirst.audit_log.folder import read_checkpoint
 from smallfirst.audit_log.index import Index
-from smallfirst.audit_log.notes import Checkpoint, VerifierKey, make_key, read_key
+from smallfirst.audit_log.notes import Checkpoint, make_key
 from smallfirst.audit_log.process import keep as keep_log
 from smallfirst.audit_log.proofs import prove
 from smallfirst.audit_log.tiles import Tiles
 from smallfirst.audit_log.verifying import Break, verify
+from smallfirst.cli.audit_keys import FolderOption, KeyOption, folder_of, read_file, verifier_of
 from smallfirst.cli.fleet_connection import link_of, settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.options import ProducerOption
 from smallfirst.cli.output import (
     SOME_FAILED,
-    USAGE,
     JsonOption,
     fail,
     note,
     print_json,
     say,
 )
+from smallfirst.cli.replay import replay
 from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.settings import AuditLogSettings, ProducerSettings, load_settings
 
@@ -36,20 +37,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-
-FolderOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--log", help="The folder of the log; if not given, SMALLFIRST_AUDIT_LOG, else audit-log."
-    ),
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        help="The verifier key, or its file; if not given, the one that lies in the log's folder.",
-    ),
-]
 
 
 @app.command("key")
@@ -119,8 +106,8 @@ def proof(
 
     It is of C2SP's form `tlog-proof`, and needs neither the log nor us to be verified.
     """
-    folder, whose = _folder(log), _producer(producer)
-    found = prove(folder, _verifier(folder, key), whose, job_id)
+    folder, whose = folder_of(log), _producer(producer)
+    found = prove(folder, verifier_of(folder, key), whose, job_id)
     if found is None:
         fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
     if as_json:
@@ -139,8 +126,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the records of a job, each with its number and its salt."""
-    folder, whose = _folder(log), _producer(producer)
-    tiles = Tiles(folder, read_checkpoint(folder, _verifier(folder, key)).size)
+    folder, whose = folder_of(log), _producer(producer)
+    tiles = Tiles(folder, read_checkpoint(folder, verifier_of(folder, key)).size)
     with Index(folder) as index:
         rows = [row for row in index.find(whose, job_id) if row.number < tiles.size]
     if not rows:
@@ -152,6 +139,9 @@ def show(
         else:
             say(f"record {row.number}, salt {row.salt.hex()}")
             say(json.dumps(record, indent=2, ensure_ascii=False))
+
+
+app.command("replay")(replay)
 
 
 @app.command("verify")
@@ -166,9 +156,9 @@ def verify_log(
     as_json: JsonOption = False,
 ) -> None:
     """Look through the whole log; name each place where it is broken, and exit 1 where one is."""
-    folder = _folder(log)
-    verifier = _verifier(folder, key)
-    earlier = verifier.opened(_read(since)) if since else None
+    folder = folder_of(log)
+    verifier = verifier_of(folder, key)
+    earlier = verifier.opened(read_file(since)) if since else None
     signed, breaks = verify(folder, verifier, earlier)
     if as_json:
         state = {"records": signed.size, "root": signed.root.hex()} if signed else None
@@ -186,31 +176,5 @@ def _tell(signed: Checkpoint | None, breaks: list[Break]) -> None:
     say(f"{f'broken at {len(breaks)} places' if breaks else 'whole'}: {what}")
 
 
-def _folder(given: Path | None) -> Path:
-    return load_settings(AuditLogSettings, audit_log=given).audit_log
-
-
 def _producer(given: str | None) -> str:
     return load_settings(ProducerSettings, producer=given).producer
-
-
-def _verifier(folder: Path, given: str | None) -> VerifierKey:
-    """The key that is given, as itself or as a file; else the one beside the log."""
-    if given is None:
-        note(f"by the key in {folder / KEY_FILE}; name one that you trust by --key")
-        return _key_in(_read(folder / KEY_FILE))
-    if "+" in given:
-        return VerifierKey.read(given)
-    raw = _read(Path(given))
-    return read_key(Path(given)).verifier if raw.startswith(b"PRIVATE") else _key_in(raw)
-
-
-def _key_in(raw: bytes) -> VerifierKey:
-    return VerifierKey.read(raw.decode("utf-8", "replace"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        fail(f"{path}: cannot be read: {error.strerror}", exit_code=USAGE)

@@ -136,6 +136,15 @@ COMMANDS = {
         "smallfirst.cli.audit_log:app",
         "Keep, prove and verify the log of what the fleet answered, and by what.",
     ),
+    "bundle": CommandEntry(
+        "smallfirst.cli.bundle:bundle",
+        "Write a catalogue, its models, rows and promises, wheels and chart to one signed file.",
+    ),
+    "unbundle": CommandEntry(
+        "smallfirst.cli.bundle:unbundle",
+        "Verify a bundle, byte by byte; unpack it, and install its wheels; exit 1 where it is"
+        " changed.",
+    ),
     "report": CommandEntry(
         "smallfirst.cli.books:report",
         "Show what jobs cost and what was saved, by task, step and pool; losses as plainly as"

@@ -6,11 +6,9 @@ decided elsewhere. All times are Redis's own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import timedelta
-from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -32,17 +30,13 @@ from smallfirst.ledger.fleet_state import FleetState, fleet_state, state_keys
 from smallfirst.ledger.groups import is_group_missing, is_of_nothing, make_group
 from smallfirst.ledger.keys import POOL_GROUP, QUEUE_CONSUMER, ROUTER_GROUP, Keys
 from smallfirst.ledger.lives import DEAD_AFTER, Lives
-from smallfirst.ledger.records import record_of
 from smallfirst.ledger.scripts import Scripts
-from smallfirst.ledger.settlements import Settled, Settlement, no_record, rows_of
+from smallfirst.ledger.settlements import Settled, Settlement
+from smallfirst.ledger.settling import Settling, portions_of
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.ledger.submissions import Submissions
 
-Row = TypeVar("Row")
-
-#: The most entries that one script settles: at 15 to 25 us each it holds Redis for 3 ms at most.
-SETTLED_AT_ONCE = 128
-#: For the same reason, the most entries that one script passes on,
+#: The most entries that one script passes on: it holds Redis for few milliseconds,
 PASSED_AT_ONCE = 512
 #: and the most that one gives into a worker's hands, with their texts.
 CLAIMED_AT_ONCE = 128
@@ -58,8 +52,6 @@ DUE_AGAIN = timedelta(seconds=5)
 #: The longest that a person's claim holds without being renewed. A desk that is to hold it for less
 #: counts the difference as silence.
 PERSON_LEASE = timedelta(minutes=10)
-#: The ways in which an entry ends, as settle.lua counts them; behind them it says whether it logs.
-_NUM_WAYS = len(fields(Settled))
 #: What an entry may have around its job: the fields' names, and what else a producer writes.
 FRAMING_BYTES = 4096
 
@@ -82,8 +74,7 @@ class Ledger:
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None
-        #: Whether the fleet kept an audit log when it was last told.
-        self._is_logged = False
+        self._settling = Settling(self._scripts, keys, holder, self._bounds, self._today)
 
     @property
     def keys(self) -> Keys:
@@ -271,7 +262,7 @@ class Ledger:
         self, stream: str, group: str, entries: Sequence[str], *, to: str, idle_ms: int = 0
     ) -> set[str]:
         passed: set[str] = set()
-        for part in _parts(entries, PASSED_AT_ONCE):
+        for part in portions_of(entries, PASSED_AT_ONCE):
             arguments = [group, self._holder, to, idle_ms, *part]
             passed |= _decoded(self._scripts.run("hand_over", [stream], arguments))
         return passed
@@ -334,7 +325,7 @@ class Ledger:
         arguments = [POOL_GROUP, self._holder, wanted, self._keys.tag, QUEUE_CONSUMER]
         now_ms, claimed = 0, list[StreamEntry]()
         # The clock is wanted even where there is nothing to claim.
-        for part in [*_parts(entries, CLAIMED_AT_ONCE)] or [()]:
+        for part in [*portions_of(entries, CLAIMED_AT_ONCE)] or [()]:
             now_ms, *found = self._scripts.run("claim", [stream], [*arguments, *part])
             claimed += [held_entry(stream, row) for row in found]
         return self._note_clock(int(now_ms)), claimed
@@ -411,64 +402,14 @@ class Ledger:
         *,
         must_hold: bool = False,
     ) -> Settled:
-        """End entries of one stream, those that have not ended yet: a part at a time, each at once.
-
-        Where `must_hold`, only those that are still this holder's: who ends a job that it has not
-        worked on must not take it out of the hands of who does.
-        """
-        settled = Settled()
-        for part in _parts(settlements, SETTLED_AT_ONCE):
-            call = partial(self._settling, stream, group, part, must_hold=must_hold)
-            reply = self._scripts.run("settle", *call())
-            if self._must_record(reply):
-                reply = self._scripts.run("settle", *call())
-            settled += Settled(*(int(n) for n in reply[:_NUM_WAYS]))
-        return settled
+        """End entries of one stream, as `Settling.settle` says."""
+        return self._settling.settle(stream, group, settlements, must_hold=must_hold)
 
     def settle_streams(
         self, settlements: Mapping[str, Sequence[Settlement]], group: str
     ) -> dict[str, ResponseError]:
-        """End entries of several streams, in one round trip and some transactions.
-
-        Returns:
-            The streams of which Redis refused to end some, and why. These are as they were.
-        """
-        parts = [
-            (stream, part)
-            for stream, rows in settlements.items()
-            for part in _parts(rows, SETTLED_AT_ONCE)
-        ]
-        replies = zip(parts, self._settle_each(parts, group), strict=True)
-        return {stream: reply for (stream, _), reply in replies if isinstance(reply, ResponseError)}
-
-    def _settle_each(
-        self, parts: Sequence[tuple[str, Sequence[Settlement]]], group: str
-    ) -> list[Any]:
-        calls = [self._settling(stream, group, part) for stream, part in parts]
-        replies = self._scripts.run_each("settle", calls)
-        again = [place for place, reply in enumerate(replies) if self._must_record(reply)]
-        calls = [self._settling(parts[place][0], group, parts[place][1]) for place in again]
-        for place, reply in zip(again, self._scripts.run_each("settle", calls), strict=True):
-            replies[place] = reply
-        return replies
-
-    def _must_record(self, reply: Any) -> bool:
-        """Note whether there is an audit log; say whether nothing was done for want of records."""
-        if isinstance(reply, ResponseError):
-            return False
-        self._is_logged = not reply or bool(reply[_NUM_WAYS])
-        return not reply
-
-    def _settling(
-        self, stream: str, group: str, settlements: Sequence[Settlement], *, must_hold: bool = False
-    ) -> tuple[list[str], list[object]]:
-        """The keys and arguments of settle.lua."""
-        bounds = self._bounds.as_arguments()
-        arguments: list[object] = [group, self._holder, self._keys.tag, *bounds]
-        arguments.append("1" if must_hold else "0")
-        num_rows, rows = rows_of(settlements, record_of if self._is_logged else no_record)
-        arguments += [num_rows, "1" if self._is_logged else "0", *rows]
-        return [stream, self._today(), self._keys.due], arguments
+        """End entries of several streams, as `Settling.settle_streams` says."""
+        return self._settling.settle_streams(settlements, group)
 
     def open_pools(self, pools: Iterable[str]) -> None:
         """Make the backlogs of these pools, where they are not there yet."""
@@ -505,11 +446,6 @@ class Ledger:
     def tidy(self, streams: Sequence[str], group: str, *, idle: timedelta) -> None:
         """Forget holders of streams that hold nothing and were silent for long."""
         self._scripts.run("tidy", streams, [group, round(idle.total_seconds() * 1000)])
-
-
-def _parts(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    for begin in range(0, len(rows), size):
-        yield rows[begin : begin + size]
 
 
 def _read_of(streams: Sequence[str], reply: Iterable[Any]) -> list[StreamEntry]:

@@ -63,6 +63,11 @@ class RecordStream:
         self._redis.xtrim(self._keys.log, minid=next_entry, approximate=False)
 
     @property
+    def num_waiting(self) -> int:
+        """How many entries nobody has taken up yet; none where no results are recorded."""
+        return int(self._redis.xlen(self._keys.log))
+
+    @property
     def lost(self) -> int:
         """How many results have no record."""
         return int(self._redis.hget(self._keys.log_lost, "number") or 0)

@@ -96,6 +96,7 @@ class LocalFleet:
         routers: int = 1,
         slm_processes: int | None = None,
         flower: bool = True,
+        desk: bool = True,
         redis_port: int | None = None,
         flower_port: int | None = None,
         desk_port: int | None = None,
@@ -107,7 +108,7 @@ class LocalFleet:
         self._num_workers = slm_processes or usable_cores()
         self._flower_port = flower_port
         self._wants_flower = flower and can_run_flower()
-        self._wants_desk = can_run_desk()
+        self._wants_desk = desk and can_run_desk()
         self._desk_port = desk_port
         #: Who may sign in at the desk that was started.
         self.desk_account: DeskAccount | None = None

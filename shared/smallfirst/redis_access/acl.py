@@ -458,7 +458,8 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant("time info multi exec"),
         Grant("xinfo|groups xpending xlen", streams),
-        Grant("xlen", (f"%R~{keys.dead}",)),
+        Grant("xlen", (f"%R~{keys.dead}", f"%R~{keys.log}")),
+        Grant("hget", (f"%R~{keys.log_lost}",)),
         Grant("zcount", (f"%R~{keys.workers('*')}",)),
         Grant("zcard zrange", (f"%R~{keys.review('*')}",)),
         Grant("llen", (f"%R~{keys.celery_prefix}*",)),

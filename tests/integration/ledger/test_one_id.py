@@ -1,6 +1,5 @@
 """One id: submitted again, refused, corrected, cancelled; it has one end."""
 
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -68,9 +67,15 @@ def submitted_again(redis: Any, count: int, first: int) -> float:
         )
         for number, entry in enumerate(entries)
     ]
-    began = perf_counter()
+    began = cpu_seconds(redis)
     ledger.settle(OWN.jobs, ROUTER_GROUP, rows)
-    return perf_counter() - began
+    return cpu_seconds(redis) - began
+
+
+def cpu_seconds(redis: Any) -> float:
+    """What Redis has computed so far; a busy machine does not lengthen it."""
+    used = redis.info("cpu")
+    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def test_those_who_wait_for_one_job_are_bounded(redis: Any, notices: Notices) -> None:

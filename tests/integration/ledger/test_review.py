@@ -256,6 +256,7 @@ def test_an_entry_that_nobody_can_read_stops_no_other(redis: Any) -> None:
     assert redis.xlen(KEYS.dead) == 1
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_lapsed_leases_lose_no_job(redis: Any) -> None:
     """Each is given again, to one person, and answered once."""
     ids = [f"a{n}" for n in range(1000)]
