@@ -3,6 +3,14 @@
 from helm.dashboard_layout import COST, Dashboard, Panel
 from helm.dashboard_queries import booked, grown, part_of, per_attempt, quantile, share_of, told
 
+_QUANTITY = ("task", "quantity", "step")
+
+
+def _drift(name: str) -> str:
+    """Read what is said of each quantity of a task."""
+    return told(f"smallfirst_drift_{name}", *_QUANTITY, by=", ".join(_QUANTITY))
+
+
 FLEET = Dashboard(
     uid="smallfirst-fleet",
     title="Smallfirst: the fleet",
@@ -314,6 +322,25 @@ FLEET = Dashboard(
                         )
                     ],
                     unit="percentunit",
+                ),
+            ),
+        ),
+        (
+            "Jobs beside the rows they were calibrated on",
+            (
+                Panel(
+                    "Proof of drift",
+                    "By quantity: lengths, labels, confidence, escalation. At 1 it is proven that"
+                    " jobs have changed; an alarm wants a large change besides.",
+                    [
+                        ("{{task}} {{quantity}} {{step}}", _drift("evidence_ratio")),
+                        ("{{task}} {{quantity}} {{step}} alarm", _drift("alarm")),
+                    ],
+                ),
+                Panel(
+                    "Population stability index",
+                    "Below 0.1 a change is small, from 0.25 on large.",
+                    [("{{task}} {{quantity}} {{step}}", _drift("stability_index"))],
                 ),
             ),
         ),

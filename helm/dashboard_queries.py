@@ -18,6 +18,7 @@ _BY_LABEL = {
         "confidence",
         "people_",
         "audit_",
+        "drift_",
     ),
     "pool": (
         "jobs_",

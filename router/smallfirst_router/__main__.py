@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from typing import NamedTuple
 
 import structlog
 
@@ -14,6 +15,7 @@ from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.seen import SeenJobs
 from smallfirst.ledger.slices import keys_of_slices
 from smallfirst.process.born import born
 from smallfirst.process.connection import bounds_of, connect, connect_broker
@@ -36,6 +38,13 @@ from smallfirst_router.triage import Triage
 from smallfirst_router.turns import Turns
 
 log = structlog.get_logger()
+
+
+class Kept(NamedTuple):
+    """What a process keeps count of, for the routers of all slices together."""
+
+    router_time: RouterTime
+    seen: SeenJobs
 
 
 def main() -> int:
@@ -82,7 +91,7 @@ def build_slices(
 ) -> SliceRouters:
     """Put a router of each slice together."""
     turns, (_, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
-    linear_models, router_time = LinearModels(settings.cache_dir), RouterTime(born())
+    linear_models, kept = LinearModels(settings.cache_dir), Kept(RouterTime(born()), SeenJobs())
     first = build(
         settings,
         metrics,
@@ -90,7 +99,7 @@ def build_slices(
         health,
         turns=turns,
         linear_models=linear_models,
-        router_time=router_time,
+        kept=kept,
     )
     signs = [health.of_thread(thread_of(number)) for number in range(1, settings.slices)]
     return SliceRouters(
@@ -105,7 +114,7 @@ def build_slices(
                     turns=turns,
                     keys=keys,
                     linear_models=linear_models,
-                    router_time=router_time,
+                    kept=kept,
                 )
                 for keys, sign in zip(others, signs, strict=True)
             ),
@@ -122,7 +131,7 @@ def build(
     turns: Turns | None = None,
     keys: Keys | None = None,
     linear_models: LinearModels | None = None,
-    router_time: RouterTime | None = None,
+    kept: Kept | None = None,
 ) -> Router:
     """Put a router together and give it the catalogue, so that a wrong one stops the start."""
     keys, settings = keys or Keys(settings.namespace), settings.of_one_slice()
@@ -137,7 +146,7 @@ def build(
     linear_models.train(watch.current, on_wait=health.beat)
     router = Router(
         ledger=ledger,
-        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing(), router_time),
+        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing(), *(kept or ())),
         dispatch=Dispatch(
             ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics, turns
         ),
@@ -147,8 +156,8 @@ def build(
         health=health,
         linear_models=linear_models,
     )
-    if router_time is not None:
-        router.keep_books(router_time)
+    if kept is not None:
+        router.keep_books(*kept)
     router.serve(watch.current)
     return router
 

@@ -27,6 +27,7 @@ from smallfirst.ledger.groups import is_group_missing
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS
 from smallfirst.ledger.ledger import DUE_COUNT, Ledger
 from smallfirst.ledger.own_books import OwnBooks
+from smallfirst.ledger.seen import SeenJobs
 from smallfirst.redis_access.refusals import refuse_cluster
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
@@ -161,12 +162,12 @@ class Router:
         self._dispatch.serve(self._plan)
         self._people.serve(self._plan)
 
-    def keep_books(self, router_time: RouterTime) -> None:
-        """Book the process's time; the first slice's router enters it for all of them."""
+    def keep_books(self, router_time: RouterTime, seen: SeenJobs | None = None) -> None:
+        """Book the process's time, and what it saw; the first slice's router enters it for all."""
         self._time = router_time
         if self._keys.slice == 0:
             self._books = OwnBooks(
-                self._ledger, ROUTERS, router_time.read, lambda: self._plan.price_per_hour
+                self._ledger, ROUTERS, router_time.read, lambda: self._plan.price_per_hour, seen
             )
 
     def run(self) -> None:

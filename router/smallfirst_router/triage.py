@@ -22,6 +22,7 @@ from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
 from smallfirst.ledger.keys import ROUTER_GROUP, WAITING_PREFIX, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import RoutingSlip, StepRequest
+from smallfirst.ledger.seen import SeenJobs
 from smallfirst.ledger.settlements import (
     Basis,
     Cancel,
@@ -70,9 +71,11 @@ class Triage:
         metrics: RouterMetrics,
         tracing: Tracing,
         router_time: RouterTime | None = None,
+        seen: SeenJobs | None = None,
     ) -> None:
         self._ledger = ledger
         self._router_time = router_time
+        self._seen = seen
         self._keys = keys
         self._escalations = keys.escalations
         self._settings = settings
@@ -119,6 +122,8 @@ class Triage:
             # Not before: what Redis could not be told is read and decided again.
             self._metrics.count_decisions(decided[stream])
             self._count_asked(decided[stream])
+            if self._seen is not None:
+                self._seen.count(decided[stream])
         for refusal in refusals.values():
             raise refusal
         num_decided = sum(map(len, decided.values()))

@@ -41,6 +41,7 @@ from smallfirst.process.settings_help import answer_arguments
 from smallfirst.settings import ExporterSettings, load_settings
 from smallfirst.telemetry.audits import audit_metrics
 from smallfirst.telemetry.builds import Build
+from smallfirst.telemetry.drift import DriftWatch
 from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.outages import tell
@@ -72,6 +73,7 @@ class Fleet(Collector):
         #: Prometheus may scrape while another one still reads.
         self._lock = threading.Lock()
         self._survey = FleetSurvey(slices, lists, may_read_jobs=False)
+        self._drift = DriftWatch(slices[0])
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric; where Redis does not answer, that alone."""
@@ -105,6 +107,7 @@ class Fleet(Collector):
         audited = [name for name, task in catalogue.tasks.items() if task.audit is not None]
         first = self._slices[0]
         yield from audit_metrics(read_reports(Audits(first.redis, first.keys).said(audited)))
+        yield from self._drift.metrics(catalogue, load.now_ms)
 
     def _streams(self, load: FleetLoad) -> Iterator[Metric]:
         """What routers read has `@router` for a pool; the submissions of all producers are one."""

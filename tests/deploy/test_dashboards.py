@@ -22,8 +22,8 @@ from smallfirst.local.redis_server import free_port
 
 PROMETHEUS = shutil.which("prometheus")
 FILES = sorted((CHART / "files" / "dashboards").glob("*.json"))
-#: Panels about what goes wrong, or is checked blind, which nothing is in this test; their queries
-#: give nothing.
+#: Panels about what goes wrong, is checked blind or was calibrated, which nothing is in this test;
+#: their queries give nothing.
 NOTHING_TO_TELL = {
     "Failed attempts",
     "Workers that died",
@@ -32,6 +32,8 @@ NOTHING_TO_TELL = {
     "Error among accepted answers",
     "Blind checks",
     "Reviewers' own errors",
+    "Proof of drift",
+    "Population stability index",
 }
 #: Queries of other panels that give nothing here: nothing goes wrong, and Redis keeps no file.
 QUIET = ('outcome!="settled"', "redis_aof_delayed_fsync")

@@ -53,7 +53,8 @@ def test_every_key_is_told() -> None:
         keys.dead_raw("{entry}"),
         keys.workers("{pool}"),
     }
-    made |= {keys.end("{host}/{pid}"), keys.booked("{date}")}
+    made |= {keys.end("{host}/{pid}"), keys.booked("{date}"), keys.seen("{date}")}
+    made.add(keys.seen("{date}", "{hour}"))
     made |= {keys.dead_kept, keys.dead_bytes, keys.dead_written, own.submissions}
     made |= {f"{keys.tag}:backlog:{{pool}}:{{priority}}"}
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}

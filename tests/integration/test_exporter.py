@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
+from tests.support.drifting import OTHERWISE, calibrated, see
 from tests.support.ledgers import ended
 from tests.support.one_task import CATALOGUE
 from tests.support.shapes import attempt_for, result_for
@@ -22,6 +23,7 @@ from tests.support.waiting import WaitUntil
 
 from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.audits import Audits
@@ -236,6 +238,19 @@ def test_what_an_audit_says_is_told_of_audited_tasks_alone(redis: Redis) -> None
     assert value("error_ratio", "topic") is None
     redis.hset(KEYS.audit("other"), "said", "{")
     assert value("error_ratio") is None
+    assert registry.get_sample_value("smallfirst_redis_up") == 1
+
+
+def test_a_scrape_tells_of_drift_and_looks_once_a_minute(redis: Redis, tmp_path: Path) -> None:
+    """By task, quantity and step; books of attempts are read as before."""
+    catalogue, promise = calibrated(tmp_path)
+    see(redis, promise, OTHERWISE)
+    registry, loaded = CollectorRegistry(auto_describe=False), load_catalogue(catalogue)
+    registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: loaded))
+    labels = {"task": "topic", "quantity": "length", "step": ""}
+    assert registry.get_sample_value("smallfirst_drift_alarm", labels) == 1
+    redis.delete(*redis.scan_iter(KEYS.seen("*")))
+    assert registry.get_sample_value("smallfirst_drift_alarm", labels) == 1
     assert registry.get_sample_value("smallfirst_redis_up") == 1
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from smallfirst.catalogue.audits import Audit, WhenBroken
+from smallfirst.catalogue.drifts import Drift
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import (
@@ -20,6 +21,7 @@ from smallfirst.catalogue.promises import (
     StepPromise,
     promise_path,
 )
+from smallfirst.catalogue.references import QuantityReference, Reference
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
     CALIBRATED,
@@ -53,6 +55,7 @@ __all__ = [
     "Audit",
     "Backlog",
     "Catalogue",
+    "Drift",
     "Entry",
     "EqualSingle",
     "Example",
@@ -69,7 +72,9 @@ __all__ = [
     "Place",
     "Pool",
     "Promise",
+    "QuantityReference",
     "RecordField",
+    "Reference",
     "RouterCosts",
     "Rule",
     "RuleStep",

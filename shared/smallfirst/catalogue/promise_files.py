@@ -42,6 +42,9 @@ def with_promises(
             problems.append((at, f"{promise}; {remedy(name)}"))
             continue
         void = list(voids(promise, name, task, catalogue.models))
+        if task.drift is not None and promise.reference is None:
+            rule = "the task's promise was made by a version that did not count what rows are like"
+            problems.append((("tasks", name, "drift"), f"{rule}; {remedy(name)}"))
         problems += [(at if n is None else _accept(name, n), rule) for n, rule in void]
         if not void:
             tasks[name] = _promised(task, promise)

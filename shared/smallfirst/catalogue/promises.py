@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from smallfirst.acceptance import Acceptance
 from smallfirst.answers import Label, Probability
+from smallfirst.catalogue.references import Reference
 from smallfirst.jobs import Name, Tier
 from smallfirst.kinds.entries import Entry
 
@@ -129,6 +130,11 @@ class Promise(Entry):
         description="The cheapest single step of equal quality, on the testing part, where each"
         " accepts as many answers as the cascade; none: a version made this promise that did not"
         " tell. It is no part of the promise.",
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="What the rows were like, with which a task's `drift` compares jobs; none: a"
+        " version made this promise that did not count. It is no part of the promise.",
     )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from smallfirst.catalogue.audits import AnyAudit, Audit, WhenBroken
+from smallfirst.catalogue.drifts import Drift
 from smallfirst.catalogue.promises import Promise
 from smallfirst.catalogue.steps import AnyStep, Otherwise, PersonStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
@@ -56,6 +57,11 @@ class Task(TaskKeys):
         description="The share of accepted answers that people check blind, such as 0.01, or an"
         " audit with its settings; none: nothing is checked.",
     )
+    drift: Drift | None = Field(
+        default=None,
+        description="When it is held that the task's jobs have changed, against the rows it was"
+        " calibrated on, such as `{alarm: alert}`; none: no alarm is raised.",
+    )
     reads: Literal["all", "message"] = Field(
         default="all",
         description="What models with a head read of a text: `all` of it, or, of a mail, the"
@@ -76,6 +82,7 @@ class Task(TaskKeys):
                 *_person_problems(self),
                 *_example_problems(self),
                 *_audit_problems(self),
+                *_drift_problems(self),
                 *_reading_problems(self),
             )
         )
@@ -192,6 +199,12 @@ def _audit_problems(task: Task) -> Iterator[tuple[Place, str]]:
         yield (*at, "when_broken"), f"{rule}, or say `warn`"
     elif all(getattr(task, key) for key in spec.needs):
         yield from golden_problems(task.audit, task)
+
+
+def _drift_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    if task.drift is not None and not any(step.is_calibrated for step in task.cascade):
+        rule = "no step says `accept: calibrated`, so there are no rows to compare jobs with"
+        yield ("drift",), f"{rule}; calibrate one, or leave the drift out"
 
 
 def golden_problems(audit: Audit, task: Task) -> Iterator[tuple[Place, str]]:

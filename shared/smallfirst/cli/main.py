@@ -141,6 +141,10 @@ COMMANDS = {
         "smallfirst.cli.audit:audit",
         "Show how often accepted answers are wrong, by blind checks, and how reviewers answer.",
     ),
+    "drift": CommandEntry(
+        "smallfirst.cli.drift:drift",
+        "Show whether jobs are still like the rows that their task was calibrated on.",
+    ),
     "audit-log": CommandEntry(
         "smallfirst.cli.audit_log:app",
         "Keep, prove and verify the log of what the fleet answered, and by what.",

@@ -34,6 +34,7 @@ from smallfirst.evaluation.alternatives import equal_step, names_of
 from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.bounds import upper_bound
 from smallfirst.evaluation.errors import NothingToChoose
+from smallfirst.evaluation.references import reference_of
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, templates_of
 from smallfirst.evaluation.settings_table import (
     NEVER,
@@ -94,7 +95,8 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     """
     task = origin.catalogue.tasks[scores.task]
     check_calibratable(scores.task, task, len(scores.rows), aim)
-    scores = without_flagged(shuffled(scores), foreign_limits(task, origin.foreign_limit))
+    said = shuffled(scores)
+    scores = without_flagged(said, foreign_limits(task, origin.foreign_limit))
     fixed = _fixed(task)
     num_fit = num_to_fit(
         len(scores.rows), fixed, aim, has_temperature=KINDS[task.kind].is_one_label
@@ -107,8 +109,10 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     chosen = choose(board, is_fit, fixed, aim)
     if isinstance(chosen, Unsupported):
         return chosen
-    fitted = _Fitted(board, is_fit, temperatures, chosen)
-    return _promise(scores, aim, origin, fitted)
+    promise = _promise(scores, aim, origin, _Fitted(board, is_fit, temperatures, chosen))
+    # As a worker would say it: there an answer to a foreign text keeps its confidence.
+    reference = reference_of(_tested(said, is_fit), promise, task)
+    return promise.model_copy(update={"reference": reference})
 
 
 def tighter_promise(kept: Promise, scores: Scores, aim: Aim, origin: Origin) -> Promise | None:
@@ -281,9 +285,14 @@ def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promi
 
 def _equal_step(scores: Scores, fitted: _Fitted, steps: Sequence[StepPromise]) -> int | None:
     """The cheapest single step of equal quality, on the rows that chose nothing."""
-    rows = tuple(row for row, is_in in zip(scores.rows, fitted.is_fit, strict=True) if not is_in)
-    answers = answers_of(replace(scores, rows=rows), [step.acceptance for step in steps])
+    tested = _tested(scores, fitted.is_fit)
+    answers = answers_of(tested, [step.acceptance for step in steps])
     return equal_step(answers, names_of(scores.steps))
+
+
+def _tested(scores: Scores, is_fit: Bools) -> Scores:
+    rows = (row for row, is_in in zip(scores.rows, is_fit, strict=True) if not is_in)
+    return replace(scores, rows=tuple(rows))
 
 
 def _steps(

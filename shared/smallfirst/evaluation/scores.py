@@ -78,6 +78,7 @@ class ScoredRow:
         answer: The whole right answer, as its file has it.
         line: Of its file, from 1.
         id: Its own, where it has one; else empty.
+        num_chars: The length of its text; 0 where nobody counted.
     """
 
     key: str
@@ -88,6 +89,7 @@ class ScoredRow:
     answer: JsonValue = None
     line: int = 0
     id: str = ""
+    num_chars: int = 0
 
     @property
     def is_foreign(self) -> bool:

@@ -232,6 +232,7 @@ def _scored(task: Task, row: Row, results: Sequence[Result], cluster: int) -> Sc
         answer=spec.as_json(gold),
         line=row.line,
         id=row.example.id or "",
+        num_chars=len(row.example.text),
     )
 
 

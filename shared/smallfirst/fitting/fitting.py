@@ -299,6 +299,7 @@ def _scored(
             parts=spec.parts_of(gold),
             answer=spec.as_json(gold),
             line=row.line,
+            num_chars=len(row.example.text),
         )
         for at, (row, gold) in enumerate(zip(rows, golds, strict=True))
     )

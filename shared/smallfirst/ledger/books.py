@@ -16,6 +16,8 @@ from smallfirst.ledger.slices import Slice
 
 #: How long a day's books are kept: see settle.lua.
 BOOKED_TTL_SECONDS: Final = 35 * 86_400
+#: How long it is kept what jobs of an hour were like; of days it is as long as books are.
+SEEN_HOUR_TTL_SECONDS: Final = 25 * 3600
 #: Outcomes of attempts whose answer nobody got.
 IN_VAIN: Final = frozenset({FENCED, GIVEN_BACK})
 

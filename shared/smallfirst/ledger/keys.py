@@ -81,6 +81,12 @@ Key, type, bound, writer; content:
         of them that were written, joules and the seconds in which they were metered; and of those
         asked after another step: how many were compared, changed, judged, better, worse. In the
         first slice what no job took of workers and routers, `@{pool}::{use}:{unit}`.
+    {slice}:booked:{date}:seen         hash; TTL 35 days; workers, routers
+        In the first slice: what jobs of tasks with a promise were like,
+        `{task}:{promise}:{what}:{step}:{bin}`: how many texts were so long and how many attempts so
+        sure, were accepted or escalated, and gave each label.
+    {slice}:booked:{date}:seen:{hour}  hash; TTL 25 hours; workers, routers
+        The same of one hour, 00 to 23.
     {slice}:log                        stream; `MAX_RECORDS` of records.lua; settle.lua
         Where the fleet keeps an audit log: the record of each result (JSON, without a text) with
         its `salt`, `producer` and `id`, until the log's keeper has taken it up.
@@ -132,6 +138,11 @@ EVERY_SLICE = "*"
 def date_of(now_ms: int) -> str:
     """The day (UTC, as YYYY-MM-DD) of one moment of Redis's clock."""
     return f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def hour_of(now_ms: int) -> str:
+    """The hour (UTC, as 00 to 23) of one moment of Redis's clock."""
+    return f"{datetime.fromtimestamp(now_ms / 1000, UTC):%H}"
 
 
 @dataclass(frozen=True)
@@ -347,6 +358,15 @@ class Keys:
     def booked(self, date: str) -> str:
         """What was spent on one day (UTC, as YYYY-MM-DD)."""
         return f"{self.tag}:booked:{date}"
+
+    def seen(self, date: str, hour: str = "") -> str:
+        """What jobs were like on one day (UTC, as YYYY-MM-DD), or in one hour of it (as 00)."""
+        return f"{self.booked(date)}:seen{':' if hour else ''}{hour}"
+
+    def seen_at(self, now_ms: int) -> tuple[str, str]:
+        """What jobs were like on the day, and in the hour, of one moment of Redis's clock."""
+        date = date_of(now_ms)
+        return self.seen(date), self.seen(date, hour_of(now_ms))
 
     def booked_at(self, now_ms: int) -> str:
         """What was spent on the day of one moment of Redis's clock."""

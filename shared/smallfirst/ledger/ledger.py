@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from smallfirst.ledger.audits import Audits
-from smallfirst.ledger.books import BOOKED_TTL_SECONDS
+from smallfirst.ledger.books import BOOKED_TTL_SECONDS, SEEN_HOUR_TTL_SECONDS
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decisions
 from smallfirst.ledger.entries import (
@@ -95,8 +95,12 @@ class Ledger:
 
         A script must be told its keys before it can ask for the time.
         """
+        return self._keys.booked_at(self._about_now_ms())
+
+    def _about_now_ms(self) -> int:
+        """Redis's clock, by this process's own where it was asked before."""
         told_ms, told_at = self._clock or (self.now_ms(), monotonic())
-        return self._keys.booked_at(told_ms + round((monotonic() - told_at) * 1000))
+        return told_ms + round((monotonic() - told_at) * 1000)
 
     def book(self, amounts: Mapping[str, float]) -> None:
         """Add to what is spent today: amounts by field, see `keys`; what is nothing is left out."""
@@ -105,6 +109,16 @@ class Ledger:
         for name in [name for name, amount in found.items() if float(amount)]:
             pipeline.hincrbyfloat(key, name, float(found[name]))
         pipeline.expire(key, BOOKED_TTL_SECONDS)
+        pipeline.execute()
+
+    def count_seen(self, counts: Mapping[str, int]) -> None:
+        """Add to what jobs were like, today and in this hour: counts by field, see `keys`."""
+        of_day, of_hour = self._keys.seen_at(self._about_now_ms())
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, ttl in ((of_day, BOOKED_TTL_SECONDS), (of_hour, SEEN_HOUR_TTL_SECONDS)):
+            for name, count in counts.items():
+                pipeline.hincrby(key, name, count)
+            pipeline.expire(key, ttl)
         pipeline.execute()
 
     def hello(self) -> Any:

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from smallfirst.jobs import Attempt
 from smallfirst.ledger.books import Use, field_of_use
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.seen import SeenJobs
 
 #: Between two entries into the books.
 EVERY_SECONDS: Final = 10.0
@@ -31,6 +32,7 @@ class OwnBooks:
         pool: Whose process it is; `@router` for a router.
         read: Tells what each use of the time came to since the process began.
         price_per_hour: Tells what an hour of it costs by now.
+        seen: What the process has seen of jobs; left out, nothing is written down of it.
     """
 
     def __init__(
@@ -39,11 +41,14 @@ class OwnBooks:
         pool: str,
         read: Callable[[], Mapping[str, Use]],
         price_per_hour: Callable[[], float],
+        seen: SeenJobs | None = None,
     ) -> None:
         self._ledger = ledger
         self._pool = pool
         self._read = read
         self._price_per_hour = price_per_hour
+        self.seen = seen or SeenJobs()
+        self._counts: dict[str, int] = {}
         self._entered: Mapping[str, Use] = {}
         self._attempts = defaultdict[str, float](float)
         self._due = 0.0
@@ -86,11 +91,20 @@ class OwnBooks:
             self._ledger.book({**attempts, **self._uses(told)})
             self._entered = told
             self._attempts.clear()
+            self._enter_seen()
 
     def close(self) -> None:
         """Enter the rest, where Redis can be reached."""
         with suppress(RedisError):
             self.enter()
+
+    def _enter_seen(self) -> None:
+        """Write down what jobs were like; what Redis was not told is told the next time."""
+        for name, count in self.seen.take().items():
+            self._counts[name] = self._counts.get(name, 0) + count
+        if self._counts:
+            self._ledger.count_seen(self._counts)
+            self._counts = {}
 
     def _uses(self, told: Mapping[str, Use]) -> dict[str, float]:
         """What each use has grown by since it was entered last, by where it is booked."""

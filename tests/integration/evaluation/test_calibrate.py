@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client
 from smallfirst.catalogue import Promise, promise_path
@@ -86,18 +88,30 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Calibrated:
     return Calibrated(catalogue, rows, done)
 
 
+@dataclass(frozen=True)
+class Served:
+    """What a fleet answered, and where its Redis is."""
+
+    results: list[Result]
+    redis_url: str
+
+
 @pytest.fixture(scope="module")
-def results(
-    calibrated: Calibrated, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Result]]:
-    """What a fleet answers to the same mails, going by the promise."""
+def served(calibrated: Calibrated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A fleet that has answered the same mails, going by the promise."""
     folder = tmp_path_factory.mktemp("fleet")
     texts = [json.loads(line)["text"] for line in calibrated.rows.read_text().splitlines()]
     jobs = [Job(id=str(number), task="topic", text=text) for number, text in enumerate(texts)]
     with LocalFleet(calibrated.catalogue, folder, flower=False, persistent=False) as fleet:
         fleet.wait_ready(timedelta(minutes=4))
         with Client(fleet.redis_url) as client:
-            yield list(client.map(jobs))
+            yield Served(list(client.map(jobs)), fleet.redis_url)
+
+
+@pytest.fixture(scope="module")
+def results(served: Served) -> list[Result]:
+    """What it answered."""
+    return served.results
 
 
 def test_the_promise_stands_beside_the_catalogue(calibrated: Calibrated) -> None:
@@ -165,3 +179,38 @@ def test_a_worker_refuses_a_promise_of_another_revision(
 
     assert "smallfirst calibrate topic" in str(caught.value)
     models.unload()
+
+
+def test_jobs_are_counted_as_their_rows_were(
+    calibrated: Calibrated, served: Served, wait_until: WaitUntil
+) -> None:
+    """Each mail counts once: where a testing row fell into a bin, its job fell into the same."""
+
+    def told() -> Any:
+        done = drift(calibrated.catalogue, served.redis_url)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["topic"]["quantities"]
+
+    def is_complete() -> bool:
+        lengths = next(each for each in told() if each["what"] == "length")
+        return bool(sum(lengths["now"].values()) == len(served.results))
+
+    wait_until(is_complete, description="what was seen is written", timeout=60, every=1)
+    found = told()
+    names = [(each["what"], each["step"]) for each in found]
+    assert names == [
+        *(("length", None), ("label", None), ("escalation", 0)),
+        *(("confidence", 1), ("escalation", 1)),
+    ]
+    for each in found:
+        assert each["state"] == "steady", each
+        # A pass in another batch may say another sixth digit, on the other side of an edge.
+        extra = sum(max(0, rows - each["now"][name]) for name, rows in each["reference"].items())
+        assert extra <= 2, each
+
+
+def drift(catalogue: Path, redis_url: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command that compares jobs with rows."""
+    command = [sys.executable, "-m", "smallfirst", "--redis-url", redis_url, "drift", "--json"]
+    command += ["--catalogue", str(catalogue)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 from tests.support.promises import promise_for
 
 from smallfirst.acceptance import Acceptance
-from smallfirst.catalogue import EqualSingle, Promise, promise_path
+from smallfirst.catalogue import (
+    EqualSingle,
+    Promise,
+    QuantityReference,
+    Reference,
+    promise_path,
+)
 from smallfirst.catalogue.audit_orders import audit_series
 from smallfirst.catalogue.loading import load_catalogue, read_catalogue
 from smallfirst.catalogue.watching import CatalogueWatch
+from smallfirst.drift.bins import What
 from smallfirst.errors import CatalogueError
 from smallfirst.evaluation.promises import write_promise
 
@@ -41,6 +48,11 @@ tasks:
       - model: large
         accept: calibrated
 """
+REFERENCE = Reference(
+    num_rows=350,
+    num_distinct=350,
+    quantities=(QuantityReference(what=What.LENGTH, counts={"0": 50, "32": 300}),),
+)
 NO_FILE = "is calibrated, and there is no"
 CHANGED = "changed since it was calibrated"
 #: Each example writes the file anew, so one folder serves them all.
@@ -93,6 +105,28 @@ def test_which_single_step_is_equal_belongs_to_no_promise(path: Path) -> None:
         assert found.tasks["topic"].promise.equal_single == single
         series.append(audit_series(found.tasks["topic"], found.models))
     assert len(set(series)) == 1
+
+
+def test_what_the_rows_were_like_belongs_to_no_promise(path: Path) -> None:
+    """An audit goes on that was begun under the same promise of a version that did not count."""
+    promise, series = promise_for(path), []
+    for reference in (None, REFERENCE):
+        write_promise(promise.model_copy(update={"reference": reference}), path)
+        found = load_catalogue(path)
+        assert found.tasks["topic"].promise is not None
+        assert found.tasks["topic"].promise.reference == reference
+        series.append(audit_series(found.tasks["topic"], found.models))
+    assert len(set(series)) == 1
+
+
+def test_drift_needs_a_promise_that_says_what_its_rows_were_like(path: Path) -> None:
+    """Else nothing would be watched, and nobody told: the catalogue is refused at the key."""
+    path.write_text(f"{CATALOGUE}    drift: {{alarm: alert}}\n")
+    said = complaint(path)
+    assert "tasks.topic.drift: the task's promise was made by a version that did not count" in said
+    assert "run `smallfirst calibrate topic --data ROWS`" in said
+    write_promise(promise_for(path).model_copy(update={"reference": REFERENCE}), path)
+    assert load_catalogue(path).tasks["topic"].drift is not None
 
 
 def test_without_a_promise_nothing_is_served(path: Path) -> None:

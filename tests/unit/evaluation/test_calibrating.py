@@ -1,5 +1,6 @@
 """From scores to a promise: what is written, and of what."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,6 +96,32 @@ def test_a_promise_says_what_it_is_made_of(catalogue: Catalogue) -> None:
     assert promise.error_bound <= 0.06
     assert 1.0 <= promise.cost_per_job <= 51.0
     assert f"{promise.num_wrong} of {promise.num_accepted:,} were" in in_words(promise)
+
+
+def test_a_promise_says_what_its_testing_rows_were_like(catalogue: Catalogue) -> None:
+    """Each step is counted on the rows that reach it; labels are those that stand."""
+    scores = scores_of(2000)
+    rows = (replace(row, num_chars=40 + 100 * (n % 2)) for n, row in enumerate(scores.rows))
+    promise = promise_of(catalogue, replace(scores, rows=tuple(rows)), Aim(0.06))
+    assert promise.reference is not None
+    assert promise.reference.num_rows == promise.num_tested
+    told = {(str(each.what), each.step): each.counts for each in promise.reference.quantities}
+    lengths, labels = told["length", None], told["label", None]
+    assert {name for name, number in lengths.items() if number} == {"32", "128"}
+    assert sum(lengths.values()) == promise.num_tested
+    assert list(labels) == ["a", "b", "c", ""]
+    first, second = told["escalation", 0], told["escalation", 1]
+    assert first["accepted"] == promise.steps[0].num_tested
+    assert first["escalated"] == second["accepted"] + second["escalated"]
+    assert sum(labels.values()) == first["accepted"] + second["accepted"]
+    assert sum(told["confidence", 1].values()) == first["escalated"]
+
+
+def test_rows_whose_length_nobody_counted_say_nothing_of_it(catalogue: Catalogue) -> None:
+    """As those of a version before: better no reference than one of empty texts."""
+    promise = promise_of(catalogue, scores_of(1000), Aim(0.06))
+    assert promise.reference is not None
+    assert "length" not in {each.what for each in promise.reference.quantities}
 
 
 def test_a_model_that_is_too_sure_is_softened(catalogue: Catalogue) -> None:
