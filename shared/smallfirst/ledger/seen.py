@@ -62,7 +62,7 @@ class SeenJobs:
     def count(self, settlements: Iterable[Settlement]) -> None:
         """Count the attempts that these end, where their task has a promise.
 
-        Every job comes by here: it takes one to two microseconds.
+        Every job comes by here: it takes one to three microseconds an attempt.
         """
         kinds = list[_Kind]()
         for each in settlements:
