@@ -19,6 +19,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "fleets": ("integration/fleet", "integration/cli", "integration/evaluation"),
     "training": ("integration/training", "integration/slm"),
     "deploy": ("deploy",),
+    "keys": ("browser/test_keys.py",),
+    "looks": ("browser/test_looks.py",),
 }
 
 
