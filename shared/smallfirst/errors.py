@@ -111,8 +111,8 @@ class ModelFilesError(SmallfirstError):
         return f"{self.source}: {self.reason}; {self.remedy}"
 
 
-class AuditLogError(SmallfirstError):
-    """Raised when the audit log, or a key of it, is missing, damaged or not what it should be.
+class PlaceError(SmallfirstError):
+    """Raised of a file, or of another thing, that is not what it should be.
 
     Attributes:
         place: The file, or what else is meant.
@@ -130,23 +130,12 @@ class AuditLogError(SmallfirstError):
         return f"{self.place}: {self.reason}; {self.remedy}"
 
 
-class BundleError(SmallfirstError):
-    """Raised when a bundle cannot be made, is not as it was signed, or cannot be installed.
+class AuditLogError(PlaceError):
+    """Raised when the audit log, or a key of it, is missing, damaged or not what it should be."""
 
-    Attributes:
-        place: The file, or what else is meant.
-        reason: What is wrong.
-        remedy: What the operator can do.
-    """
 
-    def __init__(self, place: str, reason: str, remedy: str) -> None:
-        super().__init__(place, reason, remedy)
-        self.place = place
-        self.reason = reason
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.reason}; {self.remedy}"
+class BundleError(PlaceError):
+    """Raised when a bundle cannot be made, is not as it was signed, or cannot be installed."""
 
 
 @dataclass(frozen=True)

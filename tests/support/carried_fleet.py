@@ -25,7 +25,7 @@ ENVIRONMENT = {name: told for name, told in os.environ.items() if name != "PYTHO
 def main() -> None:
     """Follow the page: take the installer out of the bundle, run it, check, start, ask."""
     task, text = sys.argv[1:]
-    told: dict[str, Any] = {"outside": reached("192.0.2.1"), "name": resolved("pypi.org")}
+    told: dict[str, Any] = {"outside": reached("192.0.2.1"), "name": resolved("example.org")}
     install, check, up = texts_under(PAGE, INSTALL, "sh")
     told["first"], told["again"] = follow(install), follow(install)
     told["checked"] = follow(f"{check.strip()} --json")

@@ -20,6 +20,7 @@ from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, catalogue_with
 
 if TYPE_CHECKING:
     from smallfirst.distilling.distilling import Distilled, DistilOrder
+    from smallfirst.fitting.writing import Destination
 
 LabelledOption = Annotated[
     list[Path] | None,
@@ -102,16 +103,9 @@ def distil(  # noqa: PLR0913 - a command's signature is its options
     from smallfirst.distilling import distilling  # noqa: PLC0415 - the same
     from smallfirst.distilling.deciding import Rules  # noqa: PLC0415 - the same
     from smallfirst.evaluation.thresholds import Aim  # noqa: PLC0415 - the same
-    from smallfirst.fitting.writing import (  # noqa: PLC0415 - the same
-        Destination,
-        alone,
-        check_writable,
-    )
+    from smallfirst.fitting.writing import alone  # noqa: PLC0415 - the same
 
-    to = Destination((out / "catalogue.yaml").absolute(), task)
-    if to.catalogue == path.absolute():
-        fail(f"{out}: has the live catalogue; name another folder with --out", exit_code=USAGE)
-    check_writable(to, replace=True)
+    to = _destination(out, task, path)
     order = distilling.DistilOrder(
         task=task,
         labelled=_once(labelled),
@@ -130,6 +124,17 @@ def distil(  # noqa: PLR0913 - a command's signature is its options
     _tell(made, order, path, as_json=as_json)
     if made.found.promise is None:
         raise typer.Exit(SOME_FAILED)
+
+
+def _destination(out: Path, task: str, live: Path) -> "Destination":
+    """Where the candidate goes, seen to be writable and not where the live cascade is."""
+    from smallfirst.fitting.writing import Destination, check_writable  # noqa: PLC0415 - a second
+
+    to = Destination((out / "catalogue.yaml").absolute(), task)
+    if to.catalogue == live.absolute():
+        fail(f"{out}: has the live catalogue; name another folder with --out", exit_code=USAGE)
+    check_writable(to, replace=True)
+    return to
 
 
 def _once(paths: list[Path] | None) -> tuple[Path, ...]:

@@ -118,8 +118,8 @@ def label(  # noqa: PLR0913 - a command's signature is its options
     path = catalogue or settings_of(globals_of(context)).catalogue
     asked = _task(path, task, by)
     prefix = _PREFIXES[by] if id_prefix is None else id_prefix
-    keys = {"text": text_key, "id": id_key}
-    defaults = _defaults(task, by, prefix, keys, {"priority": priority, "deadline": deadline})
+    keys, options = {"text": text_key, "id": id_key}, {"priority": priority, "deadline": deadline}
+    defaults = _defaults(task, by, prefix, keys, options)
     check_options(defaults)
     out = out if out == STDIO else out.resolve()
     errors = errors or errors_beside(out)
@@ -138,12 +138,8 @@ def label(  # noqa: PLR0913 - a command's signature is its options
         opening.callback(work.close)
         warn_if_nobody_works(link)
         is_whole, seconds = send(client, work, max_in_flight)
-    # Rows that brought a label are told apart from those that were labelled before.
-    work.num_skipped -= labels.num_labelled_before
-    _tell(_Labelled(work, labels, seconds), errors, as_json=as_json, to_stdout=out == STDIO)
-    end(work, is_whole=is_whole)
-    if labels.num_without:
-        raise typer.Exit(SOME_FAILED)
+    found = _Labelled(work, labels, seconds)
+    _finish(found, errors, is_whole=is_whole, as_json=as_json, to_stdout=out == STDIO)
 
 
 def _defaults(
@@ -179,6 +175,18 @@ def _task(path: Path, name: str, by: By) -> Task:
             exit_code=USAGE,
         )
     return task
+
+
+def _finish(
+    found: _Labelled, errors: Path, *, is_whole: bool, as_json: bool, to_stdout: bool
+) -> None:
+    """Tell what came of it, and exit by that."""
+    # Rows that brought a label are told apart from those that were labelled before.
+    found.work.num_skipped -= found.file.num_labelled_before
+    _tell(found, errors, as_json=as_json, to_stdout=to_stdout)
+    end(found.work, is_whole=is_whole)
+    if found.file.num_without:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _tell(found: _Labelled, errors: Path, *, as_json: bool, to_stdout: bool) -> None:

@@ -32,8 +32,9 @@ def test_work_sinks_and_the_promise_is_kept() -> None:
     """Fewer jobs ask the large model once a candidate is in, and no round breaks its promise."""
     sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
     sinking: Any = import_module("sinking")
-    stream = sinking.stream_of(rows_of(700), jobs=900, rounds=3, test=200)
-    rounds = list(sinking.Sinking(stream, Margin(0.02, 0.95)).rounds())
+    streams: Any = import_module("simulated_stream")
+    stream = streams.stream_of(rows_of(700), jobs=900, rounds=3, test=200)
+    rounds = list(streams.Sinking(stream, Margin(0.02, 0.95)).rounds())
     assert [each.jobs for each in rounds] == [300, 300, 300]
     assert rounds[0].large_calls == 300
     assert rounds[-1].large_calls < 100
