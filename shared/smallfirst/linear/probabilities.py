@@ -24,5 +24,8 @@ def sigmoid(logits: Floats) -> Floats:
 
 def normalise(vectors: Floats) -> Floats:
     """Scale the last axis to length 1; a vector of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, _TINY), np.float32)
+    # By powers of two first, which is exact: squares of tiny numbers would lose their digits.
+    _, exponents = np.frexp(np.abs(vectors).max(axis=-1, keepdims=True))
+    near_one = np.ldexp(vectors, -exponents)
+    lengths = np.linalg.norm(near_one, axis=-1, keepdims=True)
+    return np.asarray(near_one / np.maximum(lengths, _TINY), np.float32)
