@@ -30,9 +30,10 @@ from smallfirst.linear.regression import (
     rows_of,
     weights_of,
 )
+from smallfirst.linear.turning import Turned
 
 #: Changes whenever training would make another model of the same examples.
-RECIPE: Final = 2
+RECIPE: Final = 3
 #: In how many examples a feature has to occur: words may name a label in one alone, and a stretch
 #: of letters that no two examples share tells of its example.
 _MIN_OCCURRENCES: Final = (1, 2)
@@ -128,10 +129,12 @@ def fitted(task: Task) -> Fitted:
 
     texts = [folded(text_read(task, example.text)[:MAX_CHARS]) for example in task.examples]
     counted, vectors = _count(texts)
-    rows = rows_of(task, vectors)
     with threadpool_limits(limits=1, user_api="blas"):
+        turned = Turned.of(vectors)
+        rows = rows_of(task, turned.vectors)
         strength, loss, left_out = choose_by_rows(rows, _SEARCH, _CHOOSING_TOLERANCE)
         weights, bias = fit(rows, strength, _TOLERANCE)
+        weights = turned.turned_back(weights)
     model = LinearModel(
         key=model_key(task),
         kind=task.kind,
