@@ -205,6 +205,7 @@ def _judge(
 ) -> "Verdict":
     """Ask both about the rows, compare, and write the look down."""
     from smallfirst.evaluation import scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.gate.learned import is_promised_by_machines  # noqa: PLC0415 - the same
     from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
     from smallfirst.gate.verdict import Look, Verdict, kept_by, pairs_of  # noqa: PLC0415 - the same
     from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
@@ -223,7 +224,8 @@ def _judge(
     look = Look.at(pairs, margin, versions.num_looks(name) + 1)
     promise = promise_of(paths[1], task)
     kept = kept_by(scores[1], steps[1], promise.target) if promise else None
-    verdict = Verdict.of(task, margin, look, kept)
+    must_show = is_promised_by_machines(task, paths[1])
+    verdict = Verdict.of(task, margin, look, kept, must_show=must_show)
     versions.note_look(name, verdict)
     return verdict
 

@@ -54,6 +54,20 @@ def chosen_by(task: str, candidate: Path) -> dict[str, frozenset[str]]:
     return {str(card): keys} if keys else {}
 
 
+def is_promised_by_machines(task: str, candidate: Path) -> bool:
+    """Whether answers of machines alone had a part in a candidate's promise, by its card.
+
+    Raises:
+        CandidateError: When the card cannot be read.
+    """
+    card = Destination(candidate.absolute(), task).provenance
+    return any(
+        row.by and not any(by.is_persons for by in row.by)
+        for row in _read(card)
+        if row.part is Part.PROMISING
+    )
+
+
 def cards_of(task: str, candidate: Path, loaded: Catalogue) -> Iterator[Path]:
     """The cards that there may be: of the fitting, and of each model of the cascade."""
     yield Destination(candidate.absolute(), task).provenance

@@ -88,6 +88,11 @@ class Kept:
         return float(stats.binom.sf(self.wrong - 1, self.accepted, self.target)) <= _BROKEN
 
     @property
+    def p_shown(self) -> float:
+        """How likely it is that so few are wrong, where the promise is broken."""
+        return float(stats.binom.cdf(self.wrong, self.accepted, self.target))
+
+    @property
     def is_refuted(self) -> bool:
         """The same at every look while rows come: over all looks in one of twenty streams at most.
 
@@ -107,6 +112,8 @@ class Verdict:
         look: What was seen.
         kept: What the same labels say of its promise; None where it has none.
         labels_missing: How many more labels would do; None where it has enough, or none would.
+        must_show: Whether the labels have to show that the promise is kept: it was made on answers
+            of machines, and says how often the candidate answers as they did.
     """
 
     task: str
@@ -114,25 +121,43 @@ class Verdict:
     look: Look
     kept: Kept | None
     labels_missing: int | None
+    must_show: bool = False
 
     @classmethod
-    def of(cls, task: str, margin: Margin, look: Look, kept: Kept | None = None) -> Self:
+    def of(
+        cls,
+        task: str,
+        margin: Margin,
+        look: Look,
+        kept: Kept | None = None,
+        *,
+        must_show: bool = False,
+    ) -> Self:
         """Put together what a look came to, and whether the promise is kept."""
         missing = None
         if not look.is_passed:
             next_level = margin.level(look.number + 1)
             missing = labels_missing(look.pairs, margin.share, next_level)
-        return cls(task, margin, look, kept, missing)
+        return cls(task, margin, look, kept, missing, must_show)
 
     @property
     def is_passed(self) -> bool:
         """Whether the candidate may take the live cascade's place."""
-        return self.look.is_passed and not self.is_promise_broken
+        return self.look.is_passed and not self.is_promise_broken and not self.is_promise_open
 
     @property
     def is_promise_broken(self) -> bool:
         """Whether the labels speak against the candidate's promise."""
         return self.kept is not None and self.kept.is_broken
+
+    @property
+    def is_promise_open(self) -> bool:
+        """Whether the labels would have to show that the promise is kept, and do not yet.
+
+        At the level of the look: a bad candidate would have to pass both tests, which happens no
+        more often than that it passes either (an intersection-union test: Berger, 1982).
+        """
+        return self.must_show and (self.kept is None or self.kept.p_shown > self.look.level)
 
     def as_json(self) -> dict[str, Any]:
         """Lay it out for programs."""
@@ -151,6 +176,7 @@ class Verdict:
             "level": self.look.level,
             "promise": None if self.kept is None else asdict(self.kept),
             "is_promise_broken": self.is_promise_broken,
+            "is_promise_open": self.is_promise_open,
             "labels_missing": self.labels_missing,
         }
 
@@ -216,13 +242,24 @@ def sentences(verdict: Verdict) -> list[str]:
     said = [f"{verdict.task}: the candidate {passes}.", seen, shown]
     if not look.is_passed:
         said.append(_missing(verdict))
-    if (kept := verdict.kept) is not None:
-        word = "broken" if kept.is_broken else "kept, as far as these labels tell"
-        said.append(
-            f"Its promise of {kept.target:.2%} is {word}: {kept.wrong:,} of {kept.accepted:,}"
-            " answers that stand are wrong."
-        )
+    if verdict.kept is not None:
+        said.append(_about_promise(verdict, verdict.kept))
     return said
+
+
+def _about_promise(verdict: Verdict, kept: Kept) -> str:
+    word = "broken" if kept.is_broken else "kept, as far as these labels tell"
+    said = (
+        f"Its promise of {kept.target:.2%} is {word}: {kept.wrong:,} of {kept.accepted:,} answers"
+        " that stand are wrong."
+    )
+    if not verdict.must_show or kept.is_broken:
+        return said
+    shown = "which is shown" if not verdict.is_promise_open else "which more labels have to show"
+    return (
+        f"{said} It was made on answers of machines, so people's have to show that it is kept:"
+        f" p = {kept.p_shown:.4f}, {shown}."
+    )
 
 
 def _missing(verdict: Verdict) -> str:

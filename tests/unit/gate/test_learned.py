@@ -6,7 +6,7 @@ import pytest
 
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.gate.errors import CandidateError
-from smallfirst.gate.learned import check_not_its_own, chosen_by
+from smallfirst.gate.learned import check_not_its_own, chosen_by, is_promised_by_machines
 from smallfirst.provenance.card import MODEL_CARD, Part, write_card
 from smallfirst.provenance.record import Provenance, Source
 
@@ -25,6 +25,9 @@ tasks:
     labels: {billing: money, delivery: parcels}
     cascade: [{model: own}, {models: [own, minilm]}, {model: large}]
 """
+
+
+PERSON = Provenance(source=Source.HUMAN, tier="human")
 
 
 def by(model: str, tier: str) -> Provenance:
@@ -70,3 +73,26 @@ def test_what_chose_thresholds_is_told_and_nonsense_refused(candidate: Path) -> 
     card.write_text("{")
     with pytest.raises(CandidateError, match="fit or train anew"):
         chosen_by("topic", candidate)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said", "by_machines"),
+    [
+        ({Part.PROMISING: ["k"]}, (by("large", "llm"),), True),
+        ({Part.PROMISING: ["k", "unknown"]}, (by("large", "llm"),), True),
+        ({Part.PROMISING: ["k"]}, (by("large", "llm"), PERSON), False),
+        ({Part.PROMISING: ["k"]}, (), False),
+        ({Part.LEARNING: ["k"]}, (by("large", "llm"),), False),
+    ],
+)
+def test_it_is_known_whose_answers_promise(
+    candidate: Path,
+    parts: dict[Part, list[str]],
+    said: tuple[Provenance, ...],
+    *,
+    by_machines: bool,
+) -> None:
+    """Machines that only taught promise nothing, and what a person settled is a person's."""
+    assert not is_promised_by_machines("topic", candidate)
+    write_card(candidate.parent / "fitted" / "topic.provenance.jsonl", parts, {"k": said})
+    assert is_promised_by_machines("topic", candidate) is by_machines

@@ -106,6 +106,39 @@ def test_a_candidate_that_breaks_its_promise_stays(kept: Kept, *, is_broken: boo
     assert ("broken" in sentences(verdict)[-1]) is is_broken
 
 
+@pytest.mark.parametrize(
+    ("kept", "is_shown"),
+    [
+        (Kept(0.1, 300, 18), True),
+        (Kept(0.1, 300, 25), False),
+        (Kept(0.1, 20, 0), False),
+        (Kept(0.1, 0, 0), False),
+        (None, False),
+    ],
+)
+def test_a_promise_of_machines_has_to_be_shown(kept: Kept | None, *, is_shown: bool) -> None:
+    """Made on their own answers it says how often the candidate answers as they did."""
+    margin = Margin(MARGIN, 0.95)
+    look = Look.at(Pairs(2000, 10, 90), margin, 1)
+    assert Verdict.of("topic", margin, look, kept).is_passed
+    verdict = Verdict.of("topic", margin, look, kept, must_show=True)
+    assert verdict.is_passed is is_shown
+    assert verdict.as_json()["is_promise_open"] is not is_shown
+    assert ("more labels have to show" in sentences(verdict)[-1]) is (not is_shown and bool(kept))
+
+
+def test_machines_that_break_their_promise_pass_in_one_of_forty_draws() -> None:
+    """Of large models that are wrong as often as is promised at most, and a little more often."""
+    margin = Margin(MARGIN, 0.95)
+    look = Look.at(Pairs(2000, 10, 90), margin, 1)
+    wrong = np.random.default_rng(5).binomial(500, 0.101, 1_000)
+    passed = [
+        Verdict.of("topic", margin, look, Kept(0.1, 500, each), must_show=True).is_passed
+        for each in wrong.tolist()
+    ]
+    assert sum(passed) <= 25
+
+
 def test_a_kept_promise_is_refuted_in_one_of_twenty_streams_at_most() -> None:
     """However often one looks: after every row, over 2,000 rows, of an error at the target."""
     draws = np.random.default_rng(3).random((200, 2000)) < 0.02
