@@ -7,7 +7,6 @@ gate are the product's own code.
 import hashlib
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -70,19 +69,22 @@ class Stream:
         labels: Of the task.
         jobs: The texts with their right labels, in the order in which they come.
         test: Rows that people labelled for the gate; none of their texts comes.
-        num_rounds: How often the jobs so far are distilled.
+        first: After how many jobs they are distilled first, and again whenever they have doubled.
+        seed: Of everything that is left to chance.
     """
 
     labels: tuple[str, ...]
     jobs: tuple[Example, ...]
     test: tuple[Example, ...]
-    num_rounds: int
+    first: int
+    seed: int
 
     def rounds(self) -> Iterator[Sequence[Example]]:
         """The jobs of each round."""
-        size = len(self.jobs) // self.num_rounds
-        for number in range(self.num_rounds):
-            yield self.jobs[number * size : (number + 1) * size]
+        start, end = 0, self.first
+        while start < len(self.jobs):
+            yield self.jobs[start:end]
+            start, end = end, 2 * end
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Live:
         target: What is promised of its answers; None where nothing is.
         model: The linear one; None where it asks none.
         learned: The keys of the texts that it has learned from.
+        by_machines: Whether machines' answers had a part in the promise.
     """
 
     steps: tuple[Candidate, ...] = (LARGE,)
@@ -102,6 +105,7 @@ class Live:
     target: float | None = None
     model: LinearModel | None = None
     learned: frozenset[str] = frozenset()
+    by_machines: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,12 @@ class World:
     Attributes:
         labels: Of the task.
         right: The right label, by text.
+        seed: Of the large model's mistakes.
     """
 
     labels: tuple[str, ...]
     right: Mapping[str, str]
+    seed: int
 
     @property
     def written(self) -> dict[str, object]:
@@ -159,7 +165,7 @@ class World:
 
     def large(self, text: str) -> tuple[str, float]:
         """What the large model says of a text: the same each time, wrong in a stated share."""
-        draw = random.Random(hashlib.sha256(text.encode()).digest())
+        draw = random.Random(hashlib.sha256(f"{self.seed} {text}".encode()).digest())
         right = self.right[text]
         if draw.random() < WRONG:
             others = [label for label in self.labels if label != right]
@@ -273,15 +279,16 @@ class Sinking:
     def world(self) -> World:
         """The task, and what is right."""
         everything = (*self.stream.jobs, *self.stream.test)
-        return World(self.stream.labels, {each.text: str(each.label) for each in everything})
+        right = {each.text: str(each.label) for each in everything}
+        return World(self.stream.labels, right, self.stream.seed)
 
     def rounds(self) -> Iterator[Round]:
         """Answer the jobs of each round, distil, and let the candidate in where it passes."""
         for number, jobs in enumerate(self.stream.rounds()):
-            found = self._answered(jobs, seed=number)
+            found = self._answered(jobs, random.Random(f"{self.stream.seed} {number}"))
             yield replace(found, people=len(self.checked), outcome=self._distilled())
 
-    def _answered(self, jobs: Sequence[Example], seed: int) -> Round:
+    def _answered(self, jobs: Sequence[Example], draw: random.Random) -> Round:
         """Answer jobs, keep what the large model said, and have people check some blind."""
         scores = self.world.scores(self.live, jobs)
         answers = answers_of(scores, self.live.acceptances)
@@ -291,7 +298,7 @@ class Sinking:
         is_new = stands & [row.key not in self.live.learned for row in scores.rows]
         large = [at for at, step in enumerate(self.live.steps) if step is LARGE]
         asked = plan.asked[:, large].sum(axis=1) > 0
-        self._keep(jobs, [at for at, was in enumerate(asked) if was], seed)
+        self._keep(jobs, [at for at, was in enumerate(asked) if was], draw)
         return Round(
             steps=" → ".join(step.name for step in self.live.steps),
             target=self.live.target,
@@ -306,14 +313,13 @@ class Sinking:
             outcome="",
         )
 
-    def _keep(self, jobs: Sequence[Example], asked: Sequence[int], seed: int) -> None:
+    def _keep(self, jobs: Sequence[Example], asked: Sequence[int], draw: random.Random) -> None:
         world = self.world
         for at in asked:
             label, sure = world.large(jobs[at].text)
             by = Provenance(source=Source.LLM, tier="llm", model="large", confidence=sure)
             row = Row(len(self.labelled) + 1, Example(text=jobs[at].text, label=label))
             self.labelled.setdefault(row.key, Labelled(row, by, "labelled"))
-        draw = random.Random(seed)
         for job in draw.sample(jobs, round(CHECKED * len(jobs))):
             self.checked.append(Labelled(Row(len(self.checked) + 1, job), PERSON, "people"))
 
@@ -331,8 +337,7 @@ class Sinking:
         verdict = self._judged(candidate)
         said = f"p = {verdict.look.p_value:.4f}, promises {candidate.target:.0%}"
         if not verdict.is_passed:
-            broken = ", which is broken" if verdict.is_promise_broken else ""
-            return f"stays outside: {said}{broken}"
+            return f"stays outside: {said}{_about_promise(verdict)}"
         self.live = candidate
         return f"promoted: {said}"
 
@@ -357,7 +362,8 @@ class Sinking:
         acceptances = tuple(step.acceptance for step in made.promise.steps)
         learned = frozenset(row.key for row in parts.learning)
         model = asking.models.get(PROMISING) if LINEAR in steps else None
-        return Live(steps, acceptances, made.promise.target, model, learned)
+        by_machines = not chosen.is_by_people
+        return Live(steps, acceptances, made.promise.target, model, learned, by_machines)
 
     def _judged(self, candidate: Live) -> Verdict:
         """Hold a candidate against the live cascade on the rows of people."""
@@ -367,27 +373,32 @@ class Sinking:
         ]
         look = Look.at(pairs_of(both[0], both[1]), self.margin, 1)
         assert candidate.target is not None, "a candidate promises something"
-        return Verdict.of("topic", self.margin, look, kept_by(*both[1], candidate.target))
+        kept = kept_by(*both[1], candidate.target)
+        return Verdict.of("topic", self.margin, look, kept, must_show=candidate.by_machines)
 
 
-def stream_of(examples: Sequence[Example], jobs: int, rounds: int, test: int) -> Stream:
+def _about_promise(verdict: Verdict) -> str:
+    if verdict.is_promise_broken:
+        return ", which is broken"
+    return ", which is not shown" if verdict.is_promise_open else ""
+
+
+def stream_of(
+    examples: Sequence[Example], jobs: int, first: int, test: int, seed: int = 7
+) -> Stream:
     """Make a stream of rows: as many as are wanted, each text again once all have come."""
     labels = tuple(sorted({str(each.label) for each in examples}))
-    order = random.Random(7).sample(list(examples), len(examples))
+    draw = random.Random(seed)
+    order = draw.sample(list(examples), len(examples))
     held, rest = order[:test], order[test:]
-    again = [
-        each
-        for cycle in range(-(-jobs // len(rest)))
-        for each in random.Random(cycle).sample(rest, len(rest))
-    ]
-    return Stream(labels, tuple(again[:jobs]), tuple(held), rounds)
+    cycles = -(-jobs // len(rest))
+    again = [each for _ in range(cycles) for each in draw.sample(rest, len(rest))]
+    return Stream(labels, tuple(again[:jobs]), tuple(held), first, seed)
 
 
-def banking(data: Path, num_labels: int) -> list[Example]:
-    """The training rows of BANKING77 that have one of its commonest labels."""
+def banking(data: Path, num_labels: int, seed: int = 7) -> list[Example]:
+    """The training rows of BANKING77 that have one of so many of its labels, drawn by chance."""
     lines = (data / "banking77" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [Example(text=row["text"], label=row["label"]) for row in map(json.loads, lines)]
-    commonest = {
-        label for label, _ in Counter(str(row.label) for row in rows).most_common(num_labels)
-    }
-    return [row for row in rows if row.label in commonest]
+    drawn = random.Random(seed).sample(sorted({str(row.label) for row in rows}), num_labels)
+    return [row for row in rows if row.label in drawn]

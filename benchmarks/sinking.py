@@ -4,17 +4,19 @@ A stream is made of BANKING77's training rows. At first a large model answers ev
 oracle that is right in a stated share of texts, always says the same of a text, and is surer where
 it is right. After each round its answers, and those of people who checked some blind, are distilled
 and fitted by the product's own code, a candidate is held against the live cascade on rows that
-people labelled and nobody learned from, and is promoted where the gate lets it in. The fleet alone
-is left out: models are asked in this process. Prints Markdown; `--write` also writes it to
-`benchmarks/results/sinking.md`, with a figure beside it.
+people labelled and nobody learned from, and is promoted where the gate lets it in. A round ends
+whenever the jobs so far have doubled. The fleet alone is left out: models are asked in this
+process. Prints Markdown; `--write` also writes it to `benchmarks/results/sinking.md`, with a figure
+beside it. What chance has to do with it tells `sinking_reseeded.py`.
 
-    python benchmarks/sinking.py --data ../shared/data --write
-    python benchmarks/sinking.py --data ../shared/data --labels 20 --jobs 12000
+    python benchmarks/sinking.py --write
+    python benchmarks/sinking.py --labels 12 --jobs 6000 --first 500 --test 500
 """
 
 import argparse
 import os
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from provenance import provenance, write_result
@@ -51,14 +53,18 @@ def table(rounds: Sequence[Round]) -> Iterator[str]:
 
 def draw(rounds: Sequence[Round], path: Path) -> None:
     """Draw who was asked, and how often answers were wrong."""
-    numbers = range(1, len(rounds) + 1)
-    with figure_of("round", "share of jobs, or of answers") as (figure, axes):
-        shares = [each.large_calls / each.jobs for each in rounds]
-        wrong = [each.wrong / each.answered for each in rounds]
-        axes.plot(numbers, shares, "o-", color=colour_of(0), label="the large model is asked")
-        axes.plot(numbers, wrong, "s-", color=colour_of(1), label="answers that are wrong")
+    ends = [0, *accumulate(each.jobs for each in rounds)]
+    shares = [each.large_calls / each.jobs for each in rounds]
+    wrong = [each.wrong / each.answered for each in rounds]
+    dearest = max(each.cost / each.jobs for each in rounds)
+    costs = [each.cost / each.jobs / dearest for each in rounds]
+    with figure_of("jobs so far", "share of jobs, of answers, of the first cost") as (figure, axes):
+        axes.stairs(shares, ends, color=colour_of(0), linewidth=2, label="ask the large model")
+        axes.stairs(costs, ends, color=colour_of(3), linestyle="--", label="cost of a job")
+        axes.stairs(wrong, ends, color=colour_of(1), linewidth=2, label="answers that are wrong")
         axes.axhline(AIM.target, color=colour_of(2), linestyle=":", label="the promise")
         axes.yaxis.set_major_formatter(PERCENT)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_ylim(0, 1.05)
         axes.legend(frameon=False)
         figure.savefig(path, metadata={"Date": None})
@@ -68,7 +74,7 @@ def main() -> None:
     """Measure, print, and write where asked to."""
     options = _options()
     examples = banking(options.data, options.labels)
-    stream = stream_of(examples, options.jobs, options.rounds, options.test)
+    stream = stream_of(examples, options.jobs, options.first, options.test)
     done = []
     for each in Sinking(stream, Margin(options.margin, 0.95)).rounds():
         done.append(each)
@@ -89,7 +95,7 @@ def _words(stream: Stream, options: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield (
         f"{len(stream.jobs):,} jobs of {texts:,} texts of BANKING77 ({len(stream.labels)} labels)"
-        f" in {stream.num_rounds} rounds; a large model that is wrong in {WRONG:.0%} of texts and"
+        f"; a large model that is wrong in {WRONG:.0%} of texts and"
         f" costs ${COST[Tier.LLM]} a job; people check {CHECKED:.0%} of the answers blind;"
         f" {len(stream.test):,} rows of people judge at the gate, margin {options.margin:.0%};"
         f" to be promised: at most {AIM.target:.0%} of answers wrong, or the least that the rows"
@@ -101,12 +107,13 @@ def _words(stream: Stream, options: argparse.Namespace) -> Iterator[str]:
 
 def _sums(rounds: Sequence[Round]) -> Iterator[str]:
     jobs, large = sum(each.jobs for each in rounds), sum(each.large_calls for each in rounds)
-    cost = sum(each.cost for each in rounds)
+    cost, last = sum(each.cost for each in rounds), rounds[-1]
     yield "![Who was asked, and how often answers were wrong, by round](sinking.svg)"
     yield ""
     yield (
-        f"In all {large:,} of {jobs:,} jobs asked the large model; they cost ${cost:.2f}, and"
-        f" ${jobs * COST[Tier.LLM]:.2f} by the large model alone."
+        f"The last round asked the large model {1 - last.large_calls / last.jobs:.0%} less often"
+        f" than the first. In all {large:,} of {jobs:,} jobs asked the large"
+        f" model; they cost ${cost:.2f}, and ${jobs * COST[Tier.LLM]:.2f} by the large model alone."
     )
 
 
@@ -114,9 +121,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--jobs", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--first", type=int, default=1_000, help="Jobs of the first round.")
     parser.add_argument("--labels", type=int, default=77)
-    parser.add_argument("--test", type=int, default=1_500, help="Rows of people for the gate.")
+    parser.add_argument("--test", type=int, default=2_000, help="Rows of people for the gate.")
     parser.add_argument("--margin", type=float, default=0.01)
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()

@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from smallfirst.catalogue import Example
 from smallfirst.gate.verdict import Margin
 
@@ -33,9 +35,9 @@ def test_work_sinks_and_the_promise_is_kept() -> None:
     sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
     sinking: Any = import_module("sinking")
     streams: Any = import_module("simulated_stream")
-    stream = streams.stream_of(rows_of(700), jobs=900, rounds=3, test=200)
+    stream = streams.stream_of(rows_of(700), jobs=1_000, first=300, test=200)
     rounds = list(streams.Sinking(stream, Margin(0.02, 0.95)).rounds())
-    assert [each.jobs for each in rounds] == [300, 300, 300]
+    assert [each.jobs for each in rounds] == [300, 300, 400]
     assert rounds[0].large_calls == 300
     assert rounds[-1].large_calls < 100
     assert rounds[-1].cost < rounds[0].cost / 3
@@ -43,3 +45,8 @@ def test_work_sinks_and_the_promise_is_kept() -> None:
     for each in rounds:
         assert each.target is None or each.wrong <= each.target * each.answered
     assert len(list(sinking.table(rounds))) == 5
+    summed = import_module("sinking_reseeded").Lived.of(rounds)
+    assert summed.promised == sum(each.answered for each in rounds if each.target is not None) > 0
+    assert summed.fewer > 0.9
+    summed_cost = sum(each.cost for each in rounds)
+    assert summed.cheaper == pytest.approx(1 - summed_cost / (1_000 * 2e-3))
