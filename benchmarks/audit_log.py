@@ -91,7 +91,7 @@ def finishes(entries: Sequence[str], first: int) -> list[Finish]:
         )
         basis = Basis(TEXT, "0123456789ab", "0123456789abcdef")
         found.append(
-            Finish(entry=entry, producer="default", result=result, spent=attempt, basis=basis)
+            Finish(entry=entry, producer="default", result=result, spent=(attempt,), basis=basis)
         )
     return found
 
@@ -140,6 +140,10 @@ class _Slowly(RecordStream):
     """The records as they come: so many at once."""
 
     most = 1000
+
+    @property
+    def num_waiting(self) -> int:
+        return min(super().num_waiting, self.most)
 
     def read(self, after: str, count: int) -> list[Any]:
         return super().read(after, min(count, self.most + 1))

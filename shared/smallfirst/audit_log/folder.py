@@ -50,6 +50,8 @@ class LogFolder:
         self._exits = ExitStack()
         #: How far each slice is.
         self.positions: dict[int, Position] = {}
+        #: What the log says of itself, signed.
+        self.checkpoint = b""
 
     def __enter__(self) -> Self:
         """Take the folder, and see that what is there is whole at its edge.
@@ -74,11 +76,6 @@ class LogFolder:
         """How many records there are."""
         return self._growth.size
 
-    @property
-    def checkpoint(self) -> bytes:
-        """What the log says of itself, signed."""
-        return self._key.signed(Checkpoint(self._key.name, self.size, self._growth.root))
-
     def append(self, entries: Sequence[Entry], positions: Mapping[int, Position]) -> None:
         """Add records; they are on disk when this returns, and else not in the log.
 
@@ -102,9 +99,8 @@ class LogFolder:
             raise
 
     def _append(self, entries: Sequence[Entry], positions: dict[int, Position]) -> None:
-        begin, whole = self.size, list[Tile]()
-        for entry in entries:
-            whole += self._growth.add(entry.record)
+        begin = self.size
+        whole = list(self._growth.add([entry.record for entry in entries]))
         self._write_tiles([*whole, *self._growth.unfinished()])
         rows = [
             Row(number, job_key(entry.producer, entry.job_id), entry.salt)
@@ -112,8 +108,9 @@ class LogFolder:
             if entry.salt
         ]
         self._index.add(self.size, rows, positions)
-        _replace(self._folder / CHECKPOINT, self.checkpoint)
-        self.positions = positions
+        checkpoint = self._key.signed(Checkpoint(self._key.name, self.size, self._growth.root))
+        _replace(self._folder / CHECKPOINT, checkpoint)
+        self.checkpoint, self.positions = checkpoint, positions
         self._index.settle(self.size)
         for tile in whole:
             parts = self._folder / f"{tile_name(tile.level, tile.number)}.p"
@@ -136,7 +133,8 @@ class LogFolder:
                 raise AuditLogError(CHECKPOINT, "is missing", "bring it back from a copy")
             _replace(path, self._key.signed(Checkpoint(self._key.name, 0, Growth().root)))
             _replace(self._folder / KEY_FILE, f"{verifier.line}\n".encode())
-        found = verifier.opened(path.read_bytes())
+        self.checkpoint = path.read_bytes()
+        found = verifier.opened(self.checkpoint)
         tiles = Tiles(self._folder, found.size)
         self._growth = Growth(found.size, tiles.edge(), tiles.last_entries())
         if self._growth.root != found.root:

@@ -6,7 +6,7 @@ Only the right edge of the tree is kept: of each level the hashes whose tile is 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from smallfirst.audit_log.merkle import EMPTY_ROOT, hash_of_leaf, hash_of_node, root_of
+from smallfirst.audit_log.merkle import EMPTY_ROOT, hash_of_node, hashes_of_leaves, root_of
 from smallfirst.audit_log.tiles import ENTRIES, WIDTH, packed
 
 
@@ -35,13 +35,25 @@ class Growth:
         self._edge = [list(level) for level in edge]
         self._entries = list(entries)
 
-    def add(self, entry: bytes) -> Iterator[Tile]:
-        """Add an entry; give the tiles that are whole by it."""
-        self._entries.append(entry)
-        if len(self._entries) == WIDTH:
-            yield Tile(ENTRIES, self.size // WIDTH, WIDTH, packed(self._entries))
-            self._entries = []
-        yield from self.add_leaf(hash_of_leaf(entry))
+    def add(self, entries: Sequence[bytes]) -> Iterator[Tile]:
+        """Add entries; give the tiles that are whole by them."""
+        at = 0
+        while at < len(entries):
+            some = entries[at : at + WIDTH - len(self._entries)]
+            at += len(some)
+            self._entries += some
+            if len(self._entries) == WIDTH:
+                yield Tile(ENTRIES, self.size // WIDTH, WIDTH, packed(self._entries))
+                self._entries = []
+            yield from self._add_leaves(hashes_of_leaves(some))
+
+    def _add_leaves(self, leaves: Sequence[bytes]) -> Iterator[Tile]:
+        """Add so many that their tile is whole by the last one, or not yet."""
+        if not self._edge:
+            self._edge.append([])
+        self._edge[0] += leaves[:-1]
+        self.size += len(leaves) - 1
+        yield from self.add_leaf(leaves[-1])
 
     def add_leaf(self, leaf: bytes) -> Iterator[Tile]:
         """Add an entry by its hash alone; give the tiles of hashes that are whole by it."""

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from smallfirst.audit_log.folder import Entry, LogFolder
 from smallfirst.audit_log.index import Position
 from smallfirst.audit_log.notes import Checkpoint, VerifierKey
-from smallfirst.audit_log.tiles import MAX_ENTRY_BYTES
+from smallfirst.audit_log.tiles import MAX_ENTRY_BYTES, WIDTH
 from smallfirst.errors import AuditLogError
 from smallfirst.ledger.record_streams import RecordStream, Waiting
 from smallfirst.ledger.records import SALT_BYTES, GapRecord, VoidRecord, bare_record
@@ -78,7 +78,8 @@ class Keeper:
         entries, positions = list[Entry](), dict[int, Position]()
         for stream in self._streams:
             position = self._folder.positions.get(stream.slice, Position())
-            found = stream.read(position.entry, READ_COUNT)
+            count = whole_tiles(self._folder.size + len(entries), stream.num_waiting)
+            found = stream.read(position.entry, count + 1)
             lost = stream.lost
             entries += written(stream.slice, found)
             if not found and not stream.is_open:
@@ -132,6 +133,19 @@ class Keeper:
             )
 
 
+def whole_tiles(size: int, waiting: int) -> int:
+    """How many records to take up, so that the last tile is whole by them: it is written once.
+
+    What is left waits for the next turn. Where no tile would be whole all are taken.
+
+    Args:
+        size: How many records are in the log already.
+        waiting: How many wait.
+    """
+    last = (size + min(waiting, READ_COUNT)) // WIDTH * WIDTH
+    return last - size if last > size else READ_COUNT
+
+
 def written(number: int, found: Sequence[Waiting]) -> list[Entry]:
     """The records of a slice as the log has them; of what is void there is none."""
     void = {fields[b"void"].decode() for _, fields in found if b"void" in fields}
@@ -148,7 +162,7 @@ def written(number: int, found: Sequence[Waiting]) -> list[Entry]:
 
 
 def _entry_of(number: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
-    producer, job_id = (fields.get(name, b"").decode() for name in (b"producer", b"id"))
+    producer, job_id = fields.get(b"producer", b"").decode(), fields.get(b"id", b"").decode()
     salt, record = fields.get(b"salt", b""), fields.get(b"record", b"")
     place = f'{{"slice":{number},"entry":"{entry}",'.encode()
     whole = place + record[1:]

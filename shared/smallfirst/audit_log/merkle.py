@@ -1,6 +1,6 @@
 """Merkle trees as RFC 6962, section 2.1, defines them, over hashes that others keep. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -15,6 +15,11 @@ RootOf = Callable[[int, int], bytes]
 def hash_of_leaf(entry: bytes) -> bytes:
     """The hash of an entry as a leaf."""
     return sha256(b"\x00" + entry).digest()
+
+
+def hashes_of_leaves(entries: Iterable[bytes]) -> list[bytes]:
+    """The hashes of entries as leaves."""
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
 
 
 def hash_of_node(left: bytes, right: bytes) -> bytes:

@@ -8,6 +8,7 @@ destroyed nobody can, not even by trying every short text.
 
 import json
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -16,7 +17,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 
 from smallfirst.agreement.answer_keys import answer_key
 from smallfirst.answers import UnknownAnswer
-from smallfirst.jobs import Attempt, Outcome, Status, Tier
+from smallfirst.jobs import Attempt, Outcome, Result, Status, Tier
 from smallfirst.ledger.settlements import Finish, Move, Settlement, Wait
 from smallfirst.wire import OrNewer, Wire
 
@@ -166,30 +167,32 @@ def record_of(settlement: Settlement) -> tuple[str, bytes]:
     if isinstance(settlement, Move | Wait) or settlement.result is None:
         return "", b""
     salt, result = os.urandom(SALT_BYTES), settlement.result
-    about: dict[str, object] = {
-        "kind": "result",
-        "producer": settlement.producer,
-        "job": salted(salt, "job", settlement.producer, result.id),
-        "salt": salt_digest(salt),
-        "task": result.task,
-        "status": result.status,
-        "tier": result.tier,
-        "submitted_at": result.submitted_at.isoformat(timespec="milliseconds"),
-        "finished_at": result.finished_at.isoformat(timespec="milliseconds"),
-        "num_attempts": len(result.trail),
-    }
-    if isinstance(settlement, Finish) and settlement.basis is not None:
-        about["input"] = salted(salt, "input", settlement.basis.text)
-        about["catalogue"] = settlement.basis.catalogue
-        about["promise"] = settlement.basis.promise
-    if result.problem is not None:
-        about["problem"] = result.problem.code
+    told = [
+        _begin_of(settlement.producer, result.task, result.status, result.tier),
+        f'"job":"{salted(salt, "job", settlement.producer, result.id)}"',
+        f'"salt":"{salt_digest(salt)}"',
+        f'"submitted_at":"{result.submitted_at.isoformat(timespec="milliseconds")}"',
+        f'"finished_at":"{result.finished_at.isoformat(timespec="milliseconds")}"',
+        f'"num_attempts":{len(result.trail)}',
+    ]
+    if isinstance(settlement, Finish) and (basis := settlement.basis) is not None:
+        told.append(f'"input":"{salted(salt, "input", basis.text)}"')
+        told.append(_plan_of(basis.catalogue, basis.promise))
     if result.answer is not None and not isinstance(result.answer, UnknownAnswer):
-        about["answer"] = salted(salt, "answer", answer_key(result.answer))
-    if result.late or result.unsure:
-        about |= {"late": result.late, "unsure": result.unsure}
+        told.append(f'"answer":"{salted(salt, "answer", answer_key(result.answer))}"')
+    told += _odd(result)
     trail = ",".join(map(_written, result.trail[-MAX_ATTEMPTS:]))
-    return f'{_WRITE(about)[:-1]},"trail":[{trail}]}}', salt
+    return f'{",".join(told)},"trail":[{trail}]}}', salt
+
+
+def _odd(result: Result) -> Iterator[str]:
+    """What few results have to tell."""
+    if result.problem is not None:
+        yield f'"problem":{_WRITE(result.problem.code)}'
+    if result.late:
+        yield '"late":true'
+    if result.unsure:
+        yield '"unsure":true'
 
 
 _WRITE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -211,6 +214,17 @@ def _written(attempt: Attempt) -> str:
         f'{begin},{sure}"seconds":{attempt.seconds!r},"tokens":{attempt.tokens},'
         f'"cost":{attempt.cost!r}}}'
     )
+
+
+@lru_cache(maxsize=4096)
+def _begin_of(producer: str, task: str | None, status: str | None, tier: str | None) -> str:
+    told = {"kind": "result", "producer": producer, "task": task, "status": status, "tier": tier}
+    return _WRITE(told)[:-1]
+
+
+@lru_cache(maxsize=4096)
+def _plan_of(catalogue: str, promise: str) -> str:
+    return _WRITE({"catalogue": catalogue, "promise": promise})[1:-1]
 
 
 @lru_cache(maxsize=4096)

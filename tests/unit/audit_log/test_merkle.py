@@ -12,6 +12,7 @@ from tlog_scales.tlog import InclusionProof
 from smallfirst.audit_log.growing import Growth, Tile
 from smallfirst.audit_log.merkle import (
     hash_of_leaf,
+    hashes_of_leaves,
     path_to,
     root_by_path,
     root_of,
@@ -41,19 +42,19 @@ def entries_of(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("count", SIZES)
 def test_a_tree_has_the_root_that_the_definition_gives(count: int) -> None:
-    """At once, and grown entry by entry."""
-    entries, growth = entries_of(count), Growth()
+    """Grown at once, and entry by entry."""
+    entries, growth, at_once = entries_of(count), Growth(), Growth()
     for entry in entries:
-        list(growth.add(entry))
-    assert (
-        growth.root == root_of([hash_of_leaf(each) for each in entries]) == by_definition(entries)
-    )
+        list(growth.add([entry]))
+    list(at_once.add(entries))
+    assert growth.root == at_once.root == root_of(hashes_of_leaves(entries))
+    assert growth.root == by_definition(entries)
 
 
 @pytest.mark.parametrize("count", SIZES[1:])
 def test_a_proof_is_taken_by_a_verifier_that_is_not_ours_and_by_ours(count: int) -> None:
     """For every leaf of some trees, and for no other leaf, place or root."""
-    leaves = [hash_of_leaf(each) for each in entries_of(count)]
+    leaves = hashes_of_leaves(entries_of(count))
     root = root_of(leaves)
     for number in {*range(min(count, 9)), count // 2, count - 1}:
         path = path_to(number, count, lambda begin, end: root_of(leaves[begin:end]))
@@ -69,10 +70,10 @@ def test_a_tree_grows_on_from_its_edge_as_if_it_had_never_stopped() -> None:
     rng = random.Random(7)
     entries = entries_of(1000)
     whole, growth, tiles = Growth(), Growth(), list[Tile]()
-    expected = [tile for entry in entries for tile in whole.add(entry)]
-    for entry in entries:
-        tiles += growth.add(entry)
-        if rng.random() < 0.05:
+    expected = [tile for entry in entries for tile in whole.add([entry])]
+    while growth.size < len(entries):
+        tiles += growth.add(entries[growth.size : growth.size + rng.choice((1, 2, 30, 256, 600))])
+        if rng.random() < 0.3:
             unfinished = {tile.level: tile for tile in growth.unfinished()}
             edge = [_hashes(unfinished, level) for level, _ in widths(growth.size)]
             left = unfinished.get("entries")
