@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -69,22 +70,20 @@ class Stream:
         labels: Of the task.
         jobs: The texts with their right labels, in the order in which they come.
         test: Rows that people labelled for the gate; none of their texts comes.
-        first: After how many jobs they are distilled first, and again whenever they have doubled.
+        ends: How many jobs have come when a round ends: then all so far are distilled.
         seed: Of everything that is left to chance.
     """
 
     labels: tuple[str, ...]
     jobs: tuple[Example, ...]
     test: tuple[Example, ...]
-    first: int
+    ends: tuple[int, ...]
     seed: int
 
     def rounds(self) -> Iterator[Sequence[Example]]:
         """The jobs of each round."""
-        start, end = 0, self.first
-        while start < len(self.jobs):
+        for start, end in pairwise((0, *self.ends)):
             yield self.jobs[start:end]
-            start, end = end, 2 * end
 
 
 @dataclass(frozen=True)
@@ -383,17 +382,15 @@ def _about_promise(verdict: Verdict) -> str:
     return ", which is not shown" if verdict.is_promise_open else ""
 
 
-def stream_of(
-    examples: Sequence[Example], jobs: int, first: int, test: int, seed: int = 7
-) -> Stream:
-    """Make a stream of rows: as many as are wanted, each text again once all have come."""
+def stream_of(examples: Sequence[Example], ends: Sequence[int], test: int, seed: int = 7) -> Stream:
+    """Make a stream of rows: until the last round ends, each text again once all have come."""
     labels = tuple(sorted({str(each.label) for each in examples}))
     draw = random.Random(seed)
     order = draw.sample(list(examples), len(examples))
     held, rest = order[:test], order[test:]
-    cycles = -(-jobs // len(rest))
+    cycles = -(-ends[-1] // len(rest))
     again = [each for _ in range(cycles) for each in draw.sample(rest, len(rest))]
-    return Stream(labels, tuple(again[:jobs]), tuple(held), first, seed)
+    return Stream(labels, tuple(again[: ends[-1]]), tuple(held), tuple(ends), seed)
 
 
 def banking(data: Path, num_labels: int, seed: int = 7) -> list[Example]:

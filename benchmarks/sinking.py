@@ -4,13 +4,13 @@ A stream is made of BANKING77's training rows. At first a large model answers ev
 oracle that is right in a stated share of texts, always says the same of a text, and is surer where
 it is right. After each round its answers, and those of people who checked some blind, are distilled
 and fitted by the product's own code, a candidate is held against the live cascade on rows that
-people labelled and nobody learned from, and is promoted where the gate lets it in. A round ends
-whenever the jobs so far have doubled. The fleet alone is left out: models are asked in this
-process. Prints Markdown; `--write` also writes it to `benchmarks/results/sinking.md`, with a figure
-beside it. What chance has to do with it tells `sinking_reseeded.py`.
+people labelled and nobody learned from, and is promoted where the gate lets it in. The fleet alone
+is left out: models are asked in this process. Prints Markdown; `--write` also writes it to
+`benchmarks/results/sinking.md`, with a figure beside it. What chance has to do with it tells
+`sinking_reseeded.py`.
 
     python benchmarks/sinking.py --write
-    python benchmarks/sinking.py --labels 12 --jobs 6000 --first 500 --test 500
+    python benchmarks/sinking.py --labels 12 --jobs 6000 --every 1000 --test 500
 """
 
 import argparse
@@ -74,7 +74,9 @@ def main() -> None:
     """Measure, print, and write where asked to."""
     options = _options()
     examples = banking(options.data, options.labels)
-    stream = stream_of(examples, options.jobs, options.first, options.test)
+    stream = stream_of(
+        examples, range(options.every, options.jobs + 1, options.every), options.test
+    )
     done = []
     for each in Sinking(stream, Margin(options.margin, 0.95)).rounds():
         done.append(each)
@@ -121,7 +123,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--jobs", type=int, default=50_000)
-    parser.add_argument("--first", type=int, default=1_000, help="Jobs of the first round.")
+    parser.add_argument("--every", type=int, default=5_000, help="Jobs of a round.")
     parser.add_argument("--labels", type=int, default=77)
     parser.add_argument("--test", type=int, default=2_000, help="Rows of people for the gate.")
     parser.add_argument("--margin", type=float, default=0.01)

@@ -48,6 +48,14 @@ class Shape:
     first: int
     test: int
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """When they are distilled: after the first jobs, and whenever these have doubled."""
+        ends = [self.first]
+        while ends[-1] < self.jobs:
+            ends.append(min(2 * ends[-1], self.jobs))
+        return tuple(ends)
+
 
 @dataclass(frozen=True)
 class Lived:
@@ -87,7 +95,7 @@ class Lived:
 def lived(shape: Shape, seed: int) -> Lived:
     """Let a stream run, with all that its seed decides."""
     examples = banking(shape.data, shape.labels, seed)
-    stream = stream_of(examples, shape.jobs, shape.first, shape.test, seed)
+    stream = stream_of(examples, shape.ends, shape.test, seed)
     return Lived.of(list(Sinking(stream, MARGIN).rounds()))
 
 

@@ -35,7 +35,7 @@ def test_work_sinks_and_the_promise_is_kept() -> None:
     sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
     sinking: Any = import_module("sinking")
     streams: Any = import_module("simulated_stream")
-    stream = streams.stream_of(rows_of(700), jobs=1_000, first=300, test=200)
+    stream = streams.stream_of(rows_of(700), ends=(300, 600, 1_000), test=200)
     rounds = list(streams.Sinking(stream, Margin(0.02, 0.95)).rounds())
     assert [each.jobs for each in rounds] == [300, 300, 400]
     assert rounds[0].large_calls == 300
