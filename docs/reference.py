@@ -22,7 +22,7 @@ from smallfirst.cli import app
 from smallfirst.cli.lazy_group import LazyGroup
 from smallfirst.jobs import PROBLEM_CODES, Job, Result
 from smallfirst.ledger import keys
-from smallfirst.ledger.records import GapRecord, ResultRecord, VoidRecord
+from smallfirst.ledger.records import GapRecord, PrunedRecord, ResultRecord, VoidRecord
 from smallfirst.provenance.record import Provenance
 from smallfirst.settings import COMPONENTS, Settings, variable_of
 
@@ -245,6 +245,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "result_record": partial(record, ResultRecord),
         "gap_record": partial(record, GapRecord),
         "void_record": partial(record, VoidRecord),
+        "pruned_record": partial(record, PrunedRecord),
         "settings": settings,
         "commands": commands,
         "redis_keys": redis_keys,

@@ -15,14 +15,16 @@ from typing import Final, NamedTuple, Self
 from smallfirst.audit_log.growing import Growth, Tile
 from smallfirst.audit_log.index import Index, Position, Row, job_key
 from smallfirst.audit_log.notes import Checkpoint, SigningKey, VerifierKey
-from smallfirst.audit_log.tiles import Tiles, tile_name
+from smallfirst.audit_log.tiles import ENTRIES, WIDTH, Tiles, tile_name
 from smallfirst.errors import AuditLogError
-from smallfirst.ledger.records import read_record
+from smallfirst.ledger.records import PrunedRecord, read_record
 
 CHECKPOINT: Final = "checkpoint"
 #: Where the verifier key is told to whoever has nothing better.
 KEY_FILE: Final = "verifier-key"
 _LOCK: Final = ".lock"
+#: The most tiles that are removed at once, so that records that wait do not wait for it.
+_MOST_PRUNED: Final = 500
 
 
 class Entry(NamedTuple):
@@ -98,6 +100,35 @@ class LogFolder:
                 self._load()
             raise
 
+    def older(self, than_ms: int) -> int:
+        """How far records may be removed: the first of the oldest tile that has a newer one.
+
+        Args:
+            than_ms: Since 1970.
+
+        Returns:
+            Its number; 0 where no tile that is there may go. Of very many it takes some.
+        """
+        tiles = Tiles(self._folder, self.size)
+        begin = end = tiles.first // WIDTH
+        last = min(self.size // WIDTH, begin + _MOST_PRUNED)
+        while end < last and tiles.newest(end) < than_ms:
+            end += 1
+        return end * WIDTH if end > begin else 0
+
+    def remove(self, below: int) -> None:
+        """Remove the records below a number; the hashes over them stay, and so does the tree.
+
+        Their salts go first: what a crash leaves of the records leads to nobody.
+
+        Raises:
+            OSError: When they cannot be removed.
+            AuditLogError: When the index cannot be written.
+        """
+        self._index.remove(below)
+        for tile in range(Tiles(self._folder, self.size).first // WIDTH, below // WIDTH):
+            (self._folder / tile_name(ENTRIES, tile)).unlink(missing_ok=True)
+
     def _append(self, entries: Sequence[Entry], positions: dict[int, Position]) -> None:
         begin = self.size
         whole = list(self._growth.add([entry.record for entry in entries]))
@@ -149,6 +180,8 @@ def positions_in(tiles: Tiles) -> dict[int, Position]:
     positions = dict[int, Position]()
     for raw in tiles.entries():
         record = read_record(raw)
+        if isinstance(record, PrunedRecord):
+            continue
         lost = positions.get(record.slice, Position()).lost
         told = getattr(record, "lost", None)
         positions[record.slice] = Position(record.entry, lost if told is None else told)

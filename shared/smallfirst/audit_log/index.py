@@ -112,6 +112,18 @@ class Index:
         except sqlite3.Error as error:
             raise _damaged(error) from error
 
+    def remove(self, below: int) -> None:
+        """Remove the rows of the records below a number, with their salts.
+
+        Raises:
+            AuditLogError: When the index is damaged or cannot be written.
+        """
+        try:
+            with self._rows:
+                self._rows.execute("DELETE FROM records WHERE number < ?", (below,))
+        except sqlite3.Error as error:
+            raise _damaged(error) from error
+
     def find(self, producer: str, job_id: str) -> list[Row]:
         """The records of a job, in order: more than one where its id was used again."""
         query = "SELECT number, job, salt FROM records WHERE job = ? ORDER BY number"

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from time import monotonic, time
 
 import structlog
 from redis.exceptions import RedisError
@@ -18,13 +19,21 @@ from smallfirst.audit_log.notes import Checkpoint, VerifierKey
 from smallfirst.audit_log.tiles import MAX_ENTRY_BYTES, WIDTH
 from smallfirst.errors import AuditLogError
 from smallfirst.ledger.record_streams import RecordStream, Waiting
-from smallfirst.ledger.records import SALT_BYTES, GapRecord, VoidRecord, bare_record
+from smallfirst.ledger.records import (
+    SALT_BYTES,
+    GapRecord,
+    PrunedRecord,
+    VoidRecord,
+    bare_record,
+)
 from smallfirst.telemetry.outages import tell
 
 log = structlog.get_logger()
 
 #: The most records of a slice that one checkpoint takes in.
 READ_COUNT = 2000
+#: How long after one look for records to remove comes the next.
+_PRUNE_SECONDS = 60.0
 _BEGIN = b'{"kind":"result",'
 
 
@@ -43,6 +52,7 @@ class Keeper:
         self._folder = folder
         self._streams = streams
         self._verifier = verifier
+        self._next_prune = 0.0
 
     def open(self) -> None:
         """Have results recorded from now on.
@@ -102,6 +112,22 @@ class Keeper:
             if stream.slice in positions and positions[stream.slice].entry:
                 stream.forget(positions[stream.slice].entry)
 
+    def prune(self, than_ms: int) -> int:
+        """Remove records that are older, by whole tiles; give how many are removed now.
+
+        The log itself says so first, and it is signed: what is gone without that was taken out.
+
+        Raises:
+            OSError: When the folder cannot be written.
+        """
+        below = self._folder.older(than_ms)
+        if below:
+            said = PrunedRecord(kind="pruned", below=below).model_dump_json()
+            self._append([Entry(said.encode())], {})
+            self._folder.remove(below)
+            log.info("audit_log.pruned", below=below)
+        return below
+
     def _gap(self, stream: RecordStream, lost: int | None) -> Entry:
         consequence = (
             "so many results have no record" if lost else "some results may have no record"
@@ -111,17 +137,33 @@ class Keeper:
         gap = GapRecord(kind="gap", slice=stream.slice, entry=position.entry, lost=lost)
         return Entry(gap.model_dump_json().encode())
 
-    def run(self, stop: threading.Event, pause: timedelta, beat: Callable[[], object]) -> None:
-        """Take up records until told to stop, through outages; and once more at the end."""
-        while not stop.wait(pause.total_seconds()):
-            self._take_up(beat)
-        self._take_up(beat)
+    def run(
+        self,
+        stop: threading.Event,
+        pause: timedelta,
+        beat: Callable[[], object],
+        keep: timedelta | None = None,
+    ) -> None:
+        """Take up records until told to stop, through outages; and once more at the end.
 
-    def _take_up(self, beat: Callable[[], object]) -> None:
+        Args:
+            stop: Whether to stop.
+            pause: Between two looks.
+            beat: What is called at each, as a sign of life.
+            keep: How long records are kept; None for ever.
+        """
+        while not stop.wait(pause.total_seconds()):
+            self._take_up(beat, keep)
+        self._take_up(beat, None)
+
+    def _take_up(self, beat: Callable[[], object], keep: timedelta | None) -> None:
         try:
             beat()
             while self.turn() >= READ_COUNT // 2:
                 beat()
+            if keep is not None and monotonic() >= self._next_prune:
+                self._next_prune = monotonic() + _PRUNE_SECONDS
+                self.prune(int((time() - keep.total_seconds()) * 1000))
         except RedisError as error:
             tell(error, consequence="records wait in Redis")
         except (OSError, AuditLogError) as error:

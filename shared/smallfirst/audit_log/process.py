@@ -45,7 +45,9 @@ def keep(settings: AuditLogSettings, stop: threading.Event) -> None:
             return
         log.info("audit_log.opened", records=folder.size, key=key.verifier.line)
         health.enter()
-        keeper.run(stop, timedelta(seconds=settings.audit_log_seconds), health.beat)
+        days = settings.audit_log_days
+        keep = None if days is None else timedelta(days=days)
+        keeper.run(stop, timedelta(seconds=settings.audit_log_seconds), health.beat, keep)
         health.leave()
         log.info("audit_log.closed", records=folder.size)
 

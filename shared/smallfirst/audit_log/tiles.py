@@ -4,6 +4,8 @@ This module knows their names and what is in one, and reads parts of the tree fr
 them is written by `growing`. Source: https://c2sp.org/tlog-tiles
 """
 
+import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -90,13 +92,19 @@ class Tiles:
             raise AuditLogError(tile_name(ENTRIES, tile), "is cut off", _DAMAGE)
         return found
 
+    @property
+    def first(self) -> int:
+        """The number of the first record that was not removed; tiles go whole, the oldest first."""
+        whole = range(self.size // WIDTH)
+        return bisect_left(whole, 1, key=self._is_there) * WIDTH
+
     def entries(self) -> Iterator[bytes]:
-        """All records, in order.
+        """All records that were not removed, in order.
 
         Raises:
             AuditLogError: When a tile is gone or damaged.
         """
-        for tile in range(-(-self.size // WIDTH)):
+        for tile in range(self.first // WIDTH, -(-self.size // WIDTH)):
             yield from self._read_entries(tile)
 
     def root(self, begin: int, end: int) -> bytes:
@@ -117,6 +125,15 @@ class Tiles:
         middle = begin + split_of(end - begin)
         return hash_of_node(self.root(begin, middle), self.root(middle, end))
 
+    def newest(self, tile: int) -> int:
+        """When the newest record of a whole tile was put down, in ms since 1970.
+
+        Raises:
+            AuditLogError: When the tile is gone or damaged.
+        """
+        entries = [json.loads(each).get("entry", "") for each in self._read_entries(tile)]
+        return max(int(each.partition("-")[0] or 0) for each in entries)
+
     def edge(self) -> list[list[bytes]]:
         """The hashes of each level whose tile is not whole yet, from the leaves up."""
         return [
@@ -128,6 +145,9 @@ class Tiles:
         """The records whose tile is not whole yet."""
         begin = self.size - self.size % WIDTH
         return [self.entry(number) for number in range(begin, self.size)]
+
+    def _is_there(self, tile: int) -> int:
+        return (self._folder / tile_name(ENTRIES, tile)).exists()
 
     def _hash(self, level: int, number: int) -> bytes:
         tile, place = divmod(number, WIDTH)

@@ -18,7 +18,7 @@ from smallfirst.audit_log.merkle import HASH_BYTES, hash_of_leaf
 from smallfirst.audit_log.notes import Checkpoint, VerifierKey
 from smallfirst.audit_log.tiles import ENTRIES, WIDTH, hashes_in, packed, tile_name, unpacked
 from smallfirst.errors import AuditLogError
-from smallfirst.ledger.records import ResultRecord, read_record, salt_digest
+from smallfirst.ledger.records import PrunedRecord, ResultRecord, read_record, salt_digest
 
 _CHANGED: Final = "was changed"
 _GONE: Final = "is gone"
@@ -62,6 +62,8 @@ class _Look:
         salts: How the index fits the records.
         changed: The records of which these differ.
         longer: What has bytes that belong to no record, and parts of earlier checkpoints.
+        removed: The tiles of records that are gone whole.
+        below: Records before this number were removed, as the log itself says.
     """
 
     salts: "_Salts"
@@ -69,6 +71,8 @@ class _Look:
     hashes: _Tree = field(default_factory=_Tree)
     changed: list[Break] = field(default_factory=list)
     longer: list[Break] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    below: int = 0
 
 
 def verify(
@@ -89,7 +93,7 @@ def verify(
         look = _Look(salts)
         for tile in range(-(-signed.size // WIDTH)):
             _look_at(folder, signed.size, tile, look, since)
-    breaks = [*_named(folder, look, signed), *look.longer, *salts.breaks]
+    breaks = [*_named(folder, look, signed), *_taken_out(look), *look.longer, *salts.breaks]
     if since is not None and since.size > 0 and not look.records.has_since:
         said = f"the {since.size} records of the earlier checkpoint are not the first ones here"
         breaks.append(Break("checkpoint", None, said))
@@ -101,24 +105,49 @@ def _look_at(folder: Path, size: int, tile: int, look: _Look, since: Checkpoint 
     wanted = min(size - tile * WIDTH, WIDTH)
     bundle, hashes = (_content(folder, level, tile, wanted) for level in (ENTRIES, 0))
     entries, leaves = unpacked(bundle)[:wanted], hashes_in(hashes)[:wanted]
+    if is_removed := not bundle and wanted == WIDTH:
+        look.removed.append(tile)
     for place in range(wanted):
         number = tile * WIDTH + place
         entry = entries[place] if place < len(entries) else None
-        mine = hash_of_leaf(entry or b"")
         told = leaves[place] if place < len(leaves) else bytes(HASH_BYTES)
-        if entry is None or mine != told:
+        mine = told if is_removed else hash_of_leaf(entry or b"")
+        if mine != told or (entry is None and not is_removed):
             name = tile_name(ENTRIES, tile, wanted)
             look.changed.append(Break(name, number, _GONE if entry is None else _CHANGED))
-        look.salts.compare(number, entry)
-        for tree, leaf in ((look.records, mine), (look.hashes, told)):
-            for above in tree.growth.add_leaf(leaf):
-                tree.damage += _differences(folder, above)
+        if not look.salts.compare(number, entry):
+            look.below = max(look.below, _below(entry))
+        _grow(folder, look, mine, told)
         if since is not None and number + 1 == since.size:
             look.records.has_since = look.records.growth.root == since.root
     look.longer += _longer(tile, wanted, ENTRIES, bundle, packed(entries))
     look.longer += _longer(tile, wanted, 0, hashes, b"".join(leaves))
     if wanted < WIDTH:
         look.longer += _narrower(folder, Tile(ENTRIES, tile, wanted, packed(entries)))
+
+
+def _grow(folder: Path, look: _Look, mine: bytes, told: bytes) -> None:
+    """Add a record to both trees, and hold the tiles that are whole by it against those there."""
+    for tree, leaf in ((look.records, mine), (look.hashes, told)):
+        for above in tree.growth.add_leaf(leaf):
+            tree.damage += _differences(folder, above)
+
+
+def _below(entry: bytes | None) -> int:
+    """Before which record others were removed, as this one says; 0 where it says nothing of it."""
+    with suppress(ValueError):
+        record = read_record(entry or b"")
+        if isinstance(record, PrunedRecord):
+            return record.below
+    return 0
+
+
+def _taken_out(look: _Look) -> Iterator[Break]:
+    """The tiles of records that are gone, without that the log says that they were removed."""
+    for tile in look.removed:
+        if tile * WIDTH >= look.below:
+            said = f"and the {WIDTH - 1} after it are gone, and no record says why"
+            yield Break(tile_name(ENTRIES, tile), tile * WIDTH, said)
 
 
 def _longer(tile: int, wanted: int, level: int | str, found: bytes, read: bytes) -> Iterator[Break]:
@@ -192,17 +221,18 @@ class _Salts:
     def __exit__(self, *_: object) -> None:
         self._exits.close()
 
-    def compare(self, number: int, entry: bytes | None) -> None:
-        """Hold what a record says of its salt against the index."""
+    def compare(self, number: int, entry: bytes | None) -> bool:
+        """Hold what a record says of its salt against the index; say whether that has one."""
         while self._row is not None and self._row.number < number:
             self._step()
         if self._row is None or self._row.number > number:
-            return
+            return False
         with suppress(ValueError):
             record = read_record(entry or b"")
             told = record.salt if isinstance(record, ResultRecord) else ""
             if told != salt_digest(self._row.salt):
                 self.breaks.append(Break("index", number, "has another salt"))
+        return True
 
     def _step(self) -> None:
         try:

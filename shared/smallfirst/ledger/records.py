@@ -128,7 +128,16 @@ class VoidRecord(_Placed):
     of: str = Field(description="The entry whose record is void.")
 
 
-AuditRecord = ResultRecord | GapRecord | VoidRecord
+class PrunedRecord(_Placed):
+    """Older records were removed, since the log keeps them no longer; their hashes stay."""
+
+    kind: Literal["pruned"]
+    below: int = Field(
+        ge=0, description="The number of the first record that stayed; all before it were removed."
+    )
+
+
+AuditRecord = ResultRecord | GapRecord | VoidRecord | PrunedRecord
 _RECORD: TypeAdapter[AuditRecord] = TypeAdapter(Annotated[AuditRecord, Field(discriminator="kind")])
 
 

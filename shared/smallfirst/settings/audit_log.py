@@ -28,4 +28,11 @@ class AuditLogSettings(Settings):
         description="The time between two looks for records to write, and so between two"
         " checkpoints.",
     )
+    audit_log_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36_500,
+        description="The days for which records are kept; older ones are removed, and the hashes"
+        " over them stay. Not set: for ever.",
+    )
     health_dir: HealthDir = None

@@ -40,7 +40,13 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_held_job
 from smallfirst.ledger.history import Reading, StepReading
 from smallfirst.ledger.producers import Producer
-from smallfirst.ledger.records import GapRecord, RecordedAttempt, ResultRecord, VoidRecord
+from smallfirst.ledger.records import (
+    GapRecord,
+    PrunedRecord,
+    RecordedAttempt,
+    ResultRecord,
+    VoidRecord,
+)
 from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip, StepRequest
 from smallfirst.step_options import StepOptions
 from smallfirst.wire import Wire
@@ -161,6 +167,7 @@ WIRE: list[Wire] = [
     ResultRecord(kind="result", producer="default", job=HASH, salt="0" * 16, trail=(RECORDED,)),
     GapRecord(kind="gap", lost=2),
     VoidRecord(kind="void", of="1-0"),
+    PrunedRecord(kind="pruned", below=256),
 ]
 #: Whose keys are a producer's, a task's or a model's own, and no fields.
 MAPS = {"metadata", "distribution", "by_label", "record", "entries"}
