@@ -23,6 +23,7 @@ from smallfirst.ledger.keys import EVERY_SLICE
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.slices import Slice, slice_of
 from smallfirst.people import checks_of, task_of_checks, task_of_people
+from smallfirst.provenance.row_vectors import ROW_VECTORS, forget_rows
 from smallfirst.wording import counted
 
 _METADATA: Final = "metadata."
@@ -44,6 +45,13 @@ WhereOption = Annotated[
 RowsOption = Annotated[
     list[Path] | None,
     typer.Option(help="A file of rows that loses those jobs' rows; may be given several times."),
+]
+ModelOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A folder of trained models, or that workers keep heads in, which loses the vectors of"
+        " those jobs' rows; may be given several times."
+    ),
 ]
 LogOption = Annotated[
     Path | None,
@@ -85,15 +93,16 @@ def forget(
     where: WhereOption = None,
     producer: ProducerOption = None,
     rows: RowsOption = None,
+    model: ModelOption = None,
     log: LogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove jobs' texts and results from the fleet, from rows and from the audit log's index.
+    """Remove jobs' texts and results from the fleet, rows, models and the audit log's index.
 
     For an administrator. Jobs that are under way are cancelled first. Redis's file is rewritten.
-    What is left beside jobs that still wait is named: ask again when these have ended. Backups and
-    models that have learned from a row are yours to deal with. Exit 1 where a job has not ended
-    yet, or nothing was found.
+    What is left beside jobs that still wait is named: ask again when these have ended. Backups, and
+    the weights of models that have learned from a row, are yours to deal with. Exit 1 where a job
+    has not ended yet, or nothing was found.
     """
     if (job_id is None) == (where is None):
         fail("name jobs by --id, or by --where metadata.KEY=VALUE", exit_code=USAGE)
@@ -106,6 +115,8 @@ def forget(
             _forget_in(place, link, gone, done.places)
         for file in rows or ():
             done.places[str(file)] += _drop_rows(file, {each for _, each in gone})
+        for folder in model or ():
+            done.places[str(folder)] += _drop_vectors(folder, {each for _, each in gone})
         if log is not None:
             done.places["audit log"] += _forget_salts(log, gone, link)
         done.lingering = [
@@ -239,6 +250,19 @@ def _drop_rows(file: Path, ids: set[str]) -> int:
     if len(kept) < len(lines):
         write_whole(file, "".join(kept))
     return len(lines) - len(kept)
+
+
+def _drop_vectors(folder: Path, ids: set[str]) -> int:
+    """Take rows out of every head below a folder; say how many there were."""
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder; see --model", exit_code=USAGE)
+    num_dropped = 0
+    for file in sorted(folder.rglob(ROW_VECTORS)):
+        try:
+            num_dropped += forget_rows(file, ids)
+        except (OSError, ValueError) as error:
+            fail(f"{file}: {error}; remove it: the model answers without, and names no rows")
+    return num_dropped
 
 
 def _is_of(line: str, ids: set[str]) -> bool:
