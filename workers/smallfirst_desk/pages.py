@@ -12,6 +12,7 @@ from smallfirst.answers import (
     Evidence,
     LabelAnswer,
     LabelsAnswer,
+    LikeExample,
     RecordAnswer,
     Span,
     SpansAnswer,
@@ -22,6 +23,7 @@ from smallfirst.answers import (
     with_spans,
 )
 from smallfirst.catalogue import Kind, Task
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Attempt, Outcome
 from smallfirst.kinds import KINDS, in_words
 from smallfirst.ledger.held_jobs import HeldJob
@@ -34,6 +36,8 @@ NUM_COLOURS: Final = 8
 NUM_KEYS: Final = 9
 #: Shades of the words that drove an answer.
 NUM_SHADES: Final = 4
+#: Characters of a row that a text is like.
+_CHARS_OF_ROW: Final = 300
 #: What became of an attempt, in a reviewer's words.
 _OUTCOMES: Final[Mapping[str, str]] = {
     Outcome.ACCEPTED: "sure enough",
@@ -106,6 +110,25 @@ class StepSaid:
     outcome: str
     reason: str
     seconds: str
+
+
+@dataclass(frozen=True)
+class LikeRow:
+    """A row that the suggesting model learned from and that the job's text is like.
+
+    Attributes:
+        number: Of the row.
+        labels: Its right answer, in words.
+        likeness: In per cent.
+        text: Its beginning; empty where the task's examples no longer hold it.
+        is_cut: Whether more of the text is left out.
+    """
+
+    number: int
+    labels: str
+    likeness: int
+    text: str
+    is_cut: bool
 
 
 def stretches_of(
@@ -190,6 +213,29 @@ def _chosen(answer: AnyAnswer | None) -> frozenset[str]:
     if isinstance(answer, LabelAnswer):
         return frozenset({answer.label})
     return frozenset(answer.labels) if isinstance(answer, LabelsAnswer) else frozenset()
+
+
+def rows_alike(answer: AnyAnswer | None, task: Task) -> list[LikeRow]:
+    """The rows that a text is like, with their texts where the task's examples hold the same."""
+    explanation = getattr(answer, "explanation", None)
+    found = explanation.alike if explanation else ()
+    return [_row_alike(each, _text_of(each, task)) for each in found]
+
+
+def _row_alike(like: LikeExample, text: str) -> LikeRow:
+    return LikeRow(
+        number=like.number,
+        labels=", ".join(like.labels) or "none of the labels",
+        likeness=round(like.likeness * 100),
+        text=text[:_CHARS_OF_ROW],
+        is_cut=len(text) > _CHARS_OF_ROW,
+    )
+
+
+def _text_of(like: LikeExample, task: Task) -> str:
+    """The text of a row; empty where another one has its number by now, or none."""
+    examples = task.examples[like.number - 1 : like.number]
+    return next((each.text for each in examples if text_key(each.text) == like.key), "")
 
 
 def steps_said(trail: Sequence[Attempt], text: str) -> list[StepSaid]:
@@ -279,6 +325,7 @@ def page_of(held: HeldJob, task: Task, entered: Mapping[str, Any] | None = None)
         "producer": held.slip.producer,
         "stretches": stretches_of(text, spans, evidence, labels),
         "has_evidence": bool(evidence),
+        "alike": rows_alike(answer, task),
         "steps": steps_said(held.slip.trail, text),
         "differ": do_differ(held.slip.trail, task),
         "choices": choices_of(task, answer),

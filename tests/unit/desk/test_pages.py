@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.shapes import attempt_for, slip_for
 
-from smallfirst.answers import Answer, Evidence, LabelAnswer, Span, SpansAnswer, TextAnswer
-from smallfirst.catalogue import Kind, Task
+from smallfirst.answers import (
+    Answer,
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    LabelAnswer,
+    LikeExample,
+    Span,
+    SpansAnswer,
+    TextAnswer,
+)
+from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Job, Outcome, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob
@@ -107,6 +118,33 @@ def test_keys_follow_the_catalogue_and_not_the_machine() -> None:
     labels = {f"l{n}": "one" for n in range(12)}
     many = choices_of(TASK.model_copy(update={"labels": labels}), None)
     assert [each.key for each in many] == [*"123456789", "", "", ""]
+
+
+def test_rows_are_shown_as_the_examples_have_them() -> None:
+    """The text of one whose words are still those; long ones cut; nothing in another's place."""
+    texts = ("Where is it?", "x" * 301, "Who?")
+    task = TASK.model_copy(
+        update={"examples": tuple(Example(text=text, label="a") for text in texts)}
+    )
+    keys = (*map(text_key, texts[:2]), "another", text_key("Who?"))
+    alike = tuple(
+        LikeExample(number=number, labels=labels, key=key, likeness=0.254)
+        for number, key, labels in zip(
+            (1, 2, 3, 2**40), keys, (("a",), (), ("a", "b"), ("b",)), strict=True
+        )
+    )
+    explanation = Explanation(method=ExplanationMethod.STATES, label="a", alike=alike)
+    answer = LabelAnswer(label="a", confidence=0.5, explanation=explanation)
+    found = page_of(held(answer), task)["alike"]
+    assert [(row.labels, row.likeness, row.is_cut) for row in found] == [
+        ("a", 25, False),
+        ("none of the labels", 25, True),
+        ("a, b", 25, False),
+        ("b", 25, False),
+    ]
+    assert [row.text for row in found] == ["Where is it?", "x" * 300, "", ""]
+    assert page_of(held(TextAnswer(text="well", confidence=0.9)), task)["alike"] == []
+    assert page_of(held(), task)["alike"] == []
 
 
 def test_an_answer_of_another_kind_is_shown_and_not_suggested() -> None:
