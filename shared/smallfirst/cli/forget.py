@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.cli.dead import forget_letter, letters_of
 from smallfirst.cli.fleet_connection import Link, client_of, link_of
@@ -113,10 +114,7 @@ def forget(
         gone = [job for job in done.jobs if job[1] not in done.under_way]
         for place in link.slices:
             _forget_in(place, link, gone, done.places)
-        for file in rows or ():
-            done.places[str(file)] += _drop_rows(file, {each for _, each in gone})
-        for folder in model or ():
-            done.places[str(folder)] += _drop_vectors(folder, {each for _, each in gone})
+        _forget_in_files(rows or (), model or (), {each for _, each in gone}, done.places)
         if log is not None:
             done.places["audit log"] += _forget_salts(log, gone, link)
         done.lingering = [
@@ -241,25 +239,50 @@ def _drop_checks(place: Slice, ids: set[str]) -> int:
     return num_dropped
 
 
-def _drop_rows(file: Path, ids: set[str]) -> int:
-    """Write a file of rows without those jobs' rows; say how many there were."""
+def _forget_in_files(
+    files: Sequence[Path], folders: Sequence[Path], ids: set[str], places: Counter[str]
+) -> None:
+    """Remove rows from files, and their vectors from models: those first, since rows tell of them.
+
+    A row may have had no id, or another one, when a model learned from its text.
+    """
+    lines = {file: _lines_of(file) for file in files}
+    theirs = (line for each in lines.values() for line in each if _is_of(line, ids))
+    keys = {key for line in theirs for key in _text_key(line)}
+    for folder in folders:
+        places[str(folder)] += _drop_vectors(folder, ids, keys)
+    for file, each in lines.items():
+        places[str(file)] += _drop_rows(file, each, ids)
+
+
+def _lines_of(file: Path) -> list[str]:
     if not file.is_file():
         fail(f"{file}: no such file; see --rows", exit_code=USAGE)
-    lines = file.read_text("utf-8").splitlines(keepends=True)
+    return file.read_text("utf-8").splitlines(keepends=True)
+
+
+def _text_key(line: str) -> Iterator[str]:
+    for _, found in _read("", line.encode()):
+        if isinstance(text := found.get("text"), str):
+            yield text_key(text)
+
+
+def _drop_rows(file: Path, lines: Sequence[str], ids: set[str]) -> int:
+    """Write a file of rows without those jobs' rows; say how many there were."""
     kept = [line for line in lines if not _is_of(line, ids)]
     if len(kept) < len(lines):
         write_whole(file, "".join(kept))
     return len(lines) - len(kept)
 
 
-def _drop_vectors(folder: Path, ids: set[str]) -> int:
+def _drop_vectors(folder: Path, ids: set[str], keys: set[str]) -> int:
     """Take rows out of every head below a folder; say how many there were."""
     if not folder.is_dir():
         fail(f"{folder}: no such folder; see --model", exit_code=USAGE)
     num_dropped = 0
     for file in sorted(folder.rglob(ROW_VECTORS)):
         try:
-            num_dropped += forget_rows(file, ids)
+            num_dropped += forget_rows(file, ids, keys)
         except (OSError, ValueError) as error:
             fail(f"{file}: {error}; remove it: the model answers without, and names no rows")
     return num_dropped

@@ -97,8 +97,13 @@ def read_rows(path: Path) -> list[TaughtRow]:
     return [TaughtRow.of_line(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def forget_rows(path: Path, job_ids: Collection[str]) -> int:
+def forget_rows(path: Path, job_ids: Collection[str], keys: Collection[str] = ()) -> int:
     """Take the rows of jobs out of a head's file, and every other row with the same text.
+
+    Args:
+        path: Of the file.
+        job_ids: Of the jobs.
+        keys: Of texts that are known to be theirs, whatever ids they had when the head learned.
 
     Returns:
         How many there were.
@@ -108,8 +113,8 @@ def forget_rows(path: Path, job_ids: Collection[str]) -> int:
         ValueError: When a line of it cannot be read.
     """
     rows, wanted = read_rows(path), {id_hash(each) for each in job_ids}
-    keys = {row.key for row in rows if not wanted.isdisjoint(row.ids)}
-    kept = [row for row in rows if row.key not in keys]
+    gone = {row.key for row in rows if not wanted.isdisjoint(row.ids)} | set(keys)
+    kept = [row for row in rows if row.key not in gone]
     if len(kept) < len(rows):
         write_rows(path.parent, kept)
     return len(rows) - len(kept)

@@ -16,6 +16,7 @@ from smallfirst.audit_log.folder import LogFolder
 from smallfirst.audit_log.index import Index
 from smallfirst.audit_log.keeping import Keeper
 from smallfirst.audit_log.verifying import verify
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.client.transports import State
 from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.keys import Keys
@@ -168,6 +169,15 @@ def test_a_model_keeps_no_vector_of_theirs(fleet: LocalFleet, tmp_path: Path) ->
     for place in ("topic-1", "cache/heads/abc"):
         [left] = read_rows(tmp_path / place / ROW_VECTORS)
         assert left.key == "bob-ids"
+    # A row that had no id yet when the model learned from it is found by its text.
+    write_rows(tmp_path / "topic-1", [TaughtRow(1, text_key("My parcel?"), (), (), b"\0\0")])
+    rows_file = tmp_path / "rows.jsonl"
+    rows_file.write_text('{"id": "dora-2", "text": "my PARCEL"}\n{"id": "bob-2", "text": "x"}\n')
+    done = run(
+        fleet, "forget", "--id", "dora-2", "--rows", rows_file, "--model", tmp_path, "--json"
+    )
+    removed = json.loads(done.stdout)["removed"]
+    assert (removed[str(tmp_path)], removed[str(rows_file)]) == (1, 1)
     (tmp_path / "topic-1" / ROW_VECTORS).write_text("?\n")
     done = run(fleet, "forget", "--id", "bob-ids", "--model", tmp_path)
     assert (done.returncode, f"topic-1/{ROW_VECTORS}" in done.stderr) == (1, True), done.stderr
