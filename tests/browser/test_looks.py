@@ -48,7 +48,7 @@ def waiting_jobs(redis: Any) -> None:
 
 def like_rows() -> Explanation:
     """A word of the text counted, and it is like a row that is here, and one that is not."""
-    here = LikeExample(number=1, labels=("b",), key=text_key(EXAMPLE), likeness=0.83)
+    here = LikeExample(number=7, labels=("b",), key=text_key(EXAMPLE), likeness=0.83)
     gone = LikeExample(number=9, labels=("b" * 99,), key="gone", likeness=0.41)
     return Explanation(method=ExplanationMethod.WEIGHTS, label="b", alike=(here, gone))
 
@@ -120,7 +120,7 @@ def test_rows_that_a_text_is_like_run_nothing(redis: Any, screen: OpenScreen) ->
     assert page.get_by_role("heading", name="Answered like these").is_visible()
     here, gone = page.get_by_role("list", name="Answered like these").get_by_role("listitem").all()
     assert EXAMPLE in here.inner_text()
-    assert "row 1, 83 % alike" in here.inner_text()
+    assert "row 7, 83 % alike" in here.inner_text()
     assert "The text of this row is not here." in gone.inner_text()
     assert page.evaluate("() => window.__ran === undefined")
     ann.press_and_go("2")

@@ -23,7 +23,6 @@ from smallfirst.answers import (
     with_spans,
 )
 from smallfirst.catalogue import Kind, Task
-from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Attempt, Outcome
 from smallfirst.kinds import KINDS, in_words
 from smallfirst.ledger.held_jobs import HeldJob
@@ -38,6 +37,8 @@ NUM_KEYS: Final = 9
 NUM_SHADES: Final = 4
 #: Characters of a row that a text is like.
 _CHARS_OF_ROW: Final = 300
+#: Gets the key of a row; gives its text, or nothing where it is not here.
+RowText = Callable[[str | None], str]
 #: What became of an attempt, in a reviewer's words.
 _OUTCOMES: Final[Mapping[str, str]] = {
     Outcome.ACCEPTED: "sure enough",
@@ -120,7 +121,7 @@ class LikeRow:
         number: Of the row.
         labels: Its right answer, in words.
         likeness: In per cent.
-        text: Its beginning; empty where the task's examples no longer hold it.
+        text: Its beginning; empty where the task's examples do not hold it.
         is_cut: Whether more of the text is left out.
     """
 
@@ -215,11 +216,11 @@ def _chosen(answer: AnyAnswer | None) -> frozenset[str]:
     return frozenset(answer.labels) if isinstance(answer, LabelsAnswer) else frozenset()
 
 
-def rows_alike(answer: AnyAnswer | None, task: Task) -> list[LikeRow]:
-    """The rows that a text is like, with their texts where the task's examples hold the same."""
+def rows_alike(answer: AnyAnswer | None, row_text: RowText) -> list[LikeRow]:
+    """The rows that a text is like, with their texts where these are here."""
     explanation = getattr(answer, "explanation", None)
     found = explanation.alike if explanation else ()
-    return [_row_alike(each, _text_of(each, task)) for each in found]
+    return [_row_alike(each, row_text(each.key)) for each in found]
 
 
 def _row_alike(like: LikeExample, text: str) -> LikeRow:
@@ -230,12 +231,6 @@ def _row_alike(like: LikeExample, text: str) -> LikeRow:
         text=text[:_CHARS_OF_ROW],
         is_cut=len(text) > _CHARS_OF_ROW,
     )
-
-
-def _text_of(like: LikeExample, task: Task) -> str:
-    """The text of a row; empty where another one has its number by now, or none."""
-    examples = task.examples[like.number - 1 : like.number]
-    return next((each.text for each in examples if text_key(each.text) == like.key), "")
 
 
 def steps_said(trail: Sequence[Attempt], text: str) -> list[StepSaid]:
@@ -308,13 +303,20 @@ def do_differ(trail: Sequence[Attempt], task: Task) -> bool:
     return any(each != given[0] for each in given[1:])
 
 
-def page_of(held: HeldJob, task: Task, entered: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def page_of(
+    held: HeldJob,
+    task: Task,
+    entered: Mapping[str, Any] | None = None,
+    *,
+    row_text: RowText = lambda _key: "",
+) -> dict[str, Any]:
     """Everything that a job's page shows of the job.
 
     Args:
         held: The job.
         task: Its task.
         entered: What a person entered before and could not be read: nothing of it is lost.
+        row_text: Finds the text of a row that the job's text is like.
     """
     answer = suggested(held, task)
     text, labels = held.job.text, list(task.labels)
@@ -325,7 +327,7 @@ def page_of(held: HeldJob, task: Task, entered: Mapping[str, Any] | None = None)
         "producer": held.slip.producer,
         "stretches": stretches_of(text, spans, evidence, labels),
         "has_evidence": bool(evidence),
-        "alike": rows_alike(answer, task),
+        "alike": rows_alike(answer, row_text),
         "steps": steps_said(held.slip.trail, text),
         "differ": do_differ(held.slip.trail, task),
         "choices": choices_of(task, answer),

@@ -33,6 +33,7 @@ from smallfirst_desk.pages import (
     suggested,
     took_in_words,
 )
+from smallfirst_desk.row_texts import RowTexts
 
 LABELS = {"a": "one", "b": "two"}
 TASK = Task.model_validate(
@@ -120,31 +121,36 @@ def test_keys_follow_the_catalogue_and_not_the_machine() -> None:
     assert [each.key for each in many] == [*"123456789", "", "", ""]
 
 
-def test_rows_are_shown_as_the_examples_have_them() -> None:
-    """The text of one whose words are still those; long ones cut; nothing in another's place."""
-    texts = ("Where is it?", "x" * 301, "Who?")
-    task = TASK.model_copy(
-        update={"examples": tuple(Example(text=text, label="a") for text in texts)}
-    )
-    keys = (*map(text_key, texts[:2]), "another", text_key("Who?"))
+def test_rows_are_shown_with_the_texts_that_are_here() -> None:
+    """Long ones cut, and nothing in place of one that is not here."""
+    texts = {"k1": "Where is it?", "k2": "x" * 301}
     alike = tuple(
         LikeExample(number=number, labels=labels, key=key, likeness=0.254)
-        for number, key, labels in zip(
-            (1, 2, 3, 2**40), keys, (("a",), (), ("a", "b"), ("b",)), strict=True
-        )
+        for number, key, labels in ((1, "k1", ("a",)), (2**40, "k2", ()), (3, None, ("a", "b")))
     )
     explanation = Explanation(method=ExplanationMethod.STATES, label="a", alike=alike)
     answer = LabelAnswer(label="a", confidence=0.5, explanation=explanation)
-    found = page_of(held(answer), task)["alike"]
-    assert [(row.labels, row.likeness, row.is_cut) for row in found] == [
-        ("a", 25, False),
-        ("none of the labels", 25, True),
-        ("a, b", 25, False),
-        ("b", 25, False),
+    page = page_of(held(answer), TASK, row_text=lambda key: texts.get(key or "", ""))
+    assert [(row.labels, row.likeness, row.is_cut, row.text) for row in page["alike"]] == [
+        ("a", 25, False, "Where is it?"),
+        ("none of the labels", 25, True, "x" * 300),
+        ("a, b", 25, False, ""),
     ]
-    assert [row.text for row in found] == ["Where is it?", "x" * 300, "", ""]
-    assert page_of(held(TextAnswer(text="well", confidence=0.9)), task)["alike"] == []
-    assert page_of(held(), task)["alike"] == []
+    assert page_of(held(TextAnswer(text="well", confidence=0.9)), TASK)["alike"] == []
+    assert page_of(held(), TASK)["alike"] == []
+
+
+def test_a_row_is_found_by_its_words_wherever_it_stands() -> None:
+    """And no more once the catalogue has it no more."""
+    rows = RowTexts()
+    examples = tuple(Example(text=text, label="a") for text in ("Who?", "Where is it?"))
+    before = TASK.model_copy(update={"examples": examples})
+    after = TASK.model_copy(update={"examples": examples[:1]})
+    key = text_key("where IS it")
+    assert rows.of("topic", before)[key] == "Where is it?"
+    assert rows.of("topic", before) is rows.of("topic", before)
+    assert key not in rows.of("topic", after)
+    assert rows.of("other", TASK) == {}
 
 
 def test_an_answer_of_another_kind_is_shown_and_not_suggested() -> None:
