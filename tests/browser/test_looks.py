@@ -6,11 +6,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from tests.browser.conftest import OpenScreen
 from tests.support.browsers import Screen
-from tests.support.desks import ALL, RunningDesk
+from tests.support.desks import ALL, EXAMPLE, RunningDesk
 from tests.support.reviews import KEYS, wait_for_people
 from tests.support.shapes import attempt_for
 
-from smallfirst.answers import Evidence, LabelAnswer
+from smallfirst.answers import (
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    LabelAnswer,
+    LikeExample,
+)
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Job, Outcome, Tier
 from smallfirst.ledger.history import EVERY_MS, History, Reading, StepReading, end_before
 from smallfirst.ledger.reviewer_counts import count_decision
@@ -26,11 +33,24 @@ def waiting_jobs(redis: Any) -> None:
     """A job of every task, with a step that was not sure enough, and words that drove it."""
     text = "Marta Oliveira wrote this long letter. " * 30
     evidence = (Evidence(start=0, end=5, weight=1.0), Evidence(start=6, end=14, weight=-0.4))
-    answer = LabelAnswer(label="b", confidence=0.6, distribution={"b": 0.6}, evidence=evidence)
+    answer = LabelAnswer(
+        label="b",
+        confidence=0.6,
+        distribution={"b": 0.6},
+        evidence=evidence,
+        explanation=like_rows(),
+    )
     before = attempt_for(outcome=Outcome.ESCALATED, confidence=0.6, threshold=0.9, answer=answer)
     for task in ALL:
         jobs = [Job(id=f"{task}-{n}", task=task, text=text) for n in range(2)]
         wait_for_people(redis, *jobs, trail=(before,))
+
+
+def like_rows() -> Explanation:
+    """A word of the text counted, and it is like a row that is here, and one that is not."""
+    here = LikeExample(number=7, labels=("b",), key=text_key(EXAMPLE), likeness=0.83)
+    gone = LikeExample(number=9, labels=("b" * 99,), key="gone", likeness=0.41)
+    return Explanation(method=ExplanationMethod.WEIGHTS, label="b", alike=(here, gone))
 
 
 def busy_days(redis: Any) -> None:
@@ -88,6 +108,22 @@ def test_every_page_can_be_read_by_everybody(
     ann = screen("ann", color_scheme=colours)
     ann.page.set_viewport_size({"width": width, "height": 900})
     assert len(pages_of(ann)) == 11
+    assert ann.complaints == []
+
+
+def test_rows_that_a_text_is_like_run_nothing(redis: Any, screen: OpenScreen) -> None:
+    """They are shown as they stand, one heading below what was said; keys choose as before."""
+    waiting_jobs(redis)
+    ann = screen("ann")
+    ann.begin("topic")
+    page = ann.page
+    assert page.get_by_role("heading", name="Answered like these").is_visible()
+    here, gone = page.get_by_role("list", name="Answered like these").get_by_role("listitem").all()
+    assert EXAMPLE in here.inner_text()
+    assert "row 7, 83 % alike" in here.inner_text()
+    assert "The text of this row is not here." in gone.inner_text()
+    assert page.evaluate("() => window.__ran === undefined")
+    ann.press_and_go("2")
     assert ann.complaints == []
 
 

@@ -93,6 +93,7 @@ def test_labels_and_ids_run_nowhere(
     """Nor do a task's own words, and a label of markup is answered like any other."""
     labels = {_UNPRINTABLE.sub("", each)[:128]: each for each in PAYLOADS[:60]}
     catalogue = yaml.safe_load(CATALOGUE)
+    del catalogue["tasks"]["topic"]["examples"]  # of labels that are exchanged
     for name in ("topic", "tags", "pii"):
         catalogue["tasks"][name]["labels"] = labels
         catalogue["tasks"][name]["description"] = PAYLOADS[0]

@@ -18,41 +18,44 @@ from smallfirst_desk.users import Role, Users, added, write_users
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of nobody
-CATALOGUE = """
+#: The one example of `topic`, by somebody who would run something in a reviewer's browser.
+EXAMPLE = "<img src=x onerror='window.__ran = 1'> Where is my parcel?"
+CATALOGUE = f"""
 version: 1
 tasks:
   topic:
     kind: classify
     description: What a customer's mail is about.
-    labels: {a: One., b: Two., c: Three.}
-    cascade: [{person: {wait: 1h}}]
+    labels: {{a: One., b: Two., c: Three.}}
+    examples: [{{text: "{EXAMPLE}", label: b}}]
+    cascade: [{{person: {{wait: 1h}}}}]
   tags:
     kind: multilabel
     description: All that a mail asks for.
-    labels: {refund: Wants money back., exchange: Wants another one., answer: Wants an answer.}
-    cascade: [{person: {wait: 1h}}]
+    labels: {{refund: Wants money back., exchange: Wants another one., answer: Wants an answer.}}
+    cascade: [{{person: {{wait: 1h}}}}]
   pii:
     kind: tag
     description: Personal data in a letter.
-    labels: {name: A name of a person., card: A card number., email: A mail address.}
-    cascade: [{person: {wait: 1h}}]
+    labels: {{name: A name of a person., card: A card number., email: A mail address.}}
+    cascade: [{{person: {{wait: 1h}}}}]
   invoice:
     kind: extract
     description: The fields of an invoice.
     fields:
-      number: {description: The invoice's number.}
-      total: {type: number}
-      due: {type: date, optional: true}
-      paid: {type: boolean}
-    cascade: [{person: {wait: 1h}}]
+      number: {{description: The invoice's number.}}
+      total: {{type: number}}
+      due: {{type: date, optional: true}}
+      paid: {{type: boolean}}
+    cascade: [{{person: {{wait: 1h}}}}]
   tampering:
     kind: judge
     question: Does the document contradict itself?
-    cascade: [{person: {wait: 1h}}]
+    cascade: [{{person: {{wait: 1h}}}}]
   reply:
     kind: generate
     description: A reply to a customer.
-    cascade: [{person: {wait: 1h}}]
+    cascade: [{{person: {{wait: 1h}}}}]
 """
 ALL = ("topic", "tags", "pii", "invoice", "tampering", "reply")
 

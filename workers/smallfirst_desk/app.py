@@ -8,6 +8,7 @@ or log holds a word of a job.
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -202,7 +203,7 @@ class DeskApp:
         code = code_of(leased.place)
         view = View(user.pseudonym, name, code, leased.start, leased.now_ms)
         shown = self._job_page(user, view, leased.due_ms)
-        shown |= page_of(leased.held, self._desk.task(user, name))
+        shown |= self._of_job(user, name, leased.held)
         return self._asking.render("job.html.j2", asker, **shown, **self._news(request), error="")
 
     def _job_page(self, user: User, view: View, due_ms: int) -> dict[str, Any]:
@@ -217,6 +218,12 @@ class DeskApp:
             "lease_ms": round(self._desk.waits.lease.total_seconds() * 1000),
             "left_ms": max(0, due_ms - view.shown_ms),
         }
+
+    def _of_job(
+        self, user: User, name: str, held: HeldJob, entered: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        task, row_text = self._desk.task(user, name), partial(self._desk.row_text, user, name)
+        return page_of(held, task, entered, row_text=row_text)
 
     def _not_yours(self, asker: Asker, task: str, code: str, why: Refusal) -> Response:
         said = SAID[_SAID_OF[why]]
@@ -306,7 +313,7 @@ class DeskApp:
     ) -> Response:
         """Show the page once more, with all that was entered, and what is wrong with it."""
         shown = self._job_page(user, view, held.slip.due_ms)
-        again = page_of(held, self._desk.task(user, view.task), _entered(form))
+        again = self._of_job(user, view.task, held, _entered(form))
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return self._asking.render("job.html.j2", asker, status, **shown, **again, error=error)
 

@@ -29,6 +29,7 @@ from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.slices import Slice
 from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.errors import NotAllowed
+from smallfirst_desk.row_texts import RowTexts
 from smallfirst_desk.users import Role, User
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ class Desk:
     ) -> None:
         self._watch = watch
         self._lock = Lock()
+        self._row_texts = RowTexts()
         self.waits = waits
         self.slices = tuple(slices)
         self.audits = tuple(Audits(each.redis, each.keys) for each in slices)
@@ -114,6 +116,10 @@ class Desk:
         if found is None:
             raise NotAllowed("There is no such task, or it is not one of yours.", 404)
         return found
+
+    def row_text(self, user: User, name: str, key: str | None) -> str:
+        """The text of an example of a task that the user may see, by its key; empty for none."""
+        return self._row_texts.of(name, self.task(user, name)).get(key or "", "")
 
     def loads(self, user: User) -> dict[str, TaskLoad]:
         """What waits of each of the user's tasks."""

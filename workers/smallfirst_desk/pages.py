@@ -12,6 +12,7 @@ from smallfirst.answers import (
     Evidence,
     LabelAnswer,
     LabelsAnswer,
+    LikeExample,
     RecordAnswer,
     Span,
     SpansAnswer,
@@ -34,6 +35,10 @@ NUM_COLOURS: Final = 8
 NUM_KEYS: Final = 9
 #: Shades of the words that drove an answer.
 NUM_SHADES: Final = 4
+#: Characters of a row that a text is like.
+_CHARS_OF_ROW: Final = 300
+#: Gets the key of a row; gives its text, or nothing where it is not here.
+RowText = Callable[[str | None], str]
 #: What became of an attempt, in a reviewer's words.
 _OUTCOMES: Final[Mapping[str, str]] = {
     Outcome.ACCEPTED: "sure enough",
@@ -106,6 +111,25 @@ class StepSaid:
     outcome: str
     reason: str
     seconds: str
+
+
+@dataclass(frozen=True)
+class LikeRow:
+    """A row that the suggesting model learned from and that the job's text is like.
+
+    Attributes:
+        number: Of the row.
+        labels: Its right answer, in words.
+        likeness: In per cent.
+        text: Its beginning; empty where the task's examples do not hold it.
+        is_cut: Whether more of the text is left out.
+    """
+
+    number: int
+    labels: str
+    likeness: int
+    text: str
+    is_cut: bool
 
 
 def stretches_of(
@@ -192,6 +216,23 @@ def _chosen(answer: AnyAnswer | None) -> frozenset[str]:
     return frozenset(answer.labels) if isinstance(answer, LabelsAnswer) else frozenset()
 
 
+def rows_alike(answer: AnyAnswer | None, row_text: RowText) -> list[LikeRow]:
+    """The rows that a text is like, with their texts where these are here."""
+    explanation = getattr(answer, "explanation", None)
+    found = explanation.alike if explanation else ()
+    return [_row_alike(each, row_text(each.key)) for each in found]
+
+
+def _row_alike(like: LikeExample, text: str) -> LikeRow:
+    return LikeRow(
+        number=like.number,
+        labels=", ".join(like.labels) or "none of the labels",
+        likeness=round(like.likeness * 100),
+        text=text[:_CHARS_OF_ROW],
+        is_cut=len(text) > _CHARS_OF_ROW,
+    )
+
+
 def steps_said(trail: Sequence[Attempt], text: str) -> list[StepSaid]:
     """What each step said, in order."""
     return [
@@ -262,13 +303,20 @@ def do_differ(trail: Sequence[Attempt], task: Task) -> bool:
     return any(each != given[0] for each in given[1:])
 
 
-def page_of(held: HeldJob, task: Task, entered: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def page_of(
+    held: HeldJob,
+    task: Task,
+    entered: Mapping[str, Any] | None = None,
+    *,
+    row_text: RowText = lambda _key: "",
+) -> dict[str, Any]:
     """Everything that a job's page shows of the job.
 
     Args:
         held: The job.
         task: Its task.
         entered: What a person entered before and could not be read: nothing of it is lost.
+        row_text: Finds the text of a row that the job's text is like.
     """
     answer = suggested(held, task)
     text, labels = held.job.text, list(task.labels)
@@ -279,6 +327,7 @@ def page_of(held: HeldJob, task: Task, entered: Mapping[str, Any] | None = None)
         "producer": held.slip.producer,
         "stretches": stretches_of(text, spans, evidence, labels),
         "has_evidence": bool(evidence),
+        "alike": rows_alike(answer, row_text),
         "steps": steps_said(held.slip.trail, text),
         "differ": do_differ(held.slip.trail, task),
         "choices": choices_of(task, answer),

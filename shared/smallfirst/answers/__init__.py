@@ -35,13 +35,22 @@ from smallfirst.answers.forms import (
     UnknownAnswer,
     VectorAnswer,
 )
-from smallfirst.answers.reasons import MAX_EVIDENCE, Reasons, with_reasons
+from smallfirst.answers.reasons import (
+    MAX_EVIDENCE,
+    MOST_ALIKE,
+    MOST_LABELS,
+    Reasons,
+    like_example,
+    with_reasons,
+)
 
 __all__ = [
     "DIGITS",
     "KNOWN_KINDS",
     "LIKELIEST",
     "MAX_EVIDENCE",
+    "MOST_ALIKE",
+    "MOST_LABELS",
     "Answer",
     "AnyAnswer",
     "Evidence",
@@ -62,6 +71,7 @@ __all__ = [
     "VectorAnswer",
     "found_something",
     "labels_with_likeliest",
+    "like_example",
     "merge_spans",
     "rounded",
     "rounded_distribution",

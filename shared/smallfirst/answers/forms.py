@@ -74,13 +74,28 @@ class ExplanationMethod(OpenEnum):
 
 
 class LikeExample(Wire):
-    """One of the task's examples that a text is like."""
+    """One of the task's examples that a text is like, or of the rows that made its model."""
 
-    number: int = Field(ge=1, description="The number of the example among the task's, from 1.")
+    number: int = Field(
+        ge=1,
+        description="The number of the example among the task's, from 1; of a model that"
+        " `smallfirst train` made, the line of its file.",
+    )
     labels: tuple[Label, ...] = Field(
         description="The labels of the example: of more than five the first ones."
     )
-    likeness: float = Field(ge=0.0, le=1.0, description="The cosine of both texts' features.")
+    key: str | None = Field(
+        default=None,
+        max_length=64,
+        description="The first 16 hexadecimal digits of a SHA-256 of the example's words, by which"
+        " whoever has its text finds it: as in `trained_on.txt`.",
+    )
+    likeness: float = Field(
+        ge=0.0,
+        le=1.0,
+        description="The cosine of both texts: of their features, or of what an encoder makes of"
+        " them.",
+    )
 
 
 class Explanation(Wire):
@@ -109,8 +124,8 @@ class Explanation(Wire):
     )
     alike: tuple[LikeExample, ...] = Field(
         default=(),
-        description="The three of the task's examples that the text is most like, first the most"
-        " alike; of linear models that were trained from them.",
+        description="The three of the examples that the model learned from that the text is most"
+        " like, first the most alike; of linear models and heads.",
     )
 
 

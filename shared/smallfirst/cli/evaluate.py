@@ -1,7 +1,7 @@
 """`smallfirst evaluate`: what a cascade costs and how often it is right, beside all it could be."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from smallfirst.catalogue import Catalogue, Promise, promise_path
+from smallfirst.catalogue import Catalogue, Promise, Task, promise_path
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.options import (
     CatalogueOption,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from smallfirst.evaluation.evaluating import Evaluation
     from smallfirst.evaluation.intervals import Interval
     from smallfirst.evaluation.label_figures import LabelFigures
+    from smallfirst.evaluation.scores import Scores
 
 _PAGE_PACKAGES = ("jinja2", "matplotlib")
 #: What a narrow terminal does without: the width that a column needs.
@@ -47,7 +48,12 @@ def evaluate(  # noqa: PLR0913 - a command's signature is its options
         typer.Option(help="The file for the rows, JSON Lines: what is right and what was said."),
     ] = None,
     texts: Annotated[
-        bool, typer.Option("--texts", help="Show the rows' texts, too, in the page and ROWS_OUT.")
+        bool,
+        typer.Option(
+            "--texts",
+            help="Show the rows' texts, too, in the page and ROWS_OUT, and in the page which words"
+            " drove the wrong answers.",
+        ),
     ] = False,
     drop_seen: DropSeenOption = False,
     catalogue: CatalogueOption = None,
@@ -62,18 +68,22 @@ def evaluate(  # noqa: PLR0913 - a command's signature is its options
     """
     loaded, path = _promised(task, catalogue)
     _check_files(data, html, rows_out)
-    from smallfirst.evaluation import evaluating, provenance, scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation import provenance, scoring_run  # noqa: PLC0415 - an extra
+    from smallfirst.evaluation.wrong_rows import surest_wrong  # noqa: PLC0415 - an extra
 
     rows, num_left_out = unseen_rows_of(loaded, task, data, drop_seen=drop_seen)
     if not rows:
         fail(f"{data}: no row is left that no model was trained on", exit_code=USAGE)
-    scores = scoring_run.ask_every_step(
-        path, task, rows, onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
+    evaluated, is_explained = _evaluator(loaded.tasks[task]), texts and html is not None
+    scores, reasons = scoring_run.ask_and_explain(
+        path,
+        task,
+        rows,
+        lambda scores: surest_wrong(evaluated(scores)) if is_explained else (),
+        onlooker=PROGRESS_OBSERVER,
+        slm_processes=slm_processes,
     )
-    asked = loaded.tasks[task]
-    found = evaluating.evaluate(
-        scores, [step.acceptance for step in asked.cascade], tuple(asked.labels)
-    )
+    found = evaluated(scores)
     promise = _promise(loaded, task, path)
     about = provenance.Circumstances(data, num_left_out, path, datetime.now(UTC))
     told = provenance.how_measured(scores, loaded, promise, about)
@@ -83,9 +93,17 @@ def evaluate(  # noqa: PLR0913 - a command's signature is its options
     if html is not None:
         from smallfirst.evaluation.report_page import report_page  # noqa: PLC0415 - an extra
 
-        html.write_text(report_page(found, told, promise, shown), encoding="utf-8")
+        html.write_text(report_page(found, told, promise, shown, reasons), encoding="utf-8")
         note(f"the report: {html}")
     _report(found, told, promise, as_json=as_json)
+
+
+def _evaluator(task: Task) -> "Callable[[Scores], Evaluation]":
+    """What evaluates the scores of a task, as its cascade stands in the catalogue."""
+    from smallfirst.evaluation.evaluating import evaluate as of_scores  # noqa: PLC0415 - an extra
+
+    acceptances = [step.acceptance for step in task.cascade]
+    return lambda scores: of_scores(scores, acceptances, tuple(task.labels))
 
 
 def _promised(task: str, catalogue: Path | None) -> tuple[Catalogue, Path]:

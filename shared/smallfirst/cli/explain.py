@@ -1,11 +1,22 @@
 """`smallfirst explain`: which words drove an answer, in the text where the text is at hand."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import product
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from smallfirst.answers import AnyAnswer
+from smallfirst.answers import AnyAnswer, Explanation
+from smallfirst.catalogue.likeness import text_key
+from smallfirst.catalogue.row_files import (
+    ForeignFile,
+    RowError,
+    delimiter_of,
+    parse_row,
+    read_lines,
+)
 from smallfirst.cli.fleet_connection import client_of
 from smallfirst.cli.jobs import IdArgument, lines_of, result_within, text_of
 from smallfirst.cli.options import ProducerOption
@@ -25,6 +36,13 @@ def explain(
             " the text are told by number."
         ),
     ] = None,
+    rows: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file of the rows that a model learned from, whose texts are shown where the"
+            " job's text is like them; may be given several times."
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(help="The most seconds to wait for the result.", min=0)
     ] = 0.0,
@@ -41,6 +59,7 @@ def explain(
     if given is not None and not is_text_of(found, given):
         fail(f"the text is not the one that {job_id} was asked about", exit_code=USAGE)
     answer = explained_answer(found)
+    texts = None if rows is None else _texts_of(rows, answer)
     if as_json:
         shown = {"evidence", "explanation", "spans", "record"}
         told = answer.model_dump(mode="json", exclude_none=True)
@@ -48,7 +67,7 @@ def explain(
         return
     for line in lines_of(found):
         say(line)
-    print_explanation(answer, given)
+    print_explanation(answer, given, texts)
 
 
 def explained_answer(found: Result) -> AnyAnswer:
@@ -64,6 +83,26 @@ def explained_answer(found: Result) -> AnyAnswer:
             " id; persons and most large models name no words"
         )
     return answer
+
+
+def _texts_of(files: Iterable[Path], answer: AnyAnswer) -> dict[str, str]:
+    """Find the texts of the rows that an answer names, by their keys."""
+    explanation: Explanation | None = getattr(answer, "explanation", None)
+    wanted = {each.key for each in explanation.alike} if explanation else set()
+    texts = (text for path in files for text in _texts_in(path))
+    return {key: text for text in texts if (key := text_key(text)) in wanted}
+
+
+def _texts_in(path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb") as file:
+            for line in read_lines(file, delimiter=delimiter_of(path)):
+                with suppress(RowError):
+                    if isinstance(text := parse_row(line.content or b"").get("text"), str):
+                        yield text
+    except (OSError, ForeignFile) as error:
+        reason = error.remedy if isinstance(error, ForeignFile) else error.strerror
+        fail(f"{path}: {reason}; see --rows", exit_code=USAGE)
 
 
 def is_text_of(found: Result, text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.cli.dead import forget_letter, letters_of
 from smallfirst.cli.fleet_connection import Link, client_of, link_of
@@ -23,6 +24,7 @@ from smallfirst.ledger.keys import EVERY_SLICE
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.slices import Slice, slice_of
 from smallfirst.people import checks_of, task_of_checks, task_of_people
+from smallfirst.provenance.row_vectors import ROW_VECTORS, forget_rows
 from smallfirst.wording import counted
 
 _METADATA: Final = "metadata."
@@ -44,6 +46,13 @@ WhereOption = Annotated[
 RowsOption = Annotated[
     list[Path] | None,
     typer.Option(help="A file of rows that loses those jobs' rows; may be given several times."),
+]
+ModelOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A folder of trained models, or that workers keep heads in, which loses the vectors of"
+        " those jobs' rows; may be given several times."
+    ),
 ]
 LogOption = Annotated[
     Path | None,
@@ -85,15 +94,16 @@ def forget(
     where: WhereOption = None,
     producer: ProducerOption = None,
     rows: RowsOption = None,
+    model: ModelOption = None,
     log: LogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove jobs' texts and results from the fleet, from rows and from the audit log's index.
+    """Remove jobs' texts and results from the fleet, rows, models and the audit log's index.
 
     For an administrator. Jobs that are under way are cancelled first. Redis's file is rewritten.
-    What is left beside jobs that still wait is named: ask again when these have ended. Backups and
-    models that have learned from a row are yours to deal with. Exit 1 where a job has not ended
-    yet, or nothing was found.
+    What is left beside jobs that still wait is named: ask again when these have ended. Backups, and
+    the weights of models that have learned from a row, are yours to deal with. Exit 1 where a job
+    has not ended yet, or nothing was found.
     """
     if (job_id is None) == (where is None):
         fail("name jobs by --id, or by --where metadata.KEY=VALUE", exit_code=USAGE)
@@ -104,8 +114,7 @@ def forget(
         gone = [job for job in done.jobs if job[1] not in done.under_way]
         for place in link.slices:
             _forget_in(place, link, gone, done.places)
-        for file in rows or ():
-            done.places[str(file)] += _drop_rows(file, {each for _, each in gone})
+        _forget_in_files(rows or (), model or (), {each for _, each in gone}, done.places)
         if log is not None:
             done.places["audit log"] += _forget_salts(log, gone, link)
         done.lingering = [
@@ -230,15 +239,53 @@ def _drop_checks(place: Slice, ids: set[str]) -> int:
     return num_dropped
 
 
-def _drop_rows(file: Path, ids: set[str]) -> int:
-    """Write a file of rows without those jobs' rows; say how many there were."""
+def _forget_in_files(
+    files: Sequence[Path], folders: Sequence[Path], ids: set[str], places: Counter[str]
+) -> None:
+    """Remove rows from files, and their vectors from models: those first, since rows tell of them.
+
+    A row may have had no id, or another one, when a model learned from its text.
+    """
+    lines = {file: _lines_of(file) for file in files}
+    theirs = (line for each in lines.values() for line in each if _is_of(line, ids))
+    keys = {key for line in theirs for key in _text_key(line)}
+    for folder in folders:
+        places[str(folder)] += _drop_vectors(folder, ids, keys)
+    for file, each in lines.items():
+        places[str(file)] += _drop_rows(file, each, ids)
+
+
+def _lines_of(file: Path) -> list[str]:
     if not file.is_file():
         fail(f"{file}: no such file; see --rows", exit_code=USAGE)
-    lines = file.read_text("utf-8").splitlines(keepends=True)
+    return file.read_text("utf-8").splitlines(keepends=True)
+
+
+def _text_key(line: str) -> Iterator[str]:
+    for _, found in _read("", line.encode()):
+        if isinstance(text := found.get("text"), str):
+            yield text_key(text)
+
+
+def _drop_rows(file: Path, lines: Sequence[str], ids: set[str]) -> int:
+    """Write a file of rows without those jobs' rows; say how many there were."""
     kept = [line for line in lines if not _is_of(line, ids)]
     if len(kept) < len(lines):
         write_whole(file, "".join(kept))
     return len(lines) - len(kept)
+
+
+def _drop_vectors(folder: Path, ids: set[str], keys: set[str]) -> int:
+    """Take rows out of every head below a folder; say how many there were."""
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder; see --model", exit_code=USAGE)
+    num_dropped = 0
+    for file in sorted(folder.rglob(ROW_VECTORS)):
+        try:
+            num_dropped += forget_rows(file, ids, keys)
+        except (OSError, ValueError) as error:
+            fail(f"{file}: {error}; remove it: the model answers without, and names no rows")
+    return num_dropped
 
 
 def _is_of(line: str, ids: set[str]) -> bool:

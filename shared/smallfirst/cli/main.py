@@ -74,7 +74,7 @@ COMMANDS = {
     ),
     "forget": CommandEntry(
         "smallfirst.cli.forget:forget",
-        "Remove jobs' texts and results from the fleet, from rows and from the audit log's index.",
+        "Remove jobs' texts and results from the fleet, rows, models and the audit log's index.",
     ),
     "producer": CommandEntry(
         "smallfirst.cli.producer:app", "Add, list and remove producers, and change passwords."

@@ -5,7 +5,7 @@ The text is a stranger's: what would move a terminal's cursor or turn its writin
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ from smallfirst.cli.output import console, say
 
 #: Characters of the text that are shown beside a mark; a longer stretch without any is left out.
 _BESIDE: Final = 200
+#: Characters of a row that a text is like.
+_OF_ROW: Final = 100
 #: Backgrounds, weakest first: what spoke for the label, and what spoke against it.
 _FOR: Final = ("on rgb(215,240,215)", "on rgb(160,215,160)", "on rgb(95,185,95)")
 _AGAINST: Final = ("on rgb(250,220,215)", "on rgb(240,175,165)", "on rgb(225,120,110)")
@@ -56,8 +58,16 @@ class Piece:
     mark: Mark | None = None
 
 
-def print_explanation(answer: AnyAnswer, text: str | None) -> None:
-    """Write why, for people: the text with its words shaded, and what the others add up to."""
+def print_explanation(
+    answer: AnyAnswer, text: str | None, rows: Mapping[str, str] | None = None
+) -> None:
+    """Write why, for people: the text with its words shaded, and what the others add up to.
+
+    Args:
+        answer: Explained.
+        text: The job's, where it is at hand.
+        rows: Texts of rows by their keys; None where nobody gave any.
+    """
     evidence: tuple[Evidence, ...] = getattr(answer, "evidence", ())
     if text is not None:
         print_shaded(console(), text, marks_of(answer, text))
@@ -66,7 +76,7 @@ def print_explanation(answer: AnyAnswer, text: str | None) -> None:
             say(f"  characters {each.start} to {each.end}: {note_of(each)}")
     explanation: Explanation | None = getattr(answer, "explanation", None)
     if explanation is not None:
-        for line in _in_words(explanation, sum(each.weight for each in evidence)):
+        for line in _in_words(explanation, sum(each.weight for each in evidence), rows):
             say(line)
 
 
@@ -123,12 +133,15 @@ def harmless(text: str, encoding: str = "utf-8") -> str:
     return seen.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _in_words(explanation: Explanation, named: float) -> Iterator[str]:
+def _in_words(
+    explanation: Explanation, named: float, rows: Mapping[str, str] | None
+) -> Iterator[str]:
     method = _METHODS.get(explanation.method, str(explanation.method))
     yield f"  {explanation.label}: {method}"
     for one in explanation.alike:
         labels = ", ".join(one.labels) or "no label"
-        yield f"  like example {one.number:,} ({labels}), {one.likeness:.2f} alike"
+        told = "" if rows is None else f": {_row_in_words(rows.get(one.key or ''))}"
+        yield f"  like row {one.number:,} ({labels}), {one.likeness:.2f} alike{told}"
     if explanation.score is None:
         return
     if explanation.bias is None or explanation.rest is None:
@@ -137,6 +150,14 @@ def _in_words(explanation: Explanation, named: float) -> Iterator[str]:
     parts = (explanation.bias, named, explanation.rest, explanation.score)
     bias, words, rest, score = (f"{part:+.2f}" for part in parts)
     yield f"  score {score} = before any word {bias}, these words {words}, the rest {rest}"
+
+
+def _row_in_words(text: str | None) -> str:
+    """A row's text on one line, shortened; or that it is not here."""
+    if text is None:
+        return "its text is in none of these files"
+    line = " ".join(text.split())
+    return harmless(line if len(line) <= _OF_ROW else f"{line[:_OF_ROW]} [...]")
 
 
 def _weighed(evidence: Sequence[Evidence]) -> list[Mark]:

@@ -4,32 +4,29 @@ Pages get mailed around: a row's text stands in one only where that was asked fo
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from smallfirst.answers import Reasons
 from smallfirst.catalogue import Promise
 from smallfirst.evaluation.amounts import percent, price
+from smallfirst.evaluation.asking_why import NO_REASONS, AnswerPlace
 from smallfirst.evaluation.conclusions import headline, marks_of, sentences
-from smallfirst.evaluation.evaluating import Evaluation, RowEnd, StepShare
+from smallfirst.evaluation.evaluating import Evaluation, StepShare
 from smallfirst.evaluation.figures import Confusion
 from smallfirst.evaluation.intervals import Interval
 from smallfirst.evaluation.plots import cost_quality_svg, reliability_svg, risk_coverage_svg
+from smallfirst.evaluation.wrong_rows import wrong_rows
 from smallfirst.jobs import Tier
-from smallfirst.kinds.spec import Part
 
 #: More labels than this make a table that nobody reads.
 MAX_LABELS_IN_TABLE = 20
 #: Mistakes that are listed where there is no table.
 NUM_TOP_CONFUSIONS = 20
-#: Rows whose answers are wrong that are listed, the surest first.
-NUM_WRONG_ROWS = 50
-#: The characters that are shown of a text.
-_TEXT_CHARS = 400
 #: The darkest shade of a cell, in per cent: the figure in it must be read.
 _DARKEST = 55
 #: The space in `95 %`, at which no line may break.
@@ -55,32 +52,12 @@ class Cell:
     colour: str
 
 
-@dataclass(frozen=True)
-class WrongRow:
-    """A row whose accepted answer is wrong; `missed` and `amiss` are labels, or a record's fields.
-
-    Attributes:
-        where: Its line, and its id where it has one.
-        missed: What was right to say, and was not said.
-        amiss: What was said, and is not right.
-        step: Who said it.
-        confidence: How surely.
-        text: Its beginning; empty where texts are not shown.
-    """
-
-    where: str
-    missed: str
-    amiss: str
-    step: str
-    confidence: float
-    text: str
-
-
 def report_page(
     found: Evaluation,
     measured: Sequence[tuple[str, str]],
     promise: Promise | None = None,
     texts: Sequence[str] | None = None,
+    reasons: Mapping[AnswerPlace, Reasons] = NO_REASONS,
 ) -> str:
     """Write an evaluation as one HTML page.
 
@@ -89,6 +66,7 @@ def report_page(
         measured: How it was measured: names and values, as they are shown.
         promise: The one in force, if any.
         texts: Of the rows, where those that are wrong are to be shown with theirs.
+        reasons: Why steps said what is wrong, for the words that drove it.
     """
     verdict, *more = sentences(found, promise)
     confusion = found.confusion
@@ -106,7 +84,7 @@ def report_page(
             plots=list(_plots(found, promise)),
             confusion_table=_table(confusion) if confusion and is_small else None,
             top_confusions=_top(confusion) if confusion and not is_small else [],
-            wrong_rows=_wrong_rows(found, texts),
+            wrong_rows=wrong_rows(found, texts, reasons),
             num_wrong=sum(end.is_wrong for end in found.ends),
             measured=measured,
         )
@@ -177,34 +155,6 @@ def _cells(confusion: Confusion, line: int) -> Iterator[Cell]:
         wrong = "bad" if column < len(confusion.labels) else "quiet"
         shade = 6 + round((_DARKEST - 6) * count / total)
         yield Cell(count, shade, words, "accent" if column == line else wrong)
-
-
-def _wrong_rows(found: Evaluation, texts: Sequence[str] | None) -> list[WrongRow]:
-    """The surest of the wrong answers, from which there is most to learn."""
-    wrong = [at for at, end in enumerate(found.ends) if end.is_wrong]
-    wrong.sort(key=lambda at: -found.ends[at].confidence)
-    return [
-        _wrong_row(found, found.ends[at], texts[at] if texts else "")
-        for at in wrong[:NUM_WRONG_ROWS]
-    ]
-
-
-def _wrong_row(found: Evaluation, end: RowEnd, text: str) -> WrongRow:
-    right, said = end.row.parts, end.parts
-    return WrongRow(
-        where=f"{end.row.line}{f', {end.row.id}' if end.row.id else ''}",
-        missed=_listed(right - said),
-        amiss=_listed(said - right),
-        step=found.steps[end.step or 0].name,
-        confidence=end.confidence,
-        text=text if len(text) <= _TEXT_CHARS else f"{text[:_TEXT_CHARS]}…",
-    )
-
-
-def _listed(parts: Iterable[Part]) -> str:
-    counts = Counter(label for label, _ in parts)
-    named = (f"{label} ×{count}" if count > 1 else label for label, count in sorted(counts.items()))  # noqa: RUF001
-    return ", ".join(named) or "-"
 
 
 def _top(confusion: Confusion) -> list[tuple[str, str, int]]:

@@ -6,18 +6,20 @@ production; only that each step is asked for itself, whether an earlier one was 
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from smallfirst.acceptance import foreign_of
-from smallfirst.answers import Answer, UnknownAnswer
+from smallfirst.answers import Answer, Reasons, UnknownAnswer
 from smallfirst.catalogue import Catalogue, Kind, RuleStep, Step, Task
 from smallfirst.catalogue.likeness import clusters_of, text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.client import Client
+from smallfirst.evaluation.asking_why import AnswerPlace, ChooseAnswers, ask_why, nothing
 from smallfirst.evaluation.errors import Unanswered, UnansweredError
 from smallfirst.evaluation.rows import Row, is_right
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
@@ -54,6 +56,18 @@ def _wait(fleet: LocalFleet) -> Iterator[Advance]:
     yield lambda _done, _total: None
 
 
+class Asked(NamedTuple):
+    """What a fleet was asked for.
+
+    Attributes:
+        scores: What every step said of every row.
+        reasons: Why, of the answers that were chosen and that tell.
+    """
+
+    scores: Scores
+    reasons: Mapping[AnswerPlace, Reasons]
+
+
 @dataclass(frozen=True)
 class ProgressObserver:
     """Who watches the fleet at it.
@@ -75,18 +89,36 @@ def ask_every_step(
     onlooker: ProgressObserver | None = None,
     slm_processes: int | None = None,
 ) -> Scores:
-    """Ask every step of a task about every row.
+    """Ask every step of a task about every row, and nobody why; see `ask_and_explain`."""
+    asked = ask_and_explain(
+        catalogue_path, task, rows, nothing, onlooker=onlooker, slm_processes=slm_processes
+    )
+    return asked.scores
+
+
+def ask_and_explain(
+    catalogue_path: Path,
+    task: str,
+    rows: Sequence[Row],
+    explained: ChooseAnswers,
+    *,
+    onlooker: ProgressObserver | None = None,
+    slm_processes: int | None = None,
+) -> Asked:
+    """Ask every step of a task about every row, and then some of them why.
 
     Args:
         catalogue_path: Of the team's own catalogue; its promises are not looked at.
         task: Its name there.
         rows: A text that stands in several is asked once.
+        explained: Chooses the answers whose reasons are asked for, once all are there.
         onlooker: Nobody, where left out.
         slm_processes: Workers; one a core, up to four, where left out.
 
     Returns:
-        The rows in their order. A rule's confidence is 1 where its answer stands by the rule's own
-        `accept`, and else 0. A step that fails on a text says nothing of it.
+        The scores, the rows in their order, and the reasons. A rule's confidence is 1 where its
+        answer stands by the rule's own `accept`, and else 0. A step that fails on a text says
+        nothing of it.
 
     Raises:
         CatalogueError: When the catalogue is wrong.
@@ -107,7 +139,9 @@ def ask_every_step(
         )
         with watching.around(fleet), fleet, watching.asking(fleet) as advance:
             results = _ask(fleet, len(catalogue.tasks[task].cascade), rows, advance)
-    return scores_of(catalogue, task, rows, results)
+            scores = scores_of(catalogue, task, rows, results)
+            reasons = ask_why(fleet, rows, scores, explained(scores))
+    return Asked(scores, reasons)
 
 
 @contextmanager

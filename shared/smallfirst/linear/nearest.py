@@ -7,14 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smallfirst.answers import DIGITS, LikeExample
+from smallfirst.answers import MOST_ALIKE, LikeExample, like_example
 from smallfirst.linear.model import LinearModel, Weighed
 from smallfirst.linear.probabilities import Floats
 
-#: How many examples an answer names.
-MOST_ALIKE: Final = 3
-#: How many labels are told of an example: one of a hundred labels must not make a large result.
-_MOST_LABELS: Final = 5
 #: The most features of all examples together that are kept: 16 MB. The examples behind them are
 #: not compared; short texts have about a hundred features each.
 MAX_FEATURES: Final = 2_000_000
@@ -31,16 +27,22 @@ class NearestExamples:
         rows: `(features of all,)`: the examples that have it, from 0.
         values: `(features of all,)`: what it weighs there; each block's are of length 1 together.
         labels: Of each example that is compared.
+        keys: Of their texts; see `text_key`.
     """
 
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
     values: Floats
     labels: Sequence[tuple[str, ...]]
+    keys: Sequence[str]
 
     @classmethod
     def of(
-        cls, model: LinearModel, texts: Sequence[str], labels: Sequence[tuple[str, ...]]
+        cls,
+        model: LinearModel,
+        texts: Sequence[str],
+        labels: Sequence[tuple[str, ...]],
+        keys: Sequence[str],
     ) -> "NearestExamples":
         """Weigh examples, as many from the first on as there is room for."""
         kept = list(_within(MAX_FEATURES, model, texts))
@@ -50,7 +52,8 @@ class NearestExamples:
         values = np.concatenate([np.zeros(0, np.float32), *(each.values for each in kept)])
         order = np.argsort(columns, kind="stable")
         starts = np.searchsorted(columns[order], np.arange(len(model.idf) + 1))
-        return cls(starts, rows[order], values[order], labels[: len(kept)])
+        num = len(kept)
+        return cls(starts, rows[order], values[order], labels[:num], keys[:num])
 
     def most_alike(self, model: LinearModel, text: str) -> tuple[LikeExample, ...]:
         """Name the examples most like a text, the most alike first; those that share nothing not.
@@ -64,10 +67,8 @@ class NearestExamples:
             products[self.rows[of]] += value * self.values[of]  # an example has a feature once
         ranked = np.argsort(-products, kind="stable")[:MOST_ALIKE].tolist()
         return tuple(
-            LikeExample(
-                number=number + 1,
-                labels=self.labels[number][:_MOST_LABELS],
-                likeness=round(min(1.0, float(products[number])), DIGITS),
+            like_example(
+                number + 1, self.labels[number], self.keys[number], float(products[number])
             )
             for number in ranked
             if products[number] > 0

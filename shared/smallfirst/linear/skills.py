@@ -18,6 +18,7 @@ from smallfirst.answers import (
     with_reasons,
 )
 from smallfirst.catalogue import Model, Task, place_text
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.model_files import content_hash
 from smallfirst.catalogue.model_tasks import linear_problem
 from smallfirst.errors import CatalogueError, CatalogueProblem
@@ -97,7 +98,9 @@ class LinearSkill:
             return None
         labels_of, examples = KINDS[self.taught_by.kind].labels_of, self.taught_by.examples
         texts = [self._read(example.text) or "" for example in examples]
-        return NearestExamples.of(self.model, texts, [labels_of(each) for each in examples])
+        labels = [labels_of(each) for each in examples]
+        keys = [text_key(each.text) for each in examples]
+        return NearestExamples.of(self.model, texts, labels, keys)
 
     def _read(self, text: str) -> str | None:
         """What is read of a text; None of one that is too long."""

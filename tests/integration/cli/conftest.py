@@ -15,7 +15,14 @@ from redis import Redis
 from tests.support.warm_commands import WarmCommands
 
 from smallfirst import results
-from smallfirst.answers import Evidence, Explanation, ExplanationMethod, LabelAnswer
+from smallfirst.answers import (
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    LabelAnswer,
+    LikeExample,
+)
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Status, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.keys import ROUTER_GROUP, ROUTERS, Keys
@@ -150,10 +157,15 @@ def settlement(entry: StreamEntry, now_ms: int) -> Settlement | None:
 
 
 def _why(word: str, *, is_told: bool) -> dict[str, Any]:
-    """The first word is the whole reason."""
+    """The first word is the whole reason; it is like a row of that word, and one that is gone."""
     if not is_told:
         return {}
-    told = Explanation(method=ExplanationMethod.WEIGHTS, label=word, score=2.0, bias=0.5, rest=0.0)
+    alike = tuple(
+        LikeExample(number=number, labels=(word,), key=text_key(text), likeness=0.5)
+        for number, text in ((7, word), (9, "gone"))
+    )
+    parts = {"score": 2.0, "bias": 0.5, "rest": 0.0, "alike": alike}
+    told = Explanation.model_validate({"method": ExplanationMethod.WEIGHTS, "label": word, **parts})
     return {"evidence": (Evidence(start=0, end=len(word), weight=1.5),), "explanation": told}
 
 

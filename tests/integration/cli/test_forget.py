@@ -16,11 +16,19 @@ from smallfirst.audit_log.folder import LogFolder
 from smallfirst.audit_log.index import Index
 from smallfirst.audit_log.keeping import Keeper
 from smallfirst.audit_log.verifying import verify
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.client.transports import State
 from smallfirst.jobs import Priority, Status
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.local import LocalFleet
+from smallfirst.provenance.row_vectors import (
+    ROW_VECTORS,
+    TaughtRow,
+    id_hash,
+    read_rows,
+    write_rows,
+)
 
 Smallfirst = Callable[..., Any]
 CATALOGUE = """
@@ -143,6 +151,38 @@ def test_the_logs_tree_stays_whole(fleet: LocalFleet, tmp_path: Path) -> None:
     _, breaks = verify(log, KEY.verifier)
     assert breaks == []
     assert run(fleet, "audit-log", "close").returncode == 0
+
+
+def test_a_model_keeps_no_vector_of_theirs(fleet: LocalFleet, tmp_path: Path) -> None:
+    """In every folder below the one named; a file that is broken ends it by its name."""
+    for place in ("topic-1", "cache/heads/abc"):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        rows = [
+            TaughtRow(number, name, ("a",), (id_hash(name),), b"\0\0")
+            for number, name in enumerate(("dora-ids", "bob-ids"), start=1)
+        ]
+        write_rows(folder, rows)
+    done = run(fleet, "forget", "--id", "dora-ids", "--model", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["removed"][str(tmp_path)] == 2
+    for place in ("topic-1", "cache/heads/abc"):
+        [left] = read_rows(tmp_path / place / ROW_VECTORS)
+        assert left.key == "bob-ids"
+    # A row that had no id yet when the model learned from it is found by its text.
+    write_rows(tmp_path / "topic-1", [TaughtRow(1, text_key("My parcel?"), (), (), b"\0\0")])
+    rows_file = tmp_path / "rows.jsonl"
+    rows_file.write_text('{"id": "dora-2", "text": "my PARCEL"}\n{"id": "bob-2", "text": "x"}\n')
+    done = run(
+        fleet, "forget", "--id", "dora-2", "--rows", rows_file, "--model", tmp_path, "--json"
+    )
+    removed = json.loads(done.stdout)["removed"]
+    assert (removed[str(tmp_path)], removed[str(rows_file)]) == (1, 1)
+    (tmp_path / "topic-1" / ROW_VECTORS).write_text("?\n")
+    done = run(fleet, "forget", "--id", "bob-ids", "--model", tmp_path)
+    assert (done.returncode, f"topic-1/{ROW_VECTORS}" in done.stderr) == (1, True), done.stderr
+    done = run(fleet, "forget", "--id", "bob-ids", "--model", tmp_path / "none")
+    assert (done.returncode, "no such folder" in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize(

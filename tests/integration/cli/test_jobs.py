@@ -1,7 +1,9 @@
 """One job at a time, and how commands end."""
 
+import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +63,30 @@ def test_an_answer_is_explained_at_once_or_later(smallfirst: Smallfirst) -> None
     done = smallfirst("explain", "job-1", "--json")
     assert done.json["evidence"] == [{"start": 0, "end": 7, "weight": 1.5}]
     assert done.json["explanation"]["method"] == "weights"
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_rows_that_a_text_is_like_are_shown(smallfirst: Smallfirst, tmp_path: Path) -> None:
+    """With their texts where a file has them, harmless and short; and nothing is made up."""
+    rows = tmp_path / "rows.jsonl"
+    said = [
+        {"text": "other"},
+        {"text": "BILLING\n\u001b[ " + "! " * 99},
+        "no row",
+        {"label": "x"},
+    ]
+    rows.write_text("".join(f"{json.dumps(each)}\n" for each in said))
+    smallfirst(
+        "submit", "--task", "topic", "--id", "job-1", "--explain", "--wait", "billing please"
+    )
+    assert "like row 7 (billing), 0.50 alike\n" in smallfirst("explain", "job-1").out
+    done = smallfirst("explain", "job-1", "--rows", rows)
+    assert "like row 7 (billing), 0.50 alike: BILLING \\u001b[ ! !" in done.out
+    assert "! [...]\n" in done.out
+    assert "like row 9 (billing), 0.50 alike: its text is in none of these files\n" in done.out
+    assert max(map(len, done.out.splitlines())) < 200
+    done = smallfirst("explain", "job-1", "--rows", tmp_path / "gone.jsonl")
+    assert (done.code, "gone.jsonl: No such file or directory; see --rows" in done.err) == (2, True)
 
 
 @pytest.mark.usefixtures("fleet")

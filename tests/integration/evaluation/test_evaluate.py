@@ -167,3 +167,32 @@ def test_a_missing_promise_is_told_with_its_remedy(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "smallfirst calibrate topic" in done.stderr
     assert "cascade[2].accept" in done.stderr
+
+
+def test_the_page_shades_what_drove_wrong_answers(tmp_path: Path) -> None:
+    """Of a rule, a linear model and an encoder; with the rows that taught them, and escaped."""
+    mails = map(json.loads, (EXAMPLE / "mails.jsonl").read_text().splitlines()[:40])
+    rows, page = tmp_path / "rows.jsonl", tmp_path / "report.html"
+    texts = [each["text"] for each in mails if each["gold"]["topic"] != "other"]
+    texts += [f"<b>Invoice</b> for nobody {number}" for number in range(3)]
+    # Of each nearly every answer is wrong, whoever gives it.
+    rows.write_text("\n".join(json.dumps({"text": text, "label": "other"}) for text in texts))
+    catalogue = written(tmp_path, 0.0)
+    text = catalogue.read_text().replace("model: minilm\n", "model: words\n")
+    text = text.replace("model: minilm-fine", "model: minilm").replace("0.7", "0.8")
+    text = text.replace(
+        "minilm: {source: bundled:minilm}", "minilm: {source: bundled:minilm, runtime: torch}"
+    )
+    fine = "minilm-fine: {source: bundled:minilm, precision: float32}"
+    catalogue.write_text(text.replace(fine, "words: {tier: linear, source: bundled:words}"))
+    done = evaluate(catalogue, rows, "--html", page, "--texts")
+    assert done.returncode == 0, done.stderr
+    written_page = page.read_text()
+    table = written_page.partition('<table class="wrong">')[2].partition("</table>")[0]
+    assert table.count('&lt;b&gt;<mark class="for4">Invoice</mark>&lt;/b&gt; for nobody') == 3
+    told = [each.partition("</small>")[0] for each in table.split("<small>")[1:]]
+    by = [cells.split("</td>")[3].partition("<td>")[2] for cells in table.split("<tr><td>")[1:]]
+    assert {"rules", "minilm", "words"} <= {name.split()[0] for name in by}, by
+    for name, why in zip(by, told, strict=True):
+        assert why.startswith("shaded for "), why
+        assert ("like these rows that it learned from: " in why) is not name.startswith("rules")

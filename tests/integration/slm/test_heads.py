@@ -53,7 +53,7 @@ def test_a_head_is_trained_once(load: Load, tasks: Mapping[str, Task], own_cache
     second = load(cache=own_cache)
     second.prepare(tasks)
 
-    assert len(before) == 8
+    assert len(before) == 10
     assert stamps(own_cache) == before
     asked = [EngineRequest("my card is gone", task) for task in tasks]
     assert second.run(asked).answers == first.run(asked).answers
@@ -74,7 +74,7 @@ def test_only_what_changed_is_trained_again(
     more = (*topic.examples, Example(text="the new card never came", label="card"))
     engine.prepare({**tasks, "topic": topic.model_copy(update={"examples": more})})
     after = stamps(own_cache)
-    assert len(after) == len(before) + 3
+    assert len(after) == len(before) + 4
     assert {name: after[name] for name in before} == before
 
 

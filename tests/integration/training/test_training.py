@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from smallfirst.answers import Answer
+from smallfirst.answers import Answer, LabelAnswer, LabelsAnswer
 from smallfirst.catalogue import Example
 from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
@@ -16,6 +16,7 @@ from smallfirst.jobs import Problem
 from smallfirst.kinds import KINDS
 from smallfirst.kinds.scoring import Score
 from smallfirst.process.training_plan import Method
+from smallfirst.provenance.row_vectors import ROW_VECTORS, id_hash, read_rows
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import TaskError, TrainingError
@@ -144,6 +145,77 @@ def test_every_text_that_was_seen_is_named_by_its_hash(bench: Bench, cache: Path
 
     wanted = {text_key(row.text) for row in examples(bench, "mood")}
     assert seen == sorted(wanted | {text_key("a text without a label")})
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("mood", {}),
+        ("mood", {"method": Method.HEAD}),
+        ("mood", {"keep_case": True, "refit": True}),
+        ("several", {"epochs": 2}),
+    ],
+    ids=["tune", "head", "case", "multilabel"],
+)
+def test_an_answer_names_the_rows_that_taught_it(
+    bench: Bench, cache: Path, task: str, settings: dict[str, Any]
+) -> None:
+    """By their lines of the file; as the encoder that answers sees them, tuned or not."""
+    path = bench.folder / f"{task}.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    bench.write(task, ["", *({**row, "id": f"job-{at}"} for at, row in enumerate(rows))])
+    trained = train(lay_out(bench.plan(task, **settings), cache))
+    kept = read_rows(trained.folder / ROW_VECTORS)
+    by_line = dict(enumerate(rows, start=2))
+    is_all = "refit" in settings or settings.get("method") is Method.HEAD
+    assert len(kept) == (len(rows) if is_all else trained.card["rows"]["fit"])
+    assert trained.card["rows"]["kept_as_vectors"] == len(kept)
+    for row in kept:
+        assert row.key == text_key(by_line[row.number]["text"])
+        assert row.ids == (id_hash(f"job-{row.number - 2}"),)
+
+    models = serve(bench, trained, task, cache)
+    engine = models.served(trained.folder.name).engine
+    asked = [EngineRequest(by_line[row.number]["text"], task, explain=True) for row in kept]
+    answers = [a for part in engine.answer(asked) for a in part.answers]
+    models.unload()
+
+    for row, answer in zip(kept, answers, strict=True):
+        assert isinstance(answer, LabelAnswer | LabelsAnswer)
+        assert answer.explanation is not None
+        first, *_ = answer.explanation.alike
+        assert first.likeness == pytest.approx(1.0, abs=0.02)
+        assert row.number in {each.number for each in answer.explanation.alike}
+
+
+def test_the_rows_of_a_model_are_no_part_of_it(bench: Bench, cache: Path) -> None:
+    """Taken out, they leave revision and answers as they were, and nothing is named instead."""
+    trained = train(lay_out(bench.plan(epochs=1), cache))
+    text = examples(bench, "mood")[0].text
+
+    def told() -> tuple[str, Answer | Problem]:
+        models = serve(bench, trained, "mood", cache)
+        engine = models.served(trained.folder.name).engine
+        [part] = engine.answer([EngineRequest(text, "mood", explain=True)])
+        revision = engine.revision_of("mood")
+        models.unload()
+        return revision, part.answers[0]
+
+    with_rows = told()
+    (trained.folder / ROW_VECTORS).unlink()
+    without = told()
+    assert with_rows[0] == without[0]
+    for one, is_told in ((with_rows[1], True), (without[1], False)):
+        assert isinstance(one, LabelAnswer)
+        assert one.explanation is not None
+        assert bool(one.explanation.alike) is is_told
+
+
+def test_words_that_are_tagged_are_like_no_rows(bench: Bench, cache: Path) -> None:
+    """A span is the words that it is about."""
+    trained = train(lay_out(bench.plan("names", method=Method.HEAD), cache))
+    assert not (trained.folder / ROW_VECTORS).exists()
+    assert trained.card["rows"]["kept_as_vectors"] == 0
 
 
 def test_the_folder_is_what_its_card_says(bench: Bench, cache: Path) -> None:

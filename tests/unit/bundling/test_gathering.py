@@ -15,6 +15,7 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.model_files import content_hash, model_folder
 from smallfirst.errors import BundleError, CatalogueError, ModelFilesError
 from smallfirst.evaluation.promises import write_promise
+from smallfirst.provenance.row_vectors import ROW_VECTORS
 
 KEY = SigningKey("example.com/bundles", bytes(range(32)))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -48,6 +49,7 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = write(tmp_path / "made" / "fleet" / "catalogue.yaml", CATALOGUE)
     write(tmp_path / "made" / "store" / "large" / "tokenizer.json", "{}")
     write(tmp_path / "made" / "store" / "large" / ".hidden" / "weights", "1")
+    write(tmp_path / "made" / "store" / "large" / ROW_VECTORS, "{}")
     write(tmp_path / "made" / "store" / "large" / "__pycache__" / "x.pyc", "no part of it")
     write(tmp_path / "made" / "rows" / "topic.jsonl", ROWS * 2)
     blob = write(tmp_path / "hub" / "models--owner--name" / "blobs" / "b", "weights")
@@ -85,6 +87,7 @@ def test_a_catalogue_arrives_with_all_that_it_names(catalogue: Path, tmp_path: P
     assert 'source: "../models/large", parameters: 1B}   # ours' in path.read_text("utf-8")
     assert model_folder(after.models["large"]) == there / "models" / "large"
     assert content_hash(there / "models" / "large") == hashes["large"]
+    assert (there / "models" / "large" / ROW_VECTORS).is_file()
     assert after.tasks["topic"].examples == before.tasks["topic"].examples
     assert after.tasks["topic"].cascade == before.tasks["topic"].cascade
     assert not check_catalogue(path).fatal

@@ -21,7 +21,7 @@ from smallfirst.answers import (
 from smallfirst.cli.shading import harmless, marks_of, pieces_of, print_explanation, print_shaded
 
 TEXT = "Where is my parcel?"
-ALIKE = (LikeExample(number=1234, labels=("delivery",), likeness=0.625),)
+ALIKE = (LikeExample(number=1234, labels=("delivery",), key="abc", likeness=0.625),)
 WHY = Explanation(
     method=ExplanationMethod.WEIGHTS,
     label="delivery",
@@ -119,7 +119,7 @@ def test_the_parts_of_the_score_are_told(capsys: pytest.CaptureFixture[str]) -> 
         "  characters 0 to 5: -0.25",
         "  characters 12 to 18: +2.50",
         "  delivery: the words' own weights in a linear model, exactly",
-        "  like example 1,234 (delivery), 0.62 alike",
+        "  like row 1,234 (delivery), 0.62 alike",
         "  score +2.00 = before any word -0.50, these words +2.25, the rest +0.25",
     ]
     print_explanation(ANSWER, TEXT)

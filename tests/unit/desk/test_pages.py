@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.shapes import attempt_for, slip_for
 
-from smallfirst.answers import Answer, Evidence, LabelAnswer, Span, SpansAnswer, TextAnswer
-from smallfirst.catalogue import Kind, Task
+from smallfirst.answers import (
+    Answer,
+    Evidence,
+    Explanation,
+    ExplanationMethod,
+    LabelAnswer,
+    LikeExample,
+    Span,
+    SpansAnswer,
+    TextAnswer,
+)
+from smallfirst.catalogue import Example, Kind, Task
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Job, Outcome, Tier
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob
@@ -22,6 +33,7 @@ from smallfirst_desk.pages import (
     suggested,
     took_in_words,
 )
+from smallfirst_desk.row_texts import RowTexts
 
 LABELS = {"a": "one", "b": "two"}
 TASK = Task.model_validate(
@@ -107,6 +119,38 @@ def test_keys_follow_the_catalogue_and_not_the_machine() -> None:
     labels = {f"l{n}": "one" for n in range(12)}
     many = choices_of(TASK.model_copy(update={"labels": labels}), None)
     assert [each.key for each in many] == [*"123456789", "", "", ""]
+
+
+def test_rows_are_shown_with_the_texts_that_are_here() -> None:
+    """Long ones cut, and nothing in place of one that is not here."""
+    texts = {"k1": "Where is it?", "k2": "x" * 301}
+    alike = tuple(
+        LikeExample(number=number, labels=labels, key=key, likeness=0.254)
+        for number, key, labels in ((1, "k1", ("a",)), (2**40, "k2", ()), (3, None, ("a", "b")))
+    )
+    explanation = Explanation(method=ExplanationMethod.STATES, label="a", alike=alike)
+    answer = LabelAnswer(label="a", confidence=0.5, explanation=explanation)
+    page = page_of(held(answer), TASK, row_text=lambda key: texts.get(key or "", ""))
+    assert [(row.labels, row.likeness, row.is_cut, row.text) for row in page["alike"]] == [
+        ("a", 25, False, "Where is it?"),
+        ("none of the labels", 25, True, "x" * 300),
+        ("a, b", 25, False, ""),
+    ]
+    assert page_of(held(TextAnswer(text="well", confidence=0.9)), TASK)["alike"] == []
+    assert page_of(held(), TASK)["alike"] == []
+
+
+def test_a_row_is_found_by_its_words_wherever_it_stands() -> None:
+    """And no more once the catalogue has it no more."""
+    rows = RowTexts()
+    examples = tuple(Example(text=text, label="a") for text in ("Who?", "Where is it?"))
+    before = TASK.model_copy(update={"examples": examples})
+    after = TASK.model_copy(update={"examples": examples[:1]})
+    key = text_key("where IS it")
+    assert rows.of("topic", before)[key] == "Where is it?"
+    assert rows.of("topic", before) is rows.of("topic", before)
+    assert key not in rows.of("topic", after)
+    assert rows.of("other", TASK) == {}
 
 
 def test_an_answer_of_another_kind_is_shown_and_not_suggested() -> None:

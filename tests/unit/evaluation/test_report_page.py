@@ -11,17 +11,21 @@ from io import StringIO
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from smallfirst.acceptance import Acceptance
+from smallfirst.answers import Evidence, Explanation, ExplanationMethod, LikeExample, Reasons
 from smallfirst.cli.evaluate import alternatives_table, labels_table
 from smallfirst.evaluation.evaluating import Evaluation, evaluate
 from smallfirst.evaluation.evaluation_json import as_json
 from smallfirst.evaluation.label_placement import room_for
 from smallfirst.evaluation.plots import cost_quality_svg
-from smallfirst.evaluation.report_page import NUM_WRONG_ROWS, report_page
+from smallfirst.evaluation.report_page import report_page
 from smallfirst.evaluation.rows_file import rows_as_json
 from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout
+from smallfirst.evaluation.wrong_rows import NUM_WRONG_ROWS, Shaded, shaded, surest_wrong
 from smallfirst.jobs import Tier
 
 NASTY = "<script>alert('$x_1$ & co')</script>"
@@ -169,6 +173,44 @@ def test_the_page_lists_wrong_answers_and_no_text_unasked() -> None:
     assert shown.count('<tr class="text">') == num_wrong
     assert "<i>" not in shown
     read(shown)
+
+
+def test_what_drove_a_wrong_answer_is_shaded_where_texts_are_shown() -> None:
+    """With the rows that taught it; nothing of it where texts are not shown."""
+    found = evaluation(bar=0.0)
+    place, *others = surest_wrong(found)
+    texts = [f"{NASTY} and more" for _ in range(120)]
+    alike = LikeExample(number=1234, labels=(NASTY,), key="k", likeness=0.5)
+    explanation = Explanation(method=ExplanationMethod.WEIGHTS, label=NASTY, alike=(alike,))
+    words = (
+        Evidence(start=0, end=len(NASTY), weight=2.0),
+        Evidence(start=len(NASTY) + 1, end=len(NASTY) + 4, weight=-1.0),
+    )
+    reasons = {place: Reasons(words, explanation)}
+    silent = report_page(found, MEASURED, None, None, reasons)
+    shown = report_page(found, MEASURED, None, texts, reasons)
+    read(shown)
+    assert "<mark" not in silent
+    assert "1,234" not in silent
+    assert shown.count('<mark class="for4">') == 1
+    assert shown.count('<mark class="against">and</mark>') == 1
+    assert shown.count("like these rows that it learned from: 1,234 (&lt;script&gt;") == 1
+    assert "<script" not in shown
+    assert "Shaded are the words" in shown
+    assert others
+    assert "Shaded are the words" not in report_page(found, MEASURED, None, texts)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(1, 90), st.floats(-9, 9)), max_size=8),
+    st.text(max_size=500),
+)
+def test_a_shaded_text_is_the_text(found: list[tuple[int, int, float]], text: str) -> None:
+    """Its beginning, whole and in order, whatever is marked in it or behind it."""
+    evidence = [Evidence(start=start, end=start + size, weight=w) for start, size, w in found]
+    written = "".join(each.text for each in shaded(text, evidence))
+    assert written == (text if len(text) <= 400 else f"{text[:400]}…")
+    assert list(shaded(text, [])) == [Shaded(written)]
 
 
 def test_many_wrong_answers_are_not_all_listed() -> None:

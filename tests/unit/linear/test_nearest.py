@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from tests.support.mail_task import task_of
 
-from smallfirst.answers import LabelAnswer, LabelsAnswer, with_utf16
+from smallfirst.answers import MOST_ALIKE, LabelAnswer, LabelsAnswer, with_utf16
 from smallfirst.catalogue import Model, Task
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.linear import nearest
 from smallfirst.linear.fitting import fitted, train
 from smallfirst.linear.model import LinearModel
-from smallfirst.linear.nearest import MOST_ALIKE, NearestExamples
+from smallfirst.linear.nearest import NearestExamples
 from smallfirst.linear.skills import LinearSkill, load_skill
 
 OWN = Model.model_validate({"tier": "linear", "source": "bundled:words"})
@@ -20,7 +21,8 @@ OWN = Model.model_validate({"tier": "linear", "source": "bundled:words"})
 def alike_of(model: LinearModel, task: Task, text: str) -> list[tuple[int, float]]:
     """What the product says, by number."""
     texts = [example.text for example in task.examples]
-    found = NearestExamples.of(model, texts, [("x",)] * len(texts)).most_alike(model, text)
+    labels, keys = [("x",)] * len(texts), list(map(text_key, texts))
+    found = NearestExamples.of(model, texts, labels, keys).most_alike(model, text)
     return [(each.number, each.likeness) for each in found]
 
 
@@ -66,6 +68,7 @@ def test_an_answer_names_its_models_examples(task: Task, tmp_path: Path) -> None
     assert told.explanation is not None
     first, *_ = told.explanation.alike
     assert (first.number, first.labels) == (5, (task.examples[4].label,))
+    assert first.key == text_key(text)
     assert len(told.explanation.alike) == MOST_ALIKE
     [other] = LinearSkill(skill.model).answers([text], explained={0})
     assert isinstance(other, LabelAnswer)
@@ -109,10 +112,10 @@ def test_examples_are_kept_within_a_bound(
 ) -> None:
     """The first ones that there is room for are compared, and nothing else is kept of them."""
     texts = [example.text for example in task.examples]
-    labels = [("x",)] * len(texts)
+    labels, keys = [("x",)] * len(texts), list(map(text_key, texts))
     monkeypatch.setattr(nearest, "MAX_FEATURES", 500)
-    kept = NearestExamples.of(model, texts, labels)
+    kept = NearestExamples.of(model, texts, labels, keys)
     assert 400 < len(kept.rows) <= 500
     assert len(kept.labels) == kept.rows.max() + 1 < len(texts)
     monkeypatch.setattr(nearest, "MAX_FEATURES", 1)
-    assert NearestExamples.of(model, texts, labels).most_alike(model, texts[0]) == ()
+    assert NearestExamples.of(model, texts, labels, keys).most_alike(model, texts[0]) == ()

@@ -22,6 +22,7 @@ from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.linear.messages import text_read
 from smallfirst.linear.probabilities import normalise
 from smallfirst.linear.regression import LeftOut, choose_by_rows, deal, fit, rows_of
+from smallfirst.provenance.row_vectors import TaughtRow, write_rows
 from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.encoding.words import label_words
 from smallfirst_workers.errors import TaskError
@@ -29,6 +30,7 @@ from smallfirst_workers.heads.heads import LinearHead, head_key
 from smallfirst_workers.heads.strengths import CHOOSING_TOLERANCE, FINAL_TOLERANCE, SEARCH
 from smallfirst_workers.heads.surroundings import with_surroundings
 from smallfirst_workers.heads.tagging import TaggedText, fit_tagger
+from smallfirst_workers.heads.taught import taught_rows
 
 log = structlog.get_logger()
 
@@ -87,6 +89,7 @@ def _train(name: str, task: Task, encoder: ReadsTexts, key: str, to: Path) -> No
     head.save(to, facts)
     if left_out is not None:
         left_out.save(to)
+        write_rows(to, _taught(task, states))
     log.info("head.trained", task=name, **facts)
 
 
@@ -110,6 +113,14 @@ def _fit_head(
     weights, bias = fit(rows, strength, FINAL_TOLERANCE)
     chosen = {"strength": strength, "left_out_log_loss": round(loss, 4)}
     return LinearHead(key, task.kind, labels, weights, bias), chosen, left_out
+
+
+def _taught(task: Task, states: Sequence[TextStates]) -> list[TaughtRow]:
+    """The examples as the rows that their head names."""
+    vectors = np.stack([state.vector for state in states])
+    ids = [(each.id,) if each.id else () for each in task.examples]
+    numbers = range(1, len(vectors) + 1)
+    return taught_rows(task, task.examples, vectors, numbers=numbers, ids=ids)
 
 
 def read_examples(name: str, task: Task, encoder: ReadsTexts) -> list[TextStates]:

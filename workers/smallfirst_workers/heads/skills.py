@@ -13,6 +13,7 @@ from smallfirst_workers.encoding.states import TextStates
 from smallfirst_workers.heads.answers import embed, label, tag
 from smallfirst_workers.heads.heads import Head
 from smallfirst_workers.heads.nearest import NearestExample
+from smallfirst_workers.heads.taught import TaughtRows
 
 #: Where no earlier step has found a span.
 NO_SPANS: Final[Mapping[int, Sequence[Span]]] = MappingProxyType({})
@@ -28,12 +29,14 @@ class Skill:
         reads_message: Whether a mail's own words are read alone; see `own_words`.
         nearest: The task's examples, where it is asked how foreign a text is to them. They are
             those that the head was trained from, so the head's key tells of them, too.
+        taught: The rows that made the head, where they are kept beside it.
     """
 
     kind: Kind
     head: Head | None
     reads_message: bool = False
     nearest: NearestExample | None = None
+    taught: TaughtRows | None = None
 
     @property
     def reads_words(self) -> bool:
@@ -69,6 +72,16 @@ class Skill:
             return [tag(self.head, each, known.get(n, ())) for n, each in enumerate(states)]
         answers = label(form, self.head, states, explained)
         return [self._with_foreignness(*pair) for pair in zip(answers, states, strict=True)]
+
+    def with_alike(self, answer: Answer, states: TextStates) -> Answer:
+        """The same answer, whose explanation names the rows that the text is like."""
+        if self.taught is None or not isinstance(answer, LabelAnswer | LabelsAnswer):
+            return answer
+        if answer.explanation is None:
+            return answer
+        alike = self.taught.most_alike(states)
+        told = answer.explanation.model_copy(update={"alike": alike})
+        return answer.model_copy(update={"explanation": told})
 
     def _with_foreignness(
         self, answer: LabelAnswer | LabelsAnswer, states: TextStates

@@ -29,10 +29,11 @@ from smallfirst_workers.engines import NO_MODELS, EngineRequest, EngineResult, L
 from smallfirst_workers.errors import TaskError
 from smallfirst_workers.heads.choosing import Chooser
 from smallfirst_workers.heads.explain import is_explained
-from smallfirst_workers.heads.fitting import trained_head
+from smallfirst_workers.heads.fitting import folder_of, trained_head
 from smallfirst_workers.heads.heads import Head, LinearHead, own_head, trained_beside
 from smallfirst_workers.heads.nearest import NearestExample, nearest_example
 from smallfirst_workers.heads.skills import Skill
+from smallfirst_workers.heads.taught import TaughtRows
 from smallfirst_workers.problems import MODEL_ERROR, NOT_LOADED, NOTHING_TO_READ
 from smallfirst_workers.slm.occlusion import Occluded, Question, occlude
 from smallfirst_workers.slm.one_pass import OnePass
@@ -163,13 +164,15 @@ class SlmEngine:
         self, name: str, task: Task, asked: tuple[str, ...], models: Mapping[str, Model]
     ) -> Skill:
         head = self._head(name, task)
+        taught = self._taught(head)
         chooser = Chooser(self.name, models, self._cache)
         if head is not None and asked:
             head = chooser.mean(name, task, head, asked)
         elif isinstance(head, LinearHead) and not self.folder.has_head:
             head = chooser.best(name, task, head)
         nearest = self._nearest(name, task) if self._is_asked_how_foreign(task) else None
-        return Skill(task.kind, head, reads_message=task.reads == "message", nearest=nearest)
+        reads_message = task.reads == "message"
+        return Skill(task.kind, head, reads_message, nearest=nearest, taught=taught)
 
     def _is_asked_how_foreign(self, task: Task) -> bool:
         steps = [step for step in task.cascade if self.name in step.asks]
@@ -193,6 +196,13 @@ class SlmEngine:
             return trained_beside(name, task, self.folder, self.encoder.pooling, self._features)
         return trained_head(name, task, self.encoder, features=self._features, cache=self._cache)
 
+    def _taught(self, head: Head | None) -> TaughtRows | None:
+        """The rows beside a head that was trained, here or by a training."""
+        if not isinstance(head, LinearHead) or head.form is HeadForm.WORDS:
+            return None
+        is_beside = self.folder.has_head
+        return TaughtRows(self.folder.path if is_beside else folder_of(head.key, self._cache))
+
     @property
     def _features(self) -> str:
         """Everything that decides what states a text gets."""
@@ -215,7 +225,8 @@ class SlmEngine:
         shares = [positions, *[0] * (len(asked) - 1)]
         windows = [max(1, states[text].num_windows) for text in read]
         answered = list(map(_Answered, answers, tokens, windows, shares))
-        return self._with_occlusion(asked, [states[text] for text in read], answered)
+        of_each = [states[text] for text in read]
+        return self._with_alike(asked, of_each, self._with_occlusion(asked, of_each, answered))
 
     def _with_occlusion(
         self,
@@ -242,6 +253,21 @@ class SlmEngine:
         for number, occluded in zip(questions, found, strict=True):
             told[number] = _with_reasons(answered[number], occluded)
         told[0] = replace(told[0], positions=told[0].positions + positions)
+        return told
+
+    def _with_alike(
+        self,
+        asked: Sequence[EngineRequest],
+        states: Sequence[TextStates],
+        answered: Sequence[_Answered],
+    ) -> list[_Answered]:
+        """Name the rows that texts are like, where it is asked why."""
+        told = list(answered)
+        for number, one in enumerate(asked):
+            skill, answer = self._skill_of(one), answered[number].answer
+            if one.explain and skill is not None and not isinstance(answer, Problem):
+                alike = skill.with_alike(answer, states[number])
+                told[number] = replace(answered[number], answer=alike)
         return told
 
     def _occluded_head(self, asked: EngineRequest) -> Head | None:

@@ -10,6 +10,7 @@ from smallfirst.catalogue import Task
 from smallfirst.catalogue.model_tasks import TRAINED_POOLING
 from smallfirst.provenance.card import MODEL_CARD, Part, write_card
 from smallfirst.provenance.files import provenance_by_key
+from smallfirst.provenance.row_vectors import write_rows
 
 if TYPE_CHECKING:  # torch, for who trains a linear model
     from smallfirst_workers.training.methods import Made
@@ -53,6 +54,8 @@ def write_model(
         made.encoder.save_pretrained(to)
     _write_config(to, made, task)
     made.head.save(to, {"pooling": TRAINED_POOLING})
+    if made.taught:
+        write_rows(to, made.taught)
     write_seen(to, keys, data)
     (to / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 

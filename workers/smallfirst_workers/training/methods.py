@@ -4,6 +4,7 @@ Each gives an encoder and a head, fitted without the rows held out so that those
 the ones to keep.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from smallfirst.catalogue import Example, MeanStep
 from smallfirst.catalogue.build_once import build_once
 from smallfirst.kinds import HeadForm
 from smallfirst.process.training_plan import Method
+from smallfirst.provenance.row_vectors import TaughtRow
 from smallfirst_workers.encoding.model_folder import ModelFolder
 from smallfirst_workers.encoding.tokenising import Reader
 from smallfirst_workers.heads.heads import LinearHead
@@ -23,6 +25,7 @@ from smallfirst_workers.slm.engine import SlmEngine
 from smallfirst_workers.training.casing import fold_case, teach_case, unfold_case
 from smallfirst_workers.training.network import Network, parameter_groups
 from smallfirst_workers.training.pretraining import make_encoder
+from smallfirst_workers.training.row_vectors import rows_of_head, rows_of_network
 from smallfirst_workers.training.scoring import score_units
 from smallfirst_workers.training.training_data import Collator, make_material
 from smallfirst_workers.training.tuning import Fit, Fitted
@@ -38,18 +41,20 @@ class Made:
         head: The task's.
         encoder: Where its weights were trained.
         fitted: The same.
+        taught: The rows that made it, as they are kept; none where words are judged.
     """
 
     base: ModelFolder
     head: LinearHead
     encoder: Any = None
     fitted: Fitted | None = None
+    taught: Sequence[TaughtRow] = ()
 
 
 def judged(bench: Bench) -> Made:
     """Train on the rows that are not held out."""
     if bench.plan.method is Method.HEAD:
-        return Made(bench.base, fit_head(bench, bench.rows.fit))
+        return _on_frozen(bench, bench.rows.fit)
     return _tune(_on(bench, _base(bench)), "fit", bench.rows.fit, bench.rows.held_out)
 
 
@@ -58,7 +63,7 @@ def final(bench: Bench, made: Made) -> Made:
     if not bench.rows.held_out:
         return made
     if bench.plan.method is Method.HEAD:
-        return Made(bench.base, fit_head(bench, bench.rows.all))
+        return _on_frozen(bench, bench.rows.all)
     if not bench.plan.refit or made.fitted is None:
         return made
     stop_after = made.fitted.epochs
@@ -70,6 +75,11 @@ def _on(bench: Bench, base: ModelFolder) -> Bench:
     """The same bench with another base; what is converted of one made here is kept here."""
     is_own = base.path.is_relative_to(bench.work)
     return replace(bench, base=base, cache=bench.work / "cache" if is_own else bench.cache)
+
+
+def _on_frozen(bench: Bench, examples: tuple[Example, ...]) -> Made:
+    head = fit_head(bench, examples)
+    return Made(bench.base, head, taught=rows_of_head(bench, examples, head))
 
 
 def fit_head(bench: Bench, examples: tuple[Example, ...]) -> LinearHead:
@@ -113,9 +123,10 @@ def _tune(
     encoder = load_encoder(bench.base.path)
     unfold_case(encoder, bench.base.path)
     network = Network(encoder, head, smoothing=plan.smoothing, consistency=plan.consistency)
+    material = make_material(examples, task, reader)
     fit = Fit(
         folder=bench.work / name,
-        rows=make_material(examples, task, reader),
+        rows=material,
         judges=make_material(judges, task, reader),
         collator=Collator(reader.pad_id, is_multilabel=head.form is HeadForm.EACH),
         score=partial(score_units, task.kind),
@@ -125,8 +136,9 @@ def _tune(
     )
     rates = {"rate": plan.learning_rate, "decay": plan.layer_decay, "head_rate": plan.head_rate}
     fitted = fit.run(network, parameter_groups(network, **rates))
+    taught = rows_of_network(bench, examples, network, material, reader.pad_id)
     fold_case(encoder)
-    return Made(bench.base, network.linear_head(head), encoder, fitted)
+    return Made(bench.base, network.linear_head(head), encoder, fitted, taught)
 
 
 def load_encoder(folder: Path) -> Any:

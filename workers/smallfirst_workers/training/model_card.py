@@ -50,6 +50,7 @@ def make_card(bench: "Bench", made: "Made", measured: Measured | None) -> dict[s
     if found := card["metrics"].get("held_out"):
         # The best of several epochs on these rows is better there than on rows never seen.
         found["chose_epoch"] = made.fitted is not None
+    card["rows"]["kept_as_vectors"] = len(made.taught)
     if made.fitted is not None:
         epochs = {"epochs": made.fitted.epochs, "score_by_epoch": list(made.fitted.scores)}
         card["metrics"] |= epochs

@@ -4,7 +4,7 @@ The head judges means of token states at length 1 (`slm.heads.LinearHead`), so w
 is answered there to the last digit of float32, and its answers can be explained word by word.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from smallfirst.catalogue import Kind
 from smallfirst.kinds import KINDS, HeadForm
+from smallfirst.linear.probabilities import Floats
 from smallfirst_workers.heads.heads import LinearHead
 from smallfirst_workers.training.training_data import NOTHING
 
@@ -67,6 +68,17 @@ class Network(torch.nn.Module):
             apart = self._divergence(logits, again, truth)
             loss = (loss + self._loss(again, truth)) / 2 + self._consistency * apart
         return {"loss": loss, "logits": logits}
+
+    @property
+    def width(self) -> int:
+        """Of the encoder's states."""
+        return int(self.head.in_features)
+
+    @torch.inference_mode()
+    def vectors(self, batch: Mapping[str, torch.Tensor]) -> Floats:
+        """What the encoder makes of whole texts: `(rows, hidden)`, float32, of any length."""
+        means = self._means(batch["input_ids"], batch["attention_mask"], batch["shares"])
+        return np.asarray(means[:, 0].float().numpy(), np.float32)
 
     def _logits(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, shares: torch.Tensor

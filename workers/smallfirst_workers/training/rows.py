@@ -28,6 +28,7 @@ class Rows:
         fit: Those that are learned from.
         held_out: Those that only judge; no text is in both.
         lines: Of the file, counted from 1: where each text first stands.
+        ids: Of the rows of each text, where they have any.
         sha256: Of texts and answers of all of them, 64 hexadecimal digits.
     """
 
@@ -35,6 +36,7 @@ class Rows:
     fit: tuple[Example, ...]
     held_out: tuple[Example, ...]
     lines: Mapping[str, int]
+    ids: Mapping[str, frozenset[str]]
     sha256: str
 
 
@@ -71,6 +73,7 @@ def read_rows(path: Path, name: str, task: Task, *, held_out: float, seed: int) 
         tuple(row for row in once if row.text not in judges),
         tuple(row for row in once if row.text in judges),
         _lines(numbered),
+        _ids(numbered),
         _sha256([_content(example, spec.example_key) for example in once]),
     )
 
@@ -96,6 +99,15 @@ def _lines(numbered: Iterable[tuple[int, Example]]) -> dict[str, int]:
     for number, example in numbered:
         lines.setdefault(example.text, number)
     return lines
+
+
+def _ids(numbered: Iterable[tuple[int, Example]]) -> dict[str, frozenset[str]]:
+    """Collect the ids of each text: a text that several jobs had is each one's."""
+    ids: dict[str, frozenset[str]] = {}
+    for _, example in numbered:
+        if example.id:
+            ids[example.text] = ids.get(example.text, frozenset()) | {example.id}
+    return ids
 
 
 def text_keys(texts: Iterable[str]) -> list[str]:
