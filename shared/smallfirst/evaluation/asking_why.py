@@ -48,12 +48,17 @@ def ask_why(
     Returns:
         Of those that tell; a step that tells nothing, or fails this time, is left out.
     """
-    told = [each for each in chosen if scores.steps[each.step].tier in _TELLING]
+    told = telling(scores, chosen)
     jobs = [_job(each, rows[each.row].example.text) for each in told]
     if not jobs:
         return NO_REASONS
     with Client(fleet.redis_url) as client:
         return dict(_told(fleet, told, client.map(jobs)))
+
+
+def telling(scores: Scores, chosen: Sequence[AnswerPlace]) -> list[AnswerPlace]:
+    """Choose the answers of steps that tell at little cost why."""
+    return [each for each in chosen if scores.steps[each.step].tier in _TELLING]
 
 
 def _told(

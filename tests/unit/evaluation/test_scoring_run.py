@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from smallfirst.answers import Explanation, ExplanationMethod, LabelAnswer
 from smallfirst.catalogue import Example
+from smallfirst.evaluation.asking_why import AnswerPlace, reasons_in, telling
 from smallfirst.evaluation.rows import Row
+from smallfirst.evaluation.scores import Scores, StepAbout
 from smallfirst.evaluation.scoring_run import missing
 from smallfirst.jobs import Attempt, Outcome, Problem, Result, Status, Tier
 
@@ -49,3 +52,22 @@ def test_a_job_that_ended_before_its_step_is_missing() -> None:
     """A dead letter, an expiry: the step was not tried, so nothing is known of it."""
     (bad,) = missing(ROWS, [[*[GOOD] * 99, POISON]])
     assert (bad.line, bad.message) == (198, "said of the job")
+
+
+def test_only_who_tells_at_little_cost_is_asked_why() -> None:
+    """A large model would be paid again for nothing."""
+    tiers = (Tier.RULE, Tier.LINEAR, Tier.SLM, Tier.LLM)
+    steps = tuple(StepAbout(number, tier, "m", "1") for number, tier in enumerate(tiers))
+    chosen = [AnswerPlace(row, step) for row in (5, 2) for step in range(4)]
+    asked = telling(Scores("topic", "USD", steps, ()), chosen)
+    assert asked == [place for place in chosen if place.step < 3]
+
+
+def test_a_result_that_tells_nothing_has_no_reasons() -> None:
+    """As where the text is of one word, or the step failed this time."""
+    explanation = Explanation(method=ExplanationMethod.WEIGHTS, label="a")
+    answer = LabelAnswer(label="a", confidence=0.5)
+    told = answer.model_copy(update={"explanation": explanation})
+    assert reasons_in(FAILED) is None
+    assert reasons_in(GOOD.model_copy(update={"answer": answer})) is None
+    assert reasons_in(GOOD.model_copy(update={"answer": told})) == ((), explanation)
