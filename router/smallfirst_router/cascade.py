@@ -25,10 +25,12 @@ from smallfirst.catalogue.audit_orders import audit_order
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.catalogue.promises import promise_digest
+from smallfirst.catalogue.shadow_orders import shadow_order
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
 from smallfirst.results import is_allowed
+from smallfirst.shadow.copies import ShadowOrder
 from smallfirst.step_options import NO_OPTIONS, StepOptions
 from smallfirst_router.rules import CompiledRule, compile_rule
 
@@ -147,6 +149,7 @@ class TaskPlan:
         audit: How many accepted answers are checked; None where nothing is.
         is_stopped: Whether an audit has broken the promise, so that no machine is asked.
         promise: The hash of the promise in force; empty for none.
+        shadow_of: The task in whose shadow it runs; empty for one that jobs may name.
     """
 
     name: str
@@ -156,6 +159,7 @@ class TaskPlan:
     audit: AuditOrder | None = None
     is_stopped: bool = False
     promise: str = ""
+    shadow_of: str = ""
 
     @property
     def last(self) -> PlannedStep:
@@ -188,6 +192,7 @@ class Plan:
         places: The pool of each model.
         revision: The catalogue's revision, by which a worker tells whether it has it too.
         price_per_hour: Of what is answered here.
+        shadows: The candidates that run in shadow, by the live task.
     """
 
     tasks: Mapping[str, TaskPlan] = field(default_factory=dict)
@@ -195,6 +200,7 @@ class Plan:
     places: Mapping[str, str] = field(default_factory=dict)
     revision: str = ""
     price_per_hour: float = 0.0
+    shadows: Mapping[str, ShadowOrder] = field(default_factory=dict)
 
     @cached_property
     def asked(self) -> frozenset[tuple[str, str]]:
@@ -276,7 +282,18 @@ def plan_of(
         name: _plan(name, task, _Planning(catalogue, places, skills))
         for name, task in catalogue.tasks.items()
     }
-    return Plan(tasks, catalogue.pools, places, revision, catalogue.router.price_per_hour)
+    price = catalogue.router.price_per_hour
+    shadows = {task.shadow_of: _order(catalogue, task) for task in tasks.values() if task.shadow_of}
+    return Plan(tasks, catalogue.pools, places, revision, price, shadows)
+
+
+def _order(catalogue: Catalogue, candidate: TaskPlan) -> ShadowOrder:
+    order = shadow_order(catalogue, candidate.shadow_of)
+    assert order is not None
+    pools = (
+        each.destination.pool for each in candidate.steps if isinstance(each.destination, Backlog)
+    )
+    return replace(order, pools=frozenset(pools))
 
 
 class _Planning(NamedTuple):
@@ -308,6 +325,7 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
         steps,
         audit_order(task, by.catalogue.models),
         promise=promise_digest(task.promise) if task.promise else "",
+        shadow_of=task.shadow.of if task.shadow else "",
     )
 
 

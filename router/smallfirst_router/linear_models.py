@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, ModelStep, Task
-from smallfirst.errors import CatalogueError, CatalogueProblem
+from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
 from smallfirst_router.cascade import Skills
 from smallfirst_router.errors import StillTraining
 
@@ -44,6 +44,8 @@ class LinearModels:
     def train(self, catalogue: Catalogue, *, on_wait: Callable[[], object]) -> None:
         """Load what a catalogue asks, and wait for what has to be trained first.
 
+        Where a candidate in shadow cannot be had, what live tasks ask is loaded without it.
+
         Args:
             catalogue: Whose tasks are looked through.
             on_wait: Called every second.
@@ -59,6 +61,10 @@ class LinearModels:
                 for training in list(self._trainings.values())[:1]:
                     training.has_ended(within=_BEAT_SECONDS)
                 on_wait()
+            except (CatalogueError, ModelFilesError):
+                if not catalogue.has_shadows:
+                    raise
+                catalogue = catalogue.without_shadows()
             else:
                 return
 

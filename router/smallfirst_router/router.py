@@ -134,6 +134,7 @@ class Router:
             self.recover,
             self.end_due,
             self.look_at_audits,
+            self._triage.shadowing.count_pairs,
         ):
             yield PeriodicTask(second, each)
         yield PeriodicTask(self._lease / 3, self._renew, may_rest=False)
@@ -150,11 +151,32 @@ class Router:
             ModelFilesError: When a linear model is missing or broken.
             RouterError: When a rule does not compile, or a linear model is being trained.
         """
-        skills = self._linear_models.skills_of(catalogue)
-        self._planned = plan_of(catalogue, self._watch.revision, skills)
+        self._planned = self._plan_with_shadows(catalogue)
         for place, reason in blind_patterns(catalogue):
             log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
         self._go_by_plan()
+
+    def _plan_with_shadows(self, catalogue: Catalogue) -> Plan:
+        """Plan a catalogue; where that fails with its candidates in shadow, without them."""
+        try:
+            return self._planned_of(catalogue)
+        except StillTraining:
+            raise
+        except (SmallfirstError, RouterError) as error:
+            if not catalogue.has_shadows:
+                raise
+            planned = self._planned_of(catalogue.without_shadows())
+            log.warning(
+                "shadow.left_out",
+                error=str(error),
+                consequence="no candidate runs in shadow; all tasks that jobs may name are served",
+                remedy="mend the candidate, or take it out: smallfirst shadow stop TASK",
+            )
+            return planned
+
+    def _planned_of(self, catalogue: Catalogue) -> Plan:
+        skills = self._linear_models.skills_of(catalogue)
+        return plan_of(catalogue, self._watch.revision, skills)
 
     def _go_by_plan(self) -> None:
         self._plan = self._planned.without(self._broken)
@@ -251,6 +273,7 @@ class Router:
             self._is_busy = bool(found or read)
             self._in_hand.take(found + read)
         self._triage.have_room(rooms, waiting)
+        self._triage.shadowing.look(self._state)
 
     def _recover_read(self) -> list[StreamEntry]:
         """Take over a page of what dead routers had read; the next one at once, if there was any.

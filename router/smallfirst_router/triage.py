@@ -37,6 +37,7 @@ from smallfirst.ledger.slices import slice_of
 from smallfirst.ledger.text_sizes import estimated_tokens, text_key
 from smallfirst.ledger.unreadable import READING_ERRORS, unreadable
 from smallfirst.settings import RouterSettings
+from smallfirst.shadow.copies import SHADOW
 from smallfirst.telemetry.tracing import Attributes, Mark, Tracing
 from smallfirst.wording import did_you_mean
 from smallfirst_router.asked_ahead import Ahead, Timed, ask_ahead, key_of, windows
@@ -52,6 +53,7 @@ from smallfirst_router.cascade import (
 )
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.router_time import RouterTime
+from smallfirst_router.shadowing import Shadowing
 from smallfirst_router.submissions import Cancellation, Refusal, read_submission, too_large
 
 log = structlog.get_logger()
@@ -91,10 +93,12 @@ class Triage:
         self._ahead: Ahead = {}
         self._rooms: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
+        self.shadowing = Shadowing(ledger.shadows, keys)
 
     def serve(self, plan: Plan) -> None:
         """Decide by this plan from now on."""
         self._plan = plan
+        self.shadowing.serve(plan)
 
     def have_room(self, rooms: Mapping[str, int], waiting: Mapping[str, int]) -> None:
         """Park no more than so many new jobs on each backlog from now on; the rest wait.
@@ -114,6 +118,7 @@ class Triage:
         if not entries:
             return 0
         now_ms = self._ledger.now_ms()
+        self.shadowing.forget_drawn()
         seen = self._ledger.first_seen.note(entries, now_ms)
         self._origins = self._ledger.submissions.origins_of(self._named_to_cancel(entries))
         decided = self._decide_part(seen, now_ms)
@@ -126,6 +131,7 @@ class Triage:
                 self._seen.count(decided[stream])
         for refusal in refusals.values():
             raise refusal
+        self.shadowing.copy_drawn(now_ms)
         num_decided = sum(map(len, decided.values()))
         waits = {
             (stream, each.entry)
@@ -199,7 +205,10 @@ class Triage:
         job = held.job
         problem = self._misplaced(job) or _unfit(job, self._plan.tasks)
         if problem is None:
-            return self._next(held, now_ms)
+            settlement = self._next(held, now_ms)
+            if not isinstance(settlement, Wait):
+                self.shadowing.draw(held)
+            return settlement
         refusal = Refusal(problem, held.raw, job.id, job.reply_to or "", job.task)
         return self._refuse(held.entry, held.slip.producer, refusal, now_ms)
 
@@ -277,9 +286,10 @@ class Triage:
         """Have a new job wait while a backlog that it may come to is full; None where none is.
 
         What came back from a step goes on: it is among the jobs in flight that the bounds let in.
+        So do copies for a candidate in shadow, which have a bound of their own.
         """
         job, ahead = held.job, pools_ahead(held.job, plan, ask.step.number)
-        if not held.is_first_seen:
+        if not held.is_first_seen or held.slip.producer == SHADOW:
             return None
         backlogs = (self._keys.backlog(pool, job.priority) for pool in ahead)
         full = next((each for each in backlogs if self._is_full(each, held.entry)), None)
@@ -420,6 +430,9 @@ def _unfit(job: Job, plans: Mapping[str, TaskPlan]) -> Problem | None:
     if plan is None:
         near = did_you_mean(job.task, plans)
         message = f"task: the catalogue has no task {job.task!r}{near}"
+        return Problem(code="unknown_task", message=message)
+    if plan.shadow_of:
+        message = f"task: {job.task!r} runs in shadow; submit to {plan.shadow_of!r} in its place"
         return Problem(code="unknown_task", message=message)
     if len(job.text) > plan.max_chars:
         message = f"text: has {len(job.text)} characters; task {plan.name!r} takes {plan.max_chars}"

@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.support.acl_people import ask_people, ask_two_people, check_blind, show_the_dashboard
+from tests.support.acl_people import (
+    ask_people,
+    ask_two_people,
+    check_blind,
+    run_in_shadow,
+    show_the_dashboard,
+)
 from tests.support.acl_trace import Call, Trace, narrowings, refusals, traced
 from tests.support.guarded import Guarded, Running, catalogue_with, guarded_fleet, guarded_redis
 from tests.support.keda import count
@@ -105,6 +111,7 @@ def trace(
                 ask_people(guarded, client, wait_until)
             ask_two_people(guarded, client, wait_until)
             check_blind(guarded, wait_until)
+            run_in_shadow(guarded)
             show_the_dashboard(guarded, tmp_path_factory.mktemp("dashboard"))
             wait_until(
                 lambda: fleet.flower_has_seen("task-succeeded"),

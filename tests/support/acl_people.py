@@ -8,6 +8,7 @@ from redis import Redis
 from tests.support.desks import folder_for
 from tests.support.guarded import Guarded
 from tests.support.reviews import decision, leased, make_final
+from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
@@ -22,9 +23,12 @@ from smallfirst.ledger.keys import DECIDED_CONSUMER, POOL_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.review import Refusal, Review
 from smallfirst.ledger.reviewer_counts import count_decision
+from smallfirst.ledger.shadows import Copy, Shadows
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.people import checks_of
 from smallfirst.redis_access.acl import Role
+from smallfirst.shadow.copies import SHADOW, ShadowOrder, copy_of
+from smallfirst.shadow.pairing import ShadowAnswer
 from smallfirst_desk.dashboard.looking import Looker
 from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk, Waits
@@ -197,3 +201,22 @@ def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:
             admin.set(OWN.result(name), "{}", ex=60)
         place = review.place_of("asked", "bulk", entry.decode())
         assert isinstance(review.lease("asked", "r1", place), Refusal)
+
+
+def run_in_shadow(guarded: Guarded) -> None:
+    """A router copies a job for a candidate and counts the pair; a desk reads what is kept."""
+    order = ShadowOrder("next", 1.0, "0" * 16)
+    with guarded.connect(Role.ROUTER) as redis:
+        shadows = Shadows(redis, KEYS)
+        live = Job(id="shadowed", task="tone", text="x")
+        job = copy_of(live, "default", order.candidate)
+        slip = slip_for(order.candidate, producer=SHADOW, request=None)
+        copy = Copy("default", live.id, 1, job, slip)
+        assert shadows.copy(order.candidate, order.series, [copy], 1) == 1
+        [pair] = shadows.open_pairs(order.candidate)
+        said = ShadowAnswer(candidate=order.candidate, series=order.series)
+        assert shadows.count(order.candidate, order.series, pair, {"dropped": 1}, said, 60)
+    with guarded.connect(Role.DESK) as redis:
+        desk = Shadows(redis, KEYS)
+        assert desk.take_said("default", live.id) == said
+        desk.judge(said, {"judged:right:none": 1})

@@ -43,6 +43,7 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_parked_job
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_desk.answers_kept import AnswersKept
+from smallfirst_desk.candidates import judge_checked
 from smallfirst_desk.desk import Desk
 
 log = structlog.get_logger()
@@ -136,6 +137,9 @@ class Auditor:
         if audits.record(held.job.task, entry.entry, record):
             log.info("check.answered", person=decision.person, task=held.job.task)
             self._book_judged(number, held.job.task, check, decision, record)
+            job = (held.slip.producer, held.job.id)
+            if check.golden is None:
+                judge_checked(self._desk.shadows[number], job, record, decisions)
         return True
 
     def _book_judged(

@@ -26,6 +26,7 @@ from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.review import Leased, Place, Refusal, Review, TaskLoad
 from smallfirst.ledger.reviewer_counts import count_decision
+from smallfirst.ledger.shadows import Shadows
 from smallfirst.ledger.slices import Slice
 from smallfirst.people import checks_of, task_of_checks
 from smallfirst_desk.errors import NotAllowed
@@ -69,6 +70,7 @@ class Desk:
         self.waits = waits
         self.slices = tuple(slices)
         self.audits = tuple(Audits(each.redis, each.keys) for each in slices)
+        self.shadows = tuple(Shadows(each.redis, each.keys) for each in slices)
         self.reviews = tuple(
             Review(each.redis, each.keys, lease=waits.lease, undo=waits.undo, bounds=bounds)
             for each in slices

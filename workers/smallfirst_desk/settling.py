@@ -16,6 +16,7 @@ from smallfirst.health import Health
 from smallfirst.telemetry.outages import tell
 from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.auditing import Auditor
+from smallfirst_desk.candidates import judge_decided
 from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk
 
@@ -102,6 +103,7 @@ class Settler:
         while settled := settle_decided(self._answers.keep, end_check):
             num_settled += len(settled)
             for each in settled:
+                judge_decided(self._desk.shadows[number], each)
                 log.info(
                     "desk.settled",
                     person=each.last.person,

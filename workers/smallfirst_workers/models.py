@@ -10,6 +10,7 @@ import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.placement import pools_of
+from smallfirst.errors import SmallfirstError
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import (
     Engine,
@@ -19,7 +20,7 @@ from smallfirst_workers.engines import (
     ServedModel,
     WaitsForEndpoint,
 )
-from smallfirst_workers.errors import ModelError, ModelMissing, TaskError
+from smallfirst_workers.errors import ModelError, ModelMissing, TaskError, WorkerError
 from smallfirst_workers.probing import is_sound
 from smallfirst_workers.shared_clock import SharedClock
 from smallfirst_workers.slm.one_pass import OnePass
@@ -60,9 +61,25 @@ class Models:
             WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
         try:
-            return self._serve(catalogue)
+            return self._serve_with_shadows(catalogue)
         finally:
             self._revision = revision
+
+    def _serve_with_shadows(self, catalogue: Catalogue) -> list[str]:
+        """Serve a catalogue; where that fails with its candidates in shadow, without them."""
+        try:
+            return self._serve(catalogue)
+        except (SmallfirstError, WorkerError) as error:
+            if not catalogue.has_shadows:
+                raise
+            names = self._serve(catalogue.without_shadows())
+            log.warning(
+                "shadow.left_out",
+                error=str(error),
+                consequence="no candidate in shadow is asked here; live tasks are served",
+                remedy="mend the candidate, or take it out: smallfirst shadow stop TASK",
+            )
+            return names
 
     def _serve(self, catalogue: Catalogue) -> list[str]:
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]

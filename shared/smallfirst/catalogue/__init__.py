@@ -22,6 +22,8 @@ from smallfirst.catalogue.promises import (
     promise_path,
 )
 from smallfirst.catalogue.references import QuantityReference, Reference
+from smallfirst.catalogue.shadow_problems import shadow_problems
+from smallfirst.catalogue.shadows import Shadow
 from smallfirst.catalogue.step_specs import is_to_be_chosen, step_specs
 from smallfirst.catalogue.steps import (
     CALIBRATED,
@@ -78,6 +80,7 @@ __all__ = [
     "RouterCosts",
     "Rule",
     "RuleStep",
+    "Shadow",
     "Step",
     "StepPromise",
     "Task",
@@ -121,6 +124,7 @@ class Catalogue(Entry):
                 *_unknown_models(self),
                 *_cheaper_after_dearer(self),
                 *_beyond_model(self),
+                *shadow_problems(self.tasks),
             )
         )
         return self
@@ -137,9 +141,32 @@ class Catalogue(Entry):
         }
         return self.model_copy(update={"tasks": tasks})
 
+    def without_shadows(self) -> "Catalogue":
+        """The same, but for candidates that run in shadow, and the models that they alone ask."""
+        tasks = {name: task for name, task in self.tasks.items() if task.shadow is None}
+        asked = {name: _asked_by(task) for name, task in self.tasks.items()}
+        live = frozenset().union(*(asked[name] for name in tasks))
+        alone = frozenset().union(*asked.values()) - live
+        models = {name: model for name, model in self.models.items() if name not in alone}
+        return self.model_copy(update={"tasks": tasks, "models": models})
+
+    @property
+    def has_shadows(self) -> bool:
+        """Whether a candidate runs in shadow of some task."""
+        return any(task.shadow is not None for task in self.tasks.values())
+
+    def candidate_of(self, task: str) -> str | None:
+        """Name the candidate that runs in shadow of a task; None where none does."""
+        tasks = self.tasks.items()
+        return next((n for n, each in tasks if each.shadow and each.shadow.of == task), None)
+
     def engines_of(self, step: Step) -> tuple[EngineSpec, ...]:
         """What serves the models that a step asks."""
         return tuple(self.models[model].engine_spec for model in step.asks)
+
+
+def _asked_by(task: Task) -> frozenset[str]:
+    return frozenset(model for step in task.cascade for model in step.asks)
 
 
 def _nowhere_to_run(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from smallfirst.catalogue.audits import AnyAudit, Audit, WhenBroken
 from smallfirst.catalogue.drifts import Drift
 from smallfirst.catalogue.promises import Promise
+from smallfirst.catalogue.shadows import Shadow
 from smallfirst.catalogue.steps import AnyStep, Otherwise, PersonStep, RuleStep
 from smallfirst.jobs import MAX_TEXT_CHARS
 from smallfirst.kinds import KINDS, Example, HeadForm, Kind, TaskKeys, named
@@ -62,6 +63,11 @@ class Task(TaskKeys):
         description="When it is held that the task's jobs have changed, against the rows it was"
         " calibrated on, such as `{alarm: alert}`; none: no alarm is raised.",
     )
+    shadow: Shadow | None = Field(
+        default=None,
+        description="The task in whose shadow this one runs, as a candidate for its place, such as"
+        " `{of: topic, share: 0.05}`; none: it is a task that jobs may name.",
+    )
     reads: Literal["all", "message"] = Field(
         default="all",
         description="What models with a head read of a text: `all` of it, or, of a mail, the"
@@ -84,6 +90,7 @@ class Task(TaskKeys):
                 *_audit_problems(self),
                 *_drift_problems(self),
                 *_reading_problems(self),
+                *_shadow_problems(self),
             )
         )
         return self
@@ -205,6 +212,20 @@ def _drift_problems(task: Task) -> Iterator[tuple[Place, str]]:
     if task.drift is not None and not any(step.is_calibrated for step in task.cascade):
         rule = "no step says `accept: calibrated`, so there are no rows to compare jobs with"
         yield ("drift",), f"{rule}; calibrate one, or leave the drift out"
+
+
+def _shadow_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    """Say what a candidate's own entry may not have."""
+    if task.shadow is None:
+        return
+    spec = KINDS[task.kind]
+    if spec.scoring is None:
+        yield ("shadow",), f"{spec.unscored}, so that nothing can be compared; leave the shadow out"
+    if task.person_step is not None:
+        rule = "asks a person, and a shadow takes nobody's time; leave that step out"
+        yield ("cascade", len(task.cascade) - 1, "person"), rule
+    if task.audit is not None:
+        yield ("audit",), "the checks of the task that it is in shadow of count; leave this out"
 
 
 def golden_problems(audit: Audit, task: Task) -> Iterator[tuple[Place, str]]:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ from smallfirst.jobs import DEFAULT_PRODUCER, Priority
 from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.keys import EVERY_SLICE
 from smallfirst.ledger.routing_slips import DeadLetter
+from smallfirst.ledger.shadow_cancelling import cancel_copy
+from smallfirst.ledger.shadows import Shadows
 from smallfirst.ledger.slices import Slice, slice_of
 from smallfirst.people import checks_of, task_of_checks, task_of_people
 from smallfirst.provenance.row_vectors import ROW_VECTORS, forget_rows
@@ -111,6 +113,7 @@ def forget(
     with link_of(context) as link:
         done = Forgotten(named or sorted(_those_who_say(link, *_pair(where or ""))))
         _end(context, done)
+        _end_copies(link, done)
         gone = [job for job in done.jobs if job[1] not in done.under_way]
         for place in link.slices:
             _forget_in(place, link, gone, done.places)
@@ -200,6 +203,32 @@ def _end(context: typer.Context, done: Forgotten) -> None:
         done.under_way += waiting
 
 
+def _end_copies(link: Link, done: Forgotten) -> None:
+    """Cancel the copies that candidates in shadow have of jobs."""
+    for job in done.jobs:
+        if not _has_ended_copy(link.slices[slice_of(job[1], len(link.slices))], *job):
+            done.under_way.append(job[1])
+
+
+def _has_ended_copy(place: Slice, producer: str, job_id: str) -> bool:
+    """Cancel a job's copy, if there is one, and wait until it is gone; False where it is not."""
+    shadows = Shadows(place.redis, place.keys)
+    if not _waited_for(lambda: not shadows.is_coming(producer, job_id)):
+        return False
+    if not shadows.is_under_way(producer, job_id):
+        return True
+    stream, entry = cancel_copy(place, producer, job_id)
+    return _waited_for(lambda: not place.redis.xrange(stream, entry, entry))
+
+
+def _waited_for(is_done: Callable[[], bool]) -> bool:
+    """Wait for something, as long as jobs that are cancelled may take; say whether it came."""
+    until = time.monotonic() + PATIENCE
+    while not (came := is_done()) and time.monotonic() < until:
+        time.sleep(_EVERY)
+    return came
+
+
 def _is_under_way(client: Any, job_id: str) -> bool:
     return client.status(job_id).state not in (State.UNKNOWN, State.DONE)
 
@@ -213,6 +242,7 @@ def _forget_in(
         keys = place.keys.of_producer(producer)
         places["results"] += int(place.redis.delete(keys.result(job_id)))
         place.redis.delete(keys.job(job_id))
+        places["copies in shadow"] += Shadows(place.redis, place.keys).forget(producer, job_id)
     wanted = set(jobs)
     for letter in letters_of(place, link):
         if (letter.letter.producer, letter.letter.id) in wanted:

@@ -119,6 +119,11 @@ COMMANDS = {
         "Make a candidate from what large models and people answered, ready for `smallfirst"
         " promote`.",
     ),
+    "shadow": CommandEntry(
+        "smallfirst.cli.shadow:app",
+        "Let a candidate run in shadow of a task, on a share of its live jobs, and see how it"
+        " does.",
+    ),
     "promote": CommandEntry(
         "smallfirst.cli.promote:promote",
         "Put a candidate in the place of a task's cascade, where people's labels show it is not"

@@ -8,6 +8,7 @@ import typer
 
 from smallfirst.catalogue import Catalogue, step_specs
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.cli.fleet_connection import link_of
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -25,23 +26,34 @@ from smallfirst.cli.output import (
     print_json,
 )
 from smallfirst.cli.scored_rows import PROGRESS_OBSERVER, catalogue_with, unseen_rows_of
+from smallfirst.cli.shadow import candidate_file, read_machines, read_report
 from smallfirst.settings import Settings, load_settings
+from smallfirst.wording import counted
 
 if TYPE_CHECKING:
     from smallfirst.evaluation.rows import Row
     from smallfirst.gate.verdict import Margin, Verdict
 
 CandidateOption = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         help="The candidate's catalogue, or its folder: what `smallfirst fit TASK --out` wrote."
     ),
 ]
-HumanRowsOption = Annotated[
-    Path,
+_ROWS_HELP = (
+    "A file of rows that people labelled and neither cascade learned from: what"
+    " `smallfirst export TASK --blind` writes, or rows held out."
+)
+HumanRowsOption = Annotated[Path, typer.Option(help=_ROWS_HELP)]
+JudgingRowsOption = Annotated[
+    Path | None, typer.Option(help=f"{_ROWS_HELP[:-1]}; it goes with --candidate.")
+]
+FromShadowOption = Annotated[
+    bool,
     typer.Option(
-        help="A file of rows that people labelled and neither cascade learned from: what"
-        " `smallfirst export TASK --blind` writes, or rows held out."
+        "--from-shadow",
+        help="The candidate that runs in shadow of the task, judged by what people said of the same"
+        " jobs: blind checks, and what they answered at the desk.",
     ),
 ]
 MarginOption = Annotated[
@@ -64,10 +76,12 @@ GateConfidenceOption = Annotated[
 
 
 def promote(  # noqa: PLR0913 - a command's signature is its options
+    context: typer.Context,
     task: TaskArgument,
     *,
-    candidate: CandidateOption,
-    data: HumanRowsOption,
+    candidate: CandidateOption = None,
+    data: JudgingRowsOption = None,
+    from_shadow: FromShadowOption = False,
     margin: MarginOption = 0.01,
     confidence: GateConfidenceOption = 0.95,
     dry_run: Annotated[
@@ -80,24 +94,55 @@ def promote(  # noqa: PLR0913 - a command's signature is its options
 ) -> None:
     """Put a candidate in the place of a task's cascade, where people's labels show it is not worse.
 
-    Both are asked about every row, in a fleet of their own. An exact test compares them, and the
+    With --candidate and --data both are asked about every row, in a fleet of their own; with
+    --from-shadow both have answered live jobs already. An exact test compares them, and the
     candidate's promise has to be kept. Each look is written down, and makes the next one stricter.
     Exit 1 where the candidate stays outside, with the number of labels that are missing. A fleet
     that runs takes a promotion up by itself; `smallfirst rollback` goes back.
     """
     _, path = catalogue_with(task, catalogue)
+    from smallfirst.gate.verdict import Margin  # noqa: PLC0415 - an extra
+
+    asked = Margin(margin, confidence)
+    if from_shadow:
+        if candidate is not None or data is not None:
+            fail("--from-shadow takes neither --candidate nor --data", exit_code=USAGE)
+        _judge_shadow(context, task, path, asked, as_json=as_json)
+        if not dry_run:
+            _promote_shadow(task, path)
+        return
+    if candidate is None or data is None:
+        fail("name --candidate and --data, or say --from-shadow", exit_code=USAGE)
+    other = candidate_file(candidate)
+    rival = _comparable(task, path, other)
+    judges = _judges(task, (read_machines(path, task), rival), other, data, drop_seen=drop_seen)
+    _end_unless_passed(_judge(task, (path, other), judges, asked, slm_processes), as_json=as_json)
+    if not dry_run:
+        _promote(task, path, other, rival)
+
+
+def _comparable(task: str, path: Path, other: Path) -> Catalogue:
+    """Read a candidate that may be compared with the live cascade."""
     from smallfirst.gate.learned import check_not_its_own  # noqa: PLC0415 - an extra
     from smallfirst.gate.promoting import check_comparable  # noqa: PLC0415 - the same
-    from smallfirst.gate.verdict import Margin, sentences  # noqa: PLC0415 - the same
+    from smallfirst.gate.shadows import name_of_cascade  # noqa: PLC0415 - the same
+    from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
 
-    other = candidate / "catalogue.yaml" if candidate.is_dir() else candidate
-    if not other.is_file():
-        fail(f"{other}: no such file; see --candidate", exit_code=USAGE)
-    live, rival = _read(path, task), _read(other, task)
-    check_comparable(task, live, rival)
+    rival = read_machines(other, task)
+    check_comparable(task, read_machines(path, task), rival)
     check_not_its_own(task, other, rival)
-    judges = _judges(task, (live, rival), other, data, drop_seen=drop_seen)
-    verdict = _judge(task, (path, other), judges, Margin(margin, confidence), slm_processes)
+    if not Versions(path.absolute(), task).was_in_shadow(name_of_cascade(task, rival)):
+        note(
+            f"{other}: has not run in shadow of {task}: how it does on live jobs is not known;"
+            f" smallfirst shadow start {task} --candidate {other.parent}"
+        )
+    return rival
+
+
+def _end_unless_passed(verdict: "Verdict", *, as_json: bool) -> None:
+    """Tell a verdict; exit 1 where the candidate stays outside."""
+    from smallfirst.gate.verdict import sentences  # noqa: PLC0415 - an extra
+
     if as_json:
         print_json(verdict.as_json())
     else:
@@ -105,8 +150,30 @@ def promote(  # noqa: PLR0913 - a command's signature is its options
             console().print(sentence, markup=False, soft_wrap=True)
     if not verdict.is_passed:
         raise typer.Exit(SOME_FAILED)
-    if not dry_run:
-        _promote(task, path, other, rival)
+
+
+def _judge_shadow(
+    context: typer.Context, task: str, path: Path, margin: "Margin", *, as_json: bool
+) -> None:
+    """Judge the candidate in shadow by what people said of live jobs, and write the look down."""
+    from smallfirst.gate.shadows import judge_shadow  # noqa: PLC0415 - an extra
+
+    loaded = load_catalogue(path)
+    with link_of(context) as link:
+        report = read_report(link, loaded, task)
+    verdict = judge_shadow(report, path.absolute(), loaded, margin)
+    if report.num_unjudged:
+        note(
+            f"{report.candidate} answers {counted(report.num_unjudged, 'job')} that the live"
+            " cascade leaves without an answer; of these nobody says what is right"
+        )
+    _end_unless_passed(verdict, as_json=as_json)
+
+
+def _promote_shadow(task: str, path: Path) -> None:
+    from smallfirst.gate.shadows import promote_shadow  # noqa: PLC0415 - an extra
+
+    _tell_promoted(path, promote_shadow(task, path.absolute()))
 
 
 def rollback(
@@ -147,7 +214,7 @@ def promise(
     from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
     from smallfirst.gate.verdict import kept_by  # noqa: PLC0415 - the same
 
-    live = _read(path, task)
+    live = read_machines(path, task)
     promised = promise_of(path, task)
     if promised is None:
         fail(f"tasks.{task}: nothing is promised; `smallfirst calibrate` does", exit_code=USAGE)
@@ -169,14 +236,6 @@ def promise(
         )
     if kept.is_refuted:
         raise typer.Exit(SOME_FAILED)
-
-
-def _read(path: Path, task: str) -> Catalogue:
-    """Read a catalogue with its promises, but for steps that ask a person."""
-    found = load_catalogue(path).without_people()
-    if task not in found.tasks:
-        fail(f"{path} has no task {task!r}", exit_code=USAGE)
-    return found
 
 
 def _judges(
@@ -210,7 +269,7 @@ def _judge(
     from smallfirst.gate.verdict import Look, Verdict, kept_by, pairs_of  # noqa: PLC0415 - the same
     from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
 
-    read = [_read(path, task) for path in paths]
+    read = [read_machines(path, task) for path in paths]
     steps = [[step.acceptance for step in each.tasks[task].cascade] for each in read]
     scores = [
         scoring_run.ask_every_step(
@@ -233,5 +292,8 @@ def _judge(
 def _promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> None:
     from smallfirst.gate.promoting import promote as put  # noqa: PLC0415 - an extra
 
-    number = put(task, live.absolute(), candidate.absolute(), loaded)
+    _tell_promoted(live, put(task, live.absolute(), candidate.absolute(), loaded))
+
+
+def _tell_promoted(live: Path, number: int) -> None:
     note(f"{live}: the candidate is live; what was there is version {number} (smallfirst rollback)")

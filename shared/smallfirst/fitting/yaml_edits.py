@@ -38,6 +38,36 @@ def with_entry(text: str, section: str, name: str, entry: Any) -> str:
     )
 
 
+def without_entry(text: str, section: str, name: str) -> str:
+    """Take an entry out of a section of the file; the same text where it is not there.
+
+    A section of which nothing is left goes as well.
+
+    Args:
+        text: The file.
+        section: A key at its top: `tasks`.
+        name: The entry's key.
+
+    Raises:
+        FitError: When the section is written in a way that cannot be taken from.
+    """
+    lines = text.splitlines()
+    start = _line_of_key(lines, section)
+    if start is None:
+        return text
+    end = _end_of_block(lines, start, 0)
+    indent = _indent_of(lines[start + 1 : end], section, lines[start])
+    old = _line_of_key(lines[start + 1 : end], name, indent)
+    if old is None:
+        return text
+    old += start + 1
+    after = _end_of_block(lines, old, indent)
+    left = [*lines[start + 1 : old], *lines[after:end]]
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in left):
+        return _joined([*lines[:start], *lines[end:]])
+    return _joined([*lines[:old], *lines[after:]])
+
+
 def _line_of_key(lines: list[str], key: str, indent: int = 0) -> int | None:
     quoted = re.escape(key)
     pattern = re.compile(rf"^ {{{indent}}}(?:{quoted}|\"{quoted}\"|'{quoted}')\s*:(?:\s|$)")

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from filecmp import cmpfiles, dircmp
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,12 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
     """
     to = Destination(live, task)
     rows = [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
-    folders = dict(_folders(task, live, candidate, loaded))
-    added = {"models": dict(_models(task, live, candidate, loaded))}
+    folders = dict(folders_added(task, live, candidate, loaded))
+    added = {"models": dict(models_added(task, live, candidate, loaded))}
     # Who checks answers blind goes on with it: that is the team's, and no part of a cascade.
     kept = {key: said for key, said in entry_of(live, task).items() if key == "audit"}
     entry = kept | entry_of(candidate, task)
-    text = edited(to, _read(live), added, entry, has_examples=bool(rows))
+    text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
     for source, place in folders.items():
         shutil.copytree(source, place)
     check_edit(to, text, rows)
@@ -71,11 +72,11 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
     return number
 
 
-def _models(
+def models_added(
     task: str, live: Path, candidate: Path, loaded: Catalogue
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The models that the live catalogue lacks, as the candidate's has them."""
-    theirs = _read(candidate).get("models") or {}
+    theirs = read_plainly(candidate).get("models") or {}
     # As they are read: one file says `8B` and the other 8000000000.
     ours = load_catalogue(live, needs_promises=False).models
     for name in _asked(task, loaded):
@@ -88,19 +89,30 @@ def _models(
             )
 
 
-def _folders(
+def folders_added(
     task: str, live: Path, candidate: Path, loaded: Catalogue
 ) -> Iterator[tuple[Path, Path]]:
     """The folders of such models, and where they will lie."""
-    for _, model in _models(task, live, candidate, loaded):
+    for _, model in models_added(task, live, candidate, loaded):
         source = str(model.get("source", ""))
         if source.startswith("./"):
             place = live.parent / source
-            if place.exists():
+            if place.exists() and not _is_same(candidate.parent / source, place):
                 raise CandidateError(
                     f"{place}: is there already; give the candidate's another name"
                 )
-            yield candidate.parent / source, place
+            if not place.exists():
+                yield candidate.parent / source, place
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files: a candidate that was there before."""
+    compared = dircmp(one, other)
+    names = compared.common_files
+    is_same = not (compared.left_only or compared.right_only or compared.common_funny)
+    _, differ, unread = cmpfiles(one, other, names, shallow=False)
+    is_same = is_same and not (differ or unread)
+    return is_same and all(_is_same(one / each, other / each) for each in compared.common_dirs)
 
 
 def _asked(task: str, loaded: Catalogue) -> dict[str, None]:
@@ -113,6 +125,7 @@ def promise_of(candidate: Path, task: str) -> Promise | None:
     return Promise.model_validate_json(path.read_bytes(), strict=True) if path.is_file() else None
 
 
-def _read(catalogue: Path) -> dict[str, Any]:
+def read_plainly(catalogue: Path) -> dict[str, Any]:
+    """A catalogue as its file has it, unchecked."""
     found: dict[str, Any] = yaml.safe_load(catalogue.read_text("utf-8-sig"))
     return found

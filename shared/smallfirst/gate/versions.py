@@ -4,12 +4,13 @@
     versions/TASK/N/examples.jsonl   what its models learn from, where the entry names a file
     versions/TASK/N/promise.json     its promise, where there is one
     versions/TASK/looks.jsonl        every look at a candidate, with what was seen
+    versions/TASK/shadows.jsonl      every candidate that ran in shadow
 
 Models are added by a promotion and never taken away, so an entry's are there when it comes back.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ class Versions:
     def looks(self) -> Path:
         """Every look at a candidate."""
         return self.folder / "looks.jsonl"
+
+    @property
+    def shadows(self) -> Path:
+        """Every candidate that ran in shadow."""
+        return self.folder / "shadows.jsonl"
 
     @property
     def numbers(self) -> list[int]:
@@ -97,6 +103,25 @@ class Versions:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.looks.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"candidate": candidate, **verdict.as_json()}) + "\n")
+
+    def note_shadow(self, candidate: str, models: Iterable[str]) -> None:
+        """Write down that a candidate runs in shadow, and which models came with it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.shadows.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"candidate": candidate, "models": sorted(models)}) + "\n")
+
+    def was_in_shadow(self, candidate: str) -> bool:
+        """Whether a candidate ran in shadow before."""
+        return any(each["candidate"] == candidate for each in self._shadows())
+
+    def models_in_shadow(self) -> frozenset[str]:
+        """The models that came with candidates in shadow."""
+        return frozenset(model for each in self._shadows() for model in each["models"])
+
+    def _shadows(self) -> list[dict[str, Any]]:
+        if not self.shadows.is_file():
+            return []
+        return [json.loads(line) for line in self.shadows.read_text("utf-8").splitlines()]
 
     def num_looks(self, candidate: str) -> int:
         """How often a candidate was looked at."""

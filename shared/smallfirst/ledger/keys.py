@@ -51,6 +51,14 @@ Key, type, bound, writer; content:
         How many answers were accepted under one promise, by step and stratum of confidence.
     {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
         How each blind check ended (JSON), or that a second person is asked, without a text.
+    {slice}:shadowing:{task}           zset; 64 jobs, 4 MB of copies, TTL `job_ttl`; copy_jobs.lua
+        The jobs of which a candidate in shadow has a copy and whose pair is not counted yet,
+        `{bytes}:{producer}:{id}`, by when each was submitted, in ms.
+    {slice}:shadow:{task}:{series}     hash; two dozen fields, TTL 35 days; count_pair.lua
+        How many jobs were copied for a candidate, and left out, and how these and their copies
+        ended, by what both cascades are.
+    {slice}:shadowed:{copy}            string; TTL as long as a check waits; count_pair.lua
+        What a candidate in shadow said of a job that people may check blind (JSON).
     {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks
         What stood in the books of all slices for a task at the end of every ten minutes (JSON), by
         that end in Redis's milliseconds; in the first slice alone.
@@ -104,6 +112,10 @@ The blind checks of a task wait like the jobs of one that is called `@blind.{tas
 The job's text stands in one place at a time: in the entry of the stream that the job is in, and
 where its answer is checked blind, in that of the check until it ends. A dead
 letter keeps it apart from its reason, so that reasons can be listed without showing any text.
+
+A job that is asked of a candidate in shadow has a copy, text and all, which is in flight under a
+hash of its producer and id as a job of the producer `@shadow`, for ten minutes at most. Its result
+goes as soon as it was compared.
 
 An id is a producer's own: two producers may use the same one for different jobs. What a producer
 may read or write bears its name, so that rules of Redis's keep it from everybody else's.
@@ -304,6 +316,18 @@ class Keys:
     def audited(self, task: str) -> str:
         """How each blind check of a task ended."""
         return f"{self.tag}:audited:{task}"
+
+    def shadowing(self, candidate: str) -> str:
+        """The jobs that a candidate has a copy of, and whose pair is not counted yet."""
+        return f"{self.tag}:shadowing:{candidate}"
+
+    def shadow(self, candidate: str, series: str) -> str:
+        """What is counted of a candidate in shadow."""
+        return f"{self.tag}:shadow:{candidate}:{series}"
+
+    def shadowed(self, copy_id: str) -> str:
+        """What a candidate said of a job that people may check."""
+        return f"{self.tag}:shadowed:{copy_id}"
 
     def history(self, task: str) -> str:
         """What stood in a task's books, ten minutes after ten minutes."""

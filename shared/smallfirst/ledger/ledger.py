@@ -33,6 +33,7 @@ from smallfirst.ledger.lives import DEAD_AFTER, Lives
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.settlements import Settled, Settlement
 from smallfirst.ledger.settling import Settling, portions_of
+from smallfirst.ledger.shadows import Shadows
 from smallfirst.ledger.slices import check_slices, declare_slices
 from smallfirst.ledger.submissions import Submissions
 
@@ -71,6 +72,7 @@ class Ledger:
         self.submissions = Submissions(redis, keys, self._scripts)
         self.decisions = Decisions(redis, keys)
         self.audits = Audits(redis, keys, self._scripts)
+        self.shadows = Shadows(redis, keys, self._scripts, self._bounds.job_ttl)
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None

@@ -10,8 +10,9 @@ from pydantic import Field
 from smallfirst.acceptance import Acceptance
 from smallfirst.answers import Span
 from smallfirst.audit.drawing import AuditOrder
-from smallfirst.jobs import DEFAULT_PRODUCER, Attempt, Name
+from smallfirst.jobs import DEFAULT_PRODUCER, Attempt
 from smallfirst.results import LAST_MS
+from smallfirst.shadow.copies import Submitter
 from smallfirst.step_options import NO_OPTIONS, StepOptions, mean_name
 from smallfirst.wire import Wire
 
@@ -61,7 +62,9 @@ class RoutingSlip(Wire):
     """
 
     v: Literal[1] = 1
-    producer: Name = Field(description="The name of the producer that submitted the job.")
+    producer: Submitter = Field(
+        description="The name of the producer that submitted the job; `@shadow` of a copy."
+    )
     task: str = Field(description="The name of the task.")
     submitted_ms: Moment = Field(description="The time of submission, on Redis's clock.")
     expires_ms: Moment = Field(
@@ -138,7 +141,7 @@ class BatchMessage(Wire):
 class DeadLetter(Wire):
     """Why a submission or a job was given up, without a word of its text."""
 
-    producer: Name = Field(
+    producer: Submitter = Field(
         default=DEFAULT_PRODUCER, description="The name of the producer that submitted it."
     )
     id: str | None = Field(default=None, description="The job's id, where it could be made out.")

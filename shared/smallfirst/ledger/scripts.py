@@ -42,6 +42,8 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "record_check": ("earlier", "checks"),
     "add_golden": ("earlier", "checks"),
     "golden_due": (),
+    "copy_jobs": (),
+    "count_pair": (),
 }
 
 

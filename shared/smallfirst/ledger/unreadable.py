@@ -11,6 +11,7 @@ from smallfirst import results
 from smallfirst.jobs import DEFAULT_PRODUCER, JobId, Problem, Status, is_name
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.settlements import Finish, Refuse, Settlement, dead_letter
+from smallfirst.shadow.copies import SHADOW
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ def unreadable(entry: StreamEntry, now_ms: int) -> Settlement:
 
 def _producer_of(entry: StreamEntry) -> str | None:
     name = entry.fields.get(b"producer", b"").decode(errors="replace")
-    return name if is_name(name) else None
+    return name if is_name(name) or name == SHADOW else None
 
 
 def _id_of(entry: StreamEntry) -> str | None:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from smallfirst.jobs import DEFAULT_PRODUCER, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys, ProducerKeys
 from smallfirst.people import checks_of, people_of
+from smallfirst.shadow.copies import SHADOW
 
 
 class Role(StrEnum):
@@ -205,6 +206,7 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         Grant("hmget", (f"%R~{keys.audit('*')}",)),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         *_ending_for_people(keys),
+        *_shadowing(keys),
         Grant("hincrby hmget hset", (counted,)),
         # An id may be taken, by a job or by a result; and a refusal takes none.
         Grant("del", (f"%W~{every.result('*')}", f"%W~{every.job('*')}")),
@@ -231,6 +233,22 @@ def _ending_for_people(keys: Keys) -> tuple[Grant, ...]:
         *_forgetting_earlier(keys),
         Grant("evalsha", (f"~{keys.earlier('*', '*', '*')}", f"~{keys.pairs('*')}")),
         *_noting_pairs(keys),
+    )
+
+
+def _shadowing(keys: Keys) -> tuple[Grant, ...]:
+    """Copies live jobs for candidates in shadow, and counts how these and their copies ended."""
+    copies, shadowing = keys.of_producer(SHADOW), f"~{keys.shadowing('*')}"
+    counts, kept = f"~{keys.shadow('*', '*')}", f"~{keys.shadowed('*')}"
+    ended = f"~{copies.result('*')}"
+    return (
+        Grant("evalsha", (shadowing, counts, kept, ended, f"~{keys.escalations}")),
+        Grant("zcard zrange zscore zadd zrem expire", (shadowing,)),
+        Grant("hincrby hincrbyfloat expire", (counts,)),
+        Grant("set", (f"%W{kept}",)),
+        Grant("exists", (f"%R~{copies.job('*')}",)),
+        # How a live job ended, to compare it with how its copy did.
+        Grant("get", (f"%R~{keys.of_producer('*').result('*')}",)),
     )
 
 
@@ -289,6 +307,9 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
         *_auditing(keys),
+        # What a candidate in shadow said of what a person has answered.
+        Grant("get del", (f"~{keys.shadowed('*')}",)),
+        Grant("hincrbyfloat expire", (f"~{keys.shadow('*', '*')}",)),
         *_showing(keys),
         *_writing_letters(keys),
     )

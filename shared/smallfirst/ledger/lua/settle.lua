@@ -96,6 +96,9 @@ local function mend_lag(stream, num_deleted)
     'ENTRIESADDED', about['entries-added'] - num_deleted, 'MAXDELETEDID', '0-1')
 end
 
+-- A copy that a candidate in shadow is asked: nobody waits for it, so that it leaves no letter and no record.
+local function is_copy(row) return row.producer == '@shadow' end
+
 local function job_of(row) return row.producer .. ':' .. row.id end
 
 local function job_key(row) return ns .. ':job:' .. job_of(row) end
@@ -270,7 +273,9 @@ end
 
 -- Writes a result if there is none; gives whether it did.
 local function write_result(row)
-  if not has_log then return redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl) end
+  if not has_log or is_copy(row) then
+    return redis.call('SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
+  end
   if redis.call('EXISTS', result_key(row)) == 1 then return false end
   local entry = log_record(ns, row)
   local is_done, written = pcall(redis.call, 'SET', result_key(row), row.body, 'NX', 'EX', result_ttl)
@@ -366,7 +371,7 @@ end
 local function result(row)
   local ended, is_new = admit(row)
   if ended then return ended end
-  if row.letter ~= '' then write_dead_letter(row.letter, row.raw) end
+  if row.letter ~= '' and not is_copy(row) then write_dead_letter(row.letter, row.raw) end
   return is_new and finish_new(row) or finish(row)
 end
 

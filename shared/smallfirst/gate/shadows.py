@@ -1,0 +1,208 @@
+"""Putting a candidate in shadow of a live task, taking it out, and promoting it from there.
+
+In shadow a candidate is an entry of the live catalogue, beside the task's own, with its examples
+and its promise under its own name. The task itself stays as it is, so that nothing has to be kept.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.whole_files import write_whole
+from smallfirst.evaluation.rows import Row
+from smallfirst.fitting.writing import Destination, check_edit, edited, write
+from smallfirst.fitting.yaml_edits import without_entry
+from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.paired import Pairs
+from smallfirst.gate.promoting import (
+    check_comparable,
+    folders_added,
+    models_added,
+    promise_of,
+    read_plainly,
+)
+from smallfirst.gate.verdict import Kept, Look, Margin, Verdict
+from smallfirst.gate.versions import Versions, entry_of
+from smallfirst.shadow.reporting import ShadowReport
+
+#: What of a candidate's entry is the team's, and stays with the live task.
+_NOT_COPIED = frozenset({"audit", "drift", "shadow"})
+
+
+def candidate_name(task: str) -> str:
+    """Name the candidate of a task as the live catalogue has it."""
+    return f"{task}-candidate"
+
+
+def name_of_cascade(task: str, loaded: Catalogue) -> str:
+    """What tells a candidate from others, whatever it is called: the hashes of its steps."""
+    return "/".join(step_specs(loaded.tasks[task], loaded.models))
+
+
+def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, share: float) -> str:
+    """Let a candidate run in shadow of a task, in place of one before; return its name.
+
+    A step that asks a person is left out: a shadow takes nobody's time.
+
+    Args:
+        task: Its name in both.
+        live: The live catalogue's file.
+        candidate: The candidate's.
+        loaded: The candidate's, read, without steps that ask a person.
+        share: Of the task's jobs.
+
+    Raises:
+        CandidateError: When it names a model as the live catalogue has it otherwise.
+        CatalogueError: When it cannot run in shadow of the task.
+    """
+    name = candidate_name(task)
+    to = Destination(live, name)
+    rows = _rows(loaded, task)
+    folders = dict(folders_added(task, live, candidate, loaded))
+    added = {"models": dict(models_added(task, live, candidate, loaded))}
+    entry = _without(entry_of(candidate, task), _NOT_COPIED)
+    entry["cascade"] = [step for step in entry["cascade"] if "person" not in step]
+    entry["shadow"] = {"of": task, "share": share}
+    text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
+    for source, place in folders.items():
+        shutil.copytree(source, place)
+    check_edit(to, text, rows)
+    promise = _renamed(promise_of(candidate, task), name)
+    write(to, text, rows, promise)
+    if promise is None:
+        promise_path(live, name).unlink(missing_ok=True)
+    Versions(live, task).note_shadow(name_of_cascade(task, loaded), added["models"])
+    return name
+
+
+def stop_shadow(task: str, live: Path) -> str:
+    """Take the candidate out of the catalogue; return its name.
+
+    The models that came with it leave the catalogue where no other task asks them; their folders
+    stay.
+
+    Raises:
+        CandidateError: When none runs in shadow.
+    """
+    loaded = load_catalogue(live, needs_promises=False)
+    name = _candidate_of(task, loaded)
+    text = without_entry(live.read_text("utf-8-sig"), "tasks", name)
+    unasked = loaded.models.keys() - loaded.without_shadows().models.keys()
+    for model in unasked & Versions(live, task).models_in_shadow():
+        text = without_entry(text, "models", model)
+    _check_loads(live, text)
+    # The catalogue first: a fleet never sees an entry without its files.
+    write_whole(live, text)
+    _remove_files(live, name)
+    return name
+
+
+def promote_shadow(task: str, live: Path) -> int:
+    """Put the candidate in shadow in its task's place; return the number of the version kept.
+
+    The task keeps its audit, and the step that asks a person, where it has one.
+
+    Raises:
+        CandidateError: When none runs in shadow.
+    """
+    loaded = load_catalogue(live)
+    name = _candidate_of(task, loaded)
+    to, was = Destination(live, task), entry_of(live, task)
+    rows = _rows(loaded, name)
+    people = [step for step in was["cascade"] if "person" in step]
+    kept = {key: said for key, said in was.items() if key in {"audit", "drift"}}
+    entry = kept | _without(entry_of(live, name), _NOT_COPIED)
+    entry["cascade"] = [*entry["cascade"], *people]
+    text = edited(to, read_plainly(live), {}, entry, has_examples=bool(rows))
+    check_edit(to, text, rows)
+    text = without_entry(text, "tasks", name)
+    number = Versions(live, task).keep()
+    write(to, text, rows, _renamed(promise_of(live, name), task))
+    _remove_files(live, name)
+    return number
+
+
+def judge_shadow(report: ShadowReport, live: Path, loaded: Catalogue, margin: Margin) -> Verdict:
+    """Judge the candidate in shadow by what people said, and write the look down.
+
+    Args:
+        report: What was counted of it.
+        live: The live catalogue's file.
+        loaded: The same, read with its promises.
+        margin: What "not worse" means.
+
+    Raises:
+        CandidateError: When nobody has said anything yet, when its kind or labels differ from the
+            live task's, or when one promises and the other does not.
+    """
+    task, name = report.task, report.candidate
+    if not report.num_labels:
+        raise CandidateError(
+            f"tasks.{task}: no person's answer is known of a job that {name} was asked about; give"
+            " the task an `audit` and people at the desk, and wait, or judge it by --candidate and"
+            " --data"
+        )
+    as_task = loaded.model_copy(update={"tasks": {task: loaded.tasks[name]}})
+    check_comparable(task, loaded, as_task)
+    versions, cascade = Versions(live, task), name_of_cascade(task, as_task)
+    look = Look.at(pairs_in(report), margin, versions.num_looks(cascade) + 1)
+    promise = loaded.tasks[name].promise
+    kept = kept_in(report, promise.target) if promise else None
+    verdict = Verdict.of(task, margin, look, kept)
+    versions.note_look(cascade, verdict)
+    return verdict
+
+
+def pairs_in(report: ShadowReport) -> Pairs:
+    """What people said of jobs that both answered, as the exact test takes it.
+
+    They are an even sample: of the answers that stand those that are checked blind by the even part
+    of the draw, and as large a share of the jobs that a person answers. There no answer of the live
+    cascade stands, so it is not right.
+    """
+    return Pairs(report.num_labels, report.num_lost, report.num_won)
+
+
+def kept_in(report: ShadowReport, target: float) -> Kept:
+    """Whether the candidate keeps its promise on the same jobs."""
+    return Kept(target, report.num_standing, report.num_wrong)
+
+
+def _rows(loaded: Catalogue, task: str) -> list[Row]:
+    return [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
+
+
+def _candidate_of(task: str, loaded: Catalogue) -> str:
+    name = loaded.candidate_of(task)
+    if name is None:
+        raise CandidateError(
+            f"tasks.{task}: no candidate runs in shadow of it; `smallfirst shadow start {task}"
+            " --candidate FOLDER` lets one"
+        )
+    return name
+
+
+def _without(entry: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: said for key, said in entry.items() if key not in keys}
+
+
+def _renamed(promise: Promise | None, task: str) -> Promise | None:
+    return None if promise is None else promise.model_copy(update={"task": task})
+
+
+def _check_loads(live: Path, text: str) -> None:
+    """See that the file, so edited, is right: beside the old one."""
+    half = live.with_name(f".shadow-{os.getpid()}-{live.name}")
+    try:
+        half.write_text(text, "utf-8")
+        load_catalogue(half, needs_promises=False)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _remove_files(live: Path, name: str) -> None:
+    promise_path(live, name).unlink(missing_ok=True)
+    Destination(live, name).examples.unlink(missing_ok=True)

@@ -1,0 +1,273 @@
+"""Shadows as a router sees them: what is copied and counted, and that live jobs see nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.routers import (
+    KEYS,
+    OWN,
+    result_of,
+    router_of,
+    start_worker,
+    submit,
+    topic,
+)
+
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.shadow_orders import shadow_order
+from smallfirst.jobs import Job, Priority, Status
+from smallfirst.ledger.fleet_state import FleetState, PoolState, StreamState
+from smallfirst.ledger.shadow_cancelling import cancel_copy
+from smallfirst.ledger.shadows import Shadows
+from smallfirst.ledger.slices import Slice
+from smallfirst.shadow.copies import MAX_COPIES, SHADOW, copy_id
+from smallfirst_router.router import Router
+
+LIVE = """
+version: 1
+pools:
+  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
+models:
+  minilm: {source: "bundled:minilm"}
+tasks:
+  topic:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade:
+      - {rule: {patterns: [{label: a, pattern: invoice}, {label: b, pattern: parcel}]}}
+      - {person: {wait: 1h}}
+    audit: {share: 1.0}
+"""
+SHADOW_BY_RULE = """
+  next:
+    kind: classify
+    labels: {a: uno, b: due}
+    cascade: [{rule: {patterns: [{label: a, pattern: invoice}, {label: a, pattern: parcel}]}}]
+    shadow: {of: topic, share: 0.5}
+"""
+SHADOW_BY_MODEL = """
+  next:
+    kind: classify
+    labels: {a: uno, b: due}
+    examples: [{text: an invoice, label: a}, {text: a parcel, label: b}]
+    cascade: [{model: minilm, accept: 0.8}]
+    shadow: {of: topic, share: 0.5}
+"""
+BULK = KEYS.backlog("cpu", Priority.BULK)
+COPIES = KEYS.of_producer(SHADOW)
+
+
+def written(folder: Path, candidate: str) -> Path:
+    """Write a catalogue with a candidate in shadow."""
+    path = folder / "catalogue.yaml"
+    path.write_text(LIVE + candidate)
+    return path
+
+
+def counts_of(redis: Any, path: Path) -> dict[str, float]:
+    """What is counted of the candidate."""
+    order = shadow_order(load_catalogue(path), "topic")
+    assert order is not None
+    return dict(Shadows(redis, KEYS).counts(order.candidate, order.series))
+
+
+def take_in(redis: Any, router: Router, *jobs: Job) -> None:
+    """Submit jobs, let the router decide on them and on their copies, and count."""
+    submit(redis, *jobs)
+    for _ in range(6):
+        router.step()
+    router._triage.shadowing.count_pairs()
+
+
+def many(text: str, number: int = 40) -> list[Job]:
+    """Jobs with the same text."""
+    return [topic(f"{text.rsplit(maxsplit=1)[-1][:3]}{n}", text) for n in range(number)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A catalogue whose candidate is a rule."""
+    return written(tmp_path, SHADOW_BY_RULE)
+
+
+@pytest.fixture
+def router(redis: Any, redis_url: str, path: Path) -> Router:
+    """A router that the test steps."""
+    return router_of(redis, redis_url, path)
+
+
+def test_a_share_is_copied_and_compared(redis: Any, router: Router, path: Path) -> None:
+    """About half are drawn; the two agree on invoices and not on parcels; nothing of it is left."""
+    take_in(redis, router, *many("an invoice"), *many("parcel"))
+    counts = counts_of(redis, path)
+    assert 20 <= counts["copied"] <= 60
+    assert counts["answered:answered"] == counts["copied"] == counts["alike"] + counts["unlike"]
+    assert min(counts["alike"], counts["unlike"]) > 5
+    assert redis.keys("*:result:@shadow:*") == []
+    assert redis.zcard(KEYS.shadowing("next")) == redis.xlen(KEYS.escalations) == 0
+
+
+def test_live_results_are_as_without_it(redis: Any, router: Router) -> None:
+    """Each job has its one result, of its own task, and the copies are nowhere in it."""
+    take_in(redis, router, *many("parcel"))
+    results = [result_of(redis, f"par{n}") for n in range(40)]
+    assert {each.status for each in results} == {Status.ANSWERED}
+    assert {(each.task, each.answer.label) for each in results} == {("topic", "b")}  # type: ignore[union-attr]
+    assert len(redis.keys("*:result:*")) == 40
+    assert redis.xlen(KEYS.dead) == 0
+
+
+def test_what_waits_for_a_person_is_paired_before_that_person_answers(
+    redis: Any, router: Router, path: Path
+) -> None:
+    """The candidate did not answer either; the live cascade's cost is known from its slip."""
+    take_in(redis, router, *many("hello"))
+    counts = counts_of(redis, path)
+    assert counts["person:abstained"] == counts["copied"] > 5
+    assert counts["live_cost"] >= 0
+
+
+def test_a_repeat_is_copied_and_counted_once(redis: Any, router: Router, path: Path) -> None:
+    """Who submits the same job for ever is one job in the counts."""
+    take_in(redis, router, *many("parcel"))
+    before = counts_of(redis, path)
+    take_in(redis, router, *many("parcel"))
+    after = counts_of(redis, path)
+    del after["repeated"], after["copied"], before["copied"]
+    assert after == before
+
+
+def test_a_candidate_cannot_be_named_by_a_job(redis: Any, router: Router) -> None:
+    """The refusal names the task to submit to."""
+    take_in(redis, router, Job(id="x", task="next", text="an invoice"))
+    result = result_of(redis, "x")
+    assert result.status is Status.REFUSED
+    assert result.problem is not None
+    assert result.problem.message == "task: 'next' runs in shadow; submit to 'topic' in its place"
+
+
+def test_what_people_may_check_is_kept(redis: Any, router: Router, path: Path) -> None:
+    """Of jobs that are checked evenly, what the candidate said; for as long as a check waits."""
+    take_in(redis, router, *many("parcel"))
+    kept = redis.keys(KEYS.shadowed("*"))
+    assert len(kept) == counts_of(redis, path)["copied"]
+    assert all(0 < redis.ttl(each) <= 7 * 86_400 + 3600 for each in kept)
+    said = [Shadows(redis, KEYS).take_said("default", f"par{n}") for n in range(40)]
+    assert {each.answer.label for each in said if each} == {"a"}  # type: ignore[union-attr]
+
+
+def test_without_workers_nothing_is_copied(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """A pool that nobody works for has nothing to spare; what was drawn is counted as left out."""
+    path = written(tmp_path, SHADOW_BY_MODEL)
+    router = router_of(redis, redis_url, path)
+    take_in(redis, router, *many("parcel"))
+    counts = counts_of(redis, path)
+    assert counts.keys() == {"left_out"}
+    assert redis.xlen(BULK) == 0
+
+
+def test_a_copy_asks_for_no_more_than_its_text(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """It is bulk, expires in ten minutes, and has no metadata, trace or reply channel."""
+    router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
+    start_worker(redis)
+    router.step()
+    private = {"metadata": {"person": "ann"}, "reply_to": "me", "priority": "interactive"}
+    more = {"deadline": 3600.0, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "explain": True}
+    take_in(redis, router, *(topic(f"a{n}", "parcel", **private, **more) for n in range(20)))
+    entries = redis.xrange(BULK)
+    assert 3 <= len(entries) <= 17
+    for _, fields in entries:
+        job = Job.model_validate_json(fields[b"job"])
+        assert job == Job(id=job.id, task="next", text="parcel")
+        assert (fields[b"producer"], b"ann" in fields[b"slip"]) == (SHADOW.encode(), False)
+
+
+def test_copies_have_a_bound(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """Of a candidate that never answers there are only so many; the live jobs are answered all."""
+    path = written(tmp_path, SHADOW_BY_MODEL)
+    router = router_of(redis, redis_url, path)
+    start_worker(redis)
+    router.step()
+    for part in range(0, 400, 50):
+        router._triage.shadowing._spare = frozenset({"topic"})
+        submit(redis, *many("parcel", 400)[part : part + 50])
+        router._take()
+        router._triage.shadowing._spare = frozenset({"topic"})
+        router._settle_part()
+    counts = counts_of(redis, path)
+    assert counts["copied"] == MAX_COPIES
+    assert counts["left_out"] > 50
+    assert len(redis.keys(OWN.result("*"))) == 400
+
+
+@pytest.mark.parametrize(
+    ("pool", "waiting", "is_spare"),
+    [
+        (PoolState({BULK: StreamState(3, 3)}, num_workers=1), {}, True),
+        (PoolState({BULK: StreamState(4, 3)}, num_workers=1), {}, False),
+        (PoolState({BULK: StreamState(9, 9)}, num_workers=1), {}, False),
+        (PoolState({BULK: StreamState(9, 9)}, num_workers=3), {}, True),
+        (PoolState({BULK: StreamState()}, num_workers=0), {}, False),
+        (PoolState({BULK: StreamState()}, num_workers=1), {BULK: {"x": 1}}, False),
+    ],
+)
+def test_only_what_nobody_waits_for_is_spare(
+    redis: Any, redis_url: str, tmp_path: Path, pool: PoolState, waiting: Any, *, is_spare: bool
+) -> None:
+    """Nothing unread, no more than a batch a worker in hand, nobody waiting for room."""
+    router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
+    shadowing = router._triage.shadowing
+    shadowing.look(FleetState({}, {"cpu": pool}, waiting))
+    assert shadowing._spare == (frozenset({"topic"}) if is_spare else frozenset())
+
+
+def test_a_broken_candidate_harms_nobody(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """Its model is not there: the router serves the live tasks, at its start as well."""
+    missing = SHADOW_BY_MODEL.replace("minilm", "gone")
+    path = written(tmp_path, missing)
+    path.write_text(
+        path.read_text().replace("models:\n", "models:\n  gone: {source: ./gone, tier: linear}\n")
+    )
+    router = router_of(redis, redis_url, path)
+    take_in(redis, router, *many("parcel"))
+    assert len(redis.keys(OWN.result("*"))) == 40
+    assert counts_of(redis, path) == {}
+
+
+def test_a_copy_that_is_given_up_leaves_no_letter(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """The candidate leaves the catalogue while copies are on their way."""
+    path = written(tmp_path, SHADOW_BY_MODEL)
+    router = router_of(redis, redis_url, path)
+    start_worker(redis)
+    router.step()
+    submit(redis, *many("parcel"))
+    router._take()
+    router._settle_part()
+    assert redis.xlen(KEYS.escalations) > 0
+    path.write_text(LIVE)
+    router.reload()
+    for _ in range(3):
+        router.step()
+    assert redis.xlen(KEYS.escalations) == redis.xlen(KEYS.dead) == 0
+    assert COPIES.job(copy_id("default", "par0")).startswith("{sf:0}:job:@shadow:")
+
+
+def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """Its text is gone at once, and of it nothing is left but the others."""
+    router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
+    start_worker(redis)
+    router.step()
+    take_in(redis, router, *many("wombat parcel"))
+    num_copies = redis.xlen(BULK)
+    jobs = [f"par{n}" for n in range(40)]
+    shadows = Shadows(redis, KEYS)
+    for job_id in jobs:
+        if shadows.is_under_way("default", job_id):
+            cancel_copy(Slice(redis, KEYS), "default", job_id)
+        shadows.forget("default", job_id)
+    assert (num_copies > 3, redis.xlen(BULK)) == (True, 0)
+    assert redis.keys("*@shadow*") == []
+    assert redis.zcard(KEYS.shadowing("next")) == 0

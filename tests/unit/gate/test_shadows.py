@@ -1,0 +1,188 @@
+"""What a shadow writes into the live catalogue, and what a promotion from it does; no fleet."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.errors import CatalogueError
+from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.shadows import (
+    judge_shadow,
+    kept_in,
+    pairs_in,
+    promote_shadow,
+    start_shadow,
+    stop_shadow,
+)
+from smallfirst.gate.verdict import Margin
+from smallfirst.gate.versions import Versions
+from smallfirst.shadow.reporting import ShadowReport
+
+LIVE = """
+version: 1
+# A comment that stays.
+pools:
+  far: {tier: llm, remote: true}
+models:
+  large: {tier: llm, source: a, endpoint: "http://127.0.0.1:9/v1", parameters: 8B}
+tasks:
+  topic:
+    kind: classify
+    labels: {billing: money, delivery: parcels}
+    cascade:
+      - {model: large, accept: 0.5}
+      - {person: {wait: 2h}}
+    audit: {share: 0.1}
+  other:
+    kind: tag
+    labels: {email: an e-mail address}
+    cascade: [{rule: {find: [email]}, accept: always}]
+"""
+CANDIDATE = """
+version: 1
+pools:
+  far: {tier: llm, remote: true}
+models:
+  small: {tier: llm, source: b, endpoint: "http://127.0.0.1:9/v1", parameters: 1B}
+tasks:
+  topic:
+    kind: classify
+    labels: {billing: money, delivery: parcels}
+    examples: rows.jsonl
+    cascade:
+      - {model: small, accept: 0.7}
+      - {person: {wait: 1h}}
+"""
+ROWS = '{"text": "an invoice", "label": "billing"}\n{"text": "a parcel", "label": "delivery"}\n'
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """A live catalogue, and a candidate in a folder beside it."""
+    (tmp_path / "candidate").mkdir()
+    (tmp_path / "candidate" / "catalogue.yaml").write_text(CANDIDATE)
+    (tmp_path / "candidate" / "rows.jsonl").write_text(ROWS)
+    (tmp_path / "live").mkdir()
+    path = tmp_path / "live" / "catalogue.yaml"
+    path.write_text(LIVE)
+    return path
+
+
+def start(live: Path, share: float = 0.1) -> str:
+    """Let the candidate run in shadow."""
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    return start_shadow("topic", live, other, load_catalogue(other).without_people(), share)
+
+
+def read(live: Path) -> Any:
+    """A catalogue as YAML has it."""
+    return yaml.safe_load(live.read_text())
+
+
+def files(folder: Path) -> set[str]:
+    """All files below a folder."""
+    return {str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()}
+
+
+def test_a_candidate_stands_beside_its_task(live: Path) -> None:
+    """With its examples and models, and without the person that its cascade asks."""
+    before = read(live)
+    assert start(live) == "topic-candidate"
+    found, after = load_catalogue(live), read(live)
+    candidate = found.tasks["topic-candidate"]
+    assert candidate.shadow is not None
+    assert (candidate.shadow.of, candidate.shadow.share) == ("topic", 0.1)
+    assert (len(candidate.cascade), len(candidate.examples)) == (1, 2)
+    assert {name: after["tasks"][name] for name in ("topic", "other")} == before["tasks"]
+    assert "# A comment that stays." in live.read_text()
+
+
+def test_what_was_started_is_stopped_without_a_trace(live: Path) -> None:
+    """But for the note that it ran: its entry, models, examples and promise are gone."""
+    before = read(live)
+    start(live)
+    assert stop_shadow("topic", live) == "topic-candidate"
+    assert read(live) == before
+    assert files(live.parent) == {"catalogue.yaml", "versions/topic/shadows.jsonl"}
+    with pytest.raises(CandidateError, match="no candidate runs in shadow of it"):
+        stop_shadow("topic", live)
+
+
+def test_started_again_it_replaces_the_one_before(live: Path) -> None:
+    """With another share, say."""
+    start(live)
+    start(live, share=0.2)
+    task = load_catalogue(live).tasks["topic-candidate"]
+    assert task.shadow is not None
+    assert task.shadow.share == 0.2
+
+
+def test_nothing_is_written_of_one_that_cannot_run(live: Path) -> None:
+    """The catalogue's own rules refuse it."""
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    other.write_text(CANDIDATE.replace("    examples", "    max_chars: 5\n    examples"))
+    before = live.read_text()
+    with pytest.raises(CatalogueError, match="takes texts of 200,000 characters"):
+        start(live)
+    assert (live.read_text(), files(live.parent)) == (before, {"catalogue.yaml"})
+
+
+def test_from_the_shadow_it_takes_the_place(live: Path) -> None:
+    """The task keeps its audit and its person; the candidate's entry is gone; and back again."""
+    before = read(live)
+    start(live)
+    assert promote_shadow("topic", live) == 1
+    found, after = load_catalogue(live), read(live)
+    task = found.tasks["topic"]
+    assert found.candidate_of("topic") is None
+    assert (after["tasks"].keys(), task.shadow) == (before["tasks"].keys(), None)
+    assert [step["model"] for step in after["tasks"]["topic"]["cascade"][:-1]] == ["small"]
+    assert after["tasks"]["topic"]["cascade"][-1] == {"person": {"wait": "2h"}}
+    assert (task.audit is not None, len(task.examples)) == (True, 2)
+    assert "examples/topic-candidate.jsonl" not in files(live.parent)
+    Versions(live, "topic").bring_back()
+    assert read(live)["tasks"] == before["tasks"]
+
+
+def test_what_people_said_is_the_exact_tests_rows() -> None:
+    """Where a person answered, the live cascade is not right; where nothing stands, nothing is."""
+    counts = {
+        "judged:right:right": 90.0,
+        "judged:right:none": 3.0,
+        "judged:right:wrong": 1.0,
+        "judged:wrong:right": 5.0,
+        "judged:wrong:wrong": 2.0,
+        "judged:none:right": 4.0,
+        "judged:none:none": 6.0,
+    }
+    report = ShadowReport("topic", "topic-candidate", 0.1, counts)
+    pairs, kept = pairs_in(report), kept_in(report, 0.02)
+    assert (pairs.rows, pairs.lost, pairs.won) == (111, 4, 9)
+    assert (kept.accepted, kept.wrong) == (102, 3)
+
+
+def test_each_look_is_written_down_and_asks_for_more(live: Path) -> None:
+    """Whatever the candidate is called, its cascade is the same."""
+    start(live)
+    loaded, margin = load_catalogue(live), Margin(0.05, 0.95)
+    report = ShadowReport("topic", "topic-candidate", 0.1, {"judged:right:right": 400.0})
+    first, second = (judge_shadow(report, live, loaded, margin) for _ in range(2))
+    assert (first.is_passed, first.look.number, second.look.number) == (True, 1, 2)
+    assert second.look.level == first.look.level / 2
+    worse = {"judged:right:right": 300.0, "judged:right:wrong": 100.0}
+    verdict = judge_shadow(
+        ShadowReport("topic", "topic-candidate", 0.1, worse), live, loaded, margin
+    )
+    assert verdict.is_passed is False
+
+
+def test_without_a_word_of_people_nothing_is_judged(live: Path) -> None:
+    """It would be a look for nothing; it is said what brings labels."""
+    start(live)
+    report = ShadowReport("topic", "topic-candidate", 0.1, {"answered:answered": 9.0})
+    with pytest.raises(CandidateError, match="no person's answer is known"):
+        judge_shadow(report, live, load_catalogue(live), Margin(0.01, 0.95))
+    assert not Versions(live, "topic").looks.exists()
