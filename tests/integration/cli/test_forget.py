@@ -108,6 +108,7 @@ def test_nothing_is_left_of_a_person(fleet: LocalFleet, tmp_path: Path) -> None:
         assert sorted(told["jobs"]) == ["ann-gone", "ann-ids", "ann-topic"]
         assert told["removed"] == {
             "results": 3,
+            "copies in shadow": 0,
             "dead letters": 1,
             "blind checks": 0,
             str(rows): 1,

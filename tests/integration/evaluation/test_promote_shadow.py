@@ -1,0 +1,138 @@
+"""A candidate is started in shadow, judged by what people said of live jobs, promoted, or not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.shadow_orders import shadow_order
+from smallfirst.ledger.keys import Keys
+
+pytestmark = pytest.mark.timeout(300)
+
+KEYS = Keys()
+CATALOGUE = """
+version: 1
+# A comment that stays.
+tasks:
+  topic:
+    kind: classify
+    labels: {billing: money, delivery: parcels}
+    cascade: [{rule: {patterns: [{label: billing, pattern: invoice}]}}]
+    audit: 0.1
+"""
+
+
+class Place:
+    """A live catalogue, a candidate's beside it, and a fleet's Redis."""
+
+    def __init__(self, folder: Path, redis: Any, redis_url: str) -> None:
+        self.live, self.candidate = folder / "live.yaml", folder / "candidate"
+        self.redis, self._url = redis, redis_url
+        self.candidate.mkdir()
+        self.live.write_text(CATALOGUE)
+        better = CATALOGUE.replace("pattern: invoice", 'pattern: "invoice|bill"')
+        (self.candidate / "catalogue.yaml").write_text(better)
+
+    def run(self, *arguments: object) -> Any:
+        """Run a command."""
+        line = ["--redis-url", self._url, *map(str, arguments), "--catalogue", str(self.live)]
+        return subprocess.run(
+            [sys.executable, "-m", "smallfirst", *line],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+
+    def start(self) -> None:
+        """Let the candidate run in shadow."""
+        done = self.run("shadow", "start", "topic", "--candidate", self.candidate, "--share", 0.2)
+        assert done.returncode == 0, done.stderr
+
+    def count(self, **counts: int) -> None:
+        """Let people have said something of the candidate."""
+        order = shadow_order(load_catalogue(self.live), "topic")
+        assert order is not None
+        named = {name.replace("_", ":"): number for name, number in counts.items()}
+        self.redis.hset(KEYS.shadow(order.candidate, order.series), mapping=named)
+        self.redis.expire(KEYS.shadow(order.candidate, order.series), 60)
+
+
+@pytest.fixture
+def place(tmp_path: Path, redis: Any, redis_url: str) -> Place:
+    """Where the commands work."""
+    return Place(tmp_path, redis, redis_url)
+
+
+def test_from_the_shadow_one_that_is_better_is_promoted(place: Place) -> None:
+    """It is judged without asking anything again; the live entry is its, and back again."""
+    place.start()
+    place.count(judged_right_right=300, judged_wrong_right=40, abstained_answered=2)
+    judged = place.run("promote", "topic", "--from-shadow", "--dry-run", "--json")
+    assert judged.returncode == 0, judged.stderr
+    verdict = json.loads(judged.stdout)
+    assert (verdict["rows"], verdict["candidate_alone_right"], verdict["look"]) == (340, 40, 1)
+    assert "topic-candidate answers 2 jobs that the live cascade leaves" in judged.stderr
+    assert load_catalogue(place.live).candidate_of("topic") == "topic-candidate"
+    done = place.run("promote", "topic", "--from-shadow")
+    assert done.returncode == 0, done.stderr
+    text = place.live.read_text()
+    assert "invoice|bill" in text
+    assert "# A comment that stays." in text
+    assert "candidate" not in text
+    assert place.run("rollback", "topic").returncode == 0
+    assert "invoice|bill" not in place.live.read_text()
+
+
+def test_from_the_shadow_one_that_may_be_worse_stays(place: Place) -> None:
+    """Exit 1; it is said how many labels are missing, and it goes on in shadow."""
+    place.start()
+    place.count(judged_right_right=50, judged_right_none=1, judged_wrong_right=1)
+    before = place.live.read_text()
+    done = place.run("promote", "topic", "--from-shadow")
+    assert done.returncode == 1
+    assert "more labels would show it" in done.stdout
+    assert place.live.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--from-shadow", "--data", "x"), "--from-shadow takes neither --candidate nor --data"),
+        ((), "name --candidate and --data, or say --from-shadow"),
+        (("--from-shadow",), "no candidate runs in shadow of it"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    place: Place, arguments: tuple[str, ...], told: str
+) -> None:
+    """Exit 2, with what to say instead."""
+    done = place.run("promote", "topic", *arguments)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_before_anybody_said_anything_nothing_is_judged(place: Place) -> None:
+    """And no look is spent."""
+    place.start()
+    done = place.run("promote", "topic", "--from-shadow")
+    assert done.returncode != 0
+    assert "no person's answer is known" in done.stderr
+    assert not (place.live.parent / "versions" / "topic" / "looks.jsonl").exists()
+
+
+def test_a_shadow_is_shown_and_stopped(place: Place) -> None:
+    """In words, as JSON, and not at all where there is none."""
+    assert place.run("shadow", "show", "topic").returncode == 2
+    place.start()
+    place.count(answered_answered=4, alike=4, copied=4)
+    said = place.run("shadow", "show", "topic")
+    assert "in 4 (100.0%) it is the same" in said.stdout
+    assert json.loads(place.run("shadow", "show", "topic", "--json").stdout)["alike"] == 4
+    assert place.run("shadow", "stop", "topic").returncode == 0
+    assert place.live.read_text() == CATALOGUE
+    assert place.run("shadow", "stop", "topic").returncode != 0
