@@ -71,12 +71,13 @@ def costs_of(books: Iterable[Book], tasks: Iterable[str], catalogue: Catalogue) 
 def _cost(name: str, days: Iterable[Book], catalogue: Catalogue) -> Cost:
     task, booked = catalogue.tasks[name], _booked(name, days)
     accepted = (each for cell, each in booked.items() if cell.outcome == Outcome.ACCEPTED)
+    llm, single = _rivals(task, catalogue, booked)
     return Cost(
         task=name,
         num_answers=sum(each.num_attempts for each in accepted),
         spent=sum(each.cost for each in booked.values()),
-        llm=_llm(task, catalogue, booked),
-        single=_single(task, booked),
+        llm=llm,
+        single=single,
     )
 
 
@@ -86,6 +87,16 @@ def rivals_of(name: str, booked: Mapping[Cell, Spent], catalogue: Catalogue) -> 
     if task is None:
         gone = Rival(why_not="the catalogue has the task no longer")
         return gone, gone
+    return _rivals(task, catalogue, booked)
+
+
+def _rivals(task: Task, catalogue: Catalogue, booked: Mapping[Cell, Spent]) -> tuple[Rival, Rival]:
+    if task.shadow is not None:
+        # Its answers replace nobody's: what it costs comes on top.
+        unseen = Rival(
+            why_not=f"it runs in shadow of {task.shadow.of}, and nobody gets its answers"
+        )
+        return unseen, unseen
     return _llm(task, catalogue, booked), _single(task, booked)
 
 

@@ -26,7 +26,8 @@ def tasks(
     read = read_catalogue(path, needs_promises=False)
     if read.catalogue is None:
         raise read.error or CatalogueError()
-    found = [_described(name, task) for name, task in read.catalogue.tasks.items()]
+    tasks = read.catalogue.without_shadows().tasks.items()
+    found = [_described(name, task) for name, task in tasks]
     if as_json:
         print_json(found)
         return

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from smallfirst.jobs import Status
 from smallfirst.ledger.settlements import Finish, Settlement
+from smallfirst.shadow.copies import SHADOW
 
 #: Bounds in seconds: a rule at once, a batch, a long answer, a person on another day. Each one more
 #: is a series for every task in every process. The objective of the chart is one of these.
@@ -57,12 +58,15 @@ class EndedJobs(Collector):
         registry.register(self)
 
     def count(self, settlements: Sequence[Settlement]) -> None:
-        """Count the jobs that end with these. A task that a producer made up is not among them."""
+        """Count the jobs that end with these.
+
+        Neither a task that a producer made up is among them, nor a copy for a candidate in shadow.
+        """
         with self._lock:
             for settlement in settlements:
-                if isinstance(settlement, Finish) and settlement.result.task is not None:
+                if isinstance(settlement, Finish) and _is_counted(settlement):
                     result = settlement.result
-                    ended = (settlement.result.task, result.status)
+                    ended = (str(result.task), result.status)
                     times = self._times.get(ended) or self._times.setdefault(ended, _Times())
                     times.add((result.finished_at - result.submitted_at).total_seconds())
 
@@ -87,3 +91,7 @@ class EndedJobs(Collector):
                 told = buckets if status in _AS_IT_SHOULD_BE else buckets[-1:]
                 took.add_metric(labels, told, times.seconds)
         yield from (ended, took)
+
+
+def _is_counted(settlement: Finish) -> bool:
+    return settlement.result.task is not None and settlement.producer != SHADOW

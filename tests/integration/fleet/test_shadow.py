@@ -126,7 +126,7 @@ def test_a_candidate_is_started_seen_and_stopped_while_live_jobs_are_as_before(
         )
         assert redis.xlen(KEYS.dead) == 0
     report = smallfirst(fleet, "report", "--catalogue", live, "--json").stdout
-    assert "mood-candidate" in report
+    assert "it runs in shadow of mood, and nobody gets its answers" in report
     smallfirst(fleet, "shadow", "stop", "mood", "--catalogue", live)
     assert live.read_text() == CATALOGUE
 
