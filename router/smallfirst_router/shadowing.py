@@ -131,7 +131,7 @@ class Shadowing:
         for task, order in self._plan.shadows.items():
             if num_left_out := self._left_out.pop(task, 0):
                 self._shadows.copy(order.candidate, order.series, (), num_left_out)
-            pairs = self._shadows.open_pairs(order.candidate)
+            pairs = self._shadows.open_pairs(order.candidate, order.series)
             now_ms = self._shadows.now_ms() if pairs else 0
             for pair in pairs:
                 self._count(order, pair, now_ms)

@@ -213,7 +213,7 @@ def run_in_shadow(guarded: Guarded) -> None:
         slip = slip_for(order.candidate, producer=SHADOW, request=None)
         copy = Copy("default", live.id, 1, job, slip)
         assert shadows.copy(order.candidate, order.series, [copy], 1) == 1
-        [pair] = shadows.open_pairs(order.candidate)
+        [pair] = shadows.open_pairs(order.candidate, order.series)
         said = ShadowAnswer(candidate=order.candidate, series=order.series)
         assert shadows.count(order.candidate, order.series, pair, {"dropped": 1}, said, 60)
     with guarded.connect(Role.DESK) as redis:

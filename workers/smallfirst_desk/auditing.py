@@ -138,7 +138,8 @@ class Auditor:
             log.info("check.answered", person=decision.person, task=held.job.task)
             self._book_judged(number, held.job.task, check, decision, record)
             job = (held.slip.producer, held.job.id)
-            if check.golden is None:
+            has_candidate = self._desk.catalogue.candidate_of(held.job.task) is not None
+            if check.golden is None and has_candidate:
                 judge_checked(self._desk.shadows[number], job, record, decisions)
         return True
 

@@ -103,7 +103,8 @@ class Settler:
         while settled := settle_decided(self._answers.keep, end_check):
             num_settled += len(settled)
             for each in settled:
-                judge_decided(self._desk.shadows[number], each)
+                if self._desk.catalogue.candidate_of(each.held.slip.task):
+                    judge_decided(self._desk.shadows[number], each)
                 log.info(
                     "desk.settled",
                     person=each.last.person,

@@ -64,7 +64,7 @@ def taken_apart(catalogue: Catalogue, name: str) -> dict[str, Any]:
 
 def _task_of_step(task: Task, index: int) -> dict[str, Any]:
     written = task.model_dump(
-        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit"}
+        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit", "drift", "shadow"}
     )
     if task.examples:
         written["examples"] = EXAMPLES_FILE

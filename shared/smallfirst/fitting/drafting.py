@@ -38,7 +38,7 @@ def task_in(catalogue: Catalogue, name: str) -> Written | None:
             " use `smallfirst train` and `smallfirst calibrate`"
         )
     return task.model_dump(
-        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit"}
+        mode="json", exclude_unset=True, exclude={"cascade", "examples", "audit", "shadow"}
     )
 
 

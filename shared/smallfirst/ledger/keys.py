@@ -51,7 +51,7 @@ Key, type, bound, writer; content:
         How many answers were accepted under one promise, by step and stratum of confidence.
     {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
         How each blind check ended (JSON), or that a second person is asked, without a text.
-    {slice}:shadowing:{task}           zset; 64 jobs, 4 MB of copies, TTL `job_ttl`; copy_jobs.lua
+    {slice}:shadowing:{task}:{series}  zset; 64 jobs, 4 MB of copies, TTL `job_ttl`; copy_jobs.lua
         The jobs of which a candidate in shadow has a copy and whose pair is not counted yet,
         `{bytes}:{producer}:{id}`, by when each was submitted, in ms.
     {slice}:shadow:{task}:{series}     hash; two dozen fields, TTL 35 days; count_pair.lua
@@ -317,9 +317,9 @@ class Keys:
         """How each blind check of a task ended."""
         return f"{self.tag}:audited:{task}"
 
-    def shadowing(self, candidate: str) -> str:
+    def shadowing(self, candidate: str, series: str) -> str:
         """The jobs that a candidate has a copy of, and whose pair is not counted yet."""
-        return f"{self.tag}:shadowing:{candidate}"
+        return f"{self.tag}:shadowing:{candidate}:{series}"
 
     def shadow(self, candidate: str, series: str) -> str:
         """What is counted of a candidate in shadow."""

@@ -105,7 +105,11 @@ class Shadows:
             num_left_out: How many jobs were drawn before and not copied, for want of capacity.
         """
         keys = self._keys
-        names = [keys.shadowing(candidate), keys.shadow(candidate, series), keys.escalations]
+        names = [
+            keys.shadowing(candidate, series),
+            keys.shadow(candidate, series),
+            keys.escalations,
+        ]
         arguments: list[object] = [keys.tag, SHADOW, MAX_COPIES, MAX_COPY_BYTES]
         arguments += [COUNTS_TTL_SECONDS, self._open_seconds, num_left_out]
         for each in copies:
@@ -118,9 +122,14 @@ class Shadows:
         seconds, micros = self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def open_pairs(self, candidate: str) -> list[OpenPair]:
-        """Read what is not counted yet, oldest first, and how each ended."""
-        found = self._redis.zrange(self._keys.shadowing(candidate), 0, -1, withscores=True)
+    def open_pairs(self, candidate: str, series: str) -> list[OpenPair]:
+        """Read what is not counted yet, oldest first, and how each ended.
+
+        Args:
+            candidate: Its name.
+            series: Under which it is counted: copies that another cascade was asked are left alone.
+        """
+        found = self._redis.zrange(self._keys.shadowing(candidate, series), 0, -1, withscores=True)
         pairs = [_pair(member.decode(), int(score)) for member, score in found]
         pipeline = self._redis.pipeline(transaction=False)
         for each in pairs:
@@ -179,7 +188,7 @@ class Shadows:
             keep_seconds: For how long.
         """
         keys, copy = self._keys, pair.copy_id
-        names = [keys.shadowing(candidate), keys.shadow(candidate, series)]
+        names = [keys.shadowing(candidate, series), keys.shadow(candidate, series)]
         names += [keys.of_producer(SHADOW).result(copy), keys.shadowed(copy)]
         arguments = [pair.member, COUNTS_TTL_SECONDS, said.to_json() if said else "", keep_seconds]
         added = [word for name, amount in amounts.items() for word in (name, repr(float(amount)))]
@@ -228,7 +237,7 @@ class Shadows:
         """Where a job stands whose pair is not counted yet."""
         return [
             (name, member)
-            for name in self._redis.scan_iter(match=self._keys.shadowing("*"))
+            for name in self._redis.scan_iter(match=self._keys.shadowing("*", "*"))
             for member in self._redis.zrange(name, 0, -1)
             if member.decode().partition(":")[2] == f"{producer}:{job_id}"
         ]

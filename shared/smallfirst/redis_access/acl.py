@@ -238,7 +238,7 @@ def _ending_for_people(keys: Keys) -> tuple[Grant, ...]:
 
 def _shadowing(keys: Keys) -> tuple[Grant, ...]:
     """Copies live jobs for candidates in shadow, and counts how these and their copies ended."""
-    copies, shadowing = keys.of_producer(SHADOW), f"~{keys.shadowing('*')}"
+    copies, shadowing = keys.of_producer(SHADOW), f"~{keys.shadowing('*', '*')}"
     counts, kept = f"~{keys.shadow('*', '*')}", f"~{keys.shadowed('*')}"
     ended = f"~{copies.result('*')}"
     return (

@@ -26,6 +26,11 @@ tasks:
     labels: {a: One., b: Two., c: Three.}
     cascade: [{rule: {patterns: [{label: a, pattern: text}]}}, {person: {wait: 1h}}]
     audit: {share: 1.0, second_look: false}
+  topic-candidate:
+    kind: classify
+    labels: {a: One., b: Two., c: Three.}
+    cascade: [{rule: {patterns: [{label: b, pattern: text}]}}]
+    shadow: {of: topic}
 """
 BLIND, SERIES = "@blind.topic", "f" * 16
 

@@ -105,7 +105,8 @@ def test_a_share_is_copied_and_compared(redis: Any, router: Router, path: Path) 
     assert counts["answered:answered"] == counts["copied"] == counts["alike"] + counts["unlike"]
     assert min(counts["alike"], counts["unlike"]) > 5
     assert redis.keys("*:result:@shadow:*") == []
-    assert redis.zcard(KEYS.shadowing("next")) == redis.xlen(KEYS.escalations) == 0
+    assert redis.keys(KEYS.shadowing("*", "*")) == []
+    assert redis.xlen(KEYS.escalations) == 0
 
 
 def test_live_results_are_as_without_it(redis: Any, router: Router) -> None:
@@ -270,4 +271,33 @@ def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, redis_url: str, tmp_p
         shadows.forget("default", job_id)
     assert (num_copies > 3, redis.xlen(BULK)) == (True, 0)
     assert redis.keys("*@shadow*") == []
-    assert redis.zcard(KEYS.shadowing("next")) == 0
+    assert redis.keys(KEYS.shadowing("*", "*")) == []
+
+
+def test_what_another_cascade_was_asked_counts_for_none(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """The candidate changes while it has copies: of these nothing is counted for the new one."""
+    path = written(tmp_path, SHADOW_BY_MODEL)
+    router = router_of(redis, redis_url, path)
+    start_worker(redis)
+    router.step()
+    take_in(redis, router, *many("parcel"))
+    assert redis.zcard(redis.keys(KEYS.shadowing("*", "*"))[0]) > 0
+    path.write_text(LIVE + SHADOW_BY_RULE)
+    router.reload()
+    take_in(redis, router, *many("an invoice"))
+    counts = counts_of(redis, path)
+    assert counts["copied"] == counts["answered:answered"] == counts["alike"]
+
+
+def test_where_redis_refuses_copies_live_jobs_are_served(
+    redis: Any, router: Router, path: Path
+) -> None:
+    """A key of theirs is of another type, say, or Redis's rules are those of the version before."""
+    order = shadow_order(load_catalogue(path), "topic")
+    assert order is not None
+    redis.set(KEYS.shadowing(order.candidate, order.series), "no list", ex=60)
+    take_in(redis, router, *many("parcel"))
+    assert len(redis.keys(OWN.result("*"))) == 40
+    assert counts_of(redis, path) == {}

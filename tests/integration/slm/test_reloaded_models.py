@@ -1,5 +1,6 @@
 """A worker's models change under it: the one before leaves only when the new one answers."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,17 @@ from smallfirst.catalogue import Catalogue, Task
 from smallfirst_workers.engines import EngineRequest
 from smallfirst_workers.errors import ModelError
 from smallfirst_workers.models import Models
+
+LABELLED = {
+    "kind": "classify",
+    "labels": {"good": "content", "bad": "cross"},
+    "examples": [
+        {"text": text, "label": label}
+        for label, texts in (("good", ("thanks", "lovely")), ("bad", ("furious", "terrible")))
+        for text in texts
+    ],
+    "cascade": [{"rule": {"patterns": [{"label": "good", "pattern": "thanks"}]}}],
+}
 
 
 def test_a_torn_model_is_not_taken_up(
@@ -29,6 +41,24 @@ def test_a_torn_model_is_not_taken_up(
 
     assert models.served("minilm").engine is before
     [portion] = before.answer([EngineRequest("paris", "similar")])
+    assert portion.answers[0] is not None
+    models.unload()
+
+
+def test_a_broken_candidate_in_shadow_leaves_live_tasks_served(
+    tmp_path: Path, tasks: Mapping[str, Task], tiny: Callable[..., Path]
+) -> None:
+    """Its model is torn: a worker that starts serves what jobs may name."""
+    torn = tiny().rename(tmp_path / "torn") / "model.safetensors"
+    torn.write_bytes(torn.read_bytes()[:-100])
+    live = _catalogue_of(tiny(), tasks["similar"])
+    written = live.model_dump(mode="json", exclude_defaults=True)
+    written["models"]["torn"] = {"source": str(torn.parent)}
+    candidate = {**LABELLED, "cascade": [{"model": "torn"}], "shadow": {"of": "mood"}}
+    written["tasks"] |= {"mood": LABELLED, "next": candidate}
+    models = Models("cpu", cache=tmp_path / "cache", threads=1)
+    assert models.serve(Catalogue.model_validate_json(json.dumps(written))) == ["minilm"]
+    [portion] = models.served("minilm").engine.answer([EngineRequest("paris", "similar")])
     assert portion.answers[0] is not None
     models.unload()
 

@@ -84,3 +84,13 @@ def test_what_cannot_be_scored_is_refused(catalogue: Catalogue) -> None:
     """A vector is not right or wrong."""
     with pytest.raises(UnaskableError, match="of kind embed, which cannot be scored"):
         check_askable(catalogue, "similar")
+
+
+def test_a_candidate_in_shadow_is_taken_apart_like_any_task(tmp_path: Path) -> None:
+    """The task in whose shadow it runs is not there; nothing is watched or copied."""
+    live = CATALOGUE.replace("  pii:", "  live:").replace("email: An # address.", "email: One.")
+    candidate = CATALOGUE.partition("tasks:\n")[2].partition("  similar:")[0]
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(f"{live}{candidate}    shadow: {{of: live}}\n")
+    found = derived(load_catalogue(path), tmp_path)
+    assert (len(found.tasks), found.has_shadows) == (2, False)

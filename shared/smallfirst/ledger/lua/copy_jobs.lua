@@ -1,7 +1,7 @@
 -- Copies live jobs into the shadow of their task, as far as the bounds allow: each once, however often it
 -- is asked. A copy joins what routers take up from workers, and is in flight like any job from then on.
 --
---   {slice}:shadowing:{candidate}     ZCARD, ZRANGE, ZSCORE, ZADD, EXPIRE   what is not counted yet
+--   {slice}:shadowing:{candidate}:{series}   ZCARD, ZRANGE, ZSCORE, ZADD, EXPIRE   what is not counted yet
 --   {slice}:shadow:{candidate}:{series}   HINCRBY, EXPIRE   copied, left_out
 --   {slice}:job:@shadow:{copy}        EXISTS
 --   {slice}:escalations               XADD

@@ -1,7 +1,7 @@
 -- Counts a live job and its copy, once, whoever else saw that both have ended; the copy's result goes. What
 -- the candidate said is kept where people may check the live answer.
 --
---   {slice}:shadowing:{candidate}     ZREM          what is not counted yet
+--   {slice}:shadowing:{candidate}:{series}   ZREM          what is not counted yet
 --   {slice}:shadow:{candidate}:{series}   HINCRBYFLOAT, EXPIRE
 --   {slice}:result:@shadow:{copy}     DEL
 --   {slice}:shadowed:{copy}           SET EX        what the candidate said
