@@ -205,14 +205,15 @@ def _end(context: typer.Context, done: Forgotten) -> None:
 
 def _end_copies(link: Link, done: Forgotten) -> None:
     """Cancel the copies that candidates in shadow have of jobs."""
+    shadows = [Shadows(place.redis, place.keys) for place in link.slices]
     for job in done.jobs:
-        if not _has_ended_copy(link.slices[slice_of(job[1], len(link.slices))], *job):
+        number = slice_of(job[1], len(link.slices))
+        if not _has_ended_copy(link.slices[number], shadows[number], *job):
             done.under_way.append(job[1])
 
 
-def _has_ended_copy(place: Slice, producer: str, job_id: str) -> bool:
+def _has_ended_copy(place: Slice, shadows: Shadows, producer: str, job_id: str) -> bool:
     """Cancel a job's copy, if there is one, and wait until it is gone; False where it is not."""
-    shadows = Shadows(place.redis, place.keys)
     if not _waited_for(lambda: not shadows.is_coming(producer, job_id)):
         return False
     if not shadows.is_under_way(producer, job_id):
@@ -238,11 +239,12 @@ def _forget_in(
 ) -> None:
     """Remove what one slice holds of jobs that have ended."""
     own = [job for job in jobs if slice_of(job[1], len(link.slices)) == place.keys.slice]
+    shadows = Shadows(place.redis, place.keys)
     for producer, job_id in own:
         keys = place.keys.of_producer(producer)
         places["results"] += int(place.redis.delete(keys.result(job_id)))
         place.redis.delete(keys.job(job_id))
-        places["copies in shadow"] += Shadows(place.redis, place.keys).forget(producer, job_id)
+        places["copies in shadow"] += shadows.forget(producer, job_id)
     wanted = set(jobs)
     for letter in letters_of(place, link):
         if (letter.letter.producer, letter.letter.id) in wanted:

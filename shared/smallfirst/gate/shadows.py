@@ -6,11 +6,13 @@ and its promise under its own name. The task itself stays as it is, so that noth
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.writing import Destination, check_edit, edited, write
@@ -67,15 +69,31 @@ def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, shar
     entry["cascade"] = [step for step in entry["cascade"] if "person" not in step]
     entry["shadow"] = {"of": task, "share": share}
     text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
-    for source, place in folders.items():
-        shutil.copytree(source, place)
-    check_edit(to, text, rows)
+    _copy_and_check(folders, to, text, rows)
     promise = _renamed(promise_of(candidate, task), name)
     write(to, text, rows, promise)
     if promise is None:
         promise_path(live, name).unlink(missing_ok=True)
     Versions(live, task).note_shadow(name_of_cascade(task, loaded), added["models"])
     return name
+
+
+def _copy_and_check(
+    folders: Mapping[Path, Path], to: Destination, text: str, rows: Sequence[Row]
+) -> None:
+    """Put folders of models where they will lie, and see that all models find a pool.
+
+    Raises:
+        CatalogueError: When the catalogue would be wrong; then no folder is left there.
+    """
+    try:
+        for source, place in folders.items():
+            shutil.copytree(source, place)
+        pools_of(check_edit(to, text, rows))
+    except Exception:
+        for place in folders.values():
+            shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def stop_shadow(task: str, live: Path) -> str:

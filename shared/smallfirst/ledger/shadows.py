@@ -6,6 +6,7 @@ Which job is copied, and what a pair says, is decided in `smallfirst.shadow`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from redis import Redis
@@ -233,11 +234,16 @@ class Shadows:
             self._redis.zrem(name, member)
         return num_removed
 
+    @cached_property
+    def _open_names(self) -> list[bytes]:
+        """The lists of pairs that are not counted yet; looked for once, among all keys."""
+        return list(self._redis.scan_iter(match=self._keys.shadowing("*", "*"), count=10_000))
+
     def _open_of(self, producer: str, job_id: str) -> list[tuple[bytes, bytes]]:
         """Where a job stands whose pair is not counted yet."""
         return [
             (name, member)
-            for name in self._redis.scan_iter(match=self._keys.shadowing("*", "*"))
+            for name in self._open_names
             for member in self._redis.zrange(name, 0, -1)
             if member.decode().partition(":")[2] == f"{producer}:{job_id}"
         ]

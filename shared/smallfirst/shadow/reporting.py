@@ -128,7 +128,7 @@ class ShadowReport:
 
 def sentences(report: ShadowReport) -> list[str]:
     """Say what a shadow tells, and what it cannot."""
-    head = f"{report.task}: {report.candidate} runs in shadow on {report.share:.1%} of its jobs."
+    head = f"{report.task}: {report.candidate} runs in shadow on {report.share:.2%} of its jobs."
     if not report.num_pairs:
         return [head, _nothing_yet(report)]
     live, candidate = _left(report, of_live=True), _left(report, of_live=False)

@@ -118,10 +118,12 @@ def test_a_candidate_is_started_seen_and_stopped_while_live_jobs_are_as_before(
     assert found["shadow"]["answered"] == found["alike"] + found["unlike"] == found["pairs"]
     assert found["cost_per_thousand"]["shadow"] > 0
     said = smallfirst(fleet, "shadow", "show", "mood", "--catalogue", live).stdout
-    assert said.startswith("mood: mood-candidate runs in shadow on 50.0% of its jobs.")
+    assert said.startswith("mood: mood-candidate runs in shadow on 50.00% of its jobs.")
     with Redis.from_url(fleet.redis_url) as redis:
         wait_until(
-            lambda: not redis.keys("*:result:@shadow:*") and not redis.keys(KEYS.shadowing("*")),
+            lambda: (
+                not redis.keys("*:result:@shadow:*") and not redis.keys(KEYS.shadowing("*", "*"))
+            ),
             description="all copies have ended and are counted",
         )
         assert redis.xlen(KEYS.dead) == 0

@@ -301,3 +301,20 @@ def test_where_redis_refuses_copies_live_jobs_are_served(
     take_in(redis, router, *many("parcel"))
     assert len(redis.keys(OWN.result("*"))) == 40
     assert counts_of(redis, path) == {}
+
+
+def test_of_two_routers_that_see_a_pair_one_counts_it(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """Whatever each has read of it before."""
+    path = written(tmp_path, SHADOW_BY_MODEL)
+    router = router_of(redis, redis_url, path)
+    start_worker(redis)
+    router.step()
+    take_in(redis, router, *many("parcel"))
+    order = shadow_order(load_catalogue(path), "topic")
+    assert order is not None
+    shadows, at = Shadows(redis, KEYS), (order.candidate, order.series)
+    pair = shadows.open_pairs(*at)[0]
+    assert [shadows.count(*at, pair, {"alike": 1}) for _ in range(2)] == [True, False]
+    assert shadows.counts(*at)["alike"] == 1

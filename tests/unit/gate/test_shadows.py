@@ -130,6 +130,31 @@ def test_nothing_is_written_of_one_that_cannot_run(live: Path) -> None:
     assert (live.read_text(), files(live.parent)) == (before, {"catalogue.yaml"})
 
 
+def test_a_model_that_fits_no_pool_is_refused_and_not_left_behind(live: Path) -> None:
+    """The fleet would leave the candidate out; a folder that was copied is gone again."""
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    (other.parent / "words").mkdir()
+    (other.parent / "words" / "model.json").write_text("{}")
+    with_folder = "models:\n  words: {source: ./words, parameters: 1M}\n"
+    text = CANDIDATE.replace("models:\n", with_folder)
+    other.write_text(
+        text.replace("    cascade:\n", "    cascade:\n      - {model: words, accept: 0.9}\n")
+    )
+    with pytest.raises(CatalogueError, match=r"models\.words: there is no slm pool to run it"):
+        start(live)
+    assert files(live.parent) == {"catalogue.yaml"}
+
+
+def test_a_name_that_is_too_long_is_refused(live: Path) -> None:
+    """A candidate is called after its task, and a name has 64 characters."""
+    name = "t" * 60
+    for path in (live, live.parent.parent / "candidate" / "catalogue.yaml"):
+        path.write_text(path.read_text().replace("  topic:", f"  {name}:"))
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    with pytest.raises(CatalogueError, match="-candidate"):
+        start_shadow(name, live, other, load_catalogue(other).without_people(), 0.1)
+
+
 def test_from_the_shadow_it_takes_the_place(live: Path) -> None:
     """The task keeps its audit and its person; the candidate's entry is gone; and back again."""
     before = read(live)

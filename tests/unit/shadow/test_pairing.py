@@ -135,7 +135,7 @@ COUNTS = {
 
 
 SAID = """\
-topic: next runs in shadow on 5.0% of its jobs.
+topic: next runs in shadow on 5.00% of its jobs.
 Of 10 jobs that ended in both, both have an answer that stands in 6; in 5 (83.3%) it is the same.
 The live cascade left 7 answered, 2 for people, 1 without an answer; the candidate 9 answered, \
 1 too late.
