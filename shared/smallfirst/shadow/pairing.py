@@ -96,16 +96,18 @@ def ending_of(result: Result) -> Ending | None:
 
 
 def pair_of(live: Result | Sequence[Attempt], copy: Result) -> Pair | None:
-    """Put a job and its copy together; None where the live one says nothing of its cascade.
+    """Put a job and its copy together; None where one of them says nothing of its cascade.
+
+    What was cancelled says nothing; a copy whose time was up is too late.
 
     Args:
         live: Its result; or, while it waits for a person, what was tried before.
         copy: The copy's result.
     """
     said = ending_of(live) if isinstance(live, Result) else Ending.PERSON
-    if said is None:
+    candidate = Ending.LATE if copy.status is Status.EXPIRED else ending_of(copy)
+    if said is None or candidate is None:
         return None
-    candidate = ending_of(copy) or Ending.LATE
     alike = None
     if isinstance(live, Result) and said is candidate is Ending.ANSWERED:
         alike = is_alike(live.answer, copy.answer)

@@ -121,16 +121,51 @@ def test_a_candidate_is_started_seen_and_stopped_while_live_jobs_are_as_before(
     assert said.startswith("mood: mood-candidate runs in shadow on 50.00% of its jobs.")
     with Redis.from_url(fleet.redis_url) as redis:
         wait_until(
-            lambda: (
-                not redis.keys("*:result:@shadow:*") and not redis.keys(KEYS.shadowing("*", "*"))
-            ),
+            lambda: not redis.keys(KEYS.shadowing("mood-candidate", "*")),
             description="all copies have ended and are counted",
         )
-        assert redis.xlen(KEYS.dead) == 0
+        letters = [fields[b"letter"] for _, fields in redis.xrange(KEYS.dead)]
+        assert not [each for each in letters if SHADOW.encode() in each]
     report = smallfirst(fleet, "report", "--catalogue", live, "--json").stdout
     assert "it runs in shadow of mood, and nobody gets its answers" in report
     smallfirst(fleet, "shadow", "stop", "mood", "--catalogue", live)
     assert live.read_text() == CATALOGUE
+
+
+BROKEN = """
+  next:
+    kind: classify
+    labels: {good: content, bad: cross}
+    cascade: [{model: gone}]
+    shadow: {of: mood, share: 0.5}
+  numbers:
+    kind: tag
+    labels: {email: an e-mail address}
+    cascade: [{rule: {find: [email]}, accept: always}]
+"""
+
+
+def test_a_candidate_whose_model_is_not_there_keeps_nobody_waiting(
+    fleet: LocalFleet, client: Client, live: Path, wait_until: WaitUntil
+) -> None:
+    """A catalogue with it is taken up without it: live jobs are answered, and a new task too."""
+    before = live.read_text()
+    gone = CATALOGUE.replace("models:\n", "models:\n  gone: {source: ./gone, parameters: 1M}\n")
+    live.write_text(gone + BROKEN)
+    ids = count()
+
+    def is_served() -> bool:
+        job = Job(id=f"mail{next(ids)}", task="numbers", text="to ann@example.com")
+        return client.result(client.submit(job), timeout=60).status is Status.ANSWERED
+
+    try:
+        wait_until(is_served, description="the new task is served", timeout=60)
+        assert {each.status for each in answers(client, "broken", 40)} == {Status.ANSWERED}
+        with Redis.from_url(fleet.redis_url) as redis:
+            counted = [redis.hkeys(key) for key in redis.keys(KEYS.shadow("next", "*"))]
+            assert {name for names in counted for name in names} <= {b"copied", b"left_out"}
+    finally:
+        live.write_text(before)
 
 
 def told(result: Result) -> tuple[object, ...]:

@@ -77,6 +77,7 @@ def test_a_persons_time_is_no_cost_of_a_cascade() -> None:
 def test_a_cancelled_job_makes_no_pair() -> None:
     """Nobody can say how its cascade would have left it."""
     assert pair_of(ended(Status.CANCELLED), ended(Status.ABSTAINED)) is None
+    assert pair_of(ended(Status.ABSTAINED), ended(Status.CANCELLED)) is None
 
 
 def test_spans_are_alike_only_as_a_whole() -> None:
