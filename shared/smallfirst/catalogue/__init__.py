@@ -15,6 +15,7 @@ from smallfirst.catalogue.drifts import Drift
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import (
+    Cautious,
     EqualSingle,
     ForeignPromise,
     Promise,
@@ -55,6 +56,7 @@ __all__ = [
     "Audit",
     "Backlog",
     "Catalogue",
+    "Cautious",
     "Drift",
     "Entry",
     "EqualSingle",

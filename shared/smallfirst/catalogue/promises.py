@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.answers import Label, Probability
 from smallfirst.catalogue.references import Reference
 from smallfirst.jobs import Name, Tier
@@ -69,6 +69,24 @@ class EqualSingle(Entry):
         default=None,
         ge=0,
         description="The step's place in the cascade; none: no single step is within one point.",
+    )
+
+
+class Cautious(Entry):
+    """What answers must reach while the task's jobs have drifted."""
+
+    target: float = Field(
+        gt=0.0,
+        lt=1.0,
+        description="The largest share of accepted answers that may be wrong by these thresholds,"
+        " with the same confidence, as the same rows bear it: half of what is promised.",
+    )
+    share_answered: Probability = Field(
+        description="The share of all rows that is answered by them."
+    )
+    thresholds: tuple[Thresholds, ...] = Field(
+        min_length=1,
+        description="The thresholds of each step, in order; `never` where the rows bear none.",
     )
 
 
@@ -135,6 +153,11 @@ class Promise(Entry):
         default=None,
         description="What the rows were like, with which a task's `drift` compares jobs; none: a"
         " version made this promise that did not count. It is no part of the promise.",
+    )
+    cautious: Cautious | None = Field(
+        default=None,
+        description="The thresholds by which a task accepts while its `drift` raises them; none: a"
+        " version made this promise that chose none. They are no part of the promise.",
     )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallfirst.acceptance import NEVER
-from smallfirst.catalogue import CALIBRATED, Catalogue, Promise, StepPromise
+from smallfirst.catalogue import CALIBRATED, Catalogue, Cautious, Promise, StepPromise
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -259,6 +259,8 @@ def _more(promise: Promise) -> Iterator[str]:
     for index, step in enumerate(promise.steps):
         if step.acceptance.is_never:
             yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
+    if promise.cautious is not None:
+        yield _cautious_in_words(promise.cautious)
     if promise.num_refused:
         yield (
             f"Before it {promise.num_refused:,} calibrations of this cascade were refused; a"
@@ -267,6 +269,13 @@ def _more(promise: Promise) -> Iterator[str]:
     if promise.labels_never_accepted:
         named = ", ".join(promise.labels_never_accepted)
         yield f"Nothing could be promised of these labels, so they are never accepted: {named}."
+
+
+def _cautious_in_words(cautious: Cautious) -> str:
+    told = "Where `drift: {alarm: raise_threshold}` has them raised,"
+    if cautious.share_answered:
+        return f"{told} the thresholds answer {share(cautious.share_answered)} of such jobs."
+    return f"{told} no job is answered: these rows bear no {share(cautious.target)}."
 
 
 def _advice(catalogue: Catalogue, task: str) -> Iterator[str]:

@@ -16,10 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.catalogue import (
     CALIBRATED,
     Catalogue,
+    Cautious,
     EqualSingle,
     MeanStep,
     ModelStep,
@@ -52,6 +53,7 @@ from smallfirst.evaluation.thresholds import (
     Unsupported,
     abstention_cost,
     choose,
+    choose_cautious,
     num_to_fit,
 )
 from smallfirst.kinds import KINDS
@@ -109,10 +111,14 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     chosen = choose(board, is_fit, fixed, aim)
     if isinstance(chosen, Unsupported):
         return chosen
-    promise = _promise(scores, aim, origin, _Fitted(board, is_fit, temperatures, chosen))
-    # As a worker would say it: there an answer to a foreign text keeps its confidence.
-    reference = reference_of(_tested(said, is_fit), promise, task)
-    return promise.model_copy(update={"reference": reference})
+    fitted = _Fitted(board, is_fit, temperatures, chosen)
+    promise = _promise(scores, aim, origin, fitted)
+    beside = {
+        # As a worker would say it: there an answer to a foreign text keeps its confidence.
+        "reference": reference_of(_tested(said, is_fit), promise, task),
+        "cautious": _cautious(task, aim, fitted),
+    }
+    return promise.model_copy(update=beside)
 
 
 def tighter_promise(kept: Promise, scores: Scores, aim: Aim, origin: Origin) -> Promise | None:
@@ -306,14 +312,13 @@ def _steps(
         thresholds = fitted.chosen.thresholds[index]
         accepted = int(tested.by_step[0, index])
         wrong = int(tested.wrong_by_step[0, index])
-        is_split = aim.is_per_label and is_to_be_chosen(task, index)
         yield StepPromise(
             tier=about.tier,
             model=about.model,
             spec=specs[index],
             acceptance=Acceptance(
                 threshold=_lowest(thresholds),
-                by_label=_by_label(task, thresholds) if is_split else None,
+                by_label=_by_label_of_step(task, aim, index, thresholds),
                 temperature=fitted.temperatures[index],
                 revision=about.revision,
                 foreign=limits[index],
@@ -323,6 +328,32 @@ def _steps(
             num_wrong=wrong,
             error_bound=round(upper_bound(wrong, accepted, aim.confidence), 6),
         )
+
+
+def _cautious(task: Task, aim: Aim, fitted: _Fitted) -> Cautious:
+    """The thresholds that keep half of the target; where the rows bear none, nothing stands."""
+    board, promised, fixed = fitted.board, fitted.chosen.thresholds, _fixed(task)
+    half = replace(aim, target=aim.target / 2)
+    found = choose_cautious(board, fitted.is_fit, fixed, half, promised)
+    if found is None:
+        found = np.where(np.isnan(fixed)[:, None], NEVER, promised)
+    whole = tally(board, found[None])
+    return Cautious(
+        target=half.target,
+        share_answered=round(float(whole.accepted.sum()) / board.num_rows, 6),
+        thresholds=tuple(
+            Thresholds(threshold=_lowest(each), by_label=_by_label_of_step(task, aim, step, each))
+            for step, each in enumerate(found)
+        ),
+    )
+
+
+def _by_label_of_step(
+    task: Task, aim: Aim, step: int, thresholds: Floats
+) -> dict[str, float] | None:
+    """The thresholds of each label, where labels are promised apart."""
+    is_split = aim.is_per_label and is_to_be_chosen(task, step)
+    return _by_label(task, thresholds) if is_split else None
 
 
 def _lowest(thresholds: Floats) -> float | Literal["never"]:
