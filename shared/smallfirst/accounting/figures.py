@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smallfirst.accounting.costs import Rival, rivals_of
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, Task
 from smallfirst.jobs import Outcome, Tier
 from smallfirst.ledger.books import IN_VAIN, USES, Cell, DayBook, Spent, Use
 
@@ -88,7 +88,7 @@ class TaskFigures:
         spent: On all attempts.
         llm: Against its large model alone.
         single: Against the cheapest single step of equal quality.
-        has_linear: Whether a linear model is among the steps that calibration compared.
+        has_linear: Whether a linear model is among the steps, or was compared beside them.
     """
 
     task: str
@@ -208,8 +208,14 @@ def _task(name: str, attempts: Mapping[Cell, Spent], catalogue: Catalogue) -> Ta
         spent=spent,
         llm=_saving(llm, num_jobs, spent.cost),
         single=_saving(single, num_jobs, spent.cost),
-        has_linear=str(Tier.LINEAR) in tiers,
+        has_linear=str(Tier.LINEAR) in tiers or _has_words(declared),
     )
+
+
+def _has_words(task: Task | None) -> bool:
+    """Whether calibration compared a linear model that no step asks."""
+    found = task.promise.equal_single if task and task.promise else None
+    return found is not None and found.words is not None
 
 
 def _is_unsure(cell: Cell) -> bool:

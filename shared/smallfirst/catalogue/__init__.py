@@ -20,6 +20,7 @@ from smallfirst.catalogue.promises import (
     ForeignPromise,
     Promise,
     StepPromise,
+    WordsOutside,
     promise_path,
 )
 from smallfirst.catalogue.references import QuantityReference, Reference
@@ -86,6 +87,7 @@ __all__ = [
     "Think",
     "TokenPrices",
     "WhenBroken",
+    "WordsOutside",
     "is_to_be_chosen",
     "place",
     "place_text",

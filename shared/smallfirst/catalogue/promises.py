@@ -62,6 +62,28 @@ class ForeignPromise(Entry):
     )
 
 
+class WordsOutside(Entry):
+    """What a linear model over words came to that no step of the cascade asks."""
+
+    num_rows: int = Field(
+        ge=1, description="The number of rows of the testing part that it answered, left out."
+    )
+    share_right: Probability = Field(
+        description="The share of these that it answered rightly, where it accepts as many answers"
+        " as the cascade."
+    )
+    share_right_of_cascade: Probability = Field(
+        description="The share of these that the cascade answered rightly."
+    )
+    seconds: float = Field(
+        ge=0.0, description="The seconds of a processor that a text took, of many at once."
+    )
+    is_cheapest: bool = Field(
+        description="Whether it is within one point of the cascade, and cheaper than each step that"
+        " is."
+    )
+
+
 class EqualSingle(Entry):
     """Which step alone would have been as good as the whole cascade, and the cheapest such."""
 
@@ -69,6 +91,12 @@ class EqualSingle(Entry):
         default=None,
         ge=0,
         description="The step's place in the cascade; none: no single step is within one point.",
+    )
+    words: WordsOutside | None = Field(
+        default=None,
+        description="What a linear model over words came to, fitted to the rows and the task's"
+        " examples; none: a step asks one, the kind of task has none, or there was too little to"
+        " learn from.",
     )
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallfirst.acceptance import NEVER
-from smallfirst.catalogue import CALIBRATED, Catalogue, Cautious, Promise, StepPromise
+from smallfirst.catalogue import (
+    CALIBRATED,
+    Catalogue,
+    Cautious,
+    Promise,
+    StepPromise,
+    WordsOutside,
+)
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -110,6 +117,7 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         scoring_run,
         thresholds,
     )
+    from smallfirst.evaluation.words_outside import said_by_words  # noqa: PLC0415 - the same
 
     rows = _rows(loaded, task, data, drop_seen=drop_seen)
     others = _foreign_rows(loaded, task, foreign, drop_seen=drop_seen)
@@ -119,7 +127,12 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         path, task, (*rows, *others), onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
     now = datetime.now(UTC).replace(microsecond=0)
-    origin = calibrating.Origin(loaded, now, promises.num_refused(task, loaded, path))
+    origin = calibrating.Origin(
+        loaded,
+        now,
+        promises.num_refused(task, loaded, path),
+        words=said_by_words(loaded, loaded.tasks[task], rows),
+    )
     scores, outside = _parted(asked, len(rows))
     found = _found(scores, outside, (aim, foreign_target), origin)
     if not isinstance(found, Promise):
@@ -259,6 +272,8 @@ def _more(promise: Promise) -> Iterator[str]:
     for index, step in enumerate(promise.steps):
         if step.acceptance.is_never:
             yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
+    if promise.equal_single is not None and promise.equal_single.words is not None:
+        yield _words_in_words(promise.equal_single.words)
     if promise.cautious is not None:
         yield _cautious_in_words(promise.cautious)
     if promise.num_refused:
@@ -269,6 +284,15 @@ def _more(promise: Promise) -> Iterator[str]:
     if promise.labels_never_accepted:
         named = ", ".join(promise.labels_never_accepted)
         yield f"Nothing could be promised of these labels, so they are never accepted: {named}."
+
+
+def _words_in_words(words: WordsOutside) -> str:
+    """Say what a linear model came to that no step asks, since it may be all that it takes."""
+    right = f"{share(words.share_right)} right, the cascade {share(words.share_right_of_cascade)}"
+    told = f"A linear model over words, which no step asks, was {right} on {words.num_rows:,} rows"
+    if not words.is_cheapest:
+        return f"{told}."
+    return f"{told}, and is the cheaper one: smallfirst report tells the saving against it."
 
 
 def _cautious_in_words(cautious: Cautious) -> str:
