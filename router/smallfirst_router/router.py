@@ -111,8 +111,7 @@ class Router:
         #: Streams of submissions whose ids claim the future, as it was said.
         self._ahead: set[str] = set()
         self._stop = threading.Event()
-        self._failures = 0
-        self._has_more_due = False
+        self._failures, self._has_more_due = 0, False
         self._plan = Plan()
         self._intake = Intake(ledger, keys, settings)
         #: As it was before the last dispatch.

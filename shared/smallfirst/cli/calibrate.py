@@ -117,7 +117,6 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
         scoring_run,
         thresholds,
     )
-    from smallfirst.evaluation.words_outside import said_by_words  # noqa: PLC0415 - the same
 
     rows = _rows(loaded, task, data, drop_seen=drop_seen)
     others = _foreign_rows(loaded, task, foreign, drop_seen=drop_seen)
@@ -126,17 +125,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     asked = scoring_run.ask_every_step(
         path, task, (*rows, *others), onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
-    now = datetime.now(UTC).replace(microsecond=0)
-    origin = calibrating.Origin(
-        loaded,
-        now,
-        promises.num_refused(task, loaded, path),
-        words=said_by_words(loaded, loaded.tasks[task], rows),
-    )
+    origin = _origin(loaded, path, task, rows)
     scores, outside = _parted(asked, len(rows))
     found = _found(scores, outside, (aim, foreign_target), origin)
     if not isinstance(found, Promise):
-        promises.write_refusal(found, aim, task, loaded, path, at=now)
+        promises.write_refusal(found, aim, task, loaded, path, at=origin.made_at)
         _refuse(found, aim, foreign_target, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
@@ -149,6 +142,20 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
             f" answers {share(tighter.share_answered)} of jobs. These very rows chose it, so bear"
             " it out with others"
         )
+
+
+def _origin(catalogue: Catalogue, path: Path, task: str, rows: tuple[Row, ...]) -> "Origin":
+    """What the promise is made from besides: what was tried before, and what a rival says."""
+    from smallfirst.evaluation.calibrating import Origin  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import num_refused  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.words_outside import said_by_words  # noqa: PLC0415 - the same
+
+    return Origin(
+        catalogue,
+        datetime.now(UTC).replace(microsecond=0),
+        num_refused(task, catalogue, path),
+        words=said_by_words(catalogue, catalogue.tasks[task], rows),
+    )
 
 
 def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> tuple[Row, ...]:

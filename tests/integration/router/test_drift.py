@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from tests.support.drifting import ALERT, KEYS, MORE, OTHERWISE, RAISE, ROWS, calibrated, see
 from tests.support.routers import BULK, result_of, running, start_worker, submit, topic
+from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst.acceptance import RAISED, Thresholds
@@ -19,6 +21,8 @@ from smallfirst.catalogue.promises import promise_digest
 from smallfirst.health import Health
 from smallfirst.jobs import Outcome, Tier
 from smallfirst.ledger.alarms import STANDS_FOR, Alarms, StandingAlarm
+from smallfirst.ledger.entries import StreamEntry
+from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
 from smallfirst.ledger.seen import SeenJobs
@@ -28,10 +32,12 @@ from smallfirst.telemetry.tracing import Tracing
 from smallfirst_router.__main__ import Kept, build, build_slices
 from smallfirst_router.cascade import LocalModel, PlannedStep, TaskPlan, plan_of
 from smallfirst_router.drift_judge import DriftJudge
+from smallfirst_router.drift_response import DriftResponse
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.router import Router
 from smallfirst_router.router_time import RouterTime
 from smallfirst_workers.batches import BatchRunner, run_message
+from smallfirst_workers.drifted_jobs import with_raised
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.leases import LeaseKeeper
 
@@ -289,6 +295,37 @@ def test_a_judge_that_fails_ends_no_router(
     wait_until(lambda: not judge.is_busy, description="the judge gave up")
     router.look_at_drift()
     assert (judge.said.number, router._drift.standing) == (0, {"topic": alarm})
+
+
+@pytest.fixture
+def older(redis: Any, redis_url: str) -> Iterator[Any]:
+    """A connection whose rights are those of a version that knew of no alarms."""
+    rights = {"categories": ["+@all"], "commands": ["-hgetall"], "keys": ["*"]}
+    redis.acl_setuser("older", enabled=True, nopass=True, **rights)
+    with Redis.from_url(redis_url.replace("//", "//older:any@")) as client:
+        yield client
+    redis.acl_deluser("older")
+
+
+def test_rules_of_an_older_version_stop_nobody(
+    redis: Any, older: Any, local: tuple[Catalogue, Promise], wait_until: WaitUntil
+) -> None:
+    """Nothing is done about drift, and that is logged; jobs go on, and so does the judge."""
+    catalogue, promise = local
+    alarm = stand(redis, promise)
+    ledger, judge = Ledger(older, KEYS, "@router/h/1/a"), DriftJudge(Slice(older, KEYS))
+    response = DriftResponse(ledger)
+    response.judge = judge
+    response.watch(catalogue, {"topic": alarm.promise})
+    assert (response.look(), response.look(), response.standing) == (False, False, {})
+    wait_until(lambda: not judge.is_busy, description="the judge gave up")
+    assert judge.said.number == 0
+    slip = slip_for()
+    asked = slip.asked.model_copy(update={"cautious": Thresholds(threshold=0.9)})
+    told = slip.model_copy(update={"request": asked}).to_json()
+    fields = {b"job": topic("a1").to_json().encode(), b"slip": told.encode()}
+    held = read_parked_job(StreamEntry(BULK, "7-0", fields, starts=1))
+    assert with_raised([held], ledger.alarms) == [held]
 
 
 @pytest.fixture
