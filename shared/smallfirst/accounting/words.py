@@ -39,8 +39,8 @@ def how_to_measure(task: TaskFigures) -> Iterator[str]:
         yield f"which single step is as good is told by: smallfirst calibrate {task.task}"
     if not task.has_linear:
         yield (
-            "no linear model was compared, so the cheapest equal may be missing; where the kind of"
-            f" task has one, it is told by: smallfirst calibrate {task.task}"
+            "no linear model was compared, so the cheapest equal may be missing; what one comes to"
+            f" is told by: smallfirst calibrate {task.task}"
         )
 
 

@@ -13,7 +13,7 @@ from smallfirst.accounting.words import (
     escalation_words,
     how_to_measure,
 )
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, Kind
 from smallfirst.catalogue.promises import EqualSingle, Promise, WordsOutside
 from smallfirst.ledger.books import Cell, DayBook, Spent, Use, book_of, field_of_use, pools_of
 
@@ -140,6 +140,18 @@ def test_the_strongest_rival_may_be_a_linear_model_that_no_step_asks() -> None:
     assert "neither routers nor pools a price" in unpriced.single.rival.why_not
     other = only_task(figures(with_words(is_cheapest=False)))
     assert other.single.rival.name != "a linear model that no step asks"
+
+
+def test_a_kind_without_a_linear_model_is_not_told_to_compare_one() -> None:
+    """Nobody could; a task that could and did not is told how."""
+    task = CATALOGUE.tasks["topic"]
+    told = []
+    for kind in (Kind.CLASSIFY, Kind.TAG):
+        found = task.model_copy(update={"kind": kind, "cascade": task.cascade[1:]})
+        tasks = {"topic": found}
+        only = only_task(figures(CATALOGUE.model_copy(update={"tasks": tasks})))
+        told.append([line for line in how_to_measure(only) if "no linear model" in line])
+    assert [len(each) for each in told] == [1, 0]
 
 
 def test_what_was_not_measured_is_not_made_up() -> None:
