@@ -51,6 +51,11 @@ Key, type, bound, writer; content:
         How many answers were accepted under one promise, by step and stratum of confidence.
     {slice}:audited:{task}             stream; MAXLEN `MAX_RECORDS`, TTL 35 days; record_check.lua
         How each blind check ended (JSON), or that a second person is asked, without a text.
+    {slice}:drift                      hash; the tasks, TTL ten minutes; routers
+        Of each task whose jobs have drifted, where something is done then: under which promise, and
+        since when (JSON); `smallfirst drift --restart` deletes a field.
+    {slice}:drift:judge                string; TTL a minute; routers
+        That somebody judges whether jobs have drifted; in the first slice alone.
     {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks
         What stood in the books of all slices for a task at the end of every ten minutes (JSON), by
         that end in Redis's milliseconds; in the first slice alone.
@@ -304,6 +309,16 @@ class Keys:
     def audited(self, task: str) -> str:
         """How each blind check of a task ended."""
         return f"{self.tag}:audited:{task}"
+
+    @property
+    def drift(self) -> str:
+        """Which tasks' jobs have drifted, where something is done then."""
+        return f"{self.tag}:drift"
+
+    @property
+    def drift_judge(self) -> str:
+        """That somebody judges whether jobs have drifted."""
+        return f"{self.drift}:judge"
 
     def history(self, task: str) -> str:
         """What stood in a task's books, ten minutes after ten minutes."""
