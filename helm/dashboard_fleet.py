@@ -342,6 +342,17 @@ FLEET = Dashboard(
                     "Below 0.1 a change is small, from 0.25 on large.",
                     [("{{task}} {{quantity}} {{step}}", _drift("stability_index"))],
                 ),
+                Panel(
+                    "What drift has in force",
+                    "1 while a task's thresholds are raised, or more of its answers checked, since"
+                    " its jobs have drifted.",
+                    [
+                        (
+                            "{{task}} {{alarm}}",
+                            told("smallfirst_drift_in_force", "task", "alarm", by="task, alarm"),
+                        )
+                    ],
+                ),
             ),
         ),
     ),

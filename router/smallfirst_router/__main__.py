@@ -16,7 +16,7 @@ from smallfirst.ledger.holders import Holder
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.seen import SeenJobs
-from smallfirst.ledger.slices import keys_of_slices
+from smallfirst.ledger.slices import Slice, keys_of_slices
 from smallfirst.process.born import born
 from smallfirst.process.connection import bounds_of, connect, connect_broker
 from smallfirst.process.exit_codes import EXIT_CONFIG, EXIT_TOLD
@@ -27,6 +27,7 @@ from smallfirst.telemetry.logs import configure_logs
 from smallfirst.telemetry.metrics import serve_metrics
 from smallfirst.telemetry.tracing import Tracing, open_tracing
 from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.drift_judge import DriftJudge
 from smallfirst_router.errors import RouterError
 from smallfirst_router.linear_models import LinearModels
 from smallfirst_router.metrics import RouterMetrics
@@ -41,10 +42,11 @@ log = structlog.get_logger()
 
 
 class Kept(NamedTuple):
-    """What a process keeps count of, for the routers of all slices together."""
+    """What a process keeps for the routers of all slices together."""
 
     router_time: RouterTime
     seen: SeenJobs
+    drift_judge: DriftJudge | None = None
 
 
 def main() -> int:
@@ -90,8 +92,10 @@ def build_slices(
     settings: RouterSettings, metrics: RouterMetrics, tracing: Tracing, health: Health
 ) -> SliceRouters:
     """Put a router of each slice together."""
-    turns, (_, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
-    linear_models, kept = LinearModels(settings.cache_dir), Kept(RouterTime(born()), SeenJobs())
+    turns, (own, *others) = Turns(), keys_of_slices(settings.namespace, settings.slices)
+    judge = DriftJudge(Slice(connect(settings, role="router"), own))
+    linear_models = LinearModels(settings.cache_dir)
+    kept = Kept(RouterTime(born()), SeenJobs(), judge)
     first = build(
         settings,
         metrics,
@@ -144,9 +148,10 @@ def build(
     metrics.tell_catalogue(lambda: watch.revision)
     linear_models = linear_models or LinearModels(settings.cache_dir)
     linear_models.train(watch.current, on_wait=health.beat)
+    kept_books = (kept.router_time, kept.seen) if kept else ()
     router = Router(
         ledger=ledger,
-        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing(), *(kept or ())),
+        triage=Triage(ledger, keys, settings, metrics, tracing or Tracing(), *kept_books),
         dispatch=Dispatch(
             ledger, keys, CeleryLists(broker, keys), publisher, settings, metrics, turns
         ),
@@ -157,7 +162,8 @@ def build(
         linear_models=linear_models,
     )
     if kept is not None:
-        router.keep_books(*kept)
+        router.keep_books(kept.router_time, kept.seen)
+        router.judge_drift_by(kept.drift_judge)
     router.serve(watch.current)
     return router
 

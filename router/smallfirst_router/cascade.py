@@ -6,7 +6,14 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from smallfirst.acceptance import NEVER, OTHER_REVISION, Acceptance, RuleAcceptance, label_of
+from smallfirst.acceptance import (
+    NEVER,
+    RAISED,
+    Acceptance,
+    RuleAcceptance,
+    Thresholds,
+    label_of,
+)
 from smallfirst.answers import Answer, AnyAnswer, Span, merge_spans, spans_of, with_spans
 from smallfirst.audit.drawing import AuditOrder
 from smallfirst.catalogue import (
@@ -22,6 +29,7 @@ from smallfirst.catalogue import (
     place_text,
 )
 from smallfirst.catalogue.audit_orders import audit_order
+from smallfirst.catalogue.drifts import Alarm, Drift
 from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.promise_files import remedy
 from smallfirst.catalogue.promises import promise_digest
@@ -29,6 +37,7 @@ from smallfirst.catalogue.shadow_orders import shadow_order
 from smallfirst.errors import CatalogueError, CatalogueProblem
 from smallfirst.jobs import Attempt, Job, Outcome, Tier
 from smallfirst.kinds import KINDS
+from smallfirst.ledger.alarms import Standing, of_promises
 from smallfirst.results import is_allowed
 from smallfirst.shadow.copies import ShadowOrder
 from smallfirst.step_options import NO_OPTIONS, StepOptions
@@ -112,9 +121,13 @@ class LocalModel:
         return Said(
             self.acceptance.outcome(said, self.revision),
             said,
-            OTHER_REVISION if self.acceptance.is_void(self.revision) else None,
+            self.acceptance.reason(said, self.revision),
             self.acceptance.required(label_of(said)),
         )
+
+    def by(self, raised: Thresholds) -> "LocalModel":
+        """The same, while its task's jobs have drifted."""
+        return replace(self, acceptance=self.acceptance.model_copy(update={"raised": raised}))
 
 
 #: Whom the router asks without leaving its process.
@@ -126,6 +139,17 @@ class PlannedStep:
     """One step of a cascade, with everything about it that the catalogue decides.
 
     A step that is never asked keeps its place, since a job on its way names its step by number.
+
+    Attributes:
+        number: Its place in the cascade.
+        tier: Of whom it asks.
+        name: Of whom it asks.
+        acceptance: What an answer must reach.
+        destination: Where it is asked.
+        options: How its model is to answer.
+        person: How a person is asked.
+        cautious: What an answer must reach while the task's jobs have drifted; None where nothing
+            is raised then. Who answers elsewhere looks itself whether they have.
     """
 
     number: int
@@ -135,6 +159,15 @@ class PlannedStep:
     destination: Local | Backlog
     options: StepOptions = NO_OPTIONS
     person: Person | None = None
+    cautious: Thresholds | None = None
+
+    @property
+    def alarmed(self) -> "PlannedStep":
+        """The same while its task's jobs have drifted."""
+        at_hand = self.destination
+        if self.cautious is None or not isinstance(at_hand, LocalModel):
+            return self
+        return replace(self, destination=at_hand.by(self.cautious))
 
 
 @dataclass(frozen=True)
@@ -150,6 +183,7 @@ class TaskPlan:
         is_stopped: Whether an audit has broken the promise, so that no machine is asked.
         promise: The hash of the promise in force; empty for none.
         shadow_of: The task in whose shadow it runs; empty for one that jobs may name.
+        drift: What is done where its jobs have drifted; None where nothing is.
     """
 
     name: str
@@ -160,6 +194,7 @@ class TaskPlan:
     is_stopped: bool = False
     promise: str = ""
     shadow_of: str = ""
+    drift: Drift | None = None
 
     @property
     def last(self) -> PlannedStep:
@@ -175,6 +210,17 @@ class TaskPlan:
             for step in self.steps
         )
         return replace(self, steps=steps, is_stopped=True)
+
+    def alarmed(self, since_ms: int) -> "TaskPlan":
+        """The same while its jobs have drifted: thresholds or audits as the catalogue says.
+
+        Args:
+            since_ms: Since when they have, on Redis's clock.
+        """
+        steps, audit = tuple(step.alarmed for step in self.steps), self.audit
+        if self.drift is not None and self.drift.alarm is Alarm.AUDIT_MORE and audit is not None:
+            audit = audit.raised(self.drift.audit_times, since_ms)
+        return replace(self, steps=steps, audit=audit)
 
     @cached_property
     def has_models_here(self) -> bool:
@@ -217,6 +263,20 @@ class Plan:
         """The tasks whose accepted answers are checked."""
         tasks = self.tasks.items()
         return {name: task.audit for name, task in tasks if task.audit is not None}
+
+    @cached_property
+    def watched(self) -> Mapping[str, str]:
+        """The tasks where something is done once their jobs drift, and their promises' hashes."""
+        tasks = self.tasks.items()
+        return {name: task.promise for name, task in tasks if task.drift is not None}
+
+    def with_alarms(self, standing: Standing) -> "Plan":
+        """The same while alarms stand of tasks that it watches."""
+        found = of_promises(standing, self.watched)
+        if not found:
+            return self
+        alarmed = {name: self.tasks[name].alarmed(each.since_ms) for name, each in found.items()}
+        return replace(self, tasks={**self.tasks, **alarmed})
 
     def without(self, broken: Collection[str]) -> "Plan":
         """The same, where tasks whose promise is broken ask no machine."""
@@ -305,6 +365,7 @@ class _Planning(NamedTuple):
 
 
 def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
+    cautious = _cautious(task)
     steps = tuple(
         PlannedStep(
             number,
@@ -314,6 +375,7 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
             _destination(name, task, step, by),
             step.options,
             step.person if isinstance(step, PersonStep) else None,
+            cautious.get(number),
         )
         for number, step in enumerate(task.cascade)
     )
@@ -326,7 +388,22 @@ def _plan(name: str, task: Task, by: _Planning) -> TaskPlan:
         audit_order(task, by.catalogue.models),
         promise=promise_digest(task.promise) if task.promise else "",
         shadow_of=task.shadow.of if task.shadow else "",
+        drift=task.drift if task.promise and task.drift and task.drift.alarm.acts else None,
     )
+
+
+def _cautious(task: Task) -> dict[int, Thresholds]:
+    """What the answers of models must reach while jobs have drifted, where thresholds are raised.
+
+    Of the whole cascade, as it was tested: some thresholds of one setting with some of another's
+    make a third that nobody tested.
+    """
+    promise, drift = task.promise, task.drift
+    is_raised = drift is not None and drift.alarm is Alarm.RAISE_THRESHOLD
+    if promise is None or promise.cautious is None or not is_raised:
+        return {}
+    pairs = enumerate(zip(task.machine_steps, promise.cautious.thresholds, strict=True))
+    return {number: each for number, (step, each) in pairs if step.is_calibrated}
 
 
 def _destination(name: str, task: Task, step: Step, by: _Planning) -> Local | Backlog:
@@ -375,7 +452,7 @@ def next_move(
         spans = merge_spans(spans, spans_of(attempt.answer))
         if attempt.outcome is Outcome.ACCEPTED and attempt.answer is not None:
             return Accept(with_spans(attempt.answer, spans), tried)
-        if attempt.reason is not None and KINDS[plan.kind].keeps_spans:
+        if attempt.reason not in {None, RAISED} and KINDS[plan.kind].keeps_spans:
             break
     return RunOut(tried)
 

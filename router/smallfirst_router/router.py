@@ -33,6 +33,8 @@ from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.outages import tell
 from smallfirst_router.cascade import Plan, plan_of
 from smallfirst_router.dispatch import FORGET_AFTER, Dispatch
+from smallfirst_router.drift_judge import DriftJudge
+from smallfirst_router.drift_response import DriftResponse
 from smallfirst_router.errors import RouterError, StillTraining
 from smallfirst_router.in_hand import InHand
 from smallfirst_router.intake import Intake
@@ -99,6 +101,7 @@ class Router:
         self._books: OwnBooks | None = None
         #: The plan of the catalogue, and the tasks of it whose promise an audit has broken.
         self._planned, self._broken = Plan(), frozenset[str]()
+        self._drift = DriftResponse(ledger)
         self._in_hand = InHand(ledger, self._lease)
         self._people = People(ledger, metrics)
         #: Streams in which a dead router may have left what it had read.
@@ -108,8 +111,7 @@ class Router:
         #: Streams of submissions whose ids claim the future, as it was said.
         self._ahead: set[str] = set()
         self._stop = threading.Event()
-        self._failures = 0
-        self._has_more_due = False
+        self._failures, self._has_more_due = 0, False
         self._plan = Plan()
         self._intake = Intake(ledger, keys, settings)
         #: As it was before the last dispatch.
@@ -135,6 +137,7 @@ class Router:
             self.end_due,
             self.look_at_audits,
             self._triage.shadowing.count_pairs,
+            self.look_at_drift,
         ):
             yield PeriodicTask(second, each)
         yield PeriodicTask(self._lease / 3, self._renew, may_rest=False)
@@ -152,6 +155,7 @@ class Router:
             RouterError: When a rule does not compile, or a linear model is being trained.
         """
         self._planned = self._plan_with_shadows(catalogue)
+        self._drift.watch(catalogue, self._planned.watched)
         for place, reason in blind_patterns(catalogue):
             log.warning("rule.never_matches", where=place_text(place), reason=reason, remedy=REMEDY)
         self._go_by_plan()
@@ -179,7 +183,7 @@ class Router:
         return plan_of(catalogue, self._watch.revision, skills)
 
     def _go_by_plan(self) -> None:
-        self._plan = self._planned.without(self._broken)
+        self._plan = self._planned.with_alarms(self._drift.standing).without(self._broken)
         self._triage.serve(self._plan)
         self._dispatch.serve(self._plan)
         self._people.serve(self._plan)
@@ -191,6 +195,10 @@ class Router:
             self._books = OwnBooks(
                 self._ledger, ROUTERS, router_time.read, lambda: self._plan.price_per_hour, seen
             )
+
+    def judge_drift_by(self, judge: DriftJudge | None) -> None:
+        """Have a judge, whom the routers of all slices share, say whether jobs have drifted."""
+        self._drift.judge = judge
 
     def run(self) -> None:
         """Route until told to stop, through outages of Redis.
@@ -212,6 +220,7 @@ class Router:
     def close(self) -> None:
         """Hand back what is held, so that a peer has it at once, and sign off."""
         self._linear_models.close()
+        self._drift.close()
         self._in_hand.release()
         self._dispatch.release()
         self._ledger.lives.beat(ROUTERS, leaving=True)
@@ -391,6 +400,11 @@ class Router:
             )
         self._broken = broken
         self._go_by_plan()
+
+    def look_at_drift(self) -> None:
+        """Go by stricter thresholds, or check more, where jobs have drifted, as the task says."""
+        if self._drift.look():
+            self._go_by_plan()
 
     def _drop_checks(self) -> None:
         for task in self._planned.audited:

@@ -342,6 +342,7 @@ class Triage:
             promise=self._plan.tasks[held.slip.task].promise,
             until_ms=min(now_ms + wait_ms, results.LAST_MS) if person else None,
             reviewers=person.reviewers if person else 1,
+            cautious=ask.step.cautious,
             audit=None if person else self._plan.tasks[held.slip.task].audit,
         )
         update = {

@@ -28,6 +28,21 @@ NEVER: Final = "never"
 OTHER_REVISION: Final = "calibrated for another revision"
 #: Why the answer to a text does not stand that is unlike what its task knows.
 FOREIGN: Final = "the text is foreign to the task's examples"
+#: Why an answer does not stand that would have, had the task's jobs not drifted.
+RAISED: Final = "the task's jobs have drifted, and less sure answers do not stand while they do"
+
+
+class Thresholds(Wire):
+    """The confidences that answers must reach."""
+
+    threshold: Probability | Literal["never"] = Field(
+        description="The confidence an answer must reach; `never`: none stands."
+    )
+    by_label: dict[Label, Probability] | None = Field(
+        default=None,
+        description="The thresholds in place of `threshold`, by the label answered; an answer of a"
+        " label that is not here never stands.",
+    )
 
 
 class Acceptance(Wire):
@@ -58,6 +73,11 @@ class Acceptance(Wire):
         description="The most that a text may be foreign to the task's examples (see the answer's"
         " `foreign`). Left out: no text is too foreign.",
     )
+    raised: Thresholds | None = Field(
+        default=None,
+        description="The thresholds in place of all others while the task's jobs have drifted. Left"
+        " out: none are in force.",
+    )
 
     @property
     def is_never(self) -> bool:
@@ -78,11 +98,7 @@ class Acceptance(Wire):
 
     def required(self, label: str | None) -> float | None:
         """The confidence that an answer of this label must reach; None where none would do."""
-        if self.threshold == NEVER:
-            return None
-        if self.by_label is None or label is None:
-            return self.threshold
-        return self.by_label.get(label)
+        return _required(self.raised or self, label)
 
     def stands(self, confidence: float, label: str | None, revision: str) -> bool:
         """Whether an answer of this confidence and label stands, given by this revision."""
@@ -104,10 +120,31 @@ class Acceptance(Wire):
         return Outcome.ACCEPTED if is_accepted else Outcome.ESCALATED
 
     def reason(self, answer: Answer, revision: str) -> str | None:
-        """Say what other than its confidence keeps an answer from standing."""
+        """Say what other than its confidence keeps an answer from standing.
+
+        Args:
+            answer: Tempered already.
+            revision: That gave it.
+        """
         if self.is_void(revision):
             return OTHER_REVISION
-        return FOREIGN if self.is_too_foreign(foreign_of(answer)) else None
+        if self.is_too_foreign(foreign_of(answer)):
+            return FOREIGN
+        return RAISED if self._is_held_back(answer.confidence, label_of(answer)) else None
+
+    def _is_held_back(self, confidence: float, label: str | None) -> bool:
+        """Whether an answer would stand if no threshold were raised, and does not."""
+        promised, raised = _required(self, label), self.required(label)
+        is_promised = promised is not None and confidence >= promised
+        return is_promised and not (raised is not None and confidence >= raised)
+
+
+def _required(thresholds: Thresholds | Acceptance, label: str | None) -> float | None:
+    if thresholds.threshold == NEVER:
+        return None
+    if thresholds.by_label is None or label is None:
+        return thresholds.threshold
+    return thresholds.by_label.get(label)
 
 
 class RuleAcceptance(StrEnum):

@@ -34,6 +34,7 @@ NOTHING_TO_TELL = {
     "Reviewers' own errors",
     "Proof of drift",
     "Population stability index",
+    "What drift has in force",
 }
 #: Queries of other panels that give nothing here: nothing goes wrong, and Redis keeps no file.
 QUIET = ('outcome!="settled"', "redis_aof_delayed_fsync")

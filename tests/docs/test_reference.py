@@ -60,7 +60,7 @@ def test_every_key_is_told() -> None:
     made |= {keys.review("{task}"), keys.skipped("{task}", "{person}")}
     made |= {keys.decisions, keys.decided, keys.audit("{task}"), keys.audited("{task}")}
     made |= {keys.history("{task}"), keys.reviewers("{date}")}
-    made |= {keys.log, keys.log_lost, keys.log_head}
+    made |= {keys.log, keys.log_lost, keys.log_head, keys.drift, keys.drift_judge}
     made |= {keys.accepted("{task}", "{series}"), keys.pairs("{task}")}
     made |= {keys.earlier("{task}", "{priority}", "{entry}"), keys.answered("{task}", "{person}")}
     made |= {keys.shadowing("{task}", "{series}"), keys.shadow("{task}", "{series}")}

@@ -32,11 +32,13 @@ from smallfirst.client.transports import RedisTransport, State
 from smallfirst.errors import IdConflict, ResultTimeout
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Priority, Status
+from smallfirst.ledger.alarms import Alarms, StandingAlarm
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP, Keys
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.record_streams import RecordStream
+from smallfirst.ledger.seen import Period, read_seen
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
@@ -300,10 +302,24 @@ def walk_rare_paths(guarded: Guarded) -> None:
         move_what_is_misplaced(guarded, router)
         bury_more_than_is_kept(guarded, redis)
         assert router.lives.end_of("cpu/host/1/abc") is None
+        watch_drift(guarded, router, Slice(redis, KEYS))
     with guarded.connect(CPU) as redis:
         worker = Ledger(redis, KEYS, "worker-of-the-drill")
         worker.lives.note_end("host/1", "RuntimeError")
         assert worker.audits.broken({"tone": "0" * 16}) == frozenset()
+        assert worker.alarms.standing() == {}
+
+
+def watch_drift(guarded: Guarded, router: Ledger, first: Slice) -> None:
+    """Judge, say what was found, and let everybody read it who goes by it."""
+    assert router.alarms.may_judge()
+    assert read_seen(first, [Period("2026-01-01")])
+    router.alarms.say({"tone": StandingAlarm(promise="0" * 16, since_ms=1)})
+    for role in (Role.EXPORTER, Role.DESK):
+        with guarded.connect(role) as redis:
+            assert set(Alarms(redis, KEYS).standing()) == {"tone"}
+    assert set(router.alarms.standing()) == {"tone"}
+    router.alarms.say({})
 
 
 def end_what_nobody_reads(guarded: Guarded, wait_until: WaitUntil) -> None:

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from tests.support.drifting import OTHERWISE, calibrated, see
+from tests.support.drifting import OTHERWISE, RAISE, calibrated, see
 from tests.support.ledgers import ended
 from tests.support.one_task import CATALOGUE
 from tests.support.shapes import attempt_for, result_for
@@ -24,8 +24,10 @@ from tests.support.waiting import WaitUntil
 from smallfirst.audit.reporting import AuditReport
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.promises import promise_digest
 from smallfirst.exporter import Fleet
 from smallfirst.jobs import Job, Priority
+from smallfirst.ledger.alarms import Alarms, StandingAlarm
 from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.books import field_of_use
 from smallfirst.ledger.celery_lists import CeleryLists
@@ -252,6 +254,18 @@ def test_a_scrape_tells_of_drift_and_looks_once_a_minute(redis: Redis, tmp_path:
     redis.delete(*redis.scan_iter(KEYS.seen("*")))
     assert registry.get_sample_value("smallfirst_drift_alarm", labels) == 1
     assert registry.get_sample_value("smallfirst_redis_up") == 1
+
+
+def test_a_scrape_tells_whether_anything_is_done_about_drift(redis: Redis, tmp_path: Path) -> None:
+    """By task and alarm; nothing of a task that only tells."""
+    catalogue, promise = calibrated(tmp_path, drift=RAISE)
+    loaded, labels = load_catalogue(catalogue), {"task": "topic", "alarm": "raise_threshold"}
+    for alarms in ({}, {"topic": StandingAlarm(promise=promise_digest(promise), since_ms=1)}):
+        Alarms(redis, KEYS).say(alarms)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(Fleet([Slice(redis, KEYS)], CeleryLists(redis, KEYS), lambda: loaded))
+        told = registry.get_sample_value("smallfirst_drift_in_force", labels)
+        assert told == float(bool(alarms))
 
 
 def test_what_the_catalogue_has_no_longer_is_counted_without_a_tier(

@@ -5,8 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from smallfirst.acceptance import Acceptance
-from smallfirst.catalogue import Promise, QuantityReference, Reference, StepPromise, step_specs
+from smallfirst.acceptance import Acceptance, Thresholds
+from smallfirst.catalogue import (
+    Cautious,
+    Promise,
+    QuantityReference,
+    Reference,
+    StepPromise,
+    step_specs,
+)
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.promises import promise_digest
 from smallfirst.drift.bins import CONFIDENCE_BINS, ESCALATION_BINS, LENGTH_BINS, What
@@ -16,6 +23,10 @@ from smallfirst.ledger.books import BOOKED_TTL_SECONDS
 from smallfirst.ledger.keys import Keys, date_of
 
 KEYS = Keys()
+#: The line of the catalogue that says what is done about drift.
+ALERT = "drift: {alarm: alert}"
+RAISE = "drift: {alarm: raise_threshold}"
+MORE = "audit: 0.1\n    drift: {alarm: audit_more}"
 CATALOGUE = """
 version: 1
 pools:
@@ -63,10 +74,19 @@ def reference() -> Reference:
     return Reference(num_rows=NUM_ROWS, num_distinct=NUM_ROWS, quantities=tuple(quantities))
 
 
-def calibrated(folder: Path, *, days_ago: int = 3, **more: Any) -> tuple[Path, Promise]:
-    """Write a catalogue and its promise, made some days ago."""
+def calibrated(
+    folder: Path, *, days_ago: int = 3, drift: str = ALERT, **more: Any
+) -> tuple[Path, Promise]:
+    """Write a catalogue and its promise, made some days ago.
+
+    Args:
+        folder: Of the catalogue.
+        days_ago: When the promise was made.
+        drift: The line of the task that has another in its place.
+        more: What the promise says besides, or otherwise.
+    """
     path = folder / "catalogue.yaml"
-    path.write_text(CATALOGUE)
+    path.write_text(CATALOGUE.replace(ALERT, drift))
     catalogue = load_catalogue(path, needs_promises=False)
     step = StepPromise(
         tier=Tier.SLM,
@@ -86,6 +106,9 @@ def calibrated(folder: Path, *, days_ago: int = 3, **more: Any) -> tuple[Path, P
         "num_accepted": 900,
         "num_wrong": 9,
         "reference": reference(),
+        "cautious": Cautious(
+            target=0.01, share_answered=0.7, thresholds=(Thresholds(threshold=0.9),)
+        ),
     }
     promise = Promise(
         task="topic",

@@ -7,29 +7,34 @@ is said is the same whoever says it last.
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from hashlib import blake2b
 from operator import add
 from secrets import token_hex
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from pydantic import JsonValue
+from redis.exceptions import NoPermissionError
 
 from smallfirst.agreement.answer_keys import answer_key
 from smallfirst.agreement.deciding import is_check_wrong
 from smallfirst.answers import UnknownAnswer
 from smallfirst.audit.counting import Answered, estimate_of, first_golden, reviewers_of
 from smallfirst.audit.drawing import AuditOrder
-from smallfirst.audit.reporting import AuditReport
+from smallfirst.audit.reporting import AlarmReport, AuditReport
 from smallfirst.catalogue import Audit, Catalogue, Example, Kind, Task
 from smallfirst.catalogue.audit_orders import audit_order
+from smallfirst.catalogue.drifts import Alarm
 from smallfirst.catalogue.likeness import text_key
+from smallfirst.catalogue.promises import promise_digest
 from smallfirst.evaluation.rows import is_right
 from smallfirst.jobs import Job
 from smallfirst.kinds import KINDS
+from smallfirst.ledger.alarms import StandingAlarm
 from smallfirst.ledger.audits import AuditCounts, Audits
 from smallfirst.ledger.checks import (
     CHANCE_FIELD,
@@ -46,8 +51,13 @@ from smallfirst_desk.answers_kept import AnswersKept
 from smallfirst_desk.candidates import judge_checked
 from smallfirst_desk.desk import Desk
 
+if TYPE_CHECKING:  # numpy, for a desk without an audit
+    from smallfirst.audit.estimating import ErrorEstimate
+
 log = structlog.get_logger()
 
+#: Estimates the error from what came of checks.
+_Estimating = Callable[[Sequence[CheckRecord]], "ErrorEstimate | None"]
 #: How often counts are told anew where nobody answered anything.
 _AGAIN_SECONDS: Final = 30.0
 
@@ -221,19 +231,21 @@ class Auditor:
     def _report(self, task: Task, audit: Audit, name: str, known: _Known) -> AuditReport:
         records, now_ms = known.records, self._desk.clock_ms()
         since_ms = now_ms - round(audit.keep.total_seconds() * 1000)
-        counted = [
-            (ending_of(each, since_ms), each.series)
-            for each in records
-            if each.second_look is audit.second_look
-        ]
-        checks = [each for each, of in counted if not each.golden and of == known.series]
-        golden = first_golden(each for each, _ in counted)
+        counted = [each for each in records if each.second_look is audit.second_look]
+        golden = first_golden(ending_of(each, since_ms) for each in counted)
+        own = [each for each in counted if not each.golden and each.series == known.series]
+        checks = endings(own, since_ms)
         counts = reduce(
             add, (audits.counts(name, known.series) for audits in self._desk.audits), AuditCounts()
         )
-        found = estimate_of(checks, golden, same=same_of(task), has_second_look=audit.second_look)
+        estimated = partial(
+            estimate_of, golden=golden, same=same_of(task), has_second_look=audit.second_look
+        )
+        found = estimated(checks)
+        alarm = self._since_alarm(name, task, own, lambda some: estimated(endings(some, since_ms)))
         target = task.promise.target if task.promise else None
-        is_above = found is not None and target is not None and found.lower > target
+        lowers = [each.lower for each in (found, alarm) if each and each.lower is not None]
+        is_above = target is not None and any(lower > target for lower in lowers)
         return AuditReport(
             series=known.series,
             at_ms=now_ms,
@@ -252,6 +264,33 @@ class Auditor:
             upper=found.upper if found else None,
             disagreement=found.disagreement if found else None,
             slips=found.slips if found else None,
+            alarm=alarm,
+        )
+
+    def _since_alarm(
+        self, name: str, task: Task, own: Sequence[CheckRecord], estimated: _Estimating
+    ) -> AlarmReport | None:
+        """What checks say that were drawn since an alarm raised the share; None where none does.
+
+        All answers of a promise tell late of those that have changed: what came before outweighs
+        them.
+        """
+        if task.drift is None or task.drift.alarm is not Alarm.AUDIT_MORE:
+            return None
+        alarm: StandingAlarm | None = None
+        # Rules of an older version do not let a desk read it: that alone is not told then.
+        with suppress(NoPermissionError):
+            alarm = self._desk.alarms.standing().get(name)
+        if alarm is None or task.promise is None or alarm.promise != promise_digest(task.promise):
+            return None
+        theirs = [each for each in own if each.alarm_ms == alarm.since_ms]
+        found = estimated(theirs)
+        return AlarmReport(
+            since_ms=alarm.since_ms,
+            num_checks=len(theirs),
+            rate=found.rate if found else None,
+            lower=found.lower if found else None,
+            upper=found.upper if found else None,
         )
 
 
@@ -332,6 +371,7 @@ def record_of(
         model=check.model,
         revision=check.revision,
         share=check.share,
+        alarm_ms=check.alarm_ms,
         chance=looked.chance,
         is_wrong=is_wrong is not False,
         golden="" if check.golden is None else text_key(looked.text),
@@ -366,7 +406,13 @@ def ending_of(record: CheckRecord, since_ms: int) -> Answered:
         golden=record.golden,
         is_first_wrong=record.by_person[0].is_wrong,
         is_undecided=record.is_open and record.decided_ms > since_ms,
+        share=record.share,
     )
+
+
+def endings(records: Sequence[CheckRecord], since_ms: int) -> list[Answered]:
+    """What an estimate needs of records; see `ending_of`."""
+    return [ending_of(each, since_ms) for each in records]
 
 
 def answers_of(record: CheckRecord) -> Iterator[Answered]:

@@ -20,6 +20,7 @@ from smallfirst.audit.reporting import AuditReport, read_reports
 from smallfirst.catalogue import Catalogue, Task
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority
+from smallfirst.ledger.alarms import Alarms
 from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.decisions import Decision
@@ -71,6 +72,7 @@ class Desk:
         self.slices = tuple(slices)
         self.audits = tuple(Audits(each.redis, each.keys) for each in slices)
         self.shadows = tuple(Shadows(each.redis, each.keys) for each in slices)
+        self.alarms = Alarms(slices[0].redis, slices[0].keys)
         self.reviews = tuple(
             Review(each.redis, each.keys, lease=waits.lease, undo=waits.undo, bounds=bounds)
             for each in slices

@@ -25,6 +25,7 @@ from smallfirst.ledger.settlements import Finish, Move, Settled
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst_workers.broken_promises import without_broken
 from smallfirst_workers.catalogue_wait import PAUSE, CatalogueWait
+from smallfirst_workers.drifted_jobs import with_raised
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
 from smallfirst_workers.errors import EngineDead, ModelBroken
 from smallfirst_workers.isolation import Isolation
@@ -106,7 +107,7 @@ class BatchRunner:
             now_ms, claimed = self._ledger.claim(stream, wanted, starts=message.starts)
             hands.enter_context(self._leases.holding(stream, _starts_of(claimed)))
             jobs += self._read(stream, claimed)
-        jobs = without_broken(jobs, self._ledger.audits)
+        jobs = without_broken(with_raised(jobs, self._ledger.alarms), self._ledger.audits)
         return RunningBatch(
             message, served, tuple(jobs), RedisClock(now_ms, time.monotonic()), began
         )

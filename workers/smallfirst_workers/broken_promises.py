@@ -26,6 +26,6 @@ def without_broken(jobs: Sequence[HeldJob], audits: Audits) -> list[HeldJob]:
 
 def _escalating(held: HeldJob) -> HeldJob:
     asked = held.slip.asked
-    never = asked.acceptance.model_copy(update={"threshold": NEVER})
+    never = asked.acceptance.model_copy(update={"threshold": NEVER, "raised": None})
     request = asked.model_copy(update={"acceptance": never})
     return held._replace(slip=held.slip.model_copy(update={"request": request}))

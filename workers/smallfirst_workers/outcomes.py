@@ -41,7 +41,7 @@ def attempt_of(
         outcome=_outcome(answer, given, asked.acceptance, revision),
         confidence=given.confidence if given else None,
         threshold=asked.acceptance.required(label_of(given) if given else None),
-        reason=_reason(answer, asked.acceptance, revision),
+        reason=_reason(answer, given, asked.acceptance, revision),
         seconds=part.seconds,
         waited_seconds=max(0.0, (started_ms - held.slip.parked_ms) / 1000),
         tokens=part.tokens[0],
@@ -66,10 +66,12 @@ def _outcome(
     return acceptance.outcome(given, revision)
 
 
-def _reason(said: Answer | Problem, acceptance: Acceptance, revision: str) -> str | None:
+def _reason(
+    said: Answer | Problem, given: Answer | None, acceptance: Acceptance, revision: str
+) -> str | None:
     if isinstance(said, Problem):
         return said.message
-    return acceptance.reason(said, revision)
+    return acceptance.reason(given or said, revision)
 
 
 def settlement_of(

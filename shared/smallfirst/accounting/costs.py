@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smallfirst.catalogue import Catalogue, Task
+from smallfirst.catalogue import Catalogue, Task, WordsOutside
+from smallfirst.catalogue.placement import words_price_per_hour
 from smallfirst.jobs import Outcome, Tier
 from smallfirst.ledger.books import Book, Cell, Spent
 
@@ -97,7 +98,8 @@ def _rivals(task: Task, catalogue: Catalogue, booked: Mapping[Cell, Spent]) -> t
             why_not=f"it runs in shadow of {task.shadow.of}, and nobody gets its answers"
         )
         return unseen, unseen
-    return _llm(task, catalogue, booked), _single(task, booked)
+    single = _single(task, booked, words_price_per_hour(catalogue))
+    return _llm(task, catalogue, booked), single
 
 
 def _booked(name: str, days: Iterable[Book]) -> Mapping[Cell, Spent]:
@@ -115,13 +117,30 @@ def _llm(task: Task, catalogue: Catalogue, booked: Mapping[Cell, Spent]) -> Riva
     return _rival("a large model", places, booked) if places else Rival(why_not="no step asks one")
 
 
-def _single(task: Task, booked: Mapping[Cell, Spent]) -> Rival:
+def _single(task: Task, booked: Mapping[Cell, Spent], price_per_hour: float) -> Rival:
+    """The strongest single model of equal quality, be it one that no step asks.
+
+    Args:
+        task: Of the catalogue.
+        booked: Of its attempts.
+        price_per_hour: Of whoever would answer by a linear model.
+    """
     found = task.promise.equal_single if task.promise is not None else None
     if found is None:
         return Rival(why_not="calibration has not told which is equal")
+    if found.words is not None and found.words.is_cheapest:
+        return _words(found.words, price_per_hour)
     if found.step is None or found.step >= len(task.cascade):
         return Rival(why_not="none is equal")
     return _rival(task.cascade[found.step].name, [found.step], booked)
+
+
+def _words(words: WordsOutside, price_per_hour: float) -> Rival:
+    """A linear model that no step asks: its seconds were measured when the promise was made."""
+    name = "a linear model that no step asks"
+    if price_per_hour <= 0:
+        return Rival(name, why_not="the catalogue gives neither routers nor pools a price")
+    return Rival(name, words.seconds * price_per_hour / 3600)
 
 
 def _rival(name: str, steps: Collection[int], booked: Mapping[Cell, Spent]) -> Rival:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from smallfirst.accounting.costs import Rival, rivals_of
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, Task
 from smallfirst.jobs import Outcome, Tier
+from smallfirst.kinds import KINDS, HeadForm
 from smallfirst.ledger.books import IN_VAIN, USES, Cell, DayBook, Spent, Use
 
 #: What workers' time is spent on that no job is charged.
@@ -88,7 +89,8 @@ class TaskFigures:
         spent: On all attempts.
         llm: Against its large model alone.
         single: Against the cheapest single step of equal quality.
-        has_linear: Whether a linear model is among the steps that calibration compared.
+        has_linear: Whether a linear model is among the steps, was compared beside them, or could
+            not be.
     """
 
     task: str
@@ -208,8 +210,16 @@ def _task(name: str, attempts: Mapping[Cell, Spent], catalogue: Catalogue) -> Ta
         spent=spent,
         llm=_saving(llm, num_jobs, spent.cost),
         single=_saving(single, num_jobs, spent.cost),
-        has_linear=str(Tier.LINEAR) in tiers,
+        has_linear=str(Tier.LINEAR) in tiers or _has_words(declared),
     )
+
+
+def _has_words(task: Task | None) -> bool:
+    """Whether calibration compared a linear model that no step asks, or the kind has none."""
+    if task is not None and KINDS[task.kind].head not in {HeadForm.CHOICE, HeadForm.EACH}:
+        return True
+    found = task.promise.equal_single if task and task.promise else None
+    return found is not None and found.words is not None
 
 
 def _is_unsure(cell: Cell) -> bool:

@@ -39,8 +39,8 @@ def how_to_measure(task: TaskFigures) -> Iterator[str]:
         yield f"which single step is as good is told by: smallfirst calibrate {task.task}"
     if not task.has_linear:
         yield (
-            "no linear model is among the steps, so the cheapest equal may be missing; to compare"
-            f" one: smallfirst fit {task.task}"
+            "no linear model was compared, so the cheapest equal may be missing; what one comes to"
+            f" is told by: smallfirst calibrate {task.task}"
         )
 
 

@@ -11,7 +11,8 @@ Source: Waudby-Smith and Ramdas 2024, Estimating means of bounded random variabl
 https://doi.org/10.1093/jrsssb/qkad009 (sections 4.1 and B.1; the mixture is their "hedged" one).
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,23 +47,48 @@ LOG_PARTS: Final[Floats] = np.log(
 )
 
 
+class Observed(NamedTuple):
+    """Observations on each of which the same part of every bet is staked.
+
+    Attributes:
+        num_zeros: How many were 0.
+        others: `(others,)`, those above 0.
+        stake: The part, from 0 to 1; fixed before they are seen.
+    """
+
+    num_zeros: int
+    others: Floats
+    stake: float = 1.0
+
+
 def log_capital(means: Floats, num_zeros: int, others: Floats, bound: float) -> Floats:
+    """The same as `log_capital_of`, where everything is staked on every observation."""
+    return log_capital_of(means, [Observed(num_zeros, others)], bound)
+
+
+def log_capital_of(means: Floats, observed: Sequence[Observed], bound: float) -> Floats:
     """The logarithm of the capital that was won against each mean; 0 before anything is seen.
+
+    Where parts of the bets are staked, the mean that little is won against is one in which each
+    observation weighs by its stake. If the true mean changes, it is the mean of them by these
+    weights: 1 + lambda s (m' - m) is at most exp(lambda s (m' - m)), and the product of those is 1.
 
     Args:
         means: `(means,)`, above 0 and below `bound`.
-        num_zeros: How many observations were 0.
-        others: `(others,)`, the observations above 0; none above `bound`.
+        observed: What was; nothing above `bound`.
         bound: The highest value that may be observed.
 
     Returns:
         `(means,)`.
     """
     bets = wagers(means, bound)  # (means, wagers)
-    won = num_zeros * np.log1p(-bets * means[:, None])
-    values, counts = np.unique(others, return_counts=True)
-    for value, count in zip(values, counts, strict=True):
-        won += count * np.log1p(bets * (value - means[:, None]))
+    won = np.zeros_like(bets)
+    for num_zeros, others, stake in observed:
+        staked = stake * bets
+        won += num_zeros * np.log1p(-staked * means[:, None])
+        values, counts = np.unique(others, return_counts=True)
+        for value, count in zip(values, counts, strict=True):
+            won += count * np.log1p(staked * (value - means[:, None]))
     return log_mean(won)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smallfirst.audit.reporting import MAX_WORDS_A_MINUTE, ReviewerReport
 
 if TYPE_CHECKING:  # numpy, for a desk without an audit
-    from smallfirst.audit.estimating import ErrorEstimate
+    from smallfirst.audit.estimating import Checks, ErrorEstimate
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Answered:
         num_words: Of the text.
         is_first_wrong: What the first person found, where others looked then.
         is_undecided: Whether another person has yet to look.
+        share: The share of accepted answers that was checked then.
     """
 
     person: str
@@ -34,6 +35,7 @@ class Answered:
     num_words: int = 0
     is_first_wrong: bool = False
     is_undecided: bool = False
+    share: float = 1.0
 
     @property
     def is_hasty(self) -> bool:
@@ -62,22 +64,48 @@ def estimate_of(
     has_second_look: bool = False,
 ) -> "ErrorEstimate | None":
     """Estimate the error of a task's accepted answers from what was answered blind."""
-    from smallfirst.audit.estimating import CONFIDENCE, Checked, estimate  # noqa: PLC0415 - see above
+    from smallfirst.audit.estimating import (  # noqa: PLC0415 - see above
+        CONFIDENCE,
+        Checked,
+        Checks,
+        estimate,
+    )
 
+    lowest, *more = _parts(checks) or [Checks(0)]
     return estimate(
         Checked(
-            num_checks=len(checks),
-            wrong=[each.weight for each in checks if each.is_wrong and not each.is_undecided],
+            num_checks=lowest.num_checks,
+            wrong=lowest.wrong,
             num_golden=len(golden),
             num_golden_wrong=sum(each.is_wrong and not each.is_undecided for each in golden),
             same=same,
             num_first_wrong=sum(e.is_first_wrong for e in golden) if has_second_look else None,
-            mended=[e.weight for e in checks if e.is_first_wrong and not e.is_wrong],
-            undecided=[each.weight for each in checks if each.is_undecided],
+            mended=lowest.mended,
+            undecided=lowest.undecided,
             num_golden_undecided=sum(each.is_undecided for each in golden),
+            more=tuple(more),
         ),
         CONFIDENCE,
     )
+
+
+def _parts(checks: Sequence[Answered]) -> "list[Checks]":
+    """Part checks by the share that was checked, the lowest first."""
+    from smallfirst.audit.estimating import Checks  # noqa: PLC0415 - see above
+
+    by_share: defaultdict[float, list[Answered]] = defaultdict(list)
+    for each in checks:
+        by_share[each.share].append(each)
+    return [
+        Checks(
+            num_checks=len(theirs),
+            wrong=[each.weight for each in theirs if each.is_wrong and not each.is_undecided],
+            mended=[e.weight for e in theirs if e.is_first_wrong and not e.is_wrong],
+            undecided=[each.weight for each in theirs if each.is_undecided],
+            stake=min(by_share) / share,
+        )
+        for share, theirs in sorted(by_share.items())
+    ]
 
 
 def reviewers_of(answers: Sequence[Answered]) -> tuple[ReviewerReport, ...]:

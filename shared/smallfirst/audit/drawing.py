@@ -5,9 +5,10 @@ rate; and however sure, a part of the share is drawn evenly, so that no weight i
 
     chance = share * (EVEN + (1 - EVEN) * rate / mean rate of what was accepted lately)
 
-The mean chance is the share. settle.lua works this out, where the mean rate is known; here stands
-what it is told. The draw is a number that hangs on the job alone, so that whoever settles a job a
-second time draws as the first did.
+The mean chance is the share: where a large share would draw the least sure with more than
+certainty, a larger part is drawn evenly, and of a share of 1 all. settle.lua works this out, where
+the mean rate is known; here stands what it is told. The draw is a number that hangs on the job
+alone, so that whoever settles a job a second time draws as the first did.
 """
 
 from bisect import bisect_right
@@ -44,6 +45,17 @@ class AuditOrder(Wire):
         default=False,
         description="Whether no answer is accepted any more once an audit has broken the promise.",
     )
+    alarm_ms: int | None = Field(
+        default=None,
+        ge=0,
+        description="The time since which an alarm raises the share, in ms of Redis's clock; none:"
+        " no alarm does.",
+    )
+
+    def raised(self, times: float, alarm_ms: int) -> "AuditOrder":
+        """The same while an alarm stands: so many times as many answers are checked, or all."""
+        share = min(1.0, self.share * times)
+        return self.model_copy(update={"share": share, "alarm_ms": alarm_ms})
 
 
 def stratum_of(confidence: float | None) -> int:
@@ -70,4 +82,7 @@ def highest_chance(share: float, stratum: int) -> float:
 
 def chance_of(share: float, stratum: int, mean_rate: float) -> float:
     """The chance of an answer, given the mean rate of what was accepted lately; see settle.lua."""
-    return min(1.0, share * (EVEN + (1.0 - EVEN) * RATES[stratum] / mean_rate))
+    even, highest = EVEN, RATES[-1] / mean_rate
+    if share * (even + (1.0 - even) * highest) > 1.0:
+        even = (highest - 1.0 / share) / (highest - 1.0)
+    return min(1.0, share * (even + (1.0 - even) * RATES[stratum] / mean_rate))

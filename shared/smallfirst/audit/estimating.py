@@ -22,17 +22,22 @@ share f of them wrong, for which the relation above holds with a in the place of
     e * (1 - a) + (1 - e) * a  <=  f  <=  e + (1 - e) * a
 
 A part of the capital is bet against f instead of d; as a mean of martingales it is one.
+
+Where the share that is checked changes, as a drift's alarm changes it, a check stands for as many
+answers as are accepted for each that is checked: 1 / s. So all is counted by that, and bets against
+checks of a higher share are smaller in this proportion. Else what came while more was checked would
+count for more than its answers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import log
 from typing import Final
 
 import numpy as np
 
-from smallfirst.audit.betting import Floats, log_capital
+from smallfirst.audit.betting import Floats, Observed, log_capital, log_capital_of
 from smallfirst.audit.drawing import EVEN
 
 #: No weight is above this.
@@ -60,6 +65,35 @@ FIRST_PART: Final = 0.2
 
 
 @dataclass(frozen=True)
+class Checks:
+    """What came of checks while one share was checked; see `Checked`.
+
+    Attributes:
+        num_checks: How many there were.
+        wrong: The weight of each that a reviewer answered otherwise.
+        mended: The weight of each that the first person found wrong, and then others right.
+        undecided: The weight of each that another person has yet to look at.
+        stake: For how many answers one of them stands, against one of the lowest share: that share
+            by theirs.
+    """
+
+    num_checks: int
+    wrong: Sequence[float] = ()
+    mended: Sequence[float] = ()
+    undecided: Sequence[float] = ()
+    stake: float = 1.0
+
+    def ended(self, *, as_wrong: bool) -> "Checks":
+        """The same, once all has ended in one way."""
+        return replace(
+            self,
+            wrong=(*self.wrong, *self.undecided) if as_wrong else self.wrong,
+            mended=self.mended if as_wrong else (*self.mended, *self.undecided),
+            undecided=(),
+        )
+
+
+@dataclass(frozen=True)
 class Checked:
     """What came of checks and golden rows.
 
@@ -76,6 +110,7 @@ class Checked:
         mended: The weight of each check that the first person found wrong, and then others right.
         undecided: The weight of each check that another person has yet to look at.
         num_golden_undecided: The same of golden rows.
+        more: The checks of times in which a higher share was checked.
     """
 
     num_checks: int
@@ -88,22 +123,31 @@ class Checked:
     mended: Sequence[float] = ()
     undecided: Sequence[float] = ()
     num_golden_undecided: int = 0
+    more: tuple[Checks, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Checks, ...]:
+        """All checks, by the share that was checked; those of the lowest first."""
+        lowest = Checks(self.num_checks, self.wrong, self.mended, self.undecided)
+        return (lowest, *self.more)
 
     @property
     def is_decided(self) -> bool:
         """Whether nobody has yet to look at anything."""
-        return not self.undecided and not self.num_golden_undecided
+        return not self.num_golden_undecided and not any(part.undecided for part in self.parts)
 
     def ended(self, *, as_wrong: bool, golden_as_wrong: bool) -> "Checked":
         """The same, once all has ended in one way."""
-        more = self.num_golden_undecided if golden_as_wrong else 0
+        num_golden = self.num_golden_undecided if golden_as_wrong else 0
+        lowest, *more = (part.ended(as_wrong=as_wrong) for part in self.parts)
         return replace(
             self,
-            wrong=(*self.wrong, *self.undecided) if as_wrong else self.wrong,
-            mended=self.mended if as_wrong else (*self.mended, *self.undecided),
-            num_golden_wrong=self.num_golden_wrong + more,
+            wrong=lowest.wrong,
+            mended=lowest.mended,
             undecided=(),
+            num_golden_wrong=self.num_golden_wrong + num_golden,
             num_golden_undecided=0,
+            more=tuple(more),
         )
 
 
@@ -134,7 +178,7 @@ def estimate(checked: Checked, confidence: float = CONFIDENCE) -> ErrorEstimate 
     What another person has yet to look at is taken to end in whichever way makes either end of the
     interval the wider.
     """
-    if not checked.num_checks:
+    if not any(part.num_checks for part in checked.parts):
         return None
     disagreement, slips = _disagreement(checked), _slips(checked)
     raw = corrected(disagreement, slips or 0.0, _missed(checked))
@@ -166,10 +210,12 @@ def corrected(disagreement: float, slips: float, missed: float) -> float:
 
 def _disagreement(checked: Checked) -> float:
     """The share that people find wrong; of what is undecided, as much as was upheld till now."""
-    wrong = sum(checked.wrong)
-    seen = wrong + sum(checked.mended)
+    parts = checked.parts
+    wrong = sum(part.stake * sum(part.wrong) for part in parts)
+    seen = wrong + sum(part.stake * sum(part.mended) for part in parts)
+    undecided = sum(part.stake * sum(part.undecided) for part in parts)
     upheld = wrong / seen if seen else 1.0
-    return (wrong + upheld * sum(checked.undecided)) / checked.num_checks
+    return (wrong + upheld * undecided) / sum(part.stake * part.num_checks for part in parts)
 
 
 def _slips(checked: Checked) -> float | None:
@@ -199,15 +245,13 @@ class _Capital:
     is the least at the place that is nearest to the least of all.
 
     Args:
-        num_all: How many weights there are.
-        others: Those that are not 0.
+        observed: The weights.
         bound: That none of them exceeds.
     """
 
-    def __init__(self, num_all: int, others: Sequence[float], bound: float) -> None:
-        weights = np.asarray(others, np.float64)
-        self._is_all_zero = not len(weights)
-        self._logs = log_capital(_MEANS, num_all - len(weights), weights, bound)
+    def __init__(self, observed: Sequence[Observed], bound: float) -> None:
+        self._is_all_zero = not any(len(each.others) for each in observed)
+        self._logs = log_capital_of(_MEANS, observed, bound)
         self._best = float(_MEANS[int(self._logs.argmin())])
         self.least = float(self._logs.min())
 
@@ -225,17 +269,24 @@ class _Capital:
 def _possible(checked: Checked, confidence: float) -> Floats:
     """The error rates that are not ruled out."""
     # A version before this one may have drawn by other weights.
-    bound = max((checked.max_weight, *checked.wrong, *checked.mended))
-    of_wrong = _Capital(checked.num_checks, checked.wrong, bound)
+    weights = chain.from_iterable((*part.wrong, *part.mended) for part in checked.parts)
+    bound = max((checked.max_weight, *weights))
+    of_wrong = _Capital([_observed(part, part.wrong) for part in checked.parts], bound)
     ruled_out = -log(1.0 - confidence)
     if not checked.num_golden:
         won = of_wrong.at(_RATES)
     elif checked.num_first_wrong is None:
         won = _won_by_one(checked, of_wrong)
     else:
-        of_found = _Capital(checked.num_checks, (*checked.wrong, *checked.mended), bound)
+        found = [_observed(part, (*part.wrong, *part.mended)) for part in checked.parts]
+        of_found = _Capital(found, bound)
         won = _won_by_several(checked, of_wrong, of_found, ruled_out)
     return _RATES[won < ruled_out]
+
+
+def _observed(part: Checks, others: Sequence[float]) -> Observed:
+    weights = np.asarray(others, np.float64)
+    return Observed(part.num_checks - len(weights), weights, part.stake)
 
 
 def _won_by_one(checked: Checked, of_wrong: _Capital) -> Floats:

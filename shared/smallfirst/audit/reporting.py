@@ -28,6 +28,21 @@ class ReviewerReport(Wire):
     )
 
 
+class AlarmReport(Wire):
+    """What an audit says of the answers accepted since a drift's alarm began to raise its share."""
+
+    since_ms: int = Field(ge=0, description="The time since which it stands, on Redis's clock.")
+    num_checks: int = Field(ge=0, description="The number of those answers checked blind.")
+    rate: float | None = Field(default=None, description="The estimated share of wrong answers.")
+    lower: float | None = Field(default=None, description="The lower end of its interval.")
+    upper: float | None = Field(default=None, description="The upper end of its interval.")
+
+    @property
+    def in_words(self) -> str:
+        """The estimate, its interval, how many checks."""
+        return _estimate_in_words(self)
+
+
 class AuditReport(Wire):
     """What an audit says of a task: of all answers accepted under its present promise."""
 
@@ -56,21 +71,24 @@ class AuditReport(Wire):
         default=None, description="The share of wrong answers that is promised at most."
     )
     is_broken: bool = Field(
-        default=False, description="Whether the whole interval lay above the promise at some time."
+        default=False,
+        description="Whether the whole interval lay above the promise at some time, of all answers"
+        " or of those since an alarm.",
     )
     reviewers: tuple[ReviewerReport, ...] = Field(
         default=(), description="How each person answered."
+    )
+    alarm: AlarmReport | None = Field(
+        default=None,
+        description="What it says of the answers accepted since the alarm of drift that raises the"
+        " share of checks; none: no such alarm stands.",
     )
 
     @property
     def in_words(self) -> str:
         """One line for people: the promise, the estimate, its interval, how many checks."""
         promised = f"promised at most {_percent(self.target)}; " if self.target is not None else ""
-        if self.rate is None:
-            return f"{promised}blind audit: nothing checked yet"
-        ends = f"{_number(self.lower)} to {_number(self.upper)}"
-        checks = "1 check" if self.num_checks == 1 else f"{self.num_checks:,} checks"
-        return f"{promised}blind audit {_percent(self.rate)} ({ends}), {checks}"
+        return f"{promised}{_estimate_in_words(self)}"
 
 
 def read_reports(said: Mapping[str, bytes]) -> dict[str, AuditReport]:
@@ -80,6 +98,14 @@ def read_reports(said: Mapping[str, bytes]) -> dict[str, AuditReport]:
         with suppress(ValueError):
             found[task] = AuditReport.model_validate_json(raw)
     return found
+
+
+def _estimate_in_words(report: AuditReport | AlarmReport) -> str:
+    if report.rate is None:
+        return "blind audit: nothing checked yet"
+    ends = f"{_number(report.lower)} to {_number(report.upper)}"
+    checks = "1 check" if report.num_checks == 1 else f"{report.num_checks:,} checks"
+    return f"blind audit {_percent(report.rate)} ({ends}), {checks}"
 
 
 def _percent(share: float | None) -> str:

@@ -15,10 +15,12 @@ from smallfirst.catalogue.drifts import Drift
 from smallfirst.catalogue.engines import ENGINES, EngineSpec
 from smallfirst.catalogue.pools import Model, Pool, RouterCosts, TokenPrices, place
 from smallfirst.catalogue.promises import (
+    Cautious,
     EqualSingle,
     ForeignPromise,
     Promise,
     StepPromise,
+    WordsOutside,
     promise_path,
 )
 from smallfirst.catalogue.references import QuantityReference, Reference
@@ -57,6 +59,7 @@ __all__ = [
     "Audit",
     "Backlog",
     "Catalogue",
+    "Cautious",
     "Drift",
     "Entry",
     "EqualSingle",
@@ -87,6 +90,7 @@ __all__ = [
     "Think",
     "TokenPrices",
     "WhenBroken",
+    "WordsOutside",
     "is_to_be_chosen",
     "place",
     "place_text",

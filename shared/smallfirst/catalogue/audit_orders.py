@@ -30,10 +30,10 @@ def audit_series(task: Task, models: Mapping[str, Model]) -> str:
 
     A new promise is another one, whatever its thresholds: what was found before speaks of the
     promise before. Calibrated anew on the same rows with the same result, it is the same. Which
-    single step is equal, and what the rows were like, belongs to no promise, and older versions
-    hash without it.
+    single step is equal, what the rows were like, and what is done where jobs are unlike them
+    belongs to no promise, and older versions hash without it.
     """
-    beside = {"made_at", "equal_single", "reference"}
+    beside = {"made_at", "equal_single", "reference", "cautious"}
     promise = task.promise
     said = {
         "specs": step_specs(task, models),

@@ -3,39 +3,46 @@
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, model_validator
 
 from smallfirst.catalogue.choices import one_of
 from smallfirst.kinds.entries import Entry
+
+#: By how much the share of audits is multiplied where the catalogue does not say.
+AUDIT_TIMES: Final = 4.0
 
 
 class Alarm(StrEnum):
     """What an alarm does."""
 
     ALERT = "alert"
+    RAISE_THRESHOLD = "raise_threshold"
+    AUDIT_MORE = "audit_more"
 
-
-#: What an alarm may be wished to do, and this version leaves to people.
-_LEFT_TO_PEOPLE: Final = {
-    "raise_threshold": "calibrate on rows of today",
-    "audit_more": "raise the share of `audit` by hand",
-}
-
-
-def _known(value: object) -> object:
-    if isinstance(value, str) and value in _LEFT_TO_PEOPLE:
-        remedy = _LEFT_TO_PEOPLE[value]
-        raise ValueError(f"`{value}` is left to people in this version: say `alert`, and {remedy}")
-    return value
+    @property
+    def acts(self) -> bool:
+        """Whether it changes what becomes of jobs."""
+        return self is not Alarm.ALERT
 
 
 class Drift(Entry):
     """When it is held that a task's jobs have changed, against the rows it was calibrated on."""
 
-    alarm: Annotated[Alarm, one_of(Alarm, "tell Prometheus"), BeforeValidator(_known)] = Field(
+    alarm: Annotated[
+        Alarm,
+        one_of(Alarm, "tell Prometheus, accept by stricter thresholds, or check more answers"),
+    ] = Field(
         default=Alarm.ALERT,
-        description="What is done when they have: `alert` tells Prometheus, whose alert is"
-        " SmallfirstDrift.",
+        description="What is done while they have. Each tells Prometheus, whose alert is"
+        " SmallfirstDrift, and `alert` does nothing else; `raise_threshold` accepts by the"
+        " thresholds that keep half of the target; `audit_more` checks more answers blind.",
+    )
+    times: float | None = Field(
+        default=None,
+        gt=1.0,
+        le=100.0,
+        description="The number by which `audit_more` multiplies the share of `audit`, above 1 to"
+        " 100; if not given, 4. No more than all answers are checked.",
     )
     false_alarms: float = Field(
         default=0.01,
@@ -51,3 +58,16 @@ class Drift(Entry):
         description="The population stability index below which no change raises an alarm, however"
         " sure: 0 to 10. Below 0.1 a change is called small, from 0.25 on large.",
     )
+
+    @model_validator(mode="after")
+    def _times_are_of_audits(self) -> "Drift":
+        if self.times is not None and self.alarm is not Alarm.AUDIT_MORE:
+            raise ValueError("`times` is for `alarm: audit_more`; leave it out, or say that")
+        return self
+
+    @property
+    def audit_times(self) -> float:
+        """By how much the share of audits is multiplied while an alarm stands."""
+        if self.alarm is not Alarm.AUDIT_MORE:
+            return 1.0
+        return self.times or AUDIT_TIMES

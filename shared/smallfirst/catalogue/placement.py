@@ -65,3 +65,12 @@ def engines_by_pool(catalogue: Catalogue) -> dict[str, list[EngineSpec]]:
         for pool in sorted(catalogue.pools, key=lambda pool: catalogue.pools[pool].tier.rank)
     }
     return {pool: specs for pool, specs in engines.items() if specs}
+
+
+def words_price_per_hour(catalogue: Catalogue) -> float:
+    """What an hour costs of whoever would answer by a linear model; 0 where nobody says.
+
+    A router's; where its hour has no price, the cheapest pool's that has one.
+    """
+    priced = (pool.price_per_hour for pool in catalogue.pools.values() if pool.price_per_hour > 0)
+    return catalogue.router.price_per_hour or min(priced, default=0.0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from smallfirst.catalogue import Catalogue, Place, Promise, Task, promise_path, step_specs
+from smallfirst.catalogue.drifts import Alarm, Drift
 from smallfirst.catalogue.file_stamps import StampedFiles
 from smallfirst.catalogue.pools import Model
 from smallfirst.catalogue.problems import problems_of
@@ -42,13 +43,24 @@ def with_promises(
             problems.append((at, f"{promise}; {remedy(name)}"))
             continue
         void = list(voids(promise, name, task, catalogue.models))
-        if task.drift is not None and promise.reference is None:
-            rule = "the task's promise was made by a version that did not count what rows are like"
-            problems.append((("tasks", name, "drift"), f"{rule}; {remedy(name)}"))
+        if (lack := _lack(task.drift, promise)) is not None:
+            at_drift: Place = ("tasks", name, "drift")
+            problems.append((at_drift, f"the task's promise was made by {lack}; {remedy(name)}"))
         problems += [(at if n is None else _accept(name, n), rule) for n, rule in void]
         if not void:
             tasks[name] = _promised(task, promise)
     return catalogue.model_copy(update={"tasks": tasks}), problems
+
+
+def _lack(drift: Drift | None, promise: Promise) -> str | None:
+    """Say which version made a promise that lacks what a drift goes by; None where it has all."""
+    if drift is None:
+        return None
+    if promise.reference is None:
+        return "a version that did not count what rows are like"
+    if drift.alarm is Alarm.RAISE_THRESHOLD and promise.cautious is None:
+        return "a version that chose no thresholds for a drift"
+    return None
 
 
 def remedy(task: str) -> str:

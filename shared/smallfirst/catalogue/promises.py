@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.answers import Label, Probability
 from smallfirst.catalogue.references import Reference
 from smallfirst.jobs import Name, Tier
@@ -62,6 +62,28 @@ class ForeignPromise(Entry):
     )
 
 
+class WordsOutside(Entry):
+    """What a linear model over words came to that no step of the cascade asks."""
+
+    num_rows: int = Field(
+        ge=1, description="The number of rows of the testing part that it answered, left out."
+    )
+    share_right: Probability = Field(
+        description="The share of these that it answered rightly, where it accepts as many answers"
+        " as the cascade."
+    )
+    share_right_of_cascade: Probability = Field(
+        description="The share of these that the cascade answered rightly."
+    )
+    seconds: float = Field(
+        ge=0.0, description="The seconds of a processor that a text took, of many at once."
+    )
+    is_cheapest: bool = Field(
+        description="Whether it is within one point of the cascade, and cheaper than each step that"
+        " is."
+    )
+
+
 class EqualSingle(Entry):
     """Which step alone would have been as good as the whole cascade, and the cheapest such."""
 
@@ -69,6 +91,30 @@ class EqualSingle(Entry):
         default=None,
         ge=0,
         description="The step's place in the cascade; none: no single step is within one point.",
+    )
+    words: WordsOutside | None = Field(
+        default=None,
+        description="What a linear model over words came to, fitted to the rows and the task's"
+        " examples; none: a step asks one, the kind of task has none, or there was too little to"
+        " learn from.",
+    )
+
+
+class Cautious(Entry):
+    """What answers must reach while the task's jobs have drifted."""
+
+    target: float = Field(
+        gt=0.0,
+        lt=1.0,
+        description="The largest share of accepted answers that may be wrong by these thresholds,"
+        " with the same confidence, as the same rows bear it: half of what is promised.",
+    )
+    share_answered: Probability = Field(
+        description="The share of all rows that is answered by them."
+    )
+    thresholds: tuple[Thresholds, ...] = Field(
+        min_length=1,
+        description="The thresholds of each step, in order; `never` where the rows bear none.",
     )
 
 
@@ -135,6 +181,11 @@ class Promise(Entry):
         default=None,
         description="What the rows were like, with which a task's `drift` compares jobs; none: a"
         " version made this promise that did not count. It is no part of the promise.",
+    )
+    cautious: Cautious | None = Field(
+        default=None,
+        description="The thresholds by which a task accepts while its `drift` raises them; none: a"
+        " version made this promise that chose none. They are no part of the promise.",
     )
     made_at: Annotated[datetime, Field(strict=False)] = Field(
         description="The time of the calibration, in UTC."

@@ -28,7 +28,7 @@ _NOT_ANSWERING: Final = frozenset(
 
 
 #: What a task says that no model reads.
-_NOT_READ: Final = frozenset({"cascade", "max_chars", "examples", "audit", "shadow"})
+_NOT_READ: Final = frozenset({"cascade", "max_chars", "examples", "audit", "drift", "shadow"})
 
 
 def step_specs(task: "Task", models: Mapping[str, Model]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from smallfirst.catalogue.audits import AnyAudit, Audit, WhenBroken
-from smallfirst.catalogue.drifts import Drift
+from smallfirst.catalogue.drifts import Alarm, Drift
 from smallfirst.catalogue.promises import Promise
 from smallfirst.catalogue.shadows import Shadow
 from smallfirst.catalogue.steps import AnyStep, Otherwise, PersonStep, RuleStep
@@ -209,9 +209,14 @@ def _audit_problems(task: Task) -> Iterator[tuple[Place, str]]:
 
 
 def _drift_problems(task: Task) -> Iterator[tuple[Place, str]]:
-    if task.drift is not None and not any(step.is_calibrated for step in task.cascade):
+    if task.drift is None:
+        return
+    if not any(step.is_calibrated for step in task.cascade):
         rule = "no step says `accept: calibrated`, so there are no rows to compare jobs with"
         yield ("drift",), f"{rule}; calibrate one, or leave the drift out"
+    elif task.drift.alarm is Alarm.AUDIT_MORE and task.audit is None:
+        rule = "the task has no `audit`, so there is no share of checks to raise"
+        yield ("drift", "alarm"), f"{rule}; add one, or say `alert`"
 
 
 def _shadow_problems(task: Task) -> Iterator[tuple[Place, str]]:

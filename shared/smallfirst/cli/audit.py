@@ -66,6 +66,9 @@ def _show(name: str, report: AuditReport | None, now_ms: int) -> None:
         return
     age = duration(timedelta(milliseconds=max(0, now_ms - report.at_ms)).total_seconds())
     out.print(f"{name}: {report.in_words}")
+    if report.alarm is not None:
+        stands = duration(max(0, now_ms - report.alarm.since_ms) / 1000)
+        out.print(f"  since its jobs have drifted, for {stands}: {report.alarm.in_words}")
     if report.is_broken:
         out.print(f"  the promise is broken; calibrate anew: smallfirst calibrate {name}")
     out.print(

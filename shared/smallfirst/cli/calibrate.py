@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smallfirst.acceptance import NEVER
-from smallfirst.catalogue import CALIBRATED, Catalogue, Promise, StepPromise
+from smallfirst.catalogue import (
+    CALIBRATED,
+    Catalogue,
+    Cautious,
+    Promise,
+    StepPromise,
+    WordsOutside,
+)
 from smallfirst.cli.options import (
     CatalogueOption,
     DropSeenOption,
@@ -118,12 +125,11 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
     asked = scoring_run.ask_every_step(
         path, task, (*rows, *others), onlooker=PROGRESS_OBSERVER, slm_processes=slm_processes
     )
-    now = datetime.now(UTC).replace(microsecond=0)
-    origin = calibrating.Origin(loaded, now, promises.num_refused(task, loaded, path))
+    origin = _origin(loaded, path, task, rows)
     scores, outside = _parted(asked, len(rows))
     found = _found(scores, outside, (aim, foreign_target), origin)
     if not isinstance(found, Promise):
-        promises.write_refusal(found, aim, task, loaded, path, at=now)
+        promises.write_refusal(found, aim, task, loaded, path, at=origin.made_at)
         _refuse(found, aim, foreign_target, as_json=as_json)
         raise typer.Exit(SOME_FAILED)
     _keep(found, loaded, path, as_json=as_json)
@@ -136,6 +142,20 @@ def calibrate(  # noqa: PLR0913 - a command's signature is its options
             f" answers {share(tighter.share_answered)} of jobs. These very rows chose it, so bear"
             " it out with others"
         )
+
+
+def _origin(catalogue: Catalogue, path: Path, task: str, rows: tuple[Row, ...]) -> "Origin":
+    """What the promise is made from besides: what was tried before, and what a rival says."""
+    from smallfirst.evaluation.calibrating import Origin  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.promises import num_refused  # noqa: PLC0415 - see `calibrate`
+    from smallfirst.evaluation.words_outside import said_by_words  # noqa: PLC0415 - the same
+
+    return Origin(
+        catalogue,
+        datetime.now(UTC).replace(microsecond=0),
+        num_refused(task, catalogue, path),
+        words=said_by_words(catalogue, catalogue.tasks[task], rows),
+    )
 
 
 def _rows(catalogue: Catalogue, task: str, data: Path, *, drop_seen: bool) -> tuple[Row, ...]:
@@ -259,6 +279,10 @@ def _more(promise: Promise) -> Iterator[str]:
     for index, step in enumerate(promise.steps):
         if step.acceptance.is_never:
             yield f"Step {index} ({step.model}) is never asked: it would not pay, or not be safe."
+    if promise.equal_single is not None and promise.equal_single.words is not None:
+        yield _words_in_words(promise.equal_single.words)
+    if promise.cautious is not None:
+        yield _cautious_in_words(promise.cautious)
     if promise.num_refused:
         yield (
             f"Before it {promise.num_refused:,} calibrations of this cascade were refused; a"
@@ -267,6 +291,22 @@ def _more(promise: Promise) -> Iterator[str]:
     if promise.labels_never_accepted:
         named = ", ".join(promise.labels_never_accepted)
         yield f"Nothing could be promised of these labels, so they are never accepted: {named}."
+
+
+def _words_in_words(words: WordsOutside) -> str:
+    """Say what a linear model came to that no step asks, since it may be all that it takes."""
+    right = f"{share(words.share_right)} right, the cascade {share(words.share_right_of_cascade)}"
+    told = f"A linear model over words, which no step asks, was {right} on {words.num_rows:,} rows"
+    if not words.is_cheapest:
+        return f"{told}."
+    return f"{told}, and is the cheaper one: smallfirst report tells the saving against it."
+
+
+def _cautious_in_words(cautious: Cautious) -> str:
+    told = "Where `drift: {alarm: raise_threshold}` has them raised,"
+    if cautious.share_answered:
+        return f"{told} the thresholds answer {share(cautious.share_answered)} of such jobs."
+    return f"{told} no job is answered: these rows bear no {share(cautious.target)}."
 
 
 def _advice(catalogue: Catalogue, task: str) -> Iterator[str]:

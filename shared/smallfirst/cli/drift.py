@@ -1,19 +1,30 @@
 """`smallfirst drift`: whether a task's jobs are still like the rows it was calibrated on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
 
+from smallfirst.catalogue import Task
+from smallfirst.catalogue.drifts import Alarm
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.fleet_connection import link_of
 from smallfirst.cli.options import CatalogueOption
 from smallfirst.cli.output import USAGE, JsonOption, console, fail, note, print_json, share, table
 from smallfirst.drift.bins import ESCALATED, What
 from smallfirst.drift.judging import DriftState, Judged
+from smallfirst.ledger.alarms import Alarms, StandingAlarm
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.seen import forget_seen
-from smallfirst.telemetry.drift import DriftReport, QuantityReport, kept_periods, read_drift
+from smallfirst.ledger.slices import Slice
+from smallfirst.telemetry.drift import (
+    DriftReport,
+    QuantityReport,
+    kept_periods,
+    read_drift,
+    standing_of,
+)
 from smallfirst.wording import did_you_mean
 
 
@@ -30,7 +41,8 @@ def drift(
         bool,
         typer.Option(
             "--restart",
-            help="An end to what was counted of the task until now, as after a burst of odd jobs.",
+            help="An end to what was counted of the task until now, and to what its alarm does, as"
+            " after a burst of odd jobs.",
         ),
     ] = False,
     catalogue: CatalogueOption = None,
@@ -49,21 +61,58 @@ def drift(
         if restart and task is not None:
             num_counts = forget_seen(first, task, kept_periods(now_ms))
             note(f"{task}: {num_counts:,} counts were dropped; jobs are compared from now on")
+            _end_alarm(link.slices, task)
         reports = read_drift(first, read, now_ms)
+        standing = standing_of(first, read)
     wanted = {name: each for name, each in reports.items() if task in {None, name}}
     if as_json:
-        print_json({name: _as_json(each) for name, each in wanted.items()})
+        print_json({name: _as_json(each, standing.get(name)) for name, each in wanted.items()})
         return
     if not wanted:
         who = "no task goes by a" if task is None else f"{task} goes by no"
         note(f"{who} promise, so there are no rows to compare jobs with")
     for name, report in wanted.items():
         _show(name, report)
+        for line in _in_force(read.tasks[name], report, standing.get(name)):
+            console().print(f"  {line}", markup=False)
 
 
-def _as_json(report: DriftReport) -> dict[str, Any]:
+def _end_alarm(slices: Sequence[Slice], task: str) -> None:
+    """End what is in force of a task, in every slice."""
+    ended = [Alarms(each.redis, each.keys).end(task) for each in slices]
+    if any(ended):
+        note(f"{task}: what its alarm did is over")
+
+
+def _in_force(task: Task, report: DriftReport, alarm: StandingAlarm | None) -> Iterator[str]:
+    """Say what is done about a drift, where the catalogue has anything done."""
+    drift, promise = task.drift, task.promise
+    if drift is None or promise is None or not drift.alarm.acts:
+        return
+    if alarm is None:
+        if report.has_drifted:
+            yield f"`{drift.alarm}` is not in force: a router begins within a minute"
+    elif drift.alarm is Alarm.AUDIT_MORE:
+        yield f"in force since {_moment(alarm.since_ms)}: `{drift.alarm}`"
+        yield f"{drift.audit_times:g} times as many answers are checked blind: smallfirst audit"
+    elif promise.cautious is not None:
+        yield f"in force since {_moment(alarm.since_ms)}: `{drift.alarm}`"
+        yield (
+            f"of texts like the rows, {share(promise.cautious.share_answered)} are answered by"
+            f" these thresholds, in place of {share(promise.share_answered)}"
+        )
+
+
+def _moment(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _as_json(report: DriftReport, alarm: StandingAlarm | None) -> dict[str, Any]:
+    since = None if alarm is None else datetime.fromtimestamp(alarm.since_ms / 1000, UTC)
     return {
         "raises_alarm": report.raises_alarm,
+        "alarm": report.alarm,
+        "in_force_since": since.isoformat(timespec="seconds") if since else None,
         "has_reference": report.has_reference,
         "has_drifted": report.has_drifted,
         "quantities": [_quantity_as_json(each) for each in report.quantities],

@@ -9,17 +9,18 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 import numpy as np
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.catalogue import (
     CALIBRATED,
     Catalogue,
+    Cautious,
     EqualSingle,
     MeanStep,
     ModelStep,
@@ -27,15 +28,16 @@ from smallfirst.catalogue import (
     Step,
     StepPromise,
     Task,
+    WordsOutside,
     is_to_be_chosen,
     step_specs,
 )
-from smallfirst.evaluation.alternatives import equal_step, names_of
+from smallfirst.evaluation.alternatives import cascade, equal_step, names_of, outcome, surest
 from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.bounds import upper_bound
 from smallfirst.evaluation.errors import NothingToChoose
 from smallfirst.evaluation.references import reference_of
-from smallfirst.evaluation.scores import Said, ScoredRow, Scores, templates_of
+from smallfirst.evaluation.scores import Said, ScoredRow, Scores, StepAbout, templates_of
 from smallfirst.evaluation.settings_table import (
     NEVER,
     Bools,
@@ -52,12 +54,16 @@ from smallfirst.evaluation.thresholds import (
     Unsupported,
     abstention_cost,
     choose,
+    choose_cautious,
     num_to_fit,
 )
+from smallfirst.jobs import Tier
 from smallfirst.kinds import KINDS
 
 #: Fewer rows cannot be split into a part that chooses and one that tests.
 FEWEST_ROWS = 10
+#: Of fewer rows nothing is compared with a linear model that no step asks.
+FEWEST_COMPARED = 30
 #: A smaller target is told of where it is smaller by this factor, and the answers are as many but
 #: for one in a hundred. So many are tried, from what the rows bound the error to.
 _MUCH_SMALLER, _AS_MUCH, _TIGHTER_TRIES, _SMALLEST_TARGET = 1.5, 0.99, 4, 0.0001
@@ -74,12 +80,14 @@ class Origin:
         made_at: The time, in UTC.
         num_refused: Calibrations of this cascade that were refused before.
         foreign_limit: Of the steps that say `foreign: calibrated`; 1 flags nothing.
+        words: What a linear model says that no step asks, of rows left out, by their lines.
     """
 
     catalogue: Catalogue
     made_at: datetime
     num_refused: int = 0
     foreign_limit: float = 1.0
+    words: Mapping[int, Said] = field(default_factory=dict)
 
 
 def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported:
@@ -109,10 +117,14 @@ def calibrate(scores: Scores, aim: Aim, origin: Origin) -> Promise | Unsupported
     chosen = choose(board, is_fit, fixed, aim)
     if isinstance(chosen, Unsupported):
         return chosen
-    promise = _promise(scores, aim, origin, _Fitted(board, is_fit, temperatures, chosen))
-    # As a worker would say it: there an answer to a foreign text keeps its confidence.
-    reference = reference_of(_tested(said, is_fit), promise, task)
-    return promise.model_copy(update={"reference": reference})
+    fitted = _Fitted(board, is_fit, temperatures, chosen)
+    promise = _promise(scores, aim, origin, fitted)
+    beside = {
+        # As a worker would say it: there an answer to a foreign text keeps its confidence.
+        "reference": reference_of(_tested(said, is_fit), promise, task),
+        "cautious": _cautious(task, aim, fitted),
+    }
+    return promise.model_copy(update=beside)
 
 
 def tighter_promise(kept: Promise, scores: Scores, aim: Aim, origin: Origin) -> Promise | None:
@@ -277,17 +289,51 @@ def _promise(scores: Scores, aim: Aim, origin: Origin, fitted: _Fitted) -> Promi
         abstention_cost=abstention_cost(board, aim),
         data=data_digest(scores.rows),
         num_refused=origin.num_refused,
-        equal_single=EqualSingle(step=_equal_step(scores, fitted, steps)),
+        equal_single=_equal_single(scores, fitted, steps, origin.words),
         made_at=origin.made_at,
         steps=steps,
     )
 
 
-def _equal_step(scores: Scores, fitted: _Fitted, steps: Sequence[StepPromise]) -> int | None:
+def _equal_single(
+    scores: Scores, fitted: _Fitted, steps: Sequence[StepPromise], words: Mapping[int, Said]
+) -> EqualSingle:
     """The cheapest single step of equal quality, on the rows that chose nothing."""
-    tested = _tested(scores, fitted.is_fit)
-    answers = answers_of(tested, [step.acceptance for step in steps])
-    return equal_step(answers, names_of(scores.steps))
+    tested, acceptances = _tested(scores, fitted.is_fit), [step.acceptance for step in steps]
+    answers = answers_of(tested, acceptances)
+    step = equal_step(answers, names_of(scores.steps))
+    return EqualSingle(step=step, words=words_outside(tested, acceptances, words))
+
+
+def words_outside(
+    tested: Scores, acceptances: Sequence[Acceptance], words: Mapping[int, Said]
+) -> WordsOutside | None:
+    """Compare a cascade with a linear model that it does not ask, on the rows that have both.
+
+    Args:
+        tested: What the cascade's steps said of rows that chose nothing.
+        acceptances: Of each step.
+        words: What the linear model said of rows, by their lines.
+
+    Returns:
+        None of too few rows.
+    """
+    rows = [row for row in tested.rows if row.line in words]
+    if len(rows) < FEWEST_COMPARED:
+        return None
+    about = StepAbout(len(tested.steps), Tier.LINEAR, "a linear model", "")
+    beside = (replace(row, said=(*row.said, words[row.line])) for row in rows)
+    both = replace(tested, steps=(*tested.steps, about), rows=tuple(beside))
+    answers = answers_of(both, [*acceptances, Acceptance(threshold="never")])
+    plan, names = cascade(answers), names_of(both.steps)
+    alone = surest(answers, about.index, int(plan.answered.sum()), names[about.index])
+    return WordsOutside(
+        num_rows=len(rows),
+        share_right=round(outcome(alone, answers).accuracy, 6),
+        share_right_of_cascade=round(outcome(plan, answers).accuracy, 6),
+        seconds=words[rows[0].line].seconds,
+        is_cheapest=equal_step(answers, names) == about.index,
+    )
 
 
 def _tested(scores: Scores, is_fit: Bools) -> Scores:
@@ -306,14 +352,13 @@ def _steps(
         thresholds = fitted.chosen.thresholds[index]
         accepted = int(tested.by_step[0, index])
         wrong = int(tested.wrong_by_step[0, index])
-        is_split = aim.is_per_label and is_to_be_chosen(task, index)
         yield StepPromise(
             tier=about.tier,
             model=about.model,
             spec=specs[index],
             acceptance=Acceptance(
                 threshold=_lowest(thresholds),
-                by_label=_by_label(task, thresholds) if is_split else None,
+                by_label=_by_label_of_step(task, aim, index, thresholds),
                 temperature=fitted.temperatures[index],
                 revision=about.revision,
                 foreign=limits[index],
@@ -323,6 +368,32 @@ def _steps(
             num_wrong=wrong,
             error_bound=round(upper_bound(wrong, accepted, aim.confidence), 6),
         )
+
+
+def _cautious(task: Task, aim: Aim, fitted: _Fitted) -> Cautious:
+    """The thresholds that keep half of the target; where the rows bear none, nothing stands."""
+    board, promised, fixed = fitted.board, fitted.chosen.thresholds, _fixed(task)
+    half = replace(aim, target=aim.target / 2)
+    found = choose_cautious(board, fitted.is_fit, fixed, half, promised)
+    if found is None:
+        found = np.where(np.isnan(fixed)[:, None], NEVER, promised)
+    whole = tally(board, found[None])
+    return Cautious(
+        target=half.target,
+        share_answered=round(float(whole.accepted.sum()) / board.num_rows, 6),
+        thresholds=tuple(
+            Thresholds(threshold=_lowest(each), by_label=_by_label_of_step(task, aim, step, each))
+            for step, each in enumerate(found)
+        ),
+    )
+
+
+def _by_label_of_step(
+    task: Task, aim: Aim, step: int, thresholds: Floats
+) -> dict[str, float] | None:
+    """The thresholds of each label, where labels are promised apart."""
+    is_split = aim.is_per_label and is_to_be_chosen(task, step)
+    return _by_label(task, thresholds) if is_split else None
 
 
 def _lowest(thresholds: Floats) -> float | Literal["never"]:

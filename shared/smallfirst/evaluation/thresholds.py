@@ -26,6 +26,7 @@ from smallfirst.evaluation.bounds import fewest_rows, p_values, rows_needed, upp
 from smallfirst.evaluation.candidates import joint_settings, settings_by_label
 from smallfirst.evaluation.intervals import of_share
 from smallfirst.evaluation.ranks import (
+    Ranked,
     is_one_threshold,
     last_passing,
     nearest,
@@ -158,6 +159,33 @@ def choose(board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim) -> Chos
     return _choose_several(board, is_fit, fixed, aim)
 
 
+def choose_cautious(
+    board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim, promised: Floats
+) -> Floats | None:
+    """Find the cheapest setting that keeps a smaller target, and lets stand no answer besides.
+
+    Every setting that passes keeps the target, so that any of them may be taken.
+
+    Args:
+        board: As `choose` had it.
+        is_fit: The same.
+        fixed: The same.
+        aim: What the setting is to keep; its target is smaller than what is promised.
+        promised: `(steps, groups)`, the setting that was promised.
+
+    Returns:
+        `(steps, groups)`; None where the rows bear no such setting.
+    """
+    if is_one_threshold(fixed) and not aim.is_per_label:
+        rows = ranked(board.part(~is_fit), fixed)
+        last = last_passing(rows, aim.target, aim.confidence)
+        passing = [] if last is None else [_with_threshold(rows, last, fixed)]
+    else:
+        passing = list(_walked(board, is_fit, fixed, aim).passing)
+    stricter = [each for each in passing if (each >= promised).all()]
+    return stricter[-1] if stricter else None
+
+
 def _choose_one(
     board: SettingsTable, test: SettingsTable, fixed: Floats, aim: Aim
 ) -> Chosen | Unsupported:
@@ -165,25 +193,54 @@ def _choose_one(
     last = last_passing(rows, aim.target, aim.confidence)
     if last is None:
         return _unsupported(board, *nearest(rows, aim.target), aim)
-    setting = np.where(np.isnan(fixed), threshold_at(rows, last), fixed)[:, None]
+    setting = _with_threshold(rows, last, fixed)
     return _chosen(test, setting, tally(test, setting[None]), aim)
 
 
-def _choose_several(
-    board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim
-) -> Chosen | Unsupported:
+def _with_threshold(rows: Ranked, rank: int, fixed: Floats) -> Floats:
+    """The setting that accepts the answers down to a rank: `(steps, 1)`."""
+    setting: Floats = np.where(np.isnan(fixed), threshold_at(rows, rank), fixed)[:, None]
+    return setting
+
+
+@dataclass(frozen=True)
+class _Walked:
+    """A path that was walked.
+
+    Attributes:
+        settings: `(path, steps, groups)`, the safest first.
+        num_passed: How many of them passed.
+    """
+
+    settings: Floats
+    num_passed: int
+
+    @property
+    def passing(self) -> Floats:
+        """Those that passed."""
+        return self.settings[: self.num_passed]
+
+
+def _walked(board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim) -> _Walked:
+    """Lay the path on the fitting part, and test it on the other."""
     fit, test = board.part(is_fit), board.part(~is_fit)
     settings = _candidates(fit, fixed, aim, test.num_rows)
     may_stand = np.any(np.isfinite(settings[:, np.isnan(fixed)]), axis=1)  # (settings, groups)
     price = abstention_cost(fit, aim)
     path = path_of(tally(fit, settings), may_stand, aim, test.num_rows, price)
     tested = [tally(each, settings[path]) for each in (test, test.distinct())]
-    num_passed = num_passing(tested, may_stand[path], aim)
-    if not num_passed:
-        whole = tally(board, settings[path[:1]])
+    return _Walked(settings[path], num_passing(tested, may_stand[path], aim))
+
+
+def _choose_several(
+    board: SettingsTable, is_fit: Bools, fixed: Floats, aim: Aim
+) -> Chosen | Unsupported:
+    test, walked = board.part(~is_fit), _walked(board, is_fit, fixed, aim)
+    if not walked.num_passed:
+        whole = tally(board, walked.settings[:1])
         met = int(whole.accepted.sum()), int(whole.wrong.sum())
         return _unsupported(board, *met, aim, share_tested=test.num_rows / board.num_rows)
-    setting = settings[path[num_passed - 1]]
+    setting = walked.passing[-1]
     return _chosen(test, setting, tally(test, setting[None]), aim)
 
 

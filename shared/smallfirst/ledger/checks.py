@@ -39,6 +39,12 @@ class Check(Wire):
     step: int = Field(default=0, ge=0, description="The place of the step that answered.")
     stratum: int = Field(default=0, ge=0, description="The stratum of the answer's confidence.")
     share: float = Field(default=1.0, gt=0.0, le=1.0, description="The share that is checked.")
+    alarm_ms: int | None = Field(
+        default=None,
+        ge=0,
+        description="The time since which an alarm raised the share, in ms of Redis's clock; none:"
+        " no alarm did.",
+    )
     model: str = Field(default="", description="The name of the model that answered.")
     revision: str = Field(default="", description="The revision that answered.")
     answer: AnyAnswer | None = Field(default=None, description="The answer that was accepted.")
@@ -72,6 +78,11 @@ class CheckRecord(Wire):
     revision: str = Field(default="", description="The revision that answered.")
     share: float = Field(description="The share of accepted answers that was checked.")
     chance: float = Field(description="The chance with which this one was drawn.")
+    alarm_ms: int | None = Field(
+        default=None,
+        description="The time since which an alarm raised the share, in ms of Redis's clock; none:"
+        " no alarm did.",
+    )
     is_wrong: bool = Field(
         description="Whether people's answer differs: from the machine's, or the golden row's."
     )
@@ -107,7 +118,8 @@ class Accepted:
     """An accepted answer as settle.lua counts it, with the check that may come of it.
 
     Attributes:
-        counted: Task, series, cell, rate, share, the even part, the draw, and the seconds to keep.
+        counted: Task, series, cell, rate, the highest rate, share, the even part, the draw, and the
+            seconds to keep.
         job: The job as its producer wrote it; empty where it cannot be drawn.
         slip: What a person's lease needs to know.
         check: What stands beside it.
@@ -129,8 +141,8 @@ def accepted(
     stratum, task = stratum_of(attempt.confidence), held.slip.task
     draw = draw_of(held.slip.producer, held.job.id, held.slip.submitted_ms)
     counted = (
-        f"{task} {order.series} {attempt.step}:{stratum} {RATES[stratum]} {order.share!r} {EVEN}"
-        f" {draw!r} {order.keep_seconds}"
+        f"{task} {order.series} {attempt.step}:{stratum} {RATES[stratum]} {RATES[-1]}"
+        f" {order.share!r} {EVEN} {draw!r} {order.keep_seconds}"
     )
     if draw >= highest_chance(order.share, stratum):
         return Accepted(counted)
@@ -139,6 +151,7 @@ def accepted(
         step=attempt.step,
         stratum=stratum,
         share=order.share,
+        alarm_ms=order.alarm_ms,
         model=attempt.model,
         revision=attempt.revision,
         answer=answer,

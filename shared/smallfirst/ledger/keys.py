@@ -59,6 +59,11 @@ Key, type, bound, writer; content:
         ended, by what both cascades are.
     {slice}:shadowed:{copy}            string; TTL as long as a check waits; count_pair.lua
         What a candidate in shadow said of a job that people may check blind (JSON).
+    {slice}:drift                      hash; the tasks, TTL ten minutes; routers
+        Of each task whose jobs have drifted, where something is done then: under which promise, and
+        since when (JSON); `smallfirst drift --restart` deletes a field.
+    {slice}:drift:judge                string; TTL a minute; routers
+        That somebody judges whether jobs have drifted; in the first slice alone.
     {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks
         What stood in the books of all slices for a task at the end of every ten minutes (JSON), by
         that end in Redis's milliseconds; in the first slice alone.
@@ -328,6 +333,16 @@ class Keys:
     def shadowed(self, copy_id: str) -> str:
         """What a candidate said of a job that people may check."""
         return f"{self.tag}:shadowed:{copy_id}"
+
+    @property
+    def drift(self) -> str:
+        """Which tasks' jobs have drifted, where something is done then."""
+        return f"{self.tag}:drift"
+
+    @property
+    def drift_judge(self) -> str:
+        """That somebody judges whether jobs have drifted."""
+        return f"{self.drift}:judge"
 
     def history(self, task: str) -> str:
         """What stood in a task's books, ten minutes after ten minutes."""

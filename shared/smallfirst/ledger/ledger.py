@@ -13,6 +13,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from smallfirst.ledger.alarms import Alarms
 from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.books import BOOKED_TTL_SECONDS, SEEN_HOUR_TTL_SECONDS
 from smallfirst.ledger.bounds import Bounds
@@ -73,6 +74,7 @@ class Ledger:
         self.decisions = Decisions(redis, keys)
         self.audits = Audits(redis, keys, self._scripts)
         self.shadows = Shadows(redis, keys, self._scripts, self._bounds.job_ttl)
+        self.alarms = Alarms(redis, keys)
         self.lives = Lives(redis, keys, holder, self._scripts)
         #: Redis's clock when it was last told, in ms, and this process's own at that moment.
         self._clock: tuple[int, float] | None = None

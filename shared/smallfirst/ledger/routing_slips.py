@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.answers import Span
 from smallfirst.audit.drawing import AuditOrder
 from smallfirst.jobs import DEFAULT_PRODUCER, Attempt
@@ -35,6 +35,11 @@ class StepRequest(Wire):
     )
     promise: str = Field(
         default="", description="The hash of the task's promise in that catalogue; empty for none."
+    )
+    cautious: Thresholds | None = Field(
+        default=None,
+        description="The thresholds that are in force while the task's jobs have drifted; none:"
+        " nothing is raised then.",
     )
     until_ms: Moment | None = Field(
         default=None,

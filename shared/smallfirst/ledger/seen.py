@@ -3,6 +3,9 @@
 A process counts what it has settled, and adds it to the day's hash every few seconds, so that no
 job waits for it and no script does more. What a process had not written when it was killed is
 missing, and a job whose work was done twice may count twice: neither makes jobs look otherwise.
+
+While thresholds are raised, jobs are counted as if they were not: an answer that would have stood
+counts as accepted, and what is asked after it does not count. Else an alarm would keep itself up.
 """
 
 import threading
@@ -11,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from smallfirst.acceptance import RAISED
 from smallfirst.answers import LabelAnswer
 from smallfirst.drift.bins import (
     ACCEPTED,
@@ -69,14 +73,14 @@ class SeenJobs:
             if isinstance(each, Finish):
                 basis, result = each.basis, each.result
                 if basis is not None and basis.promise:
-                    num_others = len(result.trail) - len(each.spent)
-                    whose = (result.task or "", basis.promise, len(basis.text), num_others)
+                    before = result.trail[: len(result.trail) - len(each.spent)]
+                    whose = (result.task or "", basis.promise, len(basis.text), before)
                     _add_kinds(whose, each.spent, kinds)
             elif isinstance(each, Move):
                 slip = each.slip
                 if slip.request is not None and slip.request.promise:
-                    num_others = len(slip.trail) - len(each.spent)
-                    whose = (slip.task, slip.request.promise, slip.num_chars, num_others)
+                    before = slip.trail[: len(slip.trail) - len(each.spent)]
+                    whose = (slip.task, slip.request.promise, slip.num_chars, before)
                     _add_kinds(whose, each.spent, kinds)
         if not kinds:
             return
@@ -97,20 +101,27 @@ class SeenJobs:
 
 
 def _add_kinds(
-    whose: tuple[str, str, int, int], spent: Sequence[Attempt], kinds: list[_Kind]
+    whose: tuple[str, str, int, Sequence[Attempt]], spent: Sequence[Attempt], kinds: list[_Kind]
 ) -> None:
     """Add what a job's attempts count, given its task, promise, length and attempts before."""
-    task, promise, num_chars, num_before = whose
+    task, promise, num_chars, before = whose
     # A job's first attempt tells of its text.
-    length = _NOT_COUNTED if num_before else length_bin(num_chars)
+    length = _NOT_COUNTED if before else length_bin(num_chars)
+    for attempt in before:
+        if attempt.reason == RAISED:
+            return
     for attempt in spent:
-        tier, outcome = attempt.tier, attempt.outcome
+        tier, outcome, is_raised = attempt.tier, attempt.outcome, attempt.reason == RAISED
+        if is_raised:
+            outcome = _ACCEPTED
         if tier is not _HUMAN:
             sure = _NOT_COUNTED if tier is _RULE else confidence_bin(attempt.confidence)
             answer = attempt.answer if outcome is _ACCEPTED else None
             label = answer.label if isinstance(answer, LabelAnswer) else ""
             kinds.append((task, promise, attempt.step, outcome, sure, label, length))
         length = _NOT_COUNTED
+        if is_raised:
+            return
 
 
 def _fields_of(kind: _Kind) -> Iterator[str]:

@@ -204,6 +204,10 @@ def _of_router(keys: Keys) -> tuple[Grant, ...]:
         *_dropping_checks(keys),
         # Whether an audit has broken a promise.
         Grant("hmget", (f"%R~{keys.audit('*')}",)),
+        # Whether jobs have drifted: what was counted of them, and what is said of it.
+        Grant("hgetall", (f"%R~{keys.booked('*')}",)),
+        Grant("set", (f"%W~{keys.drift_judge}",)),
+        Grant("hgetall hset del expire", (f"~{keys.drift}",)),
         Grant("zadd zrangebyscore expire", (f"~{keys.due}",)),
         *_ending_for_people(keys),
         *_shadowing(keys),
@@ -272,6 +276,7 @@ def _of_worker(keys: Keys, pool: str = "*") -> tuple[Grant, ...]:
         _counting(keys, "hincrbyfloat"),
         *_adding_checks(keys),
         Grant("hmget", (f"%R~{keys.audit('*')}",)),
+        Grant("hgetall", (f"%R~{keys.drift}",)),
         *_beating(keys, pool),
         *_consuming(keys, pool),
         Grant("publish", channels=(f"{keys.celery_prefix}*",)),
@@ -403,6 +408,8 @@ def _auditing(keys: Keys) -> tuple[Grant, ...]:
         Grant("evalsha", (f"~{keys.checks('*')}", review, audit)),
         Grant("xadd xlen xrange expire", (f"~{keys.audited('*')}",)),
         Grant("hmget hgetall", (f"%R{audit}",)),
+        # Since when an alarm has had more checked.
+        Grant("hgetall", (f"%R~{keys.drift}",)),
     )
 
 
@@ -485,7 +492,9 @@ def _of_exporter(keys: Keys) -> tuple[Grant, ...]:
         Grant("zcard zrange", (f"%R~{keys.review('*')}",)),
         Grant("llen", (f"%R~{keys.celery_prefix}*",)),
         Grant("hlen", (f"%R~{keys.unacked('*')}",)),
-        Grant("hgetall", (f"%R~{keys.producers}", f"%R~{keys.booked('*')}")),
+        Grant(
+            "hgetall", tuple(f"%R~{key}" for key in (keys.producers, keys.booked("*"), keys.drift))
+        ),
         Grant("hmget", (f"%R~{keys.of_producer('*').submissions}", f"%R~{keys.audit('*')}")),
         Grant("get", (f"%R~{keys.num_slices}", f"%R~{keys.dead_written}")),
     )

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from redis.exceptions import NoPermissionError
 
 from smallfirst.catalogue import Catalogue, Drift, Promise, QuantityReference
+from smallfirst.catalogue.drifts import Alarm
 from smallfirst.catalogue.promises import promise_digest
 from smallfirst.drift.bins import OTHER_LABELS
 from smallfirst.drift.judging import DriftState, Judged, Limits, Periods, Rows, judge
+from smallfirst.ledger.alarms import Alarms, Standing, StandingAlarm, of_promises
 from smallfirst.ledger.keys import date_of, hour_of
 from smallfirst.ledger.seen import Period, Quantity, SeenPeriod, read_seen
 from smallfirst.ledger.slices import Slice
@@ -44,14 +48,19 @@ class DriftReport:
     """All quantities of a task.
 
     Attributes:
-        raises_alarm: Whether the catalogue wants an alarm.
+        alarm: What the catalogue wants an alarm to do; None where it wants none.
         has_reference: Whether the promise says what its rows were like.
         quantities: In the order of the promise.
     """
 
-    raises_alarm: bool
+    alarm: Alarm | None
     has_reference: bool
     quantities: tuple[QuantityReport, ...] = ()
+
+    @property
+    def raises_alarm(self) -> bool:
+        """Whether the catalogue wants an alarm."""
+        return self.alarm is not None
 
     @property
     def has_drifted(self) -> bool:
@@ -85,12 +94,63 @@ def read_drift(first: Slice, catalogue: Catalogue, now_ms: int) -> dict[str, Dri
     return drift_reports(catalogue, read_seen(first, kept_periods(now_ms)))
 
 
+def read_alarms(
+    first: Slice, catalogue: Catalogue, standing: Standing, now_ms: int
+) -> dict[str, StandingAlarm]:
+    """Read what was counted, and say which alarms stand of tasks where something is done then.
+
+    Args:
+        first: The fleet's first slice.
+        catalogue: In force.
+        standing: What stood until now.
+        now_ms: Redis's clock.
+    """
+    tasks = {name: task for name, task in catalogue.tasks.items() if _acts(task.drift)}
+    if not tasks:
+        return {}
+    reports = read_drift(first, catalogue.model_copy(update={"tasks": tasks}), now_ms)
+    promises = {name: promise_digest(task.promise) for name, task in tasks.items() if task.promise}
+    drifted = {name: promises[name] for name, each in reports.items() if each.has_drifted}
+    return alarms_of(drifted, standing, now_ms)
+
+
+def alarms_of(
+    drifted: Mapping[str, str], standing: Standing, now_ms: int
+) -> dict[str, StandingAlarm]:
+    """Which alarms stand now; one that stood goes on. Pure.
+
+    Args:
+        drifted: The hash of its promise of each task whose jobs have drifted.
+        standing: What stood until now.
+        now_ms: Redis's clock.
+    """
+    going_on = of_promises(standing, drifted)
+    return {
+        name: going_on.get(name) or StandingAlarm(promise=promise, since_ms=now_ms)
+        for name, promise in drifted.items()
+    }
+
+
+def standing_of(first: Slice, catalogue: Catalogue) -> dict[str, StandingAlarm]:
+    """Read which alarms are in force, of tasks where something is done then."""
+    promises = {
+        name: promise_digest(task.promise)
+        for name, task in catalogue.tasks.items()
+        if task.promise is not None and _acts(task.drift)
+    }
+    return of_promises(Alarms(first.redis, first.keys).standing(), promises) if promises else {}
+
+
+def _acts(drift: Drift | None) -> bool:
+    return drift is not None and drift.alarm.acts
+
+
 def _report_of(
     name: str, promise: Promise, drift: Drift | None, seen: Mapping[Period, SeenPeriod]
 ) -> DriftReport:
     reference, told = promise.reference, drift or Drift()
     if reference is None:
-        return DriftReport(drift is not None, has_reference=False)
+        return DriftReport(drift.alarm if drift else None, has_reference=False)
     limits = Limits(told.false_alarms, told.least_index, len(reference.quantities))
     distinct = reference.num_distinct / reference.num_rows
     digest, quantities = promise_digest(promise), []
@@ -99,7 +159,9 @@ def _report_of(
         found = _Found(Quantity(name, digest, each.what, each.step), rows.bins, promise.made_at)
         days, hours = found.in_days(seen), found.in_hours(seen)
         quantities.append(QuantityReport(each, judge(rows, days, hours, limits)))
-    return DriftReport(drift is not None, has_reference=True, quantities=tuple(quantities))
+    return DriftReport(
+        drift.alarm if drift else None, has_reference=True, quantities=tuple(quantities)
+    )
 
 
 @dataclass(frozen=True)
@@ -169,9 +231,33 @@ class DriftWatch:
         if time.monotonic() >= self._due:
             reports = read_drift(self._first, catalogue, now_ms)
             told = {name: each for name, each in reports.items() if each.raises_alarm}
-            self._metrics = list(drift_metrics(told))
+            self._metrics = [*drift_metrics(told), *self._in_force(catalogue)]
             self._due = time.monotonic() + EVERY_SECONDS
         return self._metrics
+
+    def _in_force(self, catalogue: Catalogue) -> Iterator[Metric]:
+        """Tell what is done about drift, of each task that has something done."""
+        acting = {
+            name: task.drift
+            for name, task in catalogue.tasks.items()
+            if task.drift is not None and task.drift.alarm.acts
+        }
+        # Rules of an older version do not let it read the alarms: they alone are not told then.
+        with suppress(NoPermissionError):
+            yield in_force_metric(acting, standing_of(self._first, catalogue))
+
+
+def in_force_metric(acting: Mapping[str, Drift], standing: Standing) -> Metric:
+    """Tell which alarms do something now."""
+    metric = GaugeMetricFamily(
+        "smallfirst_drift_in_force",
+        "Whether a task's thresholds are raised, or more of its answers checked, since its jobs"
+        " have drifted.",
+        labels=("task", "alarm"),
+    )
+    for task, drift in acting.items():
+        metric.add_metric([task, str(drift.alarm)], float(task in standing))
+    return metric
 
 
 _LABELS: Final = ("task", "quantity", "step")

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from tests.support.drifting import CATALOGUE, KEYS, OTHERWISE, ROWS, calibrated, see
+from tests.support.drifting import CATALOGUE, KEYS, MORE, OTHERWISE, RAISE, ROWS, calibrated, see
+
+from smallfirst.catalogue.promises import promise_digest
+from smallfirst.ledger.alarms import Alarms, StandingAlarm
 
 Command = Callable[..., Any]
 
@@ -67,6 +70,39 @@ def test_a_restart_forgets_what_was_counted_of_the_task_alone(
     assert redis.hlen(key) == 1
     again = smallfirst("drift", "topic", "--restart", "--catalogue", catalogue)
     assert (again.code, "topic: 0 counts" in again.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("drift", "words"),
+    [
+        (
+            RAISE,
+            "of texts like the rows, 70.0 % are answered by these thresholds, in place of 90.0 %",
+        ),
+        (MORE, "4 times as many answers are checked blind: smallfirst audit"),
+    ],
+)
+def test_what_is_in_force_is_shown_until_a_restart_ends_it(
+    smallfirst: Command, redis: Redis, tmp_path: Path, drift: str, words: str
+) -> None:
+    """Since when, and what it means; before a router has acted it is said that one will."""
+    catalogue, promise = calibrated(tmp_path, drift=drift)
+    see(redis, promise, OTHERWISE)
+    done = smallfirst("drift", "--catalogue", catalogue)
+    assert "is not in force: a router begins within a minute" in done.out
+    alarm = StandingAlarm(promise=promise_digest(promise), since_ms=1_800_000_000_000)
+    Alarms(redis, KEYS).say({"topic": alarm})
+    done = smallfirst("drift", "--catalogue", catalogue)
+    assert "in force since 2027-01-15 08:00 UTC: `" in done.out
+    assert words in " ".join(done.out.split())
+    [told] = smallfirst("drift", "--catalogue", catalogue, "--json").json.values()
+    assert told["alarm"] == drift.split("alarm: ")[1].strip("}")
+    assert told["in_force_since"] == "2027-01-15T08:00:00+00:00"
+    done = smallfirst("drift", "topic", "--restart", "--catalogue", catalogue)
+    assert "topic: what its alarm did is over" in done.err
+    assert not Alarms(redis, KEYS).standing()
+    [told] = smallfirst("drift", "--catalogue", catalogue, "--json").json.values()
+    assert told["in_force_since"] is None
 
 
 def test_another_promise_begins_anew(smallfirst: Command, redis: Redis, tmp_path: Path) -> None:

@@ -126,6 +126,28 @@ def test_the_promise_stands_beside_the_catalogue(calibrated: Calibrated) -> None
     assert [step.model for step in promise.steps] == ["rules", "minilm"]
 
 
+def test_a_linear_model_is_compared_that_no_step_asks(calibrated: Calibrated) -> None:
+    """On the rows that tested, with the seconds that it took."""
+    single = calibrated.promise.equal_single
+    assert single is not None
+    assert single.words is not None
+    assert single.words.num_rows == calibrated.promise.num_tested
+    assert 0.6 < single.words.share_right < 1.0
+    assert 0 < single.words.seconds < 0.1
+    assert single.words.share_right_of_cascade == pytest.approx(
+        1 - calibrated.promise.num_wrong / calibrated.promise.num_tested, abs=0.01
+    )
+
+
+def test_thresholds_for_a_drift_stand_beside_the_promise(calibrated: Calibrated) -> None:
+    """They answer fewer of the rows, and no step by less."""
+    promise = calibrated.promise
+    assert promise.cautious is not None
+    assert promise.cautious.target == TARGET / 2
+    assert 0 < promise.cautious.share_answered <= promise.share_answered
+    assert len(promise.cautious.thresholds) == len(promise.steps)
+
+
 def test_the_fleet_goes_by_the_promise(calibrated: Calibrated, results: list[Result]) -> None:
     """Every answer of the model stands exactly where its tempered confidence reaches the promise.
 

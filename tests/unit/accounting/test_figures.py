@@ -7,9 +7,14 @@ import pytest
 from smallfirst.accounting.as_json import as_json
 from smallfirst.accounting.figures import Figures, TaskFigures, figures_of
 from smallfirst.accounting.page import report_page
-from smallfirst.accounting.words import balance_words, energy_words, escalation_words
-from smallfirst.catalogue import Catalogue
-from smallfirst.catalogue.promises import EqualSingle, Promise
+from smallfirst.accounting.words import (
+    balance_words,
+    energy_words,
+    escalation_words,
+    how_to_measure,
+)
+from smallfirst.catalogue import Catalogue, Kind
+from smallfirst.catalogue.promises import EqualSingle, Promise, WordsOutside
 from smallfirst.ledger.books import Cell, DayBook, Spent, Use, book_of, field_of_use, pools_of
 
 CATALOGUE = Catalogue.model_validate(
@@ -100,6 +105,53 @@ def test_a_cascade_that_loses_money_is_said_to(step: int, saved: float) -> None:
     assert page.count("LOSS of EUR") == 2
     assert f"LOSS of EUR {-saved:.2f}" in page
     assert '<dd class="loss">-208.0 %</dd>' in page
+
+
+def with_words(*, is_cheapest: bool, price: float = 3.6) -> Catalogue:
+    """The catalogue, calibrated where a linear model that no step asks was compared."""
+    words = WordsOutside(
+        num_rows=99,
+        share_right=0.9,
+        share_right_of_cascade=0.9,
+        seconds=0.01,
+        is_cheapest=is_cheapest,
+    )
+    told: Any = {"equal_single": EqualSingle(step=2, words=words)}
+    task = CATALOGUE.tasks["topic"]
+    found = task.with_promise(Promise.model_construct(**told), task.cascade[1:])
+    pools = {
+        name: pool.model_copy(update={"price_per_hour": 0.0})
+        for name, pool in CATALOGUE.pools.items()
+    }
+    router = CATALOGUE.router.model_copy(update={"price_per_hour": price})
+    return CATALOGUE.model_copy(
+        update={"tasks": {"topic": found}, "router": router, "pools": pools}
+    )
+
+
+def test_the_strongest_rival_may_be_a_linear_model_that_no_step_asks() -> None:
+    """At its measured seconds and the price of a router's hour; without a price nothing is told."""
+    task = only_task(figures(with_words(is_cheapest=True)))
+    assert task.single.by_rival == pytest.approx(task.num_jobs * 0.01 * 3.6 / 3600)
+    assert task.single.rival.name == "a linear model that no step asks"
+    assert not list(how_to_measure(task))
+    unpriced = only_task(figures(with_words(is_cheapest=True, price=0.0)))
+    assert unpriced.single.by_rival is None
+    assert "neither routers nor pools a price" in unpriced.single.rival.why_not
+    other = only_task(figures(with_words(is_cheapest=False)))
+    assert other.single.rival.name != "a linear model that no step asks"
+
+
+def test_a_kind_without_a_linear_model_is_not_told_to_compare_one() -> None:
+    """Nobody could; a task that could and did not is told how."""
+    task = CATALOGUE.tasks["topic"]
+    told = []
+    for kind in (Kind.CLASSIFY, Kind.TAG):
+        found = task.model_copy(update={"kind": kind, "cascade": task.cascade[1:]})
+        tasks = {"topic": found}
+        only = only_task(figures(CATALOGUE.model_copy(update={"tasks": tasks})))
+        told.append([line for line in how_to_measure(only) if "no linear model" in line])
+    assert [len(each) for each in told] == [1, 0]
 
 
 def test_what_was_not_measured_is_not_made_up() -> None:

@@ -1,6 +1,7 @@
 """Estimates of the error among accepted answers: valid at every look, corrected, weighed back."""
 
 import sys
+from dataclasses import replace
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallfirst.agreement.deciding import is_check_wrong
-from smallfirst.audit.betting import log_capital, log_mean, wagers
+from smallfirst.audit.betting import Observed, log_capital, log_mean, wagers
 from smallfirst.audit.drawing import (
     EDGES,
     EVEN,
@@ -22,7 +23,14 @@ from smallfirst.audit.drawing import (
     highest_chance,
     stratum_of,
 )
-from smallfirst.audit.estimating import MAX_WEIGHT, Checked, _Capital, corrected, estimate
+from smallfirst.audit.estimating import (
+    MAX_WEIGHT,
+    Checked,
+    Checks,
+    _Capital,
+    corrected,
+    estimate,
+)
 
 counts = st.integers(0, 400)
 chances = st.floats(0.001, 1.0)
@@ -60,6 +68,17 @@ def test_the_mean_chance_is_the_share(strata: list[int], share: float) -> None:
     chances = [chance_of(share, each, mean_rate) for each in strata]
     if max(chances) < 1:
         assert sum(chances) / len(chances) == pytest.approx(share)
+
+
+@given(st.lists(st.integers(0, len(RATES) - 1), min_size=1), st.floats(0.1, 1.0))
+def test_a_large_share_is_drawn_as_such(strata: list[int], share: float) -> None:
+    """No chance is cut off at 1, which would make the mean of all less; of a share of 1 all."""
+    mean_rate = sum(RATES[each] for each in strata) / len(strata)
+    chances = [chance_of(share, each, mean_rate) for each in strata]
+    assert sum(chances) / len(chances) == pytest.approx(share)
+    assert [chance_of(1.0, each, mean_rate) for each in strata] == pytest.approx(
+        [1.0] * len(strata)
+    )
 
 
 def test_draws_are_spread_evenly_and_hang_on_the_job_alone() -> None:
@@ -109,6 +128,67 @@ def test_more_checks_make_the_interval_narrower() -> None:
     widths = [each.upper - each.lower for each in found if each]
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] < 0.02
+
+
+def test_what_came_while_more_was_checked_counts_for_its_answers_alone() -> None:
+    """A hundred checks of a share four times as large stand for 25 of the others."""
+    lowest = Checked(75, [1.0] * 0, more=(Checks(100, [1.0] * 10, stake=0.25),))
+    plain = Checked(100, [1.0] * 2, more=())
+    found, same = estimate(lowest), estimate(plain)
+    assert found is not None
+    assert same is not None
+    assert found.disagreement == pytest.approx(0.25 * 10 / (75 + 0.25 * 100))
+    assert found.lower <= found.rate <= found.upper
+    assert found.upper - found.lower < 2 * (same.upper - same.lower)
+
+
+@given(st.integers(50, 400), st.integers(1, 5), st.floats(0.02, 1.0))
+def test_a_share_that_is_the_same_all_the_time_may_be_parted(
+    num_checks: int, num_wrong: int, stake: float
+) -> None:
+    """Parts with all at stake are as one; a smaller stake tells less, and no other rate."""
+    whole = estimate(Checked(2 * num_checks, [1.0] * (2 * num_wrong)))
+    half, wrong = Checks(num_checks, [1.0] * num_wrong), [1.0] * num_wrong
+    assert estimate(Checked(num_checks, wrong, more=(half,))) == whole
+    staked = estimate(Checked(num_checks, wrong, more=(replace(half, stake=stake),)))
+    assert whole is not None
+    assert staked is not None
+    assert staked.rate == pytest.approx(whole.rate)
+    assert staked.upper >= whole.upper - 0.02
+
+
+def test_the_interval_holds_the_error_of_all_answers_though_the_share_and_the_error_change() -> (
+    None
+):
+    """A thousand answers of which 2 % are wrong, then as many at 12 % with four times the checks.
+
+    The error among all answers until then moves from the one to the other.
+    """
+    random, num_streams, share, held = np.random.default_rng(11), 120, 0.1, 0
+    for _ in range(num_streams):
+        is_wrong = np.concatenate([random.random(1000) < 0.02, random.random(1000) < 0.12])
+        shares = np.repeat([share, 4 * share], 1000)
+        is_drawn = random.random(2000) < shares
+        held += all(
+            _holds(is_wrong[:end], is_drawn[:end], shares[:end]) for end in (1000, 1500, 2000)
+        )
+    assert held / num_streams > 0.95 - 4 * np.sqrt(0.95 * 0.05 / num_streams)
+
+
+def _holds(is_wrong: Any, is_drawn: Any, shares: Any) -> bool:
+    """Whether the interval of what was drawn holds the error that was expected of all."""
+    lowest, *more = [
+        Checks(
+            int((is_drawn & (shares == each)).sum()),
+            [1.0] * int((is_drawn & is_wrong & (shares == each)).sum()),
+            stake=float(shares.min() / each),
+        )
+        for each in np.unique(shares)
+    ]
+    found = estimate(Checked(lowest.num_checks, lowest.wrong, more=tuple(more)))
+    assert found is not None
+    expected = np.where(shares == shares.min(), 0.02, 0.12).mean()
+    return bool(found.lower <= expected <= found.upper)
 
 
 def test_nothing_is_said_before_anything_was_checked() -> None:
@@ -229,7 +309,7 @@ def test_what_was_won_against_a_range_is_the_least_within_it(
     others: list[float], low: float, more: float
 ) -> None:
     """As a search through the range finds it, to what reading off between means costs."""
-    capital = _Capital(300, others, 1.6)
+    capital = _Capital([Observed(300 - len(others), np.asarray(others))], 1.6)
     within = capital.within(np.array([low]), np.array([low + more]))[0]
     assert within == pytest.approx(capital.at(np.linspace(low, low + more, 50)).min(), abs=0.05)
 

@@ -7,20 +7,26 @@ from pydantic import ValidationError
 
 from smallfirst.catalogue import Catalogue, Drift, step_specs
 
+LARGE: dict[str, Any] = {"tier": "llm", "endpoint": "https://example.org/v1", "source": "large"}
 
-def catalogue(drift: object, accept: object = "calibrated") -> Catalogue:
-    """A catalogue with one task."""
+
+def catalogue(drift: object, accept: object = "calibrated", **more: object) -> Catalogue:
+    """A catalogue with one task, which a small model and then a large one answer."""
     task: dict[str, Any] = {
         "kind": "classify",
         "labels": {"up": "Up.", "down": "Down."},
-        "cascade": [{"model": "mini", "accept": accept}],
+        "cascade": [{"model": "mini", "accept": accept}, {"model": "large"}],
         "drift": drift,
+        **more,
     }
     return Catalogue.model_validate(
         {
             "version": 1,
-            "pools": {"cpu": {"tier": "slm", "max_parameters": "50M"}},
-            "models": {"mini": {"source": "bundled:minilm"}},
+            "pools": {
+                "cpu": {"tier": "slm", "max_parameters": "50M"},
+                "calls": {"tier": "llm", "max_parameters": "10B"},
+            },
+            "models": {"mini": {"source": "bundled:minilm"}, "large": LARGE},
             "tasks": {"topic": task},
         }
     )
@@ -36,10 +42,13 @@ def test_an_empty_drift_is_the_usual_one() -> None:
 @pytest.mark.parametrize(
     ("drift", "rule"),
     [
-        ({"alarm": "raise_threshold"}, "left to people in this version: say `alert`"),
-        ({"alarm": "audit_more"}, "raise the share of `audit` by hand"),
-        ({"alarm": "shout"}, "must be `alert`: tell Prometheus"),
+        ({"alarm": "shout"}, "must be `alert` or `raise_threshold` or `audit_more`: tell"),
         ({"alarm": 1}, "must be `alert`"),
+        ({"alarm": "audit_more"}, "the task has no `audit`, so there is no share of checks to"),
+        ({"times": 2}, "`times` is for `alarm: audit_more`"),
+        ({"alarm": "raise_threshold", "times": 2}, "`times` is for `alarm: audit_more`"),
+        ({"alarm": "audit_more", "times": 1}, "greater than 1"),
+        ({"alarm": "audit_more", "times": 101}, "less than or equal to 100"),
         ({"false_alarms": 0}, "greater than or equal to 0.000001"),
         ({"false_alarms": 0.5}, "less than or equal to 0.2"),
         ({"least_index": -1}, "greater than or equal to 0"),
@@ -60,8 +69,22 @@ def test_without_a_calibrated_step_there_is_nothing_to_compare_with() -> None:
         catalogue({}, accept=0.8)
 
 
-def test_drift_voids_no_promise() -> None:
-    """Adding it changes no step."""
-    both = [catalogue({}), catalogue(None)]
+@pytest.mark.parametrize("alarm", ["alert", "raise_threshold", "audit_more"])
+def test_drift_voids_no_promise(alarm: str) -> None:
+    """Adding it changes no step, not of a large model either, which reads what a task says."""
+    both = [catalogue({"alarm": alarm}, audit=0.1), catalogue(None, audit=0.1)]
     specs = [step_specs(each.tasks["topic"], each.models) for each in both]
     assert specs[0] == specs[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "times"), [({}, 4.0), ({"times": 2.5}, 2.5), ({"times": 100}, 100.0)]
+)
+def test_the_share_of_audits_is_multiplied_as_the_catalogue_says(
+    said: dict[str, float], times: float
+) -> None:
+    """By four where it does not say; another alarm multiplies nothing."""
+    drift = catalogue({"alarm": "audit_more", **said}, audit=0.1).tasks["topic"].drift
+    assert drift is not None
+    assert (drift.audit_times, drift.alarm.acts) == (times, True)
+    assert (Drift().audit_times, Drift().alarm.acts) == (1.0, False)

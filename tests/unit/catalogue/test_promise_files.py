@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.promises import promise_for
 
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.catalogue import (
+    Cautious,
     EqualSingle,
     Promise,
     QuantityReference,
@@ -127,6 +128,26 @@ def test_drift_needs_a_promise_that_says_what_its_rows_were_like(path: Path) -> 
     assert "run `smallfirst calibrate topic --data ROWS`" in said
     write_promise(promise_for(path).model_copy(update={"reference": REFERENCE}), path)
     assert load_catalogue(path).tasks["topic"].drift is not None
+
+
+def test_raised_thresholds_need_a_promise_that_has_them_and_belong_to_none(path: Path) -> None:
+    """Else nothing could be raised: refused at the key. An audit goes on under either promise."""
+    path.write_text(f"{CATALOGUE}    drift: {{alarm: raise_threshold}}\n")
+    promise = promise_for(path).model_copy(update={"reference": REFERENCE})
+    write_promise(promise, path)
+    said = complaint(path)
+    assert "tasks.topic.drift: the task's promise was made by a version that chose no" in said
+    thresholds = tuple(Thresholds(threshold=0.99) for _ in promise.steps)
+    cautious = Cautious(target=0.01, share_answered=0.5, thresholds=thresholds)
+    with_cautious = promise.model_copy(update={"cautious": cautious})
+    write_promise(with_cautious, path)
+    found = load_catalogue(path)
+    assert found.tasks["topic"].promise == with_cautious
+    series = [audit_series(found.tasks["topic"], found.models)]
+    path.write_text(CATALOGUE)
+    write_promise(promise, path)
+    found = load_catalogue(path)
+    assert series == [audit_series(found.tasks["topic"], found.models)]
 
 
 def test_without_a_promise_nothing_is_served(path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
 from smallfirst import JobLocation, State, results
-from smallfirst.acceptance import Acceptance
+from smallfirst.acceptance import Acceptance, Thresholds
 from smallfirst.agreement.measuring import PairRecord
 from smallfirst.answers import (
     Answer,
@@ -32,8 +32,9 @@ from smallfirst.answers import (
     VectorAnswer,
 )
 from smallfirst.audit.drawing import AuditOrder
-from smallfirst.audit.reporting import AuditReport, ReviewerReport
+from smallfirst.audit.reporting import AlarmReport, AuditReport, ReviewerReport
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
+from smallfirst.ledger.alarms import StandingAlarm
 from smallfirst.ledger.checks import BlindAnswer, Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
 from smallfirst.ledger.entries import StreamEntry
@@ -114,6 +115,7 @@ SLIP = RoutingSlip(
         model="minilm",
         pool="cpu",
         acceptance=Acceptance(by_label={"up": 0.5}),
+        cautious=Thresholds(threshold=0.9, by_label={"up": 0.95}),
         options=StepOptions(vote=3),
         audit=AuditOrder(share=0.01, keep_seconds=60, series="0123456789abcdef"),
     ),
@@ -158,7 +160,9 @@ WIRE: list[Wire] = [
                 person="r1", num_answers=2, num_golden=1, num_golden_wrong=0, num_hasty=0
             ),
         ),
+        alarm=AlarmReport(since_ms=1, num_checks=0),
     ),
+    StandingAlarm(promise="0123456789abcdef", since_ms=1),
     RESULT,
     SLIP,
     BatchMessage(batch="b", model="minilm", pool="cpu", entries={"bulk": ("1-0",)}, starts=1),

@@ -9,6 +9,8 @@ import pytest
 
 from smallfirst.catalogue import Catalogue, Promise, step_specs
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.evaluation.alternatives import cascade, outcome
+from smallfirst.evaluation.answers import answers_of
 from smallfirst.evaluation.calibrating import (
     Origin,
     calibrate,
@@ -122,6 +124,60 @@ def test_rows_whose_length_nobody_counted_say_nothing_of_it(catalogue: Catalogue
     promise = promise_of(catalogue, scores_of(1000), Aim(0.06))
     assert promise.reference is not None
     assert "length" not in {each.what for each in promise.reference.quantities}
+
+
+def thresholds_of(promise: Promise) -> list[tuple[float, float]]:
+    """What each step accepts by, and what it accepts by while jobs have drifted."""
+    assert promise.cautious is not None
+    pairs = zip(promise.steps, promise.cautious.thresholds, strict=True)
+    return [
+        (as_number(step.acceptance.threshold), as_number(cautious.threshold))
+        for step, cautious in pairs
+    ]
+
+
+def as_number(threshold: float | str) -> float:
+    """What stands for `never` is beyond all others."""
+    return np.inf if isinstance(threshold, str) else threshold
+
+
+@pytest.mark.parametrize("target", [0.06, 0.1, 0.2])
+def test_cautious_thresholds_keep_half_of_the_target_and_let_nothing_stand_besides(
+    catalogue: Catalogue, target: float
+) -> None:
+    """Each is as strict at least; on as many rows again errors are half of what is promised."""
+    scores = scores_of(4000)
+    promise = promise_of(catalogue, scores, Aim(target))
+    assert promise.cautious is not None
+    assert all(usual <= cautious for usual, cautious in thresholds_of(promise))
+    assert promise.cautious.target == target / 2
+    assert promise.cautious.share_answered <= promise.share_answered
+    acceptances = [
+        step.acceptance.model_copy(update={"raised": raised})
+        for step, raised in zip(promise.steps, promise.cautious.thresholds, strict=True)
+    ]
+    answers = answers_of(scores, acceptances)
+    found = outcome(cascade(answers), answers)
+    assert found.coverage == pytest.approx(promise.cautious.share_answered, abs=1e-5)
+    assert (found.error or 0.0) <= target / 2
+
+
+def test_where_the_rows_bear_no_half_target_nothing_stands(catalogue: Catalogue) -> None:
+    """While jobs have drifted; the promise itself is made all the same."""
+    promise = promise_of(catalogue, scores_of(400), Aim(0.06))
+    assert promise.cautious is not None
+    assert [each.threshold for each in promise.cautious.thresholds] == ["never", "never"]
+    assert promise.cautious.share_answered == 0.0
+
+
+def test_a_label_that_is_promised_apart_is_cautious_apart(catalogue: Catalogue) -> None:
+    """Of each label that stands then, the threshold is as high at least."""
+    promise = promise_of(catalogue, scores_of(6000, rare=0.3), Aim(0.2, is_per_label=True))
+    assert promise.cautious is not None
+    for step, cautious in zip(promise.steps, promise.cautious.thresholds, strict=True):
+        usual = step.acceptance.by_label or {}
+        assert cautious.by_label is not None
+        assert all(usual[label] <= value for label, value in cautious.by_label.items())
 
 
 def test_a_model_that_is_too_sure_is_softened(catalogue: Catalogue) -> None:

@@ -1,5 +1,6 @@
 """Records of results: all that an audit needs, and no word of a text, an id or an answer."""
 
+import re
 from hashlib import sha256
 from typing import Any
 
@@ -62,7 +63,9 @@ def test_no_word_of_a_job_is_in_its_record() -> None:
         {"status": Status.ABSTAINED, "problem": problem, "trail": (attempt,)},
     ):
         raw, _ = record_of(finish(Basis(PRIVATE, "c", "p"), job_id="Ada-555", **more))
-        assert not any(word in raw for word in ("Ada", "555", "\\u260e", "Call"))
+        # A hash may hold three digits by chance.
+        said = re.sub("[0-9a-f]{16,}", "", raw)
+        assert not any(word in said for word in ("Ada", "555", "\\u260e", "Call"))
 
 
 @given(st.text(max_size=50), st.text(max_size=50))

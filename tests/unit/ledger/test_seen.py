@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.support.shapes import attempt_for, result_for, slip_for
 
+from smallfirst.acceptance import RAISED
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Attempt, Outcome, Tier
 from smallfirst.ledger.routing_slips import StepRequest
@@ -125,3 +126,16 @@ def test_what_another_version_counted_is_passed_over() -> None:
         Quantity("topic", PROMISE, "label", None): {"a: b": 3},
         Quantity("topic", PROMISE, "escalation", 1): {"accepted": 0},
     }
+
+
+def test_while_thresholds_are_raised_jobs_count_as_if_they_were_not() -> None:
+    """What would have stood counts as accepted, with its label; what is asked after it does not."""
+    held_back = attempt_of(0, 0.95, outcome=Outcome.ESCALATED, reason=RAISED)
+    as_usual = counted(finish_of(attempt_of(0, 0.95), num_spent=1))
+    after = attempt_of(1, 0.9)
+    assert counted(finish_of(held_back, after, num_spent=2)) == as_usual
+    assert counted(finish_of(held_back, after, num_spent=1)) == {}
+    moved = counted(move_of(held_back, num_spent=1))
+    assert moved[f"{OWN}:escalation:0:accepted"] == moved[f"{OWN}:label::yes"] == 1
+    unsure = attempt_of(0, 0.3, outcome=Outcome.ESCALATED)
+    assert counted(move_of(unsure, num_spent=1))[f"{OWN}:escalation:0:escalated"] == 1

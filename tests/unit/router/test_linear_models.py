@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from smallfirst.acceptance import OTHER_REVISION, Acceptance
+from smallfirst.acceptance import OTHER_REVISION, RAISED, Acceptance, Thresholds
 from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
@@ -139,6 +139,9 @@ def test_a_calibrated_answer_stands_for_its_revision_alone(
     for other in (Acceptance(revision="another"), Acceptance(threshold=1.0)):
         assert LocalModel(skill, other).ask(job).outcome is Outcome.ESCALATED
     assert LocalModel(skill, Acceptance(revision="another")).ask(job).reason == OTHER_REVISION
+    held_back = step.destination.by(Thresholds(threshold="never")).ask(job)
+    assert (held_back.outcome, held_back.reason) == (Outcome.ESCALATED, RAISED)
+    assert (held_back.answer, held_back.threshold) == (said.answer, None)
 
 
 def test_what_nobody_can_read_goes_on(catalogue: Catalogue, trained: LinearModels) -> None:

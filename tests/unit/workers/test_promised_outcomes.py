@@ -3,7 +3,7 @@
 import pytest
 from tests.support.shapes import NOW_MS, slip_for
 
-from smallfirst.acceptance import FOREIGN, OTHER_REVISION, Acceptance
+from smallfirst.acceptance import FOREIGN, OTHER_REVISION, RAISED, Acceptance, Thresholds
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Attempt, Job, Outcome, Problem, Tier
 from smallfirst.ledger.entries import StreamEntry
@@ -83,3 +83,29 @@ def test_the_answer_to_a_foreign_text_does_not_stand(
     attempt = tried(Acceptance(threshold=0.5, foreign=0.9), answer)
     assert (attempt.outcome, attempt.reason) == (outcome, reason)
     assert attempt.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("raised", "outcome", "threshold", "reason"),
+    [
+        (None, Outcome.ACCEPTED, 0.7, None),
+        (Thresholds(threshold=0.8), Outcome.ACCEPTED, 0.8, None),
+        (Thresholds(threshold=0.81), Outcome.ESCALATED, 0.81, RAISED),
+        (Thresholds(threshold="never"), Outcome.ESCALATED, None, RAISED),
+        (Thresholds(threshold=0.1, by_label={"a": 0.9}), Outcome.ESCALATED, 0.9, RAISED),
+        (Thresholds(threshold=0.1, by_label={"b": 0.1}), Outcome.ESCALATED, None, RAISED),
+    ],
+)
+def test_raised_thresholds_are_in_the_place_of_all_others(
+    raised: Thresholds | None, outcome: Outcome, threshold: float | None, reason: str | None
+) -> None:
+    """The trail says what held back an answer that would have stood."""
+    attempt = tried(Acceptance(threshold=0.7, raised=raised))
+    assert (attempt.outcome, attempt.threshold, attempt.reason) == (outcome, threshold, reason)
+
+
+def test_an_answer_that_would_not_have_stood_either_has_no_reason() -> None:
+    """It was not sure enough for the promise itself; and a step that is asked stays asked."""
+    acceptance = Acceptance(threshold=0.9, raised=Thresholds(threshold="never"))
+    assert tried(acceptance).reason is None
+    assert not acceptance.is_never

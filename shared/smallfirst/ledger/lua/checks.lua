@@ -62,11 +62,12 @@ local function add_check(ns, task, chance, job, slip, check, until_ms)
   return true
 end
 
--- Counts an accepted answer, and draws it by its chance. `counted` says: task, series, cell, rate, share,
--- the part drawn evenly, the draw, seconds to keep it, and where its check stands; 0 where it cannot be drawn.
+-- Counts an accepted answer, and draws it by its chance. `counted` says: task, series, cell, rate, the highest
+-- rate, share, the part drawn evenly, the draw, seconds to keep it, and where its check stands; 0 where it cannot
+-- be drawn.
 local function count_accepted(ns, counted, check_at)
-  local task, series, cell, rate, share, even, draw, place =
-    string.match(counted, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) %S+ (%S+)$')
+  local task, series, cell, rate, highest_rate, share, even, draw, place =
+    string.match(counted, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) %S+ (%S+)$')
   local key = ns .. ':audit:' .. task .. ':' .. series
   redis.call('HINCRBY', key, 'accepted', 1)
   redis.call('HINCRBY', key, cell, 1)
@@ -79,6 +80,11 @@ local function count_accepted(ns, counted, check_at)
   end
   redis.call('EXPIRE', key, AUDIT_TTL)
   if place == '0' then return end
+  local highest = highest_rate * num_recent / rates
+  if share * (even + (1 - even) * highest) > 1 then
+    -- No chance is above 1: more is drawn evenly, so that the mean of all chances stays the share.
+    even = (highest - 1 / share) / (highest - 1)
+  end
   local chance = math.min(1, share * (even + (1 - even) * rate * num_recent / rates))
   if tonumber(draw) >= chance then return end
   local job, slip, check, until_ms = check_at(tonumber(place))
