@@ -10,6 +10,7 @@ import yaml
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.writing import Destination, check_edit, edited, write
 from smallfirst.gate.errors import CandidateError
@@ -60,16 +61,26 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
     rows = [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
     folders = dict(folders_added(task, live, candidate, loaded))
     added = {"models": dict(models_added(task, live, candidate, loaded))}
-    # Who checks answers blind goes on with it: that is the team's, and no part of a cascade.
-    kept = {key: said for key, said in entry_of(live, task).items() if key == "audit"}
+    # What is watched, and who checks answers blind, is the team's, and no part of a cascade.
+    kept = {key: said for key, said in entry_of(live, task).items() if key in {"audit", "drift"}}
     entry = kept | entry_of(candidate, task)
     text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
     for source, place in folders.items():
         shutil.copytree(source, place)
     check_edit(to, text, rows)
     number = Versions(live, task).keep()
+    copy_card(Destination(candidate, task), to)
     write(to, text, rows, promise_of(candidate, task))
     return number
+
+
+def copy_card(source: Destination, to: Destination) -> None:
+    """Let the card of what was learned go along; where there is none, none is left either."""
+    if not source.provenance.is_file():
+        to.provenance.unlink(missing_ok=True)
+        return
+    to.beside.mkdir(parents=True, exist_ok=True)
+    write_whole(to.provenance, source.provenance.read_text("utf-8"))
 
 
 def models_added(

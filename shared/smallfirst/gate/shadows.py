@@ -18,9 +18,11 @@ from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.writing import Destination, check_edit, edited, write
 from smallfirst.fitting.yaml_edits import without_entry
 from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.learned import is_promised_by_machines
 from smallfirst.gate.paired import Pairs
 from smallfirst.gate.promoting import (
     check_comparable,
+    copy_card,
     folders_added,
     models_added,
     promise_of,
@@ -71,6 +73,7 @@ def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, shar
     text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
     _copy_and_check(folders, to, text, rows)
     promise = _renamed(promise_of(candidate, task), name)
+    copy_card(Destination(candidate, task), to)
     write(to, text, rows, promise)
     if promise is None:
         promise_path(live, name).unlink(missing_ok=True)
@@ -138,6 +141,7 @@ def promote_shadow(task: str, live: Path) -> int:
     check_edit(to, text, rows)
     text = without_entry(text, "tasks", name)
     number = Versions(live, task).keep()
+    copy_card(Destination(live, name), to)
     write(to, text, rows, _renamed(promise_of(live, name), task))
     _remove_files(live, name)
     return number
@@ -169,7 +173,8 @@ def judge_shadow(report: ShadowReport, live: Path, loaded: Catalogue, margin: Ma
     look = Look.at(pairs_in(report), margin, versions.num_looks(cascade) + 1)
     promise = loaded.tasks[name].promise
     kept = kept_in(report, promise.target) if promise else None
-    verdict = Verdict.of(task, margin, look, kept)
+    must_show = is_promised_by_machines(name, live)
+    verdict = Verdict.of(task, margin, look, kept, must_show=must_show)
     versions.note_look(cascade, verdict)
     return verdict
 
@@ -224,3 +229,4 @@ def _check_loads(live: Path, text: str) -> None:
 def _remove_files(live: Path, name: str) -> None:
     promise_path(live, name).unlink(missing_ok=True)
     Destination(live, name).examples.unlink(missing_ok=True)
+    Destination(live, name).provenance.unlink(missing_ok=True)

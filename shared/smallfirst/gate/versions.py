@@ -3,6 +3,7 @@
     versions/TASK/N/entry.json       the task's entry, as the catalogue had it
     versions/TASK/N/examples.jsonl   what its models learn from, where the entry names a file
     versions/TASK/N/promise.json     its promise, where there is one
+    versions/TASK/N/provenance.jsonl  the card of what it learned, where there is one
     versions/TASK/looks.jsonl        every look at a candidate, with what was seen
     versions/TASK/shadows.jsonl      every candidate that ran in shadow
 
@@ -19,6 +20,7 @@ import yaml
 
 from smallfirst.catalogue import promise_path
 from smallfirst.catalogue.whole_files import write_whole
+from smallfirst.fitting.writing import Destination
 from smallfirst.fitting.yaml_edits import with_entry
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.verdict import Verdict
@@ -90,7 +92,7 @@ class Versions:
             if (place / name).is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, (place / name).read_text("utf-8"))
-            elif name == _PROMISE:
+            elif name in {_PROMISE, _CARD}:
                 path.unlink(missing_ok=True)
         text = self.catalogue.read_text("utf-8-sig")
         write_whole(self.catalogue, with_entry(text, "tasks", self.task, entry))
@@ -132,11 +134,12 @@ class Versions:
 
     def _files(self, entry: dict[str, Any]) -> Iterator[tuple[str, Path]]:
         yield _PROMISE, promise_path(self.catalogue, self.task)
+        yield _CARD, Destination(self.catalogue, self.task).provenance
         if isinstance(examples := entry.get("examples"), str):
             yield "examples.jsonl", self.catalogue.parent / examples
 
 
-_PROMISE = "promise.json"
+_PROMISE, _CARD = "promise.json", "provenance.jsonl"
 
 
 def entry_of(catalogue: Path, task: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import yaml
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.gate.errors import CandidateError
+from smallfirst.gate.learned import is_promised_by_machines
 from smallfirst.gate.shadows import (
     judge_shadow,
     kept_in,
@@ -19,6 +20,8 @@ from smallfirst.gate.shadows import (
 )
 from smallfirst.gate.verdict import Margin
 from smallfirst.gate.versions import Versions
+from smallfirst.provenance.card import Part, write_card
+from smallfirst.provenance.record import Provenance, Source
 from smallfirst.shadow.reporting import ShadowReport
 
 LIVE = """
@@ -170,6 +173,22 @@ def test_from_the_shadow_it_takes_the_place(live: Path) -> None:
     assert "examples/topic-candidate.jsonl" not in files(live.parent)
     Versions(live, "topic").bring_back()
     assert read(live)["tasks"] == before["tasks"]
+
+
+def test_the_card_of_what_it_learned_goes_along(live: Path) -> None:
+    """Into the shadow, from there to the task, and away when it is brought back."""
+    cards = live.parent / "fitted"
+    used = {"k": (Provenance(source=Source.LLM, tier="llm", model="large"),)}
+    (live.parent.parent / "candidate" / "fitted").mkdir()
+    card = live.parent.parent / "candidate" / "fitted" / "topic.provenance.jsonl"
+    write_card(card, {Part.PROMISING: ["k"]}, used)
+    start(live)
+    assert is_promised_by_machines("topic-candidate", live)
+    promote_shadow("topic", live)
+    assert [each.name for each in cards.iterdir()] == ["topic.provenance.jsonl"]
+    assert (cards / "topic.provenance.jsonl").read_text() == card.read_text()
+    Versions(live, "topic").bring_back()
+    assert list(cards.iterdir()) == []
 
 
 def test_what_people_said_is_the_exact_tests_rows() -> None:
