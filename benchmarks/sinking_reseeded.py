@@ -148,7 +148,7 @@ def _kept(found: Sequence[Lived]) -> Iterator[str]:
 
 
 def _spread(name: str, shares: Sequence[float]) -> str:
-    at = np.quantile(shares, (0.0, 0.05, 0.5, 0.95, 1.0))
+    at = np.quantile(shares, (0.0, 0.05, 0.5, 0.95, 1.0)).round(6) + 0.0  # no -0.0 %
     return f"| {name} | {' | '.join(f'{each:.1%}' for each in at)} |"
 
 
