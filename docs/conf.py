@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FORGE = "https://github.com/smallfirst/smallfirst"
-#: A link out of this folder to a file of the repository, and the part of it behind `#`.
-OUTWARD = re.compile(r"\]\(((?:\.\./)+[^)#\s]+)(#[^)\s]*)?\)")
+#: A link out of this folder, or a picture there; behind `#` its part.
+OUTWARD = re.compile(r"(!\[[^\]]*)?\]\(((?:\.\./)+[^)#\s]+)(#[^)\s]*)?\)")
 
 project = "Smallfirst"
 author = "The Smallfirst authors"
@@ -50,12 +50,12 @@ def _complete(app: "Sphinx", page: str, source: list[str]) -> None:
 
 
 def _on_forge(link: "re.Match[str]", folder: Path) -> str:
-    """Rewrite one link, unless it stays in this folder.
+    """Rewrite one link, unless it stays in this folder; a picture is copied into the site.
 
     Raises:
         FileNotFoundError: When the file is not there.
     """
-    target = (folder / link[1]).resolve(strict=True)
-    if target.is_relative_to(ROOT / "docs"):
+    target = (folder / link[2]).resolve(strict=True)
+    if link[1] or target.is_relative_to(ROOT / "docs"):
         return link[0]
-    return f"]({FORGE}/blob/main/{target.relative_to(ROOT)}{link[2] or ''})"
+    return f"]({FORGE}/blob/main/{target.relative_to(ROOT)}{link[3] or ''})"
