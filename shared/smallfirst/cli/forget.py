@@ -343,10 +343,15 @@ def _rewrite(link: Link) -> None:
         about: Any = place.redis.info("persistence")
         if not about.get("aof_enabled"):
             continue
-        if not about.get("aof_rewrite_in_progress"):
-            place.redis.bgrewriteaof()
-        while _is_rewriting(place.redis.info("persistence")):
-            time.sleep(_EVERY)
+        # One that has begun before may hold what was removed meanwhile.
+        _wait_for_rewriting(place.redis)
+        place.redis.bgrewriteaof()
+        _wait_for_rewriting(place.redis)
+
+
+def _wait_for_rewriting(redis: Any) -> None:
+    while _is_rewriting(redis.info("persistence")):
+        time.sleep(_EVERY)
 
 
 def _is_rewriting(about: Any) -> bool:

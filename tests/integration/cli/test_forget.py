@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from tests.support.audit_logs import KEY
+from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
 from smallfirst.audit_log.folder import LogFolder
@@ -127,6 +128,26 @@ def test_nothing_is_left_of_a_person(fleet: LocalFleet, tmp_path: Path) -> None:
     assert "may be left" not in again.stdout
     assert holding(folder, CANARY) == set()
     assert holding(folder, "capybara")
+
+
+def test_a_file_that_is_being_rewritten_is_rewritten_once_more(
+    fleet: LocalFleet, wait_until: WaitUntil
+) -> None:
+    """One that began before holds what was removed while it was written."""
+    with Client(fleet.redis_url) as client, Redis.from_url(fleet.redis_url) as redis:
+        slowly: Any = redis
+        [waiting] = [job for job in jobs_of("ann", CANARY) if job.task == "topic"]
+        client.submit(waiting)
+        wait_until(lambda: client.status(waiting.id).state is State.QUEUED, description="it waits")
+        # A hundredth of a second a key, so that it lasts until the command has come that far.
+        slowly.mset({f"filling:{number}": 1 for number in range(300)})
+        slowly.config_set("rdb-key-save-delay", 10_000)
+        slowly.bgrewriteaof()
+        slowly.config_set("rdb-key-save-delay", 0)
+        done = run(fleet, *WHERE)
+        assert done.returncode == 0, done.stderr
+        slowly.delete(*(f"filling:{number}" for number in range(300)))
+    assert holding(Path(fleet.folder), CANARY) == set()
 
 
 def test_the_logs_tree_stays_whole(fleet: LocalFleet, tmp_path: Path) -> None:

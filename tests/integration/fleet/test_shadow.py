@@ -132,6 +132,39 @@ def test_a_candidate_is_started_seen_and_stopped_while_live_jobs_are_as_before(
     assert live.read_text() == CATALOGUE
 
 
+def told(result: Result) -> tuple[object, ...]:
+    """What a producer reads in a result, but for times."""
+    trail = [(each.model, each.revision, each.outcome, each.confidence) for each in result.trail]
+    return result.task, result.answer, result.tier, result.metadata, trail
+
+
+def test_forgotten_jobs_have_no_copies(
+    fleet: LocalFleet, client: Client, live: Path, wait_until: WaitUntil
+) -> None:
+    """Of a job that was copied and compared nothing is left in Redis, nor in its file."""
+    began = ("--candidate", live.parent / "candidate", "--share", 0.5, "--catalogue", live)
+    smallfirst(fleet, "shadow", "start", "mood", *began)
+    with Redis.from_url(fleet.redis_url) as redis:
+        jobs: list[str] = []
+
+        def is_copied() -> bool:
+            name = f"forget{len(jobs)}"
+            jobs.append(name)
+            job = Job(id=name, task="mood", text=f"{CANARY} thank you", metadata={"who": "ann"})
+            client.result(client.submit(job), timeout=60)
+            return bool(redis.exists(COPIES.job(copy_id("default", name))))
+
+        wait_until(is_copied, description="some have copies", timeout=100)
+        said = smallfirst(fleet, "forget", "--where", "metadata.who=ann", "--json").stdout
+        # Beside an entry that waits bytes of deleted ones may stand; here nothing else waits.
+        assert json.loads(said)["lingering"] == []
+        copies = [copy_id("default", each) for each in jobs]
+        assert not redis.exists(*map(COPIES.job, copies), *map(COPIES.result, copies))
+    kept = [path for path in (live.parent / "fleet").rglob("*") if path.is_file()]
+    assert not [path for path in kept if CANARY.encode() in path.read_bytes()]
+    smallfirst(fleet, "shadow", "stop", "mood", "--catalogue", live)
+
+
 BROKEN = """
   next:
     kind: classify
@@ -166,33 +199,3 @@ def test_a_candidate_whose_model_is_not_there_keeps_nobody_waiting(
             assert {name for names in counted for name in names} <= {b"copied", b"left_out"}
     finally:
         live.write_text(before)
-
-
-def told(result: Result) -> tuple[object, ...]:
-    """What a producer reads in a result, but for times."""
-    trail = [(each.model, each.revision, each.outcome, each.confidence) for each in result.trail]
-    return result.task, result.answer, result.tier, result.metadata, trail
-
-
-def test_forgotten_jobs_have_no_copies(
-    fleet: LocalFleet, client: Client, live: Path, wait_until: WaitUntil
-) -> None:
-    """Of a job that was copied and compared nothing is left in Redis, nor in its file."""
-    began = ("--candidate", live.parent / "candidate", "--share", 0.5, "--catalogue", live)
-    smallfirst(fleet, "shadow", "start", "mood", *began)
-    with Redis.from_url(fleet.redis_url) as redis:
-        jobs: list[str] = []
-
-        def is_copied() -> bool:
-            name = f"forget{len(jobs)}"
-            jobs.append(name)
-            job = Job(id=name, task="mood", text=f"{CANARY} thank you", metadata={"who": "ann"})
-            client.result(client.submit(job), timeout=60)
-            return bool(redis.exists(COPIES.job(copy_id("default", name))))
-
-        wait_until(is_copied, description="some have copies", timeout=100)
-        smallfirst(fleet, "forget", "--where", "metadata.who=ann")
-        copies = [copy_id("default", each) for each in jobs]
-        assert not redis.exists(*map(COPIES.job, copies), *map(COPIES.result, copies))
-    kept = [path for path in (live.parent / "fleet").rglob("*") if path.is_file()]
-    assert not [path for path in kept if CANARY.encode() in path.read_bytes()]

@@ -1,8 +1,6 @@
 """A candidate is started in shadow, judged by what people said of live jobs, promoted, or not."""
 
-import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,9 @@ tasks:
 class Place:
     """A live catalogue, a candidate's beside it, and a fleet's Redis."""
 
-    def __init__(self, folder: Path, redis: Any, redis_url: str) -> None:
+    def __init__(self, folder: Path, redis: Any, smallfirst: Callable[..., Any]) -> None:
         self.live, self.candidate = folder / "live.yaml", folder / "candidate"
-        self.redis, self._url = redis, redis_url
+        self.redis, self._smallfirst = redis, smallfirst
         self.candidate.mkdir()
         self.live.write_text(CATALOGUE)
         better = CATALOGUE.replace("pattern: invoice", 'pattern: "invoice|bill"')
@@ -40,19 +38,12 @@ class Place:
 
     def run(self, *arguments: object) -> Any:
         """Run a command."""
-        line = ["--redis-url", self._url, *map(str, arguments), "--catalogue", str(self.live)]
-        return subprocess.run(
-            [sys.executable, "-m", "smallfirst", *line],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        return self._smallfirst(*arguments, "--catalogue", self.live)
 
     def start(self) -> None:
         """Let the candidate run in shadow."""
         done = self.run("shadow", "start", "topic", "--candidate", self.candidate, "--share", 0.2)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
 
     def count(self, **counts: int) -> None:
         """Let people have said something of the candidate."""
@@ -64,9 +55,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, redis: Any, redis_url: str) -> Place:
+def place(tmp_path: Path, redis: Any, smallfirst: Callable[..., Any]) -> Place:
     """Where the commands work."""
-    return Place(tmp_path, redis, redis_url)
+    return Place(tmp_path, redis, smallfirst)
 
 
 def test_from_the_shadow_one_that_is_better_is_promoted(place: Place) -> None:
@@ -74,18 +65,18 @@ def test_from_the_shadow_one_that_is_better_is_promoted(place: Place) -> None:
     place.start()
     place.count(judged_right_right=300, judged_wrong_right=40, abstained_answered=2)
     judged = place.run("promote", "topic", "--from-shadow", "--dry-run", "--json")
-    assert judged.returncode == 0, judged.stderr
-    verdict = json.loads(judged.stdout)
+    assert judged.code == 0, judged.err
+    verdict = judged.json
     assert (verdict["rows"], verdict["candidate_alone_right"], verdict["look"]) == (340, 40, 1)
-    assert "topic-candidate answers 2 jobs that the live cascade leaves" in judged.stderr
+    assert "topic-candidate answers 2 jobs that the live cascade leaves" in judged.err
     assert load_catalogue(place.live).candidate_of("topic") == "topic-candidate"
     done = place.run("promote", "topic", "--from-shadow")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     text = place.live.read_text()
     assert "invoice|bill" in text
     assert "# A comment that stays." in text
     assert "candidate" not in text
-    assert place.run("rollback", "topic").returncode == 0
+    assert place.run("rollback", "topic").code == 0
     assert "invoice|bill" not in place.live.read_text()
 
 
@@ -95,8 +86,8 @@ def test_from_the_shadow_one_that_may_be_worse_stays(place: Place) -> None:
     place.count(judged_right_right=50, judged_right_none=1, judged_wrong_right=1)
     before = place.live.read_text()
     done = place.run("promote", "topic", "--from-shadow")
-    assert done.returncode == 1
-    assert "more labels would show it" in done.stdout
+    assert done.code == 1
+    assert "more labels would show it" in done.out
     assert place.live.read_text() == before
 
 
@@ -113,26 +104,26 @@ def test_what_makes_no_sense_is_wrong_usage(
 ) -> None:
     """Exit 2, with what to say instead."""
     done = place.run("promote", "topic", *arguments)
-    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert (done.code, told in done.err) == (2, True), done.err
 
 
 def test_before_anybody_said_anything_nothing_is_judged(place: Place) -> None:
     """And no look is spent."""
     place.start()
     done = place.run("promote", "topic", "--from-shadow")
-    assert done.returncode != 0
-    assert "no person's answer is known" in done.stderr
+    assert done.code != 0
+    assert "no person's answer is known" in done.err
     assert not (place.live.parent / "versions" / "topic" / "looks.jsonl").exists()
 
 
 def test_a_shadow_is_shown_and_stopped(place: Place) -> None:
     """In words, as JSON, and not at all where there is none."""
-    assert place.run("shadow", "show", "topic").returncode == 2
+    assert place.run("shadow", "show", "topic").code == 2
     place.start()
     place.count(answered_answered=4, alike=4, copied=4)
     said = place.run("shadow", "show", "topic")
-    assert "in 4 (100.0%) it is the same" in said.stdout
-    assert json.loads(place.run("shadow", "show", "topic", "--json").stdout)["alike"] == 4
-    assert place.run("shadow", "stop", "topic").returncode == 0
+    assert "in 4 (100.0%) it is the same" in said.out
+    assert place.run("shadow", "show", "topic", "--json").json["alike"] == 4
+    assert place.run("shadow", "stop", "topic").code == 0
     assert place.live.read_text() == CATALOGUE
-    assert place.run("shadow", "stop", "topic").returncode != 0
+    assert place.run("shadow", "stop", "topic").code != 0
