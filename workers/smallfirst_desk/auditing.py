@@ -147,11 +147,17 @@ class Auditor:
         if audits.record(held.job.task, entry.entry, record):
             log.info("check.answered", person=decision.person, task=held.job.task)
             self._book_judged(number, held.job.task, check, decision, record)
-            job = (held.slip.producer, held.job.id)
-            has_candidate = self._desk.catalogue.candidate_of(held.job.task) is not None
-            if check.golden is None and has_candidate:
-                judge_checked(self._desk.shadows[number], job, record, decisions)
+            if check.golden is None:
+                self._judge_candidate(number, held, record, decisions)
         return True
+
+    def _judge_candidate(
+        self, number: int, held: HeldJob, record: CheckRecord, decisions: Sequence[Decision]
+    ) -> None:
+        """Count what people said of a candidate that was asked the same in shadow."""
+        if self._desk.catalogue.candidate_of(held.job.task) is not None:
+            job = (held.slip.producer, held.job.id)
+            judge_checked(self._desk.shadows[number], job, record, decisions)
 
     def _book_judged(
         self, number: int, task: str, check: Check, decision: Decision, record: CheckRecord
