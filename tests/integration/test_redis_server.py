@@ -52,6 +52,19 @@ def test_what_a_persistent_server_was_told_is_there_after_a_restart(tmp_path: Pa
         assert redis.get("job") == b"waiting"
 
 
+def test_a_server_that_is_still_reading_its_file_is_waited_for(tmp_path: Path) -> None:
+    """Killed with much to read, it answers the first command after it was started again."""
+    many = "for n = 1, 500000 do redis.call('SET', 'key:' .. n, n) end"
+    server = RedisServer.start(tmp_path)
+    with client_of(server) as redis:
+        redis.eval(many, 0)
+        redis.config_set("appendfsync", "always")
+        redis.set("job", "waiting")
+    server.child.kill()
+    with RedisServer.start(tmp_path) as again, client_of(again) as redis:
+        assert redis.get("job") == b"waiting"
+
+
 def test_a_server_that_keeps_nothing_writes_nothing(tmp_path: Path) -> None:
     """Without persistence no data file is left behind."""
     with RedisServer.start(tmp_path, persistent=False) as server, client_of(server) as redis:

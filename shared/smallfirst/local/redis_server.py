@@ -146,23 +146,29 @@ class RedisServer:
         )
 
     def _answers(self) -> bool:
-        """Wait until this very server answers; False when it ended, or took too long."""
+        """Wait until this very server answers; False when it ended, or took too long.
+
+        While it reads its file it answers nothing but what it does; that may take any time.
+        """
         until = monotonic() + ANSWERS_WITHIN.total_seconds()
         with Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as redis:
             while self.child.exit_code() is None and monotonic() < until:
-                if _process_id(redis) == self.child.pid:
-                    return True
+                about = _about(redis)
+                if about.get("process_id") == self.child.pid:
+                    if not about.get("loading"):
+                        return True
+                    until = monotonic() + ANSWERS_WITHIN.total_seconds()
                 sleep(_POLL_SECONDS)
         return False
 
 
-def _process_id(redis: Redis) -> int | None:
-    """Who answers, if anybody: on a port that was free a moment ago it may be a stranger."""
+def _about(redis: Any) -> dict[str, Any]:
+    """What a server says of itself: on a port that was free a moment ago it may be a stranger."""
     try:
-        server: Any = redis.info("server")
+        about: dict[str, Any] = redis.info()
     except RedisError:
-        return None
-    return int(server["process_id"])
+        return {}
+    return about
 
 
 def _settings(folder: Path, port: int, *, persistent: bool) -> Iterator[str]:
