@@ -115,7 +115,10 @@ def test_a_candidate_is_started_seen_and_stopped_while_live_jobs_are_as_before(
     assert [told(each) for each in after] == [told(each) for each in before]
     assert {each.status for each in after} == {Status.ANSWERED}
     found = shown(fleet, live)
-    assert found["shadow"]["answered"] == found["alike"] + found["unlike"] == found["pairs"]
+    # A copy has ten minutes and one fleet that is busy: it may end otherwise, and is counted so.
+    assert found["shadow"]["answered"] == found["alike"] + found["unlike"] > 0, found
+    assert sum(found["shadow"].values()) == sum(found["live"].values()) == found["pairs"], found
+    assert found["live"]["answered"] == found["pairs"], found
     assert found["cost_per_thousand"]["shadow"] > 0
     said = smallfirst(fleet, "shadow", "show", "mood", "--catalogue", live).stdout
     assert said.startswith("mood: mood-candidate runs in shadow on 50.00% of its jobs.")
