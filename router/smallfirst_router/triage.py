@@ -15,7 +15,7 @@ import structlog
 
 from smallfirst import results
 from smallfirst.catalogue import Backlog
-from smallfirst.jobs import Attempt, Job, Problem, Result, Status
+from smallfirst.jobs import UNKNOWN_TASK, Attempt, Job, Problem, Result, Status
 from smallfirst.ledger.checks import Accepted, accepted
 from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import HeldJob, read_held_job, submitted_job
@@ -431,10 +431,10 @@ def _unfit(job: Job, plans: Mapping[str, TaskPlan]) -> Problem | None:
     if plan is None:
         near = did_you_mean(job.task, plans)
         message = f"task: the catalogue has no task {job.task!r}{near}"
-        return Problem(code="unknown_task", message=message)
+        return Problem(code=UNKNOWN_TASK, message=message)
     if plan.shadow_of:
         message = f"task: {job.task!r} runs in shadow; submit to {plan.shadow_of!r} in its place"
-        return Problem(code="unknown_task", message=message)
+        return Problem(code=UNKNOWN_TASK, message=message)
     if len(job.text) > plan.max_chars:
         message = f"text: has {len(job.text)} characters; task {plan.name!r} takes {plan.max_chars}"
         return Problem(code="too_long", message=message)
@@ -445,7 +445,7 @@ def _end_without_task(held: HeldJob, now_ms: int) -> Finish:
     """End a job whose task has left the catalogue meanwhile, to be replayed once it is back."""
     job = held.job
     message = f"task: the catalogue has no task {job.task!r} any more"
-    problem = Problem(code="unknown_task", message=message)
+    problem = Problem(code=UNKNOWN_TASK, message=message)
     result = results.unanswered(
         job,
         Status.FAILED,

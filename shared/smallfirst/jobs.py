@@ -393,6 +393,8 @@ class Attempt(Wire):
     )
 
 
+#: The code of a job that names no task of the catalogue, or none any more.
+UNKNOWN_TASK: Final = "unknown_task"
 #: The codes of a problem, and what each says. A newer version may have more.
 PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -400,7 +402,7 @@ PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "invalid": "refused: a field breaks a rule, which the message names",
         "too_large": "refused: the submission has too many bytes",
         "too_long": "refused: the text has more characters than the task takes",
-        "unknown_task": "refused, or failed where the task went later: the catalogue has none such",
+        UNKNOWN_TASK: "refused, or failed where the task went later: the catalogue has none such",
         "wrong_slice": "refused: a job of this id belongs into another slice of the fleet",
         "no_step": "abstained: no step of the cascade is within the job's tiers, or an audit has"
         " stopped the task's machines; the message says which",

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from smallfirst.answers import AnyAnswer
-from smallfirst.jobs import Attempt, Result, Status, Tier
+from smallfirst.jobs import UNKNOWN_TASK, Attempt, Result, Status, Tier
 from smallfirst.kinds import KINDS
 from smallfirst.kinds.scoring import Score
 from smallfirst.wire import Wire
@@ -87,7 +87,12 @@ class Pair:
 
 
 def ending_of(result: Result) -> Ending | None:
-    """How a result leaves its job; None where that says nothing of the cascade."""
+    """How a result leaves its job; None where that says nothing of the cascade.
+
+    A task that has left the catalogue meanwhile was not asked; as where a candidate is stopped.
+    """
+    if result.problem is not None and result.problem.code == UNKNOWN_TASK:
+        return None
     if result.status is Status.ANSWERED and result.tier is Tier.HUMAN:
         return Ending.PERSON
     if result.status is Status.ANSWERED and result.unsure:

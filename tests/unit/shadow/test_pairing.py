@@ -6,7 +6,7 @@ import pytest
 from tests.support.shapes import MOMENT
 
 from smallfirst.answers import AnyAnswer, LabelAnswer, Span, SpansAnswer
-from smallfirst.jobs import Attempt, Job, Outcome, Priority, Result, Status, Tier
+from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
 from smallfirst.shadow.copies import SHADOW, copy_id, copy_of, is_drawn
 from smallfirst.shadow.pairing import Ending, Judged, ending_of, is_alike, judged, pair_of, standing
 from smallfirst.shadow.reporting import ShadowReport, sentences
@@ -38,12 +38,14 @@ def ended(status: Status, answer: AnyAnswer | None = None, **more: Any) -> Resul
         (ended(Status.ANSWERED, label("a"), tier=Tier.SLM, unsure=True), Ending.ABSTAINED),
         (ended(Status.ABSTAINED), Ending.ABSTAINED),
         (ended(Status.FAILED), Ending.FAILED),
+        (ended(Status.FAILED, problem=Problem(code="model_error", message="m")), Ending.FAILED),
+        (ended(Status.FAILED, problem=Problem(code="unknown_task", message="m")), None),
         (ended(Status.EXPIRED), None),
         (ended(Status.CANCELLED), None),
     ],
 )
 def test_how_a_result_leaves_its_job(result: Result, ending: Ending | None) -> None:
-    """What its producer ended says nothing of the cascade."""
+    """What its producer ended, or a change of the catalogue, says nothing of the cascade."""
     assert ending_of(result) is ending
 
 
