@@ -52,7 +52,7 @@ FLOWER_OPTIONS = (
 #: What no process of the fleet is told: two cannot share a port of metrics, nor a folder of health,
 #: and one Redis has no use for several slices, whatever another fleet's producers here are told.
 NOT_PASSED_ON = frozenset({"SMALLFIRST_METRICS_PORT", "SMALLFIRST_HEALTH_DIR", "SMALLFIRST_SLICES"})
-#: How long Flower must live to count as started, should nobody ask it.
+#: How long Flower must live to count as started where it does not answer: a fleet works without.
 _STEADY_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 
@@ -356,8 +356,10 @@ class LocalFleet:
     def _has_started(self, child: Child) -> bool:
         """Whether a child's heartbeat is there, or Flower or the desk answers."""
         beats = self._beats.get(child.command.name)
+        if child.command.name == "flower" and monotonic() - child.started_at > _STEADY_SECONDS:
+            return True
         if beats is None:
-            return self._answers(child) or monotonic() - child.started_at > _STEADY_SECONDS
+            return self._answers(child)
         process = process_here(child.pid)
         try:
             holders: Any = self._redis.zrange(beats, 0, -1) if self._redis else ()

@@ -1,5 +1,7 @@
 """`smallfirst up` where a task asks a person: a desk is there, and its answer reaches a client."""
 
+import os
+import signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from smallfirst import Client, Job
 from smallfirst.answers import LabelAnswer
 from smallfirst.jobs import Tier
 from smallfirst.local import LocalFleet
+from smallfirst.local.errors import NotReadyError
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -57,6 +60,20 @@ def test_whoever_runs_a_fleet_answers_at_its_desk(tmp_path: Path) -> None:
         browser.sign_in("me", password)
         assert browser.path == "/"
         browser.close()
+
+
+def test_a_fleet_is_ready_once_its_desk_answers(tmp_path: Path) -> None:
+    """However long the desk takes to come up: who is told its address can open it."""
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(CATALOGUE)
+    with LocalFleet(path, tmp_path / "fleet", flower=False) as fleet:
+        desk = fleet.children()["desk"].pid
+        os.kill(desk, signal.SIGSTOP)
+        with pytest.raises(NotReadyError) as caught:
+            fleet.wait_ready(timedelta(seconds=8))
+        assert caught.value.missing == ("desk 0/1",)
+        os.kill(desk, signal.SIGCONT)
+        fleet.wait_ready(timedelta(seconds=60))
 
 
 def test_a_fleet_that_asks_no_person_has_no_desk(tmp_path: Path) -> None:
