@@ -34,7 +34,11 @@ from smallfirst_desk.desk import Desk, Waits
 from smallfirst_desk.users import Role
 
 pytestmark = pytest.mark.timeout(120)
-KEYS = Keys()
+#: No desk that runs beside writes its own readings here.
+NAMESPACE = "own"
+KEYS = Keys(NAMESPACE)
+#: Of the desks that run.
+THEIRS = Keys()
 #: An end of ten minutes, at noon.
 END_MS = 1_796_040_000_000
 MAX_PAGE_BYTES = 100_000
@@ -43,15 +47,15 @@ USERS = {"ann": ("topic",), "ben": ("pii", "topic")}
 
 def desk_on(redis: Any, folder: Path, num_slices: int = 1) -> Desk:
     """A desk's inside."""
-    slices = [Slice(redis, Keys("sf", number)) for number in range(num_slices)]
+    slices = [Slice(redis, Keys(NAMESPACE, number)) for number in range(num_slices)]
     waits = Waits(lease=timedelta(minutes=1), undo=timedelta(seconds=1))
     return Desk(slices, CatalogueWatch(folder / "catalogue.yaml"), waits, Bounds())
 
 
-def book(redis: Any, now_ms: int, number: int, *, task: str = "topic", slice_: int = 0) -> None:
-    """Book so many answers more of a task's one step, as settling does."""
-    key = Keys("sf", slice_).booked_at(now_ms)
-    redis.hincrby(key, f"{task}:0:accepted:jobs", number)
+def book(redis: Any, now_ms: int, number: int, keys: Keys = KEYS) -> None:
+    """Book so many answers more of the task's one step, as settling does."""
+    key = keys.booked_at(now_ms)
+    redis.hincrby(key, "topic:0:accepted:jobs", number)
     redis.expire(key, 3600)
 
 
@@ -65,12 +69,12 @@ def test_however_many_desks_read_it_stands_there_once(redis: Any, folder: Path) 
     """The first to come at an end of ten minutes writes what the books of all slices hold."""
     recorders = [Recorder(desk_on(redis, folder, num_slices=2)) for _ in range(3)]
     for number, recorder in enumerate(recorders):
-        book(redis, END_MS, 5, slice_=number % 2)
+        book(redis, END_MS, 5, Keys(NAMESPACE, number % 2))
         assert recorder.record(END_MS + 100 * number) == EVERY_MS - 100 * number
     assert read_of(redis) == {END_MS: 5}
     recorders[1].record(END_MS + EVERY_MS)
     assert read_of(redis) == {END_MS: 5, END_MS + EVERY_MS: 15}
-    assert not redis.exists(Keys("sf", 1).history("topic"))
+    assert not redis.exists(Keys(NAMESPACE, 1).history("topic"))
 
 
 def test_who_comes_late_leaves_a_gap(redis: Any, folder: Path) -> None:
@@ -130,7 +134,7 @@ def test_a_book_in_which_nonsense_stands_is_read_without_it(redis: Any) -> None:
 
 def test_an_hour_s_decisions_are_summed_over_slices(redis: Any) -> None:
     """What was taken back is not among them; never fewer than none."""
-    slices = [Slice(redis, Keys("sf", number)) for number in range(2)]
+    slices = [Slice(redis, Keys(NAMESPACE, number)) for number in range(2)]
     for each in slices:
         count_decision(each, "topic", "r-1", END_MS)
     count_decision(slices[0], "topic", "r-1", END_MS, -1)
@@ -232,7 +236,7 @@ def test_a_page_is_small_and_strict(
     """No style or script in it, nothing from elsewhere; with all that it loads, 100 kB at most."""
     _, ben = both
     now_ms = int(redis.time()[0]) * 1000
-    book(redis, now_ms, 1234)
+    book(redis, now_ms, 1234, THEIRS)
     wait_until(lambda: shows(ben, "days", "1,234"), description="it is told")
     html = ben.html
     assert not re.search(r"<style|style=|<script(?! src=)| on\w+=\"|https?://", html)
@@ -251,7 +255,7 @@ def test_a_lead_sees_who_decides_on_the_lead_s_tasks(
     folder = folder_for(tmp_path, {"eve": ("topic",)}, role=Role.LEAD)
     now_ms = int(redis.time()[0]) * 1000
     for person, task in (("r-aaa", "topic"), ("r-bbb", "pii")):
-        count_decision(Slice(redis, KEYS), task, person, now_ms)
+        count_decision(Slice(redis, THEIRS), task, person, now_ms)
     with running_desk(redis_url, folder) as desk:
         eve = desk.browser("eve")
         wait_until(lambda: shows(eve, "reviewers", "r-aaa"), description="it is counted")
