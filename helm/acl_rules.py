@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from smallfirst.redis_access.acl import Role, producer_user, rules, worker_user
+from smallfirst.redis_access.acl import rules
+from smallfirst.redis_access.users import Role, producer_user, worker_user
 
 TARGET = Path(__file__).parent / "smallfirst" / "files" / "redis-acl.yaml"
 #: Stands for the namespace until the chart is rendered; no command or key holds a capital letter.

@@ -27,9 +27,10 @@ from tests.support.running import Deployment, pings
 from tests.support.waiting import WaitUntil
 
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, producer_user, rules, worker_user
+from smallfirst.redis_access.acl import acl_file, rules
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.kubernetes_secret import secret_manifest
+from smallfirst.redis_access.users import Role, producer_user, worker_user
 
 needs_redis_7 = pytest.mark.skipif(
     version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"

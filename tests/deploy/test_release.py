@@ -10,7 +10,7 @@ from tests.support.charts import CHART, HELMS, RELEASE
 from tests.support.kube_api import Cluster
 from tests.support.releases import CHOSEN, Helm, cluster_with_helm
 
-from smallfirst.redis_access.acl import Role
+from smallfirst.redis_access.users import Role
 
 ROUTER, REDIS = f"{RELEASE}-smallfirst-router", f"{RELEASE}-smallfirst-redis"
 

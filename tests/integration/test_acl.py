@@ -31,7 +31,8 @@ from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.ledger.records import ResultRecord, read_record
 from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, producer_user, worker_user
+from smallfirst.redis_access.acl import acl_file
+from smallfirst.redis_access.users import Role, producer_user, worker_user
 from smallfirst.results import LAST_MS
 
 pytestmark = [

@@ -42,7 +42,8 @@ from smallfirst.ledger.seen import Period, read_seen
 from smallfirst.ledger.settlements import Move, Refuse, dead_letter
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, all_grants, worker_user
+from smallfirst.redis_access.acl import all_grants
+from smallfirst.redis_access.users import Role, worker_user
 
 pytestmark = [
     pytest.mark.timeout(400),

@@ -30,7 +30,9 @@ from smallfirst.ledger.settlements import (
     dead_letter,
 )
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Grant, Role, all_grants
+from smallfirst.redis_access.acl import all_grants
+from smallfirst.redis_access.grants import Grant
+from smallfirst.redis_access.users import Role
 
 pytestmark = pytest.mark.skipif(
     version_of(find_binary()) < (7, 0), reason="selectors in access rules need Redis 7 on PATH"

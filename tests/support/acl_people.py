@@ -26,7 +26,7 @@ from smallfirst.ledger.reviewer_counts import count_decision
 from smallfirst.ledger.shadows import Copy, Shadows
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.people import checks_of
-from smallfirst.redis_access.acl import Role
+from smallfirst.redis_access.users import Role
 from smallfirst.shadow.copies import SHADOW, ShadowOrder, copy_of
 from smallfirst.shadow.pairing import ShadowAnswer
 from smallfirst_desk.dashboard.looking import Looker

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis import Redis
 
-from smallfirst.redis_access.acl import Grant
+from smallfirst.redis_access.grants import Grant
 
 Call = tuple[bytes, ...]
 _LINE = re.compile(rb"[\d.]+ \[\d+ ([^\]]+)\] (.*)", re.DOTALL)

@@ -19,7 +19,8 @@ from tests.support.waiting import WaitUntil
 from smallfirst.catalogue import Catalogue
 from smallfirst.ledger.keys import ROUTERS, Keys
 from smallfirst.local.redis_server import RedisServer, find_binary, free_port
-from smallfirst.redis_access.acl import Role, producer_user, rules, worker_user
+from smallfirst.redis_access.acl import rules
+from smallfirst.redis_access.users import Role, producer_user, worker_user
 
 KEYS = Keys()
 #: A producer besides `default`.

@@ -9,9 +9,10 @@ import typer
 from smallfirst.cli.fleet_connection import settings_of
 from smallfirst.cli.global_options import globals_of
 from smallfirst.cli.output import USAGE, JsonOption, fail, print_json
-from smallfirst.redis_access.acl import Role, acl_file, is_user
+from smallfirst.redis_access.acl import acl_file
 from smallfirst.redis_access.address import RedisAddress
 from smallfirst.redis_access.kubernetes_secret import as_yaml, drawn_password, secret_manifest
+from smallfirst.redis_access.users import Role, is_user
 from smallfirst.wording import did_you_mean
 
 #: One, and another while it takes the first one's place.

@@ -27,8 +27,9 @@ from smallfirst.jobs import DEFAULT_PRODUCER, NAME_PATTERN, is_name
 from smallfirst.ledger.keys import EVERY_SLICE, Keys
 from smallfirst.ledger.producers import MAX_WEIGHT, Producer, ProducerRegistry
 from smallfirst.ledger.slices import Slice
-from smallfirst.redis_access.acl import producer_user, rules
+from smallfirst.redis_access.acl import rules
 from smallfirst.redis_access.user_accounts import UserAccounts
+from smallfirst.redis_access.users import producer_user
 from smallfirst.wording import numbered
 
 #: Random bytes of a password, which is their hex digits: such a one needs no encoding in a URL.

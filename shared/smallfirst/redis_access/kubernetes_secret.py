@@ -9,8 +9,9 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smallfirst.redis_access.acl import Role, acl_file
+from smallfirst.redis_access.acl import acl_file
 from smallfirst.redis_access.address import RedisAddress
+from smallfirst.redis_access.users import Role
 
 _LENGTH = 32
 

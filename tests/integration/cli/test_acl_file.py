@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from smallfirst.redis_access.acl import Role, hash_of
+from smallfirst.redis_access.acl import hash_of
+from smallfirst.redis_access.users import Role
 
 Smallfirst = Callable[..., Any]
 

@@ -13,7 +13,8 @@ from smallfirst import Client, Job
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.producers import Producer, ProducerRegistry
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, acl_file, hash_of
+from smallfirst.redis_access.acl import acl_file, hash_of
+from smallfirst.redis_access.users import Role
 
 Smallfirst = Callable[..., Any]
 KEYS = Keys()

@@ -29,7 +29,8 @@ from smallfirst.ledger.history import end_before
 from smallfirst.ledger.review import Refusal, Review
 from smallfirst.ledger.slices import Slice
 from smallfirst.local.redis_server import find_binary, version_of
-from smallfirst.redis_access.acl import Role, all_grants
+from smallfirst.redis_access.acl import all_grants
+from smallfirst.redis_access.users import Role
 from smallfirst_desk.dashboard.looking import Looker
 from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk, Waits, code_of
