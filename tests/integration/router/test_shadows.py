@@ -96,6 +96,21 @@ def router(redis: Any, redis_url: str, path: Path) -> Router:
     return router_of(redis, redis_url, path)
 
 
+@pytest.fixture
+def model_path(tmp_path: Path) -> Path:
+    """A catalogue whose candidate is a model."""
+    return written(tmp_path, SHADOW_BY_MODEL)
+
+
+@pytest.fixture
+def model_router(redis: Any, redis_url: str, model_path: Path) -> Router:
+    """A router that the test steps, beside a worker for the candidate's model."""
+    router = router_of(redis, redis_url, model_path)
+    start_worker(redis)
+    router.step()
+    return router
+
+
 def test_a_share_is_copied_and_compared(redis: Any, router: Router, path: Path) -> None:
     """About half are drawn; the two agree on invoices and not on parcels; nothing of it is left."""
     take_in(redis, router, *many("an invoice"), *many("parcel"))
@@ -167,14 +182,11 @@ def test_without_workers_nothing_is_copied(redis: Any, redis_url: str, tmp_path:
     assert redis.xlen(BULK) == 0
 
 
-def test_a_copy_asks_for_no_more_than_its_text(redis: Any, redis_url: str, tmp_path: Path) -> None:
+def test_a_copy_asks_for_no_more_than_its_text(redis: Any, model_router: Router) -> None:
     """It is bulk, expires in ten minutes, and has no metadata, trace or reply channel."""
-    router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
-    start_worker(redis)
-    router.step()
     private = {"metadata": {"person": "ann"}, "reply_to": "me", "priority": "interactive"}
     more = {"deadline": 3600.0, "traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "explain": True}
-    take_in(redis, router, *(topic(f"a{n}", "parcel", **private, **more) for n in range(20)))
+    take_in(redis, model_router, *(topic(f"a{n}", "parcel", **private, **more) for n in range(20)))
     entries = redis.xrange(BULK)
     assert 3 <= len(entries) <= 17
     for _, fields in entries:
@@ -183,19 +195,15 @@ def test_a_copy_asks_for_no_more_than_its_text(redis: Any, redis_url: str, tmp_p
         assert (fields[b"producer"], b"ann" in fields[b"slip"]) == (SHADOW.encode(), False)
 
 
-def test_copies_have_a_bound(redis: Any, redis_url: str, tmp_path: Path) -> None:
+def test_copies_have_a_bound(redis: Any, model_router: Router, model_path: Path) -> None:
     """Of a candidate that never answers there are only so many; the live jobs are answered all."""
-    path = written(tmp_path, SHADOW_BY_MODEL)
-    router = router_of(redis, redis_url, path)
-    start_worker(redis)
-    router.step()
     for part in range(0, 400, 50):
-        router._triage.shadowing._spare = frozenset({"topic"})
+        model_router._triage.shadowing._spare = frozenset({"topic"})
         submit(redis, *many("parcel", 400)[part : part + 50])
-        router._take()
-        router._triage.shadowing._spare = frozenset({"topic"})
-        router._settle_part()
-    counts = counts_of(redis, path)
+        model_router._take()
+        model_router._triage.shadowing._spare = frozenset({"topic"})
+        model_router._settle_part()
+    counts = counts_of(redis, model_path)
     assert counts["copied"] == MAX_COPIES
     assert counts["left_out"] > 50
     assert len(redis.keys(OWN.result("*"))) == 400
@@ -236,35 +244,28 @@ def test_a_broken_candidate_harms_nobody(redis: Any, redis_url: str, tmp_path: P
 
 
 def test_a_copy_whose_candidate_has_left_says_nothing_of_it(
-    redis: Any, redis_url: str, tmp_path: Path
+    redis: Any, model_router: Router, model_path: Path
 ) -> None:
     """It ends without a letter; once the candidate is back, it has failed in nothing."""
-    path = written(tmp_path, SHADOW_BY_MODEL)
-    router = router_of(redis, redis_url, path)
-    start_worker(redis)
-    router.step()
     submit(redis, *many("parcel"))
-    router._take()
-    router._settle_part()
+    model_router._take()
+    model_router._settle_part()
     assert redis.xlen(KEYS.escalations) > 0
-    path.write_text(LIVE)
-    router.reload()
+    model_path.write_text(LIVE)
+    model_router.reload()
     for _ in range(3):
-        router.step()
+        model_router.step()
     assert redis.xlen(KEYS.escalations) == redis.xlen(KEYS.dead) == 0
-    written(tmp_path, SHADOW_BY_MODEL)
-    router.reload()
-    router._triage.shadowing.count_pairs()
-    counts = counts_of(redis, path)
+    model_path.write_text(LIVE + SHADOW_BY_MODEL)
+    model_router.reload()
+    model_router._triage.shadowing.count_pairs()
+    counts = counts_of(redis, model_path)
     assert counts == {"copied": counts["copied"], "dropped": counts["copied"]}
 
 
-def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, redis_url: str, tmp_path: Path) -> None:
+def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, model_router: Router) -> None:
     """Its text is gone at once, and of it nothing is left but the others."""
-    router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
-    start_worker(redis)
-    router.step()
-    take_in(redis, router, *many("wombat parcel"))
+    take_in(redis, model_router, *many("wombat parcel"))
     num_copies = redis.xlen(BULK)
     jobs = [f"par{n}" for n in range(40)]
     shadows = Shadows(redis, KEYS)
@@ -278,19 +279,15 @@ def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, redis_url: str, tmp_p
 
 
 def test_what_another_cascade_was_asked_counts_for_none(
-    redis: Any, redis_url: str, tmp_path: Path
+    redis: Any, model_router: Router, model_path: Path
 ) -> None:
     """The candidate changes while it has copies: of these nothing is counted for the new one."""
-    path = written(tmp_path, SHADOW_BY_MODEL)
-    router = router_of(redis, redis_url, path)
-    start_worker(redis)
-    router.step()
-    take_in(redis, router, *many("parcel"))
+    take_in(redis, model_router, *many("parcel"))
     assert redis.zcard(redis.keys(KEYS.shadowing("*", "*"))[0]) > 0
-    path.write_text(LIVE + SHADOW_BY_RULE)
-    router.reload()
-    take_in(redis, router, *many("an invoice"))
-    counts = counts_of(redis, path)
+    model_path.write_text(LIVE + SHADOW_BY_RULE)
+    model_router.reload()
+    take_in(redis, model_router, *many("an invoice"))
+    counts = counts_of(redis, model_path)
     assert counts["copied"] == counts["answered:answered"] == counts["alike"]
 
 
@@ -307,15 +304,11 @@ def test_where_redis_refuses_copies_live_jobs_are_served(
 
 
 def test_of_two_routers_that_see_a_pair_one_counts_it(
-    redis: Any, redis_url: str, tmp_path: Path
+    redis: Any, model_router: Router, model_path: Path
 ) -> None:
     """Whatever each has read of it before."""
-    path = written(tmp_path, SHADOW_BY_MODEL)
-    router = router_of(redis, redis_url, path)
-    start_worker(redis)
-    router.step()
-    take_in(redis, router, *many("parcel"))
-    order = shadow_order(load_catalogue(path), "topic")
+    take_in(redis, model_router, *many("parcel"))
+    order = shadow_order(load_catalogue(model_path), "topic")
     assert order is not None
     shadows, at = Shadows(redis, KEYS), (order.candidate, order.series)
     pair = shadows.open_pairs(*at)[0]
