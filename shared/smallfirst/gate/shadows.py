@@ -174,7 +174,7 @@ def judge_shadow(report: ShadowReport, live: Path, loaded: Catalogue, margin: Ma
     promise = loaded.tasks[name].promise
     kept = kept_in(report, promise.target) if promise else None
     must_show = is_promised_by_machines(name, live)
-    verdict = Verdict.of(task, margin, look, kept, must_show=must_show)
+    verdict = Verdict.of(task, margin, look, kept, must_show=must_show, of_jobs=True)
     versions.note_look(cascade, verdict)
     return verdict
 
@@ -184,7 +184,8 @@ def pairs_in(report: ShadowReport) -> Pairs:
 
     They are an even sample: of the answers that stand those that are checked blind by the even part
     of the draw, and as large a share of the jobs that a person answers. There no answer of the live
-    cascade stands, so it is not right.
+    cascade stands, so it is not right. Jobs are drawn whatever their text is, so what is said holds
+    of the task's jobs as they came: a text that comes often counts as often as it was drawn.
     """
     return Pairs(report.num_labels, report.num_lost, report.num_won)
 

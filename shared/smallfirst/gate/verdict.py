@@ -114,6 +114,7 @@ class Verdict:
         labels_missing: How many more labels would do; None where it has enough, or none would.
         must_show: Whether the labels have to show that the promise is kept: it was made on answers
             of machines, and says how often the candidate answers as they did.
+        of_jobs: Whether live jobs were compared, each for itself; else texts, each once.
     """
 
     task: str
@@ -122,6 +123,7 @@ class Verdict:
     kept: Kept | None
     labels_missing: int | None
     must_show: bool = False
+    of_jobs: bool = False
 
     @classmethod
     def of(
@@ -132,13 +134,14 @@ class Verdict:
         kept: Kept | None = None,
         *,
         must_show: bool = False,
+        of_jobs: bool = False,
     ) -> Self:
         """Put together what a look came to, and whether the promise is kept."""
         missing = None
         if not look.is_passed:
             next_level = margin.level(look.number + 1)
             missing = labels_missing(look.pairs, margin.share, next_level)
-        return cls(task, margin, look, kept, missing, must_show)
+        return cls(task, margin, look, kept, missing, must_show, of_jobs)
 
     @property
     def is_passed(self) -> bool:
@@ -230,8 +233,9 @@ def sentences(verdict: Verdict) -> list[str]:
     """Say the verdict, what it rests on, and what is missing."""
     pairs, margin, look = verdict.look.pairs, verdict.margin, verdict.look
     passes = "may take the live cascade's place" if verdict.is_passed else "stays where it is"
+    noun = "jobs" if verdict.of_jobs else "texts"
     seen = (
-        f"Of {pairs.rows:,} texts that people answered, the live cascade alone is right on"
+        f"Of {pairs.rows:,} {noun} that people answered, the live cascade alone is right on"
         f" {pairs.lost:,}, the candidate alone on {pairs.won:,}: {pairs.difference:+.2%} of all."
     )
     shown = (

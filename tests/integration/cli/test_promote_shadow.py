@@ -87,6 +87,7 @@ def test_from_the_shadow_one_that_may_be_worse_stays(place: Place) -> None:
     before = place.live.read_text()
     done = place.run("promote", "topic", "--from-shadow")
     assert done.code == 1
+    assert "Of 52 jobs that people answered" in done.out
     assert "more labels would show it" in done.out
     assert place.live.read_text() == before
 
