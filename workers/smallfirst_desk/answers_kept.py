@@ -1,7 +1,8 @@
 """What people answered, kept as rows for training: the text with its answer, and who said so when.
 
 One file a task, added to at the end, before the answer is settled: so an answer that has its result
-is never missing, and one that is settled twice may stand there twice. `smallfirst export` reads it.
+is never missing, and one that is settled twice may stand there twice. `smallfirst export` reads it,
+and `smallfirst forget` takes rows out of it meanwhile.
 """
 
 import json
@@ -19,6 +20,7 @@ from smallfirst.answers import (
     SpansAnswer,
     TextAnswer,
 )
+from smallfirst.catalogue.locked_files import locked
 from smallfirst.ledger.checks import Check
 from smallfirst.ledger.decisions import Decided, Decision
 from smallfirst.ledger.held_jobs import HeldJob
@@ -143,5 +145,5 @@ class AnswersKept:
         for task, row in rows:
             by_task.setdefault(task, []).append(json.dumps(row, ensure_ascii=False))
         for task, lines in by_task.items():
-            with (self._folder / f"{task}.jsonl").open("a", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in lines))
+            with locked(self._folder / f"{task}.jsonl", "ab") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))

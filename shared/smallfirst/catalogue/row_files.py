@@ -60,12 +60,14 @@ class Line:
         end: Where in the file it ends, as far as that is known.
         content: Its JSON; None where it is too long to be kept, or no row of its table.
         problem: Why there is no content.
+        begin: Where in the file it begins: behind the mark that a file may begin with.
     """
 
     number: int
     end: int
     content: bytes | None
     problem: str = f"the line is longer than {MAX_LINE_BYTES // 1024**2} MiB"
+    begin: int = 0
 
 
 def read_lines(
@@ -93,15 +95,16 @@ def delimiter_of(path: Path) -> str | None:
 def _lines(file: BinaryIO, max_bytes: int) -> Iterator[Line]:
     number = end = 0
     while piece := file.readline(max_bytes):
-        number += 1
+        number, begin = number + 1, end
         end += len(piece)
         is_whole = piece.endswith(b"\n") or len(piece) < max_bytes
         if not is_whole:
             end += _skip_line(file)
         if number == 1:
             _refuse_foreign(piece)
-            piece = piece.removeprefix(codecs.BOM_UTF8)
-        yield Line(number, end, piece if is_whole else None)
+            whole, piece = piece, piece.removeprefix(codecs.BOM_UTF8)
+            begin = len(whole) - len(piece)
+        yield Line(number, end, piece if is_whole else None, begin=begin)
 
 
 def _skip_line(file: BinaryIO) -> int:
@@ -150,12 +153,12 @@ def _refuse_other_rows(first: bytes) -> None:
 
 def _table(lines: Iterator[Line], delimiter: str) -> Iterator[Line]:
     """Write each row of a table as the JSON that it stands for."""
-    at = Line(0, 0, b"")
+    read: list[Line] = []
 
     def texts() -> Iterator[str]:
-        nonlocal at
-        for at in lines:
-            yield "" if at.content is None else at.content.decode("utf-8", "surrogateescape")
+        for line in lines:
+            read.append(line)
+            yield "" if line.content is None else line.content.decode("utf-8", "surrogateescape")
 
     csv.field_size_limit(MAX_LINE_BYTES)
     rows = csv.reader(texts(), delimiter=delimiter)
@@ -164,24 +167,31 @@ def _table(lines: Iterator[Line], delimiter: str) -> Iterator[Line]:
     except csv.Error as error:
         raise ForeignFile(f"has no head of a table in its first line: {error}") from error
     while True:
+        read.clear()
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            yield Line(at.number, at.end, None, f"not a row of the table: {error}")
+            yield replace(_row_at(read), problem=f"not a row of the table: {error}")
             continue
         if cells is None:
             return
-        if cells:
-            yield _as_json(at, keys, cells)
+        if any(line.content is None for line in read):
+            yield _row_at(read)
+        elif cells:
+            yield _as_json(_row_at(read), keys, cells)
+
+
+def _row_at(lines: list[Line]) -> Line:
+    """Where a row of a table stands: cells may hold line breaks."""
+    return Line(lines[-1].number, lines[-1].end, None, begin=lines[0].begin)
 
 
 def _as_json(at: Line, keys: list[str], cells: list[str]) -> Line:
     if len(cells) > len(keys):
         reason = f"has {len(cells)} cells, and the head of the table names {len(keys)}"
-        return Line(at.number, at.end, None, reason)
+        return replace(at, problem=reason)
     row = {key: _value(key, cell) for key, cell in zip(keys, cells, strict=False) if cell}
-    content = json.dumps(row).encode("utf-8")
-    return Line(at.number, at.end, content)
+    return replace(at, content=json.dumps(row).encode("utf-8"))
 
 
 def _value(key: str, cell: str) -> Any:

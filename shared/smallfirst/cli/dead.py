@@ -3,11 +3,8 @@
 import heapq
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Annotated, Any
 
 import typer
@@ -26,14 +23,17 @@ from smallfirst.cli.output import (
     table,
 )
 from smallfirst.jobs import MAX_ID_CHARS, Status
+from smallfirst.ledger.dead_letters import (
+    SLICE_MARK,
+    Dead,
+    forget_letter,
+    letter_at,
+    letters_of,
+)
 from smallfirst.ledger.producers import ProducerRegistry
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.slices import Slice, slice_of
 
-#: How many dead letters one page holds.
-_PAGE = 500
-#: Between an entry and the number of its slice.
-_MARK = "@"
 _NOT_KEPT = "its text is no longer kept; its producer can submit it again"
 _REPLAYED = re.compile(r"^(?P<base>.*)\.replay(?P<times>\d+)$")
 
@@ -46,44 +46,6 @@ app = typer.Typer(
 EntryArgument = Annotated[
     str, typer.Argument(help="The dead letter's name, as `dead list` shows it.")
 ]
-
-
-@dataclass(frozen=True)
-class Dead:
-    """One dead letter, by its entry and the slice that it is in."""
-
-    entry: str
-    letter: DeadLetter
-    kept_bytes: int
-    place: Slice
-    has_neighbours: bool
-
-    @property
-    def name(self) -> str:
-        """What people call it: where there are several slices, two may have the same entry."""
-        return f"{self.entry}{_MARK}{self.place.keys.slice}" if self.has_neighbours else self.entry
-
-    @property
-    def has_raw(self) -> bool:
-        """Whether the submission is kept, as a whole or its beginning."""
-        return self.kept_bytes > 0
-
-    @property
-    def order(self) -> tuple[int, int]:
-        """Where it stands among all: when it was given up, and its number in that millisecond."""
-        ms, _, number = self.entry.partition("-")
-        return int(ms), int(number)
-
-    @property
-    def time(self) -> datetime:
-        """When it was given up, on Redis's clock."""
-        return datetime.fromtimestamp(int(self.entry.partition("-")[0]) / 1000, UTC)
-
-    def as_json(self) -> dict[str, Any]:
-        """What is known, without a word of the text."""
-        known = self.letter.model_dump(mode="json", exclude_none=True)
-        about = {"entry": self.name, "time": self.time.isoformat(), **known}
-        return {**about, "raw": self.has_raw, "kept_bytes": self.kept_bytes}
 
 
 @app.command("list")
@@ -222,7 +184,7 @@ def _replay(link: Link, dead: Dead) -> Replayed:
     """Submit a dead letter and forget it, at once or not at all."""
     place, letter = dead.place, dead.letter
     raw: Any = place.redis.get(place.keys.dead_raw(dead.entry))
-    if problem := _hindrance(place, letter, raw):
+    if problem := _hindrance(dead, raw):
         return Replayed(dead.name, problem=problem)
     job_id = letter.id
     if job_id and _is_taken(place, letter, job_id):
@@ -237,8 +199,11 @@ def _replay(link: Link, dead: Dead) -> Replayed:
     return Replayed(dead.name, job_id)
 
 
-def _hindrance(place: Slice, letter: DeadLetter, raw: bytes | None) -> str:
+def _hindrance(dead: Dead, raw: bytes | None) -> str:
     """Say why a letter cannot be submitted again; empty where it can."""
+    place, letter = dead.place, dead.letter
+    if not dead.is_readable:
+        return f"it does not say whose it is; smallfirst dead drop {dead.name} removes it"
     if raw is None:
         return _NOT_KEPT
     if len(raw) < letter.size:
@@ -258,18 +223,6 @@ def _renamed(raw: bytes, job_id: str) -> bytes | None:
     if not isinstance(found, dict):
         return None
     return json.dumps({**found, "id": job_id}, ensure_ascii=False).encode()
-
-
-def forget_letter(dead: Dead, redis: Any) -> None:
-    """Forget one dead letter, by this connection or in this transaction."""
-    keys = dead.place.keys
-    names = (keys.dead, keys.dead_raw(dead.entry), keys.dead_kept, keys.dead_bytes)
-    redis.eval(_drop_script(), len(names), *names, dead.entry)
-
-
-@cache
-def _drop_script() -> str:
-    return (resources.files("smallfirst.ledger") / "lua" / "drop_dead_letter.lua").read_text()
 
 
 def _chosen(
@@ -300,54 +253,23 @@ def _free_id(place: Slice, letter: DeadLetter, *, num_slices: int) -> str:
 
 def _letters(link: Link, reason: str | None) -> Iterator[Dead]:
     """Read dead letters page by page, of all slices the newest first."""
-    each = (letters_of(place, link) for place in link.slices)
+    has_neighbours = len(link.slices) > 1
+    each = (letters_of(place, has_neighbours=has_neighbours) for place in link.slices)
     found = heapq.merge(*each, key=lambda dead: dead.order, reverse=True)
     return (dead for dead in found if reason in (None, dead.letter.reason))
 
 
-def letters_of(place: Slice, link: Link) -> Iterator[Dead]:
-    """Read one slice's dead letters page by page, the newest first."""
-    newest = "+"
-    while page := _page(place, link, newest):
-        yield from page
-        newest = f"({page[-1].entry}"
-
-
-def _page(place: Slice, link: Link, newest: str) -> list[Dead]:
-    found: Any = place.redis.xrevrange(place.keys.dead, max=newest, count=_PAGE)
-    return _read(place, link, found)
-
-
 def _find(link: Link, name: str) -> Dead:
-    named = re.fullmatch(rf"(?P<entry>\d+-\d+)({_MARK}(?P<slice>\d+))?", name)
+    named = re.fullmatch(rf"(?P<entry>\d+-\d+)({SLICE_MARK}(?P<slice>\d+))?", name)
     number = int(named["slice"] or 0) if named else 0
     has_place = named is not None and (named["slice"] is not None) == (len(link.slices) > 1)
     if named is None or not has_place or number >= len(link.slices):
         fail(f"{name!r} is no dead letter; `smallfirst dead list` names them", exit_code=USAGE)
-    place, entry = link.slices[number], named["entry"]
-    found: Any = place.redis.xrange(place.keys.dead, entry, entry)
-    if not found:
+    has_neighbours = len(link.slices) > 1
+    found = letter_at(link.slices[number], named["entry"], has_neighbours=has_neighbours)
+    if found is None:
         fail(f"there is no dead letter {name}")
-    return _read(place, link, found)[0]
-
-
-def _read(
-    place: Slice, link: Link, found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]
-) -> list[Dead]:
-    """Make dead letters of stream entries, and see which texts are still kept."""
-    pipeline = place.redis.pipeline(transaction=False)
-    for entry, _ in found:
-        pipeline.strlen(place.keys.dead_raw(entry.decode()))
-    return [
-        Dead(
-            entry.decode(),
-            DeadLetter.model_validate_json(fields[b"letter"]),
-            int(kept_bytes),
-            place,
-            has_neighbours=len(link.slices) > 1,
-        )
-        for (entry, fields), kept_bytes in zip(found, pipeline.execute(), strict=True)
-    ]
+    return found
 
 
 def _raw_of(dead: Dead) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from smallfirst.ledger.dead_letters import letter_in
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.slices import Slice
 from smallfirst.wording import counted
@@ -48,7 +49,7 @@ def _letters(place: Slice) -> Iterator[DeadLetter]:
     oldest = "-"
     while page := _page(place, oldest):
         for _, fields in page:
-            yield DeadLetter.model_validate_json(fields[b"letter"])
+            yield letter_in(fields)
         oldest = f"({page[-1][0].decode()}"
 
 

@@ -1,39 +1,28 @@
 """`smallfirst forget`: what is known of a person is removed, wherever it stands."""
 
-import json
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from smallfirst.catalogue.likeness import text_key
-from smallfirst.catalogue.whole_files import write_whole
-from smallfirst.cli.dead import forget_letter, letters_of
 from smallfirst.cli.fleet_connection import Link, client_of, link_of
 from smallfirst.cli.options import ProducerOption
-from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, print_json, say
-from smallfirst.client.transports import State
-from smallfirst.jobs import DEFAULT_PRODUCER, Priority
-from smallfirst.ledger.audits import Audits
-from smallfirst.ledger.keys import EVERY_SLICE
-from smallfirst.ledger.routing_slips import DeadLetter
-from smallfirst.ledger.shadow_cancelling import cancel_copy
-from smallfirst.ledger.shadows import Shadows
-from smallfirst.ledger.slices import Slice, slice_of
-from smallfirst.people import checks_of, task_of_checks, task_of_people
-from smallfirst.provenance.row_vectors import ROW_VECTORS, forget_rows
+from smallfirst.cli.output import SOME_FAILED, USAGE, JsonOption, fail, note, print_json, say
+from smallfirst.client import Client
+from smallfirst.forgetting import in_files, in_redis, log_salts
+from smallfirst.forgetting.ending import end_copies, end_jobs
+from smallfirst.forgetting.errors import WrongPlace
+from smallfirst.forgetting.finding import find, is_id
+from smallfirst.forgetting.forgotten import Forgotten, Found, JobName
+from smallfirst.jobs import DEFAULT_PRODUCER
+from smallfirst.settings import ProducerSettings, load_settings
 from smallfirst.wording import counted
 
 _METADATA: Final = "metadata."
-#: How long jobs that are cancelled may take to end, in seconds; people's take as long as a router's
-#: round.
-PATIENCE = 30.0
-_EVERY, _PAGE = 0.2, 500
 
 IdsOption = Annotated[
     list[str] | None, typer.Option("--id", help="The id of a job; may be given several times.")
@@ -47,13 +36,17 @@ WhereOption = Annotated[
 ]
 RowsOption = Annotated[
     list[Path] | None,
-    typer.Option(help="A file of rows that loses those jobs' rows; may be given several times."),
+    typer.Option(
+        help="A file of rows, as JSON Lines, CSV or TSV, that loses the rows with those jobs' ids;"
+        " may be given several times."
+    ),
 ]
 ModelOption = Annotated[
     list[Path] | None,
     typer.Option(
         help="A folder of trained models, or that workers keep heads in, which loses the vectors of"
-        " those jobs' rows; may be given several times."
+        " those jobs' rows; may be given several times. Rows that had other ids, or none, when a"
+        " model learned from them are known by their texts: name their files with --rows."
     ),
 ]
 LogOption = Annotated[
@@ -62,31 +55,31 @@ LogOption = Annotated[
 ]
 
 
-@dataclass
-class Forgotten:
-    """What was removed, and what could not be.
+@dataclass(frozen=True)
+class _Paths:
+    """Where what is known of a person stands, beside Redis."""
 
-    Attributes:
-        jobs: Producers and ids.
-        places: How much was removed, by where it stood.
-        under_way: Jobs that have not ended yet, and stand where they stood.
-        lingering: Streams in which deleted bytes may be left: Redis frees a deleted entry once
-            those written beside it, some 4 kB, are deleted too.
-    """
+    rows: Sequence[Path]
+    models: Sequence[Path]
+    log: Path | None
 
-    jobs: list[tuple[str, str]]
-    places: Counter[str] = field(default_factory=Counter)
-    under_way: list[str] = field(default_factory=list)
-    lingering: list[str] = field(default_factory=list)
+    def look(self) -> None:
+        """See that each is there, before anything is removed."""
+        try:
+            in_files.look_at(self.rows, self.models)
+            if self.log is not None:
+                log_salts.look_at(self.log)
+        except WrongPlace as error:
+            fail(str(error), exit_code=USAGE)
 
-    def as_json(self) -> dict[str, Any]:
-        """Lay it out for programs."""
-        return {
-            "jobs": [job_id for _, job_id in self.jobs],
-            "removed": dict(self.places),
-            "under_way": self.under_way,
-            "lingering": self.lingering,
-        }
+    def options(self) -> Iterator[str]:
+        """Name them as the command's options do."""
+        for path in self.rows:
+            yield from ("--rows", str(path))
+        for path in self.models:
+            yield from ("--model", str(path))
+        if self.log is not None:
+            yield from ("--log", str(self.log))
 
 
 def forget(
@@ -105,31 +98,35 @@ def forget(
     For an administrator. Jobs that are under way are cancelled first. Redis's file is rewritten.
     What is left beside jobs that still wait is named: ask again when these have ended. Backups, and
     the weights of models that have learned from a row, are yours to deal with. Exit 1 where a job
-    has not ended yet, or nothing was found.
+    has not ended yet, a file could not be dealt with, or nothing was found; what is left then is
+    named, and asked for again by the ids.
     """
     if (job_id is None) == (where is None):
         fail("name jobs by --id, or by --where metadata.KEY=VALUE", exit_code=USAGE)
-    named = [(producer or DEFAULT_PRODUCER, each) for each in job_id or ()]
+    named = _named(job_id or (), producer)
+    key, value = _pair(where) if where is not None else ("", "")
+    paths = _Paths(rows or (), model or (), log)
+    paths.look()
     with link_of(context) as link:
-        done = Forgotten(named or sorted(_those_who_say(link, *_pair(where or ""))))
-        _end(context, done)
-        _end_copies(link, done)
-        gone = [job for job in done.jobs if job[1] not in done.under_way]
-        for place in link.slices:
-            _forget_in(place, link, gone, done.places)
-        _forget_in_files(rows or (), model or (), {each for _, each in gone}, done.places)
-        if log is not None:
-            done.places["audit log"] += _forget_salts(log, gone, link)
-        done.lingering = [
-            stream
-            for place in link.slices
-            for stream in _streams(place)
-            if place.redis.xlen(stream)
-        ]
-        _rewrite(link)
-    _tell(done, as_json=as_json)
-    if done.under_way or not done.places.total():
+        done = Forgotten(find(link.slices, key, value) if where is not None else named)
+        try:
+            _forget(context, link, done, paths)
+        except BaseException:
+            # A cancelled job's result has no metadata: who stops here must be able to go on.
+            _ask_again(done, paths)
+            raise
+    _tell(done, paths, as_json=as_json)
+    if not done.is_done:
         raise typer.Exit(SOME_FAILED)
+
+
+def _named(ids: Sequence[str], producer: str | None) -> Found:
+    """The jobs that are named by their ids."""
+    for each in ids:
+        if not is_id(each):
+            fail(f"--id: {each!a} can be no job's id; see the field `id` of a job", exit_code=USAGE)
+    name = load_settings(ProducerSettings, producer=producer).producer
+    return Found({JobName(name, each) for each in ids})
 
 
 def _pair(where: str) -> tuple[str, str]:
@@ -139,226 +136,28 @@ def _pair(where: str) -> tuple[str, str]:
     return key, value
 
 
-def _those_who_say(link: Link, key: str, value: str) -> set[tuple[str, str]]:
-    """The jobs whose metadata say something, whether they wait, have ended or were refused."""
-    return {
-        (producer, str(found["id"]))
-        for place in link.slices
-        for producer, found in _everything(place)
-        if isinstance(told := found.get("metadata"), dict) and told.get(key) == value
-    }
+def _forget(context: typer.Context, link: Link, done: Forgotten, paths: _Paths) -> None:
+    """End jobs, and remove what is known of them: from Redis last, since it says which they are."""
+
+    @contextmanager
+    def client(name: str) -> Iterator[Client]:
+        with client_of(context, name) as (opened, _):
+            yield opened
+
+    not_ended = {*end_jobs(done.found.jobs, client), *end_copies(link.slices, done.found.jobs)}
+    done.under_way = sorted(not_ended)
+    gone = done.found.but(not_ended)
+    if paths.log is not None:
+        erased = log_salts.erase(paths.log, gone.jobs, link.slices)
+        done.places["audit log"] += erased.number
+        done.failed += erased.failures
+    done.failed += in_files.remove(paths.rows, paths.models, gone.all_ids, done.places)
+    in_redis.remove(link.slices, gone, done.places)
+    done.lingering = in_redis.lingering(link.slices)
+    in_redis.rewrite(link.slices)
 
 
-def _everything(place: Slice) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each job and result that a slice holds, as JSON has it, with its producer."""
-    redis, keys = place.redis, place.keys
-    pattern = keys.of_producer(EVERY_SLICE).result(EVERY_SLICE)
-    for name in redis.scan_iter(match=pattern, count=_PAGE):
-        producer = name.decode().removeprefix(f"{keys.tag}:result:").partition(":")[0]
-        yield from _read(producer, redis.get(name))
-    for stream in _streams(place):
-        fallback = keys.producer_of(stream) or DEFAULT_PRODUCER
-        for _, fields in _entries(redis, stream):
-            producer = (fields.get(b"producer") or fallback.encode()).decode()
-            yield from _read(producer, fields.get(b"job"))
-    for entry, fields in _entries(redis, keys.dead):
-        letter = DeadLetter.model_validate_json(fields[b"letter"])
-        yield from _read(letter.producer, redis.get(keys.dead_raw(entry.decode())))
-
-
-def _streams(place: Slice) -> list[str]:
-    """Every stream of a slice in which jobs wait or are in hand."""
-    keys = place.keys
-    patterns = (keys.of_producer(EVERY_SLICE).jobs, keys.escalations, keys.backlogs_of(EVERY_SLICE))
-    found = {name.decode() for one in patterns for name in place.redis.scan_iter(match=one)}
-    return sorted(found)
-
-
-def _entries(redis: Any, stream: str) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
-    first = "-"
-    while page := redis.xrange(stream, first, count=_PAGE):
-        yield from page
-        first = f"({page[-1][0].decode()}"
-
-
-def _read(producer: str, raw: str | bytes | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    with suppress(ValueError, RecursionError):
-        found = json.loads(raw or b"")
-        if isinstance(found, dict) and "id" in found:
-            yield producer, found
-
-
-def _end(context: typer.Context, done: Forgotten) -> None:
-    """Cancel what is under way, and wait until it has ended."""
-    for producer in sorted({each for each, _ in done.jobs}):
-        ids = [job_id for each, job_id in done.jobs if each == producer]
-        with client_of(context, producer) as (client, _):
-            waiting = [one for one in ids if _is_under_way(client, one)]
-            for one in waiting:
-                client.cancel(one)
-            until = time.monotonic() + PATIENCE
-            while waiting and time.monotonic() < until:
-                time.sleep(_EVERY)
-                waiting = [one for one in waiting if _is_under_way(client, one)]
-        done.under_way += waiting
-
-
-def _end_copies(link: Link, done: Forgotten) -> None:
-    """Cancel the copies that candidates in shadow have of jobs."""
-    shadows = [Shadows(place.redis, place.keys) for place in link.slices]
-    for job in done.jobs:
-        number = slice_of(job[1], len(link.slices))
-        if not _has_ended_copy(link.slices[number], shadows[number], *job):
-            done.under_way.append(job[1])
-
-
-def _has_ended_copy(place: Slice, shadows: Shadows, producer: str, job_id: str) -> bool:
-    """Cancel a job's copy, if there is one, and wait until it is gone; False where it is not."""
-    if not _waited_for(lambda: not shadows.is_coming(producer, job_id)):
-        return False
-    if not shadows.is_under_way(producer, job_id):
-        return True
-    stream, entry = cancel_copy(place, producer, job_id)
-    return _waited_for(lambda: not place.redis.xrange(stream, entry, entry))
-
-
-def _waited_for(is_done: Callable[[], bool]) -> bool:
-    """Wait for something, as long as jobs that are cancelled may take; say whether it came."""
-    until = time.monotonic() + PATIENCE
-    while not (came := is_done()) and time.monotonic() < until:
-        time.sleep(_EVERY)
-    return came
-
-
-def _is_under_way(client: Any, job_id: str) -> bool:
-    return client.status(job_id).state not in (State.UNKNOWN, State.DONE)
-
-
-def _forget_in(
-    place: Slice, link: Link, jobs: Sequence[tuple[str, str]], places: Counter[str]
-) -> None:
-    """Remove what one slice holds of jobs that have ended."""
-    own = [job for job in jobs if slice_of(job[1], len(link.slices)) == place.keys.slice]
-    shadows = Shadows(place.redis, place.keys)
-    for producer, job_id in own:
-        keys = place.keys.of_producer(producer)
-        places["results"] += int(place.redis.delete(keys.result(job_id)))
-        place.redis.delete(keys.job(job_id))
-        places["copies in shadow"] += shadows.forget(producer, job_id)
-    wanted = set(jobs)
-    for letter in letters_of(place, link):
-        if (letter.letter.producer, letter.letter.id) in wanted:
-            forget_letter(letter, place.redis)
-            places["dead letters"] += 1
-    places["blind checks"] += _drop_checks(place, {job_id for _, job_id in own})
-
-
-def _drop_checks(place: Slice, ids: set[str]) -> int:
-    """Let the blind checks of jobs end as those do that nobody answers in time."""
-    num_dropped = 0
-    for stream in _streams(place):
-        task = task_of_checks(task_of_people(place.keys.pool_of(stream)))
-        if task is None:
-            continue
-        late = {
-            f"{Priority.BULK}:{entry.decode()}": 0
-            for entry, fields in _entries(place.redis, stream)
-            if any(found["id"] in ids for _, found in _read("", fields.get(b"job")))
-        }
-        if late:
-            place.redis.zadd(place.keys.review(checks_of(task)), late)
-            num_dropped += Audits(place.redis, place.keys).drop_late(task)
-    return num_dropped
-
-
-def _forget_in_files(
-    files: Sequence[Path], folders: Sequence[Path], ids: set[str], places: Counter[str]
-) -> None:
-    """Remove rows from files, and their vectors from models: those first, since rows tell of them.
-
-    A row may have had no id, or another one, when a model learned from its text.
-    """
-    lines = {file: _lines_of(file) for file in files}
-    theirs = (line for each in lines.values() for line in each if _is_of(line, ids))
-    keys = {key for line in theirs for key in _text_key(line)}
-    for folder in folders:
-        places[str(folder)] += _drop_vectors(folder, ids, keys)
-    for file, each in lines.items():
-        places[str(file)] += _drop_rows(file, each, ids)
-
-
-def _lines_of(file: Path) -> list[str]:
-    if not file.is_file():
-        fail(f"{file}: no such file; see --rows", exit_code=USAGE)
-    return file.read_text("utf-8").splitlines(keepends=True)
-
-
-def _text_key(line: str) -> Iterator[str]:
-    for _, found in _read("", line.encode()):
-        if isinstance(text := found.get("text"), str):
-            yield text_key(text)
-
-
-def _drop_rows(file: Path, lines: Sequence[str], ids: set[str]) -> int:
-    """Write a file of rows without those jobs' rows; say how many there were."""
-    kept = [line for line in lines if not _is_of(line, ids)]
-    if len(kept) < len(lines):
-        write_whole(file, "".join(kept))
-    return len(lines) - len(kept)
-
-
-def _drop_vectors(folder: Path, ids: set[str], keys: set[str]) -> int:
-    """Take rows out of every head below a folder; say how many there were."""
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder; see --model", exit_code=USAGE)
-    num_dropped = 0
-    for file in sorted(folder.rglob(ROW_VECTORS)):
-        try:
-            num_dropped += forget_rows(file, ids, keys)
-        except (OSError, ValueError) as error:
-            fail(f"{file}: {error}; remove it: the model answers without, and names no rows")
-    return num_dropped
-
-
-def _is_of(line: str, ids: set[str]) -> bool:
-    return any(str(found["id"]) in ids for _, found in _read("", line.encode()))
-
-
-def _forget_salts(folder: Path, jobs: Iterable[tuple[str, str]], link: Link) -> int:
-    """Erase the salts of their records, once the keeper has taken up what it has not yet."""
-    until = time.monotonic() + PATIENCE
-    while any(each.redis.xlen(each.keys.log) for each in link.slices):
-        if time.monotonic() > until:
-            fail("the audit log's keeper takes no records up; start it, and ask again")
-        time.sleep(_EVERY)
-    from smallfirst.audit_log.index import Index  # noqa: PLC0415 - for this option alone
-
-    with Index(folder, may_write=True) as index:
-        return sum(index.erase(producer, job_id) for producer, job_id in jobs)
-
-
-def _rewrite(link: Link) -> None:
-    """Have each Redis write its file anew, and wait for it: the old one holds what was removed."""
-    for place in link.slices:
-        about: Any = place.redis.info("persistence")
-        if not about.get("aof_enabled"):
-            continue
-        # One that has begun before may hold what was removed meanwhile.
-        _wait_for_rewriting(place.redis)
-        place.redis.bgrewriteaof()
-        _wait_for_rewriting(place.redis)
-
-
-def _wait_for_rewriting(redis: Any) -> None:
-    while _is_rewriting(redis.info("persistence")):
-        time.sleep(_EVERY)
-
-
-def _is_rewriting(about: Any) -> bool:
-    return bool(about.get("aof_rewrite_in_progress") or about.get("aof_rewrite_scheduled"))
-
-
-def _tell(done: Forgotten, *, as_json: bool) -> None:
+def _tell(done: Forgotten, paths: _Paths, *, as_json: bool) -> None:
     if as_json:
         print_json(done.as_json())
         return
@@ -367,10 +166,45 @@ def _tell(done: Forgotten, *, as_json: bool) -> None:
             say(f"{place}: {number:,} removed")
     if not done.places.total():
         say("nothing was found of them")
+    if done.found.num_unreadable:
+        entries = counted(done.found.num_unreadable, "entry")
+        say(f"{entries} of Redis could not be read, and may be theirs; see smallfirst dead list")
     if done.lingering:
         say(
             "bytes of deleted entries may be left beside those that wait in"
             f" {', '.join(done.lingering)}; ask again when these have ended"
         )
     if done.under_way:
-        say(f"{counted(len(done.under_way), 'job')} had not ended; ask again: {done.under_way[0]}")
+        say(f"{counted(len(done.under_way), 'job')} had not ended: {done.under_way[0].id}")
+    for each in done.failed:
+        note(f"left: {each}")
+    if done.under_way or done.failed:
+        _ask_again(done, paths)
+
+
+def _ask_again(done: Forgotten, paths: _Paths) -> None:
+    """Say how the same jobs are named once more."""
+    commands = commands_of(done.found, list(paths.options()))
+    if commands:
+        note("then ask again by the ids, since their metadata may find them no more:")
+    for command in commands:
+        note(f"  {command}")
+
+
+def commands_of(found: Found, options: Sequence[str]) -> list[str]:
+    """Write the commands that name the same jobs by their ids, one for each producer."""
+    ids = {job.producer: list[str]() for job in sorted(found.jobs)}
+    for job in sorted(found.jobs):
+        ids[job.producer].append(job.id)
+    if unclaimed := sorted(found.ids - {job.id for job in found.jobs}):
+        ids.setdefault(DEFAULT_PRODUCER, []).extend(unclaimed)
+    return [
+        shlex.join(
+            [
+                *("smallfirst", "forget", "--producer", producer),
+                *(word for each in names for word in ("--id", each)),
+                *options,
+            ]
+        )
+        for producer, names in ids.items()
+    ]

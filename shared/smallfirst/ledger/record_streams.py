@@ -56,6 +56,16 @@ class RecordStream:
         entries = [Waiting(entry.decode(), fields) for entry, fields in found]
         return entries if len(entries) < count else entries[:-1]
 
+    @property
+    def last_entry(self) -> str:
+        """The newest entry that waits; empty for none."""
+        found = self._redis.xrevrange(self._keys.log, count=1)
+        return found[0][0].decode() if found else ""
+
+    def has_waiting(self, until: str) -> bool:
+        """Whether an entry waits that is not newer than this one."""
+        return bool(until and self._redis.xrange(self._keys.log, "-", until, count=1))
+
     def forget(self, until: str) -> None:
         """Drop entries up to this one: they are in the log."""
         milliseconds, _, number = until.partition("-")

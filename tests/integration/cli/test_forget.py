@@ -1,6 +1,7 @@
 """A person's texts, results and rows are gone from wherever they stood, and nobody else's."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,6 +45,18 @@ tasks:
     kind: classify
     labels: {a: one, b: two}
     cascade: [{person: {wait: 1h, otherwise: abstain}}]
+  mood:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade:
+      - {rule: {patterns: [{label: a, pattern: parcel}]}}
+      - {person: {wait: 1h}}
+    audit: {share: 1.0}
+  next:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{rule: {patterns: [{label: b, pattern: parcel}]}}]
+    shadow: {of: mood, share: 0.5}
 """
 CANARY = "wombatzibet"
 WHERE = ("forget", "--where", "metadata.person=ann")
@@ -106,6 +119,7 @@ def test_nothing_is_left_of_a_person(fleet: LocalFleet, tmp_path: Path) -> None:
         done = run(fleet, *WHERE, "--rows", rows, "--json")
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
+        assert (told["failed"], told["unreadable"]) == ([], 0)
         assert sorted(told["jobs"]) == ["ann-gone", "ann-ids", "ann-topic"]
         assert told["removed"] == {
             "results": 3,
@@ -176,7 +190,7 @@ def test_the_logs_tree_stays_whole(fleet: LocalFleet, tmp_path: Path) -> None:
 
 
 def test_a_model_keeps_no_vector_of_theirs(fleet: LocalFleet, tmp_path: Path) -> None:
-    """In every folder below the one named; a file that is broken ends it by its name."""
+    """In every folder below the one named, and where only their text is known as theirs."""
     for place in ("topic-1", "cache/heads/abc"):
         folder = tmp_path / place
         folder.mkdir(parents=True)
@@ -200,11 +214,88 @@ def test_a_model_keeps_no_vector_of_theirs(fleet: LocalFleet, tmp_path: Path) ->
     )
     removed = json.loads(done.stdout)["removed"]
     assert (removed[str(tmp_path)], removed[str(rows_file)]) == (1, 1)
-    (tmp_path / "topic-1" / ROW_VECTORS).write_text("?\n")
-    done = run(fleet, "forget", "--id", "bob-ids", "--model", tmp_path)
-    assert (done.returncode, f"topic-1/{ROW_VECTORS}" in done.stderr) == (1, True), done.stderr
-    done = run(fleet, "forget", "--id", "bob-ids", "--model", tmp_path / "none")
-    assert (done.returncode, "no such folder" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_broken_file_ends_nothing_else(fleet: LocalFleet, tmp_path: Path) -> None:
+    """Redis and its file, other rows and salts lose what is theirs; then it is asked by their ids.
+
+    What their metadata said went with their results.
+    """
+    good, odd = tmp_path / "good.csv", tmp_path / "odd rows.jsonl"
+    good.write_text("id,text\nfay-ids,wombatzibet\nbob-ids,x\n")
+    odd.write_text('{"id": "fay-ids"\n{"id": "fay-topic", "text": "wombatzibet"}\n')
+    (tmp_path / ROW_VECTORS).write_text("?\n")
+    paths = ("--model", tmp_path, "--rows", odd, "--rows", good)
+    where = ("forget", "--where", "metadata.person=fay")
+    with Client(fleet.redis_url) as client:
+        for job in jobs_of("fay", CANARY)[:2]:
+            client.submit(job)
+        client.result("fay-ids", timeout=20)
+        done = run(fleet, *where, *paths)
+        assert done.returncode == 1, done.stderr
+        assert client.status("fay-ids").state is State.UNKNOWN
+        assert client.status("fay-topic").state is State.UNKNOWN
+    assert holding(Path(fleet.folder), CANARY) == set()
+    assert good.read_text() == "id,text\nbob-ids,x\n"
+    assert odd.read_text() == '{"id": "fay-ids"\n'
+    assert f"left: {tmp_path / ROW_VECTORS}: no line of a taught row; remove it" in done.stderr
+    assert f"left: {odd}: line 1 cannot be read, and may be theirs" in done.stderr
+    assert CANARY not in done.stderr + done.stdout
+    asked = [line for line in done.stderr.splitlines() if line.startswith("  smallfirst")]
+    [words] = map(shlex.split, asked)
+    assert words[1:] == [
+        *("forget", "--producer", "default", "--id", "fay-ids", "--id", "fay-topic"),
+        *map(str, ("--rows", odd, "--rows", good, "--model", tmp_path)),
+    ]
+    odd.write_text('{"id": "fay-ids"}\n')
+    (tmp_path / ROW_VECTORS).unlink()
+    assert "nothing was found" in run(fleet, *where).stdout
+    again = run(fleet, *words[1:])
+    assert (again.returncode, again.stderr, odd.read_text()) == (0, "", "")
+
+
+def test_a_wrong_path_is_told_before_anything_is_removed(fleet: LocalFleet, tmp_path: Path) -> None:
+    """A file or folder that is not there, or holds something else: all stands as it stood."""
+    array, rows = tmp_path / "array.jsonl", tmp_path / "rows.jsonl"
+    array.write_text('[{"id": "gus-ids"}]\n')
+    rows.write_text('{"id": "gus-ids"}\n')
+    wrong = {
+        ("--rows", array): "jq -c",
+        ("--rows", tmp_path / "none"): "no such file; see --rows",
+        ("--model", tmp_path / "none"): "no such folder; see --model",
+        ("--log", tmp_path): "no audit log is there; see --log",
+    }
+    with Client(fleet.redis_url) as client:
+        client.submit(jobs_of("gus", "x")[0])
+        client.result("gus-ids", timeout=20)
+        for option, reason in wrong.items():
+            done = run(fleet, "forget", "--id", "gus-ids", "--rows", rows, *option)
+            assert (done.returncode, reason in done.stderr) == (2, True), done.stderr
+        assert client.status("gus-ids").state is State.DONE
+    assert rows.read_text() == '{"id": "gus-ids"}\n'
+    assert run(fleet, "forget", "--id", "gus-ids").returncode == 0
+
+
+def test_copies_for_a_candidate_go_too(fleet: LocalFleet, wait_until: WaitUntil) -> None:
+    """What it said of a person's jobs, and the blind checks of these."""
+    jobs = [
+        Job(id=f"eve-{n}", task="mood", text=f"parcel {CANARY}", metadata={"person": "eve"})
+        for n in range(20)
+    ]
+    with Client(fleet.redis_url) as client, Redis.from_url(fleet.redis_url) as redis:
+        assert len(list(client.map(jobs))) == 20
+        wait_until(
+            lambda: redis.keys(Keys().shadowed("*")) and not redis.keys(Keys().shadowing("*", "*")),
+            description="every copy was compared",
+            timeout=30,
+        )
+        num_copies = len(redis.keys(Keys().shadowed("*")))
+        done = run(fleet, "forget", "--where", "metadata.person=eve", "--json")
+        assert done.returncode == 0, done.stderr
+        removed = json.loads(done.stdout)["removed"]
+        assert (removed["copies in shadow"], removed["blind checks"]) == (num_copies, 20)
+        assert redis.keys("*@shadow*") == redis.keys(Keys().shadowed("*")) == []
+    assert holding(Path(fleet.folder), CANARY) == set()
 
 
 @pytest.mark.parametrize(
@@ -213,6 +304,7 @@ def test_a_model_keeps_no_vector_of_theirs(fleet: LocalFleet, tmp_path: Path) ->
         ((), "--id, or by --where"),
         (("--where", "person=ann"), "metadata.KEY=VALUE"),
         (("--id", "a", "--where", "metadata.a=b"), "--id, or by --where"),
+        (("--id", "a b"), "can be no job's id"),
     ],
 )
 def test_whom_is_said_in_one_way(

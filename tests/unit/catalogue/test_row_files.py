@@ -36,6 +36,66 @@ def test_a_table_is_read_as_it_was_written(rows: list[tuple[str, str]], delimite
     assert [line.number for line in lines] == sorted(line.number for line in lines)
 
 
+@given(
+    st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=6),
+    st.sampled_from([None, ",", "\t"]),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    st.booleans(),
+    st.data(),
+)
+def test_a_row_can_be_cut_out_by_where_it_stands(
+    rows: list[tuple[str, str]],
+    delimiter: str | None,
+    ending: bytes,
+    mark: bytes,
+    ends_with_a_line: bool,  # noqa: FBT001 - drawn
+    data: st.DataObject,
+) -> None:
+    """What is left are the other bytes, which are read as the other rows."""
+    content = mark + written(rows, delimiter, ending)
+    content = content if ends_with_a_line else content.removesuffix(ending)
+    lines = list(read_lines(io.BytesIO(content), delimiter=delimiter))
+    number = data.draw(st.integers(0, len(lines) - 1))
+    cut = content[: lines[number].begin] + content[lines[number].end :]
+
+    left = [
+        parse_row(each.content or b"") for each in read_lines(io.BytesIO(cut), delimiter=delimiter)
+    ]
+
+    whole = [parse_row(line.content or b"") for line in lines]
+    assert len(whole) == len(rows)
+    assert left == whole[:number] + whole[number + 1 :]
+    assert cut.startswith(mark)
+    assert sum(line.end - line.begin for line in lines) == len(content) - lines[0].begin
+
+
+def written(rows: list[tuple[str, str]], delimiter: str | None, ending: bytes) -> bytes:
+    """Write rows as a file has them."""
+    if delimiter is None:
+        found = [json.dumps({"id": a, "text": b}, ensure_ascii=False) for a, b in rows]
+        return b"".join(line.encode() + ending for line in found)
+    file = io.StringIO(newline="")
+    table = csv.writer(file, delimiter=delimiter, lineterminator=ending.decode())
+    table.writerows([("id", "text"), *rows])
+    return file.getvalue().encode()
+
+
+def test_a_mark_inside_a_file_goes_with_its_row() -> None:
+    """Two marks before one row would make it no row; the first of the file is the file's."""
+    bom = b"\xef\xbb\xbf"
+    lines = read_lines(io.BytesIO(bom + b'{"a": 1}\n\n' + bom + b'{"a": 2}\n'))
+    assert [(line.begin, line.end) for line in lines] == [(3, 12), (13, 25)]
+
+
+def test_a_row_of_a_table_with_a_line_that_is_too_long_is_told() -> None:
+    """It is no blank line: somebody's text stands there."""
+    table = b"text,label\n" + b"a" * 40 + b",x\nb,x\n"
+    lines = list(read_lines(io.BytesIO(table), delimiter=",", max_bytes=32))
+    assert [(line.number, line.content is None) for line in lines] == [(2, True), (3, False)]
+    assert "longer than" in lines[0].problem
+
+
 def test_files_that_were_joined_bring_a_mark_each() -> None:
     """A byte order mark before any line of JSON says nothing, and a line of it alone is blank."""
     bom = b"\xef\xbb\xbf"
