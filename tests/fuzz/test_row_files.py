@@ -2,6 +2,7 @@
 
 import io
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -41,7 +42,8 @@ def test_no_row_of_a_file_of_jobs_raises(
     for each in (content, *spoilt(content, seed, NUM_SPOILT)):
         lines = lines_of(ending, each, max_bytes)
         assert [line.number for line in lines] == sorted(line.number for line in lines)
-        assert all(0 < line.end <= len(each) for line in lines)
+        assert all(0 <= line.begin < line.end <= len(each) for line in lines)
+        assert all(one.end <= other.begin for one, other in pairwise(lines))
         for line in lines:
             row = read_row(line, Defaults(task="topic"))
             if isinstance(row, BadRow):

@@ -1,9 +1,11 @@
 """`smallfirst forget`: what is known of a person is removed, wherever it stands."""
 
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,6 +25,9 @@ from smallfirst.settings import ProducerSettings, load_settings
 from smallfirst.wording import counted
 
 _METADATA: Final = "metadata."
+_COMMAND: Final = ("smallfirst", "forget", "--producer")
+#: The most ids that one command is told to name: systems bound how long it may be.
+_MAX_IDS: Final = 500
 
 IdsOption = Annotated[
     list[str] | None, typer.Option("--id", help="The id of a job; may be given several times.")
@@ -186,25 +191,19 @@ def _ask_again(done: Forgotten, paths: _Paths) -> None:
     """Say how the same jobs are named once more."""
     commands = commands_of(done.found, list(paths.options()))
     if commands:
-        note("then ask again by the ids, since their metadata may find them no more:")
+        note("to ask again by the ids, since their metadata may find them no more:")
     for command in commands:
         note(f"  {command}")
 
 
 def commands_of(found: Found, options: Sequence[str]) -> list[str]:
-    """Write the commands that name the same jobs by their ids, one for each producer."""
-    ids = {job.producer: list[str]() for job in sorted(found.jobs)}
+    """Write the commands that name the same jobs by their ids, some for each producer."""
+    ids = defaultdict[str, list[str]](list)
     for job in sorted(found.jobs):
         ids[job.producer].append(job.id)
-    if unclaimed := sorted(found.ids - {job.id for job in found.jobs}):
-        ids.setdefault(DEFAULT_PRODUCER, []).extend(unclaimed)
+    ids[DEFAULT_PRODUCER] += sorted(found.ids - {job.id for job in found.jobs})
     return [
-        shlex.join(
-            [
-                *("smallfirst", "forget", "--producer", producer),
-                *(word for each in names for word in ("--id", each)),
-                *options,
-            ]
-        )
+        shlex.join([*_COMMAND, producer, *chain(*(("--id", each) for each in part)), *options])
         for producer, names in ids.items()
+        for part in (names[at : at + _MAX_IDS] for at in range(0, len(names), _MAX_IDS))
     ]

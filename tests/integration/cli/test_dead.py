@@ -78,6 +78,22 @@ def test_dead_letters_are_listed_without_their_text(smallfirst: Smallfirst, redi
     assert smallfirst("dead", "show", entry, "--raw", "--json").json["submission"] == raw.decode()
 
 
+def test_a_letter_that_cannot_be_read_stops_nobody(smallfirst: Smallfirst, redis: Redis) -> None:
+    """It is listed with the others and can be dropped; nobody knows whose it is to submit again."""
+    bury(redis, b"garbage", "not_json")
+    odd = redis.xadd(KEYS.dead, {"letter": b"\xff"}).decode()  # type: ignore[union-attr]
+    redis.set(KEYS.dead_raw(odd), "secret", ex=60)
+    found = smallfirst("dead", "list", "--json").json
+    assert [letter["reason"] for letter in found] == ["unreadable_letter", "not_json"]
+    assert smallfirst("dead", "show", odd).code == 0
+    assert smallfirst("queues", "--json").json["dead_letters"] == 2
+    replayed = smallfirst("dead", "replay", odd)
+    assert (replayed.code, f"smallfirst dead drop {odd}" in replayed.out) == (1, True)
+    assert submitted(redis) == []
+    assert smallfirst("dead", "drop", "--reason", "unreadable_letter").out == "dropped: 1\n"
+    assert not redis.exists(KEYS.dead_raw(odd))
+
+
 def test_refusals_are_counted_apart_from_jobs_given_up(
     smallfirst: Smallfirst, redis: Redis
 ) -> None:

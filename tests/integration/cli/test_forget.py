@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -296,6 +297,24 @@ def test_copies_for_a_candidate_go_too(fleet: LocalFleet, wait_until: WaitUntil)
         assert (removed["copies in shadow"], removed["blind checks"]) == (num_copies, 20)
         assert redis.keys("*@shadow*") == redis.keys(Keys().shadowed("*")) == []
     assert holding(Path(fleet.folder), CANARY) == set()
+
+
+def test_who_stops_it_is_told_the_ids(
+    redis: Redis, environment: dict[str, str], wait_until: WaitUntil
+) -> None:
+    """A job that it has cancelled has no metadata any more by which it could be found again."""
+    own = Keys().of_producer("default").jobs
+    job = Job(id="hal-1", task="ids", text="x", metadata={"person": "hal"})
+    entry = redis.xadd(own, {"job": job.to_json()})
+    redis.hset(Keys().of_producer("default").job("hal-1"), "origin", str(entry))
+    redis.expire(Keys().of_producer("default").job("hal-1"), 60)
+    command = [sys.executable, "-m", "smallfirst", "forget", "--where", "metadata.person=hal"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        wait_until(lambda: redis.xlen(own) == 2, description="it is cancelled", timeout=30)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "  smallfirst forget --producer default --id hal-1\n" in told
 
 
 @pytest.mark.parametrize(
