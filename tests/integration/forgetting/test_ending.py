@@ -10,7 +10,8 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 from tests.support.routers import BULK, KEYS, router_of, start_worker, submit, topic
 
-from smallfirst.forgetting.ending import end_copies
+from smallfirst import Client
+from smallfirst.forgetting.ending import end_copies, end_jobs
 from smallfirst.forgetting.forgotten import Found, JobName
 from smallfirst.forgetting.in_redis import remove
 from smallfirst.ledger.keys import POOL_GROUP
@@ -54,6 +55,21 @@ def has_copies(redis: Redis) -> list[JobName]:
     """The jobs that have copies under way."""
     shadows = Shadows(redis, KEYS)
     return [job for job in JOBS if shadows.is_under_way(*job)]
+
+
+def test_jobs_of_all_producers_are_waited_for_together(redis: Any, redis_url: str) -> None:
+    """Each is cancelled before any is waited for; no router takes a cancellation up here."""
+    jobs = [JobName(f"p{number}", "a") for number in range(4)]
+    for job in jobs:
+        own = KEYS.of_producer(job.producer)
+        entry = redis.xadd(own.jobs, {"job": topic("a").to_json()})
+        redis.hset(own.job("a"), mapping={"origin": entry, "at": own.jobs, "entry": entry})
+        redis.expire(own.job("a"), 60)
+    began = time.monotonic()
+    assert end_jobs(jobs, lambda name: Client(redis_url, producer=name), seconds=1) == jobs
+    assert time.monotonic() - began < 4
+    for job in jobs:
+        assert redis.xrange(KEYS.of_producer(job.producer).jobs)[1][1] == {b"cancel": b"a"}
 
 
 def test_copies_that_a_worker_has_are_waited_for_together(redis: Any, router: Router) -> None:
