@@ -12,6 +12,7 @@ from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority
 from smallfirst.ledger.audits import Audits
@@ -28,7 +29,7 @@ from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.people import checks_of
 from smallfirst.redis_access.users import Role
 from smallfirst.shadow.copies import SHADOW, ShadowOrder, copy_of
-from smallfirst.shadow.pairing import ShadowAnswer
+from smallfirst.shadow.pairing import Judged, Judgement, ShadowAnswer
 from smallfirst_desk.dashboard.looking import Looker
 from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk, Waits
@@ -211,12 +212,13 @@ def run_in_shadow(guarded: Guarded) -> None:
         live = Job(id="shadowed", task="tone", text="x")
         job = copy_of(live, "default", order.candidate)
         slip = slip_for(order.candidate, producer=SHADOW, request=None)
-        copy = Copy("default", live.id, 1, job, slip)
+        copy = Copy("default", live.id, 1, "0" * 16, job, slip)
         assert shadows.copy(order.candidate, order.series, [copy], 1) == 1
         [pair] = shadows.open_pairs(order.candidate, order.series)
-        said = ShadowAnswer(candidate=order.candidate, series=order.series)
+        said = ShadowAnswer(candidate=order.candidate, series=order.series, text_key=pair.text_key)
         assert shadows.count(order.candidate, order.series, pair, {"dropped": 1}, said, 60)
+        assert not shadows.join("default", live.id)
     with guarded.connect(Role.DESK) as redis:
-        desk = Shadows(redis, KEYS)
-        assert desk.take_said("default", live.id) == said
-        desk.judge(said, {"judged:right:none": 1})
+        desk, answer = Shadows(redis, KEYS), LabelAnswer(label="a", confidence=1.0)
+        desk.note("default", live.id, Judgement(live=Judged.RIGHT, answer=answer))
+        assert desk.join("default", live.id)
