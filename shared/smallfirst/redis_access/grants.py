@@ -161,7 +161,7 @@ def _judging(keys: Keys) -> tuple[Grant, ...]:
         Grant("get del", (f"~{keys.shadowed('*')}",)),
         Grant("get set del", (f"~{keys.judgement('*')}",)),
         Grant("hincrbyfloat expire", (f"~{keys.shadow('*', '*')}",)),
-        Grant("hlen hsetnx expire", (f"~{keys.judged('*', '*')}",)),
+        Grant("hlen hsetnx expire", (f"%W~{keys.judged('*', '*')}",)),
     )
 
 
