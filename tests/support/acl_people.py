@@ -205,20 +205,25 @@ def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:
 
 
 def run_in_shadow(guarded: Guarded) -> None:
-    """A router copies a job for a candidate and counts the pair; a desk reads what is kept."""
+    """A router copies jobs for a candidate and counts pairs; it, or a desk, what a person said."""
+    answer = LabelAnswer(label="a", confidence=1.0)
+    for name, judge in (("shadowed", Role.DESK), ("answered", Role.ROUTER)):
+        with guarded.connect(Role.ROUTER) as redis:
+            _pair(Shadows(redis, KEYS), name)
+        with guarded.connect(judge) as redis:
+            shadows = Shadows(redis, KEYS)
+            assert not shadows.join("default", name)
+            shadows.note("default", name, Judgement(live=Judged.RIGHT, answer=answer))
+            assert shadows.join("default", name)
+
+
+def _pair(shadows: Shadows, name: str) -> None:
     order = ShadowOrder("next", 1.0, "0" * 16)
-    with guarded.connect(Role.ROUTER) as redis:
-        shadows = Shadows(redis, KEYS)
-        live = Job(id="shadowed", task="tone", text="x")
-        job = copy_of(live, "default", order.candidate)
-        slip = slip_for(order.candidate, producer=SHADOW, request=None)
-        copy = Copy("default", live.id, 1, "0" * 16, job, slip)
-        assert shadows.copy(order.candidate, order.series, [copy], 1) == 1
-        [pair] = shadows.open_pairs(order.candidate, order.series)
-        said = ShadowAnswer(candidate=order.candidate, series=order.series, text_key=pair.text_key)
-        assert shadows.count(order.candidate, order.series, pair, {"dropped": 1}, said, 60)
-        assert not shadows.join("default", live.id)
-    with guarded.connect(Role.DESK) as redis:
-        desk, answer = Shadows(redis, KEYS), LabelAnswer(label="a", confidence=1.0)
-        desk.note("default", live.id, Judgement(live=Judged.RIGHT, answer=answer))
-        assert desk.join("default", live.id)
+    at = (order.candidate, order.series)
+    live = Job(id=name, task="tone", text="x")
+    job = copy_of(live, "default", order.candidate)
+    slip = slip_for(order.candidate, producer=SHADOW, request=None)
+    assert shadows.copy(*at, [Copy("default", live.id, 1, "0" * 16, job, slip)], 1) == 1
+    [pair] = shadows.open_pairs(*at)
+    said = ShadowAnswer(candidate=order.candidate, series=order.series, text_key=pair.text_key)
+    assert shadows.count(*at, pair, {"dropped": 1}, said, 60)

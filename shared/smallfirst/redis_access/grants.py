@@ -160,7 +160,6 @@ def _judging(keys: Keys) -> tuple[Grant, ...]:
     return (
         Grant("get del", (f"~{keys.shadowed('*')}",)),
         Grant("get set del", (f"~{keys.judgement('*')}",)),
-        Grant("hincrbyfloat expire", (f"~{keys.shadow('*', '*')}",)),
         Grant("hlen hsetnx expire", (f"%W~{keys.judged('*', '*')}",)),
     )
 
@@ -222,6 +221,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         *_settling(keys),
         *_auditing(keys),
         *_judging(keys),
+        Grant("hincrbyfloat expire", (f"~{keys.shadow('*', '*')}",)),
         *_showing(keys),
         *_writing_letters(keys),
     )
