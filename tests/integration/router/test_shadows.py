@@ -135,6 +135,18 @@ def test_a_share_is_copied_and_compared(redis: Any, router: Router, path: Path) 
     assert redis.xlen(KEYS.escalations) == 0
 
 
+def test_an_id_may_look_like_a_part_of_a_key(redis: Any, router: Router, path: Path) -> None:
+    """Of such jobs, too, each pair is counted, and what is kept of a copy is found."""
+    jobs = [topic(f"12:34:shadow:result:{n}", "parcel") for n in range(40)]
+    take_in(redis, router, *jobs)
+    counts = counts_of(redis, path)
+    assert (
+        counts["answered:answered"] == counts["copied"] == len(redis.keys(KEYS.shadowed("*"))) > 5
+    )
+    assert sum(Shadows(redis, KEYS).forget("default", each.id) for each in jobs) == counts["copied"]
+    assert redis.keys(KEYS.shadowed("*")) == []
+
+
 def test_live_results_are_as_without_it(redis: Any, router: Router) -> None:
     """Each job has its one result, of its own task, and the copies are nowhere in it."""
     take_in(redis, router, *many("parcel"))
