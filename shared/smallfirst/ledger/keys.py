@@ -13,6 +13,7 @@ Key, type, bound, writer; content:
     {slice}:jobs:{producer}            stream; the producer's limit; the producer
         One producer's submissions: `job` (JSON), or `cancel` (an id), never both. Those whose pool
         is full stay, pending with the consumer `waiting:{pool}:{priority}`, which holds no lease.
+        Where an administrator cancels a copy, `@shadow` has one for a moment, ten minutes at most.
     {slice}:submissions:{producer}     hash; four numbers; settle.lua, count_destroyed.lua
         How many submissions were settled, and how many were destroyed unsettled, and when.
     {slice}:escalations                stream; the jobs in flight; workers
