@@ -1,6 +1,7 @@
 """A person's jobs are found wherever they stand; nobody's word counts for another's jobs."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from redis import Redis
@@ -12,7 +13,7 @@ from smallfirst.forgetting.forgotten import Found, JobName
 from smallfirst.forgetting.in_redis import remove
 from smallfirst.jobs import Job, Priority
 from smallfirst.ledger.routing_slips import DeadLetter
-from smallfirst.ledger.slices import Slice
+from smallfirst.ledger.slices import Slice, keys_of_slices, slice_of
 from smallfirst.people import checks_of
 from smallfirst.shadow.copies import SHADOW
 
@@ -114,3 +115,20 @@ def test_a_blind_check_makes_no_job_of_the_default_producer(redis: Any) -> None:
     redis.expire(KEYS.review(checks_of("topic")), 60)
     found = found_in(redis)
     assert (found.jobs, found.ids, found.entries) == (set(), {"a"}, {(checks, entry)})
+
+
+def test_every_slice_is_looked_through(redis: Any) -> None:
+    """Each has its own results and letters; a letter with the same entry elsewhere stays."""
+    slices = [Slice(redis, keys) for keys in keys_of_slices("sf", 2)]
+    for number in range(8):
+        keys = slices[slice_of(f"a{number}", 2)].keys
+        result = result_for(f"a{number}").model_copy(update={"metadata": ANN})
+        redis.set(keys.of_producer("p").result(f"a{number}"), result.to_json(), ex=60)
+    for place, person in zip(slices, ("ann", "bob"), strict=True):
+        redis.xadd(place.keys.dead, {"letter": letter("p")}, id="1-1")
+        redis.set(place.keys.dead_raw("1-1"), json.dumps({"metadata": {"person": person}}), ex=60)
+    places = Counter[str]()
+    remove(slices, find(slices, "person", "ann"), places)
+    assert (places["results"], places["dead letters"]) == (8, 1)
+    assert redis.keys("*:result:*") == []
+    assert redis.xlen(slices[1].keys.dead) == 1
