@@ -185,6 +185,7 @@ class TaskPlan:
         promise: The hash of the promise in force; empty for none.
         shadow_of: The task in whose shadow it runs; empty for one that jobs may name.
         drift: What is done where its jobs have drifted; None where nothing is.
+        has_alarm: Whether they have.
     """
 
     name: str
@@ -196,6 +197,13 @@ class TaskPlan:
     promise: str = ""
     shadow_of: str = ""
     drift: Drift | None = None
+    has_alarm: bool = False
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it answers less than its cascade would: stopped, or by raised thresholds."""
+        raised = self.drift is not None and self.drift.alarm is Alarm.RAISE_THRESHOLD
+        return self.is_stopped or (self.has_alarm and raised)
 
     @property
     def last(self) -> PlannedStep:
@@ -221,7 +229,7 @@ class TaskPlan:
         steps, audit = tuple(step.alarmed for step in self.steps), self.audit
         if self.drift is not None and self.drift.alarm is Alarm.AUDIT_MORE and audit is not None:
             audit = audit.raised(self.drift.audit_times, since_ms)
-        return replace(self, steps=steps, audit=audit)
+        return replace(self, steps=steps, audit=audit, has_alarm=True)
 
     @cached_property
     def has_models_here(self) -> bool:
@@ -258,6 +266,11 @@ class Plan:
             for step in task.steps
             if isinstance(step.destination, Backlog)
         )
+
+    @cached_property
+    def held_back(self) -> frozenset[str]:
+        """The tasks whose cascade answers less than it would: stopped, or by raised thresholds."""
+        return frozenset(name for name, task in self.tasks.items() if task.is_held_back)
 
     @cached_property
     def audited(self) -> Mapping[str, AuditOrder]:

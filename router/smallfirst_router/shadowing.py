@@ -12,21 +12,41 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from smallfirst.answers import AnyAnswer
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.jobs import Result
 from smallfirst.ledger.fleet_state import FleetState, PoolState
 from smallfirst.ledger.held_jobs import HeldJob
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.shadows import Copy, OpenPair, Shadows
-from smallfirst.shadow.copies import COPY_LIFE, MAX_UNREAD, SHADOW, ShadowOrder, copy_of, is_drawn
-from smallfirst.shadow.pairing import Ending, Judged, ShadowAnswer, judged, pair_of, standing
+from smallfirst.shadow.copies import (
+    COPY_LIFE,
+    MAX_COPIES,
+    MAX_UNREAD,
+    SHADOW,
+    ShadowOrder,
+    copy_of,
+    is_drawn,
+)
+from smallfirst.shadow.pairing import (
+    Ending,
+    Judged,
+    Judgement,
+    Pair,
+    ShadowAnswer,
+    pair_of,
+    standing,
+)
 from smallfirst_router.cascade import Plan
 
 log = structlog.get_logger()
 
-#: After so many milliseconds a live job and its copy are not waited for any more: one hangs, or is
-#: gone.
+#: So many milliseconds after the copy was made the two are not waited for any more: one hangs, or
+#: is gone.
 GIVE_UP_MS: Final = 3_600_000
+#: Of jobs that the live cascade left so people say what is right.
+_JUDGED: Final = frozenset({Ending.ANSWERED, Ending.PERSON})
 #: So many seconds what a candidate said is kept beyond the time that a person has: a decision is
 #: not final at once, and desks may be away.
 GRACE_SECONDS: Final = 3600
@@ -44,8 +64,8 @@ class Shadowing:
         self._shadows = shadows
         self._keys = keys
         self._plan = Plan()
-        #: The tasks whose candidates the fleet has capacity for, as it was a moment ago.
-        self._spare: frozenset[str] = frozenset()
+        #: For how many more copies the fleet has capacity, by task, as it was a moment ago.
+        self._room: dict[str, int] = {}
         self._drawn: dict[str, list[HeldJob]] = defaultdict(list)
         self._left_out = Counter[str]()
         self._is_failing = False
@@ -55,34 +75,37 @@ class Shadowing:
         self._plan = plan
 
     def look(self, state: FleetState) -> None:
-        """Note for which candidates the fleet has capacity to spare."""
-        self._spare = frozenset(
-            task for task, order in self._plan.shadows.items() if self._is_spare(order, state)
-        )
+        """Note for how many copies the fleet has capacity to spare."""
+        self._room = {task: self._spare(order, state) for task, order in self._plan.shadows.items()}
 
-    def _is_spare(self, order: ShadowOrder, state: FleetState) -> bool:
+    def _spare(self, order: ShadowOrder, state: FleetState) -> int:
         unread = sum(each.num_unread for each in state.read_by_routers.values())
         backlogs = {self._keys.pool_of(each) for each, jobs in state.waiting.items() if jobs}
-        return unread <= MAX_UNREAD and all(
-            pool not in backlogs and self._has_spare(pool, state.pools) for pool in order.pools
-        )
+        if unread > MAX_UNREAD or not order.pools.isdisjoint(backlogs):
+            return 0
+        return min((self._free(pool, state.pools) for pool in order.pools), default=MAX_COPIES)
 
-    def _has_spare(self, pool: str, pools: Mapping[str, PoolState]) -> bool:
-        """Whether a pool has workers, nothing unread, and at most a batch each in hand."""
+    def _free(self, pool: str, pools: Mapping[str, PoolState]) -> int:
+        """What a pool lacks of a batch for each of its workers; 0 where jobs wait unread."""
         found, about = pools.get(pool), self._plan.pools.get(pool)
-        if found is None or about is None or not found.num_workers:
-            return False
-        return not found.num_unread and found.num_pending <= found.num_workers * about.batch_jobs
+        if found is None or about is None or found.num_unread:
+            return 0
+        return max(0, found.num_workers * about.batch_jobs - found.num_pending)
 
     def draw(self, held: HeldJob) -> None:
-        """Draw a live job that was taken in, or not."""
-        order = self._plan.shadows.get(held.slip.task)
-        if order is None:
-            return
+        """Draw a live job that was taken in, or not.
+
+        While its cascade is held back, by an alarm or a broken promise, none is drawn: what is
+        compared then would not be the cascade that stands in the catalogue.
+        """
         slip = held.slip
+        order = self._plan.shadows.get(slip.task)
+        if order is None or slip.task in self._plan.held_back:
+            return
         if not is_drawn(order.share, slip.producer, held.job.id, slip.submitted_ms):
             return
-        if slip.task in self._spare:
+        if self._room.get(slip.task, 0) > 0:
+            self._room[slip.task] -= 1
             self._drawn[slip.task].append(held)
         else:
             self._left_out[slip.task] += 1
@@ -138,29 +161,44 @@ class Shadowing:
 
     def _count(self, order: ShadowOrder, pair: OpenPair, now_ms: int) -> None:
         """Count one, where both have ended, or where that is not waited for any more."""
-        name, series, live, copy = order.candidate, order.series, pair.live, pair.copy
+        live, copy = pair.live, pair.copy
         if pair.is_repeat:
-            self._shadows.count(name, series, pair, {"repeated": 1})
+            self._shadows.count(order.candidate, order.series, pair, {"repeated": 1})
         elif live is not None and copy is not None and (found := pair_of(live, copy)):
-            amounts, kept = _to_judge(order, pair, found.live, copy)
-            until_ms = pair.expires_ms or now_ms + order.keep_seconds * 1000
-            seconds = max(0, until_ms - now_ms) // 1000 + GRACE_SECONDS
-            self._shadows.count(name, series, pair, found.amounts | amounts, kept, seconds)
-        elif (live is not None and copy) or now_ms - pair.submitted_ms > GIVE_UP_MS:
-            self._shadows.count(name, series, pair, {"dropped": 1})
+            self._count_both(order, pair, found, now_ms)
+        elif (live is not None and copy) or now_ms - pair.copied_ms > GIVE_UP_MS:
+            self._shadows.count(order.candidate, order.series, pair, {"dropped": 1})
+
+    def _count_both(self, order: ShadowOrder, pair: OpenPair, found: Pair, now_ms: int) -> None:
+        """Count a pair, and have what people say of its job counted, now or later."""
+        at = (order.candidate, order.series, pair)
+        is_judged = is_drawn(order.judged_share, pair.producer, pair.job_id, pair.submitted_ms)
+        if not is_judged or found.live not in _JUDGED or pair.copy is None:
+            self._shadows.count(*at, found.amounts)
+            return
+        amounts, said = {f"to_judge:{found.live}": 1.0}, _said(order, pair, pair.copy)
+        until_ms = pair.expires_ms or now_ms + order.keep_seconds * 1000
+        seconds = max(0, until_ms - now_ms) // 1000 + GRACE_SECONDS
+        if not self._shadows.count(*at, found.amounts | amounts, said, seconds):
+            return
+        if found.live is Ending.PERSON and (answer := _answer_in(pair)) is not None:
+            judgement = Judgement(live=Judged.NONE, answer=answer)
+            self._shadows.note(pair.producer, pair.job_id, judgement)
+        self._shadows.join(pair.producer, pair.job_id)
 
 
-def _to_judge(
-    order: ShadowOrder, pair: OpenPair, live: Ending, copy: Result
-) -> tuple[dict[str, float], ShadowAnswer | None]:
-    """Count what a person has said by now; or keep the candidate's answer until one does."""
-    is_judged = is_drawn(order.judged_share, pair.producer, pair.job_id, pair.submitted_ms)
-    if not is_judged or live not in {Ending.ANSWERED, Ending.PERSON}:
-        return {}, None
-    said = standing(copy)
-    if live is Ending.PERSON and isinstance(pair.live, Result) and pair.live.answer is not None:
-        return judged(Judged.NONE, said, pair.live.answer), None
-    return {}, ShadowAnswer(candidate=order.candidate, series=order.series, answer=said)
+def _said(order: ShadowOrder, pair: OpenPair, copy: Result) -> ShadowAnswer:
+    return ShadowAnswer(
+        candidate=order.candidate,
+        series=order.series,
+        text_key=pair.text_key,
+        answer=standing(copy),
+    )
+
+
+def _answer_in(pair: OpenPair) -> AnyAnswer | None:
+    """The answer that a live job has ended with; None where it waits."""
+    return pair.live.answer if isinstance(pair.live, Result) else None
 
 
 def _copy_of(held: HeldJob, candidate: str, now_ms: int) -> Copy:
@@ -173,4 +211,4 @@ def _copy_of(held: HeldJob, candidate: str, now_ms: int) -> Copy:
         expires_ms=now_ms + round(COPY_LIFE.total_seconds() * 1000),
         num_chars=len(job.text),
     )
-    return Copy(producer, job_id, held.slip.submitted_ms, job, slip)
+    return Copy(producer, job_id, held.slip.submitted_ms, text_key(job.text), job, slip)

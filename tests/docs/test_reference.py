@@ -64,7 +64,8 @@ def test_every_key_is_told() -> None:
     made |= {keys.accepted("{task}", "{series}"), keys.pairs("{task}")}
     made |= {keys.earlier("{task}", "{priority}", "{entry}"), keys.answered("{task}", "{person}")}
     made |= {keys.shadowing("{task}", "{series}"), keys.shadow("{task}", "{series}")}
-    made.add(keys.shadowed("{copy}"))
+    made |= {keys.shadowed("{copy}"), keys.judgement("{copy}")}
+    made.add(keys.judged("{task}", "{series}"))
     of_slice = {key.replace(keys.tag, "{slice}") for key in made}
     assert told == {*of_slice, "{ns}:celery:*"}
 

@@ -12,6 +12,7 @@ from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
 from smallfirst import Client, Job
+from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.jobs import Priority
 from smallfirst.ledger.audits import Audits
@@ -28,7 +29,7 @@ from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.people import checks_of
 from smallfirst.redis_access.users import Role
 from smallfirst.shadow.copies import SHADOW, ShadowOrder, copy_of
-from smallfirst.shadow.pairing import ShadowAnswer
+from smallfirst.shadow.pairing import Judged, Judgement, ShadowAnswer
 from smallfirst_desk.dashboard.looking import Looker
 from smallfirst_desk.dashboard.recording import Recorder
 from smallfirst_desk.desk import Desk, Waits
@@ -204,19 +205,25 @@ def give_up_what_is_odd(admin: Redis, review: Review, stream: str) -> None:
 
 
 def run_in_shadow(guarded: Guarded) -> None:
-    """A router copies a job for a candidate and counts the pair; a desk reads what is kept."""
+    """A router copies jobs for a candidate and counts pairs; it, or a desk, what a person said."""
+    answer = LabelAnswer(label="a", confidence=1.0)
+    for name, judge in (("shadowed", Role.DESK), ("answered", Role.ROUTER)):
+        with guarded.connect(Role.ROUTER) as redis:
+            _pair(Shadows(redis, KEYS), name)
+        with guarded.connect(judge) as redis:
+            shadows = Shadows(redis, KEYS)
+            assert not shadows.join("default", name)
+            shadows.note("default", name, Judgement(live=Judged.RIGHT, answer=answer))
+            assert shadows.join("default", name)
+
+
+def _pair(shadows: Shadows, name: str) -> None:
     order = ShadowOrder("next", 1.0, "0" * 16)
-    with guarded.connect(Role.ROUTER) as redis:
-        shadows = Shadows(redis, KEYS)
-        live = Job(id="shadowed", task="tone", text="x")
-        job = copy_of(live, "default", order.candidate)
-        slip = slip_for(order.candidate, producer=SHADOW, request=None)
-        copy = Copy("default", live.id, 1, job, slip)
-        assert shadows.copy(order.candidate, order.series, [copy], 1) == 1
-        [pair] = shadows.open_pairs(order.candidate, order.series)
-        said = ShadowAnswer(candidate=order.candidate, series=order.series)
-        assert shadows.count(order.candidate, order.series, pair, {"dropped": 1}, said, 60)
-    with guarded.connect(Role.DESK) as redis:
-        desk = Shadows(redis, KEYS)
-        assert desk.take_said("default", live.id) == said
-        desk.judge(said, {"judged:right:none": 1})
+    at = (order.candidate, order.series)
+    live = Job(id=name, task="tone", text="x")
+    job = copy_of(live, "default", order.candidate)
+    slip = slip_for(order.candidate, producer=SHADOW, request=None)
+    assert shadows.copy(*at, [Copy("default", live.id, 1, "0" * 16, job, slip)], 1) == 1
+    [pair] = shadows.open_pairs(*at)
+    said = ShadowAnswer(candidate=order.candidate, series=order.series, text_key=pair.text_key)
+    assert shadows.count(*at, pair, {"dropped": 1}, said, 60)

@@ -215,10 +215,15 @@ def _task(name: str, attempts: Mapping[Cell, Spent], catalogue: Catalogue) -> Ta
 
 
 def _has_words(task: Task | None) -> bool:
-    """Whether calibration compared a linear model that no step asks, or the kind has none."""
-    if task is not None and KINDS[task.kind].head not in {HeadForm.CHOICE, HeadForm.EACH}:
+    """Whether calibration compared a linear model that no step asks, or there is none to compare.
+
+    Of a task that is gone, or runs in shadow, no rival is asked for.
+    """
+    if task is None or task.shadow is not None:
         return True
-    found = task.promise.equal_single if task and task.promise else None
+    if KINDS[task.kind].head not in {HeadForm.CHOICE, HeadForm.EACH}:
+        return True
+    found = task.promise.equal_single if task.promise else None
     return found is not None and found.words is not None
 
 

@@ -1,5 +1,6 @@
 """`smallfirst shadow`: a candidate on a share of live jobs, beside them and unseen."""
 
+from collections import ChainMap
 from functools import reduce
 from pathlib import Path
 from typing import Annotated
@@ -117,11 +118,17 @@ def read_report(link: Link, catalogue: Catalogue, task: str) -> ShadowReport:
     if order is None:
         start = f"smallfirst shadow start {task} --candidate FOLDER"
         fail(f"tasks.{task}: no candidate runs in shadow of it; {start} lets one", exit_code=USAGE)
-    counts = [
-        Shadows(each.redis, each.keys).counts(order.candidate, order.series) for each in link.slices
-    ]
-    total = reduce(sum_of, counts)
-    return ShadowReport(task, order.candidate, order.share, total, catalogue.currency)
+    slices = [Shadows(each.redis, each.keys) for each in link.slices]
+    at = (order.candidate, order.series)
+    return ShadowReport(
+        task,
+        order.candidate,
+        order.share,
+        counts=reduce(sum_of, (each.counts(*at) for each in slices)),
+        # Of a text that came in several slices one is counted.
+        texts=ChainMap(*(dict(each.texts(*at)) for each in slices)),
+        currency=catalogue.currency,
+    )
 
 
 def candidate_file(candidate: Path) -> Path:

@@ -33,6 +33,8 @@ from smallfirst.gate.versions import (
     name_of_cascade,
     words_of_versions,
 )
+from smallfirst.shadow.judging import Cells, evened, known_shares
+from smallfirst.shadow.pairing import Ending
 from smallfirst.shadow.reporting import ShadowReport
 
 #: What of a candidate's entry is the team's, and stays with the live task.
@@ -176,38 +178,62 @@ def judge_shadow(report: ShadowReport, live: Path, loaded: Catalogue, margin: Ma
             live task's, or when one promises and the other does not.
     """
     task, name = report.task, report.candidate
-    if not report.num_labels:
-        raise CandidateError(
-            f"tasks.{task}: no person's answer is known of a job that {name} was asked about; give"
-            " the task an `audit` and people at the desk, and wait, or judge it by --candidate and"
-            " --data"
-        )
+    jobs, texts = evenly_judged(report)
+    if not jobs.total:
+        raise CandidateError(_nothing_to_judge_by(report))
     as_task = loaded.model_copy(update={"tasks": {task: loaded.tasks[name]}})
     check_comparable(task, loaded, as_task)
     versions, cascade = Versions(live, task), name_of_cascade(task, as_task)
-    look = Look.at(pairs_in(report), margin, versions.num_looks(cascade) + 1)
+    number = versions.num_looks(cascade) + 1
+    by_jobs, by_texts = (Look.at(pairs_in(each), margin, number) for each in (jobs, texts))
+    look = max(by_jobs, by_texts, key=lambda each: each.p_value)
     promise = loaded.tasks[name].promise
-    kept = kept_in(report, promise.target) if promise else None
+    kept = _worst_kept(promise.target, jobs, texts) if promise else None
     must_show = is_promised_by_machines(name, live)
-    verdict = Verdict.of(task, margin, look, kept, must_show=must_show, of_jobs=True)
+    verdict = Verdict.of(task, margin, look, kept, must_show=must_show, of_jobs=look is by_jobs)
     versions.note_look(cascade, verdict)
     return verdict
 
 
-def pairs_in(report: ShadowReport) -> Pairs:
-    """What people said of jobs that both answered, as the exact test takes it.
+def evenly_judged(report: ShadowReport) -> tuple[Cells, Cells]:
+    """What people said, by jobs and by texts, of both kinds of jobs to the same share.
 
-    They are an even sample: of the answers that stand those that are checked blind by the even part
-    of the draw, and as large a share of the jobs that a person answers. There no answer of the live
-    cascade stands, so it is not right. Jobs are drawn whatever their text is, so what is said holds
-    of the task's jobs as they came: a text that comes often counts as often as it was drawn.
+    Jobs are drawn whatever their text is; so what is said of jobs holds of those that came. Of
+    those that will come it says less where few texts came often: so a candidate has to hold by
+    texts, each once, as well.
     """
-    return Pairs(report.num_labels, report.num_lost, report.num_won)
+    known = known_shares(report.judged, report.drawn)
+    return evened(report.judged, known), evened(report.judged_texts, known)
 
 
-def kept_in(report: ShadowReport, target: float) -> Kept:
-    """Whether the candidate keeps its promise on the same jobs."""
-    return Kept(target, report.num_standing, report.num_wrong)
+def pairs_in(judged: Cells) -> Pairs:
+    """What people said, as the exact test takes it.
+
+    Where a person was asked no answer of the live cascade stands, so it is not right.
+    """
+    return Pairs(judged.total, judged.lost, judged.won)
+
+
+def _worst_kept(target: float, *judged: Cells) -> Kept:
+    """Whether the candidate keeps its promise, by what speaks most against it."""
+    kept = [Kept(target, each.standing, each.wrong) for each in judged]
+    return max(kept, key=lambda each: each.p_shown)
+
+
+def _nothing_to_judge_by(report: ShadowReport) -> str:
+    task, said, drawn = report.task, report.judged.by_kind(), report.drawn
+    if not report.judged.total:
+        return (
+            f"tasks.{task}: no person's answer is known of a job that {report.candidate} was asked"
+            " about; give the task an `audit` and people at the desk, and wait, or judge it by"
+            " --candidate and --data"
+        )
+    checked, asked = Ending.ANSWERED, Ending.PERSON
+    return (
+        f"tasks.{task}: people have answered {said[checked]:,} of {drawn[checked]:,} jobs that they"
+        f" are to check, and {said[asked]:,} of {drawn[asked]:,} that they were given; some of"
+        " each are needed, since the candidate is judged by as large a share of both: wait"
+    )
 
 
 def _rows(loaded: Catalogue, task: str) -> list[Row]:

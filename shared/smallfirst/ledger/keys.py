@@ -53,12 +53,16 @@ Key, type, bound, writer; content:
         How each blind check ended (JSON), or that a second person is asked, without a text.
     {slice}:shadowing:{task}:{series}  zset; 64 jobs, 4 MB of copies, TTL `job_ttl`; copy_jobs.lua
         The jobs of which a candidate in shadow has a copy and whose pair is not counted yet,
-        `{bytes}:{producer}:{id}`, by when each was submitted, in ms.
+        `{bytes}:{submitted}:{hash of its text}:{producer}:{id}`, by when each was copied, in ms.
     {slice}:shadow:{task}:{series}     hash; two dozen fields, TTL 35 days; count_pair.lua
         How many jobs were copied for a candidate, and left out, and how these and their copies
         ended, by what both cascades are.
     {slice}:shadowed:{copy}            string; TTL as long as a check waits; count_pair.lua
         What a candidate in shadow said of a job that people may check blind (JSON).
+    {slice}:judgement:{copy}           string; TTL two hours; desks, routers
+        What a person said of a job that a candidate in shadow may have been asked about (JSON).
+    {slice}:judged:{task}:{series}     hash; 20,000 fields, TTL 35 days; desks, routers
+        What both cascades are by a person's answer, by the hashes of texts.
     {slice}:drift                      hash; the tasks, TTL ten minutes; routers
         Of each task whose jobs have drifted, where something is done then: under which promise, and
         since when (JSON). `smallfirst drift --restart` puts in its place when it was ended, so that
@@ -334,6 +338,14 @@ class Keys:
     def shadowed(self, copy_id: str) -> str:
         """What a candidate said of a job that people may check."""
         return f"{self.tag}:shadowed:{copy_id}"
+
+    def judgement(self, copy_id: str) -> str:
+        """What a person said of a job that a candidate may have been asked about."""
+        return f"{self.tag}:judgement:{copy_id}"
+
+    def judged(self, candidate: str, series: str) -> str:
+        """What both cascades are by a person's answer, by the hashes of texts."""
+        return f"{self.tag}:judged:{candidate}:{series}"
 
     @property
     def drift(self) -> str:

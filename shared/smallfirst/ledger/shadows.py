@@ -3,11 +3,11 @@
 Which job is copied, and what a pair says, is decided in `smallfirst.shadow`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis import Redis
 
@@ -17,10 +17,17 @@ from smallfirst.ledger.routing_slips import RoutingSlip
 from smallfirst.ledger.scripts import Scripts
 from smallfirst.ledger.unreadable import READING_ERRORS
 from smallfirst.shadow.copies import MAX_COPIES, MAX_COPY_BYTES, SHADOW, copy_id
-from smallfirst.shadow.pairing import ShadowAnswer
+from smallfirst.shadow.pairing import Judgement, ShadowAnswer, cell_of
+from smallfirst.wire import Wire
 
+#: What is read.
+_Read = TypeVar("_Read", bound=Wire)
 #: For how long counts are kept after the last.
 COUNTS_TTL_SECONDS: Final = 35 * 86_400
+#: How long a person's answer waits for a copy that has not ended: longer than that is waited for.
+JUDGEMENT_SECONDS: Final = 2 * 3600
+#: Of so many texts it is kept what people said of them; what comes later is counted by jobs alone.
+MAX_TEXTS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Copy:
         producer: Of the live job.
         job_id: Of the live job.
         submitted_ms: When the live job was submitted, on Redis's clock.
+        text_key: The hash of its text.
         job: The copy.
         slip: What the copy takes along.
     """
@@ -38,6 +46,7 @@ class Copy:
     producer: str
     job_id: str
     submitted_ms: int
+    text_key: str
     job: Job
     slip: RoutingSlip
 
@@ -51,9 +60,12 @@ class OpenPair:
         producer: Of the live job.
         job_id: Of the live job.
         submitted_ms: When the live job was submitted.
-        live: How the live job ended, or what was tried of it where it waits for a person; None
-            while it is with machines, or where it is not known any more.
+        copied_ms: When it was copied.
+        text_key: The hash of its text.
         copy: How the copy ended; None where it has not.
+        live: How the live job ended, or what was tried of it where it waits for a person; None
+            while it is with machines, where it is not known any more, or where the copy has not
+            ended either.
         expires_ms: The deadline of a live job that waits for a person.
         is_repeat: Whether the live job was submitted before, under the same id, and drawn or not by
             that submission: another draw would let those in that are repeated most.
@@ -63,8 +75,10 @@ class OpenPair:
     producer: str
     job_id: str
     submitted_ms: int
-    live: Result | tuple[Attempt, ...] | None = None
+    copied_ms: int
+    text_key: str
     copy: Result | None = None
+    live: Result | tuple[Attempt, ...] | None = None
     expires_ms: int | None = None
     is_repeat: bool = False
 
@@ -115,6 +129,7 @@ class Shadows:
         arguments += [COUNTS_TTL_SECONDS, self._open_seconds, num_left_out]
         for each in copies:
             arguments += [each.job.id, f"{each.producer}:{each.job_id}", each.submitted_ms]
+            arguments += [each.slip.submitted_ms, each.text_key]
             arguments += [each.job.to_json(), each.slip.to_json()]
         return int(self._scripts.run("copy_jobs", names, arguments))
 
@@ -132,23 +147,21 @@ class Shadows:
         """
         found = self._redis.zrange(self._keys.shadowing(candidate, series), 0, -1, withscores=True)
         pairs = [_pair(member.decode(), int(score)) for member, score in found]
+        # Not before its copy has ended: until then nothing would come of looking.
+        own = self._keys.of_producer(SHADOW)
+        copies = self._redis.mget([own.result(each.copy_id) for each in pairs]) if pairs else []
+        seen = [replace(pair, copy=_result(raw)) for pair, raw in zip(pairs, copies, strict=True)]
         pipeline = self._redis.pipeline(transaction=False)
-        for each in pairs:
+        for each in (ended := [each for each in seen if each.copy]):
             own = self._keys.of_producer(each.producer)
             pipeline.get(own.result(each.job_id))
-            pipeline.get(self._keys.of_producer(SHADOW).result(each.copy_id))
             pipeline.hmget(own.job(each.job_id), "at", "entry")
-        replies = pipeline.execute() if pairs else []
-        return [
-            self._ended(pair, *replies[3 * number : 3 * number + 3])
-            for number, pair in enumerate(pairs)
-        ]
+        replies = iter(pipeline.execute() if ended else [])
+        return [self._with_live(each, replies) if each.copy else each for each in seen]
 
-    def _ended(
-        self, pair: OpenPair, live: bytes | None, copy: bytes | None, place: Sequence[bytes | None]
-    ) -> OpenPair:
-        """Add to a pair how its job and the copy ended, as far as they have."""
-        result, slip = _result(live), None
+    def _with_live(self, pair: OpenPair, replies: Iterator[Any]) -> OpenPair:
+        """Add to a pair how its live job ended, as far as it has."""
+        result, place, slip = _result(next(replies)), next(replies), None
         at, entry = (each.decode() if each else "" for each in place)
         if result is None and entry and self._keys.task_of(at) is not None:
             slip = self._slip(at, entry)
@@ -156,7 +169,6 @@ class Shadows:
         return replace(
             pair,
             live=slip.trail if slip else result,
-            copy=_result(copy),
             expires_ms=slip.expires_ms if slip else None,
             is_repeat=submitted_ms not in {None, pair.submitted_ms},
         )
@@ -200,27 +212,41 @@ class Shadows:
         found = self._redis.hgetall(self._keys.shadow(candidate, series))
         return {name.decode(): float(amount) for name, amount in found.items()}
 
-    def take_said(self, producer: str, job_id: str) -> ShadowAnswer | None:
-        """Take what a candidate said of a job that a person has answered; once, whoever asks.
+    def texts(self, candidate: str, series: str) -> Mapping[str, str]:
+        """What both cascades are by a person's answer, of each text once, by its hash."""
+        found = self._redis.hgetall(self._keys.judged(candidate, series))
+        return {name.decode(): cell.decode() for name, cell in found.items()}
 
-        None where nothing is kept, or somebody else has taken it.
+    def note(self, producer: str, job_id: str, judgement: Judgement) -> None:
+        """Note what a person said of a job of which a candidate may have, or may get, a copy."""
+        key = self._keys.judgement(copy_id(producer, job_id))
+        self._redis.set(key, judgement.to_json(), ex=JUDGEMENT_SECONDS)
+
+    def join(self, producer: str, job_id: str) -> bool:
+        """Count what a person said beside what the candidate said, where both are known; once.
+
+        Whoever learns of either calls this afterwards: so the later of the two sees both, and of
+        two that do one counts.
         """
-        key = self._keys.shadowed(copy_id(producer, job_id))
-        raw = self._redis.get(key)
-        if raw is None or not self._redis.delete(key):
-            return None
-        try:
-            return ShadowAnswer.model_validate_json(raw)
-        except READING_ERRORS:
-            return None
+        copy, keys = copy_id(producer, job_id), self._keys
+        said = _read(ShadowAnswer, self._redis.get(keys.shadowed(copy)))
+        judgement = _read(Judgement, self._redis.get(keys.judgement(copy)))
+        if said is None or judgement is None or not self._redis.delete(keys.shadowed(copy)):
+            return False
+        self._redis.delete(keys.judgement(copy))
+        self._judge(said, cell_of(judgement, said.answer))
+        return True
 
-    def judge(self, said: ShadowAnswer, amounts: Mapping[str, float]) -> None:
-        """Count what a person's answer says of a candidate's."""
-        key = self._keys.shadow(said.candidate, said.series)
+    def _judge(self, said: ShadowAnswer, cell: str) -> None:
+        counts = self._keys.shadow(said.candidate, said.series)
+        texts = self._keys.judged(said.candidate, said.series)
+        has_room = self._redis.hlen(texts) < MAX_TEXTS
         pipeline = self._redis.pipeline(transaction=False)
-        for name, amount in amounts.items():
-            pipeline.hincrbyfloat(key, name, amount)
-        pipeline.expire(key, COUNTS_TTL_SECONDS)
+        pipeline.hincrbyfloat(counts, f"judged:{cell}", 1)
+        pipeline.expire(counts, COUNTS_TTL_SECONDS)
+        if has_room:
+            pipeline.hsetnx(texts, said.text_key, cell)
+        pipeline.expire(texts, COUNTS_TTL_SECONDS)
         pipeline.execute()
 
     def forget(self, producer: str, job_id: str) -> int:
@@ -229,6 +255,7 @@ class Shadows:
         own = keys.of_producer(SHADOW)
         num_removed = int(self._redis.delete(own.result(copy)))
         num_removed += int(self._redis.delete(keys.shadowed(copy)))
+        num_removed += int(self._redis.delete(keys.judgement(copy)))
         self._redis.delete(own.job(copy))
         for name, member in self._open_of(producer, job_id):
             self._redis.zrem(name, member)
@@ -245,7 +272,7 @@ class Shadows:
             (name, member)
             for name in self._open_names
             for member in self._redis.zrange(name, 0, -1)
-            if member.decode().partition(":")[2] == f"{producer}:{job_id}"
+            if (pair := _pair(member.decode(), 0)).producer == producer and pair.job_id == job_id
         ]
 
     def is_coming(self, producer: str, job_id: str) -> bool:
@@ -265,9 +292,9 @@ def sum_of(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, fl
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in names}
 
 
-def _pair(member: str, submitted_ms: int) -> OpenPair:
-    _, producer, job_id = member.split(":", 2)
-    return OpenPair(member, producer, job_id, submitted_ms)
+def _pair(member: str, copied_ms: int) -> OpenPair:
+    _, submitted_ms, text, producer, job_id = member.split(":", 4)
+    return OpenPair(member, producer, job_id, int(submitted_ms), copied_ms, text)
 
 
 def ms_of(moment: datetime) -> int:
@@ -276,7 +303,12 @@ def ms_of(moment: datetime) -> int:
 
 
 def _result(raw: bytes | None) -> Result | None:
+    return _read(Result, raw)
+
+
+def _read(kind: type[_Read], raw: bytes | None) -> _Read | None:
+    """Read what stands under a key; None where nothing does, or nothing that can be read."""
     try:
-        return None if raw is None else Result.model_validate_json(raw)
+        return None if raw is None else kind.model_validate_json(raw)
     except READING_ERRORS:
         return None

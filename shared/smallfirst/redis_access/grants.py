@@ -145,12 +145,22 @@ def _shadowing(keys: Keys) -> tuple[Grant, ...]:
     ended = f"~{copies.result('*')}"
     return (
         Grant("evalsha", (shadowing, counts, kept, ended, f"~{keys.escalations}")),
-        Grant("zcard zrange zscore zadd zrem expire", (shadowing,)),
+        Grant("zrange zadd zrem expire", (shadowing,)),
         Grant("hincrby hincrbyfloat expire", (counts,)),
         Grant("set", (f"%W{kept}",)),
+        *_judging(keys),
         Grant("exists", (f"%R~{copies.job('*')}",)),
         # How a live job ended, to compare it with how its copy did.
-        Grant("get", (f"%R~{keys.of_producer('*').result('*')}",)),
+        Grant("get mget", (f"%R~{keys.of_producer('*').result('*')}",)),
+    )
+
+
+def _judging(keys: Keys) -> tuple[Grant, ...]:
+    """Puts what a person said beside what a candidate in shadow did, and counts it."""
+    return (
+        Grant("get del", (f"~{keys.shadowed('*')}",)),
+        Grant("get set del", (f"~{keys.judgement('*')}",)),
+        Grant("hlen hsetnx expire", (f"%W~{keys.judged('*', '*')}",)),
     )
 
 
@@ -210,8 +220,7 @@ def _of_desk(keys: Keys) -> tuple[Grant, ...]:
         Grant("get", (f"%R~{keys.num_slices}",)),
         *_settling(keys),
         *_auditing(keys),
-        # What a candidate in shadow said of what a person has answered.
-        Grant("get del", (f"~{keys.shadowed('*')}",)),
+        *_judging(keys),
         Grant("hincrbyfloat expire", (f"~{keys.shadow('*', '*')}",)),
         *_showing(keys),
         *_writing_letters(keys),

@@ -50,9 +50,17 @@ class ShadowAnswer(Wire):
 
     candidate: str = Field(description="The name of the candidate in the catalogue.")
     series: str = Field(description="The hash of both cascades.")
+    text_key: str = Field(description="The hash of the job's text, of equal words the same.")
     answer: AnyAnswer | None = Field(
         default=None, description="The answer that would stand; none where none would."
     )
+
+
+class Judgement(Wire):
+    """What a person said of a job that a candidate may have been asked about."""
+
+    live: Judged = Field(description="What the live cascade is by it; none: a person was asked.")
+    answer: AnyAnswer = Field(description="The person's answer.")
 
 
 @dataclass(frozen=True)
@@ -135,18 +143,17 @@ def is_alike(answer: AnyAnswer | None, other: AnyAnswer | None) -> bool:
     return False
 
 
-def judged(live: Judged, said: AnyAnswer | None, truth: AnyAnswer) -> dict[str, float]:
-    """Count what a person said of a job, by what of the two cascades is right.
+def cell_of(judgement: Judgement, said: AnyAnswer | None) -> str:
+    """Name what both cascades are by a person's answer, as it is counted.
 
     Args:
-        live: What the live cascade is, by that person.
+        judgement: The person's.
         said: The candidate's answer; None where none would stand.
-        truth: The person's.
     """
-    if said is None:
-        return {f"judged:{live}:{Judged.NONE}": 1}
-    candidate = Judged.RIGHT if is_alike(said, truth) else Judged.WRONG
-    return {f"judged:{live}:{candidate}": 1}
+    candidate = Judged.NONE
+    if said is not None:
+        candidate = Judged.RIGHT if is_alike(said, judgement.answer) else Judged.WRONG
+    return f"{judgement.live}:{candidate}"
 
 
 def cost_of(trail: Sequence[Attempt]) -> float:

@@ -1,10 +1,15 @@
 """What a shadow tells: how often two cascades agree, what each costs, what people said. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
+from smallfirst.shadow.judging import Cell, Cells
 from smallfirst.shadow.pairing import Ending, Judged
+
+_CELLS: Final = tuple(product(Judged, Judged))
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,8 @@ class ShadowReport:
         candidate: Its name.
         share: Of the task's jobs that are asked of it.
         counts: By field, over all slices.
+        texts: What both cascades are by a person's answer, by the hashes of texts: of equal ones
+            the first that was judged.
         currency: Of costs.
     """
 
@@ -23,6 +30,7 @@ class ShadowReport:
     candidate: str
     share: float
     counts: Mapping[str, float] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     currency: str = "USD"
 
     @property
@@ -62,34 +70,22 @@ class ShadowReport:
         """The same in the candidate."""
         return self._per_thousand("candidate_cost")
 
-    def num_judged(self, live: Judged, candidate: Judged) -> int:
-        """How many jobs people judged so; a live one is `none` where they answered it."""
-        return self._count(f"judged:{live}:{candidate}")
+    @property
+    def judged(self) -> Cells:
+        """How many jobs people judged, by what both cascades are."""
+        return Cells({cell: self._count(f"judged:{_name(cell)}") for cell in _CELLS})
 
     @property
-    def num_labels(self) -> int:
-        """How many people judged."""
-        return sum(self.num_judged(live, each) for live in Judged for each in Judged)
+    def judged_texts(self) -> Cells:
+        """The same of texts, each once."""
+        said = Counter(self.texts.values())
+        return Cells({cell: said[_name(cell)] for cell in _CELLS})
 
     @property
-    def num_lost(self) -> int:
-        """On how many of these the live cascade alone is right."""
-        return sum(self.num_judged(Judged.RIGHT, each) for each in (Judged.WRONG, Judged.NONE))
-
-    @property
-    def num_won(self) -> int:
-        """On how many the candidate alone is right."""
-        return sum(self.num_judged(each, Judged.RIGHT) for each in (Judged.WRONG, Judged.NONE))
-
-    @property
-    def num_wrong(self) -> int:
-        """On how many the candidate's answer would stand, and is wrong."""
-        return sum(self.num_judged(each, Judged.WRONG) for each in Judged)
-
-    @property
-    def num_standing(self) -> int:
-        """On how many the candidate's answer would stand."""
-        return self.num_wrong + sum(self.num_judged(each, Judged.RIGHT) for each in Judged)
+    def drawn(self) -> dict[Ending, int]:
+        """How many of the jobs that were compared people are to judge, by kind."""
+        kinds = (Ending.ANSWERED, Ending.PERSON)
+        return {kind: self._count(f"to_judge:{kind}") for kind in kinds}
 
     @property
     def num_unjudged(self) -> int:
@@ -114,9 +110,8 @@ class ShadowReport:
             "shadow": {str(each): self.num_candidate(each) for each in Ending},
             "cost_per_thousand": {"live": self.live_cost, "shadow": self.candidate_cost},
             "currency": self.currency,
-            "labels": self.num_labels,
-            "live_alone_right": self.num_lost,
-            "candidate_alone_right": self.num_won,
+            "to_judge": {str(kind): number for kind, number in self.drawn.items()},
+            "judged": {str(kind): self.judged.by_kind()[kind] for kind in self.drawn},
         }
 
     def _count(self, name: str) -> int:
@@ -138,6 +133,11 @@ def sentences(report: ShadowReport) -> list[str]:
         found.append(
             f"{num_left_out:,} more were drawn while the fleet had no capacity to spare, and have"
             " no copy."
+        )
+    if num_dropped := round(report.counts.get("dropped", 0)):
+        found.append(
+            f"Of {num_dropped:,} more nothing is counted: they were cancelled, are gone, or were"
+            " copied for a candidate that was stopped."
         )
     return found
 
@@ -189,12 +189,19 @@ def _money(amount: float | None) -> str:
 
 
 def _judged(report: ShadowReport) -> str:
-    if not report.num_labels:
+    if not report.judged.total:
         return (
             "No person's answer is known of any yet: blind checks bring them, where the task has"
             " an `audit` and people at the desk."
         )
+    said, drawn = report.judged.by_kind(), report.drawn
+    checked, asked = Ending.ANSWERED, Ending.PERSON
     return (
-        f"Of {report.num_labels:,} that people answered, the live cascade alone is right on"
-        f" {report.num_lost:,}, the candidate alone on {report.num_won:,}."
+        f"People have answered {said[checked]:,} of {drawn[checked]:,} that they are to check, and"
+        f" {said[asked]:,} of {drawn[asked]:,} that they were given; `smallfirst promote"
+        f" {report.task} --from-shadow --dry-run` judges by these."
     )
+
+
+def _name(cell: Cell) -> str:
+    return ":".join(cell)

@@ -1,6 +1,6 @@
 """A candidate is started in shadow, judged by what people said of live jobs, promoted, or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,23 @@ class Place:
         assert done.code == 0, done.err
 
     def count(self, **counts: int) -> None:
-        """Let people have said something of the candidate."""
+        """Let so many jobs have ended so."""
+        self._note(KEYS.shadow, {name.replace("_", ":"): each for name, each in counts.items()})
+
+    def judge(self, **cells: int) -> None:
+        """Let people have said of so many jobs, each of its own text, that it is so."""
+        named = {name.replace("_", ":"): each for name, each in cells.items()}
+        drawn = {"to_judge:answered": sum(named.values())}
+        self._note(KEYS.shadow, drawn | {f"judged:{cell}": each for cell, each in named.items()})
+        texts = {f"{cell}-{n}": cell for cell, each in named.items() for n in range(each)}
+        self._note(KEYS.judged, texts)
+
+    def _note(self, key_of: Callable[[str, str], str], named: Mapping[str, object]) -> None:
         order = shadow_order(load_catalogue(self.live), "topic")
         assert order is not None
-        named = {name.replace("_", ":"): number for name, number in counts.items()}
-        self.redis.hset(KEYS.shadow(order.candidate, order.series), mapping=named)
-        self.redis.expire(KEYS.shadow(order.candidate, order.series), 60)
+        key = key_of(order.candidate, order.series)
+        self.redis.hset(key, mapping=named)
+        self.redis.expire(key, 60)
 
 
 @pytest.fixture
@@ -63,7 +74,8 @@ def place(tmp_path: Path, redis: Any, smallfirst: Callable[..., Any]) -> Place:
 def test_from_the_shadow_one_that_is_better_is_promoted(place: Place) -> None:
     """It is judged without asking anything again; the live entry is its, and back again."""
     place.start()
-    place.count(judged_right_right=300, judged_wrong_right=40, abstained_answered=2)
+    place.judge(right_right=300, wrong_right=40)
+    place.count(abstained_answered=2)
     judged = place.run("promote", "topic", "--from-shadow", "--dry-run", "--json")
     assert judged.code == 0, judged.err
     verdict = judged.json
@@ -83,7 +95,7 @@ def test_from_the_shadow_one_that_is_better_is_promoted(place: Place) -> None:
 def test_from_the_shadow_one_that_may_be_worse_stays(place: Place) -> None:
     """Exit 1; it is said how many labels are missing, and it goes on in shadow."""
     place.start()
-    place.count(judged_right_right=50, judged_right_none=1, judged_wrong_right=1)
+    place.judge(right_right=50, right_none=1, wrong_right=1)
     before = place.live.read_text()
     done = place.run("promote", "topic", "--from-shadow")
     assert done.code == 1

@@ -52,7 +52,9 @@ def desk(redis_server: RedisServer, folder: Path) -> Iterator[RunningDesk]:
 def keep(redis: Any, job_id: str, label: str | None) -> None:
     """Keep what a candidate said of a job, as a router does."""
     answer = None if label is None else LabelAnswer(label=label, confidence=0.9)
-    said = ShadowAnswer(candidate="topic-candidate", series=SERIES, answer=answer)
+    said = ShadowAnswer(
+        candidate="topic-candidate", series=SERIES, text_key="0" * 16, answer=answer
+    )
     redis.set(KEYS.shadowed(copy_id("default", job_id)), said.to_json(), ex=600)
 
 

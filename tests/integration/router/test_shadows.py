@@ -1,5 +1,6 @@
 """Shadows as a router sees them: what is copied and counted, and that live jobs see nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.support.routers import (
     topic,
 )
 
+from smallfirst.answers import LabelAnswer
+from smallfirst.catalogue.drifts import Drift
+from smallfirst.catalogue.likeness import text_key
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.catalogue.shadow_orders import shadow_order
 from smallfirst.jobs import Job, Priority, Status
@@ -22,12 +26,13 @@ from smallfirst.ledger.shadow_cancelling import cancel_copy
 from smallfirst.ledger.shadows import Shadows
 from smallfirst.ledger.slices import Slice
 from smallfirst.shadow.copies import MAX_COPIES, SHADOW
+from smallfirst.shadow.pairing import Judged, Judgement, ShadowAnswer
 from smallfirst_router.router import Router
 
 LIVE = """
 version: 1
 pools:
-  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 4}
+  cpu: {tier: slm, max_parameters: 50M, batch_jobs: 16}
 models:
   minilm: {source: "bundled:minilm"}
 tasks:
@@ -69,6 +74,13 @@ def counts_of(redis: Any, path: Path) -> dict[str, float]:
     order = shadow_order(load_catalogue(path), "topic")
     assert order is not None
     return dict(Shadows(redis, KEYS).counts(order.candidate, order.series))
+
+
+def series_of(path: Path) -> str:
+    """The hash of both cascades."""
+    order = shadow_order(load_catalogue(path), "topic")
+    assert order is not None
+    return order.series
 
 
 def take_in(redis: Any, router: Router, *jobs: Job) -> None:
@@ -123,6 +135,18 @@ def test_a_share_is_copied_and_compared(redis: Any, router: Router, path: Path) 
     assert redis.xlen(KEYS.escalations) == 0
 
 
+def test_an_id_may_look_like_a_part_of_a_key(redis: Any, router: Router, path: Path) -> None:
+    """Of such jobs, too, each pair is counted, and what is kept of a copy is found."""
+    jobs = [topic(f"12:34:shadow:result:{n}", "parcel") for n in range(40)]
+    take_in(redis, router, *jobs)
+    counts = counts_of(redis, path)
+    assert (
+        counts["answered:answered"] == counts["copied"] == len(redis.keys(KEYS.shadowed("*"))) > 5
+    )
+    assert sum(Shadows(redis, KEYS).forget("default", each.id) for each in jobs) == counts["copied"]
+    assert redis.keys(KEYS.shadowed("*")) == []
+
+
 def test_live_results_are_as_without_it(redis: Any, router: Router) -> None:
     """Each job has its one result, of its own task, and the copies are nowhere in it."""
     take_in(redis, router, *many("parcel"))
@@ -168,8 +192,53 @@ def test_what_people_may_check_is_kept(redis: Any, router: Router, path: Path) -
     kept = redis.keys(KEYS.shadowed("*"))
     assert len(kept) == counts_of(redis, path)["copied"]
     assert all(0 < redis.ttl(each) <= 7 * 86_400 + 3600 for each in kept)
-    said = [Shadows(redis, KEYS).take_said("default", f"par{n}") for n in range(40)]
-    assert {each.answer.label for each in said if each} == {"a"}  # type: ignore[union-attr]
+    said = [ShadowAnswer.model_validate_json(redis.get(each)) for each in kept]
+    assert {each.answer.label for each in said if each.answer} == {"a"}  # type: ignore[union-attr]
+    assert {each.text_key for each in said} == {text_key("Parcel!")}
+
+
+def test_who_has_answered_before_the_copy_ended_is_counted(
+    redis: Any, router: Router, path: Path
+) -> None:
+    """Once: what a slow candidate has wrong is not lost for that it was slow."""
+    shadows = Shadows(redis, KEYS)
+    person = Judgement(live=Judged.RIGHT, answer=LabelAnswer(label="b", confidence=1.0))
+    for number in range(40):
+        shadows.note("default", f"par{number}", person)
+    take_in(redis, router, *many("parcel"))
+    counts = counts_of(redis, path)
+    assert counts["judged:right:wrong"] == counts["to_judge:answered"] == counts["copied"] > 5
+    assert shadows.texts("next", series_of(path)) == {text_key("parcel"): "right:wrong"}
+    assert redis.keys(KEYS.shadowed("*")) == []
+    assert not any(shadows.join("default", f"par{number}") for number in range(40))
+
+
+def test_an_id_with_two_texts_has_one_copy(redis: Any, router: Router, path: Path) -> None:
+    """Both came before the first copy was taken up; no text of theirs becomes a dead letter."""
+    jobs = [topic(f"par{n}", text) for n in range(20) for text in ("parcel", "a parcel")]
+    submit(redis, *jobs)
+    router._triage.shadowing._room = {"topic": 40}
+    router._take()
+    router._settle_part()
+    assert redis.xlen(KEYS.escalations) == counts_of(redis, path)["copied"] <= 20
+    take_in(redis, router)
+    letters = [fields[b"letter"] for _, fields in redis.xrange(KEYS.dead)]
+    assert letters
+    assert not [each for each in letters if SHADOW.encode() in each]
+
+
+@pytest.mark.parametrize("held_back", ["stopped", "alarmed"])
+def test_nothing_is_compared_while_the_live_cascade_is_held_back(
+    redis: Any, router: Router, path: Path, held_back: str
+) -> None:
+    """What it answers then is not what the catalogue has it answer."""
+    plan = router._plan
+    task = plan.tasks["topic"]
+    alarmed = replace(task, drift=Drift(alarm="raise_threshold")).alarmed(1)
+    changed = task.stopped if held_back == "stopped" else alarmed
+    router._triage.serve(replace(plan, tasks={**plan.tasks, "topic": changed}))
+    take_in(redis, router, *many("parcel"))
+    assert counts_of(redis, path) == {}
 
 
 def test_without_workers_nothing_is_copied(redis: Any, redis_url: str, tmp_path: Path) -> None:
@@ -198,10 +267,9 @@ def test_a_copy_asks_for_no_more_than_its_text(redis: Any, model_router: Router)
 def test_copies_have_a_bound(redis: Any, model_router: Router, model_path: Path) -> None:
     """Of a candidate that never answers there are only so many; the live jobs are answered all."""
     for part in range(0, 400, 50):
-        model_router._triage.shadowing._spare = frozenset({"topic"})
         submit(redis, *many("parcel", 400)[part : part + 50])
         model_router._take()
-        model_router._triage.shadowing._spare = frozenset({"topic"})
+        model_router._triage.shadowing._room = {"topic": 50}
         model_router._settle_part()
     counts = counts_of(redis, model_path)
     assert counts["copied"] == MAX_COPIES
@@ -210,24 +278,24 @@ def test_copies_have_a_bound(redis: Any, model_router: Router, model_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("pool", "waiting", "is_spare"),
+    ("pool", "waiting", "room"),
     [
-        (PoolState({BULK: StreamState(3, 3)}, num_workers=1), {}, True),
-        (PoolState({BULK: StreamState(4, 3)}, num_workers=1), {}, False),
-        (PoolState({BULK: StreamState(9, 9)}, num_workers=1), {}, False),
-        (PoolState({BULK: StreamState(9, 9)}, num_workers=3), {}, True),
-        (PoolState({BULK: StreamState()}, num_workers=0), {}, False),
-        (PoolState({BULK: StreamState()}, num_workers=1), {BULK: {"x": 1}}, False),
+        (PoolState({BULK: StreamState(3, 3)}, num_workers=1), {}, 13),
+        (PoolState({BULK: StreamState(4, 3)}, num_workers=1), {}, 0),
+        (PoolState({BULK: StreamState(17, 17)}, num_workers=1), {}, 0),
+        (PoolState({BULK: StreamState(17, 17)}, num_workers=3), {}, 31),
+        (PoolState({BULK: StreamState()}, num_workers=0), {}, 0),
+        (PoolState({BULK: StreamState()}, num_workers=1), {BULK: {"x": 1}}, 0),
     ],
 )
 def test_only_what_nobody_waits_for_is_spare(
-    redis: Any, redis_url: str, tmp_path: Path, pool: PoolState, waiting: Any, *, is_spare: bool
+    redis: Any, redis_url: str, tmp_path: Path, pool: PoolState, waiting: Any, room: int
 ) -> None:
     """Nothing unread, no more than a batch a worker in hand, nobody waiting for room."""
     router = router_of(redis, redis_url, written(tmp_path, SHADOW_BY_MODEL))
     shadowing = router._triage.shadowing
     shadowing.look(FleetState({}, {"cpu": pool}, waiting))
-    assert shadowing._spare == (frozenset({"topic"}) if is_spare else frozenset())
+    assert shadowing._room == {"topic": room}
 
 
 def test_a_broken_candidate_harms_nobody(redis: Any, redis_url: str, tmp_path: Path) -> None:
@@ -260,7 +328,8 @@ def test_a_copy_whose_candidate_has_left_says_nothing_of_it(
     model_router.reload()
     model_router._triage.shadowing.count_pairs()
     counts = counts_of(redis, model_path)
-    assert counts == {"copied": counts["copied"], "dropped": counts["copied"]}
+    assert counts.keys() == {"copied", "left_out", "dropped"}
+    assert counts["dropped"] == counts["copied"] > 5
 
 
 def test_a_copy_is_cancelled_wherever_it_waits(redis: Any, model_router: Router) -> None:

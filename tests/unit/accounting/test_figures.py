@@ -152,6 +152,8 @@ def test_a_kind_without_a_linear_model_is_not_told_to_compare_one() -> None:
         only = only_task(figures(CATALOGUE.model_copy(update={"tasks": tasks})))
         told.append([line for line in how_to_measure(only) if "no linear model" in line])
     assert [len(each) for each in told] == [1, 0]
+    gone = only_task(figures(CATALOGUE.model_copy(update={"tasks": {}})))
+    assert not list(how_to_measure(gone))
 
 
 def test_what_was_not_measured_is_not_made_up() -> None:

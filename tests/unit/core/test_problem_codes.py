@@ -3,13 +3,14 @@
 import ast
 from pathlib import Path
 
+from smallfirst import jobs
 from smallfirst.jobs import PROBLEM_CODES, Result
 
 ROOT = Path(__file__).parents[3]
 
 
 def codes_in(folder: Path) -> set[str]:
-    """Every code that a problem is made with, where it stands there as a word."""
+    """Every code that a problem is made with, where it stands there as a word or by its name."""
     calls = (
         node
         for path in folder.rglob("*.py")
@@ -17,7 +18,13 @@ def codes_in(folder: Path) -> set[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem"
     )
     words = (word.value for call in calls for word in call.keywords if word.arg == "code")
-    return {str(word.value) for word in words if isinstance(word, ast.Constant)}
+    return {str(found) for word in words if (found := _said_by(word)) is not None}
+
+
+def _said_by(word: ast.expr) -> object:
+    if isinstance(word, ast.Name):
+        return getattr(jobs, word.id, None)
+    return word.value if isinstance(word, ast.Constant) else None
 
 
 def test_every_code_is_listed() -> None:

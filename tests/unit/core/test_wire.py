@@ -49,7 +49,7 @@ from smallfirst.ledger.records import (
     VoidRecord,
 )
 from smallfirst.ledger.routing_slips import BatchMessage, DeadLetter, RoutingSlip, StepRequest
-from smallfirst.shadow.pairing import ShadowAnswer
+from smallfirst.shadow.pairing import Judged, Judgement, ShadowAnswer
 from smallfirst.step_options import StepOptions
 from smallfirst.wire import Wire
 
@@ -130,7 +130,8 @@ WIRE: list[Wire] = [
     Decision(person="r1", answer=ANSWERS[0], decided_ms=1, start=1),
     PairRecord(people=("r1", "r2"), said=("a", "b"), decided_ms=1),
     Check(series="0123456789abcdef", answer=ANSWERS[0]),
-    ShadowAnswer(candidate="next", series="0123456789abcdef", answer=ANSWERS[0]),
+    ShadowAnswer(candidate="next", series="0123456789abcdef", text_key="0", answer=ANSWERS[0]),
+    Judgement(live=Judged.RIGHT, answer=ANSWERS[0]),
     CheckRecord(
         series="0123456789abcdef",
         step=0,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -10,10 +11,11 @@ from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.learned import is_promised_by_machines
+from smallfirst.gate.paired import p_value
 from smallfirst.gate.promoting import promote
 from smallfirst.gate.shadows import (
+    evenly_judged,
     judge_shadow,
-    kept_in,
     pairs_in,
     promote_shadow,
     start_shadow,
@@ -275,36 +277,82 @@ def test_the_card_of_what_it_learned_goes_along(live: Path) -> None:
     assert list(cards.iterdir()) == []
 
 
+def report_of(texts: int | None = None, **cells: float) -> ShadowReport:
+    """What people said of a candidate: `right_wrong=2`, `drawn_answered=9`; of so many texts."""
+    kinds = {"drawn": "to_judge"}
+    counts = {}
+    for name, number in cells.items():
+        head, _, tail = name.partition("_")
+        is_drawn = head in kinds
+        counts[f"to_judge:{tail}" if is_drawn else f"judged:{head}:{tail}"] = number
+    said = [name.removeprefix("judged:") for name in counts if name.startswith("judged:")]
+    each = {f"{cell}-{n}": cell for cell in said for n in range(int(counts[f"judged:{cell}"]))}
+    return ShadowReport("topic", "topic-candidate", 0.1, counts, dict(list(each.items())[:texts]))
+
+
 def test_what_people_said_is_the_exact_tests_rows() -> None:
     """Where a person answered, the live cascade is not right; where nothing stands, nothing is."""
-    counts = {
-        "judged:right:right": 90.0,
-        "judged:right:none": 3.0,
-        "judged:right:wrong": 1.0,
-        "judged:wrong:right": 5.0,
-        "judged:wrong:wrong": 2.0,
-        "judged:none:right": 4.0,
-        "judged:none:none": 6.0,
-    }
-    report = ShadowReport("topic", "topic-candidate", 0.1, counts)
-    pairs, kept = pairs_in(report), kept_in(report, 0.02)
+    checked = {"right_right": 90, "right_none": 3, "right_wrong": 1, "wrong_right": 5}
+    asked = {"none_right": 4, "none_none": 6}
+    drawn = {"drawn_answered": 101, "drawn_person": 10}
+    jobs, texts = evenly_judged(report_of(**checked, wrong_wrong=2, **asked, **drawn))
+    assert jobs == texts
+    pairs = pairs_in(jobs)
     assert (pairs.rows, pairs.lost, pairs.won) == (111, 4, 9)
-    assert (kept.accepted, kept.wrong) == (102, 3)
+    assert (jobs.standing, jobs.wrong) == (102, 3)
+
+
+def test_both_kinds_of_jobs_are_judged_to_the_same_share(live: Path) -> None:
+    """Who is given a job answers it; of the checks a tenth is done: they weigh as they came."""
+    start(live)
+    asked = {"none_right": 120, "none_none": 180, "drawn_person": 300}
+    early = report_of(right_right=56, right_wrong=14, drawn_answered=700, **asked)
+    pairs = pairs_in(evenly_judged(early)[0])
+    assert (pairs.rows, pairs.lost, pairs.won) == (100, 14, 12)
+    verdict = judge_shadow(early, live, load_catalogue(live), Margin(0.01, 0.95))
+    assert not verdict.is_passed
+    unasked = report_of(none_right=120, drawn_person=300, drawn_answered=700)
+    with pytest.raises(CandidateError, match="answered 0 of 700 jobs that they are to check"):
+        judge_shadow(unasked, live, load_catalogue(live), Margin(0.01, 0.95))
+
+
+def test_a_text_that_came_often_lets_nobody_in(live: Path) -> None:
+    """Sixty jobs of one text are sixty jobs, and one text: it has to hold by both."""
+    start(live)
+    said = report_of(1 + 3 + 537, wrong_right=1, right_wrong=3, right_right=537, drawn_answered=600)
+    by_jobs = dict(said.counts) | {"judged:wrong:right": 60.0}
+    often = ShadowReport("topic", "topic-candidate", 0.1, by_jobs, said.texts)
+    verdict = judge_shadow(often, live, load_catalogue(live), Margin(0.01, 0.95))
+    assert (verdict.is_passed, verdict.of_jobs, verdict.look.pairs.rows) == (False, False, 541)
+
+
+def test_however_unevenly_people_answer_a_worse_one_stays() -> None:
+    """Of candidates that are worse by the margin, no more pass than the level of a look allows."""
+    chance = np.random.default_rng(7)
+    num_passed = 0
+    for _ in range(400):
+        # 300 of 1,000 jobs go to people. On 100 of these the candidate alone is right, on 110 of
+        # the others the live cascade alone.
+        num_won, num_lost = chance.binomial(300, 1 / 3), chance.binomial(700, 110 / 700)
+        num_done = chance.binomial(700, 0.15)
+        done_lost = chance.hypergeometric(num_lost, 700 - num_lost, num_done)
+        asked = {"none_right": num_won, "none_none": 300 - num_won, "drawn_person": 300}
+        checked = {"right_wrong": done_lost, "right_right": num_done - done_lost}
+        jobs, _ = evenly_judged(report_of(drawn_answered=700, **asked, **checked))
+        num_passed += p_value(pairs_in(jobs), 0.01) <= 0.025
+    assert num_passed <= 16
 
 
 def test_each_look_is_written_down_and_asks_for_more(live: Path) -> None:
     """Whatever the candidate is called, its cascade is the same."""
     start(live)
     loaded, margin = load_catalogue(live), Margin(0.05, 0.95)
-    report = ShadowReport("topic", "topic-candidate", 0.1, {"judged:right:right": 400.0})
+    report = report_of(right_right=400, drawn_answered=400)
     first, second = (judge_shadow(report, live, loaded, margin) for _ in range(2))
     assert (first.is_passed, first.look.number, second.look.number) == (True, 1, 2)
     assert second.look.level == first.look.level / 2
-    worse = {"judged:right:right": 300.0, "judged:right:wrong": 100.0}
-    verdict = judge_shadow(
-        ShadowReport("topic", "topic-candidate", 0.1, worse), live, loaded, margin
-    )
-    assert verdict.is_passed is False
+    worse = report_of(right_right=300, right_wrong=100, drawn_answered=400)
+    assert judge_shadow(worse, live, loaded, margin).is_passed is False
 
 
 def test_without_a_word_of_people_nothing_is_judged(live: Path) -> None:

@@ -8,7 +8,16 @@ from tests.support.shapes import MOMENT
 from smallfirst.answers import AnyAnswer, LabelAnswer, Span, SpansAnswer
 from smallfirst.jobs import Attempt, Job, Outcome, Priority, Problem, Result, Status, Tier
 from smallfirst.shadow.copies import SHADOW, copy_id, copy_of, is_drawn
-from smallfirst.shadow.pairing import Ending, Judged, ending_of, is_alike, judged, pair_of, standing
+from smallfirst.shadow.pairing import (
+    Ending,
+    Judged,
+    Judgement,
+    cell_of,
+    ending_of,
+    is_alike,
+    pair_of,
+    standing,
+)
 from smallfirst.shadow.reporting import ShadowReport, sentences
 
 
@@ -94,9 +103,13 @@ def test_spans_are_alike_only_as_a_whole() -> None:
 
 def test_what_a_person_says_is_counted_for_both() -> None:
     """The candidate is right, wrong, or has no answer that stands."""
-    assert judged(Judged.RIGHT, label("a"), label("a")) == {"judged:right:right": 1}
-    assert judged(Judged.WRONG, label("b"), label("a")) == {"judged:wrong:wrong": 1}
-    assert judged(Judged.NONE, None, label("a")) == {"judged:none:none": 1}
+    said = [label("a"), label("b"), None]
+    judgement = Judgement(live=Judged.WRONG, answer=label("a"))
+    assert [cell_of(judgement, each) for each in said] == [
+        "wrong:right",
+        "wrong:wrong",
+        "wrong:none",
+    ]
 
 
 def test_a_copy_is_of_its_producers_job_alone() -> None:
@@ -134,6 +147,9 @@ COUNTS = {
     "judged:wrong:right": 3.0,
     "judged:none:right": 1.0,
     "judged:none:wrong": 1.0,
+    "to_judge:answered": 20.0,
+    "to_judge:person": 2.0,
+    "dropped": 1.0,
 }
 
 
@@ -143,15 +159,19 @@ Of 10 jobs that ended in both, both have an answer that stands in 6; in 5 (83.3%
 The live cascade left 7 answered, 2 for people, 1 without an answer; the candidate 9 answered, \
 1 too late.
 A thousand of them cost 50 USD live and 10 in shadow, people aside.
-Of 12 that people answered, the live cascade alone is right on 3, the candidate alone on 4.
-3 more were drawn while the fleet had no capacity to spare, and have no copy."""
+People have answered 10 of 20 that they are to check, and 2 of 2 that they were given; \
+`smallfirst promote topic --from-shadow --dry-run` judges by these.
+3 more were drawn while the fleet had no capacity to spare, and have no copy.
+Of 1 more nothing is counted: they were cancelled, are gone, or were copied for a candidate \
+that was stopped."""
 
 
 def test_what_a_shadow_tells() -> None:
     """In words and figures; a live answer that is none is not right."""
     report = ShadowReport("topic", "next", 0.05, COUNTS)
     assert "\n".join(sentences(report)) == SAID
-    assert (report.num_standing, report.num_wrong, report.num_unjudged) == (10, 2, 1)
+    assert (report.judged.standing, report.judged.wrong, report.num_unjudged) == (10, 2, 1)
+    assert (report.judged.lost, report.judged.won, report.judged.total) == (3, 4, 12)
     assert report.as_json()["cost_per_thousand"] == {"live": 50.0, "shadow": 10.0}
 
 
