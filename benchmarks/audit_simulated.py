@@ -24,13 +24,13 @@ from scipy import stats
 from smallfirst.audit.betting import log_mean, wagers
 from smallfirst.audit.drawing import EVEN, RATES
 from smallfirst.audit.estimating import (
-    CONFIDENCE,
     FIRST_PART,
     MAX_WEIGHT,
     Checked,
     corrected,
     estimate,
 )
+from smallfirst.audit.spending import CONFIDENCE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

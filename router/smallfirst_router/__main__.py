@@ -147,7 +147,7 @@ def build(
     watch = CatalogueWatch(settings.catalogue)
     metrics.tell_catalogue(lambda: watch.revision)
     linear_models = linear_models or LinearModels(settings.cache_dir)
-    linear_models.train(watch.current, on_wait=health.beat)
+    catalogue = linear_models.train(watch.current, on_wait=health.beat)
     kept_books = (kept.router_time, kept.seen) if kept else ()
     router = Router(
         ledger=ledger,
@@ -164,7 +164,7 @@ def build(
     if kept is not None:
         router.keep_books(kept.router_time, kept.seen)
         router.judge_drift_by(kept.drift_judge)
-    router.serve(watch.current)
+    router.serve(catalogue)
     return router
 
 

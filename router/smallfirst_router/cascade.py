@@ -41,6 +41,7 @@ from smallfirst.ledger.alarms import Standing, of_promises
 from smallfirst.results import is_allowed
 from smallfirst.shadow.copies import ShadowOrder
 from smallfirst.step_options import NO_OPTIONS, StepOptions
+from smallfirst_router.errors import RuleError
 from smallfirst_router.rules import CompiledRule, compile_rule
 
 if TYPE_CHECKING:  # numpy, for a router that asks no linear model
@@ -424,7 +425,10 @@ def _destination(name: str, task: Task, step: Step, by: _Planning) -> Local | Ba
     if isinstance(destination, Backlog):
         return destination
     if isinstance(step, RuleStep):
-        return LocalRule(compile_rule(step.rule, task.kind), step.accept)
+        try:
+            return LocalRule(compile_rule(step.rule, task.kind), step.accept)
+        except RuleError as error:
+            raise RuleError(error.label, error.reason, name) from error
     return LocalModel(by.skills[name, step.name], step.acceptance)
 
 

@@ -26,10 +26,17 @@ _LEAVING_SECONDS = 5.0
 
 
 class Judgement(NamedTuple):
-    """What was said, and the how manieth time; the first is 1."""
+    """What was said.
+
+    Attributes:
+        number: The how manieth time; the first is 1.
+        alarms: Those that stand.
+        began_ms: When it was begun, before what was counted was read.
+    """
 
     number: int = 0
     alarms: Standing = MappingProxyType({})
+    began_ms: int = 0
 
 
 class DriftJudge:
@@ -70,11 +77,12 @@ class DriftJudge:
     def _judge(self, catalogue: Catalogue) -> None:
         consequence = "what was said of drift stands, for ten minutes at most; another judges next"
         try:
+            began_ms = self._ledger.now_ms()
             standing = self._ledger.alarms.standing()
-            alarms = read_alarms(self._first, catalogue, standing, self._ledger.now_ms())
+            alarms = read_alarms(self._first, catalogue, standing, began_ms)
         except RedisError as error:
             tell(error, consequence=consequence)
         except Exception:  # a thread's outermost line
             log.exception("drift.not_judged", consequence=consequence)
         else:
-            self._said = Judgement(self._said.number + 1, alarms)
+            self._said = Judgement(self._said.number + 1, alarms, began_ms)

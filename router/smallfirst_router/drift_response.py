@@ -56,12 +56,14 @@ class DriftResponse:
         """
         if not self._watched and not self.standing:
             return False
+        found: Standing = {}
         try:
             self._have_judged()
             found = of_promises(self._ledger.alarms.standing(), self._watched)
         except NoPermissionError as error:
             self._tell_refused(error)
-            return False
+        else:
+            self._is_refused = False
         is_new = found != self.standing
         self._tell(found)
         self.standing = found
@@ -81,7 +83,7 @@ class DriftResponse:
             self._begin_if_due(judge)
         said = judge.said
         if said.number != self._written:
-            self._ledger.alarms.say(said.alarms)
+            self._ledger.alarms.say(said.alarms, began_ms=said.began_ms)
             self._written = said.number
 
     def _begin_if_due(self, judge: DriftJudge) -> None:

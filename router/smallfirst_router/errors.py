@@ -18,15 +18,18 @@ class RuleError(RouterError):
     Attributes:
         label: The label of the wrong pattern, or the recognizer's name; `rule` for the whole rule.
         reason: What is wrong with it, in RE2's words where RE2 said so.
+        task: Whose rule it is; empty while that is not known.
     """
 
-    def __init__(self, label: str, reason: str) -> None:
-        super().__init__(label, reason)
+    def __init__(self, label: str, reason: str, task: str = "") -> None:
+        super().__init__(label, reason, task)
         self.label = label
         self.reason = reason
+        self.task = task
 
     def __str__(self) -> str:
-        return f"{self.label}: {self.reason}"
+        whose = f"tasks.{self.task}: " if self.task else ""
+        return f"{whose}{self.label}: {self.reason}"
 
 
 class StillTraining(RouterError):

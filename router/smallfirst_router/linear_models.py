@@ -7,12 +7,14 @@ imports nothing for one.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from smallfirst.catalogue import Catalogue, Model, ModelStep, Task
+from smallfirst.catalogue.sound_shadows import serve_sound, tell_left_out
 from smallfirst.errors import CatalogueError, CatalogueProblem, ModelFilesError
 from smallfirst_router.cascade import Skills
 from smallfirst_router.errors import StillTraining
@@ -41,19 +43,26 @@ class LinearModels:
         self._trainings: dict[Path, Training] = {}
         self._loaded: dict[str, LinearSkill] = {}
 
-    def train(self, catalogue: Catalogue, *, on_wait: Callable[[], object]) -> None:
+    def train(self, catalogue: Catalogue, *, on_wait: Callable[[], object]) -> Catalogue:
         """Load what a catalogue asks, and wait for what has to be trained first.
-
-        Where a candidate in shadow cannot be had, what live tasks ask is loaded without it.
 
         Args:
             catalogue: Whose tasks are looked through.
             on_wait: Called every second.
 
+        Returns:
+            The same, but for candidates in shadow whose models cannot be had.
+
         Raises:
             CatalogueError: See `skills_of`.
             ModelFilesError: The same.
         """
+        errors = (CatalogueError, ModelFilesError)
+        served = serve_sound(catalogue, partial(self._wait_for, on_wait=on_wait), errors=errors)
+        tell_left_out(catalogue, served.left_out)
+        return served.catalogue
+
+    def _wait_for(self, catalogue: Catalogue, *, on_wait: Callable[[], object]) -> None:
         while True:
             try:
                 self.skills_of(catalogue)
@@ -61,10 +70,6 @@ class LinearModels:
                 for training in list(self._trainings.values())[:1]:
                     training.has_ended(within=_BEAT_SECONDS)
                 on_wait()
-            except (CatalogueError, ModelFilesError):
-                if not catalogue.has_shadows:
-                    raise
-                catalogue = catalogue.without_shadows()
             else:
                 return
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from smallfirst.catalogue import Catalogue, place_text
 from smallfirst.catalogue.following import CatalogueFollower
+from smallfirst.catalogue.sound_shadows import serve_sound, tell_left_out
 from smallfirst.catalogue.watching import CatalogueWatch
 from smallfirst.catalogue.word_borders import REMEDY, blind_patterns
 from smallfirst.errors import SmallfirstError
@@ -161,22 +162,11 @@ class Router:
         self._go_by_plan()
 
     def _plan_with_shadows(self, catalogue: Catalogue) -> Plan:
-        """Plan a catalogue; where that fails with its candidates in shadow, without them."""
-        try:
-            return self._planned_of(catalogue)
-        except StillTraining:
-            raise
-        except (SmallfirstError, RouterError) as error:
-            if not catalogue.has_shadows:
-                raise
-            planned = self._planned_of(catalogue.without_shadows())
-            log.warning(
-                "shadow.left_out",
-                error=str(error),
-                consequence="no candidate runs in shadow; all tasks that jobs may name are served",
-                remedy="mend the candidate, or take it out: smallfirst shadow stop TASK",
-            )
-            return planned
+        """Plan a catalogue, without those candidates in shadow for which that fails."""
+        errors = (SmallfirstError, RouterError)
+        served = serve_sound(catalogue, self._planned_of, errors=errors, passing=(StillTraining,))
+        tell_left_out(catalogue, served.left_out)
+        return served.outcome
 
     def _planned_of(self, catalogue: Catalogue) -> Plan:
         skills = self._linear_models.skills_of(catalogue)

@@ -14,13 +14,16 @@ from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.celery_lists import CeleryLists
 from smallfirst.ledger.keys import Keys
 from smallfirst.ledger.ledger import Ledger
+from smallfirst.ledger.seen import SeenJobs
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
-from smallfirst_router.__main__ import build
+from smallfirst_router.__main__ import Kept, build
 from smallfirst_router.dispatch import Dispatch
+from smallfirst_router.drift_judge import DriftJudge
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.publishing import Publisher
 from smallfirst_router.router import Router
+from smallfirst_router.router_time import RouterTime
 from smallfirst_router.slice_routers import SliceRouters
 from smallfirst_router.triage import Triage
 
@@ -66,14 +69,22 @@ def router_of(
     return router
 
 
-def hasty_router(redis_url: str, folder: Path, catalogue: str, **more: object) -> Router:
+def built_router(
+    redis_url: str, catalogue: Path, judge: DriftJudge | None = None, **more: Any
+) -> Router:
+    """Open a router as it is run, that is stepped by the test; without a judge, others judge."""
+    values = {"redis_url": redis_url, "catalogue": catalogue, **more}
+    kept = Kept(RouterTime(0.0), SeenJobs(), judge) if judge else None
+    router = build(RouterSettings.model_validate(values), kept=kept)
+    router.open()
+    return router
+
+
+def hasty_router(redis_url: str, folder: Path, catalogue: str, **more: Any) -> Router:
     """Open a router as it is run, which soon takes over what nobody renews."""
     path = folder / "catalogue.yaml"
     path.write_text(catalogue, "utf-8")
-    values = {"redis_url": redis_url, "catalogue": path, "lease_seconds": 1, **more}
-    router = build(RouterSettings.model_validate(values))
-    router.open()
-    return router
+    return built_router(redis_url, path, lease_seconds=1, **more)
 
 
 def submit(redis: Any, *jobs: Job | str) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from smallfirst.catalogue import Catalogue, Model, Task
 from smallfirst.catalogue.placement import pools_of
+from smallfirst.catalogue.sound_shadows import serve_sound, tell_left_out
 from smallfirst.errors import SmallfirstError
 from smallfirst.step_options import StepOptions
 from smallfirst_workers.engines import (
@@ -51,6 +52,8 @@ class Models:
     def serve(self, catalogue: Catalogue, revision: str = "") -> list[str]:
         """Load what the catalogue places on this pool, make its tasks ready; return the models.
 
+        A candidate in shadow that cannot be served is left out.
+
         Args:
             catalogue: What is to be served.
             revision: The hash of its files. It counts as seen when all is ready, or when something
@@ -61,25 +64,11 @@ class Models:
             WorkerError: When a model cannot be loaded, or a task cannot be served by it.
         """
         try:
-            return self._serve_with_shadows(catalogue)
+            served = serve_sound(catalogue, self._serve, errors=(SmallfirstError, WorkerError))
         finally:
             self._revision = revision
-
-    def _serve_with_shadows(self, catalogue: Catalogue) -> list[str]:
-        """Serve a catalogue; where that fails with its candidates in shadow, without them."""
-        try:
-            return self._serve(catalogue)
-        except (SmallfirstError, WorkerError) as error:
-            if not catalogue.has_shadows:
-                raise
-            names = self._serve(catalogue.without_shadows())
-            log.warning(
-                "shadow.left_out",
-                error=str(error),
-                consequence="no candidate in shadow is asked here; live tasks are served",
-                remedy="mend the candidate, or take it out: smallfirst shadow stop TASK",
-            )
-            return names
+        tell_left_out(catalogue, served.left_out)
+        return served.outcome
 
     def _serve(self, catalogue: Catalogue) -> list[str]:
         names = [name for name, pool in pools_of(catalogue).items() if pool == self._pool]

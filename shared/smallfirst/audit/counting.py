@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smallfirst.audit.reporting import MAX_WORDS_A_MINUTE, ReviewerReport
+from smallfirst.audit.spending import CONFIDENCE
 
 if TYPE_CHECKING:  # numpy, for a desk without an audit
     from smallfirst.audit.estimating import Checks, ErrorEstimate
@@ -62,10 +63,10 @@ def estimate_of(
     *,
     same: float,
     has_second_look: bool = False,
+    confidence: float = CONFIDENCE,
 ) -> "ErrorEstimate | None":
     """Estimate the error of a task's accepted answers from what was answered blind."""
     from smallfirst.audit.estimating import (  # noqa: PLC0415 - see above
-        CONFIDENCE,
         Checked,
         Checks,
         estimate,
@@ -85,7 +86,7 @@ def estimate_of(
             num_golden_undecided=sum(each.is_undecided for each in golden),
             more=tuple(more),
         ),
-        CONFIDENCE,
+        confidence,
     )
 
 

@@ -39,11 +39,10 @@ import numpy as np
 
 from smallfirst.audit.betting import Floats, Observed, log_capital, log_capital_of
 from smallfirst.audit.drawing import EVEN
+from smallfirst.audit.spending import CONFIDENCE
 
 #: No weight is above this.
 MAX_WEIGHT: Final = 1.0 / EVEN
-#: The confidence with which the interval holds the error rate at all looks together.
-CONFIDENCE: Final = 0.95
 #: The error rates that are looked at, closer where they are low.
 _RATES: Final[Floats] = np.concatenate([np.linspace(0.0, 0.2, 401), np.linspace(0.2, 1.0, 161)[1:]])
 #: The rates at which reviewers may err.
@@ -174,6 +173,8 @@ class ErrorEstimate:
 
 def estimate(checked: Checked, confidence: float = CONFIDENCE) -> ErrorEstimate | None:
     """Estimate the error rate among accepted answers; None before anything was checked.
+
+    The interval holds it with the confidence that is given, at all looks together.
 
     What another person has yet to look at is taken to end in whichever way makes either end of the
     interval the wider.

@@ -83,6 +83,15 @@ class AuditReport(Wire):
         description="What it says of the answers accepted since the alarm of drift that raises the"
         " share of checks; none: no such alarm stands.",
     )
+    num_alarms: int = Field(
+        default=0,
+        ge=0,
+        description="The number of such alarms under the promise, by which the confidence of what"
+        " is said since each is parted.",
+    )
+    last_alarm_ms: int | None = Field(
+        default=None, description="The time since which the last of them stood, on Redis's clock."
+    )
 
     @property
     def in_words(self) -> str:

@@ -5,7 +5,7 @@ watching the file is `watching`. Nothing here opens a model: a model's size is r
 files by `model_files`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 from pydantic import Field, model_validator
@@ -91,6 +91,7 @@ __all__ = [
     "TokenPrices",
     "WhenBroken",
     "WordsOutside",
+    "asked_by",
     "is_to_be_chosen",
     "place",
     "place_text",
@@ -145,19 +146,22 @@ class Catalogue(Entry):
         }
         return self.model_copy(update={"tasks": tasks})
 
-    def without_shadows(self) -> "Catalogue":
-        """The same, but for candidates that run in shadow, and the models that they alone ask."""
-        tasks = {name: task for name, task in self.tasks.items() if task.shadow is None}
-        asked = {name: _asked_by(task) for name, task in self.tasks.items()}
-        live = frozenset().union(*(asked[name] for name in tasks))
-        alone = frozenset().union(*asked.values()) - live
+    def without_shadows(self, kept: Collection[str] = ()) -> "Catalogue":
+        """The same, but for candidates that run in shadow, and the models that they alone ask.
+
+        Args:
+            kept: The candidates that stay.
+        """
+        tasks = {n: task for n, task in self.tasks.items() if task.shadow is None or n in kept}
+        left = asked_by(tasks.values())
+        alone = asked_by(self.tasks.values()) - left
         models = {name: model for name, model in self.models.items() if name not in alone}
         return self.model_copy(update={"tasks": tasks, "models": models})
 
     @property
-    def has_shadows(self) -> bool:
-        """Whether a candidate runs in shadow of some task."""
-        return any(task.shadow is not None for task in self.tasks.values())
+    def shadows(self) -> tuple[str, ...]:
+        """The names of the candidates that run in shadow of some task."""
+        return tuple(name for name, task in self.tasks.items() if task.shadow is not None)
 
     def candidate_of(self, task: str) -> str | None:
         """Name the candidate that runs in shadow of a task; None where none does."""
@@ -169,8 +173,9 @@ class Catalogue(Entry):
         return tuple(self.models[model].engine_spec for model in step.asks)
 
 
-def _asked_by(task: Task) -> frozenset[str]:
-    return frozenset(model for step in task.cascade for model in step.asks)
+def asked_by(tasks: Iterable[Task]) -> frozenset[str]:
+    """The models that some of these tasks ask."""
+    return frozenset(model for task in tasks for model in task.asks)
 
 
 def _nowhere_to_run(catalogue: Catalogue) -> Iterator[tuple[Place, str]]:

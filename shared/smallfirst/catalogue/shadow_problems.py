@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from smallfirst.catalogue.comparing import Difference, difference_of
 from smallfirst.catalogue.tasks import Task
 from smallfirst.kinds.entries import Place
 from smallfirst.wording import did_you_mean
@@ -28,15 +29,14 @@ def _unlike(task: Task, live: Task, of: str) -> Iterator[str]:
     """Say why the answers of two tasks cannot be compared."""
     if live.shadow is not None:
         yield f"{of!r} runs in shadow itself, and has no jobs of its own; name {live.shadow.of!r}"
-    if live.kind != task.kind:
-        yield f"{of!r} is {live.kind}, and this one {task.kind}; only like can be compared"
-    elif apart := sorted(_asked_for(task) ^ _asked_for(live)):
-        words = ", ".join(map(repr, apart))
-        yield f"{words} stand in one of the two tasks alone; a candidate has the labels of {of!r}"
-    elif task.max_chars < live.max_chars:
-        yield f"{of!r} takes texts of {live.max_chars:,} characters; set `max_chars` here to that"
-
-
-def _asked_for(task: Task) -> frozenset[str]:
-    """What an answer may say: labels, or the fields of a record, or what is asked."""
-    return frozenset({*task.labels, *task.fields, *((task.question,) if task.question else ())})
+    match difference_of(live, task):
+        case None:
+            return
+        case Difference(key="kind"):
+            yield f"{of!r} is {live.kind}, and this one {task.kind}; only like can be compared"
+        case Difference(key="max_chars"):
+            most = f"{live.max_chars:,}"
+            yield f"{of!r} takes texts of {most} characters; set `max_chars` here to that"
+        case Difference(key=key) as apart:
+            alone = f"{apart.words} stand in one of the two tasks alone"
+            yield f"{alone}; a candidate has the {key} of {of!r}"

@@ -101,6 +101,11 @@ class Task(TaskKeys):
         return tuple(step for step in self.cascade if not isinstance(step, PersonStep))
 
     @property
+    def asks(self) -> tuple[str, ...]:
+        """The models that its steps ask, each once, in their order."""
+        return tuple(dict.fromkeys(model for step in self.cascade for model in step.asks))
+
+    @property
     def asks_several(self) -> bool:
         """Whether two people answer a job, each unshown the other's answer."""
         return self.person_step is not None and self.person_step.person.reviewers > 1

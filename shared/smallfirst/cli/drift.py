@@ -57,11 +57,13 @@ def drift(
             near = did_you_mean(task, read.tasks)
             fail(f"the catalogue has no task {task!r}{near}", exit_code=USAGE)
         first = link.slices[0]
-        now_ms = Ledger(first.redis, first.keys, "cli").now_ms()
+        ledger = Ledger(first.redis, first.keys, "cli")
+        now_ms = ledger.now_ms()
         if restart and task is not None:
             num_counts = forget_seen(first, task, kept_periods(now_ms))
             note(f"{task}: {num_counts:,} counts were dropped; jobs are compared from now on")
-            _end_alarm(link.slices, task)
+            # Not before: what was begun until now may have read what was counted.
+            _end_alarm(link.slices, task, ledger.now_ms())
         reports = read_drift(first, read, now_ms)
         standing = standing_of(first, read)
     wanted = {name: each for name, each in reports.items() if task in {None, name}}
@@ -77,9 +79,9 @@ def drift(
             console().print(f"  {line}", markup=False)
 
 
-def _end_alarm(slices: Sequence[Slice], task: str) -> None:
+def _end_alarm(slices: Sequence[Slice], task: str, now_ms: int) -> None:
     """End what is in force of a task, in every slice."""
-    ended = [Alarms(each.redis, each.keys).end(task) for each in slices]
+    ended = [Alarms(each.redis, each.keys).end(task, now_ms) for each in slices]
     if any(ended):
         note(f"{task}: what its alarm did is over")
 

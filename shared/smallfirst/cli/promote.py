@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smallfirst.catalogue import Catalogue, step_specs
+from smallfirst.catalogue import Catalogue
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.cli.fleet_connection import link_of
 from smallfirst.cli.options import (
@@ -125,8 +125,7 @@ def _comparable(task: str, path: Path, other: Path) -> Catalogue:
     """Read a candidate that may be compared with the live cascade."""
     from smallfirst.gate.learned import check_not_its_own  # noqa: PLC0415 - an extra
     from smallfirst.gate.promoting import check_comparable  # noqa: PLC0415 - the same
-    from smallfirst.gate.shadows import name_of_cascade  # noqa: PLC0415 - the same
-    from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
+    from smallfirst.gate.versions import Versions, name_of_cascade  # noqa: PLC0415 - the same
 
     rival = read_machines(other, task)
     check_comparable(task, read_machines(path, task), rival)
@@ -267,7 +266,7 @@ def _judge(
     from smallfirst.gate.learned import is_promised_by_machines  # noqa: PLC0415 - the same
     from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
     from smallfirst.gate.verdict import Look, Verdict, kept_by, pairs_of  # noqa: PLC0415 - the same
-    from smallfirst.gate.versions import Versions  # noqa: PLC0415 - the same
+    from smallfirst.gate.versions import Versions, name_of_cascade  # noqa: PLC0415 - the same
 
     read = [read_machines(path, task) for path in paths]
     steps = [[step.acceptance for step in each.tasks[task].cascade] for each in read]
@@ -278,7 +277,7 @@ def _judge(
         for path in paths
     ]
     versions = Versions(paths[0].absolute(), task)
-    name = "/".join(step_specs(read[1].tasks[task], read[1].models))
+    name = name_of_cascade(task, read[1])
     pairs = pairs_of((scores[0], steps[0]), (scores[1], steps[1]))
     look = Look.at(pairs, margin, versions.num_looks(name) + 1)
     promise = promise_of(paths[1], task)

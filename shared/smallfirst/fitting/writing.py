@@ -8,7 +8,7 @@ all its other entries, its comments and its order.
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +196,16 @@ def _heads(base: Written) -> str:
     )
 
 
-def check_edit(to: Destination, text: str, examples: Sequence[Row]) -> Catalogue:
+def check_edit(
+    to: Destination, text: str, examples: Sequence[Row], *, gone: Collection[str] = ()
+) -> Catalogue:
     """See that the file, so edited, reads as it should: in a folder of its own, beside the old one.
+
+    Args:
+        to: Where it stands.
+        text: As it will be.
+        examples: What the task's models learn from.
+        gone: The models that leave with the edit.
 
     Returns:
         The catalogue as it will be, without its promises.
@@ -221,15 +229,19 @@ def check_edit(to: Destination, text: str, examples: Sequence[Row]) -> Catalogue
         half.unlink(missing_ok=True)
         new_examples.unlink(missing_ok=True)
     if (there := catalogue_at(to)) is not None:
-        _see_others_unchanged(there, found, to.task)
+        _see_others_unchanged(there, found, to.task, gone)
     return found
 
 
-def _see_others_unchanged(before: Catalogue, after: Catalogue, task: str) -> None:
+def _see_others_unchanged(
+    before: Catalogue, after: Catalogue, task: str, gone: Collection[str]
+) -> None:
     same_tasks = all(
         after.tasks.get(name) == each for name, each in before.tasks.items() if name != task
     )
-    same_models = all(after.models.get(name) == each for name, each in before.models.items())
+    same_models = all(
+        after.models.get(name) == each for name, each in before.models.items() if name not in gone
+    )
     same_pools = all(after.pools.get(name) == each for name, each in before.pools.items())
     if not (same_tasks and same_models and same_pools):
         raise FitError(

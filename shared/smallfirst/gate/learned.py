@@ -71,7 +71,7 @@ def is_promised_by_machines(task: str, candidate: Path) -> bool:
 def cards_of(task: str, candidate: Path, loaded: Catalogue) -> Iterator[Path]:
     """The cards that there may be: of the fitting, and of each model of the cascade."""
     yield Destination(candidate.absolute(), task).provenance
-    for model in dict.fromkeys(name for step in loaded.tasks[task].cascade for name in step.asks):
+    for model in loaded.tasks[task].asks:
         if loaded.models[model].is_remote:
             continue
         try:

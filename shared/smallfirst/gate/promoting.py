@@ -1,6 +1,5 @@
 """Putting a candidate in the place of a live cascade: its entry, examples, models and promise."""
 
-import shutil
 from collections.abc import Iterator
 from filecmp import cmpfiles, dircmp
 from pathlib import Path
@@ -9,10 +8,13 @@ from typing import Any
 import yaml
 
 from smallfirst.catalogue import Catalogue, Promise, promise_path
+from smallfirst.catalogue.comparing import Difference, difference_of
 from smallfirst.catalogue.loading import load_catalogue
+from smallfirst.catalogue.tasks import Task
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.rows import Row
-from smallfirst.fitting.writing import Destination, check_edit, edited, write
+from smallfirst.fitting.writing import Destination, edited, write
+from smallfirst.gate.checking import copy_and_check
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.versions import Versions, entry_of
 
@@ -21,26 +23,38 @@ def check_comparable(task: str, live: Catalogue, candidate: Catalogue) -> None:
     """See that both answer the same question.
 
     Raises:
-        CandidateError: When their kinds or labels differ, or one promises and the other does not.
+        CandidateError: When what they are asked differs (see `difference_of`), or one promises and
+            the other does not.
     """
     was, would_be = live.tasks[task], candidate.tasks[task]
-    if was.kind != would_be.kind:
-        raise CandidateError(
-            f"tasks.{task}.kind: is {was.kind} in the live catalogue and {would_be.kind} in the"
-            " candidate's; only like can be compared"
-        )
-    if dict(was.labels).keys() != dict(would_be.labels).keys():
-        apart = sorted(dict(was.labels).keys() ^ dict(would_be.labels).keys())
-        raise CandidateError(
-            f"tasks.{task}.labels: {', '.join(map(repr, apart))} stand in one catalogue alone; a"
-            " task with other labels is another task"
-        )
+    if (difference := difference_of(was, would_be)) is not None:
+        rule = _rule_of(difference, was, would_be)
+        raise CandidateError(f"tasks.{task}.{difference.key}: {rule}")
     promises = any(step.is_calibrated for step in was.cascade)
     if promises and not any(step.is_calibrated for step in would_be.cascade):
         raise CandidateError(
             f"tasks.{task}.cascade: the live one goes by a promise, and the candidate by none;"
             " `smallfirst fit` makes one that does"
         )
+
+
+def _rule_of(difference: Difference, live: Task, candidate: Task) -> str:
+    match difference.key:
+        case "kind":
+            return (
+                f"is {live.kind} in the live catalogue and {candidate.kind} in the candidate's;"
+                " only like can be compared"
+            )
+        case "max_chars":
+            return (
+                f"is {candidate.max_chars:,} in the candidate's catalogue, and the live one takes"
+                f" texts of {live.max_chars:,} characters; set it to that"
+            )
+        case key:
+            return (
+                f"{difference.words} stand in one catalogue alone; a task with another"
+                f" {key.removesuffix('s')} is another task"
+            )
 
 
 def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
@@ -56,6 +70,7 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
 
     Raises:
         CandidateError: When it names a model as the live catalogue has it otherwise.
+        CatalogueError: When the live catalogue would be wrong with it.
     """
     to = Destination(live, task)
     rows = [Row(number, each) for number, each in enumerate(loaded.tasks[task].examples, 1)]
@@ -65,9 +80,7 @@ def promote(task: str, live: Path, candidate: Path, loaded: Catalogue) -> int:
     kept = {key: said for key, said in entry_of(live, task).items() if key in {"audit", "drift"}}
     entry = kept | entry_of(candidate, task)
     text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
-    for source, place in folders.items():
-        shutil.copytree(source, place)
-    check_edit(to, text, rows)
+    copy_and_check(folders, to, text, rows)
     number = Versions(live, task).keep()
     copy_card(Destination(candidate, task), to)
     write(to, text, rows, promise_of(candidate, task))
@@ -90,7 +103,7 @@ def models_added(
     theirs = read_plainly(candidate).get("models") or {}
     # As they are read: one file says `8B` and the other 8000000000.
     ours = load_catalogue(live, needs_promises=False).models
-    for name in _asked(task, loaded):
+    for name in loaded.tasks[task].asks:
         if name not in ours:
             yield name, theirs[name]
         elif ours[name] != loaded.models[name]:
@@ -124,10 +137,6 @@ def _is_same(one: Path, other: Path) -> bool:
     _, differ, unread = cmpfiles(one, other, names, shallow=False)
     is_same = is_same and not (differ or unread)
     return is_same and all(_is_same(one / each, other / each) for each in compared.common_dirs)
-
-
-def _asked(task: str, loaded: Catalogue) -> dict[str, None]:
-    return dict.fromkeys(model for step in loaded.tasks[task].cascade for model in step.asks)
 
 
 def promise_of(candidate: Path, task: str) -> Promise | None:

@@ -4,19 +4,16 @@ In shadow a candidate is an entry of the live catalogue, beside the task's own, 
 and its promise under its own name. The task itself stays as it is, so that nothing has to be kept.
 """
 
-import os
-import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smallfirst.catalogue import Catalogue, Promise, promise_path, step_specs
+from smallfirst.catalogue import Catalogue, Promise, asked_by, promise_path
 from smallfirst.catalogue.loading import load_catalogue
-from smallfirst.catalogue.placement import pools_of
 from smallfirst.catalogue.whole_files import write_whole
 from smallfirst.evaluation.rows import Row
 from smallfirst.fitting.writing import Destination, check_edit, edited, write
 from smallfirst.fitting.yaml_edits import without_entry
+from smallfirst.gate.checking import check_loads, copy_and_check
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.learned import is_promised_by_machines
 from smallfirst.gate.paired import Pairs
@@ -29,7 +26,13 @@ from smallfirst.gate.promoting import (
     read_plainly,
 )
 from smallfirst.gate.verdict import Kept, Look, Margin, Verdict
-from smallfirst.gate.versions import Versions, entry_of
+from smallfirst.gate.versions import (
+    Versions,
+    entry_of,
+    models_of_shadows,
+    name_of_cascade,
+    words_of_versions,
+)
 from smallfirst.shadow.judging import Cells, evened, known_shares
 from smallfirst.shadow.pairing import Ending
 from smallfirst.shadow.reporting import ShadowReport
@@ -43,15 +46,11 @@ def candidate_name(task: str) -> str:
     return f"{task}-candidate"
 
 
-def name_of_cascade(task: str, loaded: Catalogue) -> str:
-    """What tells a candidate from others, whatever it is called: the hashes of its steps."""
-    return "/".join(step_specs(loaded.tasks[task], loaded.models))
-
-
 def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, share: float) -> str:
     """Let a candidate run in shadow of a task, in place of one before; return its name.
 
-    A step that asks a person is left out: a shadow takes nobody's time.
+    A step that asks a person is left out: a shadow takes nobody's time. The models that came with
+    the one before leave the catalogue where nobody asks them any more.
 
     Args:
         task: Its name in both.
@@ -61,10 +60,12 @@ def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, shar
         share: Of the task's jobs.
 
     Raises:
-        CandidateError: When it names a model as the live catalogue has it otherwise.
+        CandidateError: When it names a model as the live catalogue has it otherwise, or another
+            task has the name that it is to have.
         CatalogueError: When it cannot run in shadow of the task.
     """
-    name = candidate_name(task)
+    name, ours = candidate_name(task), load_catalogue(live, needs_promises=False)
+    _check_name(task, name, ours)
     to = Destination(live, name)
     rows = _rows(loaded, task)
     folders = dict(folders_added(task, live, candidate, loaded))
@@ -72,8 +73,10 @@ def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, shar
     entry = _without(entry_of(candidate, task), _NOT_COPIED)
     entry["cascade"] = [step for step in entry["cascade"] if "person" not in step]
     entry["shadow"] = {"of": task, "share": share}
+    gone = _models_left(live, ours, name) - frozenset(loaded.tasks[task].asks)
     text = edited(to, read_plainly(live), added, entry, has_examples=bool(rows))
-    _copy_and_check(folders, to, text, rows)
+    text = _without_models(text, gone)
+    copy_and_check(folders, to, text, rows, gone=gone)
     promise = _renamed(promise_of(candidate, task), name)
     copy_card(Destination(candidate, task), to)
     write(to, text, rows, promise)
@@ -83,29 +86,27 @@ def start_shadow(task: str, live: Path, candidate: Path, loaded: Catalogue, shar
     return name
 
 
-def _copy_and_check(
-    folders: Mapping[Path, Path], to: Destination, text: str, rows: Sequence[Row]
-) -> None:
-    """Put folders of models where they will lie, and see that all models find a pool.
+def _check_name(task: str, name: str, live: Catalogue) -> None:
+    """See that a candidate's name is free, or that of the candidate before it.
 
     Raises:
-        CatalogueError: When the catalogue would be wrong; then no folder is left there.
+        CandidateError: When it is another task's.
     """
-    try:
-        for source, place in folders.items():
-            shutil.copytree(source, place)
-        pools_of(check_edit(to, text, rows))
-    except Exception:
-        for place in folders.values():
-            shutil.rmtree(place, ignore_errors=True)
-        raise
+    there = live.tasks.get(name)
+    if there is None or (there.shadow is not None and there.shadow.of == task):
+        return
+    whose = f"runs in shadow of {there.shadow.of!r}" if there.shadow else "is live"
+    raise CandidateError(
+        f"tasks.{name}: is a task of its own, which {whose}, and a candidate for {task!r} would be"
+        " called the same; give that task another name"
+    )
 
 
 def stop_shadow(task: str, live: Path) -> str:
     """Take the candidate out of the catalogue; return its name.
 
-    The models that came with it leave the catalogue where no other task asks them; their folders
-    stay.
+    The models that came with candidates leave the catalogue where no task asks them and no version
+    names them; their folders stay.
 
     Raises:
         CandidateError: When none runs in shadow.
@@ -113,14 +114,28 @@ def stop_shadow(task: str, live: Path) -> str:
     loaded = load_catalogue(live, needs_promises=False)
     name = _candidate_of(task, loaded)
     text = without_entry(live.read_text("utf-8-sig"), "tasks", name)
-    unasked = loaded.models.keys() - loaded.without_shadows().models.keys()
-    for model in unasked & Versions(live, task).models_in_shadow():
-        text = without_entry(text, "models", model)
-    _check_loads(live, text)
+    text = _without_models(text, _models_left(live, loaded, name))
+    check_loads(live, text)
     # The catalogue first: a fleet never sees an entry without its files.
     write_whole(live, text)
     _remove_files(live, name)
     return name
+
+
+def _models_left(live: Path, loaded: Catalogue, name: str) -> frozenset[str]:
+    """The models that came with candidates and that nobody else asks than the one of this name.
+
+    What a version names stays, so that it can come back.
+    """
+    others = (task for each, task in loaded.tasks.items() if each != name)
+    came = models_of_shadows(live) & loaded.models.keys()
+    return came - asked_by(others) - words_of_versions(live)
+
+
+def _without_models(text: str, models: frozenset[str]) -> str:
+    for model in sorted(models):
+        text = without_entry(text, "models", model)
+    return text
 
 
 def promote_shadow(task: str, live: Path) -> int:
@@ -241,16 +256,6 @@ def _without(entry: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 def _renamed(promise: Promise | None, task: str) -> Promise | None:
     return None if promise is None else promise.model_copy(update={"task": task})
-
-
-def _check_loads(live: Path, text: str) -> None:
-    """See that the file, so edited, is right: beside the old one."""
-    half = live.with_name(f".shadow-{os.getpid()}-{live.name}")
-    try:
-        half.write_text(text, "utf-8")
-        load_catalogue(half, needs_promises=False)
-    finally:
-        half.unlink(missing_ok=True)
 
 
 def _remove_files(live: Path, name: str) -> None:

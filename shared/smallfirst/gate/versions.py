@@ -7,21 +7,24 @@
     versions/TASK/looks.jsonl        every look at a candidate, with what was seen
     versions/TASK/shadows.jsonl      every candidate that ran in shadow
 
-Models are added by a promotion and never taken away, so an entry's are there when it comes back.
+A promotion adds models and takes none away, and what an entry here names stays where a shadow is
+stopped; so an entry's models are there when it comes back.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from smallfirst.catalogue import promise_path
+from smallfirst.catalogue import Catalogue, promise_path, step_specs
 from smallfirst.catalogue.whole_files import write_whole
+from smallfirst.errors import CatalogueError
 from smallfirst.fitting.writing import Destination
 from smallfirst.fitting.yaml_edits import with_entry
+from smallfirst.gate.checking import check_loads
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.verdict import Verdict
 
@@ -56,7 +59,7 @@ class Versions:
     @property
     def numbers(self) -> list[int]:
         """Of the versions that are kept, oldest first."""
-        found = self.folder.glob("*/entry.json")
+        found = self.folder.glob(f"*/{_ENTRY}")
         return sorted(int(path.parent.name) for path in found if path.parent.name.isdecimal())
 
     def keep(self) -> int:
@@ -70,7 +73,7 @@ class Versions:
             if path.is_file():
                 write_whole(place / name, path.read_text("utf-8"))
         # The last to be written: without it there is no version.
-        write_whole(place / "entry.json", json.dumps(entry, ensure_ascii=False) + "\n")
+        write_whole(place / _ENTRY, json.dumps(entry, ensure_ascii=False) + "\n")
         return number
 
     def bring_back(self) -> int:
@@ -79,7 +82,8 @@ class Versions:
         The catalogue is written last, so that a fleet never sees an entry without its files.
 
         Raises:
-            CandidateError: When none is kept.
+            CandidateError: When none is kept, or the catalogue would be wrong with it; then nothing
+                is written.
         """
         if not self.numbers:
             raise CandidateError(
@@ -87,7 +91,8 @@ class Versions:
             )
         number = self.numbers[-1]
         place = self.folder / str(number)
-        entry = json.loads((place / "entry.json").read_text("utf-8"))
+        entry = json.loads((place / _ENTRY).read_text("utf-8"))
+        self._check(place, entry)
         for name, path in self._files(entry):
             if (place / name).is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,8 +102,23 @@ class Versions:
         text = self.catalogue.read_text("utf-8-sig")
         write_whole(self.catalogue, with_entry(text, "tasks", self.task, entry))
         # Gone from the list, and there to be read.
-        (place / "entry.json").rename(place / "brought-back.json")
+        (place / _ENTRY).rename(place / "brought-back.json")
         return number
+
+    def _check(self, place: Path, entry: dict[str, Any]) -> None:
+        """See that the catalogue is right with a version's entry, and its own examples."""
+        if (examples := place / _EXAMPLES).is_file():
+            kept = examples.relative_to(self.catalogue.parent).as_posix()
+            entry = entry | {"examples": f"./{kept}"}
+        text = self.catalogue.read_text("utf-8-sig")
+        try:
+            check_loads(self.catalogue, with_entry(text, "tasks", self.task, entry))
+        except CatalogueError as error:
+            wrong = "; ".join(f"{each.where}: {each.rule}" for each in error.problems)
+            raise CandidateError(
+                f"{place}: cannot come back, for the catalogue would be wrong with it: {wrong};"
+                " mend that, and roll back again"
+            ) from None
 
     def note_look(self, candidate: str, verdict: Verdict) -> None:
         """Write a look down: whoever looks until one passes has to say how often."""
@@ -116,30 +136,58 @@ class Versions:
         """Whether a candidate ran in shadow before."""
         return any(each["candidate"] == candidate for each in self._shadows())
 
-    def models_in_shadow(self) -> frozenset[str]:
-        """The models that came with candidates in shadow."""
-        return frozenset(model for each in self._shadows() for model in each["models"])
-
     def _shadows(self) -> list[dict[str, Any]]:
-        if not self.shadows.is_file():
-            return []
-        return [json.loads(line) for line in self.shadows.read_text("utf-8").splitlines()]
+        return _lines_of(self.shadows) if self.shadows.is_file() else []
 
     def num_looks(self, candidate: str) -> int:
         """How often a candidate was looked at."""
-        if not self.looks.is_file():
-            return 0
-        lines = self.looks.read_text("utf-8").splitlines()
-        return sum(json.loads(line)["candidate"] == candidate for line in lines)
+        looks = _lines_of(self.looks) if self.looks.is_file() else []
+        return sum(each["candidate"] == candidate for each in looks)
 
     def _files(self, entry: dict[str, Any]) -> Iterator[tuple[str, Path]]:
         yield _PROMISE, promise_path(self.catalogue, self.task)
         yield _CARD, Destination(self.catalogue, self.task).provenance
         if isinstance(examples := entry.get("examples"), str):
-            yield "examples.jsonl", self.catalogue.parent / examples
+            yield _EXAMPLES, self.catalogue.parent / examples
 
 
+_ENTRY, _EXAMPLES = "entry.json", "examples.jsonl"
 _PROMISE, _CARD = "promise.json", "provenance.jsonl"
+
+
+def name_of_cascade(task: str, loaded: Catalogue) -> str:
+    """What tells a candidate from others, whatever it is called: the hashes of its steps."""
+    return "/".join(step_specs(loaded.tasks[task], loaded.models))
+
+
+def models_of_shadows(catalogue: Path) -> frozenset[str]:
+    """The models that came with candidates that ran in shadow of any task."""
+    notes = (catalogue.parent / "versions").glob("*/shadows.jsonl")
+    return frozenset(
+        model for path in notes for each in _lines_of(path) for model in each["models"]
+    )
+
+
+def words_of_versions(catalogue: Path) -> frozenset[str]:
+    """All words in the cascades of the versions that are kept: the models that they name, too."""
+    kept = (catalogue.parent / "versions").glob(f"*/*/{_ENTRY}")
+    cascades = [json.loads(path.read_text("utf-8")).get("cascade") for path in kept]
+    return frozenset(_words_in(cascades))
+
+
+def _words_in(written: object) -> Iterator[str]:
+    """All strings in what is written as JSON, but for keys."""
+    if isinstance(written, str):
+        yield written
+    elif isinstance(written, Mapping):
+        yield from _words_in(list(written.values()))
+    elif isinstance(written, list):
+        for each in written:
+            yield from _words_in(each)
+
+
+def _lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def entry_of(catalogue: Path, task: str) -> dict[str, Any]:

@@ -21,6 +21,11 @@ from smallfirst.wire import Wire
 JUDGED_EVERY: Final = timedelta(seconds=60)
 #: For how long what was said stands where nobody judges.
 STANDS_FOR: Final = timedelta(minutes=10)
+#: In the place of a promise's hash: the alarm of the task was ended then. An older version takes it
+#: for another promise's.
+ENDED: Final = "ended"
+#: For how long that is known at least; a judgement takes less.
+ENDED_FOR: Final = timedelta(minutes=2)
 #: Another process may judge a little before the next judgement is due.
 _EARLY: Final = timedelta(seconds=5)
 
@@ -57,25 +62,70 @@ class Alarms:
 
     def standing(self) -> dict[str, StandingAlarm]:
         """Read what stands; what is of another version, and unreadable, does not."""
-        found: dict[str, StandingAlarm] = {}
-        for task, said in self._redis.hgetall(self._keys.drift).items():
-            with suppress(ValueError):
-                found[task.decode()] = StandingAlarm.model_validate_json(said)
-        return found
+        return _alarms(_read(self._redis.hgetall(self._keys.drift)))
 
-    def say(self, alarms: Standing) -> None:
-        """Write down all that stands, in the place of what stood."""
+    def say(self, alarms: Standing, *, began_ms: int | None = None) -> None:
+        """Write down all that stands, in the place of what stood.
+
+        Args:
+            alarms: By task.
+            began_ms: When whoever judged began to read what was counted, on Redis's clock: what was
+                ended since then stays ended. None: a moment ago.
+        """
+        key = self._keys.drift
+        ended = _ended_since(_read(self._redis.hgetall(key)), began_ms)
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.delete(self._keys.drift)
-        if alarms:
-            said = {task: alarm.to_json() for task, alarm in alarms.items()}
-            pipeline.hset(self._keys.drift, mapping=said)
-            pipeline.expire(self._keys.drift, round(STANDS_FOR.total_seconds()))
-        pipeline.execute()
+        pipeline.hgetall(key)
+        pipeline.delete(key)
+        if told := {**alarms, **ended}:
+            pipeline.hset(key, mapping=_written(told))
+            pipeline.expire(key, round(STANDS_FOR.total_seconds()))
+        replaced = _read(pipeline.execute()[0])
+        # What was ended between the two reads; an end that comes later finds the alarm itself.
+        if late := _ended_since(replaced, began_ms).items() - ended.items():
+            self._redis.hset(key, mapping=_written(dict(late)))
+            self._redis.expire(key, round(STANDS_FOR.total_seconds()))
 
-    def end(self, task: str) -> bool:
-        """End a task's alarm; whether one stood."""
-        return bool(self._redis.hdel(self._keys.drift, task))
+    def end(self, task: str, now_ms: int) -> bool:
+        """End a task's alarm, and what comes of a judgement under way; whether an alarm stood.
+
+        Args:
+            task: Its name.
+            now_ms: Redis's clock, that of the first slice; read after what was counted was dropped.
+        """
+        key, ended = self._keys.drift, StandingAlarm(promise=ENDED, since_ms=now_ms)
+        stood = task in self.standing()
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hset(key, task, ended.to_json())
+        pipeline.ttl(key)
+        _, seconds = pipeline.execute()
+        # No more than that: other alarms are to outlive no fleet in which nobody judges.
+        self._redis.expire(key, max(seconds, round(ENDED_FOR.total_seconds())))
+        return stood
+
+
+def _read(said: Mapping[bytes, bytes]) -> dict[str, StandingAlarm]:
+    found: dict[str, StandingAlarm] = {}
+    for task, raw in said.items():
+        with suppress(ValueError):
+            found[task.decode()] = StandingAlarm.model_validate_json(raw)
+    return found
+
+
+def _written(alarms: Standing) -> dict[str, str]:
+    return {task: alarm.to_json() for task, alarm in alarms.items()}
+
+
+def _alarms(said: Standing) -> dict[str, StandingAlarm]:
+    return {task: alarm for task, alarm in said.items() if alarm.promise != ENDED}
+
+
+def _ended_since(said: Standing, began_ms: int | None) -> dict[str, StandingAlarm]:
+    """What was ended since a judgement began; in the same millisecond, too."""
+    if began_ms is None:
+        return {}
+    ended = said.keys() - _alarms(said).keys()
+    return {task: said[task] for task in ended if said[task].since_ms >= began_ms}
 
 
 def of_promises(standing: Standing, promises: Mapping[str, str]) -> dict[str, StandingAlarm]:

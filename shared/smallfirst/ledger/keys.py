@@ -66,7 +66,8 @@ Key, type, bound, writer; content:
         What both cascades are by a person's answer, by the hashes of texts.
     {slice}:drift                      hash; the tasks, TTL ten minutes; routers
         Of each task whose jobs have drifted, where something is done then: under which promise, and
-        since when (JSON); `smallfirst drift --restart` deletes a field.
+        since when (JSON). `smallfirst drift --restart` puts in its place when it was ended, so that
+        a judgement that began before does not bring it back.
     {slice}:drift:judge                string; TTL a minute; routers
         That somebody judges whether jobs have drifted; in the first slice alone.
     {slice}:history:{task}             stream; MAXLEN 145, 4 kB an entry, TTL 2 days; desks

@@ -65,9 +65,9 @@ def said(redis: Any, desk: Desk) -> AuditReport:
     return read_reports(Audits(redis, KEYS).said(["topic"]))["topic"]
 
 
-def stand(redis: Any, promise: Promise) -> None:
+def stand(redis: Any, promise: Promise, since_ms: int = SINCE_MS) -> None:
     """Have the alarm stand."""
-    alarm = StandingAlarm(promise=promise_digest(promise), since_ms=SINCE_MS)
+    alarm = StandingAlarm(promise=promise_digest(promise), since_ms=since_ms)
     Alarms(redis, KEYS).say({"topic": alarm})
 
 
@@ -79,6 +79,7 @@ def test_what_came_since_the_alarm_is_told_apart_and_breaks_the_promise_by_itsel
     write_down(redis, fleet, 800, num_wrong=4, alarm_ms=None)
     write_down(redis, fleet, 100, num_wrong=25, alarm_ms=SINCE_MS)
     before = said(redis, fleet)
+    assert (before.num_alarms, before.last_alarm_ms) == (0, None)
     assert (before.alarm, before.is_broken, before.num_checks) == (None, False, 900)
     assert before.rate == pytest.approx((4 + 25 / 4) / (800 + 100 / 4))
     stand(redis, promise)
@@ -91,6 +92,42 @@ def test_what_came_since_the_alarm_is_told_apart_and_breaks_the_promise_by_itsel
     assert report.is_broken
     assert report.rate == before.rate
     assert "blind audit 25 %" in report.alarm.in_words
+
+
+def test_each_alarm_of_a_promise_has_less_to_go_wrong_than_the_one_before(
+    redis: Any, desk: tuple[Desk, Promise]
+) -> None:
+    """By its number, which any desk goes on from, though no alarm stood in between."""
+    fleet, promise = desk
+    uppers = []
+    for number in (1, 2, 3):
+        since_ms = 1000 * number
+        write_down(redis, fleet, 200, num_wrong=2, alarm_ms=since_ms)
+        stand(redis, promise, since_ms)
+        for _ in range(2):
+            report = said(redis, fleet)
+            assert (report.num_alarms, report.last_alarm_ms) == (number, since_ms)
+        assert report.alarm is not None
+        uppers.append(report.alarm.upper or 0.0)
+        Alarms(redis, KEYS).say({})
+        after = said(redis, fleet)
+        assert (after.alarm, after.num_alarms, after.last_alarm_ms) == (None, number, since_ms)
+    assert uppers == sorted(set(uppers))
+    assert not after.is_broken
+
+
+def test_an_alarm_that_nobody_counted_counts_by_its_checks(
+    redis: Any, desk: tuple[Desk, Promise]
+) -> None:
+    """As where the desks before were of an older version; one of another promise does not."""
+    fleet, promise = desk
+    for since_ms in (1000, 2000):
+        write_down(redis, fleet, 20, num_wrong=0, alarm_ms=since_ms)
+    stand(redis, promise, 3000)
+    assert said(redis, fleet).num_alarms == 3
+    told = said(redis, fleet).model_copy(update={"series": "0" * 16, "num_alarms": 9})
+    Audits(redis, KEYS).say("topic", told.to_json(), broken=None)
+    assert said(redis, fleet).num_alarms == 3
 
 
 def test_an_alarm_without_checks_says_nothing_yet(redis: Any, desk: tuple[Desk, Promise]) -> None:

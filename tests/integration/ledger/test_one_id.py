@@ -1,5 +1,6 @@
 """One id: submitted again, refused, corrected, cancelled; it has one end."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from smallfirst.ledger.bounds import MAX_WAITERS
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.routing_slips import DeadLetter
 from smallfirst.ledger.settlements import Finish, Move, Settled
+from smallfirst.shadow.copies import SHADOW
 
 #: Words by which scripts, routers and clients decide, as a producer or a model may write them.
 WORDS_OF_THE_WIRE: dict[str, Any] = {
@@ -114,6 +116,33 @@ def test_another_job_under_the_same_id_is_a_dead_letter(redis: Any, *, is_done: 
     [(entry, fields)] = redis.xrange(KEYS.dead)
     assert DeadLetter.model_validate_json(fields[b"letter"]).reason == "id_conflict"
     assert redis.get(KEYS.dead_raw(entry.decode())) == b"{}"
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["in flight", "done"])
+def test_a_copy_in_shadow_leaves_no_letter_though_another_has_its_id(
+    redis: Any, *, is_done: bool
+) -> None:
+    """One candidate was put in another's place; the job's text is kept nowhere for that."""
+    ledger = ledger_of(redis)
+    own = KEYS.of_producer(SHADOW)
+
+    def copied(fingerprint: str) -> Move:
+        redis.xadd(KEYS.escalations, {"producer": SHADOW, "id": "c1", "job": "{}", "slip": "{}"})
+        [entry] = ledger.read([KEYS.escalations], ROUTER_GROUP, count=1)
+        slip = slip_for(producer=SHADOW)
+        return replace(
+            submission(redis, "c1", fingerprint), entry=entry.entry, slip=slip, job=b'"a text"'
+        )
+
+    ledger.settle(KEYS.escalations, ROUTER_GROUP, [copied("f1")])
+    if is_done:
+        [entry] = ledger.read([BACKLOG], POOL_GROUP, count=1)
+        end = replace(finish_of(entry.entry, "c1"), producer=SHADOW)
+        ledger.settle(BACKLOG, POOL_GROUP, [end])
+        assert redis.exists(own.result("c1"))
+    ended_so = ledger.settle(KEYS.escalations, ROUTER_GROUP, [copied("f2")])
+    assert ended_so == Settled(joined=1)
+    assert (redis.xlen(KEYS.dead), redis.keys(KEYS.dead_raw("*"))) == (0, [])
 
 
 def at_once(redis: Any, fingerprint: str = "f1") -> Finish:

@@ -1,6 +1,7 @@
 """What routers and workers do once jobs have drifted, as the catalogue says, and when that ends."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,15 @@ from typing import Any
 import pytest
 from redis import Redis
 from tests.support.drifting import ALERT, KEYS, MORE, OTHERWISE, RAISE, ROWS, calibrated, see
-from tests.support.routers import BULK, result_of, running, start_worker, submit, topic
+from tests.support.routers import (
+    BULK,
+    built_router,
+    result_of,
+    running,
+    start_worker,
+    submit,
+    topic,
+)
 from tests.support.shapes import slip_for
 from tests.support.waiting import WaitUntil
 
@@ -25,17 +34,15 @@ from smallfirst.ledger.entries import StreamEntry
 from smallfirst.ledger.held_jobs import read_parked_job
 from smallfirst.ledger.ledger import Ledger
 from smallfirst.ledger.routing_slips import BatchMessage
-from smallfirst.ledger.seen import SeenJobs
 from smallfirst.ledger.slices import Slice, keys_of_slices
 from smallfirst.settings import RouterSettings
 from smallfirst.telemetry.tracing import Tracing
-from smallfirst_router.__main__ import Kept, build, build_slices
+from smallfirst_router.__main__ import build_slices
 from smallfirst_router.cascade import LocalModel, PlannedStep, TaskPlan, plan_of
-from smallfirst_router.drift_judge import DriftJudge
+from smallfirst_router.drift_judge import DriftJudge, Judgement
 from smallfirst_router.drift_response import DriftResponse
 from smallfirst_router.metrics import RouterMetrics
 from smallfirst_router.router import Router
-from smallfirst_router.router_time import RouterTime
 from smallfirst_workers.batches import BatchRunner, run_message
 from smallfirst_workers.drifted_jobs import with_raised
 from smallfirst_workers.engines import EngineRequest, EngineResult, ServedModel
@@ -57,14 +64,6 @@ class Sure:
         """Answer all in one pass."""
         answers = [LabelAnswer(label="a", confidence=self.confidence) for _ in asked]
         yield EngineResult([*answers], [1] * len(asked), len(asked), 0.01).at(*range(len(asked)))
-
-
-def router_of(redis_url: str, path: Path, judge: DriftJudge | None = None) -> Router:
-    """A router as it is run, that is stepped by the test; without a judge, others judge."""
-    settings = RouterSettings.model_validate({"redis_url": redis_url, "catalogue": path})
-    router = build(settings, kept=Kept(RouterTime(0.0), SeenJobs(), judge))
-    router.open()
-    return router
 
 
 def work_off(redis: Any, confidence: float) -> None:
@@ -118,7 +117,7 @@ def test_jobs_that_drift_raise_an_alarm_which_ends_when_they_are_as_before(
 ) -> None:
     """A router judges without being asked, and keeps since when it stands; it lapses by itself."""
     path, promise = calibrated(tmp_path, drift=RAISE)
-    router = router_of(redis_url, path, DriftJudge(Slice(redis, KEYS)))
+    router = built_router(redis_url, path, DriftJudge(Slice(redis, KEYS)))
     see(redis, promise, ROWS, times=3)
     judged(redis, router, wait_until, stands=False)
     see(redis, promise, OTHERWISE, times=3)
@@ -161,7 +160,7 @@ def test_one_router_judges_at_a_time_and_a_dead_one_is_soon_replaced(
     assert 0 < redis.ttl(KEYS.drift_judge) < 60
     path, promise = calibrated(tmp_path, drift=RAISE)
     see(redis, promise, OTHERWISE)
-    router = router_of(redis_url, path, DriftJudge(Slice(redis, KEYS)))
+    router = built_router(redis_url, path, DriftJudge(Slice(redis, KEYS)))
     router.look_at_drift()
     assert router._drift.judge is not None
     assert not router._drift.judge.is_busy
@@ -174,7 +173,7 @@ def test_without_anything_to_do_about_drift_nothing_is_asked_of_redis(
     """Where the catalogue tells Prometheus alone, or of no drift at all."""
     path, promise = calibrated(tmp_path, drift=ALERT)
     stand(redis, promise)
-    router = router_of(redis_url, path, DriftJudge(Slice(redis, KEYS)))
+    router = built_router(redis_url, path, DriftJudge(Slice(redis, KEYS)))
     redis.config_resetstat()
     router.look_at_drift()
     assert "cmdstat_hgetall" not in redis.info("commandstats")
@@ -187,7 +186,7 @@ def test_while_an_alarm_stands_a_worker_accepts_by_stricter_thresholds(
 ) -> None:
     """Whether the job was parked before it or after; the trail says what held the answer back."""
     path, promise = calibrated(tmp_path, drift=RAISE)
-    router = router_of(redis_url, path)
+    router = built_router(redis_url, path)
     start_worker(redis)
     if when == "before":
         stand(redis, promise)
@@ -215,7 +214,7 @@ def test_what_an_alarm_did_is_over_with_it_at_once(
 ) -> None:
     """For what is parked as for what comes; and an answer that is sure enough stands all along."""
     path, promise = calibrated(tmp_path, drift=RAISE)
-    router = router_of(redis_url, path)
+    router = built_router(redis_url, path)
     start_worker(redis)
     stand(redis, promise)
     router.look_at_drift()
@@ -225,7 +224,7 @@ def test_what_an_alarm_did_is_over_with_it_at_once(
     if how == "lifted":
         alarms_of(redis).say({})
     elif how == "restart":
-        assert alarms_of(redis).end("topic")
+        assert alarms_of(redis).end("topic", now_ms=2000)
     elif how == "lapsed":
         redis.pexpire(KEYS.drift, 1)
     elif how == "another promise":
@@ -234,12 +233,45 @@ def test_what_an_alarm_did_is_over_with_it_at_once(
     assert result_of(redis, "a1").answer is not None
 
 
+def test_what_a_restart_has_ended_no_judgement_under_way_brings_back(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """It had read the counts before. Another task's alarm is written, and the next one is heard."""
+    path, promise = calibrated(tmp_path, drift=RAISE)
+    judge = DriftJudge(Slice(redis, KEYS))
+    router = built_router(redis_url, path, judge)
+    alarm = stand(redis, promise)
+    router.look_at_drift()
+    assert alarms_of(redis).end("topic", now_ms=2000)
+    assert not alarms_of(redis).end("topic", now_ms=2000)
+    assert 0 < redis.ttl(KEYS.drift) <= STANDS_FOR.total_seconds()
+    redis.set(KEYS.drift_judge, "1", ex=60)
+    for number, began_ms, stands in ((1, 1999, False), (2, 2000, False), (3, 2001, True)):
+        judge._said = Judgement(number, {"topic": alarm, "other": alarm}, began_ms)
+        router.look_at_drift()
+        assert set(alarms_of(redis).standing()) == {"other", *(["topic"] if stands else [])}
+        assert bool(router._drift.standing) is stands
+    assert redis.hlen(KEYS.drift) == 2
+
+
+def test_an_end_and_a_judgement_at_once_leave_no_alarm(redis: Any) -> None:
+    """Whichever of the two comes first, or in the midst of the other."""
+    alarm = StandingAlarm(promise="0" * 16, since_ms=1)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(150):
+            said = pool.submit(alarms_of(redis).say, {"topic": alarm}, began_ms=1000)
+            alarms_of(redis).end("topic", now_ms=1000)
+            said.result()
+            assert alarms_of(redis).standing() == {}
+            redis.delete(KEYS.drift)
+
+
 def test_while_an_alarm_stands_more_answers_are_checked(
     redis: Any, redis_url: str, tmp_path: Path
 ) -> None:
     """So many times as many, each with the share and the alarm it was drawn by; then as before."""
     path, promise = calibrated(tmp_path, drift=MORE)
-    router = router_of(redis_url, path)
+    router = built_router(redis_url, path)
     router.look_at_drift()
     usual = order_of(router)
     assert (usual.share, usual.alarm_ms) == (0.1, None)
@@ -263,7 +295,7 @@ def test_while_an_alarm_stands_more_answers_are_checked(
 def test_no_more_than_all_answers_are_checked(redis: Any, redis_url: str, tmp_path: Path) -> None:
     """However often the share is multiplied."""
     path, promise = calibrated(tmp_path, drift=MORE.replace("0.1", "0.5"))
-    router = router_of(redis_url, path)
+    router = built_router(redis_url, path)
     stand(redis, promise)
     router.look_at_drift()
     assert order_of(router).share == 1.0
@@ -272,7 +304,7 @@ def test_no_more_than_all_answers_are_checked(redis: Any, redis_url: str, tmp_pa
 def test_what_is_unreadable_raises_nothing(redis: Any, redis_url: str, tmp_path: Path) -> None:
     """Another version's alarm, or another task's, or nonsense."""
     path, promise = calibrated(tmp_path, drift=RAISE)
-    router = router_of(redis_url, path)
+    router = built_router(redis_url, path)
     alarm = stand(redis, promise)
     redis.hset(KEYS.drift, mapping={"topic": b"\xff{", "other": alarm.to_json()})
     router.look_at_drift()
@@ -286,7 +318,7 @@ def test_a_judge_that_fails_ends_no_router(
     path, promise = calibrated(tmp_path, drift=RAISE)
     alarm = stand(redis, promise)
     judge = DriftJudge(Slice(redis, KEYS))
-    router = router_of(redis_url, path, judge)
+    router = built_router(redis_url, path, judge)
     see(redis, promise, OTHERWISE)
     [key] = redis.scan_iter(KEYS.seen("*"))
     redis.delete(key)
@@ -326,6 +358,21 @@ def test_rules_of_an_older_version_stop_nobody(
     fields = {b"job": topic("a1").to_json().encode(), b"slip": told.encode()}
     held = read_parked_job(StreamEntry(BULK, "7-0", fields, starts=1))
     assert with_raised([held], ledger.alarms) == [held]
+
+
+def test_what_may_no_longer_be_read_stands_no_longer(
+    redis: Any, older: Any, local: tuple[Catalogue, Promise]
+) -> None:
+    """Rules were written back in the midst of an alarm: routers do not go on by what they read."""
+    catalogue, promise = local
+    alarm = stand(redis, promise)
+    redis.acl_setuser("older", enabled=True, nopass=True, commands=["+hgetall"])
+    response = DriftResponse(Ledger(older, KEYS, "@router/h/1/a"))
+    response.watch(catalogue, {"topic": alarm.promise})
+    assert (response.look(), response.standing) == (True, {"topic": alarm})
+    redis.acl_setuser("older", enabled=True, nopass=True, commands=["-hgetall"])
+    assert [response.look() for _ in range(2)] == [True, False]
+    assert response.standing == {}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.routers import (
     BULK,
     CATALOGUE,
@@ -18,6 +19,19 @@ from tests.support.routers import (
 from smallfirst.jobs import Job, Priority, Status
 from smallfirst.ledger.routing_slips import DeadLetter, RoutingSlip
 
+#: A candidate for the place of `topic` that is sound, and one for that of `ids` that is not.
+SHADOWS = """
+  sound:
+    kind: classify
+    labels: {a: one, b: two}
+    cascade: [{rule: {patterns: [{label: a, pattern: one}]}}]
+    shadow: {of: topic, share: 0.5}
+  broken:
+    kind: tag
+    labels: {card: a card}
+    cascade: [{rule: {find: [card], patterns: [{label: card, pattern: "(?=a)"}]}, accept: always}]
+    shadow: {of: ids, share: 0.5}
+"""
 ONLY_RULE = 'cascade: [{rule: {patterns: [{label: a, pattern: "never"}]}}]'
 
 
@@ -121,3 +135,17 @@ def test_a_wrong_catalogue_is_not_taken_up(
     submit(redis, Job(id="a1", task="ids", text="4111 1111 1111 1111"))
     router.step()
     assert result_of(redis, "a1").status is Status.ANSWERED
+
+
+def test_a_broken_candidate_leaves_live_tasks_and_other_candidates_served(
+    redis: Any, redis_url: str, catalogue: Path
+) -> None:
+    """Its rule does not compile; which one it is, is said in the log, by its name."""
+    catalogue.write_text(CATALOGUE + SHADOWS)
+    with capture_logs() as said:
+        router = router_of(redis, redis_url, catalogue)
+    assert set(router._plan.tasks) == {"ids", "topic", "sound"}
+    assert set(router._plan.shadows) == {"topic"}
+    [warning] = [each for each in said if each["event"] == "shadow.left_out"]
+    assert (warning["candidate"], warning["task"]) == ("broken", "ids")
+    assert "tasks.broken: card: " in warning["error"]

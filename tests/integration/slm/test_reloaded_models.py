@@ -48,16 +48,19 @@ def test_a_torn_model_is_not_taken_up(
 def test_a_broken_candidate_in_shadow_leaves_live_tasks_served(
     tmp_path: Path, tasks: Mapping[str, Task], tiny: Callable[..., Path]
 ) -> None:
-    """Its model is torn: a worker that starts serves what jobs may name."""
+    """Its model is torn: a worker that starts serves what jobs may name, and other candidates."""
     torn = tiny().rename(tmp_path / "torn") / "model.safetensors"
     torn.write_bytes(torn.read_bytes()[:-100])
     live = _catalogue_of(tiny(), tasks["similar"])
     written = live.model_dump(mode="json", exclude_defaults=True)
     written["models"]["torn"] = {"source": str(torn.parent)}
     candidate = {**LABELLED, "cascade": [{"model": "torn"}], "shadow": {"of": "mood"}}
-    written["tasks"] |= {"mood": LABELLED, "next": candidate}
+    sound = {**candidate, "cascade": [{"model": "minilm"}], "shadow": {"of": "tone"}}
+    written["tasks"] |= {"mood": LABELLED, "tone": LABELLED, "next": candidate, "other": sound}
     models = Models("cpu", cache=tmp_path / "cache", threads=1)
     assert models.serve(Catalogue.model_validate_json(json.dumps(written))) == ["minilm"]
+    [portion] = models.served("minilm").engine.answer([EngineRequest("lovely", "other")])
+    assert portion.answers[0] is not None
     [portion] = models.served("minilm").engine.answer([EngineRequest("paris", "similar")])
     assert portion.answers[0] is not None
     models.unload()

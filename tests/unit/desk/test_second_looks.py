@@ -7,7 +7,7 @@ import pytest
 from smallfirst.answers import LabelAnswer
 from smallfirst.ledger.checks import Check, CheckRecord
 from smallfirst.ledger.decisions import Decision
-from smallfirst_desk.auditing import Looked, _Known, answers_of, ending_of, record_of
+from smallfirst_desk.check_records import Known, Looked, answers_of, ending_of, record_of
 
 LOOKED = Looked("1-0", Check(series="0" * 16, share=0.5), 0.25, "two words")
 NOW_MS = 1_000_000
@@ -65,7 +65,7 @@ def test_what_nobody_looks_at_again_counts_in_the_end_as_the_first_said() -> Non
 
 def test_a_check_counts_once_as_it_ended() -> None:
     """However often it was written down in between; those of another slice are others."""
-    known = _Known(slices={0: ("-", [record("a"), record("ab"), record("abm")])})
+    known = Known(slices={0: ("-", [record("a"), record("ab"), record("abm")])})
     assert [each.is_wrong for each in known.records] == [False]
     known.slices[1] = ("-", [record("a")])
     assert len(known.records) == 2
@@ -76,5 +76,5 @@ def test_a_record_of_an_older_desk_is_one_persons_word() -> None:
     new: dict[str, Any] = record("a").model_dump(exclude={"check", "answers", "is_open"})
     old = CheckRecord(**new | {"second_look": False})
     assert [(each.person, each.is_wrong) for each in old.by_person] == [("r0", True)]
-    known = _Known(slices={0: ("-", [old, old])})
+    known = Known(slices={0: ("-", [old, old])})
     assert len(known.records) == 2

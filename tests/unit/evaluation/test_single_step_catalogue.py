@@ -93,4 +93,4 @@ def test_a_candidate_in_shadow_is_taken_apart_like_any_task(tmp_path: Path) -> N
     path = tmp_path / "catalogue.yaml"
     path.write_text(f"{live}{candidate}    shadow: {{of: live}}\n")
     found = derived(load_catalogue(path), tmp_path)
-    assert (len(found.tasks), found.has_shadows) == (2, False)
+    assert (len(found.tasks), found.shadows) == (2, ())

@@ -12,6 +12,7 @@ from smallfirst.errors import CatalogueError
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.learned import is_promised_by_machines
 from smallfirst.gate.paired import p_value
+from smallfirst.gate.promoting import promote
 from smallfirst.gate.shadows import (
     evenly_judged,
     judge_shadow,
@@ -82,6 +83,18 @@ def start(live: Path, share: float = 0.1) -> str:
     return start_shadow("topic", live, other, load_catalogue(other).without_people(), share)
 
 
+def another(live: Path, model: str = "tiny") -> None:
+    """Let the candidate be another one, which asks another model."""
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    other.write_text(CANDIDATE.replace("small", model))
+
+
+def promote_from_files(live: Path) -> int:
+    """Put the candidate in the task's place, though it ran in no shadow."""
+    other = live.parent.parent / "candidate" / "catalogue.yaml"
+    return promote("topic", live, other, load_catalogue(other))
+
+
 def read(live: Path) -> Any:
     """A catalogue as YAML has it."""
     return yaml.safe_load(live.read_text())
@@ -123,6 +136,77 @@ def test_started_again_it_replaces_the_one_before(live: Path) -> None:
     task = load_catalogue(live).tasks["topic-candidate"]
     assert task.shadow is not None
     assert task.shadow.share == 0.2
+
+
+def test_a_live_task_of_the_candidate_s_name_is_left_alone(live: Path) -> None:
+    """Its entry, its examples and its promise are the team's; nor does `stop` delete it."""
+    entry = "  topic-candidate:\n    kind: tag\n    labels: {email: an e-mail address}\n"
+    live.write_text(f"{LIVE}{entry}    cascade: [{{rule: {{find: [email]}}, accept: always}}]\n")
+    before = live.read_text()
+    with pytest.raises(CandidateError, match=r"tasks\.topic-candidate: is a task of its own"):
+        start(live)
+    with pytest.raises(CandidateError, match="no candidate runs in shadow of it"):
+        stop_shadow("topic", live)
+    assert (live.read_text(), files(live.parent)) == (before, {"catalogue.yaml"})
+
+
+def test_another_task_s_candidate_is_left_alone(live: Path) -> None:
+    """Whatever a team has called it."""
+    start(live)
+    live.write_text(
+        live.read_text()
+        .replace("  topic:", "  mail:")
+        .replace("of: topic", "of: mail")
+        .replace("  other:", "  topic:")
+    )
+    with pytest.raises(CandidateError, match="which runs in shadow of 'mail'"):
+        start(live)
+
+
+def test_models_of_a_candidate_that_another_replaced_are_gone(live: Path) -> None:
+    """At once, since a fleet would go on to load them; nothing is left once it is stopped."""
+    before = read(live)
+    start(live)
+    another(live)
+    start(live)
+    assert read(live)["models"].keys() == {"large", "tiny"}
+    stop_shadow("topic", live)
+    assert read(live) == before
+
+
+def test_a_model_that_another_task_s_candidate_asks_stays_until_nobody_does(live: Path) -> None:
+    """Whichever of the two it came with."""
+    start(live)
+    text = live.read_text()
+    live.write_text(
+        text.replace(
+            "  other:",
+            "  mail:\n    kind: classify\n    labels: {a: one, b: two}\n"
+            "    cascade: [{model: large, accept: 0.5}]\n"
+            "  mail-candidate:\n    kind: classify\n    labels: {a: one, b: two}\n"
+            "    shadow: {of: mail}\n"
+            "    cascade: [{model: small, accept: 0.5}]\n  other:",
+        )
+    )
+    stop_shadow("topic", live)
+    assert read(live)["models"].keys() == {"large", "small"}
+    stop_shadow("mail", live)
+    assert read(live)["models"].keys() == {"large"}
+
+
+def test_a_model_that_a_version_names_stays_so_that_it_can_come_back(live: Path) -> None:
+    """One that was promoted from the shadow, then replaced, then tried in shadow again."""
+    start(live)
+    assert promote_shadow("topic", live) == 1
+    promoted = read(live)["tasks"]
+    another(live)
+    assert promote_from_files(live) == 2
+    (live.parent.parent / "candidate" / "catalogue.yaml").write_text(CANDIDATE)
+    start(live)
+    stop_shadow("topic", live)
+    assert Versions(live, "topic").bring_back() == 2
+    assert load_catalogue(live).tasks["topic"].asks == ("small",)
+    assert read(live)["tasks"] == promoted
 
 
 def test_nothing_is_written_of_one_that_cannot_run(live: Path) -> None:

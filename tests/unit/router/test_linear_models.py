@@ -7,7 +7,7 @@ import pytest
 
 from smallfirst.acceptance import OTHER_REVISION, RAISED, Acceptance, Thresholds
 from smallfirst.answers import LabelAnswer
-from smallfirst.catalogue import Catalogue
+from smallfirst.catalogue import Catalogue, Shadow
 from smallfirst.catalogue.loading import load_catalogue
 from smallfirst.errors import CatalogueError
 from smallfirst.jobs import Job, Outcome
@@ -111,6 +111,24 @@ def test_examples_that_teach_nothing_are_told_at_once(
     """No process is started for a model that cannot be."""
     with pytest.raises(CatalogueError, match=r"tasks\.topic: has 1 example of 'delivery'"):
         models.skills_of(with_examples(catalogue, 3))
+
+
+def test_a_candidate_that_cannot_be_trained_is_left_out_at_a_start(
+    catalogue: Catalogue, models: LinearModels
+) -> None:
+    """And another one is trained; what is left is what a router goes on to serve."""
+    [task] = catalogue.tasks.values()
+    tasks = {
+        "topic": task,
+        "mail": task,
+        "sound": task.model_copy(update={"shadow": Shadow(of="mail")}),
+        "broken": task.model_copy(
+            update={"shadow": Shadow(of="topic"), "examples": task.examples[:1]}
+        ),
+    }
+    served = models.train(catalogue.model_copy(update={"tasks": tasks}), on_wait=lambda: None)
+    assert set(served.tasks) == {"topic", "mail", "sound"}
+    assert set(models.skills_of(served)) == {(name, "words") for name in served.tasks}
 
 
 def test_a_catalogue_without_them_needs_nothing(catalogue: Catalogue, models: LinearModels) -> None:

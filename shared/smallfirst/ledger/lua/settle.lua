@@ -254,9 +254,13 @@ local function raw_of(row)
   return ''
 end
 
+local function write_letter(row, letter, raw)
+  if not is_copy(row) then write_dead_letter(letter, raw) end
+end
+
 local function conflict(row)
   local raw = raw_of(row)
-  write_dead_letter(cjson.encode({ producer = row.producer, id = row.id, reason = 'id_conflict', size = #raw,
+  write_letter(row, cjson.encode({ producer = row.producer, id = row.id, reason = 'id_conflict', size = #raw,
     digest = 'sha1:' .. redis.sha1hex(raw),
     detail = 'this id was submitted before with another text, task or options; the first one stands' }), raw)
 end
@@ -371,7 +375,7 @@ end
 local function result(row)
   local ended, is_new = admit(row)
   if ended then return ended end
-  if row.letter ~= '' and not is_copy(row) then write_dead_letter(row.letter, row.raw) end
+  if row.letter ~= '' then write_letter(row, row.letter, row.raw) end
   return is_new and finish_new(row) or finish(row)
 end
 
@@ -443,7 +447,7 @@ end
 -- ends no other job of that id, in flight or done: who sent the refused one is told what stands, or
 -- what will.
 local function refuse(row)
-  write_dead_letter(row.letter, row.raw)
+  write_letter(row, row.letter, row.raw)
   if row.id == '' then return 'results' end
   local key, its_result = job_key(row), result_key(row)
   local known = redis.call('HMGET', key, 'origin', 'status', 'reply', 'refusal')
