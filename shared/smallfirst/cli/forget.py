@@ -71,7 +71,8 @@ class Forgotten:
         places: How much was removed, by where it stood.
         under_way: Jobs that have not ended yet, and stand where they stood.
         lingering: Streams in which deleted bytes may be left: Redis frees a deleted entry once
-            those written beside it, some 4 kB, are deleted too.
+            those written beside it, some 4 kB, are deleted too. Likewise the audit log's index,
+            where others read it for so long that erased salts could not be overwritten.
     """
 
     jobs: list[tuple[str, str]]
@@ -119,8 +120,8 @@ def forget(
             _forget_in(place, link, gone, done.places)
         _forget_in_files(rows or (), model or (), {each for _, each in gone}, done.places)
         if log is not None:
-            done.places["audit log"] += _forget_salts(log, gone, link)
-        done.lingering = [
+            _forget_salts(log, gone, link, done)
+        done.lingering += [
             stream
             for place in link.slices
             for stream in _streams(place)
@@ -324,17 +325,21 @@ def _is_of(line: str, ids: set[str]) -> bool:
     return any(str(found["id"]) in ids for _, found in _read("", line.encode()))
 
 
-def _forget_salts(folder: Path, jobs: Iterable[tuple[str, str]], link: Link) -> int:
+def _forget_salts(
+    folder: Path, jobs: Iterable[tuple[str, str]], link: Link, done: Forgotten
+) -> None:
     """Erase the salts of their records, once the keeper has taken up what it has not yet."""
     until = time.monotonic() + PATIENCE
     while any(each.redis.xlen(each.keys.log) for each in link.slices):
         if time.monotonic() > until:
             fail("the audit log's keeper takes no records up; start it, and ask again")
         time.sleep(_EVERY)
-    from smallfirst.audit_log.index import Index  # noqa: PLC0415 - for this option alone
+    from smallfirst.audit_log.index import FILE, Index  # noqa: PLC0415 - for this option alone
 
     with Index(folder, may_write=True) as index:
-        return sum(index.erase(producer, job_id) for producer, job_id in jobs)
+        done.places["audit log"] += index.erase(jobs)
+        if not index.overwrite():
+            done.lingering.append(str(folder / FILE))
 
 
 def _rewrite(link: Link) -> None:
@@ -369,8 +374,8 @@ def _tell(done: Forgotten, *, as_json: bool) -> None:
         say("nothing was found of them")
     if done.lingering:
         say(
-            "bytes of deleted entries may be left beside those that wait in"
-            f" {', '.join(done.lingering)}; ask again when these have ended"
+            "bytes of what was deleted may be left beside what waits, or is read, in"
+            f" {', '.join(done.lingering)}; ask again when that has ended"
         )
     if done.under_way:
         say(f"{counted(len(done.under_way), 'job')} had not ended; ask again: {done.under_way[0]}")
