@@ -15,9 +15,11 @@ from typing import Final, NamedTuple, Self
 from smallfirst.audit_log.growing import Growth, Tile
 from smallfirst.audit_log.index import Index, Position, Row, job_key
 from smallfirst.audit_log.notes import Checkpoint, SigningKey, VerifierKey
-from smallfirst.audit_log.tiles import ENTRIES, WIDTH, Tiles, tile_name
+from smallfirst.audit_log.places import place_of
+from smallfirst.audit_log.pruning import drop_parts, remove_tiles, removed_below, told_below
+from smallfirst.audit_log.tiles import WIDTH, Tiles, tile_name
 from smallfirst.errors import AuditLogError
-from smallfirst.ledger.records import PrunedRecord, read_record
+from smallfirst.ledger.records import read_record
 
 CHECKPOINT: Final = "checkpoint"
 #: Where the verifier key is told to whoever has nothing better.
@@ -49,6 +51,8 @@ class LogFolder:
         self._key = key
         self._growth = Growth()
         self._is_stale = False
+        #: Before which record others were removed; None until somebody asks.
+        self._below: int | None = None
         self._exits = ExitStack()
         #: How far each slice is.
         self.positions: dict[int, Position] = {}
@@ -67,6 +71,7 @@ class LogFolder:
             exits.callback(os.close, _locked(self._folder / _LOCK))
             self._index = exits.enter_context(Index(self._folder, may_write=True))
             self._load()
+            drop_parts(self._folder, self.size)
             self._exits = exits.pop_all()
         return self
 
@@ -108,26 +113,47 @@ class LogFolder:
 
         Returns:
             Its number; 0 where no tile that is there may go. Of very many it takes some.
+
+        Raises:
+            AuditLogError: When the first tile that might go is gone already or damaged.
         """
         tiles = Tiles(self._folder, self.size)
-        begin = end = tiles.first // WIDTH
+        begin = end = self._removed(tiles) // WIDTH
         last = min(self.size // WIDTH, begin + _MOST_PRUNED)
-        while end < last and tiles.newest(end) < than_ms:
-            end += 1
+        try:
+            while end < last and tiles.newest(end) < than_ms:
+                end += 1
+        except AuditLogError:
+            # What is before it may go; the next look is the one that fails.
+            if end == begin:
+                raise
         return end * WIDTH if end > begin else 0
 
-    def remove(self, below: int) -> None:
+    def remove(self, below: int = 0) -> bool:
         """Remove the records below a number; the hashes over them stay, and so does the tree.
 
-        Their salts go first: what a crash leaves of the records leads to nobody.
+        Their salts go first: what a crash leaves of the records leads to nobody. What an earlier
+        call or another keeper has left is removed too.
+
+        Args:
+            below: As the log says by now; without it, what it has said before.
+
+        Returns:
+            Whether their salts are overwritten; False where others read the index.
 
         Raises:
             OSError: When they cannot be removed.
             AuditLogError: When the index cannot be written.
         """
-        self._index.remove(below)
-        for tile in range(Tiles(self._folder, self.size).first // WIDTH, below // WIDTH):
-            (self._folder / tile_name(ENTRIES, tile)).unlink(missing_ok=True)
+        self._below = max(below, self._removed(Tiles(self._folder, self.size)))
+        self._index.remove(self._below)
+        remove_tiles(self._folder, self._below)
+        return self._index.overwrite()
+
+    def _removed(self, tiles: Tiles) -> int:
+        if self._below is None:
+            self._below = removed_below(tiles)
+        return self._below
 
     def _append(self, entries: Sequence[Entry], positions: dict[int, Position]) -> None:
         begin = self.size
@@ -176,16 +202,27 @@ class LogFolder:
 
 
 def positions_in(tiles: Tiles) -> dict[int, Position]:
-    """How far each slice is, by the records alone: for where the index is new."""
+    """How far each slice is, by the records alone: for where the index is new.
+
+    Raises:
+        AuditLogError: When a tile is gone or damaged.
+    """
     positions = dict[int, Position]()
     for raw in tiles.entries():
-        record = read_record(raw)
-        if isinstance(record, PrunedRecord):
+        if told_below(raw):
             continue
-        lost = positions.get(record.slice, Position()).lost
-        told = getattr(record, "lost", None)
-        positions[record.slice] = Position(record.entry, lost if told is None else told)
+        place = place_of(raw)
+        lost = positions.get(place.slice, Position()).lost
+        told = _lost_in(raw) if place.kind == "gap" else None
+        positions[place.slice] = Position(place.entry, lost if told is None else told)
     return positions
+
+
+def _lost_in(raw: bytes) -> int | None:
+    """How many results have no record, as a gap says; None where it does not know."""
+    with suppress(ValueError):
+        return getattr(read_record(raw), "lost", None)
+    return None
 
 
 def read_checkpoint(folder: Path, key: VerifierKey) -> Checkpoint:

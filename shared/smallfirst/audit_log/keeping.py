@@ -9,24 +9,29 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from time import monotonic, time
+from typing import Final, Literal
 
 import structlog
+from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
 from smallfirst.audit_log.folder import Entry, LogFolder
 from smallfirst.audit_log.index import Position
 from smallfirst.audit_log.notes import Checkpoint, VerifierKey
+from smallfirst.audit_log.places import begin_of
+from smallfirst.audit_log.pruning import pruned_record
 from smallfirst.audit_log.tiles import MAX_ENTRY_BYTES, WIDTH
 from smallfirst.errors import AuditLogError
 from smallfirst.ledger.record_streams import RecordStream, Waiting
 from smallfirst.ledger.records import (
     SALT_BYTES,
     GapRecord,
-    PrunedRecord,
     VoidRecord,
     bare_record,
+    salt_digest,
 )
 from smallfirst.telemetry.outages import tell
+from smallfirst.wire import Wire
 
 log = structlog.get_logger()
 
@@ -35,6 +40,8 @@ READ_COUNT = 2000
 #: How long after one look for records to remove comes the next.
 _PRUNE_SECONDS = 60.0
 _BEGIN = b'{"kind":"result",'
+#: The most bytes of a producer's name, an id, or an entry.
+_MOST_BYTES = 4096
 
 
 class Keeper:
@@ -113,19 +120,27 @@ class Keeper:
                 stream.forget(positions[stream.slice].entry)
 
     def prune(self, than_ms: int) -> int:
-        """Remove records that are older, by whole tiles; give how many are removed now.
+        """Remove records that are older, by whole tiles; give before which they are removed now.
 
         The log itself says so first, and it is signed: what is gone without that was taken out.
+        What an earlier look was kept from removing is removed before.
 
         Raises:
             OSError: When the folder cannot be written.
+            AuditLogError: When the tile that might go is damaged; all that is older is gone then.
         """
+        is_overwritten = self._folder.remove()
         below = self._folder.older(than_ms)
         if below:
-            said = PrunedRecord(kind="pruned", below=below).model_dump_json()
-            self._append([Entry(said.encode())], {})
-            self._folder.remove(below)
+            self._append([Entry(pruned_record(below))], {})
+            is_overwritten = self._folder.remove(below)
             log.info("audit_log.pruned", below=below)
+        if not is_overwritten:
+            log.warning(
+                "audit_log.salts_left",
+                consequence="salts that were removed can still be found in index-wal",
+                remedy="end what reads the index for so long; the next look tries again",
+            )
         return below
 
     def _gap(self, stream: RecordStream, lost: int | None) -> Entry:
@@ -161,9 +176,6 @@ class Keeper:
             beat()
             while self.turn() >= READ_COUNT // 2:
                 beat()
-            if keep is not None and monotonic() >= self._next_prune:
-                self._next_prune = monotonic() + _PRUNE_SECONDS
-                self.prune(int((time() - keep.total_seconds()) * 1000))
         except RedisError as error:
             tell(error, consequence="records wait in Redis")
         except (OSError, AuditLogError) as error:
@@ -171,8 +183,31 @@ class Keeper:
                 "audit_log.unwritten",
                 error=type(error).__name__,
                 consequence="records wait in Redis until they can be written",
-                remedy="make room in the folder that SMALLFIRST_AUDIT_LOG names",
+                remedy=_remedy_of(error),
             )
+        if keep is not None and monotonic() >= self._next_prune:
+            self._next_prune = monotonic() + _PRUNE_SECONDS
+            self._prune_old(keep)
+
+    def _prune_old(self, keep: timedelta) -> None:
+        """Remove what is older than that; where it fails, records are taken up all the same."""
+        try:
+            self.prune(int((time() - keep.total_seconds()) * 1000))
+        except RedisError as error:
+            tell(error, consequence="old records of the audit log stay for now")
+        except (OSError, AuditLogError) as error:
+            log.exception(
+                "audit_log.unpruned",
+                error=type(error).__name__,
+                consequence="older records stay than are to be kept; new ones are taken up",
+                remedy=_remedy_of(error),
+            )
+
+
+def _remedy_of(error: OSError | AuditLogError) -> str:
+    if isinstance(error, AuditLogError):
+        return error.remedy
+    return "make room in the folder that SMALLFIRST_AUDIT_LOG names"
 
 
 def whole_tiles(size: int, waiting: int) -> int:
@@ -190,26 +225,58 @@ def whole_tiles(size: int, waiting: int) -> int:
 
 def written(number: int, found: Sequence[Waiting]) -> list[Entry]:
     """The records of a slice as the log has them; of what is void there is none."""
-    void = {fields[b"void"].decode() for _, fields in found if b"void" in fields}
+    void = {_text(fields, b"void") for _, fields in found if b"void" in fields}
     there = {each.entry for each in found}
     entries = list[Entry]()
     for entry, fields in found:
         if b"void" not in fields and entry not in void:
             entries.append(_entry_of(number, entry, fields))
-        elif b"void" in fields and fields[b"void"].decode() not in there:
-            of = fields[b"void"].decode()
+        elif b"void" in fields and (of := _text(fields, b"void")) not in there:
             record = VoidRecord(kind="void", slice=number, entry=entry, of=of)
             entries.append(Entry(record.model_dump_json().encode()))
     return entries
 
 
 def _entry_of(number: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
-    producer, job_id = fields.get(b"producer", b"").decode(), fields.get(b"id", b"").decode()
+    producer, job_id = _text(fields, b"producer"), _text(fields, b"id")
     salt, record = fields.get(b"salt", b""), fields.get(b"record", b"")
-    place = f'{{"slice":{number},"entry":"{entry}",'.encode()
+    place = begin_of(number, entry)
     whole = place + record[1:]
-    if not record.startswith(_BEGIN) or not salt or len(whole) > MAX_ENTRY_BYTES:
+    is_whole = record.startswith(_BEGIN) and salt and len(whole) <= MAX_ENTRY_BYTES
+    if not (is_whole and _is_result(whole, number, entry, salt)):
         salt = os.urandom(SALT_BYTES)
         bare = bare_record(producer, job_id, salt).model_dump_json(exclude_defaults=True)
         whole = place + bare.encode()[1:]
     return Entry(whole, salt, producer, job_id)
+
+
+class _Told(Wire):
+    """What a result's record says of itself, to a reader to whom the last of two equal keys counts.
+
+    Nothing else of it is read: every result pays for this.
+    """
+
+    kind: Literal["result"]
+    slice: int
+    entry: str
+    salt: str
+
+
+_TOLD: Final = TypeAdapter(_Told)
+
+
+def _is_result(whole: bytes, number: int, entry: str, salt: bytes) -> bool:
+    """Whether a record is what its place and its salt say, whatever stands in it twice.
+
+    Its beginning says so too, for readers to whom the first of two equal keys counts.
+    """
+    try:
+        told = _TOLD.validate_json(whole, extra="ignore")
+    except ValueError:
+        return False
+    return (told.slice, told.entry, told.salt) == (number, entry, salt_digest(salt))
+
+
+def _text(fields: dict[bytes, bytes], name: bytes) -> str:
+    """A field as text, cut off where no fleet writes that much: what comes in is written anyway."""
+    return fields.get(name, b"")[:_MOST_BYTES].decode(errors="replace")

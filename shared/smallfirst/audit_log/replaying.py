@@ -5,6 +5,7 @@ under the record's salt says that it is the text of then, and the new answer's h
 answer is. This module finds records and compares; who asks is `smallfirst audit-log replay`.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -67,9 +68,11 @@ class Records:
         found = [r for r in self._index.find(producer, job_id) if r.number < self._tiles.size]
         for row in reversed(found):
             written, _ = proven_record(self._tiles, self._root, row.number)
-            record = read_record(written)
-            if isinstance(record, ResultRecord):
-                return Recorded(row.number, row.salt, record)
+            # What a worker wrote may be no whole record.
+            with suppress(ValueError):
+                record = read_record(written)
+                if isinstance(record, ResultRecord):
+                    return Recorded(row.number, row.salt, record)
         return None
 
 

@@ -4,14 +4,20 @@ This module knows their names and what is in one, and reads parts of the tree fr
 them is written by `growing`. Source: https://c2sp.org/tlog-tiles
 """
 
-import json
-from bisect import bisect_left
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from smallfirst.audit_log.merkle import HASH_BYTES, hash_of_node, root_of, split_of
+from smallfirst.audit_log.merkle import (
+    HASH_BYTES,
+    hash_of_node,
+    hashes_of_leaves,
+    root_of,
+    split_of,
+)
+from smallfirst.audit_log.places import place_of
 from smallfirst.errors import AuditLogError
 
 #: How many hashes, or entries, are in a whole tile.
@@ -22,6 +28,8 @@ MAX_ENTRY_BYTES: Final = 65_535
 ENTRIES: Final = "entries"
 _LENGTH_BYTES: Final = 2
 _DAMAGE: Final = "bring it back from a copy; smallfirst audit-log verify says what else is broken"
+#: How a file of a tile, the folder of its parts, and a folder of a thousand further ones are named.
+_NAME: Final = re.compile(r"(?P<more>x?)(?P<digits>\d{3})(?:\.p)?")
 
 
 def tile_name(level: int | str, number: int, width: int = WIDTH) -> str:
@@ -31,6 +39,30 @@ def tile_name(level: int | str, number: int, width: int = WIDTH) -> str:
         parts.insert(0, f"x{number % 1000:03}")
     part = "" if width == WIDTH else f".p/{width}"
     return f"tile/{level}/{'/'.join(parts)}{part}"
+
+
+def tiles_below(folder: Path, level: int | str, number: int) -> Iterator[Path]:
+    """The files of a level's tiles below a number, and the folders of their parts, as they lie.
+
+    Args:
+        folder: Of the log.
+        level: Of the tiles.
+        number: Of the first tile that is none of them.
+    """
+    place = folder / "tile" / str(level)
+    if place.is_dir():
+        yield from _tiles_in(place, 0, number)
+
+
+def _tiles_in(place: Path, thousands: int, below: int) -> Iterator[Path]:
+    for path in sorted(place.iterdir()):
+        if (found := _NAME.fullmatch(path.name)) is None:
+            continue
+        number = thousands * 1000 + int(found["digits"])
+        if found["more"] and number * 1000 < below:
+            yield from _tiles_in(path, number, below)
+        elif not found["more"] and number < below:
+            yield path
 
 
 def widths(size: int) -> Iterator[tuple[int, int]]:
@@ -94,18 +126,34 @@ class Tiles:
 
     @property
     def first(self) -> int:
-        """The number of the first record that was not removed; tiles go whole, the oldest first."""
-        whole = range(self.size // WIDTH)
-        return bisect_left(whole, 1, key=self._is_there) * WIDTH
+        """The number of the first record of a tile that is there, whole ones looked at alone."""
+        num_whole = self.size // WIDTH
+        return next(filter(self.has_entries, range(num_whole)), num_whole) * WIDTH
+
+    def has_entries(self, tile: int) -> bool:
+        """Whether the records of a whole tile are there."""
+        return (self._folder / tile_name(ENTRIES, tile)).exists()
 
     def entries(self) -> Iterator[bytes]:
-        """All records that were not removed, in order.
+        """All records from the first one that is there, in order.
 
         Raises:
-            AuditLogError: When a tile is gone or damaged.
+            AuditLogError: When a tile behind that is gone or damaged.
         """
         for tile in range(self.first // WIDTH, -(-self.size // WIDTH)):
-            yield from self._read_entries(tile)
+            yield from self.entries_of(tile)
+
+    def entries_of(self, tile: int) -> list[bytes]:
+        """The records of one tile.
+
+        Raises:
+            AuditLogError: When it is gone or cut off.
+        """
+        wanted = min(self.size - tile * WIDTH, WIDTH)
+        found = unpacked(self._read_bundle(tile))[:wanted]
+        if len(found) < wanted:
+            raise AuditLogError(tile_name(ENTRIES, tile, wanted), "is cut off", _DAMAGE)
+        return found
 
     def root(self, begin: int, end: int) -> bytes:
         """The root of a part of the tree, as proofs need it.
@@ -129,10 +177,12 @@ class Tiles:
         """When the newest record of a whole tile was put down, in ms since 1970.
 
         Raises:
-            AuditLogError: When the tile is gone or damaged.
+            AuditLogError: When the tile is gone or damaged, be it by one bit.
         """
-        entries = [json.loads(each).get("entry", "") for each in self._read_entries(tile)]
-        return max(int(each.partition("-")[0] or 0) for each in entries)
+        entries = self.entries_of(tile)
+        if hashes_of_leaves(entries) != self._hashes(0, tile):
+            raise AuditLogError(tile_name(ENTRIES, tile), "has other records than hashes", _DAMAGE)
+        return max(place_of(entry).milliseconds for entry in entries)
 
     def edge(self) -> list[list[bytes]]:
         """The hashes of each level whose tile is not whole yet, from the leaves up."""
@@ -145,9 +195,6 @@ class Tiles:
         """The records whose tile is not whole yet."""
         begin = self.size - self.size % WIDTH
         return [self.entry(number) for number in range(begin, self.size)]
-
-    def _is_there(self, tile: int) -> int:
-        return (self._folder / tile_name(ENTRIES, tile)).exists()
 
     def _hash(self, level: int, number: int) -> bytes:
         tile, place = divmod(number, WIDTH)
@@ -163,13 +210,6 @@ class Tiles:
 
     def _read_bundle(self, tile: int) -> bytes:
         return self._read(ENTRIES, tile, min(self.size - tile * WIDTH, WIDTH))
-
-    def _read_entries(self, tile: int) -> list[bytes]:
-        wanted = min(self.size - tile * WIDTH, WIDTH)
-        found = unpacked(self._read_bundle(tile))[:wanted]
-        if len(found) < wanted:
-            raise AuditLogError(tile_name(ENTRIES, tile, wanted), "is cut off", _DAMAGE)
-        return found
 
     def _read(self, level: int | str, tile: int, width: int) -> bytes:
         """A tile of this width, or else the whole one that it has become."""

@@ -16,12 +16,23 @@ from smallfirst.audit_log.growing import Growth, Tile
 from smallfirst.audit_log.index import Index, Row
 from smallfirst.audit_log.merkle import HASH_BYTES, hash_of_leaf
 from smallfirst.audit_log.notes import Checkpoint, VerifierKey
-from smallfirst.audit_log.tiles import ENTRIES, WIDTH, hashes_in, packed, tile_name, unpacked
+from smallfirst.audit_log.proofs import proven_record
+from smallfirst.audit_log.pruning import told_below
+from smallfirst.audit_log.tiles import (
+    ENTRIES,
+    WIDTH,
+    Tiles,
+    hashes_in,
+    packed,
+    tile_name,
+    unpacked,
+)
 from smallfirst.errors import AuditLogError
-from smallfirst.ledger.records import PrunedRecord, ResultRecord, read_record, salt_digest
+from smallfirst.ledger.records import ResultRecord, read_record, salt_digest
 
 _CHANGED: Final = "was changed"
 _GONE: Final = "is gone"
+_NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,8 @@ def verify(
         look = _Look(salts)
         for tile in range(-(-signed.size // WIDTH)):
             _look_at(folder, signed.size, tile, look, since)
+    if any(_taken_out(look)):
+        look.below = max(look.below, _told_since(folder, key, signed))
     breaks = [*_named(folder, look, signed), *_taken_out(look), *look.longer, *salts.breaks]
     if since is not None and since.size > 0 and not look.records.has_since:
         said = f"the {since.size} records of the earlier checkpoint are not the first ones here"
@@ -116,7 +129,7 @@ def _look_at(folder: Path, size: int, tile: int, look: _Look, since: Checkpoint 
             name = tile_name(ENTRIES, tile, wanted)
             look.changed.append(Break(name, number, _GONE if entry is None else _CHANGED))
         if not look.salts.compare(number, entry):
-            look.below = max(look.below, _below(entry))
+            look.below = max(look.below, told_below(entry or b""))
         _grow(folder, look, mine, told)
         if since is not None and number + 1 == since.size:
             look.records.has_since = look.records.growth.root == since.root
@@ -133,12 +146,18 @@ def _grow(folder: Path, look: _Look, mine: bytes, told: bytes) -> None:
             tree.damage += _differences(folder, above)
 
 
-def _below(entry: bytes | None) -> int:
-    """Before which record others were removed, as this one says; 0 where it says nothing of it."""
-    with suppress(ValueError):
-        record = read_record(entry or b"")
-        if isinstance(record, PrunedRecord):
-            return record.below
+def _told_since(folder: Path, key: VerifierKey, signed: Checkpoint) -> int:
+    """Before which record others were removed, as what was signed since then says; 0 for nothing.
+
+    The keeper may remove tiles while they are looked through. It signs so before it does.
+    """
+    with suppress(AuditLogError):
+        now = read_checkpoint(folder, key)
+        tiles = Tiles(folder, now.size)
+        for number in reversed(range(signed.size, now.size)):
+            if told_below(tiles.entry(number)):
+                record, _ = proven_record(tiles, now.root, number)
+                return told_below(record)
     return 0
 
 
@@ -187,11 +206,13 @@ def _differences(folder: Path, tile: Tile) -> Iterator[Break]:
 def _narrower(folder: Path, tile: Tile) -> Iterator[Break]:
     """Hold a tile that is not whole yet against what earlier checkpoints left of it."""
     parts = folder / f"{tile_name(tile.level, tile.number)}.p"
-    for path in sorted(parts.glob("*")):
-        found, name = path.read_bytes(), path.relative_to(folder).as_posix()
-        is_older = path.name.isdigit() and int(path.name) < tile.width
-        if is_older and not (tile.content.startswith(found) and found):
-            yield Break(name, _first(tile, 0), "differs: a part of an earlier checkpoint")
+    # The keeper removes them as soon as the tile is whole.
+    with suppress(FileNotFoundError):
+        for path in sorted(parts.glob("*")):
+            found, name = path.read_bytes(), path.relative_to(folder).as_posix()
+            is_older = path.name.isdigit() and int(path.name) < tile.width
+            if is_older and not (tile.content.startswith(found) and found):
+                yield Break(name, _first(tile, 0), "differs: a part of an earlier checkpoint")
 
 
 def _first(tile: Tile, place: int) -> int:
@@ -246,9 +267,18 @@ class _Salts:
 
 
 def _content(folder: Path, level: int | str, tile: int, width: int) -> bytes:
-    """What is in a tile, or in the whole one that it has become; nothing where it is gone."""
-    for name in dict.fromkeys((tile_name(level, tile, width), tile_name(level, tile))):
-        path = folder / name
-        if path.is_file():
-            return path.read_bytes()
+    """What is in a tile, or so far in the whole one that it has become; nothing where it is gone.
+
+    The keeper may make it whole, or remove it, while it is looked for.
+    """
+    with suppress(*_NO_FILE):
+        return (folder / tile_name(level, tile, width)).read_bytes()
+    with suppress(*_NO_FILE):
+        return _begin_of(level, (folder / tile_name(level, tile)).read_bytes(), width)
     return b""
+
+
+def _begin_of(level: int | str, content: bytes, width: int) -> bytes:
+    if level == ENTRIES:
+        return packed(unpacked(content)[:width])
+    return content[: width * HASH_BYTES]

@@ -13,7 +13,7 @@ from smallfirst.audit_log.folder import read_checkpoint
 from smallfirst.audit_log.index import Index
 from smallfirst.audit_log.notes import Checkpoint, make_key
 from smallfirst.audit_log.process import keep as keep_log
-from smallfirst.audit_log.proofs import prove
+from smallfirst.audit_log.proofs import prove, proven_record
 from smallfirst.audit_log.tiles import Tiles
 from smallfirst.audit_log.verifying import Break, verify
 from smallfirst.cli.audit_keys import FolderOption, KeyOption, folder_of, read_file, verifier_of
@@ -127,13 +127,15 @@ def show(
 ) -> None:
     """Print the records of a job, each with its number and its salt."""
     folder, whose = folder_of(log), _producer(producer)
-    tiles = Tiles(folder, read_checkpoint(folder, verifier_of(folder, key)).size)
+    signed = read_checkpoint(folder, verifier_of(folder, key))
+    tiles = Tiles(folder, signed.size)
     with Index(folder) as index:
         rows = [row for row in index.find(whose, job_id) if row.number < tiles.size]
     if not rows:
         fail(f"the log has no record of job {job_id!r} of producer {whose!r}")
     for row in rows:
-        record = json.loads(tiles.entry(row.number))
+        written, _ = proven_record(tiles, signed.root, row.number)
+        record = json.loads(written)
         if as_json:
             print_json({"number": row.number, "salt": row.salt.hex(), "record": record})
         else:

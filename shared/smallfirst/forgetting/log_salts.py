@@ -65,7 +65,10 @@ def erase(
         failures.append(Failure(str(folder), reason, "start it"))
     try:
         with Index(folder, may_write=True) as index:
-            number = sum(index.erase(*job) for job in jobs)
+            number = index.erase(jobs)
+            if not index.overwrite():
+                reason = "others read it, and what was erased can still be found in index-wal"
+                failures.append(Failure(str(folder / FILE), reason, "end what reads it so long"))
     except (OSError, AuditLogError) as error:
         failures.append(_failure(folder, error))
         number = 0

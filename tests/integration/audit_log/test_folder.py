@@ -5,12 +5,12 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.support.audit_logs import KEY, log_of, records
+from tests.support.audit_logs import KEY, disk_that_fails_after, log_of, records
 from tlog_scales import tlog
 from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
@@ -193,7 +193,7 @@ def test_whatever_a_crash_leaves_is_written_anew(
     more, size, cut = records(SIZE, SIZE + 300), SIZE, 0
     while size == SIZE:
         with LogFolder(log, KEY) as one, monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", _disk_that_fails_after(cut))
+            patch.setattr(os, "fsync", disk_that_fails_after(cut))
             with suppress(OSError):
                 one.append(more, {0: Position("900-0")})
         assert verify(log, KEY.verifier)[1] == []
@@ -204,18 +204,6 @@ def test_whatever_a_crash_leaves_is_written_anew(
     assert cut > 5
     numbers = [_entry_number(raw) for raw in Tiles(log, size).entries()]
     assert numbers == list(range(900))
-
-
-def _disk_that_fails_after(count: int) -> Callable[[int], None]:
-    """What syncs so many files and then no more."""
-    left, sync = iter(range(count)), os.fsync
-
-    def fsync(place: int) -> None:
-        if next(left, None) is None:
-            raise OSError(5, "Input/output error")
-        sync(place)
-
-    return fsync
 
 
 def _entry_number(raw: bytes) -> int:
@@ -252,7 +240,7 @@ def test_a_log_whose_disk_failed_twice_adds_nothing_to_what_is_not_there(
     with LogFolder(log, KEY) as one:
         checkpoint = (log / CHECKPOINT).read_bytes()
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", _disk_that_fails_after(2))
+            patch.setattr(os, "fsync", disk_that_fails_after(2))
             (log / CHECKPOINT).unlink()
             with pytest.raises(OSError, match="Input/output error"):
                 one.append(records(SIZE, SIZE + 5), {0: Position("605-0")})

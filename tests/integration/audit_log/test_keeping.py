@@ -26,14 +26,25 @@ from tests.support.ledgers import (
 )
 
 from smallfirst.audit_log.folder import LogFolder
+from smallfirst.audit_log.index import Index, Position
 from smallfirst.audit_log.keeping import Keeper
+from smallfirst.audit_log.replaying import Records
 from smallfirst.audit_log.tiles import Tiles
 from smallfirst.audit_log.verifying import verify
 from smallfirst.errors import AuditLogError
 from smallfirst.jobs import Status
 from smallfirst.ledger.keys import POOL_GROUP, ROUTER_GROUP
 from smallfirst.ledger.record_streams import RecordStream
-from smallfirst.ledger.records import AuditRecord, GapRecord, ResultRecord, VoidRecord, read_record
+from smallfirst.ledger.records import (
+    AuditRecord,
+    GapRecord,
+    ResultRecord,
+    VoidRecord,
+    read_record,
+    record_of,
+    salt_digest,
+    salted,
+)
 
 
 @pytest.fixture
@@ -177,6 +188,69 @@ def test_nonsense_in_the_stream_stops_no_log(redis: Any, keeper: Keeper, folder:
     assert keeper.turn() == 3
     assert [each.kind for each in logged(folder)] == ["result"] * 3
     assert statuses(folder) == {None: 3}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ',"kind":"pruned","below":99999}',
+        ',"k\\u0069nd":"pruned","below":99999}',
+        ',"kind":"gap","lost":7}',
+        ',"kind":"void","of":"1-0"}',
+        ',"kind":"none"}',
+        ',"entry":"99999999999999-0"}',
+        ',"\\u0065ntry":"0-1"}',
+        ',"slice":3}',
+        ',"salt":"0123456789abcdef"}',
+        "}}",
+        "",
+    ],
+)
+def test_a_record_that_says_what_its_writer_may_not_is_told_as_bare(
+    redis: Any, keeper: Keeper, folder: Path, more: str
+) -> None:
+    """A key that stands twice makes it no other kind, nor of another entry: the result stays."""
+    record, salt = record_of(finish_of("1-1"))
+    fields = {"producer": "default", "id": "a1", "record": record[:-1] + more, "salt": salt}
+    entry = redis.xadd(KEYS.log, fields).decode()
+    assert keeper.turn() == 1
+    [only] = logged(folder)
+    assert isinstance(only, ResultRecord)
+    assert (only.slice, only.entry, only.status) == (0, entry, None)
+    with Index(folder) as index:
+        [row] = index.find("default", "a1")
+    assert only.job == salted(row.salt, "job", "default", "a1")
+
+
+def test_a_record_that_is_not_whole_holds_nothing_up(
+    redis: Any, folder: Path, stream: RecordStream
+) -> None:
+    """It says nothing of its result; a log that lost its index goes on behind it all the same."""
+    fields = {"producer": "default", "id": "a1", "salt": b"s" * 16}
+    record = f'{{"kind":"result","salt":"{salt_digest(b"s" * 16)}"}}'
+    with LogFolder(folder, KEY) as log:
+        keeper = Keeper(log, [stream], KEY.verifier)
+        keeper.open()
+        entry = redis.xadd(KEYS.log, fields | {"record": record}).decode()
+        keeper.turn()
+    signed, breaks = verify(folder, KEY.verifier)
+    assert signed is not None
+    assert not breaks
+    with Index(folder) as index:
+        assert Records(index, Tiles(folder, 1), signed.root).last("default", "a1") is None
+    for path in folder.glob("index*"):
+        path.unlink()
+    with LogFolder(folder, KEY) as log:
+        assert log.positions == {0: Position(entry)}
+
+
+def test_names_that_are_none_stop_no_log(redis: Any, keeper: Keeper, folder: Path) -> None:
+    """No text, or more of it than there is room: all is taken up."""
+    for name in (b"\xff", b"x" * 70_000, b"\0" * 5000, b"\xed\xa0\x80"):
+        redis.xadd(KEYS.log, {"producer": name, "id": name, "record": b"", "salt": b"s"})
+        redis.xadd(KEYS.log, {"void": name})
+    assert keeper.turn() == 8
+    assert [each.kind for each in logged(folder)] == ["result", "void"] * 4
 
 
 def test_an_older_copy_of_the_folder_signs_nothing(

@@ -76,6 +76,7 @@ def test_a_log_is_kept_proven_and_verified(
     assert smallfirst("audit-log", "proof", "z9", *of).code == 1
     bundle = kept / "tile/entries/000.p/3"
     bundle.write_bytes(bundle.read_bytes().replace(b"answered", b"answereD", 1))
+    assert "broken on the way to record 0" in smallfirst("audit-log", "show", "a1", *of).err
     done = smallfirst("audit-log", "verify", "--log", kept, "--json")
     assert done.code == 1
     assert done.json["breaks"][0]["record"] == 0
