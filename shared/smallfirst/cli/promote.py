@@ -265,7 +265,13 @@ def _judge(
     from smallfirst.evaluation import scoring_run  # noqa: PLC0415 - an extra
     from smallfirst.gate.learned import is_promised_by_machines  # noqa: PLC0415 - the same
     from smallfirst.gate.promoting import promise_of  # noqa: PLC0415 - the same
-    from smallfirst.gate.verdict import Look, Verdict, kept_by, pairs_of  # noqa: PLC0415 - the same
+    from smallfirst.gate.verdict import (  # noqa: PLC0415 - the same
+        Look,
+        Verdict,
+        kept_by,
+        pairs_of,
+        seen,
+    )
     from smallfirst.gate.versions import Versions, name_of_cascade  # noqa: PLC0415 - the same
 
     read = [read_machines(path, task) for path in paths]
@@ -279,9 +285,9 @@ def _judge(
     versions = Versions(paths[0].absolute(), task)
     name = name_of_cascade(task, read[1])
     pairs = pairs_of((scores[0], steps[0]), (scores[1], steps[1]))
-    look = Look.at(pairs, margin, versions.num_looks(name) + 1)
     promise = promise_of(paths[1], task)
     kept = kept_by(scores[1], steps[1], promise.target) if promise else None
+    look = Look.at(pairs, margin, versions.look_number(name, seen(pairs, margin, kept)))
     must_show = is_promised_by_machines(task, paths[1])
     verdict = Verdict.of(task, margin, look, kept, must_show=must_show)
     versions.note_look(name, verdict)

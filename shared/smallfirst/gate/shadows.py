@@ -16,7 +16,7 @@ from smallfirst.fitting.yaml_edits import without_entry
 from smallfirst.gate.checking import check_loads, copy_and_check
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.learned import is_promised_by_machines
-from smallfirst.gate.paired import Pairs
+from smallfirst.gate.paired import Pairs, p_value
 from smallfirst.gate.promoting import (
     check_comparable,
     copy_card,
@@ -25,7 +25,7 @@ from smallfirst.gate.promoting import (
     promise_of,
     read_plainly,
 )
-from smallfirst.gate.verdict import Kept, Look, Margin, Verdict
+from smallfirst.gate.verdict import Kept, Look, Margin, Verdict, seen
 from smallfirst.gate.versions import (
     Versions,
     entry_of,
@@ -184,13 +184,13 @@ def judge_shadow(report: ShadowReport, live: Path, loaded: Catalogue, margin: Ma
     as_task = loaded.model_copy(update={"tasks": {task: loaded.tasks[name]}})
     check_comparable(task, loaded, as_task)
     versions, cascade = Versions(live, task), name_of_cascade(task, as_task)
-    number = versions.num_looks(cascade) + 1
-    by_jobs, by_texts = (Look.at(pairs_in(each), margin, number) for each in (jobs, texts))
-    look = max(by_jobs, by_texts, key=lambda each: each.p_value)
+    by_jobs, by_texts = pairs_in(jobs), pairs_in(texts)
+    pairs = max(by_jobs, by_texts, key=lambda each: p_value(each, margin.share))
     promise = loaded.tasks[name].promise
     kept = _worst_kept(promise.target, jobs, texts) if promise else None
+    look = Look.at(pairs, margin, versions.look_number(cascade, seen(pairs, margin, kept)))
     must_show = is_promised_by_machines(name, live)
-    verdict = Verdict.of(task, margin, look, kept, must_show=must_show, of_jobs=look is by_jobs)
+    verdict = Verdict.of(task, margin, look, kept, must_show=must_show, of_jobs=pairs is by_jobs)
     versions.note_look(cascade, verdict)
     return verdict
 

@@ -164,24 +164,30 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Lay it out for programs."""
-        pairs = self.look.pairs
         return {
             "task": self.task,
             "is_passed": self.is_passed,
-            "rows": pairs.rows,
-            "live_alone_right": pairs.lost,
-            "candidate_alone_right": pairs.won,
-            "difference": pairs.difference,
-            "margin": self.margin.share,
-            "confidence": self.margin.confidence,
+            **seen(self.look.pairs, self.margin, self.kept),
+            "difference": self.look.pairs.difference,
             "look": self.look.number,
             "p_value": self.look.p_value,
             "level": self.look.level,
-            "promise": None if self.kept is None else asdict(self.kept),
             "is_promise_broken": self.is_promise_broken,
             "is_promise_open": self.is_promise_open,
             "labels_missing": self.labels_missing,
         }
+
+
+def seen(pairs: Pairs, margin: Margin, kept: Kept | None) -> dict[str, Any]:
+    """Lay out what a look sees: where it is the same again, nobody is let in by it anew."""
+    return {
+        "rows": pairs.rows,
+        "live_alone_right": pairs.lost,
+        "candidate_alone_right": pairs.won,
+        "margin": margin.share,
+        "confidence": margin.confidence,
+        "promise": None if kept is None else asdict(kept),
+    }
 
 
 def pairs_of(

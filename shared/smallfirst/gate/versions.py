@@ -121,7 +121,9 @@ class Versions:
             ) from None
 
     def note_look(self, candidate: str, verdict: Verdict) -> None:
-        """Write a look down: whoever looks until one passes has to say how often."""
+        """Write a look down, once: whoever looks until one passes has to say how often."""
+        if verdict.look.number <= len(self._looks(candidate)):
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.looks.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"candidate": candidate, **verdict.as_json()}) + "\n")
@@ -139,10 +141,20 @@ class Versions:
     def _shadows(self) -> list[dict[str, Any]]:
         return _lines_of(self.shadows) if self.shadows.is_file() else []
 
-    def num_looks(self, candidate: str) -> int:
-        """How often a candidate was looked at."""
+    def look_number(self, candidate: str, seen: Mapping[str, Any]) -> int:
+        """Number a look at a candidate: where it sees what the last one saw, it is that one again.
+
+        Args:
+            candidate: By its cascade; see `name_of_cascade`.
+            seen: See `verdict.seen`.
+        """
+        looks = self._looks(candidate)
+        is_same = bool(looks) and all(looks[-1].get(name) == each for name, each in seen.items())
+        return len(looks) if is_same else len(looks) + 1
+
+    def _looks(self, candidate: str) -> list[dict[str, Any]]:
         looks = _lines_of(self.looks) if self.looks.is_file() else []
-        return sum(each["candidate"] == candidate for each in looks)
+        return [each for each in looks if each["candidate"] == candidate]
 
     def _files(self, entry: dict[str, Any]) -> Iterator[tuple[str, Path]]:
         yield _PROMISE, promise_path(self.catalogue, self.task)

@@ -347,10 +347,12 @@ def test_each_look_is_written_down_and_asks_for_more(live: Path) -> None:
     """Whatever the candidate is called, its cascade is the same."""
     start(live)
     loaded, margin = load_catalogue(live), Margin(0.05, 0.95)
-    report = report_of(right_right=400, drawn_answered=400)
-    first, second = (judge_shadow(report, live, loaded, margin) for _ in range(2))
+    reports = [report_of(right_right=num, drawn_answered=num) for num in (400, 400, 401)]
+    first, again, second = (judge_shadow(each, live, loaded, margin) for each in reports)
     assert (first.is_passed, first.look.number, second.look.number) == (True, 1, 2)
     assert second.look.level == first.look.level / 2
+    # Nobody had said anything since.
+    assert again.look == first.look
     worse = report_of(right_right=300, right_wrong=100, drawn_answered=400)
     assert judge_shadow(worse, live, loaded, margin).is_passed is False
 

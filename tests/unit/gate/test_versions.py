@@ -7,7 +7,7 @@ import yaml
 
 from smallfirst.gate.errors import CandidateError
 from smallfirst.gate.paired import Pairs
-from smallfirst.gate.verdict import Look, Margin, Verdict
+from smallfirst.gate.verdict import Look, Margin, Verdict, seen
 from smallfirst.gate.versions import Versions
 
 CATALOGUE = """
@@ -88,10 +88,15 @@ def test_a_version_that_was_brought_back_keeps_its_number(versions: Versions) ->
 
 
 def test_looks_are_counted_by_candidate(versions: Versions) -> None:
-    """Another candidate begins anew; the same one pays for each look."""
+    """Another candidate begins anew; the same one pays for each look that sees something else."""
     margin = Margin(0.01, 0.95)
-    verdict = Verdict.of("a", margin, Look.at(Pairs(100, 1, 2), margin, 1))
-    assert versions.num_looks("first") == 0
-    for name in ("first", "second", "first"):
-        versions.note_look(name, verdict)
-    assert (versions.num_looks("first"), versions.num_looks("second")) == (2, 1)
+
+    def look_at(name: str, won: int) -> int:
+        pairs = Pairs(100, 1, won)
+        number = versions.look_number(name, seen(pairs, margin, None))
+        versions.note_look(name, Verdict.of("a", margin, Look.at(pairs, margin, number)))
+        return number
+
+    assert [look_at("first", 2), look_at("second", 2), look_at("first", 3)] == [1, 1, 2]
+    assert [look_at("first", 3), look_at("first", 2), look_at("second", 2)] == [2, 3, 1]
+    assert len(versions.looks.read_text().splitlines()) == 4
