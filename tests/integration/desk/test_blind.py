@@ -96,7 +96,7 @@ def test_a_blind_page_shows_text_and_task_alone(
     assert "text 0" in ann.html
     assert "What a customer&#39;s mail is about." in ann.html
     # Signatures, files' versions and the time in a place's name hold any figures.
-    page = re.sub(r'value="[^"]*"|\?[0-9a-f]{12}|-\d{13}-\d+/', "", ann.html)
+    page = re.sub(r'value="[^"]*"|\?[0-9a-f]{12}|-\d{13}-\d+', "", ann.html)
     for secret in ("j0", "meta-4711", "0.65", "65", "minilm", "suggested", "What was said before"):
         assert secret not in page, secret
     assert "Answered like these" not in page
