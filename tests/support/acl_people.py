@@ -14,7 +14,7 @@ from tests.support.waiting import WaitUntil
 from smallfirst import Client, Job
 from smallfirst.answers import LabelAnswer
 from smallfirst.catalogue.watching import CatalogueWatch
-from smallfirst.jobs import Priority
+from smallfirst.jobs import Priority, Problem, Status
 from smallfirst.ledger.audits import Audits
 from smallfirst.ledger.bounds import Bounds
 from smallfirst.ledger.checks import Check, CheckRecord
@@ -28,6 +28,7 @@ from smallfirst.ledger.shadows import Copy, Shadows
 from smallfirst.ledger.slices import Slice, check_slices
 from smallfirst.people import checks_of
 from smallfirst.redis_access.users import Role
+from smallfirst.results import unanswered
 from smallfirst.shadow.copies import SHADOW, ShadowOrder, copy_of
 from smallfirst.shadow.pairing import Judged, Judgement, ShadowAnswer
 from smallfirst_desk.dashboard.looking import Looker
@@ -208,8 +209,8 @@ def run_in_shadow(guarded: Guarded) -> None:
     """A router copies jobs for a candidate and counts pairs; it, or a desk, what a person said."""
     answer = LabelAnswer(label="a", confidence=1.0)
     for name, judge in (("shadowed", Role.DESK), ("answered", Role.ROUTER)):
-        with guarded.connect(Role.ROUTER) as redis:
-            _pair(Shadows(redis, KEYS), name)
+        with guarded.connect(Role.ROUTER) as redis, guarded.connect() as admin:
+            _pair(Shadows(redis, KEYS), admin, name)
         with guarded.connect(judge) as redis:
             shadows = Shadows(redis, KEYS)
             assert not shadows.join("default", name)
@@ -217,13 +218,18 @@ def run_in_shadow(guarded: Guarded) -> None:
             assert shadows.join("default", name)
 
 
-def _pair(shadows: Shadows, name: str) -> None:
+def _pair(shadows: Shadows, admin: Any, name: str) -> None:
+    """Copy a job, and count it once its copy has ended."""
     order = ShadowOrder("next", 1.0, "0" * 16)
     at = (order.candidate, order.series)
     live = Job(id=name, task="tone", text="x")
     job = copy_of(live, "default", order.candidate)
     slip = slip_for(order.candidate, producer=SHADOW, request=None)
     assert shadows.copy(*at, [Copy("default", live.id, 1, "0" * 16, job, slip)], 1) == 1
+    problem = Problem(code="expired", message="too late")
+    ended = unanswered(job, Status.EXPIRED, problem, submitted_ms=1, now_ms=2)
+    admin.set(KEYS.of_producer(SHADOW).result(job.id), ended.to_json(), ex=60)
     [pair] = shadows.open_pairs(*at)
+    assert pair.copy is not None
     said = ShadowAnswer(candidate=order.candidate, series=order.series, text_key=pair.text_key)
     assert shadows.count(*at, pair, {"dropped": 1}, said, 60)
