@@ -22,6 +22,11 @@ from smallfirst.ledger.settlements import Basis, Finish
 T = TypeVar("T")
 KEY = SigningKey("example.com/smallfirst", bytes(range(32)))
 
+#: The records of the log that tests of a folder share.
+SIZE = 600
+#: What is said of a tile of records that is gone without a word.
+GONE = "and the 255 after it are gone, and no record says why"
+
 
 def records(begin: int, end: int) -> list[Entry]:
     """The records of jobs `j0`, `j1` and so on, whose text says their number."""

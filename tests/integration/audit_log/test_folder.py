@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.support.audit_logs import KEY, disk_that_fails_after, log_of, records
+from tests.support.audit_logs import GONE, KEY, SIZE, disk_that_fails_after, log_of, records
 from tlog_scales import tlog
 from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
@@ -28,20 +28,6 @@ from smallfirst.errors import AuditLogError
 from smallfirst.ledger.records import ResultRecord, read_record, salted
 
 VKEY = Vkey.from_string(KEY.verifier.line)
-SIZE = 600
-GONE = "and the 255 after it are gone, and no record says why"
-
-
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of three checkpoints, with whole tiles, parts, and parts of earlier checkpoints."""
-    return log_of(tmp_path_factory.mktemp("grown") / "log", 300, 520, SIZE)
-
-
-@pytest.fixture
-def log(grown: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(grown, tmp_path / "log"))
 
 
 def test_a_verifier_that_is_not_ours_reads_the_log(grown: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from structlog.testing import capture_logs
-from tests.support.audit_logs import KEY, is_killed_before, log_of, records
+from tests.support.audit_logs import GONE, KEY, SIZE, is_killed_before, log_of, records
 from tests.support.ledgers import KEYS, ended
 from tests.support.waiting import WaitUntil
 from tlog_scales.backend import LocalBackend
@@ -36,23 +36,9 @@ from smallfirst.errors import AuditLogError
 from smallfirst.ledger.record_streams import RecordStream
 from smallfirst.ledger.records import PrunedRecord, read_record
 
-SIZE = 600
 #: Records were put down at 1 ms, 2 ms and so on, so that the first tile is older than this.
 THAN_MS = 300
 ALL = 10**15
-GONE = "and the 255 after it are gone, and no record says why"
-
-
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of two whole tiles of records, and a part of one."""
-    return log_of(tmp_path_factory.mktemp("grown") / "log", 300, 520, SIZE)
-
-
-@pytest.fixture
-def log(grown: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(grown, tmp_path / "log"))
 
 
 @pytest.fixture
