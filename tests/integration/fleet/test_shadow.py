@@ -206,4 +206,4 @@ def test_a_candidate_whose_model_is_not_there_keeps_nobody_waiting(
     theirs = [word for number in range(40) for word in ("--id", f"broken{number}")]
     told = json.loads(smallfirst(fleet, "forget", *theirs, "--json").stdout)
     assert told["lingering"] == []
-    assert told["removed"]["copies in shadow"] > 5
+    assert told["removed"]["copies in shadow"] > 0

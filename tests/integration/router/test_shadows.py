@@ -167,13 +167,13 @@ def test_what_waits_for_a_person_is_paired_before_that_person_answers(
     assert counts["live_cost"] >= 0
 
 
-def test_a_repeat_is_copied_and_counted_once(redis: Any, router: Router, path: Path) -> None:
-    """Who submits the same job for ever is one job in the counts."""
+def test_a_repeat_is_counted_once(redis: Any, router: Router, path: Path) -> None:
+    """Who submits the same job for ever is one job in the counts; a copy more counts as that."""
     take_in(redis, router, *many("parcel"))
     before = counts_of(redis, path)
     take_in(redis, router, *many("parcel"))
     after = counts_of(redis, path)
-    del after["repeated"], after["copied"], before["copied"]
+    assert after.pop("copied") - before.pop("copied") == after.pop("repeated") > 0
     assert after == before
 
 
@@ -328,7 +328,9 @@ def test_a_copy_whose_candidate_has_left_says_nothing_of_it(
     model_router.reload()
     model_router._triage.shadowing.count_pairs()
     counts = counts_of(redis, model_path)
-    assert counts.keys() == {"copied", "left_out", "dropped"}
+    # How many are drawn is chance, and so is whether the pool had room for all of them.
+    counts.pop("left_out", 0)
+    assert counts.keys() == {"copied", "dropped"}
     assert counts["dropped"] == counts["copied"] > 5
 
 
